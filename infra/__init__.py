@@ -1,0 +1,1 @@
+"""Settings, registry, telemetry and deployment files. Imports nothing of ours."""

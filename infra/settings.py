@@ -1,0 +1,103 @@
+"""Every setting, declared once: from KB_… variables and the YAML file that KB_CONFIG names; variables win."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+ENV_PREFIX = "KB_"
+
+
+class SettingsError(ValueError):
+    """A setting has a value that does not fit; the message names it, the value and what was expected."""
+
+
+class Settings(BaseSettings):
+    """The settings table. `infra/env.example` and docs/settings.md are generated from it."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path(".kb"), description="Data folder: catalog, views, models, uploads.")
+    catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in the data folder.")
+    encoder: str = Field(
+        "all-MiniLM-L6-v2", description="Encoder: a registered name, or a sentence-transformers model id or folder."
+    )
+    encoder_precision: Literal["auto", "int8", "fp32"] = Field(
+        "auto", description="Arithmetic of the encoder; auto takes int8 where the CPU gains by it."
+    )
+    encoder_threads: int = Field(0, ge=0, description="Threads of the encoder; 0: one per core.")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback a key must exist.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body, bytes.")
+    rate_limit_per_minute: int = Field(0, ge=0, description="Requests per key and minute; 0: unlimited.")
+    request_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait inside a request, seconds.")
+
+    oidc_issuer: str = Field("", description="Issuer of JSON Web Tokens to accept; empty: keys only.")
+    oidc_audience: str = Field("", description="Audience a token must carry; required with an issuer.")
+    oidc_jwks_url: str = Field("", description="Where the issuer's signing keys are; empty: by discovery.")
+    oidc_groups_claim: str = Field("groups", description="Claim of a token that lists the caller's groups.")
+
+    generator: Literal["extractive", "openai"] = Field(
+        "extractive", description="Who writes answers: sentences from the passages, or an OpenAI-compatible endpoint."
+    )
+    llm_base_url: str = Field("", description="Base URL of an OpenAI-compatible endpoint (Ollama, vLLM, hosted).")
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Key for that endpoint.")
+    llm_model: str = Field("", description="Model name at that endpoint.")
+    llm_timeout_seconds: float = Field(30.0, gt=0, description="Time-out of one answer from the endpoint, seconds.")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Shape of a log line.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables win over the file's values, which arrive as constructor arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(config_file: str | Path | None = None, **overrides: Any) -> Settings:
+    """Settings from the file (argument, else KB_CONFIG), the environment, then `overrides`, each winning over the last.
+
+    Raises `SettingsError` naming the setting, its value and what was expected.
+    """
+    path = config_file or os.environ.get("KB_CONFIG")
+    from_file = _read_file(Path(path)) if path else {}
+    try:
+        settings = Settings(**from_file)
+        if overrides:
+            settings = Settings.model_validate(settings.model_dump() | overrides)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+    return settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise SettingsError(f"settings file {path} does not exist; create it or unset KB_CONFIG") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"settings file {path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"settings file {path} holds a {type(content).__name__}, expected `name: value` lines")
+    return content
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        lines.append(f"setting {name} (KB_{name.upper()}) = {problem.get('input')!r}: {problem['msg']}")
+    return "; ".join(lines)

@@ -1,0 +1,1 @@
+"""Domain types, the catalog (the only truth), its index views, the search plan and answers."""

@@ -1,0 +1,87 @@
+"""The seams of retrieval: what an encoder, index view, reranker or generator must offer. See `retrieval.testing`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from pyroaring import BitMap64
+
+from retrieval.types import Ranking, Vectors, ViewBatch
+
+Allowed = BitMap64 | None  # labels a caller may see; None: all of them
+
+
+class Encoder(Protocol):
+    """Turns text into unit vectors. Query and passage towers may differ."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the vectors would: hash of weights, tokenizer, pooling and prefix."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim), rows L2-normalised."""
+        ...
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim), rows L2-normalised; long texts are cut at the model's maximum."""
+        ...
+
+    def coverage(self, text: str) -> float:
+        """Share of the text's letters, 0 to 1, that the vocabulary knows (1 for empty text)."""
+        ...
+
+
+class IndexView(Protocol):
+    """A rebuildable index over the catalog's chunks. One thread applies; any number search meanwhile."""
+
+    @property
+    def seq(self) -> int:
+        """The last operation applied; searches see everything up to it."""
+        ...
+
+    def __len__(self) -> int:
+        """How many chunks can be found."""
+        ...
+
+    def apply(self, batch: ViewBatch) -> None:
+        """Bring the view to `batch.seq`; visible to searches when it returns."""
+        ...
+
+    def search(self, query: Any, k: int, allowed: Allowed = None) -> Ranking:
+        """The best k allowed chunks. The query is what this leg understands: a vector, or text."""
+        ...
+
+    def labels(self) -> BitMap64:
+        """All labels held, for verification against the catalog."""
+        ...
+
+    def save(self) -> None:
+        """Make the present state durable, so that the next start replays only what came later."""
+        ...
+
+    def close(self) -> None:
+        """Release files and threads."""
+        ...
+
+
+class Reranker(Protocol):
+    """Scores query/passage pairs more carefully than a leg can."""
+
+    def rerank(self, query: str, passages: Sequence[str]) -> Sequence[float]:
+        """One score a passage, higher is better, same order as given."""
+        ...
+
+
+class Generator(Protocol):
+    """Writes an answer from a prompt."""
+
+    def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+        """Pieces of the answer as they come. Raises `OutageError` when the endpoint does not answer."""
+        ...

@@ -1,0 +1,50 @@
+"""What retrieval raises.
+
+RetrievalError
+├── NotFoundError            a collection, document, plan or key that does not exist
+├── ConflictError            a name is taken, or a write contradicts what is stored
+├── InvalidInputError        a value from outside that does not fit what was expected
+├── EncoderError             a model folder that cannot be read, exported or trusted
+├── ViewError                an index view cannot be opened, written or read
+│   └── ViewLockedError      another process maintains this view
+├── NotYetSearchableError    a search waited for a `seq` that the views did not reach in time
+└── OutageError              a server or disk we depend on does not answer: retry, nothing is wrong with the data
+"""
+
+from __future__ import annotations
+
+
+class RetrievalError(Exception):
+    """Base of everything retrieval raises on purpose; the message names thing, value, expectation and remedy."""
+
+
+class NotFoundError(RetrievalError):
+    """A collection, document, plan, key or job that does not exist."""
+
+
+class ConflictError(RetrievalError):
+    """A name is taken, or a write contradicts what is stored."""
+
+
+class InvalidInputError(RetrievalError):
+    """A value from outside does not fit what was expected."""
+
+
+class EncoderError(RetrievalError):
+    """A model folder cannot be read, exported, or fails its parity check."""
+
+
+class ViewError(RetrievalError):
+    """An index view cannot be opened, written or read."""
+
+
+class ViewLockedError(ViewError):
+    """Another process maintains this view; read its snapshot instead."""
+
+
+class NotYetSearchableError(RetrievalError):
+    """A search waited for a `seq` that the views did not reach in time."""
+
+
+class OutageError(RetrievalError):
+    """A server or disk we depend on does not answer; the data are fine, the caller should retry."""

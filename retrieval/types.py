@@ -1,0 +1,176 @@
+"""The words of the domain: documents, chunks, positions, rankings and hits, as frozen values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import total_ordering
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+EVERYONE = "everyone"  # the group every authenticated caller belongs to
+
+Vectors = NDArray[np.float32]  # (n, dim), rows L2-normalised
+Vector = NDArray[np.float32]  # (dim,)
+Labels = NDArray[np.int64]  # (n,) catalog chunk numbers
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class SourcePosition:
+    """Where in its source a change stood; positions of one source are totally ordered.
+
+    PostgreSQL: (lsn, order in transaction). MySQL: (binlog number, offset, row). Files: (scan number,).
+    REST: (client version,). Only positions of the same source may be compared.
+    """
+
+    values: tuple[int, ...]
+
+    def __lt__(self, other: SourcePosition) -> bool:
+        return self.values < other.values
+
+    def encode(self) -> str:
+        """JSON text for the catalog."""
+        return json.dumps(self.values)
+
+    @classmethod
+    def decode(cls, text: str) -> SourcePosition:
+        """The inverse of `encode`."""
+        return cls(tuple(json.loads(text)))
+
+
+class BlockKind(StrEnum):
+    """What a stretch of a document is."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    TABLE = "table"
+    LIST = "list"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch `text[start:end]` of a document with its role; together blocks are the document's outline."""
+
+    start: int
+    end: int
+    kind: BlockKind = BlockKind.PARAGRAPH
+    level: int = 0  # heading depth, 1 = top; 0 for everything else
+    page: int | None = None  # 1-based
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document as its source has it now. `key` is stable and unique within the collection.
+
+    `acl` names the groups that may read it; None means the collection's default, () means nobody.
+    """
+
+    key: str
+    text: str
+    title: str = ""
+    source: str = "api"
+    table: str = ""
+    uri: str | None = None
+    language: str = ""  # ISO 639-1, "" when unknown
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    acl: tuple[str, ...] | None = None
+    outline: tuple[Block, ...] = ()
+    position: SourcePosition | None = None  # None: newer than whatever is stored
+    committed_at: datetime | None = None  # when the source committed it, UTC
+
+    def content_hash(self) -> str:
+        """SHA-256 over everything a reader could see or be denied; equal hashes mean nothing to do."""
+        acl = None if self.acl is None else sorted(self.acl)
+        outline = [[b.start, b.end, b.kind.value, b.level, b.page] for b in self.outline]
+        parts = [self.text, self.title, self.uri, self.language, self.table, dict(self.metadata), acl, outline]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A retrievable stretch `document.text[start:end]`, with the headings above it."""
+
+    ordinal: int
+    text: str
+    start: int
+    end: int
+    heading: str = ""  # "Chapter › Section", "" at the top
+    page: int | None = None
+
+    def passage(self, title: str) -> str:
+        """What is encoded and matched: title, headings, then the text."""
+        return "\n".join(part for part in (title, self.heading, self.text) if part)
+
+
+def text_hash(passage: str) -> str:
+    """The address of an embedding together with the encoder's fingerprint (SHA-256 of the encoded text)."""
+    return hashlib.sha256(passage.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The document `key` no longer exists at its source."""
+
+    key: str
+    source: str = "api"
+    position: SourcePosition | None = None
+    committed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedChunk:
+    """What the views need to know of one chunk. `label` is its number in the catalog, never reused."""
+
+    label: int
+    document: int  # number of the document in the catalog
+    title: str
+    heading: str
+    text: str
+    vector: Vector | None  # None where the encoder has not embedded it
+    groups: tuple[str, ...]
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewBatch:
+    """Operations up to and including `seq`: take `removed` out, then put `added` in. Applying it twice is harmless."""
+
+    seq: int
+    removed: Sequence[int]  # labels
+    added: Sequence[IndexedChunk]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Labels by falling score, ties by rising label. Both arrays have shape (n,)."""
+
+    labels: Labels
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls) -> Ranking:
+        """No result."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a name for the audit log and the groups he belongs to; `sees_all` is for operators."""
+
+    name: str
+    groups: frozenset[str] = frozenset({EVERYONE})
+    sees_all: bool = False
+
+
+OPERATOR = Principal("operator", sees_all=True)  # the person at this machine's own command line
