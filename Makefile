@@ -1,0 +1,71 @@
+# Short verbs for everything one does here; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help install core demo check unit test bench serve docs clean python postgres
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Python 3.11: by name, else a python3 that is it.
+PYTHON := $(shell command -v python3.11 || { python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	2>/dev/null && command -v python3; })
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+WORKERS ?= 2
+BENCH ?=
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+install: $(VENV)/.installed-dev ## environment for working here: the package, its extras, the tools
+core: $(VENV)/.installed-core
+
+demo: core ## ingest a sample company, search it, ask it, change it; no server, no Docker
+	@$(BIN)/kb demo
+
+check: install ## style, types and import arrows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: install ## fast tests, offline, about a minute
+	$(BIN)/pytest tests/unit -m "not slow" -n $(WORKERS) --dist loadfile
+
+test: check postgres ## everything: check, then unit, contract and integration tests
+	$(BIN)/pytest tests/unit tests/contract tests/integration -n $(WORKERS) --dist loadfile
+
+bench: install ## the rows of the measurements page that apply to this machine
+	$(BIN)/kb bench $(BENCH)
+
+serve: core ## the API on loopback; prints a first admin key once
+	$(BIN)/kb serve
+
+docs: install ## write the pages that are generated from the code
+	$(BIN)/python -m infra.settings_docs
+
+clean: ## forget the environment and every cache; data folders stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 was not found (python3 is $$(python3 --version 2>&1)); install it with:" \
+		"sudo apt-get install -y python3.11 python3.11-venv python3.11-dev" >&2; exit 1; }
+
+# The tests say themselves what is missing where PostgreSQL cannot be installed: they skip, or fail where CI is set.
+postgres:
+	@infra/setup/debian.sh postgres || true
+
+$(BIN)/python: | python
+	@infra/setup/debian.sh compiler $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+
+# The stamps make a second `make` quick; a changed dependency list installs again.
+$(VENV)/.installed-core: pyproject.toml constraints.txt | $(BIN)/python
+	@test -e $(VENV)/.installed-dev || echo "Installing autoglm-kb into $(VENV)"
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing autoglm-kb and its tools into $(VENV); the first time takes some minutes"
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.installed-core
