@@ -1,0 +1,151 @@
+"""Two rankings become one: weighted reciprocal ranks, or a weighted sum of normalised scores. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.plan import FusionMethod, Normalisation, Plan
+from retrieval.types import Labels, Ranking
+
+RRF_K = 60  # Cormack, Clarke, Büttcher 2009: damps the weight of the very first ranks
+
+Scores = NDArray[np.float64]  # (n,)
+
+
+@dataclass(frozen=True, slots=True)
+class FusionSignals:
+    """What a search knows of its query before fusing, without any label.
+
+    `coverage`: `Encoder.coverage(query)`, the share of its letters that the encoder's vocabulary knows.
+    `sparse_bound`: the most BM25 could give any passage for this query; None when unknown. For `Normalisation.BOUNDS`.
+    """
+
+    coverage: float = 1.0
+    sparse_bound: float | None = None
+
+
+NO_SIGNALS = FusionSignals()
+
+
+@dataclass(frozen=True, slots=True)
+class LegPart:
+    """What one leg gave to a fused score: `contribution` is the leg's weight times its share (normalised or 1/rank)."""
+
+    rank: int  # 1 = best of the leg
+    score: float  # as the leg gave it: BM25, or cosine
+    weight: float  # 0 to 1; both legs' weights sum to 1
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A candidate with its fused score; a leg that did not find it is None."""
+
+    label: int
+    score: float
+    sparse: LegPart | None
+    dense: LegPart | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    ranking: Ranking
+    weight: float
+    parts: Scores  # (n,) contribution of each of the ranking's candidates
+    absent: float  # contribution to candidates that this leg did not find
+
+    def place(self, labels: Labels) -> NDArray[np.int64]:
+        """(m,) the position of each label in the ranking, -1 where it is absent."""
+        if not len(self.ranking):
+            return np.full(len(labels), -1, np.int64)
+        order = np.argsort(self.ranking.labels)
+        found = np.searchsorted(self.ranking.labels, labels, sorter=order).clip(max=len(order) - 1)
+        place = order[found]
+        return np.where(self.ranking.labels[place] == labels, place, -1)
+
+    def part(self, place: int) -> LegPart | None:
+        if place < 0:
+            return None
+        score = float(self.ranking.scores[place])
+        return LegPart(place + 1, score, self.weight, float(self.parts[place]))
+
+
+def fuse(
+    plan: Plan, sparse: Ranking, dense: Ranking, signals: FusionSignals = NO_SIGNALS, limit: int | None = None
+) -> list[Fused]:
+    """The candidates of both legs, best first, ties by rising label; at most `limit` of them.
+
+    A candidate that one leg did not find gets from it what its last candidate got (0 after min-max), never less.
+    """
+    weight = dense_weight(plan, sparse, dense, signals)
+    legs = _leg(plan, sparse, 1.0 - weight, (0.0, signals.sparse_bound)), _leg(plan, dense, weight, (-1.0, 1.0))
+    labels = np.union1d(sparse.labels, dense.labels)
+    places = [leg.place(labels) for leg in legs]
+    scores = sum((_gather(leg, place) for leg, place in zip(legs, places, strict=True)), np.zeros(len(labels)))
+    best = np.lexsort((labels, -scores))[:limit]
+    in_sparse, in_dense = (place[best].tolist() for place in places)
+    return [
+        Fused(label, score, legs[0].part(a), legs[1].part(b))
+        for label, score, a, b in zip(labels[best].tolist(), scores[best].tolist(), in_sparse, in_dense, strict=True)
+    ]
+
+
+def dense_weight(plan: Plan, sparse: Ranking, dense: Ranking, signals: FusionSignals = NO_SIGNALS) -> float:
+    """The weight of the dense leg for this query, 0 to 1: the plan's, lowered where the encoder is out of its depth."""
+    if plan.fusion is FusionMethod.SPARSE or not len(dense):
+        return 0.0
+    if plan.fusion is FusionMethod.DENSE or not len(sparse):
+        return 1.0
+    return plan.dense_weight * (signals.coverage if plan.adaptive else 1.0)
+
+
+def reciprocal_ranks(count: int) -> Scores:
+    """(count,) 1 / (RRF_K + rank), rank from 1 (Cormack et al. 2009)."""
+    return 1.0 / (RRF_K + np.arange(1, count + 1, dtype=np.float64))
+
+
+def min_max(scores: NDArray[np.float32]) -> Scores:
+    """(n,) 0 for the lowest and 1 for the highest score; all 1 where they are equal."""
+    low, high = float(scores.min()), float(scores.max())
+    return bounded(scores, low, high)
+
+
+def z_score(scores: NDArray[np.float32]) -> Scores:
+    """(n,) standard deviations above the mean of these candidates; all 0 where they are equal."""
+    values = scores.astype(np.float64)
+    spread = float(values.std())
+    return (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
+
+
+def bounded(scores: NDArray[np.float32], low: float, high: float) -> Scores:
+    """(n,) where each score stands between `low` (0) and `high` (1); all 1 where these are equal."""
+    if high <= low:
+        return np.ones(len(scores))
+    return (scores.astype(np.float64) - low) / (high - low)
+
+
+def _leg(plan: Plan, ranking: Ranking, weight: float, bounds: tuple[float, float | None]) -> _Leg:
+    if not len(ranking):
+        return _Leg(ranking, weight, np.empty(0), 0.0)
+    if plan.fusion is FusionMethod.RRF:
+        return _Leg(ranking, weight, weight * reciprocal_ranks(len(ranking)), 0.0)
+    parts = weight * _normalise(plan.normalisation, ranking.scores, bounds)
+    return _Leg(ranking, weight, parts, float(parts[-1]) if parts[-1] < parts[0] else 0.0)
+
+
+def _normalise(method: Normalisation, scores: NDArray[np.float32], bounds: tuple[float, float | None]) -> Scores:
+    if method is Normalisation.MIN_MAX:
+        return min_max(scores)
+    if method is Normalisation.Z_SCORE:
+        return z_score(scores)
+    low, high = bounds
+    return bounded(scores, low, float(scores.max()) if high is None else high)
+
+
+def _gather(leg: _Leg, place: NDArray[np.int64]) -> Scores:
+    if not len(leg.parts):
+        return np.zeros(len(place))
+    return np.where(place >= 0, leg.parts[place], leg.absent)

@@ -1,0 +1,163 @@
+"""The Plan: every choice a search makes between query and hits, as one value to store, compare and serve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from retrieval.errors import InvalidInputError
+
+PLAN_VERSION = 1  # of the JSON form; raised when a field changes its meaning
+MAX_DEPTH = 10_000  # candidates of one leg; beyond that a search is an export
+
+
+class FusionMethod(StrEnum):
+    """How the two legs become one ranking."""
+
+    CONVEX = "convex"  # weighted sum of normalised scores
+    RRF = "rrf"  # weighted reciprocal ranks
+    SPARSE = "sparse"  # words only
+    DENSE = "dense"  # vectors only
+
+
+class Normalisation(StrEnum):
+    """How a leg's scores become comparable with the other's; used by `FusionMethod.CONVEX` only."""
+
+    MIN_MAX = "min-max"  # 0 for the last candidate, 1 for the first
+    Z_SCORE = "z-score"  # standard deviations above the mean of the candidates
+    BOUNDS = "bounds"  # what the score could be at least and at most in theory
+
+
+@dataclass(frozen=True, slots=True)
+class RerankStep:
+    """Score the first `depth` fused candidates again with the reranker registered under `name`."""
+
+    name: str
+    depth: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to search. Equal plans have equal digests; raises `InvalidInputError` for values that make no sense."""
+
+    sparse_depth: int = 100  # chunks asked of the sparse leg
+    dense_depth: int = 100  # chunks asked of the dense leg
+    fusion: FusionMethod = FusionMethod.CONVEX
+    normalisation: Normalisation = Normalisation.MIN_MAX
+    dense_weight: float = 0.5  # 0 to 1; the sparse leg has the rest
+    adaptive: bool = True  # lower the weight of a leg that shows, without labels, that it does not know the query
+    rerank: RerankStep | None = None
+    top: int = 10  # hits returned unless the request says otherwise
+
+    def __post_init__(self) -> None:
+        for name in ("sparse_depth", "dense_depth", "top"):
+            _check_whole(f"plan.{name}", getattr(self, name))
+        if self.rerank is not None:
+            _check_whole("plan.rerank.depth", self.rerank.depth)
+        if not 0.0 <= self.dense_weight <= 1.0 or math.isnan(self.dense_weight):
+            raise InvalidInputError(f"plan.dense_weight is {self.dense_weight!r}; expected a number from 0 to 1")
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that differ when any choice differs."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, the version first."""
+        return {"version": PLAN_VERSION, **asdict(self)}
+
+    def to_json(self) -> str:
+        """One line with sorted keys, so that equal plans are equal text."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        """The inverse of `to_dict`; missing fields take their defaults. Raises `InvalidInputError` naming the field."""
+        values = dict(values)
+        version = values.pop("version", PLAN_VERSION)
+        if version != PLAN_VERSION:
+            raise InvalidInputError(f"plan.version is {version!r}; this release reads {PLAN_VERSION}: save it again")
+        _check_known("plan", values, {field.name for field in fields(cls)})
+        return cls(**{name: _READERS[name](f"plan.{name}", value) for name, value in values.items()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """The inverse of `to_json`. Raises `InvalidInputError` for broken JSON, unknown fields and wrong values."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InvalidInputError(f"plan is not JSON ({error}); expected an object like {cls().to_json()}") from error
+        if not isinstance(values, dict):
+            raise InvalidInputError(f"plan is a JSON {type(values).__name__}; expected an object with named fields")
+        return cls.from_dict(values)
+
+
+def _check_known(thing: str, values: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InvalidInputError(f"{thing} has unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+
+
+def _check_whole(thing: str, value: int) -> None:
+    if not 1 <= value <= MAX_DEPTH:
+        raise InvalidInputError(f"{thing} is {value}; expected a whole number from 1 to {MAX_DEPTH}")
+
+
+def _whole(thing: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInputError(f"{thing} is {value!r}; expected a whole number")
+    return value
+
+
+def _number(thing: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidInputError(f"{thing} is {value!r}; expected a number")
+    return float(value)
+
+
+def _truth(thing: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{thing} is {value!r}; expected true or false")
+    return value
+
+
+def _fusion(thing: str, value: Any) -> FusionMethod:
+    return FusionMethod(_choice(thing, value, FusionMethod))
+
+
+def _normalisation(thing: str, value: Any) -> Normalisation:
+    return Normalisation(_choice(thing, value, Normalisation))
+
+
+def _choice(thing: str, value: Any, choices: type[StrEnum]) -> str:
+    if not isinstance(value, str) or value not in {choice.value for choice in choices}:
+        raise InvalidInputError(f"{thing} is {value!r}; expected one of {', '.join(c.value for c in choices)}")
+    return value
+
+
+def _rerank(thing: str, value: Any) -> RerankStep | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise InvalidInputError(f'{thing} is {value!r}; expected null or {{"name": "...", "depth": 50}}')
+    _check_known(thing, value, {field.name for field in fields(RerankStep)})
+    return RerankStep(value["name"], _whole(f"{thing}.depth", value.get("depth", RerankStep("").depth)))
+
+
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "sparse_depth": _whole,
+    "dense_depth": _whole,
+    "fusion": _fusion,
+    "normalisation": _normalisation,
+    "dense_weight": _number,
+    "adaptive": _truth,
+    "rerank": _rerank,
+    "top": _whole,
+}
+
+DEFAULT_PLAN = Plan()

@@ -1,0 +1,98 @@
+"""Fusion against sums worked by hand and against what must hold for any two rankings."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval.fusion import RRF_K, FusionSignals, fuse
+from retrieval.plan import FusionMethod, Normalisation, Plan
+from retrieval.types import Ranking
+
+
+def ranking(**scores: float) -> Ranking:
+    """`ranking(_3=2.0)`: label 3 with score 2."""
+    ordered = sorted(((int(label[1:]), score) for label, score in scores.items()), key=lambda p: (-p[1], p[0]))
+    labels, values = zip(*ordered, strict=True) if ordered else ((), ())
+    return Ranking(np.array(labels, np.int64), np.array(values, np.float32))
+
+
+SPARSE = ranking(_1=10.0, _2=6.0, _3=2.0)
+DENSE = ranking(_3=0.8, _4=0.7, _1=0.4)
+
+
+def test_reciprocal_ranks_by_hand() -> None:
+    fused = fuse(Plan(fusion=FusionMethod.RRF, adaptive=False), SPARSE, DENSE)
+    expected = {1: 1 / 61 + 1 / 63, 3: 1 / 63 + 1 / 61, 2: 1 / 62, 4: 1 / 62}
+    assert RRF_K == 60
+    assert [hit.label for hit in fused] == [1, 3, 2, 4], "ties go to the smaller label"
+    assert {hit.label: hit.score for hit in fused} == pytest.approx({k: v / 2 for k, v in expected.items()})
+
+
+def test_min_max_convex_by_hand() -> None:
+    fused = fuse(Plan(dense_weight=0.25, adaptive=False, normalisation=Normalisation.MIN_MAX), SPARSE, DENSE)
+    expected = {1: 0.75, 2: 0.375, 3: 0.25, 4: 0.25 * 0.75}
+    assert {hit.label: hit.score for hit in fused} == pytest.approx(expected)
+    assert [hit.label for hit in fused] == [1, 2, 3, 4]
+
+
+def test_z_score_convex_by_hand() -> None:
+    fused = fuse(Plan(normalisation=Normalisation.Z_SCORE, adaptive=False), SPARSE, ranking(_1=0.5, _2=0.3))
+    deviation = np.std([10.0, 6.0, 2.0])
+    expected = {1: (4 / deviation + 1) / 2, 2: -0.5, 3: (-4 / deviation - 1) / 2}
+    assert {hit.label: hit.score for hit in fused} == pytest.approx(expected)
+
+
+def test_bounds_convex_by_hand() -> None:
+    plan = Plan(normalisation=Normalisation.BOUNDS, adaptive=False)
+    fused = fuse(plan, ranking(_1=10.0), ranking(_1=0.5), FusionSignals(sparse_bound=20.0))
+    assert fused[0].score == pytest.approx((10 / 20 + 1.5 / 2) / 2)
+
+
+def test_explain_shows_each_legs_rank_score_and_weight() -> None:
+    first = fuse(Plan(dense_weight=0.25, adaptive=False), SPARSE, DENSE)[0]
+    assert first.sparse is not None and first.dense is not None
+    assert (first.label, first.sparse.rank, first.sparse.score, first.sparse.weight) == (1, 1, 10.0, 0.75)
+    assert (first.dense.rank, first.dense.score, first.dense.weight) == (3, pytest.approx(0.4), 0.25)
+    assert first.score == pytest.approx(first.sparse.contribution + first.dense.contribution)
+
+
+@pytest.mark.parametrize("method", list(FusionMethod))
+def test_one_silent_leg_leaves_the_other_in_its_order(method: FusionMethod) -> None:
+    plan = Plan(fusion=method)
+    if method is not FusionMethod.DENSE:
+        assert [hit.label for hit in fuse(plan, SPARSE, Ranking.empty())] == [1, 2, 3]
+    if method is not FusionMethod.SPARSE:
+        assert [hit.label for hit in fuse(plan, Ranking.empty(), DENSE)] == [3, 4, 1]
+    assert fuse(plan, Ranking.empty(), Ranking.empty()) == []
+
+
+def test_a_limit_keeps_the_best() -> None:
+    everything = fuse(Plan(), SPARSE, DENSE)
+    assert fuse(Plan(), SPARSE, DENSE, limit=2) == everything[:2]
+
+
+def rankings() -> st.SearchStrategy[Ranking]:
+    scores = st.floats(-1, 30, width=32)
+    return st.dictionaries(st.integers(0, 20), scores, max_size=12).map(
+        lambda found: ranking(**{f"_{label}": score for label, score in found.items()})
+    )
+
+
+@given(rankings(), rankings(), st.sampled_from(FusionMethod), st.sampled_from(Normalisation), st.floats(0, 1))
+def test_any_two_rankings_fuse_into_all_their_candidates_once(
+    sparse: Ranking, dense: Ranking, method: FusionMethod, normalisation: Normalisation, weight: float
+) -> None:
+    fused = fuse(Plan(fusion=method, normalisation=normalisation, dense_weight=weight), sparse, dense)
+    assert sorted(hit.label for hit in fused) == sorted({*sparse.labels.tolist(), *dense.labels.tolist()})
+    assert fused == sorted(fused, key=lambda hit: (-hit.score, hit.label))
+    assert all(np.isfinite(hit.score) for hit in fused)
+
+
+@given(rankings(), rankings(), st.sampled_from(FusionMethod), st.sampled_from(Normalisation))
+def test_a_candidate_first_in_both_legs_is_first(
+    sparse: Ranking, dense: Ranking, method: FusionMethod, normalisation: Normalisation
+) -> None:
+    sparse = Ranking(np.append([99], sparse.labels), np.append([31], sparse.scores).astype(np.float32))
+    dense = Ranking(np.append([99], dense.labels), np.append([31], dense.scores).astype(np.float32))
+    assert fuse(Plan(fusion=method, normalisation=normalisation), sparse, dense)[0].label == 99
