@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 # Python 3.11: by name, else a python3 that is it.
 PYTHON := $(shell command -v python3.11 || { python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	2>/dev/null && command -v python3; })
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Silenced: setuptools warns at length about every editable installation.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 BENCH ?=
 
@@ -61,8 +62,11 @@ $(BIN)/python: | python
 
 # The stamps make a second `make` quick; a changed dependency list installs again.
 $(VENV)/.installed-core: pyproject.toml constraints.txt | $(BIN)/python
-	@test -e $(VENV)/.installed-dev || echo "Installing autoglm-kb into $(VENV)"
-	$(PIP) install -c constraints.txt -e .
+	@echo "Installing autoglm-kb into $(VENV)"
+	$(BIN)/python infra/setup/core_requirements.py > $(VENV)/code.txt
+	$(BIN)/python infra/setup/core_requirements.py --data > $(VENV)/data.txt
+	$(PIP) install -c constraints.txt -r $(VENV)/code.txt
+	$(PIP) install -c constraints.txt --no-deps -r $(VENV)/data.txt -e .
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
