@@ -1,0 +1,53 @@
+"""The catalog: the only truth. Everything else in the data folder can be dropped and rebuilt from it."""
+
+from __future__ import annotations
+
+from retrieval.catalog.collections import Collection, Collections, CollectionSettings
+from retrieval.catalog.documents import Documents
+from retrieval.catalog.engine import migrate, open_engine, sqlite_url
+from retrieval.catalog.eval_sets import EvalSets
+from retrieval.catalog.jobs import Jobs
+from retrieval.catalog.journal import Audit, Feedback
+from retrieval.catalog.keys import Keys
+from retrieval.catalog.log import OperationLog
+from retrieval.catalog.plans import Plans
+from retrieval.catalog.sources import Sources
+from retrieval.catalog.writer import Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
+
+__all__ = [
+    "Catalog",
+    "Collection",
+    "CollectionSettings",
+    "Commit",
+    "DeadLetter",
+    "Outcome",
+    "Receipt",
+    "Upsert",
+    "sqlite_url",
+]
+
+
+class Catalog:
+    """One catalog, opened and migrated; each attribute is one kind of thing it keeps.
+
+    Raises `InvalidInputError` for a URL that is neither SQLite nor PostgreSQL, `OutageError` when it cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url)
+        migrate(self._engine)
+        self.collections = Collections(self._engine)
+        self.documents = Documents(self._engine)
+        self.writer = Writer(self._engine)
+        self.log = OperationLog(self._engine)
+        self.sources = Sources(self._engine)
+        self.plans = Plans(self._engine)
+        self.jobs = Jobs(self._engine)
+        self.keys = Keys(self._engine)
+        self.audit = Audit(self._engine)
+        self.feedback = Feedback(self._engine)
+        self.eval_sets = EvalSets(self._engine)
+
+    def close(self) -> None:
+        """Release the database's connections."""
+        self._engine.dispose()

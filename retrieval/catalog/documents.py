@@ -1,0 +1,242 @@
+"""Reading documents and chunks back: single ones, lists, and the check that every hit passes before it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.catalog.collections import Collection
+from retrieval.catalog.engine import reading
+from retrieval.catalog.state import in_parts
+from retrieval.errors import NotFoundError
+from retrieval.types import Block, BlockKind, Chunk, Document, Principal, SourcePosition
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk of a document's current version with what a hit shows of the document."""
+
+    label: int
+    document: int
+    ordinal: int
+    text: str
+    start: int
+    end: int
+    heading: str
+    page: int | None
+    key: str
+    title: str
+    uri: str | None
+    source: str
+    table: str
+    language: str
+    metadata: dict[str, Any]
+    position: str | None
+    version: int
+    committed_at: datetime | None
+    cataloged_at: datetime
+
+    @property
+    def as_of(self) -> datetime:
+        """When the source committed this text, or when we received it."""
+        return self.committed_at or self.cataloged_at
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A document as stored, with the bookkeeping around it."""
+
+    number: int
+    document: Document
+    version: int
+    seq: int
+    cataloged_at: datetime
+    chunks: int
+
+
+def may_read(acl: Iterable[str], principal: Principal) -> bool:
+    """Whether one of the caller's groups is on the list. An empty list lets nobody but operators in."""
+    return principal.sees_all or not principal.groups.isdisjoint(acl)
+
+
+def document_id(collection: str, key: str) -> str:
+    """The stable name of a document: collection / key, where a row's key is schema.table/primary-key."""
+    return f"{collection}/{key}"
+
+
+def chunk_id(collection: str, key: str, ordinal: int) -> str:
+    """The name of a chunk: its document's id # ordinal."""
+    return f"{document_id(collection, key)}#{ordinal}"
+
+
+class Documents:
+    """Reads documents and chunks of one catalog."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._visible = _visible_chunks()
+
+    def visible(self, collection: Collection, labels: Sequence[int], principal: Principal) -> dict[int, StoredChunk]:
+        """The chunks among `labels` that exist now and that the caller may read. Everything else is left out."""
+        found: dict[int, StoredChunk] = {}
+        with reading(self._engine) as connection:
+            for part in in_parts(labels):
+                for row in connection.execute(self._visible, {"collection": collection.id, "labels": list(part)}):
+                    acl, values = row[0], row[1:]
+                    if may_read(collection.settings.default_acl if acl is None else acl, principal):
+                        found[row.label] = StoredChunk(*values)
+        return found
+
+    def get(self, collection: Collection, key: str, principal: Principal) -> StoredVersion:
+        """One living document. Raises `NotFoundError`, also when the caller may not read it."""
+        with reading(self._engine) as connection:
+            query = _versions(collection.id, True).where(schema.documents.c.key == key)
+            row = connection.execute(query).one_or_none()
+        if row is None or not may_read(_acl(collection, row), principal):
+            raise NotFoundError(f"document {key!r} does not exist in collection {collection.name!r}")
+        return _version(row, row.text, row.outline)
+
+    def page(
+        self,
+        collection: Collection,
+        principal: Principal,
+        *,
+        limit: int,
+        after: str = "",
+        source: str | None = None,
+        prefix: str = "",
+    ) -> list[StoredVersion]:
+        """Up to `limit` living documents the caller may read, by key, beginning after the key `after`; without text."""
+        listed: list[StoredVersion] = []
+        d = schema.documents.c
+        with reading(self._engine) as connection:
+            while len(listed) < limit:
+                query = _versions(collection.id, False).where(d.key > after).order_by(d.key).limit(limit)
+                query = query if source is None else query.where(d.source == source)
+                query = query.where(d.key.startswith(prefix, autoescape=True)) if prefix else query
+                rows = connection.execute(query).all()
+                listed += [_version(row, "", []) for row in rows if may_read(_acl(collection, row), principal)]
+                if len(rows) < limit:
+                    break
+                after = rows[-1].key
+        return listed[:limit]
+
+    def chunks(self, collection: Collection, key: str) -> list[tuple[int, Chunk]]:
+        """The labels and chunks of a document in order."""
+        c, d = schema.chunks.c, schema.documents.c
+        joined = schema.chunks.join(schema.documents, (d.collection_id == c.collection_id) & (d.number == c.document))
+        query = (
+            sa.select(c.label, c.ordinal, c.text, c.start, c.end, c.heading, c.page)
+            .select_from(joined)
+            .where(c.collection_id == collection.id, d.key == key)
+            .order_by(c.ordinal)
+        )
+        with reading(self._engine) as connection:
+            return [(row[0], Chunk(*row[1:])) for row in connection.execute(query)]
+
+    def keys(self, collection: Collection, source: str | None = None) -> set[str]:
+        """The keys of all living documents, or of one source's."""
+        d = schema.documents.c
+        query = sa.select(d.key).where(d.collection_id == collection.id, d.deleted.is_(False))
+        query = query if source is None else query.where(d.source == source)
+        with reading(self._engine) as connection:
+            return set(connection.execute(query).scalars())
+
+    def content_hashes(self, collection: Collection, keys: Iterable[str]) -> dict[str, str]:
+        """The content hash of each living document among `keys`: equal means there is nothing to do."""
+        d = schema.documents.c
+        found: dict[str, str] = {}
+        with reading(self._engine) as connection:
+            for part in in_parts(sorted(set(keys))):
+                query = sa.select(d.key, d.content_hash).where(
+                    d.collection_id == collection.id, d.key.in_(part), d.deleted.is_(False)
+                )
+                found.update((row.key, row.content_hash) for row in connection.execute(query))
+        return found
+
+    def counts(self, collection: Collection) -> tuple[int, int]:
+        """(living documents, chunks)."""
+        d, c = schema.documents.c, schema.chunks.c
+        with reading(self._engine) as connection:
+            living = sa.select(sa.func.count()).where(d.collection_id == collection.id, d.deleted.is_(False))
+            cut = sa.select(sa.func.count()).where(c.collection_id == collection.id)
+            return connection.execute(living).scalar_one(), connection.execute(cut).scalar_one()
+
+
+def _visible_chunks() -> sa.Select[Any]:
+    c, d = schema.chunks.c, schema.documents.c
+    joined = schema.chunks.join(schema.documents, (d.collection_id == c.collection_id) & (d.number == c.document))
+    return (
+        sa.select(
+            d.acl,
+            c.label,
+            c.document,
+            c.ordinal,
+            c.text,
+            c.start,
+            c.end,
+            c.heading,
+            c.page,
+            d.key,
+            d.title,
+            d.uri,
+            d.source,
+            d.table_name,
+            d.language,
+            d.metadata.label("document_metadata"),
+            d.position,
+            d.version,
+            d.committed_at,
+            d.cataloged_at,
+        )
+        .select_from(joined)
+        .where(
+            c.collection_id == sa.bindparam("collection"),
+            c.label.in_(sa.bindparam("labels", expanding=True)),
+            d.deleted.is_(False),
+        )
+    )
+
+
+def _versions(collection_id: int, with_text: bool) -> sa.Select[Any]:
+    d, t, c = schema.documents.c, schema.document_texts.c, schema.chunks.c
+    count = (
+        sa.select(sa.func.count())
+        .where(c.collection_id == d.collection_id, c.document == d.number)
+        .scalar_subquery()
+        .label("chunk_count")
+    )
+    query = sa.select(schema.documents, count).where(d.collection_id == collection_id, d.deleted.is_(False))
+    if with_text:
+        joined = schema.documents.join(
+            schema.document_texts, (t.collection_id == d.collection_id) & (t.number == d.number)
+        )
+        query = query.add_columns(t.text, t.outline).select_from(joined)
+    return query
+
+
+def _acl(collection: Collection, row: sa.Row[Any]) -> Sequence[str]:
+    return collection.settings.default_acl if row.acl is None else row.acl
+
+
+def _version(row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]]) -> StoredVersion:
+    document = Document(
+        key=row.key,
+        text=text,
+        title=row.title,
+        source=row.source,
+        table=row.table_name,
+        uri=row.uri,
+        language=row.language,
+        metadata=row._mapping["metadata"],
+        acl=None if row.acl is None else tuple(row.acl),
+        outline=tuple(Block(start, end, BlockKind(kind), level, page) for start, end, kind, level, page in outline),
+        position=None if row.position is None else SourcePosition.decode(row.position),
+        committed_at=row.committed_at,
+    )
+    return StoredVersion(row.number, document, row.version, row.seq, row.cataloged_at, row.chunk_count)

@@ -1,0 +1,102 @@
+"""Opens the catalog's database and brings its schema up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+
+from retrieval.errors import InvalidInputError, OutageError
+
+SQLITE_BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another process's transaction
+WRITES = {"kb_writes": True}  # execution option: take SQLite's write lock at BEGIN, not at the first write
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite catalog in that file."""
+    return f"sqlite:///{path}"
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine for SQLite (WAL) or PostgreSQL. Raises `InvalidInputError` for other databases."""
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite_engine(parsed)
+    if backend == "postgresql":
+        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10)
+    raise InvalidInputError(
+        f"catalog_url names a {backend} database; expected sqlite or postgresql (sources may be of other kinds)"
+    )
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, pool_size=10, max_overflow=40)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")  # a 200 must survive a power cut, not only kill -9
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA cache_size=-32768")  # KiB
+        connection.execute("PRAGMA mmap_size=268435456")  # bytes
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("kb_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction that writes; commits at the end, rolls back on any error. Raises `OutageError` when it cannot."""
+    try:
+        with engine.connect().execution_options(**WRITES) as connection, connection.begin():
+            yield connection
+    except sa.exc.OperationalError as error:
+        raise outage(error) from error
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction that only reads a single state of the catalog. Raises `OutageError` when it cannot."""
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except sa.exc.OperationalError as error:
+        raise outage(error) from error
+
+
+def outage(error: sa.exc.OperationalError) -> OutageError:
+    """The database's refusal in words for an operator: disk full, locked, or not answering."""
+    reason = str(error.orig).strip()
+    advice = {
+        "database or disk is full": "free space on the data folder's disk; nothing was lost, the write can be repeated",
+        "attempt to write a readonly database": "make the data folder writable for this user",
+        "database is locked": "another process holds a long transaction; repeat, or stop it",
+    }.get(reason, "check that the catalog's database runs and can be reached, then repeat")
+    return OutageError(f"the catalog cannot be used: {reason}; {advice}")
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Bring the schema to the newest revision; harmless when it is there already, safe when two processes do it."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(4210171)"))  # any constant of our own
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

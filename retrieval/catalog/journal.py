@@ -1,0 +1,92 @@
+"""What people did and said: the audit log and feedback on results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.catalog.collections import Collection
+from retrieval.catalog.engine import reading, writing
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One act: who did what to which thing."""
+
+    id: int
+    at: datetime
+    principal: str
+    action: str
+    target: str
+    detail: dict[str, Any]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """One judgement of a result: rating 1 helpful, -1 not."""
+
+    id: int
+    at: datetime
+    principal: str
+    query: str
+    document_key: str | None
+    rating: int
+    comment: str
+
+
+class Audit:
+    """Append-only record of acts."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def record(
+        self, principal: str, action: str, target: str, detail: dict[str, Any] | None = None, request_id: str = ""
+    ) -> None:
+        """Add one act."""
+        values = {"principal": principal, "action": action, "target": target, "request_id": request_id}
+        with writing(self._engine) as connection:
+            statement = schema.audit.insert().values(**values, detail=detail or {}, at=schema.utc_now())
+            connection.execute(statement)
+
+    def page(self, limit: int = 100, before: int | None = None) -> list[AuditRecord]:
+        """Acts, newest first, older than the id `before`."""
+        c = schema.audit.c
+        query = sa.select(c.id, c.at, c.principal, c.action, c.target, c.detail, c.request_id)
+        query = query if before is None else query.where(c.id < before)
+        with reading(self._engine) as connection:
+            return [AuditRecord(*row) for row in connection.execute(query.order_by(c.id.desc()).limit(limit))]
+
+
+class Feedback:
+    """What users thought of results."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def add(
+        self, collection: Collection, principal: str, query: str, document_key: str | None, rating: int, comment: str
+    ) -> int:
+        """Store a judgement; its id."""
+        values = {"collection_id": collection.id, "principal": principal, "query": query, "rating": rating}
+        with writing(self._engine) as connection:
+            statement = schema.feedback.insert().values(
+                **values, document_key=document_key, comment=comment, at=schema.utc_now()
+            )
+            key = connection.execute(statement).inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+    def page(self, collection: Collection, limit: int = 100, before: int | None = None) -> list[FeedbackRecord]:
+        """Judgements, newest first, older than the id `before`."""
+        c = schema.feedback.c
+        query = sa.select(c.id, c.at, c.principal, c.query, c.document_key, c.rating, c.comment)
+        query = query.where(c.collection_id == collection.id)
+        query = query if before is None else query.where(c.id < before)
+        with reading(self._engine) as connection:
+            return [FeedbackRecord(*row) for row in connection.execute(query.order_by(c.id.desc()).limit(limit))]

@@ -1,0 +1,137 @@
+"""The operation log as the views read it: what changed since a seq, or everything that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from pyroaring import BitMap64
+
+from retrieval.catalog import schema
+from retrieval.catalog.collections import Collection
+from retrieval.catalog.engine import reading
+from retrieval.catalog.state import in_parts
+from retrieval.types import IndexedChunk, Vector, ViewBatch
+
+OPERATIONS_PER_BATCH = 2_000
+CHUNKS_PER_BATCH = 5_000
+
+SOURCE_FIELD, TABLE_FIELD, LANGUAGE_FIELD, KEY_FIELD = "_source", "_table", "_language", "_key"
+
+
+class OperationLog:
+    """Reads the log of one catalog. Batches reflect the catalog's present state, so replaying any range is harmless."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def since(self, collection: Collection, seq: int, embedded: BitMap64) -> Iterator[ViewBatch]:
+        """Batches that bring views from `seq` to the newest operation. Vectors come for labels not in `embedded`."""
+        while True:
+            batch = self._next(collection, seq, embedded)
+            if batch is None:
+                return
+            yield batch
+            seq = batch.seq
+
+    def everything(self, collection: Collection, held: BitMap64, embedded: BitMap64) -> Iterator[ViewBatch]:
+        """Batches that bring views of any state to the present one; the last carries the seq reached."""
+        with reading(self._engine) as connection:
+            seq = connection.execute(
+                sa.select(schema.collections.c.last_seq).where(schema.collections.c.id == collection.id)
+            ).scalar_one()
+            labels = BitMap64(
+                connection.execute(
+                    sa.select(schema.chunks.c.label).where(schema.chunks.c.collection_id == collection.id)
+                ).scalars()
+            )
+            gone = list(held - labels)
+            after = 0
+            while rows := connection.execute(_chunk_query(collection.id, after)).all():
+                yield ViewBatch(0, gone, self._index(connection, collection, rows, embedded))
+                gone, after = [], rows[-1].label
+        yield ViewBatch(seq, gone, [])
+
+    def _next(self, collection: Collection, seq: int, embedded: BitMap64) -> ViewBatch | None:
+        with reading(self._engine) as connection:
+            c = schema.operations.c
+            operations = connection.execute(
+                sa.select(c.seq, c.document, c.removed)
+                .where(c.collection_id == collection.id, c.seq > seq)
+                .order_by(c.seq)
+                .limit(OPERATIONS_PER_BATCH)
+            ).all()
+            if not operations:
+                return None
+            removed = [label for operation in operations for label in operation.removed]
+            numbers = sorted({operation.document for operation in operations})
+            rows = [row for part in in_parts(numbers) for row in connection.execute(_chunks_of(collection.id, part))]
+            return ViewBatch(operations[-1].seq, removed, self._index(connection, collection, rows, embedded))
+
+    def _index(
+        self, connection: sa.Connection, collection: Collection, rows: Sequence[sa.Row[Any]], embedded: BitMap64
+    ) -> list[IndexedChunk]:
+        wanted = {row.text_hash for row in rows if row.label not in embedded}
+        vectors = load_vectors(connection, collection.encoder_fingerprint, wanted)
+        default_acl = collection.settings.default_acl
+        return [
+            IndexedChunk(
+                label=row.label,
+                document=row.document,
+                title=row.title,
+                heading=row.heading,
+                text=row.text,
+                vector=vectors.get(row.text_hash),
+                groups=default_acl if row.acl is None else tuple(row.acl),
+                metadata=row.metadata
+                | {
+                    SOURCE_FIELD: row.source,
+                    TABLE_FIELD: row.table_name,
+                    LANGUAGE_FIELD: row.language,
+                    KEY_FIELD: row.key,
+                },
+            )
+            for row in rows
+        ]
+
+
+def load_vectors(connection: sa.Connection, fingerprint: str, hashes: set[str]) -> dict[str, Vector]:
+    """The stored embeddings of these texts; texts without one are absent."""
+    found: dict[str, Vector] = {}
+    c = schema.embeddings.c
+    for part in in_parts(sorted(hashes)):
+        query = sa.select(c.text_hash, c.vector).where(c.fingerprint == fingerprint, c.text_hash.in_(part))
+        for key, blob in connection.execute(query):
+            found[key] = np.frombuffer(blob, dtype="<f4")
+    return found
+
+
+def _columns() -> sa.Select[Any]:
+    c, d = schema.chunks.c, schema.documents.c
+    joined = schema.chunks.join(schema.documents, (d.collection_id == c.collection_id) & (d.number == c.document))
+    return sa.select(
+        c.label,
+        c.document,
+        c.heading,
+        c.text,
+        c.text_hash,
+        d.title,
+        d.acl,
+        d.metadata.label("metadata"),
+        d.source,
+        d.table_name,
+        d.language,
+        d.key,
+    ).select_from(joined)
+
+
+def _chunks_of(collection_id: int, numbers: Sequence[int]) -> sa.Select[Any]:
+    c = schema.chunks.c
+    return _columns().where(c.collection_id == collection_id, c.document.in_(numbers)).order_by(c.label)
+
+
+def _chunk_query(collection_id: int, after: int) -> sa.Select[Any]:
+    c = schema.chunks.c
+    return _columns().where(c.collection_id == collection_id, c.label > after).order_by(c.label).limit(CHUNKS_PER_BATCH)

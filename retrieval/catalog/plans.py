@@ -1,0 +1,92 @@
+"""Stored plans and the one pointer that says which of them serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.catalog.collections import Collection
+from retrieval.catalog.engine import reading, writing
+from retrieval.errors import ConflictError, NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """One stored plan; `body` is `retrieval.plan.Plan.to_json()`."""
+
+    id: int
+    name: str
+    body: dict[str, Any]
+    digest: str
+    origin: str
+    created_at: datetime
+
+
+class Plans:
+    """Stores plans, promotes one, rolls back."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def add(self, collection: Collection, name: str, body: dict[str, Any], digest: str, origin: str) -> PlanRecord:
+        """Store a plan; it does not serve yet."""
+        values = {"collection_id": collection.id, "name": name, "body": body, "digest": digest, "origin": origin}
+        with writing(self._engine) as connection:
+            statement = schema.plans.insert().values(**values, created_at=schema.utc_now())
+            key = connection.execute(statement).inserted_primary_key
+        assert key is not None
+        return self.get(collection, key[0])
+
+    def get(self, collection: Collection, plan_id: int) -> PlanRecord:
+        """One plan. Raises `NotFoundError`."""
+        for plan in self.all(collection):
+            if plan.id == plan_id:
+                return plan
+        raise NotFoundError(f"plan {plan_id} does not exist in collection {collection.name!r}")
+
+    def all(self, collection: Collection) -> list[PlanRecord]:
+        """Every stored plan, oldest first."""
+        c = schema.plans.c
+        query = sa.select(c.id, c.name, c.body, c.digest, c.origin, c.created_at)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.where(c.collection_id == collection.id).order_by(c.id))
+            return [PlanRecord(*row) for row in rows]
+
+    def promote(self, collection: Collection, plan_id: int | None, by: str, reason: str) -> None:
+        """Let this plan serve from now on; None is the built-in default. Raises `NotFoundError`."""
+        if plan_id is not None:
+            self.get(collection, plan_id)
+        with writing(self._engine) as connection:
+            self._switch(connection, collection.id, plan_id, by, reason)
+
+    def roll_back(self, collection: Collection, by: str, reason: str) -> int | None:
+        """Return to the plan that served before; its id, None being the default. Raises `ConflictError`."""
+        c = schema.plan_switches.c
+        with writing(self._engine) as connection:
+            query = sa.select(c.previous_id).where(c.collection_id == collection.id).order_by(c.id.desc()).limit(1)
+            last = connection.execute(query).one_or_none()
+            if last is None:
+                raise ConflictError(
+                    f"no plan was ever promoted in collection {collection.name!r}: nothing to roll back"
+                )
+            self._switch(connection, collection.id, last.previous_id, by, reason)
+        return None if last.previous_id is None else int(last.previous_id)
+
+    def _switch(self, connection: sa.Connection, collection_id: int, plan_id: int | None, by: str, why: str) -> None:
+        c = schema.collections.c
+        previous = connection.execute(sa.select(c.plan_id).where(c.id == collection_id).with_for_update()).scalar_one()
+        connection.execute(schema.collections.update().where(c.id == collection_id).values(plan_id=plan_id))
+        connection.execute(
+            schema.plan_switches.insert().values(
+                collection_id=collection_id,
+                plan_id=plan_id,
+                previous_id=previous,
+                by=by,
+                reason=why,
+                at=schema.utc_now(),
+            )
+        )

@@ -1,0 +1,296 @@
+"""The catalog's tables. SQLite and PostgreSQL run the same statements; JSON and times are stored portably."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(sa.types.TypeDecorator[datetime]):
+    """A time with zone UTC in Python; microseconds since the epoch in the database, so that both engines sort it."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        """Microseconds. Raises `ValueError` for a time without zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"time {value.isoformat()} has no zone; expected an aware datetime")
+        return round(value.timestamp() * 1_000_000)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        """The aware time."""
+        return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
+
+
+def utc_now() -> datetime:
+    """The present moment, aware."""
+    return datetime.now(UTC)
+
+
+def _collection_key() -> sa.Column[int]:
+    return sa.Column("collection_id", sa.ForeignKey("collections.id", ondelete="CASCADE"), nullable=False)
+
+
+collections = sa.Table(
+    "collections",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("encoder", sa.Text, nullable=False),  # name; what opens it
+    sa.Column("encoder_fingerprint", sa.Text, nullable=False),  # addresses its embeddings
+    # Counters, advanced under the row's lock: numbers are never reused, and seq order is commit order.
+    sa.Column("last_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("last_document", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("last_label", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("plan_id", sa.Integer),  # the serving plan; NULL: the built-in default
+    sa.Column("created_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,  # a dropped collection's number must not name a new one's view folder
+)
+
+sources = sa.Table(
+    "sources",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _collection_key(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("cursor", sa.Text),  # how far it was read; written with the documents it produced
+    sa.Column("runs", sa.BigInteger, nullable=False, server_default="0"),  # scans started; a file's position
+    sa.Column("updated_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("collection_id", "name"),
+)
+
+source_rows = sa.Table(
+    "source_rows",
+    METADATA,
+    sa.Column("source_id", sa.ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("table_name", sa.Text, primary_key=True),
+    sa.Column("row_key", sa.Text, primary_key=True),
+    sa.Column("position", sa.Text, nullable=False),
+    sa.Column("data", sa.JSON(none_as_null=True)),  # NULL: a tombstone
+)
+
+source_row_links = sa.Table(
+    "source_row_links",
+    METADATA,
+    sa.Column("source_id", sa.ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("table_name", sa.Text, primary_key=True),
+    sa.Column("column_name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("row_key", sa.Text, primary_key=True),
+    sa.Index("ix_source_row_links_row", "source_id", "table_name", "row_key"),
+)
+
+documents = sa.Table(
+    "documents",
+    METADATA,
+    sa.Column("collection_id", sa.ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("table_name", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("acl", sa.JSON(none_as_null=True)),  # NULL: the collection's default
+    sa.Column("position", sa.Text),  # kept on tombstones, so that a late change cannot revive the document
+    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("committed_at", UtcTime),  # at the source
+    sa.Column("cataloged_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("collection_id", "key"),
+    sa.Index("ix_documents_source", "collection_id", "source"),
+)
+
+document_texts = sa.Table(
+    "document_texts",
+    METADATA,
+    sa.Column("collection_id", sa.Integer, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("outline", sa.JSON, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["collection_id", "number"], ["documents.collection_id", "documents.number"], ondelete="CASCADE"
+    ),
+)
+
+chunks = sa.Table(
+    "chunks",
+    METADATA,
+    sa.Column("collection_id", sa.Integer, primary_key=True),
+    sa.Column("label", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("document", sa.BigInteger, nullable=False),
+    sa.Column("ordinal", sa.Integer, nullable=False),
+    sa.Column("start", sa.Integer, nullable=False),
+    sa.Column("end", sa.Integer, nullable=False),
+    sa.Column("page", sa.Integer),
+    sa.Column("heading", sa.Text, nullable=False),
+    sa.Column("text_hash", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["collection_id", "document"], ["documents.collection_id", "documents.number"], ondelete="CASCADE"
+    ),
+    sa.Index("ix_chunks_document", "collection_id", "document"),
+)
+
+embeddings = sa.Table(
+    "embeddings",
+    METADATA,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("text_hash", sa.Text, primary_key=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),  # float32, little endian
+)
+
+operations = sa.Table(
+    "operations",
+    METADATA,
+    sa.Column("collection_id", sa.ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("document", sa.BigInteger, nullable=False),
+    sa.Column("removed", sa.JSON, nullable=False),  # labels that left; those that came are in chunks
+    sa.Column("at", UtcTime, nullable=False),
+)
+
+view_positions = sa.Table(
+    "view_positions",
+    METADATA,
+    sa.Column("collection_id", sa.ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("holder", sa.Text, primary_key=True),  # which process
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _collection_key(),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("remedy", sa.Text, nullable=False),
+    sa.Column("position", sa.Text),
+    sa.Column("payload", sa.LargeBinary),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.UniqueConstraint("collection_id", "source", "key"),  # the same failure seen again replaces the first
+)
+
+plans = sa.Table(
+    "plans",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _collection_key(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+plan_switches = sa.Table(
+    "plan_switches",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _collection_key(),
+    sa.Column("plan_id", sa.Integer),  # NULL: back to the default
+    sa.Column("previous_id", sa.Integer),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # queued, running, succeeded, failed, cancelled
+    sa.Column("done", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("total", sa.BigInteger),
+    sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Column("error", sa.Text, nullable=False, server_default=""),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("updated_at", UtcTime, nullable=False),
+    sa.Column("finished_at", UtcTime),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),  # public part of the key
+    sa.Column("secret_hash", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),  # read < write < admin
+    sa.Column("collections", sa.JSON(none_as_null=True)),  # NULL: all
+    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime),
+    sa.Column("revoked_at", UtcTime),
+)
+
+audit = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sqlite_autoincrement=True,  # a gap in the numbers must mean a deleted record
+)
+
+feedback = sa.Table(
+    "feedback",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _collection_key(),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("document_key", sa.Text),
+    sa.Column("rating", sa.Integer, nullable=False),  # 1 helpful, -1 not
+    sa.Column("comment", sa.Text, nullable=False),
+)
+
+eval_sets = sa.Table(
+    "eval_sets",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _collection_key(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("collection_id", "name"),
+)
+
+eval_queries = sa.Table(
+    "eval_queries",
+    METADATA,
+    sa.Column("eval_set_id", sa.ForeignKey("eval_sets.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("query_id", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("judgements", sa.JSON, nullable=False),  # document key -> grade
+)

@@ -1,0 +1,212 @@
+"""A stored document while a commit decides over it: what it was, what it becomes, which labels come and go."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.types import Chunk, Deletion, Document, SourcePosition
+
+T = TypeVar("T")
+
+KEYS_PER_QUERY = 500  # well under SQLite's and PostgreSQL's limits on bound values
+
+
+@dataclass(slots=True)
+class StoredDocument:
+    """One document row with the labels of its chunks; `dirty` when the row must be written."""
+
+    number: int
+    key: str
+    source: str = ""
+    table: str = ""
+    title: str = ""
+    uri: str | None = None
+    language: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    acl: list[str] | None = None
+    position: SourcePosition | None = None
+    content_hash: str = ""
+    version: int = 0
+    deleted: bool = True
+    seq: int = 0
+    committed_at: datetime | None = None
+    labels: list[tuple[int, str]] = field(default_factory=list)  # (label, text hash) as they stand
+    text: str | None = None  # None: as stored
+    outline: list[Any] = field(default_factory=list)
+    chunks: list[tuple[int, Chunk, str]] = field(default_factory=list)  # (label, chunk, text hash) to be written
+    stored_labels: frozenset[int] = frozenset()
+    cataloged_at: datetime | None = None
+    dirty: bool = False
+    reaches_views: bool = False
+
+    @classmethod
+    def new(cls, number: int, key: str) -> StoredDocument:
+        """A document that the catalog has not seen yet."""
+        return cls(number=number, key=key, dirty=True)
+
+    @property
+    def removed_labels(self) -> list[int]:
+        """Labels the catalog holds that the document no longer has."""
+        return sorted(self.stored_labels - {label for label, _ in self.labels})
+
+    def is_newer_than(self, source: str, position: SourcePosition | None) -> bool:
+        """Whether a change at that position comes too late. Only positions of one source compare."""
+        if position is None or self.position is None or self.source != source:
+            return False
+        return self.position > position
+
+    def move_to(self, position: SourcePosition | None) -> None:
+        """Remember how new the (unchanged) content is."""
+        if position is not None and position != self.position:
+            self.position = position
+            self.dirty = True
+
+    def bury(self, deletion: Deletion) -> None:
+        """Become a tombstone at the deletion's position."""
+        same_source = self.source == deletion.source
+        self.position = deletion.position or (self.position if same_source else None)
+        self.source = deletion.source
+        self.committed_at = deletion.committed_at
+        self.dirty = True
+        if self.deleted:
+            return
+        self.deleted = True
+        self.version += 1
+        self.title, self.uri, self.metadata, self.content_hash = "", None, {}, ""
+        self.text, self.outline = "", []
+        self.labels, self.chunks = [], []
+        self.reaches_views = True
+
+    def describe(self, document: Document, content_hash: str) -> bool:
+        """Take over everything but the chunks; whether anything that is encoded with them changed."""
+        title_changed = self.title != document.title
+        same_source = self.source == document.source
+        self.position = document.position or (self.position if same_source else None)
+        self.source, self.table, self.title, self.uri = document.source, document.table, document.title, document.uri
+        self.language, self.metadata = document.language, dict(document.metadata)
+        self.acl = None if document.acl is None else sorted(set(document.acl))
+        self.content_hash, self.committed_at = content_hash, document.committed_at
+        self.text, self.outline = document.text, [list(asdict(block).values()) for block in document.outline]
+        self.version += 1
+        self.deleted = False
+        self.dirty = self.reaches_views = True
+        return title_changed
+
+    def replace_chunks(self, chunks: Sequence[tuple[Chunk, str]], next_label: Callable[[], int]) -> bool:
+        """Keep the labels of chunks whose passage is still there, number the others anew; whether any is new or gone.
+
+        A label names one passage forever, so that views need not look twice at it.
+        """
+        reusable: dict[str, list[int]] = defaultdict(list)
+        for label, passage_hash in reversed(self.labels):
+            reusable[passage_hash].append(label)
+        before = {label for label, _ in self.labels}
+        self.chunks = []
+        for chunk, passage_hash in chunks:
+            label = reusable[passage_hash].pop() if reusable[passage_hash] else next_label()
+            self.chunks.append((label, chunk, passage_hash))
+        self.labels = [(label, passage_hash) for label, _, passage_hash in self.chunks]
+        return {label for label, _ in self.labels} != before
+
+    def row(self, collection_id: int, now: datetime) -> dict[str, Any]:
+        """The documents row."""
+        if self.reaches_views or self.cataloged_at is None:
+            self.cataloged_at = now
+        return {
+            "collection_id": collection_id,
+            "number": self.number,
+            "key": self.key,
+            "source": self.source,
+            "table_name": self.table,
+            "title": self.title,
+            "uri": self.uri,
+            "language": self.language,
+            "metadata": self.metadata,
+            "acl": self.acl,
+            "position": None if self.position is None else self.position.encode(),
+            "content_hash": self.content_hash,
+            "version": self.version,
+            "deleted": self.deleted,
+            "seq": self.seq,
+            "committed_at": self.committed_at,
+            "cataloged_at": self.cataloged_at,
+        }
+
+    def text_row(self, collection_id: int) -> dict[str, Any]:
+        """The document_texts row."""
+        return {"collection_id": collection_id, "number": self.number, "text": self.text, "outline": self.outline}
+
+    def chunk_rows(self, collection_id: int) -> list[dict[str, Any]]:
+        """The chunks rows, kept labels included: their place in the document may have moved."""
+        return [
+            {
+                "collection_id": collection_id,
+                "label": label,
+                "document": self.number,
+                "ordinal": chunk.ordinal,
+                "start": chunk.start,
+                "end": chunk.end,
+                "page": chunk.page,
+                "heading": chunk.heading,
+                "text_hash": passage_hash,
+                "text": chunk.text,
+            }
+            for label, chunk, passage_hash in self.chunks
+        ]
+
+
+def load_stored(connection: sa.Connection, collection_id: int, keys: set[str]) -> dict[str, StoredDocument]:
+    """The documents of these keys, tombstones included, with their labels."""
+    found: dict[str, StoredDocument] = {}
+    for part in in_parts(sorted(keys)):
+        query = sa.select(schema.documents).where(
+            schema.documents.c.collection_id == collection_id, schema.documents.c.key.in_(part)
+        )
+        for row in connection.execute(query):
+            found[row.key] = _stored(row)
+    by_number = {document.number: document for document in found.values()}
+    for numbers in in_parts(sorted(by_number)):
+        c = schema.chunks.c
+        chunk_query = (
+            sa.select(c.document, c.label, c.text_hash)
+            .where(c.collection_id == collection_id, c.document.in_(numbers))
+            .order_by(c.document, c.ordinal)
+        )
+        for number, label, passage_hash in connection.execute(chunk_query):
+            by_number[number].labels.append((label, passage_hash))
+    for document in found.values():
+        document.stored_labels = frozenset(label for label, _ in document.labels)
+    return found
+
+
+def in_parts(items: Sequence[T], size: int = KEYS_PER_QUERY) -> Iterable[Sequence[T]]:
+    """The items in runs of at most `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _stored(row: sa.Row[Any]) -> StoredDocument:
+    return StoredDocument(
+        number=row.number,
+        key=row.key,
+        source=row.source,
+        table=row.table_name,
+        title=row.title,
+        uri=row.uri,
+        language=row.language,
+        metadata=row.metadata,
+        acl=row.acl,
+        position=None if row.position is None else SourcePosition.decode(row.position),
+        content_hash=row.content_hash,
+        version=row.version,
+        deleted=row.deleted,
+        seq=row.seq,
+        committed_at=row.committed_at,
+        cataloged_at=row.cataloged_at,
+    )

@@ -1,0 +1,276 @@
+"""The one way documents enter or leave the catalog: a batch becomes one transaction.
+
+Order within it: lock the collection, decide each change against what is stored, write documents and chunks, embeddings,
+the operation log, the source's cursor and the dead letters; then commit. Nothing else commits documents.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from retrieval.catalog import schema
+from retrieval.catalog.engine import writing
+from retrieval.catalog.state import StoredDocument, load_stored
+from retrieval.errors import NotFoundError
+from retrieval.types import Chunk, Deletion, Document, Vector, text_hash
+
+
+class Outcome(StrEnum):
+    """What a change did."""
+
+    CREATED = "created"
+    UPDATED = "updated"  # text changed: chunks were replaced
+    METADATA = "metadata"  # only what surrounds the text changed: nothing to embed
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    STALE = "stale"  # older than what is stored: ignored
+    ABSENT = "absent"  # deletion of something that is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """A document as it is now, cut into chunks."""
+
+    document: Document
+    chunks: Sequence[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An input that could not become a document, kept for a person to look at."""
+
+    source: str
+    key: str
+    reason: str
+    remedy: str = ""
+    position: str | None = None
+    payload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that one transaction writes."""
+
+    changes: Sequence[Upsert | Deletion] = ()
+    fingerprint: str = ""
+    vectors: Mapping[str, Vector] = field(default_factory=dict)  # by text hash
+    cursor: tuple[str, str] | None = None  # (source, how far it has been read)
+    dead_letters: Sequence[DeadLetter] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a commit did; a search with `min_seq=seq` sees it."""
+
+    seq: int
+    outcomes: tuple[Outcome, ...]
+
+    def counts(self) -> Counter[Outcome]:
+        """How many changes had each outcome."""
+        return Counter(self.outcomes)
+
+
+class Writer:
+    """Commits batches to one catalog."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def commit(self, collection_id: int, commit: Commit) -> Receipt:
+        """Write a batch, all or nothing. Raises `NotFoundError` (collection dropped), `OutageError` (repeat later)."""
+        with writing(self._engine) as connection:
+            counters = _lock(connection, collection_id)
+            stored = load_stored(connection, collection_id, {_key(change) for change in commit.changes})
+            outcomes = tuple(_apply(stored, change, counters) for change in commit.changes)
+            dirty = [document for document in stored.values() if document.dirty]
+            _write_documents(connection, collection_id, dirty, counters)
+            _write_vectors(connection, commit.fingerprint, commit.vectors)
+            _write_counters(connection, collection_id, counters)
+            _write_cursor(connection, collection_id, commit.cursor)
+            _write_dead_letters(connection, collection_id, commit.dead_letters)
+        return Receipt(counters.last_seq, outcomes)
+
+
+@dataclass(slots=True)
+class _Counters:
+    last_seq: int
+    last_document: int
+    last_label: int
+
+    def next_document(self) -> int:
+        self.last_document += 1
+        return self.last_document
+
+    def next_label(self) -> int:
+        self.last_label += 1
+        return self.last_label
+
+
+def _lock(connection: sa.Connection, collection_id: int) -> _Counters:
+    c = schema.collections.c
+    query = sa.select(c.last_seq, c.last_document, c.last_label).where(c.id == collection_id).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"collection number {collection_id} was dropped while it was written to")
+    return _Counters(*row)
+
+
+def _key(change: Upsert | Deletion) -> str:
+    return change.key if isinstance(change, Deletion) else change.document.key
+
+
+def _apply(stored: dict[str, StoredDocument], change: Upsert | Deletion, counters: _Counters) -> Outcome:
+    key = _key(change)
+    known = stored.get(key)
+    incoming = change if isinstance(change, Deletion) else change.document
+    if known is not None and known.is_newer_than(incoming.source, incoming.position):
+        return Outcome.STALE
+    if isinstance(change, Deletion):
+        return _apply_deletion(stored, change, known, counters)
+    return _apply_upsert(stored, change, known, counters)
+
+
+def _apply_deletion(
+    stored: dict[str, StoredDocument], change: Deletion, known: StoredDocument | None, counters: _Counters
+) -> Outcome:
+    if known is None:  # remember it: an older insert may still be under way
+        if change.position is not None:
+            tombstone = StoredDocument.new(counters.next_document(), change.key)
+            tombstone.bury(change)
+            tombstone.version = 1
+            stored[change.key] = tombstone
+        return Outcome.ABSENT
+    was_deleted = known.deleted
+    known.bury(change)
+    return Outcome.ABSENT if was_deleted else Outcome.DELETED
+
+
+def _apply_upsert(
+    stored: dict[str, StoredDocument], change: Upsert, known: StoredDocument | None, counters: _Counters
+) -> Outcome:
+    document = change.document
+    content_hash = document.content_hash()
+    if known is None:
+        known = StoredDocument.new(counters.next_document(), document.key)
+        stored[document.key] = known
+    elif not known.deleted and known.content_hash == content_hash and known.source == document.source:
+        known.move_to(document.position)
+        return Outcome.UNCHANGED
+    is_new = known.deleted
+    text_changed = known.describe(document, content_hash)
+    chunks_changed = known.replace_chunks(
+        [(chunk, text_hash(chunk.passage(document.title))) for chunk in change.chunks], counters.next_label
+    )
+    if is_new:
+        return Outcome.CREATED
+    return Outcome.UPDATED if text_changed or chunks_changed else Outcome.METADATA
+
+
+def _write_documents(
+    connection: sa.Connection, collection_id: int, dirty: Sequence[StoredDocument], counters: _Counters
+) -> None:
+    if not dirty:
+        return
+    now = schema.utc_now()
+    operations: list[dict[str, Any]] = []
+    for document in dirty:
+        if document.reaches_views:
+            counters.last_seq += 1
+            document.seq = counters.last_seq
+            operations.append(
+                {
+                    "collection_id": collection_id,
+                    "seq": document.seq,
+                    "document": document.number,
+                    "removed": document.removed_labels,
+                    "at": now,
+                }
+            )
+    _upsert(connection, schema.documents, [d.row(collection_id, now) for d in dirty], ["collection_id", "number"])
+    texts = [d.text_row(collection_id) for d in dirty if d.text is not None]
+    _upsert(connection, schema.document_texts, texts, ["collection_id", "number"])
+    _delete_chunks(connection, collection_id, [label for d in dirty for label in d.removed_labels])
+    _upsert(
+        connection,
+        schema.chunks,
+        [row for d in dirty for row in d.chunk_rows(collection_id)],
+        ["collection_id", "label"],
+    )
+    if operations:
+        connection.execute(schema.operations.insert(), operations)
+
+
+def _delete_chunks(connection: sa.Connection, collection_id: int, labels: Sequence[int]) -> None:
+    if labels:
+        statement = schema.chunks.delete().where(
+            schema.chunks.c.collection_id == collection_id, schema.chunks.c.label == sa.bindparam("gone")
+        )
+        connection.execute(statement, [{"gone": label} for label in labels])
+
+
+def _write_vectors(connection: sa.Connection, fingerprint: str, vectors: Mapping[str, Vector]) -> None:
+    if not vectors:
+        return
+    rows = [
+        {"fingerprint": fingerprint, "text_hash": key, "vector": np.asarray(vector, "<f4").tobytes()}
+        for key, vector in vectors.items()
+    ]
+    connection.execute(_insert(connection, schema.embeddings).on_conflict_do_nothing(), rows)
+
+
+def _write_counters(connection: sa.Connection, collection_id: int, counters: _Counters) -> None:
+    connection.execute(
+        schema.collections.update()
+        .where(schema.collections.c.id == collection_id)
+        .values(last_seq=counters.last_seq, last_document=counters.last_document, last_label=counters.last_label)
+    )
+
+
+def _write_cursor(connection: sa.Connection, collection_id: int, cursor: tuple[str, str] | None) -> None:
+    if cursor is None:
+        return
+    source, value = cursor
+    changed = connection.execute(
+        schema.sources.update()
+        .where(schema.sources.c.collection_id == collection_id, schema.sources.c.name == source)
+        .values(cursor=value, updated_at=schema.utc_now())
+    )
+    if changed.rowcount != 1:
+        raise NotFoundError(f"source {source!r} is not registered in this collection; register it before it writes")
+
+
+def _write_dead_letters(connection: sa.Connection, collection_id: int, letters: Sequence[DeadLetter]) -> None:
+    rows = {
+        (letter.source, letter.key): {
+            "collection_id": collection_id,
+            "source": letter.source,
+            "key": letter.key,
+            "reason": letter.reason,
+            "remedy": letter.remedy,
+            "position": letter.position,
+            "payload": letter.payload,
+            "at": schema.utc_now(),
+        }
+        for letter in letters
+    }
+    _upsert(connection, schema.dead_letters, list(rows.values()), ["collection_id", "source", "key"])
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str]) -> None:
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    replaced = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=replaced), list(rows))
