@@ -1,0 +1,147 @@
+"""Evaluation sets and runs: read questions and judgements, score a run, write it in TREC's format."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from retrieval.errors import InvalidInputError
+from retrieval.metrics import Judgements, bootstrap_interval, ndcg, recall, reciprocal_rank
+
+Qrels = Mapping[str, Judgements]  # question -> document -> grade
+Scored = Sequence[tuple[str, float]]  # documents with scores, best first
+Run = Mapping[str, Scored]  # question -> its ranking
+
+METRICS: Mapping[str, Callable[[Sequence[str], Judgements], float]] = {
+    "ndcg@10": lambda ranked, judged: ndcg(ranked, judged, 10),
+    "mrr@10": lambda ranked, judged: reciprocal_rank(ranked, judged, 10),
+    "recall@10": lambda ranked, judged: recall(ranked, judged, 10),
+    "recall@100": lambda ranked, judged: recall(ranked, judged, 100),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over questions with its bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a run is worth: `values[metric][i]` belongs to `questions[i]`, in the order of the judgements."""
+
+    questions: tuple[str, ...]
+    values: Mapping[str, tuple[float, ...]]
+
+    def mean(self, metric: str) -> float:
+        """The metric's mean over all judged questions."""
+        return float(np.mean(self.values[metric]))
+
+    def estimate(self, metric: str, *, seed: int = 0) -> Estimate:
+        """The mean with its 95 % bootstrap interval."""
+        return Estimate(self.mean(metric), *bootstrap_interval(self.values[metric], seed=seed))
+
+
+def evaluate(run: Run, qrels: Qrels) -> Evaluation:
+    """Every metric of `METRICS` for every judged question; a question that the run lacks scores 0, as in trec_eval -c.
+
+    Raises `InvalidInputError` where there is no judgement at all.
+    """
+    if not qrels:
+        raise InvalidInputError("the judgements are empty; expected lines of query-id, corpus-id, score")
+    rankings = {question: [document for document, _ in run.get(question, ())] for question in qrels}
+    values = {
+        name: tuple(metric(rankings[question], judged) for question, judged in qrels.items())
+        for name, metric in METRICS.items()
+    }
+    return Evaluation(tuple(qrels), values)
+
+
+def best_of_documents(scored: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Chunks, best first, become documents, best first: a document stands where its best chunk stood."""
+    best: dict[str, float] = {}
+    for document, score in scored:
+        best.setdefault(document, score)
+    return list(best.items())
+
+
+def read_queries(path: Path) -> dict[str, str]:
+    """Question id -> text, from JSON lines `{"id", "text"}`, gzip or not. Raises `InvalidInputError` with the line."""
+    questions: dict[str, str] = {}
+    with _open_text(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                question, text = _question(line, f"{path}:{number}")
+                questions[question] = text
+    return questions
+
+
+def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+    """Judgements by question, from tab-separated query-id, corpus-id, score, with or without a header, gzip or not.
+
+    Raises `InvalidInputError` with the line that does not fit.
+    """
+    qrels: dict[str, dict[str, int]] = {}
+    with _open_text(path) as lines:
+        for number, row in enumerate(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
+            if not row or (number == 1 and _is_header(row)):
+                continue
+            question, document, grade = _judgement(row, f"{path}:{number}")
+            qrels.setdefault(question, {})[document] = grade
+    return qrels
+
+
+def write_run(path: Path, run: Run, name: str) -> None:
+    """A TREC run file: `question Q0 document rank score name`, rank from 1, which trec_eval and ir-measures read."""
+    with path.open("w", encoding="utf-8") as file:
+        for question, scored in run.items():
+            for rank, (document, score) in enumerate(scored, start=1):
+                file.write(f"{_token(question)} Q0 {_token(document)} {rank} {score:.9g} {_token(name)}\n")
+
+
+def _open_text(path: Path) -> TextIO:
+    if not path.exists():
+        raise InvalidInputError(f"{path} does not exist; expected an evaluation file (.gz is read too)")
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _question(line: str, where: str) -> tuple[str, str]:
+    try:
+        values = json.loads(line)
+        return str(values["id"]), str(values["text"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InvalidInputError(
+            f'{where}: {line.strip()[:80]!r}; expected a line like {{"id": "q1", "text": "…"}}'
+        ) from error
+
+
+def _is_header(row: Sequence[str]) -> bool:
+    """A first line whose last column is a word rather than a grade, such as `query-id corpus-id score`."""
+    return not row[-1].strip().lstrip("-").isdigit()
+
+
+def _judgement(row: Sequence[str], where: str) -> tuple[str, str, int]:
+    try:
+        question, document, grade = row
+        return question, document, int(grade)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{where}: {row!r}; expected three columns, query-id, corpus-id and a whole score, separated by tabs"
+        ) from error
+
+
+def _token(text: str) -> str:
+    """White space would start another column."""
+    return "_".join(text.split()) or "_"
