@@ -61,7 +61,7 @@ class Chunker(Protocol):
     """Cuts documents into retrievable stretches."""
 
     def chunk(self, document: Document) -> tuple[Chunk, ...]:
-        """Chunks in order with `document.text[chunk.start:chunk.end] == chunk.text`; the same input, the same chunks."""
+        """Chunks in order, each with `document.text[chunk.start:chunk.end] == chunk.text`; a pure function."""
         ...
 
 
