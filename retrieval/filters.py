@@ -1,0 +1,235 @@
+"""The filter language: JSON over metadata fields, parsed once into frozen values, with a plain-Python oracle.
+
+    {"year": {"$gte": 2020, "$lt": 2024}, "tag": {"$in": ["news", "blog"]}, "$not": {"draft": true}}
+
+A list in the metadata matches when any of its elements does. Numbers compare with numbers and text with text (dates are
+ISO 8601 text); `true` is not 1. A missing field matches nothing but `$ne`, `$nin` and `{"$exists": false}`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from retrieval.errors import InvalidInputError
+
+MAX_CONDITIONS = 1000  # conditions in one filter; more is an attack or a mistake
+MAX_DEPTH = 16  # nesting of $and, $or and $not
+
+Scalar: TypeAlias = str | int | float | bool
+ValueKey: TypeAlias = tuple[str, Any]  # (kind, value), so that True and 1 differ while 1 and 1.0 agree
+
+
+class Bound(StrEnum):
+    """The comparisons of a range."""
+
+    GT = "$gt"
+    GTE = "$gte"
+    LT = "$lt"
+    LTE = "$lte"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The field has one of these values."""
+
+    field: str
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The field has a value on this side of the limit."""
+
+    field: str
+    bound: Bound
+    limit: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The field is there and is not null."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every part matches; no parts match everything."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one part matches."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not match."""
+
+    part: Filter
+
+
+Filter: TypeAlias = AnyOf | Compare | Exists | And | Or | Not
+
+
+def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:
+    """Whether this metadata passes the filter: the definition that every index must agree with."""
+    match condition:
+        case AnyOf(field, values):
+            wanted = {value_key(value) for value in values}
+            return any(key in wanted for key in value_keys(metadata.get(field)))
+        case Compare(field, bound, limit):
+            return any(satisfies(key, bound, limit) for key in value_keys(metadata.get(field)))
+        case Exists(field):
+            return metadata.get(field) is not None
+        case And(parts):
+            return all(matches(part, metadata) for part in parts)
+        case Or(parts):
+            return any(matches(part, metadata) for part in parts)
+        case Not(part):
+            return not matches(part, metadata)
+
+
+def value_key(value: Any) -> ValueKey | None:
+    """How a value is compared: its kind and itself; None where it cannot be (null, NaN, an object)."""
+    match value:
+        case bool():
+            return ("truth", value)
+        case int() | float() | Decimal():
+            return None if math.isnan(value) else ("number", value)
+        case str():
+            return ("text", value)
+        case date():  # datetime too
+            return ("text", value.isoformat())
+    return None
+
+
+def value_keys(value: Any) -> Iterator[ValueKey]:
+    """The keys of a metadata value: its own, or those of its elements where it is a list."""
+    elements = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+    return (key for key in map(value_key, elements) if key is not None)
+
+
+def satisfies(key: ValueKey, bound: Bound, limit: Scalar) -> bool:
+    """Whether the value stands on the right side of the limit; values of another kind never do."""
+    limit_key = value_key(limit)
+    if limit_key is None or limit_key[0] != key[0]:
+        return False
+    value, edge = key[1], limit_key[1]
+    match bound:
+        case Bound.GT:
+            return bool(value > edge)
+        case Bound.GTE:
+            return bool(value >= edge)
+        case Bound.LT:
+            return bool(value < edge)
+        case Bound.LTE:
+            return bool(value <= edge)
+
+
+def parse_filter(json: Any) -> Filter:
+    """The filter that this JSON value describes. Raises `InvalidInputError` naming the part that does not fit."""
+    parsed = _parse_object(json, "filter", 0)
+    size = _count(parsed)
+    if size > MAX_CONDITIONS:
+        raise InvalidInputError(
+            f"filter has {size} conditions, expected at most {MAX_CONDITIONS}; use $in for many values"
+        )
+    return parsed
+
+
+def _parse_object(json: Any, path: str, depth: int) -> Filter:
+    if depth > MAX_DEPTH:
+        raise InvalidInputError(f"{path} is nested more than {MAX_DEPTH} deep; flatten the filter")
+    if not isinstance(json, Mapping):
+        raise InvalidInputError(f'{path} is {json!r}, expected an object such as {{"field": value}}')
+    parts = [_parse_entry(name, value, f"{path}.{name}", depth) for name, value in json.items()]
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _parse_entry(name: Any, value: Any, path: str, depth: int) -> Filter:
+    match name:
+        case "$and":
+            return And(_parse_list(value, path, depth))
+        case "$or":
+            return Or(_parse_list(value, path, depth))
+        case "$not":
+            return Not(_parse_object(value, path, depth + 1))
+        case str() if name and not name.startswith("$"):
+            return _parse_field(name, value, path)
+    raise InvalidInputError(f"{path}: {name!r} is not a field name; known operators here: $and, $or, $not")
+
+
+def _parse_list(value: Any, path: str, depth: int) -> tuple[Filter, ...]:
+    if not isinstance(value, list) or not value:
+        raise InvalidInputError(f"{path} is {value!r}, expected a list of at least one filter object")
+    return tuple(_parse_object(part, f"{path}[{i}]", depth + 1) for i, part in enumerate(value))
+
+
+def _parse_field(field: str, value: Any, path: str) -> Filter:
+    if value is None:
+        return Not(Exists(field))
+    if not isinstance(value, Mapping):
+        return AnyOf(field, (_scalar(value, path),))
+    if not value:
+        raise InvalidInputError(f'{path} is an empty object, expected an operator such as {{"$in": [...]}}')
+    parts = [_parse_operator(field, operator, operand, f"{path}.{operator}") for operator, operand in value.items()]
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _parse_operator(field: str, operator: Any, operand: Any, path: str) -> Filter:
+    match operator:
+        case "$eq":
+            return _parse_field(field, operand, path)
+        case "$ne":
+            return Not(Not(Exists(field)) if operand is None else AnyOf(field, (_scalar(operand, path),)))
+        case "$in":
+            return AnyOf(field, _scalars(operand, path))
+        case "$nin":
+            return Not(AnyOf(field, _scalars(operand, path)))
+        case "$gt" | "$gte" | "$lt" | "$lte":
+            return Compare(field, Bound(operator), _limit(operand, path))
+        case "$exists" if isinstance(operand, bool):
+            return Exists(field) if operand else Not(Exists(field))
+        case "$exists":
+            raise InvalidInputError(f"{path} is {operand!r}, expected true or false")
+    known = "$eq, $ne, $in, $nin, $gt, $gte, $lt, $lte, $exists"
+    raise InvalidInputError(f"{path}: unknown operator {operator!r}; known: {known}")
+
+
+def _scalars(value: Any, path: str) -> tuple[Scalar, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise InvalidInputError(f"{path} is {value!r}, expected a list of values")
+    return tuple(_scalar(element, f"{path}[{i}]") for i, element in enumerate(value))
+
+
+def _scalar(value: Any, path: str) -> Scalar:
+    if isinstance(value, str | int | float) and value_key(value) is not None:
+        return value
+    raise InvalidInputError(f"{path} is {value!r}, expected text, a number, true or false")
+
+
+def _limit(value: Any, path: str) -> Scalar:
+    scalar = _scalar(value, path)
+    if isinstance(scalar, bool):
+        raise InvalidInputError(f"{path} is {value!r}, expected a number or text (dates as ISO 8601) to compare with")
+    return scalar
+
+
+def _count(condition: Filter) -> int:
+    match condition:
+        case And(parts) | Or(parts):
+            return 1 + sum(map(_count, parts))
+        case Not(part):
+            return 1 + _count(part)
+    return 1
