@@ -1,0 +1,88 @@
+"""One metadata field as bitmaps: which labels have it, which have each value, and the values in order for ranges."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
+from typing import Any
+
+from pyroaring import BitMap64
+
+from retrieval.filters import Bound, Scalar, ValueKey, value_key, value_keys
+
+
+class FieldIndex:
+    """Labels by value of one field. Not safe for threads by itself: the view guards it."""
+
+    def __init__(self) -> None:
+        self.present = BitMap64()
+        self._by_value: dict[ValueKey, BitMap64] = {}
+        self._ordered: dict[str, list[Any]] = {}  # kind -> rising values; filled by the first range query
+
+    @classmethod
+    def build(cls, values: Iterable[tuple[int, Any]]) -> FieldIndex:
+        """The index of these (label, metadata value) pairs."""
+        index = cls()
+        present: list[int] = []
+        by_value: dict[ValueKey, list[int]] = {}
+        for label, value in values:
+            if value is not None:
+                present.append(label)
+            for key in value_keys(value):
+                by_value.setdefault(key, []).append(label)
+        index.present = BitMap64(present)
+        index._by_value = {key: BitMap64(labels) for key, labels in by_value.items()}
+        return index
+
+    def add(self, label: int, value: Any) -> None:
+        """Put a label in with its metadata value."""
+        if value is not None:
+            self.present.add(label)
+        for key in value_keys(value):
+            members = self._by_value.get(key)
+            if members is None:
+                members = self._by_value[key] = BitMap64()
+                if key[0] in self._ordered:
+                    insort(self._ordered[key[0]], key[1])
+            members.add(label)
+
+    def remove(self, label: int, value: Any) -> None:
+        """Take a label out; `value` is what it was added with."""
+        self.present.discard(label)
+        for key in set(value_keys(value)):
+            members = self._by_value[key]
+            members.discard(label)
+            if not members:
+                del self._by_value[key]
+                if key[0] in self._ordered:
+                    ordered = self._ordered[key[0]]
+                    del ordered[bisect_left(ordered, key[1])]
+
+    def any_of(self, values: Iterable[Scalar]) -> BitMap64:
+        """Labels with one of the values."""
+        keys = (value_key(value) for value in values)
+        return BitMap64().union(*(self._by_value[key] for key in keys if key is not None and key in self._by_value))
+
+    def compare(self, bound: Bound, limit: Scalar) -> BitMap64:
+        """Labels with a value on this side of the limit, among values of its kind."""
+        key = value_key(limit)
+        if key is None:
+            return BitMap64()
+        kind, edge = key
+        ordered = self._ordered_values(kind)
+        match bound:
+            case Bound.GT:
+                chosen = ordered[bisect_right(ordered, edge) :]
+            case Bound.GTE:
+                chosen = ordered[bisect_left(ordered, edge) :]
+            case Bound.LT:
+                chosen = ordered[: bisect_left(ordered, edge)]
+            case Bound.LTE:
+                chosen = ordered[: bisect_right(ordered, edge)]
+        return BitMap64().union(*(self._by_value[kind, value] for value in chosen))
+
+    def _ordered_values(self, kind: str) -> list[Any]:
+        ordered = self._ordered.get(kind)
+        if ordered is None:
+            ordered = self._ordered[kind] = sorted(value for other, value in self._by_value if other == kind)
+        return ordered
