@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from retrieval.catalog.collections import Collection, Collections, CollectionSettings
 from retrieval.catalog.documents import Documents
+from retrieval.catalog.embeddings import Embeddings
 from retrieval.catalog.engine import migrate, open_engine, sqlite_url
 from retrieval.catalog.eval_sets import EvalSets
 from retrieval.catalog.jobs import Jobs
@@ -39,6 +40,7 @@ class Catalog:
         self.collections = Collections(self._engine)
         self.documents = Documents(self._engine)
         self.writer = Writer(self._engine)
+        self.embeddings = Embeddings(self._engine)
         self.log = OperationLog(self._engine)
         self.sources = Sources(self._engine)
         self.plans = Plans(self._engine)

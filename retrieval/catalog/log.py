@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 from pyroaring import BitMap64
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
+from retrieval.catalog.embeddings import load_vectors
 from retrieval.catalog.engine import reading
 from retrieval.catalog.state import in_parts
-from retrieval.types import IndexedChunk, Vector, ViewBatch
+from retrieval.types import IndexedChunk, ViewBatch
 
 OPERATIONS_PER_BATCH = 2_000
 CHUNKS_PER_BATCH = 5_000
@@ -95,17 +95,6 @@ class OperationLog:
             )
             for row in rows
         ]
-
-
-def load_vectors(connection: sa.Connection, fingerprint: str, hashes: set[str]) -> dict[str, Vector]:
-    """The stored embeddings of these texts; texts without one are absent."""
-    found: dict[str, Vector] = {}
-    c = schema.embeddings.c
-    for part in in_parts(sorted(hashes)):
-        query = sa.select(c.text_hash, c.vector).where(c.fingerprint == fingerprint, c.text_hash.in_(part))
-        for key, blob in connection.execute(query):
-            found[key] = np.frombuffer(blob, dtype="<f4")
-    return found
 
 
 def _columns() -> sa.Select[Any]:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from retrieval.catalog import schema
+from retrieval.catalog.embeddings import write_vectors
 from retrieval.catalog.engine import writing
+from retrieval.catalog.rows import RowWrite, write_rows
 from retrieval.catalog.state import StoredDocument, load_stored
+from retrieval.catalog.upsert import upsert
 from retrieval.errors import NotFoundError
 from retrieval.types import Chunk, Deletion, Document, Vector, text_hash
 
@@ -64,6 +65,7 @@ class Commit:
     vectors: Mapping[str, Vector] = field(default_factory=dict)  # by text hash
     cursor: tuple[str, str] | None = None  # (source, how far it has been read)
     dead_letters: Sequence[DeadLetter] = ()
+    rows: Sequence[RowWrite] = ()  # of joined tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,11 @@ class Writer:
             outcomes = tuple(_apply(stored, change, counters) for change in commit.changes)
             dirty = [document for document in stored.values() if document.dirty]
             _write_documents(connection, collection_id, dirty, counters)
-            _write_vectors(connection, commit.fingerprint, commit.vectors)
+            write_vectors(connection, commit.fingerprint, commit.vectors)
             _write_counters(connection, collection_id, counters)
             _write_cursor(connection, collection_id, commit.cursor)
             _write_dead_letters(connection, collection_id, commit.dead_letters)
+            write_rows(connection, commit.rows)
         return Receipt(counters.last_seq, outcomes)
 
 
@@ -194,11 +197,11 @@ def _write_documents(
                     "at": now,
                 }
             )
-    _upsert(connection, schema.documents, [d.row(collection_id, now) for d in dirty], ["collection_id", "number"])
+    upsert(connection, schema.documents, [d.row(collection_id, now) for d in dirty], ["collection_id", "number"])
     texts = [d.text_row(collection_id) for d in dirty if d.text is not None]
-    _upsert(connection, schema.document_texts, texts, ["collection_id", "number"])
+    upsert(connection, schema.document_texts, texts, ["collection_id", "number"])
     _delete_chunks(connection, collection_id, [label for d in dirty for label in d.removed_labels])
-    _upsert(
+    upsert(
         connection,
         schema.chunks,
         [row for d in dirty for row in d.chunk_rows(collection_id)],
@@ -214,16 +217,6 @@ def _delete_chunks(connection: sa.Connection, collection_id: int, labels: Sequen
             schema.chunks.c.collection_id == collection_id, schema.chunks.c.label == sa.bindparam("gone")
         )
         connection.execute(statement, [{"gone": label} for label in labels])
-
-
-def _write_vectors(connection: sa.Connection, fingerprint: str, vectors: Mapping[str, Vector]) -> None:
-    if not vectors:
-        return
-    rows = [
-        {"fingerprint": fingerprint, "text_hash": key, "vector": np.asarray(vector, "<f4").tobytes()}
-        for key, vector in vectors.items()
-    ]
-    connection.execute(_insert(connection, schema.embeddings).on_conflict_do_nothing(), rows)
 
 
 def _write_counters(connection: sa.Connection, collection_id: int, counters: _Counters) -> None:
@@ -261,16 +254,4 @@ def _write_dead_letters(connection: sa.Connection, collection_id: int, letters: 
         }
         for letter in letters
     }
-    _upsert(connection, schema.dead_letters, list(rows.values()), ["collection_id", "source", "key"])
-
-
-def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-
-
-def _upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str]) -> None:
-    if not rows:
-        return
-    statement = _insert(connection, table)
-    replaced = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=replaced), list(rows))
+    upsert(connection, schema.dead_letters, list(rows.values()), ["collection_id", "source", "key"])

@@ -1,0 +1,58 @@
+"""What a run of ingestion did, in numbers a person can check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ingest.changes import Failure
+from retrieval.catalog import Outcome
+
+MAX_FAILURES_KEPT = 1_000  # the rest is counted; all of them are in the dead letters
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """Counts by outcome. `withheld` are deletions not carried out because too much would have vanished at once."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    failed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    withheld: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    near_duplicates: int = 0
+    seq: int = 0
+    seconds: float = 0.0
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Count what a commit did."""
+        self.outcomes.update(outcomes)
+
+    def fail(self, failures: Iterable[Failure]) -> None:
+        """Count what could not be read."""
+        for failure in failures:
+            self.failed += 1
+            if len(self.failures) < MAX_FAILURES_KEPT:
+                self.failures.append(failure)
+
+    @property
+    def documents(self) -> int:
+        """How many documents were looked at."""
+        return sum(self.outcomes.values())
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        counts = {outcome.value: self.outcomes[outcome] for outcome in Outcome}
+        numbers = {
+            "failed": self.failed,
+            "withheld_deletions": self.withheld,
+            "chunks": self.chunks,
+            "embedded": self.embedded,
+            "near_duplicates": self.near_duplicates,
+            "seq": self.seq,
+            "seconds": round(self.seconds, 3),
+        }
+        failures = [{"key": f.key, "reason": f.reason, "remedy": f.remedy} for f in self.failures]
+        return counts | numbers | {"failures": failures}

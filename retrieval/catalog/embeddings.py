@@ -1,0 +1,89 @@
+"""Stored embeddings, addressed by (encoder fingerprint, text hash)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.catalog.collections import Collection
+from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.state import in_parts
+from retrieval.catalog.upsert import insert
+from retrieval.types import Vector, text_hash
+
+PASSAGES_PER_BATCH = 1_000
+
+
+class Embeddings:
+    """Tells which embeddings are missing and stores them outside of a document commit (for a new encoder)."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def missing(self, fingerprint: str, hashes: Iterable[str]) -> set[str]:
+        """Those of `hashes` that this encoder has not embedded yet."""
+        wanted = set(hashes)
+        e = schema.embeddings.c
+        with reading(self._engine) as connection:
+            for part in in_parts(sorted(wanted)):
+                query = sa.select(e.text_hash).where(e.fingerprint == fingerprint, e.text_hash.in_(part))
+                wanted.difference_update(connection.execute(query).scalars())
+        return wanted
+
+    def missing_passages(self, collection: Collection, fingerprint: str) -> Iterator[dict[str, str]]:
+        """Passages of the collection this encoder has not embedded, in batches of text hash -> passage."""
+        c, d, e = schema.chunks.c, schema.documents.c, schema.embeddings.c
+        have = sa.exists().where(e.fingerprint == fingerprint, e.text_hash == c.text_hash)
+        joined = schema.chunks.join(schema.documents, (d.collection_id == c.collection_id) & (d.number == c.document))
+        query = (
+            sa.select(c.label, d.title, c.heading, c.text)
+            .select_from(joined)
+            .where(c.collection_id == collection.id, ~have)
+            .order_by(c.label)
+            .limit(PASSAGES_PER_BATCH)
+        )
+        after = 0
+        while True:
+            with reading(self._engine) as connection:
+                rows = connection.execute(query.where(c.label > after)).all()
+            if not rows:
+                return
+            passages = ("\n".join(part for part in row[1:] if part) for row in rows)
+            yield {text_hash(passage): passage for passage in passages}
+            after = rows[-1].label
+
+    def store(self, fingerprint: str, vectors: Mapping[str, Vector]) -> None:
+        """Add embeddings; those that are there already stay."""
+        with writing(self._engine) as connection:
+            write_vectors(connection, fingerprint, vectors)
+
+    def drop_unused(self, keep_fingerprints: set[str]) -> int:
+        """Delete embeddings of encoders no collection names, and of texts no chunk has; how many."""
+        c, e = schema.chunks.c, schema.embeddings.c
+        unused = ~sa.exists().where(c.text_hash == e.text_hash) | e.fingerprint.not_in(keep_fingerprints)
+        with writing(self._engine) as connection:
+            return connection.execute(schema.embeddings.delete().where(unused)).rowcount
+
+
+def load_vectors(connection: sa.Connection, fingerprint: str, hashes: set[str]) -> dict[str, Vector]:
+    """The stored embeddings of these texts; texts without one are absent."""
+    found: dict[str, Vector] = {}
+    e = schema.embeddings.c
+    for part in in_parts(sorted(hashes)):
+        query = sa.select(e.text_hash, e.vector).where(e.fingerprint == fingerprint, e.text_hash.in_(part))
+        for key, blob in connection.execute(query):
+            found[key] = np.frombuffer(blob, dtype="<f4")
+    return found
+
+
+def write_vectors(connection: sa.Connection, fingerprint: str, vectors: Mapping[str, Vector]) -> None:
+    """Add embeddings within a transaction; those that are there already stay."""
+    rows = [
+        {"fingerprint": fingerprint, "text_hash": key, "vector": np.asarray(vector, "<f4").tobytes()}
+        for key, vector in vectors.items()
+    ]
+    if rows:
+        connection.execute(insert(connection, schema.embeddings).on_conflict_do_nothing(), rows)

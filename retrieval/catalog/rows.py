@@ -1,0 +1,104 @@
+"""Rows of source tables, kept so that joined documents can be rendered again when any of their rows changes.
+
+Reads see the rows of the batch under way; the batch is written with its documents, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.catalog.engine import reading
+from retrieval.catalog.upsert import upsert
+from retrieval.types import SourcePosition
+
+
+@dataclass(frozen=True, slots=True)
+class RowWrite:
+    """One row as it is now; `data` None is a tombstone. `links` are the columns by which other rows find it."""
+
+    source_id: int
+    table: str
+    key: str
+    position: str
+    data: dict[str, Any] | None
+    links: Mapping[str, str]
+
+
+def write_rows(connection: sa.Connection, rows: Sequence[RowWrite]) -> None:
+    """Store rows and what they link to, replacing what was there."""
+    if not rows:
+        return
+    upsert(
+        connection,
+        schema.source_rows,
+        [
+            {
+                "source_id": row.source_id,
+                "table_name": row.table,
+                "row_key": row.key,
+                "position": row.position,
+                "data": row.data,
+            }
+            for row in rows
+        ],
+        ["source_id", "table_name", "row_key"],
+    )
+    c = schema.source_row_links.c
+    gone = schema.source_row_links.delete().where(
+        c.source_id == sa.bindparam("s"), c.table_name == sa.bindparam("t"), c.row_key == sa.bindparam("k")
+    )
+    connection.execute(gone, [{"s": row.source_id, "t": row.table, "k": row.key} for row in rows])
+    links = [
+        {
+            "source_id": row.source_id,
+            "table_name": row.table,
+            "column_name": column,
+            "value": value,
+            "row_key": row.key,
+        }
+        for row in rows
+        for column, value in row.links.items()
+    ]
+    if links:
+        connection.execute(schema.source_row_links.insert(), links)
+
+
+class SourceRows:
+    """Reads the stored rows of one source."""
+
+    def __init__(self, engine: sa.Engine, source_id: int) -> None:
+        self._engine = engine
+        self.source_id = source_id
+
+    def read(self, table: str, key: str) -> tuple[SourcePosition, dict[str, Any] | None] | None:
+        """(position, row or None for a tombstone), or None when the row was never seen."""
+        r = schema.source_rows.c
+        query = sa.select(r.position, r.data).where(
+            r.source_id == self.source_id, r.table_name == table, r.row_key == key
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (SourcePosition.decode(row.position), row.data)
+
+    def keys_where(self, table: str, column: str, value: str) -> list[str]:
+        """The keys of living rows whose linked column has that value."""
+        c = schema.source_row_links.c
+        query = sa.select(c.row_key).where(
+            c.source_id == self.source_id, c.table_name == table, c.column_name == column, c.value == value
+        )
+        with reading(self._engine) as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def keys(self, table: str) -> Iterable[str]:
+        """The keys of all living rows of a table."""
+        r = schema.source_rows.c
+        query = sa.select(r.row_key).where(
+            r.source_id == self.source_id, r.table_name == table, r.data.is_not(sa.null())
+        )
+        with reading(self._engine) as connection:
+            return sorted(connection.execute(query).scalars())

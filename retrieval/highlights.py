@@ -1,0 +1,63 @@
+"""Where a passage matches a query: stretches of its text, found with the analyzer that matched them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retrieval.analyzer import Analyzer
+
+FRAGMENT_LENGTH = 160  # characters, about two lines on a screen
+MAX_FRAGMENTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A stretch of a chunk's text; `marks` are (start, end) within it."""
+
+    text: str
+    marks: tuple[tuple[int, int], ...]
+
+
+def highlights(analyzer: Analyzer, query: str, text: str) -> tuple[Fragment, ...]:
+    """The stretches of `text` with most of the query's tokens, in text order; none when nothing matches."""
+    wanted = set(analyzer.tokens(query))
+    found = [(token, start, end) for token, start, end in analyzer.spans(text) if token in wanted]
+    fragments: list[tuple[int, int]] = []
+    while found and len(fragments) < MAX_FRAGMENTS:
+        start, end = _best_window(found, text)
+        fragments.append((start, end))
+        found = [span for span in found if span[2] <= start or span[1] >= end]
+    marks = [(start, end) for token, start, end in analyzer.spans(text) if token in wanted]
+    return tuple(_fragment(text, start, end, marks) for start, end in sorted(fragments))
+
+
+def _best_window(found: list[tuple[str, int, int]], text: str) -> tuple[int, int]:
+    best_count, best_start = 0, 0
+    for index, (_, start, _) in enumerate(found):
+        inside = {token for token, _, end in found[index:] if end <= start + FRAGMENT_LENGTH}
+        if len(inside) > best_count:
+            best_count, best_start = len(inside), start
+    return _at_spaces(text, max(0, best_start - FRAGMENT_LENGTH // 8))
+
+
+def _at_spaces(text: str, start: int) -> tuple[int, int]:
+    """Move a window to word boundaries where there are any near (Chinese has none, and needs none)."""
+    if start > 0:
+        space = text.find(" ", start, start + 20)
+        start = space + 1 if space >= 0 else start
+    end = min(len(text), start + FRAGMENT_LENGTH)
+    if end < len(text):
+        space = text.rfind(" ", end - 20, end)
+        end = space if space > start else end
+    return start, end
+
+
+def _fragment(text: str, start: int, end: int, marks: list[tuple[int, int]]) -> Fragment:
+    inside = sorted({(a - start, b - start) for a, b in marks if a >= start and b <= end})
+    merged: list[tuple[int, int]] = []
+    for a, b in inside:
+        if merged and a < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(b, merged[-1][1]))
+        else:
+            merged.append((a, b))
+    return Fragment(text[start:end], tuple(merged))

@@ -1,0 +1,220 @@
+"""Search, top to bottom: encode, ask both legs, fuse, rerank, check against the catalog, hits.
+
+The legs return chunk numbers only. What a caller reads comes from the catalog at the end, where a chunk that changed,
+was deleted, or may not be read by this caller is dropped; a candidate further down takes its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from retrieval.analyzer import Analyzer
+from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.documents import StoredChunk, chunk_id, document_id
+from retrieval.contracts import Allowed, Encoder, Reranker
+from retrieval.errors import InvalidInputError
+from retrieval.filters import Filter, matches
+from retrieval.fusion import Fused, FusionSignals, fuse
+from retrieval.highlights import Fragment, highlights
+from retrieval.plan import FusionMethod, Plan
+from retrieval.types import Principal, Ranking
+from retrieval.views import Views
+
+MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
+MAX_TOP_K = 1_000
+CANDIDATES_PER_HIT = 4  # several chunks of one document may stand before the next document's
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to search for. Grouped by document, a document counts once, with its best chunk."""
+
+    query: str
+    top_k: int | None = None  # None: the plan's
+    filter: Filter | None = None
+    group_by: Literal["document", "chunk"] = "document"
+    highlight: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.query.strip():
+            raise InvalidInputError("query is empty; expected at least one word")
+        if len(self.query) > MAX_QUERY_LENGTH:
+            raise InvalidInputError(f"query has {len(self.query)} characters; expected at most {MAX_QUERY_LENGTH}")
+        if self.top_k is not None and not 1 <= self.top_k <= MAX_TOP_K:
+            raise InvalidInputError(f"top_k is {self.top_k}; expected 1 to {MAX_TOP_K}")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that matched, as the catalog has it now."""
+
+    document_id: str
+    chunk_id: str
+    score: float
+    chunk: StoredChunk
+    highlights: tuple[Fragment, ...]
+    fused: Fused
+    rerank_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first. `seq` is the operation they include at least; `stages` are milliseconds by stage."""
+
+    hits: tuple[Hit, ...]
+    seq: int
+    as_of: datetime
+    plan: Plan
+    took_ms: float
+    coverage: float
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+class Retriever:
+    """Searches one collection."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        encoder: Encoder,
+        analyzer: Analyzer,
+        views: Views,
+        reranker: Callable[[str], Reranker],
+    ) -> None:
+        self._catalog = catalog
+        self._encoder = encoder
+        self._analyzer = analyzer
+        self._views = views
+        self._reranker = reranker
+
+    def search(self, collection: Collection, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
+        """The best chunks that exist now and that the caller may read."""
+        clock = _Clock()
+        seq, as_of = self._views.seq, datetime.now(UTC)
+        wanted = request.top_k or plan.top
+        allowed = self._views.attributes.allowed(principal, request.filter)
+        clock.lap("filter")
+        sparse = self._sparse(plan, request.query, wanted, allowed)
+        clock.lap("sparse")
+        signals = FusionSignals(coverage=self._encoder.coverage(request.query))
+        dense = self._dense(plan, request.query, wanted, allowed, clock)
+        candidates = fuse(plan, sparse, dense, signals)
+        clock.lap("fuse")
+        hits = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
+        clock.lap("check")
+        if plan.rerank is not None:
+            hits = self._rerank(plan, request.query, hits)
+            clock.lap("rerank")
+        hits = self._finish(hits, request, wanted)
+        clock.lap("highlight")
+        return SearchResult(tuple(hits), seq, as_of, plan, clock.total(), signals.coverage, clock.stages)
+
+    def _sparse(self, plan: Plan, query: str, wanted: int, allowed: Allowed) -> Ranking:
+        if plan.fusion is FusionMethod.DENSE:
+            return Ranking.empty()
+        return self._views.sparse.search(query, max(plan.sparse_depth, wanted), allowed)
+
+    def _dense(self, plan: Plan, query: str, wanted: int, allowed: Allowed, clock: _Clock) -> Ranking:
+        if plan.fusion is FusionMethod.SPARSE:
+            return Ranking.empty()
+        vector = self._encoder.encode_queries([query])[0]
+        clock.lap("encode")
+        ranking = self._views.dense.search(vector, max(plan.dense_depth, wanted), allowed)
+        clock.lap("dense")
+        return ranking
+
+    def _checked(
+        self,
+        collection: Collection,
+        candidates: Sequence[Fused],
+        request: SearchRequest,
+        principal: Principal,
+        wanted: int,
+    ) -> list[Hit]:
+        """The first `wanted` candidates that pass the catalog, grouped as asked; reads only as many as it needs."""
+        hits: list[Hit] = []
+        seen: set[int] = set()
+        for part in _growing_parts(candidates, wanted):
+            visible = self._catalog.documents.visible(collection, [fused.label for fused in part], principal)
+            for fused in part:
+                chunk = visible.get(fused.label)
+                if chunk is None or not _passes(request.filter, chunk):
+                    continue
+                if request.group_by == "document" and chunk.document in seen:
+                    continue
+                seen.add(chunk.document)
+                hits.append(_hit(collection, chunk, fused))
+            if len(hits) >= wanted:
+                break
+        return hits[:wanted]
+
+    def _rerank(self, plan: Plan, query: str, hits: list[Hit]) -> list[Hit]:
+        assert plan.rerank is not None
+        first, rest = hits[: plan.rerank.depth], hits[plan.rerank.depth :]
+        scores = self._reranker(plan.rerank.name).rerank(query, [_passage(hit.chunk) for hit in first])
+        ranked = sorted(zip(scores, first, strict=True), key=lambda pair: (-pair[0], pair[1].fused.label))
+        return [replace(hit, rerank_score=float(score), score=float(score)) for score, hit in ranked] + rest
+
+    def _finish(self, hits: list[Hit], request: SearchRequest, wanted: int) -> list[Hit]:
+        hits = hits[:wanted]
+        if not request.highlight:
+            return hits
+        return [replace(hit, highlights=highlights(self._analyzer, request.query, hit.chunk.text)) for hit in hits]
+
+
+def _pool(plan: Plan, wanted: int) -> int:
+    return wanted if plan.rerank is None else max(wanted, plan.rerank.depth)
+
+
+def _growing_parts(candidates: Sequence[Fused], wanted: int) -> list[Sequence[Fused]]:
+    """The candidates in parts: mostly the first is enough, and a caller with few rights needs all."""
+    parts, start, size = [], 0, wanted + wanted // 2 + 2
+    while start < len(candidates):
+        parts.append(candidates[start : start + size])
+        start, size = start + size, size * CANDIDATES_PER_HIT
+    return parts
+
+
+def _passes(filter: Filter | None, chunk: StoredChunk) -> bool:
+    return filter is None or matches(filter, metadata_of(chunk))
+
+
+def metadata_of(chunk: StoredChunk) -> dict[str, Any]:
+    """What filters see of a chunk: its document's metadata and the fields beginning with an underscore."""
+    own = {"_source": chunk.source, "_table": chunk.table, "_language": chunk.language, "_key": chunk.key}
+    return chunk.metadata | own
+
+
+def _passage(chunk: StoredChunk) -> str:
+    return "\n".join(part for part in (chunk.title, chunk.heading, chunk.text) if part)
+
+
+def _hit(collection: Collection, chunk: StoredChunk, fused: Fused) -> Hit:
+    return Hit(
+        document_id(collection.name, chunk.key),
+        chunk_id(collection.name, chunk.key, chunk.ordinal),
+        fused.score,
+        chunk,
+        (),
+        fused,
+    )
+
+
+class _Clock:
+    """Milliseconds by stage."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.perf_counter()
+        self.stages: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.stages[stage] = (now - self._last) * 1000
+        self._last = now
+
+    def total(self) -> float:
+        return (time.perf_counter() - self._began) * 1000
