@@ -1,0 +1,102 @@
+"""Mends text without changing what it says: mojibake, composed characters, invisible characters, white space.
+
+Cleaning is idempotent: cleaning clean text changes nothing. Code keeps its indentation and its entities.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from html import unescape
+
+from ftfy import fix_encoding
+
+_NEWLINES = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_SPACES = re.compile(r"[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # every Zs beside the plain one
+# Controls except tab and newline, soft hyphen, zero-width space, bidi controls, word joiner to invisible operators,
+# byte order mark, interlinear marks, tags. The (non-)joiners U+200C/D stay: Persian, Indic scripts and emoji need them.
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_TRAILING = re.compile(r"[ \t]+(?=\n|\Z)")
+_BLANK_LINES = re.compile(r"\n{3,}")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_TAG = re.compile(r"</?[A-Za-z]")
+_SUSPECT = re.compile(r"[\x80-\xff]")  # UTF-8 read as a one-byte charset leaves some of these
+_MAX_ROUNDS = 8  # each round peels one layer of escaping; more layers than this do not occur
+
+_EDGE_LINES = 3  # lines at the top and bottom of a page that may be a running header or footer
+_REPEATED_SHARE = 0.5  # of the pages that carry a line before it counts as running
+_MIN_PAGES = 3  # fewer pages cannot show what repeats
+_DIGITS = re.compile(r"\d+")
+
+
+def clean_text(text: str, *, code: bool = False) -> str:
+    """The text mended and stripped at its end; `code` leaves entities, encoding and blank lines as they are."""
+    for _ in range(_MAX_ROUNDS):
+        cleaned = _clean_once(text, code)
+        if cleaned == text:
+            break
+        text = cleaned
+    return text
+
+
+def clean_prose(text: str) -> str:
+    """As `clean_text`, with runs of blanks inside a line as one: for text whose layout says nothing."""
+    return "\n".join(" ".join(line.split()) for line in clean_text(text).split("\n")).strip()
+
+
+def _clean_once(text: str, code: bool) -> str:
+    if not code:
+        text = _mend_entities(text)
+    if not text.isascii():
+        text = _mend_characters(text, code)
+    text = _INVISIBLE.sub("", _NEWLINES.sub("\n", text))
+    text = _TRAILING.sub("", text)
+    if not code:
+        text = _BLANK_LINES.sub("\n\n", text)
+    return text.strip("\n").rstrip()
+
+
+def _mend_entities(text: str) -> str:
+    """Left-over HTML entities as characters, unless the text shows tags and so is about HTML."""
+    if "&" not in text or _TAG.search(text):
+        return text
+    return _ENTITY.sub(lambda match: unescape(match[0]), text)
+
+
+def _mend_characters(text: str, code: bool) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # lone surrogates, which no file or database accepts
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not code and _SUSPECT.search(text):
+        text = fix_encoding(text)
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", text))
+
+
+def without_running_lines(pages: Sequence[str]) -> list[str]:
+    """The pages without headers and footers: lines at page edges that repeat, page numbers aside, on most pages."""
+    if len(pages) < _MIN_PAGES:
+        return list(pages)
+    lines = [page.split("\n") for page in pages]
+    seen = Counter(key for page in lines for key in {_line_key(page[at]) for at in _edges(page)})
+    running = {key for key, count in seen.items() if key and count >= max(_MIN_PAGES, len(pages) * _REPEATED_SHARE)}
+    return ["\n".join(_without(page, running)) for page in lines]
+
+
+def _edges(lines: Sequence[str]) -> set[int]:
+    filled = [at for at, line in enumerate(lines) if line.strip()]
+    return set(filled[:_EDGE_LINES]) | set(filled[-_EDGE_LINES:])
+
+
+def _without(lines: Sequence[str], running: set[str]) -> list[str]:
+    edges = _edges(lines)
+    return [line for at, line in enumerate(lines) if at not in edges or _line_key(line) not in running]
+
+
+def _line_key(line: str) -> str:
+    """What a line has in common with its like on other pages: page numbers do not count."""
+    return _DIGITS.sub("#", " ".join(line.split()))

@@ -1,0 +1,79 @@
+"""Files to documents: picks the parser by extension, checks the content against it, keeps limits."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from ingest.contracts import PARSERS, ParsedDocument
+from ingest.errors import ParseError, UnsupportedError
+from ingest.language import detect_language
+from ingest.parsers.signature import check_signature
+
+MAX_FILE_BYTES = 100 * 2**20  # larger files are data sets or media, not documents
+
+_ALIASES = {
+    "text": "txt",
+    "log": "txt",
+    "rst": "txt",
+    "markdown": "md",
+    "mdown": "md",
+    "htm": "html",
+    "xhtml": "html",
+    "docm": "docx",
+    "pptm": "pptx",
+    "xlsm": "xlsx",
+    "tsv": "csv",
+}
+_CONVERT = {
+    "doc": "save it as .docx",
+    "ppt": "save it as .pptx",
+    "xls": "save it as .xlsx",
+    "rtf": "save it as .docx",
+    "odt": "save it as .docx",
+    "msg": "save the message as .eml",
+    "epub": "convert it to .html",
+    "jpg": "run OCR and ingest the text",
+    "jpeg": "run OCR and ingest the text",
+    "png": "run OCR and ingest the text",
+    "tif": "run OCR and ingest the text",
+    "tiff": "run OCR and ingest the text",
+}
+
+
+def parse_file(data: bytes, name: str) -> ParsedDocument:
+    """The document in a file's bytes; a title is always there, at worst the file's name without its extension.
+
+    Raises `UnsupportedError` for a type no parser reads, `ParseError` for what is broken, encrypted, empty or too big.
+    """
+    parser_name = parser_for(name)
+    check_size(len(data), name)
+    check_signature(data, parser_name, name)
+    parsed = PARSERS.create(parser_name).parse(data, name)
+    return ParsedDocument(
+        parsed.title or PurePath(name).stem,
+        parsed.text,
+        parsed.outline,
+        parsed.language or detect_language(parsed.text),
+        parsed.metadata,
+    )
+
+
+def parser_for(name: str) -> str:
+    """The registered parser for a file of that name. Raises `UnsupportedError` listing the supported types."""
+    extension = PurePath(name).suffix[1:].lower()
+    parser_name = _ALIASES.get(extension, extension)
+    if parser_name and parser_name in PARSERS:
+        return parser_name
+    supported = ", ".join(sorted({entry.name for entry in PARSERS} | set(_ALIASES)))
+    convert = _CONVERT.get(extension, "convert it to one of them or leave it out")
+    shown = f"the type .{extension}" if extension else "a name without extension"
+    raise UnsupportedError(f"{name} has {shown}, supported are {supported}", convert)
+
+
+def check_size(size: int, name: str) -> None:
+    """Raises `ParseError` for an empty file and for one above the limit; call it before reading the bytes."""
+    if size == 0:
+        raise ParseError(f"{name} is empty", "leave it out")
+    if size > MAX_FILE_BYTES:
+        limit = MAX_FILE_BYTES // 2**20
+        raise ParseError(f"{name} has {size / 2**20:.0f} MiB, the most is {limit} MiB", "split it into several files")

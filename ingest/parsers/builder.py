@@ -1,0 +1,88 @@
+"""Puts blocks together to a text with an exact outline; every parser ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ingest.cleaning import clean_prose, clean_text
+from ingest.contracts import ParsedDocument
+from ingest.errors import ParseError
+from retrieval.types import Block, BlockKind
+
+_SEPARATOR = "\n\n"
+MAX_TEXT = 20_000_000  # characters of one document; longer ones are data sets, not documents
+
+
+class TextBuilder:
+    """Collects cleaned blocks; `build` gives the document. Blank blocks are dropped."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._parts: list[str] = []
+        self._outline: list[Block] = []
+        self._length = 0
+
+    @property
+    def first_heading(self) -> str:
+        """The text of the first heading, "" without one."""
+        for part, block in zip(self._parts, self._outline, strict=True):
+            if block.kind is BlockKind.HEADING:
+                return part
+        return ""
+
+    def heading(self, text: str, level: int, page: int | None = None) -> None:
+        """Add a heading of that depth, 1 = top."""
+        self._add(" ".join(clean_prose(text).split()), BlockKind.HEADING, level, page)
+
+    def paragraph(self, text: str, page: int | None = None) -> None:
+        """Add a paragraph; line breaks in it stay."""
+        self._add(clean_prose(text), BlockKind.PARAGRAPH, 0, page)
+
+    def listing(self, lines: Iterable[str], page: int | None = None) -> None:
+        """Add a list, one line an item, with its marks and indentation."""
+        self._add("\n".join(filter(None, map(clean_text, lines))), BlockKind.LIST, 0, page)
+
+    def code(self, text: str, page: int | None = None) -> None:
+        """Add code or other text whose layout matters."""
+        self._add(clean_text(text, code=True), BlockKind.CODE, 0, page)
+
+    def table(self, rows: Iterable[Sequence[object]], page: int | None = None) -> None:
+        """Add a table as Markdown rows, the first row being its header. Empty rows and columns are dropped."""
+        cells = [[cell_text(value) for value in row] for row in rows]
+        cells = [row for row in cells if any(row)]
+        if not cells:
+            return
+        width = max(map(len, cells))
+        cells = [row + [""] * (width - len(row)) for row in cells]
+        used = [at for at in range(width) if any(row[at] for row in cells)]
+        lines = ["| " + " | ".join(row[at] for at in used) + " |" for row in cells]
+        self._add("\n".join(lines), BlockKind.TABLE, 0, page)
+
+    def _add(self, text: str, kind: BlockKind, level: int, page: int | None) -> None:
+        if not text.strip():
+            return
+        start = self._length + (len(_SEPARATOR) if self._parts else 0)
+        self._length = start + len(text)
+        if self._length > MAX_TEXT:
+            raise ParseError(
+                f"{self._name} holds more than {MAX_TEXT:,} characters of text", "split it into several files"
+            )
+        self._parts.append(text)
+        self._outline.append(Block(start, self._length, kind, level, page))
+
+    def build(self, title: str = "", metadata: Mapping[str, Any] | None = None) -> ParsedDocument:
+        """The document; without a title, its first heading is the title. Raises `ParseError` when nothing was added."""
+        if not self._parts:
+            raise ParseError(f"{self._name} holds no text", "if it is a scan, run OCR first; else leave it out")
+        title = " ".join(clean_prose(title).split()) or self.first_heading
+        return ParsedDocument(title, _SEPARATOR.join(self._parts), tuple(self._outline), "", metadata or {})
+
+
+def cell_text(value: object) -> str:
+    """A table cell on one line; whole floats lose their ".0", None is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # beyond, floats skip integers
+        value = int(value)
+    return " ".join(clean_prose(str(value)).split()).replace("|", "\\|")

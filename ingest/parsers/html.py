@@ -1,0 +1,169 @@
+"""Web pages to text, without navigation, scripts and other furniture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree, html
+
+from ingest.contracts import ParsedDocument
+from ingest.errors import ParseError
+from ingest.parsers.builder import TextBuilder
+from ingest.parsers.charset import decode
+
+_DROPPED = frozenset(
+    "script style noscript template nav svg iframe object canvas button select form dialog head input".split()
+)
+_DROPPED_ROLES = frozenset({"navigation", "search", "menu", "menubar", "dialog"})
+_BLOCKS = frozenset(
+    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer header"
+    " hr html legend li main p section summary table tbody td tfoot th thead tr".split()
+)
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+_MAX_LIST_DEPTH = 20  # nesting beyond which list items are no longer indented
+
+
+class HtmlParser:
+    """HTML in any charset; the one `main` or `article` where the page marks it, else the whole body."""
+
+    def parse(self, data: bytes, name: str) -> ParsedDocument:
+        """The visible text; the title is the page's `title`, else its first heading. Raises `ParseError`."""
+        text = _XML_DECLARATION.sub("", decode(data, name, declared=True)).replace("\0", "")
+        if not text.strip():
+            raise ParseError(f"{name} holds no text", "leave it out")
+        try:
+            root = html.document_fromstring(text, parser=html.HTMLParser(remove_comments=True, remove_pis=True))
+        except (etree.ParserError, ValueError) as error:
+            raise ParseError(f"{name} is not HTML: {error}", "open it in a browser to check") from error
+        builder = TextBuilder(name)
+        add_html(_main_part(root), builder)
+        language = (root.get("lang") or "")[:2].lower()
+        return builder.build(root.findtext(".//title") or "", {"html_lang": language} if language else {})
+
+
+def _main_part(root: Any) -> Any:
+    for path in (".//main", ".//article"):
+        found = root.findall(path)
+        if len(found) == 1 and len(" ".join(found[0].itertext())) > 200:  # characters; less is a teaser
+            return found[0]
+    return root
+
+
+def add_html(root: Any, builder: TextBuilder) -> None:
+    """Add the blocks below this element to the builder."""
+    inline: list[str] = []
+
+    def flush() -> None:
+        builder.paragraph(" ".join("".join(inline).split(" ")))
+        inline.clear()
+
+    walker = etree.iterwalk(root, events=("start", "end"))
+    for event, element in walker:
+        tag = element.tag
+        if event == "end":
+            if tag in _BLOCKS:
+                flush()
+            inline.append(_flat(element.tail) if element is not root else "")
+        elif _is_dropped(element):
+            walker.skip_subtree()
+        elif tag in _HEADINGS or tag in ("ul", "ol", "pre") or (tag == "table" and _is_data(element)):
+            flush()
+            _add_block(element, builder)
+            walker.skip_subtree()
+        else:
+            if tag in _BLOCKS:
+                flush()
+            inline.append("\n" if tag == "br" else _flat(element.text))
+    flush()
+
+
+def _add_block(element: Any, builder: TextBuilder) -> None:
+    if element.tag in _HEADINGS:
+        builder.heading(visible_text(element), _HEADINGS[element.tag])
+    elif element.tag == "pre":
+        builder.code("".join(element.itertext()))
+    elif element.tag == "table":
+        if (caption := element.find("caption")) is not None:
+            builder.paragraph(visible_text(caption))
+        builder.table(_table_rows(element))
+    else:
+        builder.listing(_list_lines(element, 0))
+
+
+def _flat(text: str | None) -> str:
+    """Source line breaks are blanks in HTML; only `br` and blocks break lines."""
+    return re.sub(r"\s+", " ", text) if text else ""
+
+
+def _is_dropped(element: Any) -> bool:
+    if element.tag in _DROPPED or element.get("role") in _DROPPED_ROLES:
+        return True
+    style = (element.get("style") or "").replace(" ", "").lower()
+    return element.get("hidden") is not None or element.get("aria-hidden") == "true" or "display:none" in style
+
+
+def visible_text(element: Any, *, without: tuple[str, ...] = ()) -> str:
+    """The element's words on one line, dropped elements and those of the tags in `without` left out."""
+    return " ".join("".join(_visible_parts(element, without)).split())
+
+
+def _visible_parts(element: Any, without: tuple[str, ...]) -> Iterator[str]:
+    walker = etree.iterwalk(element, events=("start", "end"))
+    for event, child in walker:
+        if child is element:
+            yield child.text or "" if event == "start" else ""
+            continue
+        gap = " " if child.tag in _BLOCKS or child.tag == "br" else ""
+        if event == "end":
+            yield gap + (child.tail or "")
+        elif child.tag in without or _is_dropped(child):
+            walker.skip_subtree()
+        else:
+            yield gap + (child.text or "")
+
+
+def _is_data(table: Any) -> bool:
+    """Whether it is a table of data; one that holds tables or a single column only arranges the page."""
+    if table.find(".//table") is not None:
+        return False
+    return any(len(row.findall("td")) + len(row.findall("th")) > 1 for row in table.iter("tr"))
+
+
+def _table_rows(table: Any) -> Iterator[list[str]]:
+    """Rows of cell texts; a cell that spans rows is repeated in each, so that every row can be read alone."""
+    spanning: dict[int, tuple[int, str]] = {}  # column -> (rows still to fill, text)
+    for row in table.iter("tr"):
+        cells: list[str] = []
+        for cell in row.iterchildren("td", "th"):
+            _fill_spans(cells, spanning)
+            text, rows = visible_text(cell), _span(cell, "rowspan")
+            if rows > 1:
+                spanning[len(cells)] = (rows - 1, text)
+            cells += [text] + [""] * (_span(cell, "colspan") - 1)
+        _fill_spans(cells, spanning)
+        yield cells
+
+
+def _fill_spans(cells: list[str], spanning: dict[int, tuple[int, str]]) -> None:
+    while len(cells) in spanning:
+        rows, text = spanning.pop(len(cells))
+        if rows > 1:
+            spanning[len(cells)] = (rows - 1, text)
+        cells.append(text)
+
+
+def _span(cell: Any, name: str) -> int:
+    value = cell.get(name, "1")
+    return min(int(value), 100) if value.isdigit() and value != "0" else 1  # browsers cap spans too
+
+
+def _list_lines(element: Any, depth: int) -> Iterator[str]:
+    indent = "  " * min(depth, _MAX_LIST_DEPTH)
+    for number, item in enumerate(element.iterchildren("li"), start=1):
+        if words := visible_text(item, without=("ul", "ol")):
+            yield f"{indent}{number}. {words}" if element.tag == "ol" else f"{indent}- {words}"
+        for child in item.iterchildren("ul", "ol"):
+            yield from _list_lines(child, depth + 1)

@@ -1,0 +1,108 @@
+"""Markdown to text: headings, tables, lists and code keep their roles, inline marks go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from ingest.contracts import ParsedDocument
+from ingest.parsers.builder import TextBuilder
+from ingest.parsers.charset import decode
+
+_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
+_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^>]*>", re.DOTALL)
+_SCALARS = (str, int, float, bool)
+
+
+class MarkdownParser:
+    """CommonMark with tables and strike-through; YAML front matter becomes metadata."""
+
+    def parse(self, data: bytes, name: str) -> ParsedDocument:
+        """The document's text; the title is the front matter's, else the first heading. Raises `ParseError`."""
+        text = decode(data, name).replace("\r\n", "\n")
+        front = _FRONT_MATTER.match(text)
+        metadata = _front_matter(front[1]) if front else {}
+        tokens = (
+            MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text[front.end() :] if front else text)
+        )
+        builder = TextBuilder(name)
+        _Walk(tokens, builder).run()
+        return builder.build(str(metadata.pop("title", "")), metadata)
+
+
+def _front_matter(text: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}  # a horizontal rule, then text: not front matter
+    if not isinstance(content, dict):
+        return {}
+    return {str(key): value if isinstance(value, _SCALARS) else str(value) for key, value in content.items()}
+
+
+class _Walk:
+    """Goes over the flat token list once; lists and tables consume their tokens up to the closing one."""
+
+    def __init__(self, tokens: list[Token], builder: TextBuilder) -> None:
+        self._tokens = iter(tokens)
+        self._builder = builder
+
+    def run(self) -> None:
+        for token in self._tokens:
+            if token.type == "heading_open":
+                self._builder.heading(inline_text(next(self._tokens)), int(token.tag[1:]))
+            elif token.type in ("bullet_list_open", "ordered_list_open"):
+                self._builder.listing(self._list_lines(token, ""))
+            elif token.type == "table_open":
+                self._builder.table(self._table_rows())
+            elif token.type in ("fence", "code_block"):
+                self._builder.code(token.content)
+            elif token.type == "inline":
+                self._builder.paragraph(inline_text(token))
+            elif token.type == "html_block":
+                self._builder.paragraph(_TAG.sub("", token.content))
+
+    def _list_lines(self, opening: Token, indent: str) -> Iterator[str]:
+        number = int(opening.attrGet("start") or 1)
+        ordered = opening.type == "ordered_list_open"
+        mark = ""
+        for token in self._tokens:
+            if token.type == opening.type.replace("open", "close"):
+                return
+            if token.type == "list_item_open":
+                mark = f"{number}. " if ordered else "- "
+                number += 1
+            elif token.type in ("bullet_list_open", "ordered_list_open"):
+                yield from self._list_lines(token, indent + "  ")
+            elif token.content:
+                content = inline_text(token) if token.type == "inline" else token.content.rstrip()
+                yield indent + mark + content.replace("\n", "\n" + indent + "  ")
+                mark = "  "
+
+    def _table_rows(self) -> Iterator[list[str]]:
+        row: list[str] = []
+        for token in self._tokens:
+            if token.type == "table_close":
+                return
+            if token.type == "tr_open":
+                row = []
+            elif token.type == "inline":
+                row.append(inline_text(token))
+            elif token.type == "tr_close":
+                yield row
+
+
+def inline_text(token: Token) -> str:
+    """What a reader sees of an inline token: words, code and the alternative text of images."""
+    parts = []
+    for child in token.children or ():
+        if child.type in ("softbreak", "hardbreak"):
+            parts.append("\n")
+        elif child.type != "html_inline":
+            parts.append(child.content)
+    return "".join(parts)

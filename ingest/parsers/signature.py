@@ -1,0 +1,64 @@
+"""Compares a file's first bytes with its extension, and refuses archives that would unpack to too much."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+from ingest.errors import ParseError
+
+MAX_UNPACKED_BYTES = 500 * 2**20  # of all members of an Office file
+MAX_MEMBERS = 20_000  # parts of an Office file
+
+_OFFICE = {"docx": "word/", "pptx": "ppt/", "xlsx": "xl/"}
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Office files, and new ones encrypted with a password
+_KNOWN = (
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive or Office file"),
+    (_OLE, "an old or encrypted Office file"),
+    (b"{\\rtf", "an RTF file"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"SQLite format 3\0", "an SQLite database"),
+)
+_PDF_HEADER_WITHIN = 1024  # bytes; readers accept junk before the header
+
+
+def check_signature(data: bytes, parser: str, name: str) -> None:
+    """Raises `ParseError` when the content is plainly of another type than the parser reads."""
+    if parser in _OFFICE:
+        _check_office(data, parser, name)
+    elif parser == "pdf":
+        if b"%PDF-" not in data[:_PDF_HEADER_WITHIN]:
+            raise ParseError(f"{name} is {_looks_like(data)}, not a PDF", "give it the extension of its real type")
+    elif any(data.startswith(magic) for magic, _ in _KNOWN):
+        raise ParseError(f"{name} is {_looks_like(data)}, not {parser}", "give it the extension of its real type")
+
+
+def _looks_like(data: bytes) -> str:
+    return next((what for magic, what in _KNOWN if data.startswith(magic)), "of an unknown type")
+
+
+def _check_office(data: bytes, parser: str, name: str) -> None:
+    if data.startswith(_OLE):
+        raise ParseError(
+            f"{name} is encrypted or in the old binary format",
+            f"open it with its password and save it as .{parser} without one",
+        )
+    try:
+        members = zipfile.ZipFile(io.BytesIO(data)).infolist()
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        what = "damaged" if data.startswith(b"PK") else _looks_like(data)
+        raise ParseError(f"{name} is {what}, not a readable .{parser} ({error})", "open and save it again") from error
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MAX_UNPACKED_BYTES or len(members) > MAX_MEMBERS:
+        raise ParseError(
+            f"{name} unpacks to {unpacked / 2**20:.0f} MiB in {len(members)} parts, "
+            f"the most is {MAX_UNPACKED_BYTES // 2**20} MiB in {MAX_MEMBERS}",
+            "split it, or leave it out: it may be a ZIP bomb",
+        )
+    if not any(member.filename.startswith(_OFFICE[parser]) for member in members):
+        raise ParseError(f"{name} is a ZIP archive without the parts of a .{parser}", "check its extension")
