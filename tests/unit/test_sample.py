@@ -47,6 +47,12 @@ def test_postgresql_loads_the_same_rows(rows: sqlite3.Connection, fresh_postgres
             assert [tuple(map(str, row)) for row in server.execute(query.encode())] == ours, table
 
 
+def test_the_docs_count_right(company: Company, rows: sqlite3.Connection, repository: Path) -> None:
+    page = (repository / "docs/index.md").read_text("utf-8")
+    assert f"has {sum(rows.execute(f'SELECT count(*) FROM {table}').fetchone()[0] for table in TABLES)} rows" in page
+    assert f"and {len(company.questions.read_text('utf-8').splitlines())} [questions]" in page
+
+
 def test_half_of_the_faqs_are_chinese(rows: sqlite3.Connection) -> None:
     counts = dict(rows.execute("SELECT language, count(*) FROM faqs GROUP BY language"))
     assert counts["en"] == counts["zh"] == 40
