@@ -43,6 +43,9 @@ class SparseView:
             folder = copy_snapshot(folder, Path(self._private.name))
         self._lock = lock_folder(folder) if folder else None
         self._folder = folder
+        self._seq = 0
+        self._labels = BitMap64()
+        self._writer: tantivy.IndexWriter | None = None
         try:
             self._open()
         except BaseException:
@@ -112,18 +115,19 @@ class SparseView:
         self._labels = BitMap64(self._labels_of(self._searcher, everything.hits))
 
     def _commit(self, removed: Iterable[int], added: Iterable[IndexedChunk]) -> None:
-        labels = self._labels.copy()
+        writer, labels = self._writer, self._labels.copy()
+        assert writer is not None, "the view is closed"
         for label in removed:
-            self._writer.delete_documents_by_term("label", label)
+            writer.delete_documents_by_term("label", label)
             labels.discard(label)
         for chunk in added:
             passage = "\n".join((chunk.title, chunk.heading, chunk.text))
             document = tantivy.Document()
             document.add_unsigned("label", chunk.label)
             document.add_text("body", " ".join(self._analyzer.tokens(passage)))
-            self._writer.add_document(document)
+            writer.add_document(document)
             labels.add(chunk.label)
-        self._writer.commit()
+        writer.commit()
         self._index.reload()
         self._searcher, self._labels = self._index.searcher(), labels
 
@@ -180,7 +184,8 @@ class SparseView:
 
 
 def _rounded(scores: NDArray[np.float32] | float) -> NDArray[np.float32]:
-    return np.round(np.asarray(scores, np.float32), SCORE_DECIMALS)
+    rounded: NDArray[np.float32] = np.round(np.asarray(scores, np.float32), SCORE_DECIMALS)
+    return rounded
 
 
 def _schema() -> tantivy.Schema:
