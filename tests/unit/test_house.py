@@ -107,6 +107,12 @@ def slug(title: str) -> str:
     return re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
 
 
+def test_pages_name_files_that_exist() -> None:
+    for page in (REPOSITORY / "docs").glob("*.md"):
+        for name in re.findall(rf"`((?:{'|'.join(PACKAGES)}|tests)/[\w/.]+)`", page.read_text(encoding="utf-8")):
+            assert (REPOSITORY / name).exists(), f"{named(page)} names {name}, which does not exist"
+
+
 @pytest.mark.parametrize(("path", "text"), generated_files(REPOSITORY).items(), ids=lambda value: str(value)[-16:])
 def test_generated_pages_are_up_to_date(path: Path, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text, f"run `make docs`: {named(path)} differs from the settings table"
