@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.settings import Settings, load_settings
 from infra.settings_docs import generated_files
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -116,6 +117,16 @@ def test_pages_name_files_that_exist() -> None:
 @pytest.mark.parametrize(("path", "text"), generated_files(REPOSITORY).items(), ids=lambda value: str(value)[-16:])
 def test_generated_pages_are_up_to_date(path: Path, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text, f"run `make docs`: {named(path)} differs from the settings table"
+
+
+def test_the_example_uncommented_gives_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = load_settings()
+    lines = re.findall(r"^# (KB_\w+)=(.*)$", (REPOSITORY / "infra/env.example").read_text("utf-8"), re.MULTILINE)
+    for name, value in lines:
+        if name != "KB_CONFIG":
+            monkeypatch.setenv(name, value)
+    assert len(lines) == len(Settings.model_fields) + 1
+    assert load_settings() == defaults
 
 
 def test_every_dependency_is_pinned() -> None:
