@@ -10,7 +10,7 @@ _SAMPLE = 1_000  # characters read; more does not change the answer
 _ENOUGH_LETTERS = 3  # Latin letters below which nothing can be said
 _SURE = 0.6  # probability below which a short text is taken for English, or unknown if it shows other letters
 _SHORT = 60  # letters up to which the model's surest answer may still be chance
-_KANA_SHARE = 0.05  # of the East Asian letters; Chinese text quotes single kana, Japanese cannot do without
+_KANA_SHARE = 0.12  # of the East Asian letters; Chinese text quotes single kana, Japanese cannot do without
 _EAST_ASIAN_SHARE = 0.3  # of all letters, each East Asian one counting for a word's worth
 _LETTERS_PER_SYLLABLE = 2.5  # one Han character says about what this many Latin letters say
 
@@ -18,7 +18,9 @@ _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA = re.compile(r"[\u3041-\u30fa\uff66-\uff9d]")
 _HANGUL = re.compile(r"[\u1100-\u11ff\uac00-\ud7af]")
 _LETTER = re.compile(r"[^\W\d_]")
-_NOISE = re.compile(r"https?://\S+|\S+@\S+|`[^`]*`|\b\w*\d\w*\b")  # addresses and codes speak no language
+_NOISE = re.compile(  # addresses and codes speak no language
+    r"https?://\S+|(?<![A-Za-z0-9])(?:[A-Za-z0-9._+-]{1,64}@\S+|[A-Za-z_-]*\d[A-Za-z0-9_-]*)|`[^`\n]*`"
+)
 _WORD = re.compile(r"[a-z']+")
 _ENGLISH = frozenset(
     "the of and to is that for with was are this it from by which be not or were have has been will you your"
@@ -26,6 +28,11 @@ _ENGLISH = frozenset(
 )
 _ENGLISH_SHARE = 0.15  # of the words; texts in other languages stay below 0.05 with these
 _ENGLISH_WORDS = 12  # words from which on the share is no chance
+# What the model chooses from. Among its full list, codes and names come out as languages few documents are in.
+_LANGUAGES = (
+    "ar bg bn ca cs da de en es et fa fi fr ga gl gu hi hr hu id is it kk lt lv mk mn mr ms ne nl no pa pl pt ro ru"
+    " sk sl sq sr sv sw ta te tl tr uk ur uz vi"
+).split()
 _SINGLE = {  # scripts that, in documents, stand for one language
     "th": re.compile(r"[\u0e00-\u0e7f]"),
     "el": re.compile(r"[\u0370-\u03ff]"),
@@ -84,4 +91,6 @@ def _is_plainly_english(sample: str) -> bool:
 def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(_LANGUAGES)
+    return identifier

@@ -72,10 +72,10 @@ class TextBuilder:
         self._outline.append(Block(start, self._length, kind, level, page))
 
     def build(self, title: str = "", metadata: Mapping[str, Any] | None = None) -> ParsedDocument:
-        """The document; without a title, its first heading is the title. Raises `ParseError` when nothing was added."""
+        """The document under that title. Raises `ParseError` when nothing was added."""
         if not self._parts:
             raise ParseError(f"{self._name} holds no text", "if it is a scan, run OCR first; else leave it out")
-        title = " ".join(clean_prose(title).split()) or self.first_heading
+        title = " ".join(clean_prose(title).split())
         return ParsedDocument(title, _SEPARATOR.join(self._parts), tuple(self._outline), "", metadata or {})
 
 

@@ -41,7 +41,9 @@ class HtmlParser:
         builder = TextBuilder(name)
         add_html(_main_part(root), builder)
         language = (root.get("lang") or "")[:2].lower()
-        return builder.build(root.findtext(".//title") or "", {"html_lang": language} if language else {})
+        return builder.build(
+            root.findtext(".//title") or builder.first_heading, {"html_lang": language} if language else {}
+        )
 
 
 def _main_part(root: Any) -> Any:

@@ -32,7 +32,7 @@ class MarkdownParser:
         )
         builder = TextBuilder(name)
         _Walk(tokens, builder).run()
-        return builder.build(str(metadata.pop("title", "")), metadata)
+        return builder.build(str(metadata.pop("title", "")) or builder.first_heading, metadata)
 
 
 def _front_matter(text: str) -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""Delimited tables: the delimiter is found, the first row is the header, rows stay whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from ingest.contracts import ParsedDocument
+from ingest.errors import ParseError
+from ingest.parsers.builder import TextBuilder
+from ingest.parsers.charset import decode
+
+_DELIMITERS = ",;\t|"
+_SAMPLE_LINES = 50
+_MAX_FIELD = 10_000_000  # characters; the module's own limit of 131,072 refuses long texts in cells
+
+
+class CsvParser:
+    """CSV and TSV in any charset."""
+
+    def parse(self, data: bytes, name: str) -> ParsedDocument:
+        """One table. Raises `ParseError` when blank or when quotes do not match."""
+        text = decode(data, name).replace("\0", "")
+        builder = TextBuilder(name)
+        previous = csv.field_size_limit(_MAX_FIELD)
+        try:
+            builder.table(csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text)))
+        except csv.Error as error:
+            raise ParseError(f"{name} is not CSV: {error}", "export it again with quotes around fields") from error
+        finally:
+            csv.field_size_limit(previous)
+        return builder.build()
+
+
+def find_delimiter(text: str) -> str:
+    """The delimiter that gives the first lines most columns, the same number in most lines."""
+    sample = "\n".join(text.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])
+
+    def score(delimiter: str) -> tuple[float, int]:
+        widths = [len(row) for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if row]
+        usual = max(set(widths), key=widths.count, default=1)
+        return (widths.count(usual) / len(widths) if usual > 1 else 0.0), usual
+
+    return max(_DELIMITERS, key=score)

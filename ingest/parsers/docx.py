@@ -1,0 +1,134 @@
+"""Word documents: headings by style, lists, tables with merged cells, notes of headers left out."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import docx
+from docx.oxml.ns import qn
+from docx.table import Table
+from docx.text.paragraph import Paragraph
+from lxml import etree
+
+from ingest.contracts import ParsedDocument
+from ingest.errors import ParseError
+from ingest.parsers.builder import TextBuilder
+
+_HEADING_STYLE = re.compile(r"(?:heading|标题|überschrift|titre)\s*(\d)", re.IGNORECASE)
+_BULLET = "- "
+
+
+class DocxParser:
+    """Office Open XML text documents."""
+
+    def parse(self, data: bytes, name: str) -> ParsedDocument:
+        """The document's text; the title is its property or its title paragraph. Raises `ParseError`."""
+        try:
+            document = docx.Document(io.BytesIO(data))
+            builder = TextBuilder(name)
+            title = _add_body(document, builder)
+            properties = document.core_properties
+            found = {"author": properties.author or ""}
+        except (KeyError, ValueError, zipfile.BadZipFile, etree.XMLSyntaxError, AttributeError, IndexError) as error:
+            raise ParseError(f"{name} is damaged: {error}", "open it in Word and save it again") from error
+        return builder.build(
+            title or properties.title or builder.first_heading, {key: value for key, value in found.items() if value}
+        )
+
+
+def _add_body(document: Any, builder: TextBuilder) -> str:
+    """Adds all blocks; gives the title paragraph, "" without one."""
+    title = ""
+    items: list[str] = []
+    for element in document.iter_inner_content():
+        if isinstance(element, Table):
+            builder.listing(items)
+            items.clear()
+            builder.table(table_rows(element))
+            continue
+        level = _heading_level(element)
+        text = _paragraph_text(element)
+        if level is None and _is_item(element) and text.strip():
+            items.append("  " * _item_depth(element) + _BULLET + text.strip())
+            continue
+        builder.listing(items)
+        items.clear()
+        title = title or (text.strip() if level == 0 else "")
+        _add_paragraph(builder, text, level)
+    builder.listing(items)
+    return title
+
+
+def _add_paragraph(builder: TextBuilder, text: str, level: int | None) -> None:
+    if level is None:
+        builder.paragraph(text)
+    else:
+        builder.heading(text, max(level, 1))
+
+
+def _paragraph_text(paragraph: Paragraph) -> str:
+    """The words of a paragraph, those in text boxes, insertions and links too."""
+    parts = []
+    for node in paragraph._p.iter(qn("w:t"), qn("w:tab"), qn("w:br"), qn("w:cr")):
+        if any(parent.tag == _FALLBACK for parent in node.iterancestors()):
+            continue  # the same words once more, for old readers
+        parts.append(node.text or "" if node.tag == qn("w:t") else "\t" if node.tag == qn("w:tab") else "\n")
+    return "".join(parts)
+
+
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+
+
+def _heading_level(paragraph: Paragraph) -> int | None:
+    """0 for the title, 1 to 9 for headings, None otherwise."""
+    name = (paragraph.style.name if paragraph.style is not None else "") or ""
+    if name.lower() in ("title", "标题"):
+        return 0
+    if match := _HEADING_STYLE.match(name):
+        return int(match[1]) or 1
+    outline = paragraph._p.find(f"{qn('w:pPr')}/{qn('w:outlineLvl')}")
+    if outline is None:
+        return None
+    depth = int(outline.get(qn("w:val"), "9"))
+    return depth + 1 if depth < 9 else None  # 9 means body text
+
+
+def _is_item(paragraph: Paragraph) -> bool:
+    name = (paragraph.style.name if paragraph.style is not None else "") or ""
+    return name.startswith("List") or _numbering(paragraph) is not None
+
+
+def _item_depth(paragraph: Paragraph) -> int:
+    numbering = _numbering(paragraph)
+    level = numbering.find(qn("w:ilvl")) if numbering is not None else None
+    return int(level.get(qn("w:val"), "0")) if level is not None else 0
+
+
+def _numbering(paragraph: Paragraph) -> Any:
+    return paragraph._p.find(f"{qn('w:pPr')}/{qn('w:numPr')}")
+
+
+def table_rows(table: Table) -> Iterator[list[str]]:
+    """Rows of cell texts; a cell merged downwards is repeated in each row, so that every row can be read alone."""
+    for row in table.rows:
+        cells: list[str] = []
+        previous = None
+        for cell in row.cells:
+            merged_across = previous is not None and cell._tc is previous
+            cells.append("" if merged_across else _cell_text(cell))
+            previous = cell._tc
+        yield cells
+
+
+def _cell_text(cell: Any) -> str:
+    parts = []
+    for element in cell.iter_inner_content():
+        if isinstance(element, Table):
+            parts += ["; ".join(filter(None, row)) for row in table_rows(element)]
+        else:
+            parts.append(_paragraph_text(element))
+    return " ".join(part.strip() for part in parts if part.strip())

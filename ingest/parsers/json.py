@@ -1,0 +1,77 @@
+"""JSON as lines `path: value`, so that a value is found together with the names above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from ingest.cleaning import clean_prose
+from ingest.contracts import ParsedDocument
+from ingest.errors import ParseError
+from ingest.parsers.builder import TextBuilder
+from ingest.parsers.charset import decode
+
+_MAX_DEPTH = 200  # levels; deeper ones are cut, orjson itself refuses more than 1024
+_TITLES = ("title", "name", "subject", "标题", "名称")
+
+
+class JsonParser:
+    """Any JSON file. A list of flat objects is a table; else objects become indented lines."""
+
+    def parse(self, data: bytes, name: str) -> ParsedDocument:
+        """The values with their names. Raises `ParseError` where it is not JSON."""
+        try:
+            content = orjson.loads(decode(data, name))
+        except orjson.JSONDecodeError as error:
+            raise ParseError(f"{name} is not JSON: {error}", "check it with a JSON validator") from error
+        builder = TextBuilder(name)
+        _add(content, builder)
+        return builder.build(_title(content))
+
+
+def _title(content: Any) -> str:
+    if not isinstance(content, dict):
+        return ""
+    return next((str(content[key]) for key in _TITLES if isinstance(content.get(key), str)), "")
+
+
+def _add(content: Any, builder: TextBuilder) -> None:
+    if _is_table(content):
+        columns = list(dict.fromkeys(key for row in content for key in row))
+        builder.table([columns, *([row.get(column) for column in columns] for row in content)])
+    elif isinstance(content, list) and len(content) > 1 and all(isinstance(item, dict | list) for item in content):
+        for item in content:
+            builder.listing(_lines(item, "", 0))
+    else:
+        builder.listing(_lines(content, "", 0))
+
+
+def _is_table(content: Any) -> bool:
+    if not isinstance(content, list) or not content:
+        return False
+    return all(isinstance(row, dict) and not any(isinstance(v, dict | list) for v in row.values()) for row in content)
+
+
+def _lines(content: Any, name: str, depth: int) -> Iterator[str]:
+    indent = "  " * min(depth, 20)
+    if isinstance(content, dict) and depth < _MAX_DEPTH:
+        if name:
+            yield f"{indent}{name}:"
+        for key, value in content.items():
+            yield from _lines(value, key, depth + bool(name))
+    elif isinstance(content, list) and depth < _MAX_DEPTH:
+        if content and not any(isinstance(item, dict | list) for item in content):
+            yield f"{indent}{name + ': ' if name else ''}{', '.join(map(_scalar, content))}"
+            return
+        for number, item in enumerate(content, start=1):
+            yield from _lines(item, f"{name} {number}".strip(), depth)
+    elif content not in (None, ""):
+        yield f"{indent}{name + ': ' if name else ''}{_scalar(content)}"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return clean_prose(str(value))

@@ -1,0 +1,26 @@
+"""A time limit that parsers ask between pages, sheets and slides."""
+
+from __future__ import annotations
+
+import time
+
+from ingest.errors import ParseError
+
+PARSE_SECONDS = 60.0  # per file; an ordinary page takes milliseconds
+
+
+class Deadline:
+    """Ends the parsing of a file that takes too long."""
+
+    def __init__(self, name: str, seconds: float = PARSE_SECONDS) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raises `ParseError` once the time is over."""
+        if time.monotonic() > self._end:
+            raise ParseError(
+                f"{self._name} takes longer than {self._seconds:.0f} s to read",
+                "split it, or print it to a new file: its structure may be damaged",
+            )

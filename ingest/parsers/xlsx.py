@@ -1,0 +1,68 @@
+"""Excel workbooks: every sheet a heading and its tables, values as last calculated."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import ParseError as XmlError
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from ingest.contracts import ParsedDocument
+from ingest.errors import ParseError
+from ingest.parsers.builder import TextBuilder
+from ingest.parsers.limits import Deadline
+
+_MAX_COLUMNS = 256  # more are a matrix of numbers, not something to read
+_ROWS_BETWEEN_CHECKS = 1_000
+
+
+class XlsxParser:
+    """Office Open XML workbooks; hidden sheets are left out."""
+
+    def parse(self, data: bytes, name: str) -> ParsedDocument:
+        """One heading a sheet, one table for each run of filled rows. Raises `ParseError`."""
+        builder = TextBuilder(name)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # openpyxl warns of charts, validation and styles, which have no text
+                workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+                deadline = Deadline(name)
+                for number, sheet in enumerate(workbook.worksheets, start=1):
+                    if sheet.sheet_state == "visible":
+                        _add_sheet(sheet, builder, number, deadline)
+                title = workbook.properties.title or ""
+        except (KeyError, ValueError, TypeError, zipfile.BadZipFile, XmlError, InvalidFileException) as error:
+            raise ParseError(f"{name} is damaged: {error}", "open it in Excel and save it again") from error
+        return builder.build(title, {"sheets": len(workbook.worksheets)})
+
+
+def _add_sheet(sheet: Any, builder: TextBuilder, page: int, deadline: Deadline) -> None:
+    named = False
+    for table in _tables(sheet, deadline):
+        if not named:
+            builder.heading(sheet.title, 1, page)
+            named = True
+        if len(table) == 1 and sum(cell is not None for cell in table[0]) == 1:
+            builder.paragraph(str(next(cell for cell in table[0] if cell is not None)), page)
+        else:
+            builder.table(table, page)
+
+
+def _tables(sheet: Any, deadline: Deadline) -> Iterator[list[tuple[Any, ...]]]:
+    """Runs of filled rows, which empty rows part."""
+    table: list[tuple[Any, ...]] = []
+    for number, row in enumerate(sheet.iter_rows(values_only=True, max_col=_MAX_COLUMNS)):
+        if number % _ROWS_BETWEEN_CHECKS == 0:
+            deadline.check()
+        if any(cell not in (None, "") for cell in row):
+            table.append(row)
+        elif table:
+            yield table
+            table = []
+    if table:
+        yield table
