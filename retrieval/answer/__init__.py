@@ -1,0 +1,1 @@
+"""Answers from retrieved passages: sentences or a language model's text, cited to exact spans, or a refusal."""

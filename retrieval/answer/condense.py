@@ -1,0 +1,73 @@
+"""Follow-up questions made to stand alone: where one leans on the conversation, the last question's topic is added."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from retrieval.answer.question import topic_words
+from retrieval.answer.types import Turn
+
+_PRONOUN = re.compile(
+    r"\b(?:he|she|it|they|him|her|his|hers|its|them|their|theirs|this|that|these|those|there|then|one|ones|the same)\b",
+    re.IGNORECASE,
+)
+_OPENS_ELLIPSIS = re.compile(
+    r"^\s*(?:and|or|but|what about|how about|also|so|then|why|when|where|who|how)\b", re.IGNORECASE
+)
+_EXISTENTIAL = re.compile(
+    r"\b(?:is|are|was|were|will|can|be) there\b|\bthere (?:is|are|was|were|will)\b|\bit (?:is|be) possible\b", re.I
+)
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_HAN_PRONOUN = re.compile(
+    "[他她它]们?|这[个种些位项款]?|那[个种些位项款]?(?!么)|其(?!他|它|实|中)|该|此(?!外)|上述|前者|后者|同样"
+)
+_HAN_ELLIPSIS = re.compile(r"^(?:那么?|还有|另外|以及|然后|而且|再|为什么|怎么|什么时候|多少|几)|(?:呢|呢？|呢\?)$")
+FEW_WORDS = 3  # a question with at most so many topic words and an elliptic opening leans on the one before
+FEW_HAN = 6  # the same in Han characters
+MAX_ADDED = 12  # topic words taken from the conversation
+
+
+def standalone_question(history: Sequence[Turn], question: str) -> str:
+    """The question, preceded by the topic words of the user's last standalone question where it leans on that.
+
+    It leans when it holds a pronoun, opens like a continuation ("and …", "what about …", "那…呢"), or has no topic
+    word of its own. Otherwise, and without a conversation, it comes back as it is.
+    """
+    earlier = [turn.text for turn in history if turn.role == "user"]
+    if not earlier or not leans(question):
+        return question.strip()
+    topic = _topic(earlier)
+    added = [word for word in topic if word.lower() not in question.lower()][:MAX_ADDED]
+    return " ".join([*added, question.strip()])
+
+
+def leans(question: str) -> bool:
+    """Whether the question cannot be understood without what was said before."""
+    text = question.strip()
+    topic = topic_words(text)
+    if not topic:
+        return True
+    if _HAN.search(text):
+        short = len("".join(topic)) <= FEW_HAN
+        return bool(_HAN_PRONOUN.search(text)) or (short and bool(_HAN_ELLIPSIS.search(text.rstrip("？?。! "))))
+    plain = _EXISTENTIAL.sub(" ", text)
+    return bool(_PRONOUN.search(plain)) or (len(topic) <= FEW_WORDS and _continues(text, topic))
+
+
+def _continues(text: str, topic: Sequence[str]) -> bool:
+    opening = _OPENS_ELLIPSIS.match(text)
+    if opening is None:
+        return False
+    is_bare = opening.group().strip().lower() in ("why", "when", "where", "who", "how")
+    return not is_bare or len(text.split()) <= 2
+
+
+def _topic(earlier: Sequence[str]) -> list[str]:
+    """Topic words of the last question that stands alone, then of those that leaned on it."""
+    words: list[str] = []
+    for text in reversed(earlier):
+        words = [*topic_words(text), *words]
+        if not leans(text):
+            break
+    return list(dict.fromkeys(words))

@@ -1,0 +1,185 @@
+"""Candidate sentences of the passages and the features by which they are ranked.
+
+Features are relative to the question and to the collection's term statistics, never to a retrieval plan's score
+scale, so that a tuned plan does not upset the ranking. Where the encoder knows little of the question (Chinese with
+an English model) its similarity fades out in proportion and the lexical features stand alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.answer.question import Kind, Question, Tokens, fits_kind
+from retrieval.answer.sentences import Span, is_table_row, split_sentences
+from retrieval.answer.types import Passage, TermStatistics
+from retrieval.contracts import Encoder
+
+Features = NDArray[np.float64]
+
+ENCODED_SENTENCES = 12  # as many as the encoder is asked about: about 10 ms on 2 cores; the others lack question words
+
+SENTENCE_FEATURES = (
+    "lexical",  # share of the question's term weight in the sentence
+    "lexical_unknown",  # the same, times the share of the question the encoder does not know
+    "context",  # share in title, previous sentence and sentence together
+    "passage",  # share in title and passage
+    "keys",  # share of the question's names and numbers in title, previous sentence and sentence
+    "dense",  # cosine of question and sentence, times the share of the question the encoder knows
+    "fits_kind",  # holds a new name, date or number as the question asks
+    "rank",  # 1 / rank of the passage
+    "first",  # first sentence of its passage
+    "length",  # log of the number of tokens
+    "fragment",  # fewer than four tokens: a heading, a label
+    "asks",  # is itself a question
+    "after_question",  # share in the previous sentence, where that is a question (FAQ)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Sentence `span` of passage number `passage` (0-based), `order`-th of it, with its distinct tokens."""
+
+    passage: int
+    order: int
+    span: Span
+    text: str
+    tokens: frozenset[str]
+    length: int  # tokens, repeated ones counted
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The question, its passages and candidates, with features of shape (candidates, SENTENCE_FEATURES)."""
+
+    question: Question
+    passages: Sequence[Passage]
+    passage_tokens: Sequence[frozenset[str]]  # title and text
+    candidates: Sequence[Candidate]
+    weights: Mapping[str, float]  # of the question's terms
+    unseen: float  # share of the question's term weight that no document of the collection holds
+    known: float  # share of the question the encoder knows
+    features: Features
+
+    def share(self, tokens: frozenset[str]) -> float:
+        """Share of the question's term weight that these tokens cover, 0 to 1."""
+        return covered_share(self.question.terms, self.weights, tokens)
+
+
+def gather(
+    question: Question,
+    passages: Sequence[Passage],
+    encoder: Encoder,
+    analyzer: Tokens,
+    statistics: TermStatistics | None = None,
+) -> Evidence:
+    """Candidates of all passages with their features; term weights come from `statistics`, else from the passages."""
+    titles = [frozenset(analyzer.tokens(passage.title)) for passage in passages]
+    candidates = [one for number, passage in enumerate(passages) for one in _candidates(number, passage, analyzer)]
+    bodies = _bodies(titles, candidates)
+    weights = term_weights(question.terms, statistics, [one.tokens for one in candidates])
+    known = encoder.coverage(question.text)
+    features = _features(question, titles, bodies, candidates, weights, known)
+    _add_dense(features, question, candidates, encoder, known)
+    return Evidence(
+        question, passages, bodies, candidates, weights, _unseen(question, weights, statistics), known, features
+    )
+
+
+def term_weights(
+    terms: Sequence[str], statistics: TermStatistics | None, sentences: Sequence[frozenset[str]]
+) -> dict[str, float]:
+    """Inverse document frequency of each term (the BM25 form), in the collection or else among the sentences."""
+    if statistics is None:
+        statistics = TermStatistics(len(sentences), lambda term: sum(term in tokens for tokens in sentences))
+    total = max(statistics.documents, 1)
+    frequencies = {term: min(statistics.document_frequency(term), total) for term in terms}
+    return {term: math.log1p((total - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+
+
+def covered_share(terms: Sequence[str], weights: Mapping[str, float], tokens: frozenset[str]) -> float:
+    """Share of the weight of `terms` that stands in `tokens`; 0 without terms."""
+    total = sum(weights[term] for term in terms)
+    return sum(weights[term] for term in terms if term in tokens) / total if total else 0.0
+
+
+def _unseen(question: Question, weights: Mapping[str, float], statistics: TermStatistics | None) -> float:
+    if statistics is None:
+        return 0.0
+    seen = frozenset(term for term in question.terms if statistics.document_frequency(term) > 0)
+    return 1.0 - covered_share(question.terms, weights, seen) if question.terms else 0.0
+
+
+def _candidates(number: int, passage: Passage, analyzer: Tokens) -> list[Candidate]:
+    found = []
+    for order, span in enumerate(split_sentences(passage.text)):
+        text = passage.text[span.start : span.end]
+        tokens = analyzer.tokens(text)
+        found.append(Candidate(number, order, span, text, frozenset(tokens), len(tokens)))
+    return found
+
+
+def _bodies(titles: Sequence[frozenset[str]], candidates: Sequence[Candidate]) -> list[frozenset[str]]:
+    bodies = [set(title) for title in titles]
+    for candidate in candidates:
+        bodies[candidate.passage] |= candidate.tokens
+    return [frozenset(body) for body in bodies]
+
+
+def _features(
+    question: Question,
+    titles: Sequence[frozenset[str]],
+    bodies: Sequence[frozenset[str]],
+    candidates: Sequence[Candidate],
+    weights: Mapping[str, float],
+    known: float,
+) -> Features:
+    features = np.zeros((len(candidates), len(SENTENCE_FEATURES)))
+    keys = tuple(question.keys)
+    in_passage = [covered_share(question.terms, weights, body) for body in bodies]
+    before: Candidate | None = None
+    for row, one in enumerate(candidates):
+        before = before if before and before.passage == one.passage else None
+        context = one.tokens | titles[one.passage] | (before.tokens if before else frozenset())
+        lexical = covered_share(question.terms, weights, one.tokens)
+        asked_before = before is not None and _asks(before.text)
+        features[row] = (
+            lexical,
+            lexical * (1 - known),
+            covered_share(question.terms, weights, context),
+            in_passage[one.passage],
+            covered_share(keys, weights, context),
+            0.0,  # dense, filled in for the lexically plausible
+            question.kind is not Kind.OTHER and fits_kind(question.kind, one.text, question.text),
+            1 / (1 + one.passage),
+            one.order == 0,
+            math.log1p(one.length),
+            one.length < 4 and not is_table_row(one.text),
+            _asks(one.text),
+            covered_share(question.terms, weights, before.tokens) if asked_before and before else 0.0,
+        )
+        before = one
+    return features
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip("\"'”’)）」』 ").endswith(("?", "？"))
+
+
+def _add_dense(
+    features: Features, question: Question, candidates: Sequence[Candidate], encoder: Encoder, known: float
+) -> None:
+    """Cosines for the sentences that share most with the question, in one batch; the least of them for the others."""
+    column = SENTENCE_FEATURES.index("dense")
+    if not candidates or known == 0:
+        return
+    promise = features[:, 0] + features[:, 2] + 0.5 * features[:, 7]
+    chosen = np.argsort(-promise, kind="stable")[:ENCODED_SENTENCES]
+    query = encoder.encode_queries([question.text])[0]
+    cosines = encoder.encode_passages([candidates[row].text for row in chosen]) @ query
+    features[:, column] = known * float(cosines.min())
+    features[chosen, column] = known * cosines

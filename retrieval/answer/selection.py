@@ -1,0 +1,109 @@
+"""From scored sentences to an answer text: one to three sentences in reading order, each with its `[n]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.answer.evidence import Candidate, Evidence
+from retrieval.answer.question import Kind
+from retrieval.answer.sentences import is_table_row
+from retrieval.answer.types import Citation
+
+MAX_SENTENCES = 3
+LIST_ITEMS = 8  # of a list that the chosen sentence announces
+CLOSE = 0.7  # a further sentence scores within this of the best (units of the sentence model)
+_ANNOUNCES = (":", "：")
+_RULE = re.compile(r"\n[ \t]*\|[\s|:\-]+\|[ \t]*(?:\n|$)")
+_CJK_END = re.compile(r"[\u3000-\u9fff\uff00-\uffef]$")
+
+
+class Stretch(NamedTuple):
+    """Neighbouring chosen sentences of one passage, cited together."""
+
+    sentences: list[Candidate]
+
+    @property
+    def passage(self) -> int:
+        """Number of the passage, 0-based."""
+        return self.sentences[0].passage
+
+
+def choose(evidence: Evidence, scores: NDArray[np.float64]) -> list[Candidate]:
+    """The best sentence, then close ones that add question words or go on with it; its passage comes first."""
+    order = np.argsort(-scores, kind="stable")
+    best = evidence.candidates[int(order[0])]
+    chosen = [best, *_list_after(evidence, best)]
+    covered = frozenset[str]().union(*(one.tokens for one in chosen))
+    for row in order[1:]:
+        one = evidence.candidates[int(row)]
+        if len(chosen) >= MAX_SENTENCES or scores[order[0]] - scores[row] > CLOSE:
+            break
+        if one not in chosen and _adds(evidence, best, one, covered):
+            chosen.append(one)
+            covered |= one.tokens
+    return sorted(chosen, key=lambda one: (one.passage != best.passage, one.passage, one.order))
+
+
+def stretches(chosen: Sequence[Candidate]) -> list[Stretch]:
+    """The chosen sentences, neighbours of one passage together."""
+    found: list[Stretch] = []
+    for one in chosen:
+        last = found[-1].sentences[-1] if found else None
+        if last and last.passage == one.passage and last.order + 1 == one.order:
+            found[-1].sentences.append(one)
+        else:
+            found.append(Stretch([one]))
+    return found
+
+
+def citation_of(number: int, stretch: Stretch, evidence: Evidence) -> Citation:
+    """The citation of a stretch; its quote is the stored text from its first to its last sentence."""
+    passage = evidence.passages[stretch.passage]
+    return Citation.of(number, passage, stretch.sentences[0].span.start, stretch.sentences[-1].span.end)
+
+
+def render(stretch: Stretch, number: int, evidence: Evidence) -> str:
+    """The stretch as it reads in an answer, with its mark: rows under their header, line breaks of wrapping undone."""
+    text = evidence.passages[stretch.passage].text
+    lines = [_row(text, one) if is_table_row(one.text) else " ".join(one.text.split()) for one in stretch.sentences]
+    joined = lines[0]
+    for before, after, line in zip(stretch.sentences, stretch.sentences[1:], lines[1:], strict=False):
+        gap = "\n" if "\n" in text[before.span.end : after.span.start] else ("" if _CJK_END.search(joined) else " ")
+        joined += gap + line
+    return f"{joined} [{number}]"
+
+
+def _adds(evidence: Evidence, best: Candidate, one: Candidate, covered: frozenset[str]) -> bool:
+    """Whether a close sentence tells more: new question words, or the next step of an explanation."""
+    if one.text == best.text or one.length < 4:
+        return False
+    goes_on = one.passage == best.passage and one.order == best.order + 1
+    explains = evidence.question.kind in (Kind.REASON, Kind.METHOD, Kind.OTHER)
+    return evidence.share(covered | one.tokens) > evidence.share(covered) + 1e-9 or (goes_on and explains)
+
+
+def _list_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
+    """The lines after a sentence that announces them with a colon."""
+    if not best.text.endswith(_ANNOUNCES):
+        return []
+    after = [one for one in evidence.candidates if one.passage == best.passage and one.order > best.order]
+    return after[:LIST_ITEMS]
+
+
+def _row(text: str, row: Candidate) -> str:
+    """A table row as `header: value; header: value` where its table's header stands in the passage."""
+    cells = _cells(row.text)
+    rules = [found for found in _RULE.finditer(text) if found.end() <= row.span.start + 1]
+    header = _cells(text[: rules[-1].start()].rsplit("\n", 1)[-1]) if rules else []
+    if len(header) != len(cells):
+        return " | ".join(cells)
+    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(header, cells, strict=True) if cell)
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split("|")]
