@@ -16,13 +16,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from retrieval.encoder.convert import TOWER_FILE
 from retrieval.encoder.manifest import MANIFEST_FILE, Manifest, TowerManifest, fingerprint_of, read_manifest
 from retrieval.encoder.model_folder import ModelFolder, read_folder
 from retrieval.errors import EncoderError
 
 LOCK_TIMEOUT_SECONDS = 900.0  # a large model on a slow disk; a second process waits this long for the first
 PASSAGE = "passage"
+TOWER_FILE = "tower.json"  # what the export process hands back
 QUERY = "query"  # sub-folders of a model folder whose towers differ
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,8 @@ def _convert(tower: ModelFolder, target: Path, precision: str) -> TowerManifest:
     target.mkdir()
     command = [sys.executable, "-m", "retrieval.encoder.convert", str(tower.path), str(target)]
     command += ["--precision", precision, "--max-length", str(tower.max_length)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     if done.returncode != 0:
         raise EncoderError(f"export of {tower.path} failed: {done.stderr.strip()[-2000:]}")
     return TowerManifest(**json.loads((target / TOWER_FILE).read_text(encoding="utf-8")))
