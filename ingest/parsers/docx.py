@@ -32,12 +32,10 @@ class DocxParser:
             builder = TextBuilder(name)
             title = _add_body(document, builder)
             properties = document.core_properties
-            found = {"author": properties.author or ""}
+            metadata = {"author": properties.author} if properties.author else {}
         except (KeyError, ValueError, zipfile.BadZipFile, etree.XMLSyntaxError, AttributeError, IndexError) as error:
             raise ParseError(f"{name} is damaged: {error}", "open it in Word and save it again") from error
-        return builder.build(
-            title or properties.title or builder.first_heading, {key: value for key, value in found.items() if value}
-        )
+        return builder.build(title or properties.title or builder.first_heading, metadata)
 
 
 def _add_body(document: Any, builder: TextBuilder) -> str:

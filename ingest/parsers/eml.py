@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any
 
 from lxml import html
 
@@ -28,7 +28,7 @@ class EmlParser:
         if data.startswith(_UTF16_MARKS) or b"\0" in data[:64]:
             data = decode(data, name).encode()
         try:
-            message = cast(EmailMessage, message_from_bytes(data, policy=policy.default))
+            message = message_from_bytes(data, policy=policy.default)
             return _to_document(message, name)
         except (MessageError, LookupError, ValueError, AttributeError, TypeError) as error:
             # the header parser of the standard library trips in many ways over broken addresses and dates

@@ -40,10 +40,8 @@ class HtmlParser:
             raise ParseError(f"{name} is not HTML: {error}", "open it in a browser to check") from error
         builder = TextBuilder(name)
         add_html(_main_part(root), builder)
-        language = (root.get("lang") or "")[:2].lower()
-        return builder.build(
-            root.findtext(".//title") or builder.first_heading, {"html_lang": language} if language else {}
-        )
+        metadata = {"html_lang": root.get("lang")} if root.get("lang") else {}
+        return builder.build(root.findtext(".//title") or builder.first_heading, metadata)
 
 
 def _main_part(root: Any) -> Any:

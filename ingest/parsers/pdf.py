@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pdfplumber
@@ -50,7 +50,7 @@ def _inspect(data: bytes, name: str) -> dict[str, Any]:
         reader = pypdf.PdfReader(io.BytesIO(data))
         if reader.is_encrypted and not reader.decrypt(""):
             raise ParseError(f"{name} is encrypted", "save it without a password")
-        information = reader.metadata or {}
+        information: Mapping[str, Any] = reader.metadata or {}
         found = {key: str(information.get(f"/{key.title()}") or "").strip() for key in ("title", "author")}
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         logger.info("PDF %s has damaged metadata (%s); its pages are read all the same", name, error)
@@ -61,7 +61,9 @@ def _inspect(data: bytes, name: str) -> dict[str, Any]:
 
 def _is_file_name(title: str) -> bool:
     """Whether a printer driver wrote the title: "Microsoft Word - x.doc", "untitled"."""
-    return bool(re.search(r"(?i)\.(docx?|xlsx?|pptx?|pdf|indd|tex|wpd|qxd)$|^microsoft |^untitled|^\W*$", title))
+    return bool(
+        re.search(r"(?i)\.(docx?|xlsx?|pptx?|pdf|indd|tex|wpd|qxd)$|^microsoft |^untitled|^\(anonymous\)|^\W*$", title)
+    )
 
 
 def _page_texts(data: bytes, name: str, deadline: Deadline) -> list[str]:
