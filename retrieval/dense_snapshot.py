@@ -39,6 +39,7 @@ class DenseSnapshots:
         self._expected = _expected(dim)
         self._dim = dim
         self._saved: tuple[int, DenseState] | None = None
+        self._upcoming = ""  # name of the vector file that a compaction is writing
 
     def load(self) -> tuple[int, DenseState]:
         """The last snapshot's seq and state; 0 and an empty one where there is none. Raises `ViewError`."""
@@ -66,7 +67,9 @@ class DenseSnapshots:
 
     def new_vectors_path(self) -> Path:
         """Where a rewritten vector file goes; it counts from the next save on."""
-        return self._new_path("vectors", "f32")
+        path = self._new_path("vectors", "f32")
+        self._upcoming = path.name
+        return path
 
     def close(self) -> None:
         """Give up the folder."""
@@ -94,7 +97,7 @@ class DenseSnapshots:
 
     def _delete_all_but(self, names: Sequence[str]) -> None:
         for path in self._folder.iterdir():
-            if path.is_file() and path.name not in {*names, MANIFEST_NAME, LOCK_NAME}:
+            if path.is_file() and path.name not in {*names, self._upcoming, MANIFEST_NAME, LOCK_NAME}:
                 path.unlink()
 
 

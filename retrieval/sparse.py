@@ -114,12 +114,13 @@ class SparseView:
         everything = self._searcher.search(tantivy.Query.all_query(), max(1, self._searcher.num_docs), count=False)
         self._labels = BitMap64(self._labels_of(self._searcher, everything.hits))
 
-    def _commit(self, removed: Iterable[int], added: Iterable[IndexedChunk]) -> None:
+    def _commit(self, removed: list[int], added: Iterable[IndexedChunk]) -> None:
         writer, labels = self._writer, self._labels.copy()
         assert writer is not None, "the view is closed"
-        for label in removed:
-            writer.delete_documents_by_term("label", label)
-            labels.discard(label)
+        if removed:
+            # by query: delete_documents_by_term of tantivy 0.27 finds no unsigned values
+            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._index.schema, "label", removed))
+            labels -= BitMap64(removed)
         for chunk in added:
             passage = "\n".join((chunk.title, chunk.heading, chunk.text))
             document = tantivy.Document()
@@ -184,8 +185,7 @@ class SparseView:
 
 
 def _rounded(scores: NDArray[np.float32] | float) -> NDArray[np.float32]:
-    rounded: NDArray[np.float32] = np.round(np.asarray(scores, np.float32), SCORE_DECIMALS)
-    return rounded
+    return np.round(np.asarray(scores, np.float32), SCORE_DECIMALS).astype(np.float32, copy=False)
 
 
 def _schema() -> tantivy.Schema:

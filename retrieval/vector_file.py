@@ -34,7 +34,7 @@ class VectorFile:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644) if path else _unnamed_file()
         self._rows = np.empty((0, dim), np.float32)
         self._extend(max(count, LEAST_ROWS))
-        if zlib.crc32(self._rows[:count].view(np.uint8)) != checksum:
+        if zlib.crc32(self._rows[:count].data) != checksum:
             self.close()
             raise ViewError(f"{path} does not hold the {count} vectors of its manifest; delete the view's folder")
 

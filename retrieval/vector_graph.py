@@ -57,7 +57,7 @@ class VectorGraph:
         with self._lock.writing():
             for slot in slots.tolist():
                 self._index.mark_deleted(slot)
-        self.deleted += len(slots)
+            self.deleted += len(slots)
 
     def nearest(self, query: Vector, k: int) -> tuple[Slots, Scores]:
         """Up to k rows by falling inner product; fewer where fewer can be reached."""
