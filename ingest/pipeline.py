@@ -10,17 +10,18 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
-from ingest.changes import Change, ChangeBatch, Failure
+from ingest.changes import Change, ChangeBatch, Failure, RowEvent
 from ingest.cleaning import clean_text
 from ingest.contracts import Chunker, Source
 from ingest.language import detect_language
-from ingest.mapping import RowMapper
 from ingest.report import IngestReport
 from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Receipt, Upsert
+from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.sources import SourceRecord
 from retrieval.contracts import Encoder
-from retrieval.types import Chunk, Deletion, Document, SourcePosition, Vector, text_hash
+from retrieval.types import Chunk, Deletion, Document, Vector, text_hash
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,18 @@ MASS_DELETION_MINIMUM = 10  # documents; below that a person notices by himself
 DEAD_LETTER_PAYLOAD_BYTES = 64 * 1024
 
 Progress = Callable[[int], None]  # hears how many documents were committed
+
+
+class RowRenderer(Protocol):
+    """Turns row changes into documents; see `ingest.mapping`."""
+
+    def apply(self, events: Sequence[RowEvent]) -> Sequence[Change]:
+        """The documents these events change, joined documents included."""
+        ...
+
+    def drain(self) -> Sequence[RowWrite]:
+        """The rows to store in the same transaction as those documents; each is handed out once."""
+        ...
 
 
 class Pipeline:
@@ -46,7 +59,7 @@ class Pipeline:
         self,
         source: Source,
         *,
-        mapper: RowMapper | None = None,
+        rows: RowRenderer | None = None,
         allow_mass_deletion: bool = False,
         progress: Progress | None = None,
     ) -> IngestReport:
@@ -56,11 +69,11 @@ class Pipeline:
         record = self._catalog.sources.begin_run(self._collection, source.name, source.kind, {})
         seen: set[str] = set()
         for batch in _merged(source.poll(record.cursor)):
-            changes = self._changes(batch, mapper)
+            changes = self._changes(batch, rows)
             seen.update(change.key for change in changes if isinstance(change, Document))
             seen.update(batch.unchanged)
             seen.update(failure.key for failure in batch.failures)  # unreadable now is not gone
-            self._commit(record, source, changes, batch, mapper, report)
+            self._commit(record, changes, batch, rows, report)
             if progress is not None:
                 progress(len(changes))
         if source.mirror:
@@ -72,25 +85,24 @@ class Pipeline:
         """Commit changes that come without a source of their own, such as a client's writes."""
         return self._catalog.writer.commit(self._collection.id, self._prepare(changes, IngestReport()))
 
-    def _changes(self, batch: ChangeBatch, mapper: RowMapper | None) -> list[Change]:
-        mapped = mapper.apply(batch.row_changes) if mapper is not None and batch.row_changes else ()
+    def _changes(self, batch: ChangeBatch, rows: RowRenderer | None) -> list[Change]:
+        mapped = rows.apply(batch.row_changes) if rows is not None and batch.row_changes else ()
         return [*batch.changes, *mapped]
 
     def _commit(
         self,
         record: SourceRecord,
-        source: Source,
         changes: Sequence[Change],
         batch: ChangeBatch,
-        mapper: RowMapper | None,
+        rows: RowRenderer | None,
         report: IngestReport,
     ) -> None:
-        stamped = [_stamped(change, record, source.mirror) for change in changes]
+        named = [replace(change, source=record.name) for change in changes]
         commit = replace(
-            self._prepare(stamped, report),
+            self._prepare(named, report),
             cursor=None if batch.cursor is None else (record.name, batch.cursor),
             dead_letters=[_dead_letter(record.name, failure) for failure in batch.failures],
-            rows=() if mapper is None else mapper.drain(),
+            rows=() if rows is None else rows.drain(),
         )
         receipt = self._catalog.writer.commit(self._collection.id, commit)
         report.add(receipt.outcomes)
@@ -147,8 +159,7 @@ class Pipeline:
                 len(living),
             )
             return
-        position = SourcePosition((record.run,))
-        deletions = [Deletion(key, record.name, position) for key in gone]
+        deletions = [Deletion(key, record.name) for key in gone]
         receipt = self._catalog.writer.commit(self._collection.id, Commit(deletions))
         report.add(receipt.outcomes)
         report.seq = receipt.seq
@@ -161,15 +172,6 @@ def prepared(document: Document) -> Document:
     if not document.language:
         document = replace(document, language=detect_language(f"{document.title}\n{document.text}"))
     return document
-
-
-def _stamped(change: Change, record: SourceRecord, mirror: bool) -> Change:
-    """The change under its source's name; a mirrored item stands where this scan stands.
-
-    A scan's number, not a file's time: a file put back from a backup is older and still what the source says now.
-    """
-    position = SourcePosition((record.run,)) if mirror and change.position is None else change.position
-    return replace(change, source=record.name, position=position)
 
 
 def _merged(batches: Iterable[ChangeBatch]) -> Iterator[ChangeBatch]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,17 +28,29 @@ class Attributes(Protocol):
     """What the attribute view offers beside following the log."""
 
     @property
-    def seq(self) -> int: ...
+    def seq(self) -> int:
+        """The last operation applied."""
+        ...
 
-    def apply(self, batch: ViewBatch) -> None: ...
+    def apply(self, batch: ViewBatch) -> None:
+        """Bring the view to `batch.seq`."""
+        ...
 
-    def allowed(self, principal: Principal, filter: Filter | None) -> Allowed: ...
+    def allowed(self, principal: Principal, filter: Filter | None) -> Allowed:
+        """Labels the caller may see that match the filter; None: every one."""
+        ...
 
-    def labels(self) -> BitMap64: ...
+    def labels(self) -> BitMap64:
+        """All labels held."""
+        ...
 
-    def save(self) -> None: ...
+    def save(self) -> None:
+        """Make the present state durable."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release files."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,13 @@ class Follower:
         """Bring views of any state to what the catalog says now, whatever they hold."""
         with self._applying:
             self._rebuild(None)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Views caught up and standing still inside the `with`; searches go on."""
+        self.catch_up()
+        with self._applying:
+            yield
 
     def save(self) -> None:
         """Make the views durable, so that the next start replays only what comes later."""

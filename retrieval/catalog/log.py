@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,16 @@ OPERATIONS_PER_BATCH = 2_000
 CHUNKS_PER_BATCH = 5_000
 
 SOURCE_FIELD, TABLE_FIELD, LANGUAGE_FIELD, KEY_FIELD = "_source", "_table", "_language", "_key"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogState:
+    """The catalog's side of a verification. `unembedded` are labels whose passage has no embedding yet."""
+
+    seq: int
+    documents: int
+    labels: BitMap64
+    unembedded: BitMap64
 
 
 class OperationLog:
@@ -53,6 +64,21 @@ class OperationLog:
                 yield ViewBatch(0, gone, self._index(connection, collection, rows, embedded))
                 gone, after = [], rows[-1].label
         yield ViewBatch(seq, gone, [])
+
+    def state(self, collection: Collection) -> CatalogState:
+        """What views of this collection should hold, read at one moment."""
+        c, d, e = schema.chunks.c, schema.documents.c, schema.embeddings.c
+        mine = sa.select(c.label).where(c.collection_id == collection.id)
+        embedded = sa.exists().where(e.fingerprint == collection.encoder_fingerprint, e.text_hash == c.text_hash)
+        living = sa.select(sa.func.count()).where(d.collection_id == collection.id, d.deleted.is_(False))
+        last = sa.select(schema.collections.c.last_seq).where(schema.collections.c.id == collection.id)
+        with reading(self._engine) as connection:
+            return CatalogState(
+                seq=connection.execute(last).scalar_one(),
+                documents=connection.execute(living).scalar_one(),
+                labels=BitMap64(connection.execute(mine).scalars()),
+                unembedded=BitMap64(connection.execute(mine.where(~embedded)).scalars()),
+            )
 
     def _next(self, collection: Collection, seq: int, embedded: BitMap64) -> ViewBatch | None:
         with reading(self._engine) as connection:

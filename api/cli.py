@@ -1,0 +1,53 @@
+"""The command `kb`: every command in one table, and one place where errors become messages and exit statuses."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from api.commands import evaluate, ingest, keys, maintain, search
+from api.commands.shared import err
+from infra.registry import RegistryError
+from infra.logs import set_up_logging
+from infra.settings import SettingsError, load_settings
+from ingest.errors import IngestError
+from retrieval.errors import RetrievalError
+
+EXIT_FAILURE = 1  # something was wrong; the message says what (2 is a wrong call, from the argument parser)
+EXIT_INTERRUPTED = 130  # by Ctrl-C, as shells have it
+
+app = typer.Typer(
+    name="kb",
+    help="A knowledge base that follows your data: ingest, search, ask. Settings come from KB_… variables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(ingest.ingest)
+app.command()(search.search)
+app.command()(search.ask)
+app.command("eval")(evaluate.evaluate)
+app.command()(maintain.collections)
+app.command()(maintain.verify)
+app.command()(maintain.reindex)
+app.command()(maintain.dead_letters)
+app.command()(maintain.modules)
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Run one command; errors of ours are one line, and exit status 1."""
+    try:
+        set_up_logging(load_settings())
+        app()
+    except (RetrievalError, IngestError, SettingsError, RegistryError) as error:
+        err.print(f"[red]error:[/] {error}", markup=True)
+        sys.exit(EXIT_FAILURE)
+    except KeyboardInterrupt:
+        err.print("interrupted; what was committed stays")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""One collection while it serves: encoder, views with their follower, retriever, answerer and pipeline."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from retrieval.rerank import RERANKERS
+
+from infra.settings import Settings
+from ingest.contracts import CHUNKERS
+from ingest.pipeline import Pipeline
+from retrieval.analyzer import Analyzer
+from retrieval.answer.answerer import Answerer
+from retrieval.attributes import AttributeView
+from retrieval.catalog import Catalog, Collection
+from retrieval.contracts import Encoder
+from retrieval.dense import DenseView
+from retrieval.errors import ConflictError, ViewLockedError
+from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.retriever import Retriever
+from retrieval.sparse import SparseView
+from retrieval.views import Follower, Views
+
+logger = logging.getLogger(__name__)
+
+RECORD_SECONDS = 0.5  # how soon another process's change of settings or plan is noticed
+FINGERPRINT_DIGITS = 12  # enough to tell folders apart
+
+
+class CollectionRuntime:
+    """Everything that serves one collection. Raises `ConflictError` when its embeddings are another encoder's."""
+
+    def __init__(self, catalog: Catalog, collection: Collection, encoder: Encoder, settings: Settings) -> None:
+        if collection.encoder_fingerprint != encoder.fingerprint:
+            raise ConflictError(
+                f"collection {collection.name!r} was embedded by {collection.encoder} "
+                f"({collection.encoder_fingerprint[:FINGERPRINT_DIGITS]}), but that encoder is now "
+                f"{encoder.fingerprint[:FINGERPRINT_DIGITS]}: run `kb reindex --collection {collection.name}`"
+            )
+        self.encoder = encoder
+        self.analyzer = Analyzer(collection.settings.dictionary, collection.settings.synonyms)
+        self._catalog = catalog
+        self._record = collection
+        self._record_at = time.monotonic()
+        self._plans: dict[int, Plan] = {}
+        folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
+        views, durable = _open_views(folder, self.analyzer, encoder.dim)
+        self.follower = Follower(catalog, collection, views, durable=durable)
+        self.retriever = Retriever(catalog, encoder, self.analyzer, views, RERANKERS.create)
+        self.answerer = _answerer(settings, encoder, self.analyzer)
+        chunker = CHUNKERS.create(collection.settings.chunker, max_tokens=collection.settings.chunk_tokens)
+        self.pipeline = Pipeline(catalog, collection, encoder, chunker)
+
+    @property
+    def collection(self) -> Collection:
+        """The collection's row, at most half a second old."""
+        if time.monotonic() - self._record_at > RECORD_SECONDS:
+            self.refresh()
+        return self._record
+
+    def refresh(self) -> None:
+        """Read the collection's row again."""
+        self._record = self._catalog.collections.get(self._record.name)
+        self._record_at = time.monotonic()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that serves now."""
+        plan_id = self.collection.plan_id
+        if plan_id is None:
+            return DEFAULT_PLAN
+        if plan_id not in self._plans:
+            self._plans[plan_id] = Plan.from_dict(self._catalog.plans.get(self.collection, plan_id).body)
+        return self._plans[plan_id]
+
+    def stop(self) -> None:
+        """Stop following, save and close the views."""
+        self.follower.stop()
+
+
+def _answerer(settings: Settings, encoder: Encoder, analyzer: Analyzer) -> Answerer:
+    if settings.generator == "extractive":
+        return Answerer.of("extractive", encoder, analyzer)
+    return Answerer.of(
+        "openai",
+        encoder,
+        analyzer,
+        base_url=settings.llm_base_url,
+        api_key=settings.llm_api_key.get_secret_value(),
+        model=settings.llm_model,
+        total_timeout=settings.llm_timeout_seconds,
+    )
+
+
+def drop_views(data_dir: Path, collection: Collection) -> None:
+    """Delete the view files of a collection; they can always be built again."""
+    shutil.rmtree(_collection_folder(data_dir, collection), ignore_errors=True)
+
+
+def _collection_folder(data_dir: Path, collection: Collection) -> Path:
+    return data_dir / "views" / f"{collection.id}-{collection.name}"
+
+
+def _view_folder(data_dir: Path, collection: Collection, encoder: Encoder, analyzer: Analyzer) -> Path:
+    """Named by what built it, so that another encoder or analyzer starts an empty folder instead of mixing."""
+    made_by = f"{encoder.fingerprint[:FINGERPRINT_DIGITS]}-{analyzer.fingerprint[:FINGERPRINT_DIGITS]}"
+    return _collection_folder(data_dir, collection) / made_by
+
+
+def _open_views(folder: Path, analyzer: Analyzer, dim: int) -> tuple[Views, bool]:
+    """The views of the folder and whether this process maintains them; where another does, a private copy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return _views(folder, analyzer, dim, read_only=False), True
+    except ViewLockedError:
+        logger.info("another process maintains %s; this one follows the log in a private copy", folder)
+        return _views(folder, analyzer, dim, read_only=True), False
+
+
+def _views(folder: Path, analyzer: Analyzer, dim: int, *, read_only: bool) -> Views:
+    sparse = SparseView(folder / "sparse", analyzer, read_only=read_only)
+    try:
+        dense = DenseView(folder / "dense", dim, read_only=read_only)
+        try:
+            return Views(sparse, dense, AttributeView(folder / "attributes", read_only=read_only))
+        except BaseException:
+            dense.close()
+            raise
+    except BaseException:
+        sparse.close()
+        raise

@@ -1,0 +1,1 @@
+"""The commands of `kb`, one file a family; `api.cli` puts them together."""

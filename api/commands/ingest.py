@@ -1,0 +1,81 @@
+"""`kb ingest`: files, folders, JSON lines, change events and databases into a collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from api.commands.shared import AsJson, CollectionOption, advance, err, knowledge_base, out, print_json, progress_bar
+from api.sources import open_source
+from ingest.report import IngestReport
+from retrieval.catalog import Outcome
+
+FAILURES_SHOWN = 10
+
+
+def ingest(
+    what: Annotated[str, typer.Argument(help="A file, a folder, or a database URL.", metavar="PATH|URL")],
+    collection: CollectionOption = "default",
+    source: Annotated[str, typer.Option(help="Name of the source; default: made from what is ingested.")] = "",
+    kind: Annotated[str, typer.Option("--format", help="auto, files, jsonl, debezium or sql.")] = "auto",
+    mapping: Annotated[Path | None, typer.Option(help="YAML: tables to documents; for databases and events.")] = None,
+    mirror: Annotated[
+        bool | None, typer.Option(help="Delete what the source no longer has; default: folders and databases do.")
+    ] = None,
+    allow_mass_deletion: Annotated[
+        bool, typer.Option(help="Carry out deletions even when most of a source vanished.")
+    ] = False,
+    acl: Annotated[list[str] | None, typer.Option(help="Group that may read these files; repeat for more.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring documents into a collection. What did not change since the last time costs next to nothing."""
+    with knowledge_base() as kb:
+        kb.ensure_collection(collection)
+        opened = open_source(kb, collection, what, source, kind, mapping, mirror, acl)
+        with progress_bar(f"ingesting {what}") as progress:
+            report = kb.ingest(
+                collection,
+                opened.source,
+                rows=opened.rows,
+                allow_mass_deletion=allow_mass_deletion,
+                progress=lambda count: advance(progress, count),
+            )
+    if as_json:
+        print_json(report.to_dict() | {"collection": collection, "source": opened.source.name})
+    else:
+        show_report(report, collection)
+
+
+def show_report(report: IngestReport, collection: str) -> None:
+    """The summary for a person."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for outcome, words in _WORDS.items():
+        if report.outcomes[outcome]:
+            table.add_row(words, f"{report.outcomes[outcome]:,}")
+    if report.failed:
+        table.add_row("failed", f"{report.failed:,}")
+    table.add_row("chunks", f"{report.chunks:,} ({report.embedded:,} newly embedded)")
+    out.print(f"[bold]{collection}[/]: {report.documents:,} documents in {report.seconds:.1f} s")
+    out.print(table)
+    for failure in report.failures[:FAILURES_SHOWN]:
+        err.print(f"[yellow]skipped[/] {failure.key}: {failure.reason}; {failure.remedy}", markup=True)
+    if report.failed > FAILURES_SHOWN:
+        err.print(f"… and {report.failed - FAILURES_SHOWN} more; see `kb dead-letters -c {collection}`")
+    if report.withheld:
+        err.print(
+            f"[red]{report.withheld} deletions withheld[/]: the source no longer names most of its documents; "
+            "repeat with --allow-mass-deletion if that is meant"
+        )
+
+
+_WORDS = {
+    Outcome.CREATED: "new",
+    Outcome.UPDATED: "changed",
+    Outcome.METADATA: "changed beside the text",
+    Outcome.UNCHANGED: "unchanged",
+    Outcome.DELETED: "deleted",
+    Outcome.STALE: "older than stored, ignored",
+}

@@ -1,0 +1,92 @@
+"""`kb verify`, `kb reindex`, `kb collections`, `kb dead-letters` and `kb modules`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from api.commands.shared import AsJson, CollectionOption, advance, knowledge_base, out, print_json, progress_bar
+from api.maintenance import reindex_collection, verify_collection
+from api.modules import all_modules
+
+
+def verify(
+    collection: CollectionOption = "default",
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what differs, from the catalog.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare catalog, words index and vectors; exit status 1 when they differ and were not repaired."""
+    with knowledge_base() as kb:
+        verdict = verify_collection(kb, collection, repair=repair)
+    if as_json:
+        print_json(verdict.to_dict())
+    else:
+        out.print(verdict.sentence())
+    if not verdict.in_step and not verdict.repaired:
+        raise typer.Exit(1)
+
+
+def reindex(
+    collection: CollectionOption = "default",
+    encoder: Annotated[str, typer.Option(help="Another encoder; default: the settings' encoder.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Embed a collection with another (or changed) encoder, then switch to it; searches go on meanwhile."""
+    with knowledge_base() as kb, progress_bar(f"embedding {collection}") as progress:
+        report = reindex_collection(kb, collection, encoder, lambda count: advance(progress, count))
+    if as_json:
+        print_json(report)
+    else:
+        out.print(f"{collection}: {report['embedded']:,} passages embedded by {report['encoder']}")
+
+
+def collections(as_json: AsJson = False) -> None:
+    """Every collection with its size."""
+    with knowledge_base() as kb:
+        rows = [(record, *kb.catalog.documents.counts(record)) for record in kb.catalog.collections.all()]
+    if as_json:
+        print_json(
+            {
+                "collections": [
+                    {"name": r.name, "documents": documents, "chunks": chunks, "encoder": r.encoder, "seq": r.last_seq}
+                    for r, documents, chunks in rows
+                ]
+            }
+        )
+        return
+    table = Table("collection", "documents", "chunks", "encoder", box=None, pad_edge=False)
+    for record, documents, chunks in rows:
+        table.add_row(record.name, f"{documents:,}", f"{chunks:,}", record.encoder)
+    out.print(table)
+
+
+def dead_letters(
+    collection: CollectionOption = "default",
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """What could not be ingested, and why."""
+    with knowledge_base() as kb:
+        letters = kb.catalog.sources.dead_letters(kb.catalog.collections.get(collection), limit)
+    if as_json:
+        keys = ("id", "source", "key", "reason", "remedy", "position", "at")
+        print_json({"dead_letters": [{key: getattr(letter, key) for key in keys} for letter in letters]})
+        return
+    table = Table("id", "source", "key", "reason", "remedy", box=None, pad_edge=False)
+    for letter in letters:
+        table.add_row(str(letter.id), letter.source, letter.key, letter.reason, letter.remedy)
+    out.print(table)
+
+
+def modules(as_json: AsJson = False) -> None:
+    """Every exchangeable part: encoders, parsers, chunkers, rerankers, generators, sources."""
+    rows = all_modules()
+    if as_json:
+        print_json({"modules": rows})
+        return
+    table = Table("kind", "name", "what it is", "from", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(row["kind"], row["name"], row["summary"], row["origin"])
+    out.print(table)

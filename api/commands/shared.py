@@ -1,0 +1,54 @@
+"""What every command needs: an open knowledge base, and output for people or for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from api.knowledge_base import KnowledgeBase
+from infra.settings import load_settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def knowledge_base(**overrides: Any) -> Iterator[KnowledgeBase]:
+    """The knowledge base of the settings, closed at the end."""
+    with KnowledgeBase.open(load_settings(**overrides)) as opened:
+        yield opened
+
+
+def print_json(value: Any) -> None:
+    """One JSON object as a line."""
+    sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY).decode() + "\n")
+
+
+@contextmanager
+def progress_bar(task: str, total: int | None = None) -> Iterator[Progress]:
+    """A progress bar on standard error; nothing where that is no terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+        progress.add_task(task, total=total)
+        yield progress
+
+
+def advance(progress: Progress, by: int) -> None:
+    """Move the one bar."""
+    progress.advance(progress.task_ids[0], by)

@@ -1,0 +1,70 @@
+"""Runs questions through the serving search and scores what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from api.knowledge_base import KnowledgeBase
+from retrieval.errors import InvalidInputError
+from retrieval.evaluation import METRICS, Evaluation, Qrels, Run, evaluate
+from retrieval.plan import Plan
+from retrieval.retriever import MAX_QUERY_LENGTH, SearchRequest
+from retrieval.types import Principal
+
+DEPTH = 100  # documents a question; recall@100 needs them
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedRun:
+    """A run with its scores; `latencies_ms` are whole searches, encoding included."""
+
+    run: Run
+    evaluation: Evaluation
+    latencies_ms: tuple[float, ...]
+    plan: Plan
+
+    def to_dict(self) -> dict[str, Any]:
+        """The pinned form: metrics with 95 % bootstrap intervals, latencies, number of questions, the plan."""
+        values: dict[str, Any] = {metric: round(self.evaluation.mean(metric), 5) for metric in METRICS}
+        estimates = {metric: self.evaluation.estimate(metric) for metric in METRICS}
+        return values | {
+            "p50_ms": round(float(np.percentile(self.latencies_ms, 50)), 3),
+            "p95_ms": round(float(np.percentile(self.latencies_ms, 95)), 3),
+            "queries": len(self.run),
+            "plan": self.plan.to_dict() | {"digest": self.plan.digest},
+            "intervals": {name: [round(e.low, 5), round(e.high, 5)] for name, e in estimates.items()},
+        }
+
+
+def evaluate_collection(
+    kb: KnowledgeBase,
+    collection: str,
+    questions: Mapping[str, str],
+    qrels: Qrels,
+    principal: Principal,
+    plan: Plan | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> EvaluatedRun:
+    """Ask every judged question. Raises `InvalidInputError` when a judgement names a question that is not there."""
+    unknown = sorted(set(qrels) - set(questions))
+    if unknown:
+        raise InvalidInputError(
+            f"{len(unknown)} judged questions are not among the queries, the first is {unknown[0]!r}; "
+            "check that both files belong together"
+        )
+    plan = plan or kb.plan_of(collection)
+    run: dict[str, list[tuple[str, float]]] = {}
+    latencies = []
+    for question in qrels:
+        request = SearchRequest(questions[question][:MAX_QUERY_LENGTH], DEPTH, highlight=False)
+        began = time.perf_counter()
+        result = kb.search(collection, request, principal, plan=plan)
+        latencies.append((time.perf_counter() - began) * 1000)
+        run[question] = [(hit.chunk.key, hit.score) for hit in result.hits]
+        progress()
+    return EvaluatedRun(run, evaluate(run, qrels), tuple(latencies), plan)

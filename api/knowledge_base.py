@@ -1,0 +1,262 @@
+"""The whole knowledge base as one object; the command line and the REST API are two faces of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.collection_runtime import CollectionRuntime, drop_views
+from infra.settings import Settings
+from ingest.changes import Change
+from ingest.contracts import Source
+from ingest.pipeline import Progress, RowRenderer
+from ingest.report import IngestReport
+from retrieval.answer.condense import standalone_question
+from retrieval.answer.types import Answer, AnswerEvent, Passage, Turn
+from retrieval.catalog import Catalog, Collection, CollectionSettings, Receipt, sqlite_url
+from retrieval.contracts import Encoder
+from retrieval.encoder import open_encoder
+from retrieval.errors import OutageError
+from retrieval.filters import Filter
+from retrieval.plan import Plan
+from retrieval.retriever import Hit, SearchRequest, SearchResult
+from retrieval.types import Principal
+
+logger = logging.getLogger(__name__)
+
+PASSAGES_PER_ANSWER = 8  # chunks an answer is read from
+WAIT_SECONDS = 10.0  # for a write to become searchable
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerResult:
+    """An answer and the search it stands on."""
+
+    answer: Answer
+    search: SearchResult
+
+
+class KnowledgeBase:
+    """Opens a data folder and serves its collections. Thread-safe."""
+
+    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self._encoders: dict[str, Encoder] = {}
+        self._runtimes: dict[str, CollectionRuntime] = {}
+        self._opening = threading.RLock()
+
+    @classmethod
+    def open(cls, settings: Settings) -> KnowledgeBase:
+        """The knowledge base of the settings' data folder, created when it is new. Raises `OutageError`."""
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutageError(
+                f"data folder {settings.data_dir} cannot be used: {error.strerror}; name a writable one in KB_DATA_DIR"
+            ) from error
+        return cls(settings, Catalog(settings.catalog_url or sqlite_url(settings.data_dir / "catalog.db")))
+
+    def close(self) -> None:
+        """Save the views and release everything."""
+        with self._opening:
+            for runtime in self._runtimes.values():
+                runtime.stop()
+            self._runtimes.clear()
+        self.catalog.close()
+
+    def __enter__(self) -> KnowledgeBase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def create_collection(
+        self, name: str, settings: CollectionSettings | None = None, encoder: str | None = None
+    ) -> Collection:
+        """A new collection, embedded by the settings' encoder unless another is named."""
+        encoder = encoder or self.settings.encoder
+        return self.catalog.collections.create(name, encoder, self.open_encoder(encoder).fingerprint, settings)
+
+    def ensure_collection(self, name: str) -> Collection:
+        """The collection of that name, created when it is new."""
+        if name in {collection.name for collection in self.catalog.collections.all()}:
+            return self.catalog.collections.get(name)
+        return self.create_collection(name)
+
+    def drop_collection(self, name: str) -> None:
+        """Delete a collection with its documents and views. Raises `NotFoundError`."""
+        with self._opening:
+            collection = self.catalog.collections.get(name)
+            runtime = self._runtimes.pop(name, None)
+            self.catalog.collections.drop(name)
+            if runtime is not None:
+                runtime.stop()
+            drop_views(self.settings.data_dir, collection)
+
+    def runtime(self, name: str) -> CollectionRuntime:
+        """What serves that collection; opened and caught up at first use. Raises `NotFoundError`."""
+        runtime = self._runtimes.get(name)
+        if runtime is not None:
+            return runtime
+        with self._opening:
+            if name not in self._runtimes:
+                collection = self.catalog.collections.get(name)
+                opened = CollectionRuntime(
+                    self.catalog, collection, self.open_encoder(collection.encoder), self.settings
+                )
+                opened.follower.catch_up()
+                opened.follower.start()
+                self._runtimes[name] = opened
+            return self._runtimes[name]
+
+    def forget_runtime(self, name: str) -> None:
+        """Close what serves that collection; the next use opens it as the catalog describes it then."""
+        with self._opening:
+            runtime = self._runtimes.pop(name, None)
+            if runtime is not None:
+                runtime.stop()
+
+    def open_encoder(self, name: str) -> Encoder:
+        """The encoder of that name, loaded once."""
+        with self._opening:
+            if name not in self._encoders:
+                self._encoders[name] = open_encoder(
+                    name,
+                    self.settings.data_dir / "models",
+                    self.settings.encoder_precision,
+                    self.settings.encoder_threads,
+                )
+            return self._encoders[name]
+
+    def search(
+        self,
+        collection: str,
+        request: SearchRequest,
+        principal: Principal,
+        *,
+        plan: Plan | None = None,
+        min_seq: int = 0,
+        timeout: float = WAIT_SECONDS,
+    ) -> SearchResult:
+        """Hits the caller may read, seeing at least operation `min_seq`. Raises `NotYetSearchableError`."""
+        runtime = self.runtime(collection)
+        if min_seq:
+            runtime.follower.wait_for(min_seq, timeout)
+        return runtime.retriever.search(runtime.collection, plan or runtime.plan, request, principal)
+
+    def answer(
+        self,
+        collection: str,
+        question: str,
+        principal: Principal,
+        *,
+        history: Sequence[Turn] = (),
+        filter: Filter | None = None,
+        top_k: int | None = None,
+    ) -> AnswerResult:
+        """A grounded answer, or a refusal when the caller's documents do not support one."""
+        runtime = self.runtime(collection)
+        search = self._passages_for(runtime, question, principal, history, filter, top_k)
+        answer = runtime.answerer.answer(question, [_passage(hit) for hit in search.hits], history)
+        return AnswerResult(answer, search)
+
+    def stream_answer(
+        self,
+        collection: str,
+        question: str,
+        principal: Principal,
+        *,
+        history: Sequence[Turn] = (),
+        filter: Filter | None = None,
+        top_k: int | None = None,
+    ) -> Iterator[SearchResult | AnswerEvent]:
+        """First the search result, then the answer as it is written, then the final answer."""
+        runtime = self.runtime(collection)
+        search = self._passages_for(runtime, question, principal, history, filter, top_k)
+        yield search
+        yield from runtime.answerer.stream(question, [_passage(hit) for hit in search.hits], history)
+
+    def _passages_for(
+        self,
+        runtime: CollectionRuntime,
+        question: str,
+        principal: Principal,
+        history: Sequence[Turn],
+        filter: Filter | None,
+        top_k: int | None,
+    ) -> SearchResult:
+        query = standalone_question(history, question)
+        request = SearchRequest(query, top_k or PASSAGES_PER_ANSWER, filter, group_by="chunk", highlight=False)
+        return runtime.retriever.search(runtime.collection, runtime.plan, request, principal)
+
+    def write(
+        self, collection: str, changes: Sequence[Change], *, wait: bool = False, timeout: float = WAIT_SECONDS
+    ) -> Receipt:
+        """Commit documents and deletions; with `wait`, return once searches see them."""
+        runtime = self.runtime(collection)
+        receipt = runtime.pipeline.write(changes)
+        runtime.follower.nudge()
+        if wait:
+            runtime.follower.wait_for(receipt.seq, timeout)
+        return receipt
+
+    def ingest(
+        self,
+        collection: str,
+        source: Source,
+        *,
+        rows: RowRenderer | None = None,
+        allow_mass_deletion: bool = False,
+        progress: Progress | None = None,
+    ) -> IngestReport:
+        """Read a source to its end; its changes are searchable when this returns."""
+        runtime = self.runtime(collection)
+        report = runtime.pipeline.run(source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress)
+        runtime.follower.wait_for(report.seq, max(WAIT_SECONDS, report.seconds))
+        return report
+
+    def wait_searchable(self, collection: str, seq: int, timeout: float = WAIT_SECONDS) -> None:
+        """Return once searches see operation `seq`. Raises `NotYetSearchableError`."""
+        self.runtime(collection).follower.wait_for(seq, timeout)
+
+    def plan_of(self, collection: str) -> Plan:
+        """The plan that serves."""
+        return self.runtime(collection).plan
+
+    def encoder(self, collection: str) -> Encoder:
+        """The encoder of a collection."""
+        return self.open_encoder(self.catalog.collections.get(collection).encoder)
+
+    def freshness(self, collection: str) -> dict[str, Any]:
+        """How far searches are behind the catalog, in operations."""
+        runtime = self.runtime(collection)
+        last = self.catalog.collections.last_seq(runtime.collection.id)
+        return {"last_seq": last, "searchable_seq": runtime.follower.seq, "lag": last - runtime.follower.seq}
+
+    def ready(self) -> bool:
+        """Whether the catalog answers; collections open at first use."""
+        try:
+            self.catalog.collections.all()
+        except OutageError as error:
+            logger.warning("not ready: %s", error)
+            return False
+        return True
+
+
+def _passage(hit: Hit) -> Passage:
+    explain = {"sparse": hit.fused.sparse, "dense": hit.fused.dense}
+    return Passage(
+        chunk_id=hit.chunk_id,
+        document_id=hit.document_id,
+        title=hit.chunk.title,
+        text=hit.chunk.text,
+        start=hit.chunk.start,
+        score=hit.score,
+        uri=hit.chunk.uri,
+        as_of=hit.chunk.as_of,
+        explain=explain,
+    )

@@ -1,0 +1,23 @@
+"""The exchangeable parts there are, read from the registries beside their protocols."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from retrieval.rerank import RERANKERS
+
+from infra.registry import Registry
+from ingest.contracts import CHUNKERS, PARSERS, SOURCES
+from retrieval.answer.generators import GENERATORS
+from retrieval.encoder import ENCODERS
+
+REGISTRIES: tuple[Registry[Any], ...] = (SOURCES, PARSERS, CHUNKERS, ENCODERS, RERANKERS, GENERATORS)
+
+
+def all_modules() -> list[dict[str, str]]:
+    """Kind, name, one line of description and origin of every registered part."""
+    return [
+        {"kind": registry.kind, "name": entry.name, "summary": entry.summary, "origin": entry.origin}
+        for registry in REGISTRIES
+        for entry in registry
+    ]

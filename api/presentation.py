@@ -1,0 +1,94 @@
+"""Hits and answers as the plain values that JSON shows; the command line and REST print the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from retrieval.answer.types import Answer, Citation
+from retrieval.fusion import LegPart
+from retrieval.retriever import Hit, SearchResult
+
+
+def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
+    """A search result; `explain` adds each leg's rank, score, weight and contribution, and milliseconds by stage."""
+    shown = {
+        "hits": [hit_json(hit, explain=explain) for hit in result.hits],
+        "seq": result.seq,
+        "as_of": result.as_of.isoformat(),
+        "took_ms": round(result.took_ms, 3),
+        "plan": result.plan.digest,
+    }
+    if explain:
+        shown["stages"] = {stage: round(ms, 3) for stage, ms in result.stages.items()}
+        shown["coverage"] = round(result.coverage, 3)
+    return shown
+
+
+def hit_json(hit: Hit, *, explain: bool) -> dict[str, Any]:
+    """One hit."""
+    chunk = hit.chunk
+    shown: dict[str, Any] = {
+        "document_id": hit.document_id,
+        "chunk_id": hit.chunk_id,
+        "key": chunk.key,
+        "score": hit.score,
+        "title": chunk.title,
+        "text": chunk.text,
+        "heading": chunk.heading,
+        "page": chunk.page,
+        "start": chunk.start,
+        "end": chunk.end,
+        "language": chunk.language,
+        "highlights": [{"text": fragment.text, "marks": fragment.marks} for fragment in hit.highlights],
+        "uri": chunk.uri,
+        "source": {"name": chunk.source, "table": chunk.table, "key": chunk.key, "position": chunk.position},
+        "metadata": chunk.metadata,
+        "version": chunk.version,
+        "as_of": chunk.as_of.isoformat(),
+    }
+    if explain:
+        shown["explain"] = {
+            "sparse": _leg(hit.fused.sparse),
+            "dense": _leg(hit.fused.dense),
+            "graph": None,
+            "rerank": None if hit.rerank_score is None else {"score": hit.rerank_score},
+        }
+    return shown
+
+
+def answer_json(answer: Answer, search: SearchResult) -> dict[str, Any]:
+    """An answer with its citations and the operation it was read at."""
+    return {
+        "answer": answer.text,
+        "citations": [citation_json(citation) for citation in answer.citations],
+        "confidence": round(answer.confidence, 4),
+        "refused": answer.refused,
+        "reason": answer.reason,
+        "generator": answer.generator,
+        "degraded": answer.degraded,
+        "seq": search.seq,
+        "as_of": search.as_of.isoformat(),
+        "took_ms": round(search.took_ms, 3),
+        "plan": search.plan.digest,
+    }
+
+
+def citation_json(citation: Citation) -> dict[str, Any]:
+    """One citation: the span of the document's stored text that it quotes."""
+    return {
+        "number": citation.number,
+        "document_id": citation.document_id,
+        "chunk_id": citation.chunk_id,
+        "start": citation.start,
+        "end": citation.end,
+        "quote": citation.quote,
+        "title": citation.title,
+        "uri": citation.uri,
+        "as_of": None if citation.as_of is None else citation.as_of.isoformat(),
+    }
+
+
+def _leg(part: LegPart | None) -> dict[str, Any] | None:
+    if part is None:
+        return None
+    return {"rank": part.rank, "score": part.score, "weight": part.weight, "contribution": part.contribution}

@@ -1,0 +1,97 @@
+"""From what a person names, a path or an address, to the source that reads it."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from api.knowledge_base import KnowledgeBase
+from ingest.contracts import Source
+from ingest.errors import SourceError
+from ingest.pipeline import RowRenderer
+
+KINDS = ("auto", "files", "jsonl", "debezium", "sql")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
+_JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSource:
+    """A source and, where it yields rows, what turns them into documents."""
+
+    source: Source
+    rows: RowRenderer | None = None
+
+
+def open_source(
+    kb: KnowledgeBase,
+    collection: str,
+    what: str,
+    name: str = "",
+    kind: str = "auto",
+    mapping: Path | None = None,
+    mirror: bool | None = None,
+    acl: list[str] | None = None,
+) -> OpenedSource:
+    """The source for a path or address. Raises `SourceError`, `MappingError` when it cannot be."""
+    if kind not in KINDS:
+        raise SourceError(f"format {kind!r} is unknown; expected one of {', '.join(KINDS)}")
+    chosen = _detect(what) if kind == "auto" else kind
+    if chosen in ("sql", "debezium"):
+        return _rows_source(kb, collection, what, name, chosen, mapping)
+    if chosen == "jsonl":
+        from ingest.sources.jsonl import JsonlSource
+
+        return OpenedSource(JsonlSource(what, name, mirror=bool(mirror)))
+    from ingest.sources.files import FileSource
+
+    return OpenedSource(FileSource(what, name, acl=None if acl is None else tuple(acl)))
+
+
+def _rows_source(
+    kb: KnowledgeBase, collection: str, what: str, name: str, kind: str, mapping_file: Path | None
+) -> OpenedSource:
+    from ingest.mapping import RowMapper, load_mapping
+    from ingest.sources.debezium import DebeziumFileSource
+    from ingest.sources.sql import SqlSource
+
+    if mapping_file is None:
+        raise SourceError(f"{what} holds rows of tables; say with --mapping FILE.yaml how they become documents")
+    mapping = load_mapping(mapping_file)
+    source: Source = SqlSource(what, mapping, name) if kind == "sql" else DebeziumFileSource(what, name)
+    found = kb.catalog.collections.get(collection)
+    return OpenedSource(source, RowMapper(mapping, kb.catalog.row_store(found, source.name, source.kind)))
+
+
+def _detect(what: str) -> str:
+    if _ADDRESS.match(what) and not what.startswith("file://"):
+        return "sql"
+    path = Path(what.removeprefix("file://"))
+    if not path.exists():
+        raise SourceError(f"{what} does not exist; name a file, a folder or a database URL such as postgresql://…")
+    if path.is_file() and path.name.lower().endswith(_JSON_LINES):
+        return "debezium" if _is_event(_first_line(path)) else "jsonl"
+    return "files"
+
+
+def _first_line(path: Path) -> bytes:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as stream:
+        for line in stream:
+            if line.strip():
+                return bytes(line)
+    return b""
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(value, dict) or "id" in value or "_id" in value:
+        return False
+    return bool({"payload", "op", "value"} & value.keys())
