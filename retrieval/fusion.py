@@ -13,6 +13,7 @@ from retrieval.types import Labels, Ranking
 RRF_K = 60  # Cormack, Clarke, Büttcher 2009: damps the weight of the very first ranks
 
 Scores = NDArray[np.float64]  # (n,)
+Bounds = tuple[float, float | None]  # scores that count as 0 and as 1; None: the best candidate's
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +21,13 @@ class FusionSignals:
     """What a search knows of its query before fusing, without any label.
 
     `coverage`: `Encoder.coverage(query)`, the share of its letters that the encoder's vocabulary knows.
+    `dense_zero`: the query's mean cosine with the whole collection, where a passage says nothing; 0 when unknown,
+    which is right for encoders that spread over the sphere. For `Normalisation.BEST`.
     `sparse_bound`: the most BM25 could give any passage for this query; None when unknown. For `Normalisation.BOUNDS`.
     """
 
     coverage: float = 1.0
+    dense_zero: float = 0.0
     sparse_bound: float | None = None
 
 
@@ -78,10 +82,10 @@ def fuse(
 ) -> list[Fused]:
     """The candidates of both legs, best first, ties by rising label; at most `limit` of them.
 
-    A candidate that one leg did not find gets from it what its last candidate got (0 after min-max), never less.
+    A candidate that one leg did not find gets from it no more than its last candidate got; see `_absent`.
     """
     weight = dense_weight(plan, sparse, dense, signals)
-    legs = _leg(plan, sparse, 1.0 - weight, (0.0, signals.sparse_bound)), _leg(plan, dense, weight, (-1.0, 1.0))
+    legs = _sparse_leg(plan, sparse, 1.0 - weight, signals), _dense_leg(plan, dense, weight, signals)
     labels = np.union1d(sparse.labels, dense.labels)
     places = [leg.place(labels) for leg in legs]
     scores = sum((_gather(leg, place) for leg, place in zip(legs, places, strict=True)), np.zeros(len(labels)))
@@ -94,7 +98,11 @@ def fuse(
 
 
 def dense_weight(plan: Plan, sparse: Ranking, dense: Ranking, signals: FusionSignals = NO_SIGNALS) -> float:
-    """The weight of the dense leg for this query, 0 to 1: the plan's, lowered where the encoder is out of its depth."""
+    """The weight of the dense leg for this query, 0 to 1: the plan's times the share of letters the encoder knows.
+
+    An English encoder reads 0.1 to 0.5 of a Chinese question; that is how a query says, without labels, that vectors
+    cannot be trusted with it (docs/quality.md).
+    """
     if plan.fusion is FusionMethod.SPARSE or not len(dense):
         return 0.0
     if plan.fusion is FusionMethod.DENSE or not len(sparse):
@@ -127,22 +135,41 @@ def bounded(scores: NDArray[np.float32], low: float, high: float) -> Scores:
     return (scores.astype(np.float64) - low) / (high - low)
 
 
-def _leg(plan: Plan, ranking: Ranking, weight: float, bounds: tuple[float, float | None]) -> _Leg:
+def _sparse_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
+    parts = weight * _shares(plan, ranking, (0.0, None), (0.0, signals.sparse_bound))
+    return _Leg(ranking, weight, parts, _absent(plan, parts, complete=len(ranking) < plan.sparse_depth))
+
+
+def _dense_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
+    parts = weight * _shares(plan, ranking, (signals.dense_zero, None), (-1.0, 1.0))
+    return _Leg(ranking, weight, parts, float(parts[-1]) if len(parts) and plan.fusion is FusionMethod.CONVEX else 0.0)
+
+
+def _shares(plan: Plan, ranking: Ranking, best: Bounds, theory: Bounds) -> Scores:
+    """(n,) what each candidate of a leg is worth before weighting; `best` and `theory` are (low, high) scores."""
     if not len(ranking):
-        return _Leg(ranking, weight, np.empty(0), 0.0)
+        return np.empty(0)
     if plan.fusion is FusionMethod.RRF:
-        return _Leg(ranking, weight, weight * reciprocal_ranks(len(ranking)), 0.0)
-    parts = weight * _normalise(plan.normalisation, ranking.scores, bounds)
-    return _Leg(ranking, weight, parts, float(parts[-1]) if parts[-1] < parts[0] else 0.0)
+        return reciprocal_ranks(len(ranking))
+    if plan.normalisation is Normalisation.MIN_MAX:
+        return min_max(ranking.scores)
+    if plan.normalisation is Normalisation.Z_SCORE:
+        return z_score(ranking.scores)
+    low, high = best if plan.normalisation is Normalisation.BEST else theory
+    return bounded(ranking.scores, low, float(ranking.scores.max()) if high is None else high)
 
 
-def _normalise(method: Normalisation, scores: NDArray[np.float32], bounds: tuple[float, float | None]) -> Scores:
-    if method is Normalisation.MIN_MAX:
-        return min_max(scores)
-    if method is Normalisation.Z_SCORE:
-        return z_score(scores)
-    low, high = bounds
-    return bounded(scores, low, float(scores.max()) if high is None else high)
+def _absent(plan: Plan, parts: Scores, *, complete: bool) -> float:
+    """What the sparse leg gives to a candidate it did not find.
+
+    A leg that was not cut at its depth has found every passage with a word of the query, so the rest earned nothing.
+    Where it was cut, the score lies between 0 and that of the last one: half of it is the least wrong guess.
+    """
+    if not len(parts) or plan.fusion is FusionMethod.RRF:
+        return 0.0
+    if plan.normalisation in (Normalisation.BEST, Normalisation.BOUNDS):
+        return 0.0 if complete else float(parts[-1]) / 2
+    return float(parts[-1])
 
 
 def _gather(leg: _Leg, place: NDArray[np.int64]) -> Scores:

@@ -28,6 +28,7 @@ class FusionMethod(StrEnum):
 class Normalisation(StrEnum):
     """How a leg's scores become comparable with the other's; used by `FusionMethod.CONVEX` only."""
 
+    BEST = "best"  # 0 for a passage that says nothing, 1 for the first candidate
     MIN_MAX = "min-max"  # 0 for the last candidate, 1 for the first
     Z_SCORE = "z-score"  # standard deviations above the mean of the candidates
     BOUNDS = "bounds"  # what the score could be at least and at most in theory
@@ -48,9 +49,9 @@ class Plan:
     sparse_depth: int = 100  # chunks asked of the sparse leg
     dense_depth: int = 100  # chunks asked of the dense leg
     fusion: FusionMethod = FusionMethod.CONVEX
-    normalisation: Normalisation = Normalisation.MIN_MAX
-    dense_weight: float = 0.5  # 0 to 1; the sparse leg has the rest
-    adaptive: bool = True  # lower the weight of a leg that shows, without labels, that it does not know the query
+    normalisation: Normalisation = Normalisation.BEST
+    dense_weight: float = 0.7  # 0 to 1; the sparse leg has the rest. docs/quality.md: best with any set left out
+    adaptive: bool = True  # give the dense leg weight only as far as its encoder knows the query's letters
     rerank: RerankStep | None = None
     top: int = 10  # hits returned unless the request says otherwise
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import RRF_K, FusionSignals, fuse
+from retrieval.fusion import RRF_K, FusionSignals, dense_weight, fuse
 from retrieval.plan import FusionMethod, Normalisation, Plan
 from retrieval.types import Ranking
 
@@ -22,7 +22,7 @@ DENSE = ranking(_3=0.8, _4=0.7, _1=0.4)
 
 
 def test_reciprocal_ranks_by_hand() -> None:
-    fused = fuse(Plan(fusion=FusionMethod.RRF, adaptive=False), SPARSE, DENSE)
+    fused = fuse(Plan(fusion=FusionMethod.RRF, dense_weight=0.5), SPARSE, DENSE)
     expected = {1: 1 / 61 + 1 / 63, 3: 1 / 63 + 1 / 61, 2: 1 / 62, 4: 1 / 62}
     assert RRF_K == 60
     assert [hit.label for hit in fused] == [1, 3, 2, 4], "ties go to the smaller label"
@@ -37,16 +37,41 @@ def test_min_max_convex_by_hand() -> None:
 
 
 def test_z_score_convex_by_hand() -> None:
-    fused = fuse(Plan(normalisation=Normalisation.Z_SCORE, adaptive=False), SPARSE, ranking(_1=0.5, _2=0.3))
+    fused = fuse(Plan(normalisation=Normalisation.Z_SCORE, dense_weight=0.5), SPARSE, ranking(_1=0.5, _2=0.3))
     deviation = np.std([10.0, 6.0, 2.0])
     expected = {1: (4 / deviation + 1) / 2, 2: -0.5, 3: (-4 / deviation - 1) / 2}
     assert {hit.label: hit.score for hit in fused} == pytest.approx(expected)
 
 
 def test_bounds_convex_by_hand() -> None:
-    plan = Plan(normalisation=Normalisation.BOUNDS, adaptive=False)
+    plan = Plan(normalisation=Normalisation.BOUNDS, dense_weight=0.5)
     fused = fuse(plan, ranking(_1=10.0), ranking(_1=0.5), FusionSignals(sparse_bound=20.0))
     assert fused[0].score == pytest.approx((10 / 20 + 1.5 / 2) / 2)
+
+
+def test_best_convex_by_hand() -> None:
+    signals = FusionSignals(dense_zero=0.2)
+    found_all = {1: 0.5 + 0.5 * 0.2 / 0.6, 2: 0.3 + 0.5 * 0.2 / 0.6, 3: 0.1 + 0.5, 4: 0.5 * 0.5 / 0.6}
+    fused = fuse(Plan(dense_weight=0.5, sparse_depth=4), SPARSE, DENSE, signals)
+    assert {hit.label: hit.score for hit in fused} == pytest.approx(found_all), "no word of the query: nothing"
+    fused = fuse(Plan(dense_weight=0.5, sparse_depth=3), SPARSE, DENSE, signals)
+    cut_off = found_all | {4: 0.5 * 0.5 / 0.6 + 0.05}
+    assert {hit.label: hit.score for hit in fused} == pytest.approx(cut_off), "half of the last one's share"
+
+
+def test_the_dense_leg_has_weight_as_far_as_its_encoder_knows_the_letters() -> None:
+    assert dense_weight(Plan(dense_weight=0.6), SPARSE, DENSE, FusionSignals(coverage=0.25)) == pytest.approx(0.15)
+    assert dense_weight(Plan(dense_weight=0.6, adaptive=False), SPARSE, DENSE, FusionSignals(coverage=0.25)) == 0.6
+    unknown = fuse(Plan(), SPARSE, DENSE, FusionSignals(coverage=0.0))
+    assert [hit.label for hit in unknown][:3] == [1, 2, 3], "words alone decide"
+
+
+def test_an_affine_change_of_cosines_changes_nothing_where_their_zero_is_known() -> None:
+    squeezed = Ranking(DENSE.labels, DENSE.scores * np.float32(0.2) + np.float32(0.7))
+    plain = fuse(Plan(), SPARSE, DENSE, FusionSignals(dense_zero=0.1))
+    other = fuse(Plan(), SPARSE, squeezed, FusionSignals(dense_zero=0.72))
+    assert [hit.label for hit in plain] == [hit.label for hit in other]
+    assert [hit.score for hit in plain] == pytest.approx([hit.score for hit in other], abs=1e-5)
 
 
 def test_explain_shows_each_legs_rank_score_and_weight() -> None:
