@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,7 @@ class FusionSignals:
 NO_SIGNALS = FusionSignals()
 
 
-@dataclass(frozen=True, slots=True)
-class LegPart:
+class LegPart(NamedTuple):  # a tuple, for a search makes hundreds of them
     """What one leg gave to a fused score: `contribution` is the leg's weight times its share (normalised or 1/rank)."""
 
     rank: int  # 1 = best of the leg
@@ -44,8 +44,7 @@ class LegPart:
     contribution: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(NamedTuple):
     """A candidate with its fused score; a leg that did not find it is None."""
 
     label: int
@@ -80,10 +79,12 @@ class _Leg:
 def fuse(
     plan: Plan, sparse: Ranking, dense: Ranking, signals: FusionSignals = NO_SIGNALS, limit: int | None = None
 ) -> list[Fused]:
-    """The candidates of both legs, best first, ties by rising label; at most `limit` of them.
+    """The candidates of the legs that the plan asks, best first, ties by rising label; at most `limit` of them.
 
     A candidate that one leg did not find gets from it no more than its last candidate got; see `_absent`.
     """
+    sparse = Ranking.empty() if plan.fusion is FusionMethod.DENSE else sparse
+    dense = Ranking.empty() if plan.fusion is FusionMethod.SPARSE else dense
     weight = dense_weight(plan, sparse, dense, signals)
     legs = _sparse_leg(plan, sparse, 1.0 - weight, signals), _dense_leg(plan, dense, weight, signals)
     labels = np.union1d(sparse.labels, dense.labels)
@@ -103,9 +104,9 @@ def dense_weight(plan: Plan, sparse: Ranking, dense: Ranking, signals: FusionSig
     An English encoder reads 0.1 to 0.5 of a Chinese question; that is how a query says, without labels, that vectors
     cannot be trusted with it (docs/quality.md).
     """
-    if plan.fusion is FusionMethod.SPARSE or not len(dense):
+    if not len(dense):
         return 0.0
-    if plan.fusion is FusionMethod.DENSE or not len(sparse):
+    if not len(sparse):
         return 1.0
     return plan.dense_weight * (signals.coverage if plan.adaptive else 1.0)
 
