@@ -1,0 +1,297 @@
+"""The catalog keeps its promises on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pyroaring import BitMap64
+
+from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Outcome, Receipt, Upsert, sqlite_url
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.catalog.keys import Scope
+from retrieval.catalog.schema import METADATA
+from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
+from retrieval.types import OPERATOR, Chunk, Deletion, Document, Principal, SourcePosition, text_hash
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
+    opened = Catalog(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def handbook(catalog: Catalog) -> Collection:
+    return catalog.collections.create("handbook", "hash", "fp")
+
+
+def upsert(key: str, *texts: str, at: int | None = None, title: str = "", **more: object) -> Upsert:
+    text = "\n".join(texts)
+    chunks, start = [], 0
+    for ordinal, part in enumerate(texts):
+        chunks.append(Chunk(ordinal, part, start, start + len(part)))
+        start += len(part) + 1
+    position = None if at is None else SourcePosition((at,))
+    return Upsert(Document(key, text, title, position=position, **more), chunks)  # type: ignore[arg-type]
+
+
+def deletion(key: str, at: int | None = None) -> Deletion:
+    return Deletion(key, position=None if at is None else SourcePosition((at,)))
+
+
+def write(catalog: Catalog, collection: Collection, *changes: Upsert | Deletion) -> Receipt:
+    return catalog.writer.commit(collection.id, Commit(changes))
+
+
+def labels(catalog: Catalog, collection: Collection, key: str) -> list[int]:
+    return [label for label, _ in catalog.documents.chunks(collection, key)]
+
+
+def test_migrations_make_exactly_the_declared_tables(catalog: Catalog) -> None:
+    with catalog._engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_a_written_document_reads_back_whole(catalog: Catalog, handbook: Collection) -> None:
+    moment = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
+    one = upsert(
+        "a", "第一段 text", "second", at=7, title="T", metadata={"n": 1, "深": [True]}, acl=("hr",), committed_at=moment
+    )
+    assert write(catalog, handbook, one).outcomes == (Outcome.CREATED,)
+    stored = catalog.documents.get(handbook, "a", OPERATOR)
+    assert (stored.document, stored.version) == (one.document, 1)
+    assert [chunk for _, chunk in catalog.documents.chunks(handbook, "a")] == list(one.chunks)
+
+
+def test_equal_content_is_unchanged_and_reaches_no_view(catalog: Catalog, handbook: Collection) -> None:
+    first = write(catalog, handbook, upsert("a", "text", at=1))
+    again = write(catalog, handbook, upsert("a", "text", at=2))
+    assert again.outcomes == (Outcome.UNCHANGED,)
+    assert again.seq == first.seq
+
+
+def test_metadata_change_keeps_labels(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "one", "two"))
+    before = labels(catalog, handbook, "a")
+    receipt = write(catalog, handbook, upsert("a", "one", "two", metadata={"colour": "red"}))
+    assert receipt.outcomes == (Outcome.METADATA,)
+    assert labels(catalog, handbook, "a") == before
+
+
+def test_only_changed_passages_get_new_labels(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "one", "two", "three"))
+    one, two, three = labels(catalog, handbook, "a")
+    write(catalog, handbook, upsert("a", "zero", "one", "three"))
+    zero, kept_one, kept_three = labels(catalog, handbook, "a")
+    assert (kept_one, kept_three) == (one, three)
+    assert zero not in (one, two, three)
+
+
+def test_a_changed_title_renews_every_label_because_titles_are_encoded(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "one", title="Old"))
+    before = labels(catalog, handbook, "a")
+    assert write(catalog, handbook, upsert("a", "one", title="New")).outcomes == (Outcome.UPDATED,)
+    assert set(labels(catalog, handbook, "a")).isdisjoint(before)
+
+
+def test_older_changes_are_ignored_whatever_they_are(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "new", at=5))
+    receipt = write(catalog, handbook, upsert("a", "old", at=4), deletion("a", at=3))
+    assert receipt.outcomes == (Outcome.STALE, Outcome.STALE)
+    assert catalog.documents.get(handbook, "a", OPERATOR).document.text == "new"
+
+
+def test_a_late_update_cannot_revive_a_deleted_document(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "text", at=1), deletion("a", at=5))
+    assert write(catalog, handbook, upsert("a", "late", at=4)).outcomes == (Outcome.STALE,)
+    with pytest.raises(NotFoundError):
+        catalog.documents.get(handbook, "a", OPERATOR)
+    assert write(catalog, handbook, upsert("a", "reborn", at=6)).outcomes == (Outcome.CREATED,)
+
+
+def test_a_deletion_that_overtakes_its_insert_still_wins(catalog: Catalog, handbook: Collection) -> None:
+    assert write(catalog, handbook, deletion("a", at=5)).outcomes == (Outcome.ABSENT,)
+    assert write(catalog, handbook, upsert("a", "late", at=4)).outcomes == (Outcome.STALE,)
+
+
+def test_positions_of_another_source_do_not_compare(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "file", at=900, source="files"))
+    assert write(catalog, handbook, upsert("a", "rest", at=1, source="api")).outcomes == (Outcome.UPDATED,)
+
+
+def test_one_key_many_times_in_a_batch_ends_as_the_last(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "1"), upsert("a", "2"), deletion("a"), upsert("a", "3"))
+    assert catalog.documents.get(handbook, "a", OPERATOR).document.text == "3"
+    assert len(labels(catalog, handbook, "a")) == 1
+
+
+def test_shrinking_text_leaves_no_chunk_behind(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "one", "two", "three"))
+    write(catalog, handbook, upsert("a", "two"))
+    assert [chunk.text for _, chunk in catalog.documents.chunks(handbook, "a")] == ["two"]
+
+
+def test_a_failing_commit_leaves_nothing(catalog: Catalog, handbook: Collection) -> None:
+    with pytest.raises(NotFoundError, match="register it"):
+        catalog.writer.commit(handbook.id, Commit([upsert("a", "text")], cursor=("unknown", "7")))
+    assert catalog.documents.counts(handbook) == (0, 0)
+    assert catalog.collections.last_seq(handbook.id) == 0
+
+
+def test_cursor_and_dead_letters_commit_with_the_documents(catalog: Catalog, handbook: Collection) -> None:
+    catalog.sources.begin_run(handbook, "files", "files", {})
+    letter = DeadLetter("files", "x.pdf", "is encrypted", "remove the password", payload=b"\x00\xff")
+    catalog.writer.commit(handbook.id, Commit([upsert("a", "t")], cursor=("files", "42"), dead_letters=[letter]))
+    assert catalog.sources.get(handbook, "files").cursor == "42"
+    (kept,) = catalog.sources.dead_letters(handbook)
+    assert (kept.key, kept.reason, kept.payload) == ("x.pdf", "is encrypted", b"\x00\xff")
+
+
+def test_groups_decide_who_reads(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("open", "a"), upsert("hr", "b", acl=("hr",)), upsert("closed", "c", acl=()))
+    every = [label for key in ("open", "hr", "closed") for label in labels(catalog, handbook, key)]
+
+    def readable(principal: Principal) -> set[str]:
+        return {chunk.key for chunk in catalog.documents.visible(handbook, every, principal).values()}
+
+    assert readable(Principal("x")) == {"open"}
+    assert readable(Principal("x", frozenset({"everyone", "hr"}))) == {"open", "hr"}
+    assert readable(Principal("x", frozenset())) == set()
+    assert readable(OPERATOR) == {"open", "hr", "closed"}
+    assert [found.document.key for found in catalog.documents.page(handbook, Principal("x"), limit=9)] == ["open"]
+    with pytest.raises(NotFoundError):
+        catalog.documents.get(handbook, "hr", Principal("x"))
+
+
+def test_the_log_replays_to_the_catalog_from_anywhere(catalog: Catalog, handbook: Collection) -> None:
+    for round_ in range(4):
+        write(catalog, handbook, upsert("a", "same", f"text {round_}"), upsert(f"k{round_}", "x"))
+    write(catalog, handbook, deletion("k1"))
+    truth = set(catalog.log.state(handbook).labels)
+    for start in range(catalog.collections.last_seq(handbook.id) + 1):
+        held = {
+            label for batch in catalog.log.since(handbook, 0, BitMap64()) for label in [c.label for c in batch.added]
+        }
+        for batch in catalog.log.since(handbook, start, BitMap64()):
+            held.difference_update(batch.removed)
+            held.update(chunk.label for chunk in batch.added)
+        assert held == truth
+
+
+def test_everything_takes_out_what_is_gone(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "one"))
+    *_, last = catalog.log.everything(handbook, BitMap64([999]), BitMap64())
+    batches = list(catalog.log.everything(handbook, BitMap64([999]), BitMap64()))
+    assert [label for batch in batches for label in batch.removed] == [999]
+    assert [chunk.text for batch in batches for chunk in batch.added] == ["one"]
+    assert last.seq == 1
+
+
+def test_vectors_return_bit_for_bit(catalog: Catalog, handbook: Collection) -> None:
+    vector = np.arange(8, dtype=np.float32) / 7
+    one = upsert("a", "text")
+    catalog.writer.commit(handbook.id, Commit([one], "fp", {text_hash("text"): vector}))
+    (batch,) = catalog.log.since(handbook, 0, BitMap64())
+    assert batch.added[0].vector is not None
+    assert np.array_equal(batch.added[0].vector, vector)
+    assert catalog.embeddings.missing("fp", [text_hash("text"), text_hash("other")]) == {text_hash("other")}
+    assert catalog.embeddings.missing("another", [text_hash("text")]) == {text_hash("text")}
+
+
+def test_parallel_writers_number_operations_without_gap(catalog: Catalog, handbook: Collection) -> None:
+    def work(name: str) -> None:
+        for index in range(10):
+            write(catalog, handbook, upsert(f"{name}{index}", f"{name} {index}"))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (batch,) = catalog.log.since(handbook, 0, BitMap64())
+    assert (batch.seq, len(batch.added)) == (40, 40)
+
+
+def test_keys_are_checked_scoped_and_revoked(catalog: Catalog) -> None:
+    record, text = catalog.keys.create("ci", Scope.WRITE, collections=["handbook"], groups=["hr"])
+    assert catalog.keys.check(text) == record
+    assert record.reaches("handbook") and not record.reaches("other")
+    for wrong in ("", "kb", text[:-1], text + "x", text.replace("kb_", "xx_"), f"kb_{record.id}_"):
+        assert catalog.keys.check(wrong) is None
+    catalog.keys.revoke(record.id)
+    assert catalog.keys.check(text) is None
+    _, expired = catalog.keys.create("old", Scope.READ, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert catalog.keys.check(expired) is None
+
+
+def test_secrets_are_nowhere_in_the_catalog(catalog: Catalog) -> None:
+    _, text = catalog.keys.create("ci", Scope.READ)
+    secret = text.split("_", 2)[2]
+    with catalog._engine.connect() as connection:
+        stored = connection.exec_driver_sql("SELECT * FROM api_keys").all()
+    assert secret not in repr(stored)
+
+
+def test_plans_promote_and_roll_back(catalog: Catalog, handbook: Collection) -> None:
+    with pytest.raises(ConflictError, match="nothing to roll back"):
+        catalog.plans.roll_back(handbook, "me", "")
+    first = catalog.plans.add(handbook, "one", {"a": 1}, "d1", "manual")
+    second = catalog.plans.add(handbook, "two", {"a": 2}, "d2", "manual")
+    catalog.plans.promote(handbook, first.id, "me", "better")
+    catalog.plans.promote(handbook, second.id, "me", "better still")
+    assert catalog.collections.get("handbook").plan_id == second.id
+    assert catalog.plans.roll_back(handbook, "me", "worse") == first.id
+    assert catalog.collections.get("handbook").plan_id == first.id
+    with pytest.raises(NotFoundError):
+        catalog.plans.promote(handbook, 999, "me", "")
+
+
+def test_jobs_move_only_along_their_states(catalog: Catalog) -> None:
+    job = catalog.jobs.create("ingest", "handbook", {"path": "x"})
+    assert catalog.jobs.start(job.id) and not catalog.jobs.start(job.id)
+    assert catalog.jobs.progress(job.id, 5, 10)
+    catalog.jobs.cancel(job.id)
+    assert not catalog.jobs.progress(job.id, 6, 10)
+    catalog.jobs.succeed(job.id, {})
+    assert catalog.jobs.get(job.id).state == "cancelled"
+    with pytest.raises(ConflictError, match="ended already"):
+        catalog.jobs.cancel(job.id)
+
+
+def test_eval_sets_feedback_and_audit_read_back(catalog: Catalog, handbook: Collection) -> None:
+    created = catalog.eval_sets.create(handbook, "faq", [EvalQuery("q1", "如何?", {"a": 2, "b": 0})])
+    assert created.queries == 1
+    assert catalog.eval_sets.queries(created) == [EvalQuery("q1", "如何?", {"a": 2, "b": 0})]
+    with pytest.raises(ConflictError):
+        catalog.eval_sets.create(handbook, "faq", [])
+    catalog.feedback.add(handbook, "me", "how?", "a", -1, "wrong")
+    assert catalog.feedback.page(handbook)[0].comment == "wrong"
+    catalog.audit.record("me", "keys.create", "k1", {"scope": "read"}, "r-1")
+    assert catalog.audit.page()[0].detail == {"scope": "read"}
+
+
+def test_dropping_a_collection_takes_everything_and_its_number_is_not_reused(
+    catalog: Catalog, handbook: Collection
+) -> None:
+    write(catalog, handbook, upsert("a", "text"))
+    catalog.collections.drop("handbook")
+    again = catalog.collections.create("handbook", "hash", "fp")
+    assert again.id != handbook.id
+    assert catalog.documents.counts(again) == (0, 0)
+    with pytest.raises(NotFoundError):
+        write(catalog, handbook, upsert("a", "text"))
+
+
+@pytest.mark.parametrize("name", ["", "A", "ü", "-a", "a" * 64, "a/b", "../x"])
+def test_collection_names_are_plain(catalog: Catalog, name: str) -> None:
+    with pytest.raises(InvalidInputError, match="collection name"):
+        catalog.collections.create(name, "hash", "fp")
