@@ -152,7 +152,7 @@ class _Builder:
     def _constant(self, name: str, value: NDArray[Any]) -> str:
         from onnx import numpy_helper
 
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self._constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
 

@@ -89,4 +89,4 @@ def _whole(model: Any) -> Any:
             features = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
             return torch.nn.functional.normalize(features["sentence_embedding"])
 
-    return Whole()
+    return Whole().eval()  # else the exporter leaves the model in training mode, with dropout
