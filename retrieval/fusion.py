@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.plan import FusionMethod, Normalisation, Plan
-from retrieval.types import Labels, Ranking
+from retrieval.types import Labels, Ranking, Vectors
 
 RRF_K = 60  # Cormack, Clarke, Büttcher 2009: damps the weight of the very first ranks
 
 Scores = NDArray[np.float64]  # (n,)
+VectorLookup = Callable[[Labels], Vectors]  # (n,) labels -> (n, dim) unit vectors, zeros where there is none
 Bounds = tuple[float, float | None]  # scores that count as 0 and as 1; None: the best candidate's
 
 
@@ -45,12 +47,16 @@ class LegPart(NamedTuple):  # a tuple, for a search makes hundreds of them
 
 
 class Fused(NamedTuple):
-    """A candidate with its fused score; a leg that did not find it is None."""
+    """A candidate with its fused score; a leg that did not find it is None.
+
+    `feedback` is what the score gained by likeness to the first candidates.
+    """
 
     label: int
     score: float
     sparse: LegPart | None
     dense: LegPart | None
+    feedback: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,18 @@ class _Leg:
 
 
 def fuse(
-    plan: Plan, sparse: Ranking, dense: Ranking, signals: FusionSignals = NO_SIGNALS, limit: int | None = None
+    plan: Plan,
+    sparse: Ranking,
+    dense: Ranking,
+    signals: FusionSignals = NO_SIGNALS,
+    *,
+    vectors_of: VectorLookup | None = None,
+    limit: int | None = None,
 ) -> list[Fused]:
     """The candidates of the legs that the plan asks, best first, ties by rising label; at most `limit` of them.
 
     A candidate that one leg did not find gets from it no more than its last candidate got; see `_absent`.
+    Without `vectors_of` there is no feedback.
     """
     sparse = Ranking.empty() if plan.fusion is FusionMethod.DENSE else sparse
     dense = Ranking.empty() if plan.fusion is FusionMethod.SPARSE else dense
@@ -90,12 +103,31 @@ def fuse(
     labels = np.union1d(sparse.labels, dense.labels)
     places = [leg.place(labels) for leg in legs]
     scores = sum((_gather(leg, place) for leg, place in zip(legs, places, strict=True)), np.zeros(len(labels)))
+    gains = _feedback(plan, labels, scores, signals, vectors_of)
+    scores = scores + gains
     best = np.lexsort((labels, -scores))[:limit]
-    in_sparse, in_dense = (place[best].tolist() for place in places)
+    columns = (values[best].tolist() for values in (labels, scores, *places, gains))
     return [
-        Fused(label, score, legs[0].part(a), legs[1].part(b))
-        for label, score, a, b in zip(labels[best].tolist(), scores[best].tolist(), in_sparse, in_dense, strict=True)
+        Fused(label, score, legs[0].part(in_sparse), legs[1].part(in_dense), gain)
+        for label, score, in_sparse, in_dense, gain in zip(*columns, strict=True)
     ]
+
+
+def _feedback(
+    plan: Plan, labels: Labels, scores: Scores, signals: FusionSignals, vectors_of: VectorLookup | None
+) -> Scores:
+    """(n,) what each candidate gains by its mean cosine with the first ones: pseudo-relevance feedback by vectors.
+
+    The sum over `feedback_top` vectors is Rocchio's (1971) in the embedding space. It trusts the encoder, so it
+    counts as far as the encoder knows the query.
+    """
+    weight = plan.feedback * (signals.coverage if plan.adaptive else 1.0)
+    if vectors_of is None or weight == 0.0 or plan.fusion is not FusionMethod.CONVEX or not len(labels):
+        return np.zeros(len(labels))
+    vectors = vectors_of(labels)
+    first = np.lexsort((labels, -scores))[: plan.feedback_top]
+    likeness: Scores = (vectors @ vectors[first].mean(axis=0)).astype(np.float64)
+    return weight * likeness
 
 
 def dense_weight(plan: Plan, sparse: Ranking, dense: Ranking, signals: FusionSignals = NO_SIGNALS) -> float:

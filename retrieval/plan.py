@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
@@ -52,16 +51,18 @@ class Plan:
     normalisation: Normalisation = Normalisation.BEST
     dense_weight: float = 0.7  # 0 to 1; the sparse leg has the rest. docs/quality.md: best with any set left out
     adaptive: bool = True  # give the dense leg weight only as far as its encoder knows the query's letters
+    feedback: float = 0.15  # 0 to 1; how much a candidate gains by likeness to the first ones, 0: none
+    feedback_top: int = 2  # the first candidates that others are compared with
     rerank: RerankStep | None = None
     top: int = 10  # hits returned unless the request says otherwise
 
     def __post_init__(self) -> None:
-        for name in ("sparse_depth", "dense_depth", "top"):
+        for name in ("sparse_depth", "dense_depth", "feedback_top", "top"):
             _check_whole(f"plan.{name}", getattr(self, name))
         if self.rerank is not None:
             _check_whole("plan.rerank.depth", self.rerank.depth)
-        if not 0.0 <= self.dense_weight <= 1.0 or math.isnan(self.dense_weight):
-            raise InvalidInputError(f"plan.dense_weight is {self.dense_weight!r}; expected a number from 0 to 1")
+        for name in ("dense_weight", "feedback"):
+            _check_share(f"plan.{name}", getattr(self, name))
 
     @property
     def digest(self) -> str:
@@ -107,6 +108,11 @@ def _check_known(thing: str, values: Mapping[str, Any], known: set[str]) -> None
 def _check_whole(thing: str, value: int) -> None:
     if not 1 <= value <= MAX_DEPTH:
         raise InvalidInputError(f"{thing} is {value}; expected a whole number from 1 to {MAX_DEPTH}")
+
+
+def _check_share(thing: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:  # also what is not a number
+        raise InvalidInputError(f"{thing} is {value!r}; expected a number from 0 to 1")
 
 
 def _whole(thing: str, value: Any) -> int:
@@ -157,6 +163,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "normalisation": _normalisation,
     "dense_weight": _number,
     "adaptive": _truth,
+    "feedback": _number,
+    "feedback_top": _whole,
     "rerank": _rerank,
     "top": _whole,
 }

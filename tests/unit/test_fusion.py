@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import RRF_K, FusionSignals, dense_weight, fuse
+from retrieval.fusion import RRF_K, FusionSignals, VectorLookup, dense_weight, fuse
 from retrieval.plan import FusionMethod, Normalisation, Plan
 from retrieval.types import Ranking
 
@@ -72,6 +72,24 @@ def test_an_affine_change_of_cosines_changes_nothing_where_their_zero_is_known()
     other = fuse(Plan(), SPARSE, squeezed, FusionSignals(dense_zero=0.72))
     assert [hit.label for hit in plain] == [hit.label for hit in other]
     assert [hit.score for hit in plain] == pytest.approx([hit.score for hit in other], abs=1e-5)
+
+
+def test_feedback_by_hand() -> None:
+    vectors = {1: [1.0, 0.0], 2: [0.6, 0.8], 3: [0.0, 1.0], 4: [0.0, 0.0]}
+    plan = Plan(dense_weight=0.5, feedback=0.2, feedback_top=2)
+    plain = {hit.label: hit.score for hit in fuse(plan, SPARSE, DENSE)}
+    assert sorted(plain, key=lambda label: -plain[label])[:2] == [1, 3], "the two that the others are compared with"
+    for coverage, share in ((1.0, 0.2), (0.0, 0.0)):
+        hits = fuse(plan, SPARSE, DENSE, FusionSignals(coverage), vectors_of=_lookup(vectors))
+        gained = {hit.label: hit.feedback for hit in hits}
+        assert gained == pytest.approx({1: share / 2, 2: share * 1.4 / 2, 3: share / 2, 4: 0})
+    assert {hit.label: hit.score - hit.feedback for hit in fuse(plan, SPARSE, DENSE, vectors_of=_lookup(vectors))} == (
+        pytest.approx(plain)
+    )
+
+
+def _lookup(vectors: dict[int, list[float]]) -> VectorLookup:
+    return lambda labels: np.array([vectors[label] for label in labels.tolist()], np.float32)
 
 
 def test_explain_shows_each_legs_rank_score_and_weight() -> None:

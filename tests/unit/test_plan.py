@@ -19,6 +19,8 @@ plans = st.builds(
     normalisation=st.sampled_from(Normalisation),
     dense_weight=st.floats(0, 1),
     adaptive=st.booleans(),
+    feedback=st.floats(0, 1),
+    feedback_top=depths,
     rerank=st.none() | st.builds(RerankStep, name=st.text(min_size=1), depth=depths),
     top=depths,
 )
@@ -51,6 +53,7 @@ def test_json_is_versioned_and_missing_fields_take_defaults() -> None:
         ('{"dense_weight": 1.5}', "plan.dense_weight is 1.5"),
         ('{"dense_weight": NaN}', "plan.dense_weight is nan"),
         ('{"dense_weight": "half"}', "plan.dense_weight is 'half'"),
+        ('{"feedback": -0.5}', "plan.feedback is -0.5"),
         ('{"fusion": "magic"}', "plan.fusion is 'magic'"),
         ('{"normalisation": []}', "plan.normalisation is []"),
         ('{"adaptive": 1}', "plan.adaptive is 1"),
