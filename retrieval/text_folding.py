@@ -11,7 +11,12 @@ import unicodedata
 from functools import cache
 from importlib import resources
 
-_CLUSTER = re.compile(r"[^\W\d_][\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u064b-\u065f\u3099\u309a]+|[\u1100-\u11ff]+")
+_CLUSTER = re.compile(
+    r"[^\W\d_][\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u064b-\u065f\u3099\u309a]+"  # letter and accents
+    r"|[\uff66-\uff9d][\uff9e\uff9f]"  # half-width Kana and its voicing mark
+    r"|[\u1100-\u11ff]+"  # Hangul in single letters
+)
+_HALF_WIDTH_MARK = re.compile(r"[\uff9e\uff9f]")
 _LATIN_WITH_ACCENT = re.compile(r"[\u00c0-\u024f\u1e00-\u1eff]")
 _COMBINING_ACCENT = re.compile(r"[\u0300-\u036f]")
 
@@ -37,14 +42,18 @@ def fold_with_origins(text: str) -> tuple[str, list[int]]:
     return "".join(pieces), origins
 
 
+def _is_composed(text: str) -> bool:
+    return unicodedata.is_normalized("NFC", text) and not _HALF_WIDTH_MARK.search(text)
+
+
 def _compose(text: str) -> str:
-    if unicodedata.is_normalized("NFC", text):
+    if _is_composed(text):
         return text
-    return _CLUSTER.sub(lambda match: unicodedata.normalize("NFC", match[0]), text)
+    return _CLUSTER.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
 
 
 def _compose_with_origins(text: str) -> tuple[str, list[int]]:
-    if unicodedata.is_normalized("NFC", text):
+    if _is_composed(text):
         return text, list(range(len(text)))
     pieces: list[str] = []
     origins: list[int] = []
@@ -52,7 +61,7 @@ def _compose_with_origins(text: str) -> tuple[str, list[int]]:
     for match in _CLUSTER.finditer(text):
         pieces.append(text[done : match.start()])
         origins.extend(range(done, match.start()))
-        composed = unicodedata.normalize("NFC", match[0])
+        composed = unicodedata.normalize("NFKC", match[0])
         pieces.append(composed)
         origins.extend([match.start()] * len(composed))
         done = match.end()

@@ -1,0 +1,171 @@
+"""Bitmaps of rights and metadata agree with the plain-Python oracle, whatever happened before."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval.attributes import AttributeView
+from retrieval.errors import ViewError, ViewLockedError
+from retrieval.filters import And, AnyOf, Bound, Compare, Exists, Filter, Not, Or, matches, parse_filter
+from retrieval.types import OPERATOR, IndexedChunk, Principal, ViewBatch
+
+GROUPS = ["everyone", "staff", "board"]
+FIELDS = ["a", "b"]
+SCALARS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", "2024-01-01", -0.5, 1.0, True, False]))
+VALUES = st.one_of(st.none(), SCALARS, st.lists(SCALARS, max_size=3))
+METADATA = st.dictionaries(st.sampled_from(FIELDS), VALUES)
+LIMITS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", 0.5]))
+FIELD = st.sampled_from([*FIELDS, "missing"])
+CONDITIONS = st.recursive(
+    st.one_of(
+        st.builds(AnyOf, FIELD, st.lists(SCALARS, max_size=3).map(tuple)),
+        st.builds(Compare, FIELD, st.sampled_from(Bound), LIMITS),
+        st.builds(Exists, FIELD),
+    ),
+    lambda inner: st.one_of(
+        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+    ),
+    max_leaves=6,
+)
+ADDITIONS = st.lists(
+    st.tuples(st.integers(1, 12), st.lists(st.sampled_from(GROUPS), unique=True).map(tuple), METADATA), max_size=5
+)
+HISTORY = st.lists(st.tuples(st.lists(st.integers(1, 12), max_size=3), ADDITIONS, st.booleans()), max_size=6)
+PRINCIPALS = st.one_of(
+    st.just(OPERATOR), st.frozensets(st.sampled_from([*GROUPS, "unknown"])).map(lambda groups: Principal("p", groups))
+)
+
+Model = dict[int, tuple[tuple[str, ...], dict[str, Any]]]
+
+
+def chunk(label: int, groups: tuple[str, ...] = ("everyone",), metadata: dict[str, Any] | None = None) -> IndexedChunk:
+    return IndexedChunk(label, label // 3, "", "", "", None, groups, metadata or {})
+
+
+def expected(model: Model, principal: Principal, condition: Filter | None) -> set[int]:
+    return {
+        label
+        for label, (groups, metadata) in model.items()
+        if (principal.sees_all or principal.groups & set(groups))
+        and (condition is None or matches(condition, metadata))
+    }
+
+
+@settings(max_examples=200, deadline=None)
+@given(HISTORY, st.lists(st.tuples(PRINCIPALS, st.none() | CONDITIONS), min_size=1, max_size=4))
+def test_bitmaps_agree_with_the_oracle(history: list[Any], questions: list[tuple[Principal, Filter | None]]) -> None:
+    check_history(history, questions, None)
+
+
+@settings(max_examples=15, deadline=None)
+@given(HISTORY, st.lists(st.tuples(PRINCIPALS, st.none() | CONDITIONS), min_size=1, max_size=2))
+def test_they_agree_after_restarts(history: list[Any], questions: list[tuple[Principal, Filter | None]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        check_history(history, questions, Path(folder))
+
+
+def check_history(history: list[Any], questions: list[tuple[Principal, Filter | None]], folder: Path | None) -> None:
+    view, model = AttributeView(folder), Model()
+    for seq, (removed, added, reopens) in enumerate(history, start=1):
+        view.apply(ViewBatch(seq, removed, [chunk(*addition) for addition in added]))
+        model = {label: kept for label, kept in model.items() if label not in removed}
+        model |= {label: (groups, metadata) for label, groups, metadata in added}
+        if folder and reopens:
+            view.save()
+            view.close()
+            view = AttributeView(folder)
+        for principal, condition in questions:
+            answer = view.allowed(principal, condition)
+            found = set(model) if answer is None else set(answer)
+            assert found == expected(model, principal, condition)
+        assert set(view.labels()) == set(model)
+    for document in range(5):
+        assert view.labels_of(document) == sorted(label for label in model if label // 3 == document)
+    view.close()
+
+
+def test_an_added_label_overwrites_rights_and_metadata() -> None:
+    view = AttributeView(None)
+    view.apply(ViewBatch(1, [], [chunk(1, ("staff",), {"a": 1})]))
+    view.apply(ViewBatch(2, [], [chunk(1, ("board",), {"a": 2})]))
+    assert set(view.allowed(Principal("p", frozenset({"staff"}))) or ()) == set()
+    assert set(view.allowed(Principal("p", frozenset({"board"})), parse_filter({"a": 2})) or ()) == {1}
+    assert (view.document_of(1), view.document_of(9), view.seq, len(view)) == (0, None, 2, 1)
+
+
+def test_only_operators_get_no_restriction() -> None:
+    view = AttributeView(None)
+    view.apply(ViewBatch(1, [], [chunk(1), chunk(2, ())]))
+    assert view.allowed(OPERATOR) is None
+    assert set(view.allowed(Principal("p")) or ()) == {1}
+
+
+def test_the_answer_is_the_callers_own() -> None:
+    view = AttributeView(None)
+    view.apply(ViewBatch(1, [], [chunk(1, metadata={"a": 1})]))
+    for condition in (None, {"a": {"$exists": True}}, {}, {"a": 1}):
+        parsed = None if condition is None else parse_filter(condition)
+        for principal in (Principal("p"), OPERATOR):
+            answer = view.allowed(principal, parsed)
+            if answer is not None:
+                answer.clear()
+    assert set(view.allowed(Principal("p"), parse_filter({"a": 1})) or ()) == {1}
+    assert len(view) == 1
+
+
+def test_a_folder_has_one_writer_and_readers_beside_it(tmp_path: Path) -> None:
+    writer = AttributeView(tmp_path)
+    writer.apply(ViewBatch(1, [], [chunk(1)]))
+    writer.save()
+    with pytest.raises(ViewLockedError):
+        AttributeView(tmp_path)
+    reader = AttributeView(tmp_path, read_only=True)
+    reader.apply(ViewBatch(2, [], [chunk(2)]))
+    reader.save()
+    assert (len(reader), len(writer)) == (2, 1)
+    writer.close()
+    assert len(AttributeView(tmp_path, read_only=True)) == 1
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    view = AttributeView(tmp_path)
+    view.apply(ViewBatch(1, [], [chunk(1)]))
+    view.save()
+    view.close()
+    (tmp_path / "rows.json").write_text("[[1,")
+    with pytest.raises(ViewError, match="rebuilt"):
+        AttributeView(tmp_path)
+
+
+def test_questions_are_answered_while_batches_are_applied() -> None:
+    view = AttributeView(None)
+    view.apply(ViewBatch(1, [], [chunk(label, metadata={"a": 0}) for label in range(100)]))
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not stop.is_set():
+                answer = view.allowed(Principal("p"), parse_filter({"a": {"$lte": 0}}))
+                assert set(range(50)) <= set(answer or ())
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for seq in range(2, 200):
+        view.apply(ViewBatch(seq, [seq % 50 + 50], [chunk(100 + seq, metadata={"a": seq % 7, "b": seq})]))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
