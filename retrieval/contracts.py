@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pyroaring import BitMap64
 
-from retrieval.types import Ranking, Vectors, ViewBatch
+from retrieval.types import Labels, Ranking, Vectors, ViewBatch
 
 Allowed = BitMap64 | None  # labels a caller may see; None: all of them
 
@@ -68,6 +68,14 @@ class IndexView(Protocol):
 
     def close(self) -> None:
         """Release files and threads."""
+        ...
+
+
+class VectorView(IndexView, Protocol):
+    """An `IndexView` over vectors, which also gives them back: feedback compares candidates with each other."""
+
+    def vectors(self, labels: Labels) -> Vectors:
+        """(n, dim) the vectors of these chunks, zeros where one is not held."""
         ...
 
 

@@ -16,7 +16,7 @@ from retrieval.dense_compaction import Compaction
 from retrieval.dense_snapshot import DenseSnapshots, open_read_only
 from retrieval.dense_state import DenseState
 from retrieval.errors import InvalidInputError
-from retrieval.types import Ranking, Vector, ViewBatch
+from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
 from retrieval.vector_graph import EF_SEARCH, Slots, VectorGraph
 
 FLAT_LIMIT = 4096  # vectors up to which no graph is built: scoring all takes 0.2 ms (bench_views.py)
@@ -85,6 +85,10 @@ class DenseView:
                 if ranking is not None:
                     return ranking
         return _search_exactly(state, query, k, allowed)
+
+    def vectors(self, labels: Labels) -> Vectors:
+        """(n, dim) the vectors of these chunks, zeros where one is not held."""
+        return self._state.rows_of(labels)
 
     def save(self) -> None:
         """Write a snapshot; the next start replays only what came later."""

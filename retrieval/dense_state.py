@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
-from retrieval.types import Labels, Ranking, Vector
+from retrieval.types import Labels, Ranking, Vector, Vectors
 from retrieval.vector_file import VectorFile
 from retrieval.vector_graph import Scores, Slots, VectorGraph
 
@@ -63,12 +63,25 @@ class DenseState:
         held = labels & self.live
         if not held:
             return np.empty(0, np.int64)
+        wanted = np.frombuffer(held.to_array(), np.uint64).astype(np.int64)
+        return np.sort(self._last_slots(wanted))
+
+    def rows_of(self, labels: Labels) -> Vectors:
+        """(n, dim) the vectors of these labels, zeros where a label cannot be found."""
+        if not self.count:
+            return np.zeros((len(labels), self.vectors.dim), np.float32)
+        slots = self._last_slots(labels)
+        rows = self.vectors.take(slots)
+        rows[(self.labels[slots] != labels) | ~self.alive[slots]] = 0.0
+        return rows
+
+    def _last_slots(self, labels: Labels) -> Slots:
+        """(n,) the last slot of each label, for one that was added again has several; any slot for an unknown one."""
         if self._order is None:
             self._order = np.argsort(self.labels, kind="stable")
-        wanted = np.frombuffer(held.to_array(), np.uint64).astype(np.int64)
-        # a label that was added again has several slots: the last one counts
-        places = np.searchsorted(self.labels, wanted, side="right", sorter=self._order) - 1
-        return np.sort(self._order[places])
+        places = np.searchsorted(self.labels, labels, side="right", sorter=self._order) - 1
+        slots: Slots = self._order[places]
+        return slots
 
     def score_all(self, query: Vector, start: int = 0) -> tuple[Slots, Scores]:
         """Every live slot from `start` on, with its score."""

@@ -102,7 +102,7 @@ class Retriever:
         clock.lap("sparse")
         signals = FusionSignals(coverage=self._encoder.coverage(request.query))
         dense = self._dense(plan, request.query, wanted, allowed, clock)
-        candidates = fuse(plan, sparse, dense, signals)
+        candidates = fuse(plan, sparse, dense, signals, vectors_of=self._views.dense.vectors)
         clock.lap("fuse")
         hits = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
         clock.lap("check")

@@ -12,7 +12,7 @@ from typing import Protocol
 from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection
-from retrieval.contracts import Allowed, IndexView
+from retrieval.contracts import Allowed, IndexView, VectorView
 from retrieval.errors import NotFoundError, NotYetSearchableError, OutageError, RetrievalError
 from retrieval.filters import Filter
 from retrieval.types import Principal, ViewBatch
@@ -58,7 +58,7 @@ class Views:
     """The three views of one collection; all are brought to the same operation together."""
 
     sparse: IndexView
-    dense: IndexView
+    dense: VectorView
     attributes: Attributes
 
     @property
@@ -160,13 +160,13 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, name=f"views-{self._collection.name}", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, *, save: bool = True) -> None:
         """End the thread, save what it applied, and close the views."""
         self._stopping.set()
         self._nudged.set()
         if self._thread is not None:
             self._thread.join()
-        if self._durable and self._failure is None and self.views.seq != self._saved_seq:
+        if save and self._durable and self._failure is None and self.views.seq != self._saved_seq:
             self.save()
         self.views.close()
 

@@ -108,6 +108,17 @@ def test_more_than_there_are_can_be_asked_for(large: tuple[DenseView, Vectors]) 
     assert set(view.search(vectors[0], 20_000).labels) == set(range(len(vectors)))
 
 
+def test_dense_gives_its_vectors_back() -> None:
+    view, vectors = DenseView(None, 16), clustered(3, 16, 4)
+    assert not view.vectors(np.array([7])).any(), "an empty view knows none"
+    view.apply(vector_batch(1, vectors, 7))
+    view.apply(ViewBatch(2, [9], []))
+    nothing = np.zeros(16)
+    given = view.vectors(np.array([9, 8, 2, 7, 100]))
+    np.testing.assert_array_equal(given, [nothing, vectors[1], nothing, vectors[0], nothing])
+    view.close()
+
+
 def test_dense_refuses_another_dimension() -> None:
     view = DenseView(None, 8)
     with pytest.raises(InvalidInputError, match=r"shape \(16,\), expected \(8,\)"):
