@@ -1,0 +1,22 @@
+"""From rows to documents: the declarative mapping and what applies it. The rest of the folder is behind these names."""
+
+from __future__ import annotations
+
+from ingest.row_mapper import RowMapper, affected_parents, document_key, render
+from ingest.rows import MemoryRows, RowStore, key_text
+from ingest.table_mapping import Include, TableMapping, TablesMapping, load_mapping, parse_mapping
+
+__all__ = [
+    "Include",
+    "MemoryRows",
+    "RowMapper",
+    "RowStore",
+    "TableMapping",
+    "TablesMapping",
+    "affected_parents",
+    "document_key",
+    "key_text",
+    "load_mapping",
+    "parse_mapping",
+    "render",
+]

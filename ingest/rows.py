@@ -1,0 +1,180 @@
+"""Rows of source tables: their values as JSON, and the stores that keep them so that joins can be rendered again."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+from ingest.template import value_text
+from retrieval.catalog.rows import RowWrite
+from retrieval.types import SourcePosition
+
+JsonRow = dict[str, Any]
+Stored = tuple[SourcePosition, JsonRow | None]  # None: a tombstone
+
+
+class RowStore(Protocol):
+    """Reads the rows of one source as they were last committed. The catalog's `SourceRows` is one."""
+
+    @property
+    def source_id(self) -> int:
+        """Number of the source in the catalog."""
+        ...
+
+    def read(self, table: str, key: str) -> Stored | None:
+        """The row or tombstone, None when it was never seen."""
+        ...
+
+    def keys_where(self, table: str, column: str, value: str) -> Iterable[str]:
+        """Keys of the living rows whose linked column has that value, as `link_value` writes it."""
+        ...
+
+    def keys(self, table: str) -> Iterable[str]:
+        """Keys of all living rows of a table."""
+        ...
+
+
+class MemoryRows:
+    """A `RowStore` in memory: for previews, tests, and sources whose rows need not outlive the process."""
+
+    def __init__(self, source_id: int = 0) -> None:
+        self.source_id = source_id
+        self._rows: dict[str, dict[str, Stored]] = defaultdict(dict)
+        self._links: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._linked: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+
+    def read(self, table: str, key: str) -> Stored | None:
+        """See `RowStore`."""
+        return self._rows[table].get(key)
+
+    def keys_where(self, table: str, column: str, value: str) -> list[str]:
+        """See `RowStore`."""
+        return sorted(self._linked.get((table, column, value), ()))
+
+    def keys(self, table: str) -> list[str]:
+        """See `RowStore`."""
+        return sorted(key for key, (_, row) in self._rows[table].items() if row is not None)
+
+    def write(self, rows: Sequence[RowWrite]) -> None:
+        """Keep these rows in the place of what was there."""
+        for row in rows:
+            self._rows[row.table][row.key] = (SourcePosition.decode(row.position), row.data)
+            for column, value in self._links.get((row.table, row.key), {}).items():
+                self._linked[row.table, column, value].discard(row.key)
+            self._links[row.table, row.key] = row.links
+            for column, value in row.links.items():
+                self._linked[row.table, column, value].add(row.key)
+
+
+class PendingRows:
+    """A store with the changes of the batch under way on top; `drain` hands these out to be written."""
+
+    def __init__(self, store: RowStore, link_columns: Mapping[str, frozenset[str]]) -> None:
+        self._store = store
+        self._link_columns = link_columns
+        self._pending: dict[tuple[str, str], Stored] = {}
+        self._linked: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._read: dict[tuple[str, str], Stored | None] = {}  # what the store said since the last drain
+
+    def read(self, table: str, key: str) -> Stored | None:
+        """See `RowStore`."""
+        if (table, key) in self._pending:
+            return self._pending[table, key]
+        if (table, key) not in self._read:
+            self._read[table, key] = self._store.read(table, key)
+        return self._read[table, key]
+
+    def row(self, table: str, key: str) -> JsonRow | None:
+        """The living row, None for a tombstone and for what was never seen."""
+        stored = self.read(table, key)
+        return stored[1] if stored else None
+
+    def keys_where(self, table: str, column: str, value: str) -> list[str]:
+        """See `RowStore`."""
+        stored = {key for key in self._store.keys_where(table, column, value) if (table, key) not in self._pending}
+        return sorted(stored | self._linked.get((table, column, value), set()))
+
+    def keys(self, table: str) -> list[str]:
+        """See `RowStore`."""
+        stored = {key for key in self._store.keys(table) if (table, key) not in self._pending}
+        pending = {key for (at, key), (_, row) in self._pending.items() if at == table and row is not None}
+        return sorted(stored | pending)
+
+    def put(self, table: str, key: str, position: SourcePosition, row: JsonRow | None) -> None:
+        """Keep the row, or a tombstone, at that position."""
+        if former := self._pending.get((table, key)):
+            for column, value in self._links(table, former[1]).items():
+                self._linked[table, column, value].discard(key)
+        self._pending[table, key] = (position, row)
+        for column, value in self._links(table, row).items():
+            self._linked[table, column, value].add(key)
+
+    def drain(self) -> tuple[RowWrite, ...]:
+        """The changes since the last drain, once."""
+        writes = tuple(
+            RowWrite(self._store.source_id, table, key, position.encode(), row, self._links(table, row))
+            for (table, key), (position, row) in self._pending.items()
+        )
+        self._pending.clear()
+        self._linked.clear()
+        self._read.clear()
+        return writes
+
+    def _links(self, table: str, row: JsonRow | None) -> dict[str, str]:
+        columns = self._link_columns.get(table, frozenset())
+        values = {column: link_value(row.get(column)) for column in columns} if row is not None else {}
+        return {column: value for column, value in values.items() if value is not None}
+
+
+def link_value(value: Any) -> str | None:
+    """A value as joins compare it; None, which joins nothing, for a null."""
+    return None if value is None else value_text(value)
+
+
+def key_text(values: Sequence[Any]) -> str:
+    """A primary key as text: composite keys joined by commas, a comma inside one of them written %2C."""
+    texts = [value_text(json_value(value)) for value in values]
+    if len(texts) == 1:
+        return texts[0]
+    return ",".join(text.replace("%", "%25").replace(",", "%2C") for text in texts)
+
+
+def json_row(row: Mapping[str, Any]) -> JsonRow:
+    """The row with values that JSON can hold."""
+    return {str(column): json_value(value) for column, value in row.items()}
+
+
+def json_value(value: Any) -> Any:
+    """A column's value as JSON: decimals as numbers where that is exact, dates as ISO 8601, bytes as base64."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Decimal):
+        return _decimal(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return json_row(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_value(item) for item in value]
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return str(value) if isinstance(value, UUID) else str(value)
+
+
+def _decimal(value: Decimal) -> int | float | str:
+    if not value.is_finite():
+        return str(value)
+    if value == value.to_integral_value():
+        return int(value)
+    as_float = float(value)
+    return as_float if Decimal(repr(as_float)) == value else str(value)
