@@ -18,7 +18,7 @@ from retrieval.dense import DenseView
 from retrieval.errors import InvalidInputError, ViewError
 from retrieval.sparse import SparseView
 from retrieval.testing.views import DIM, IndexViewContract, make_batch, make_chunk, topic_text, topic_vector
-from retrieval.types import IndexedChunk, Vectors, ViewBatch
+from retrieval.types import IndexedChunk, Ranking, Vectors, ViewBatch
 
 
 class TestSparse(IndexViewContract):
@@ -261,6 +261,49 @@ def test_filtered_sparse_is_the_unfiltered_ranking_cut(share: float) -> None:
     view.close()
 
 
+def text_batch(seq: int, texts: dict[int, str], removed: tuple[int, ...] = ()) -> ViewBatch:
+    chunks = [IndexedChunk(label, label, "", "", text, None, (), {}) for label, text in texts.items()]
+    return ViewBatch(seq, removed, chunks)
+
+
+@pytest.mark.parametrize("length", [30, 41, 75, 120, 399, 1000])
+def test_the_overlay_scores_like_the_index(length: int) -> None:
+    choose = np.random.default_rng(length)
+    words = [f"w{first}{second}" for first in "bcdfghjk" for second in "lmnpq"]
+    texts = {i: " ".join(choose.choice(words, length + (0 if i else 7))) for i in range(16)}
+    view = SparseView(None, Analyzer())
+    view.apply(text_batch(1, texts))
+    assert len(view._overlay) == 16
+    before = view.search("wbl wbm wbm wcl", 16)
+    view.save()
+    assert len(view._overlay) == 0
+    after = view.search("wbl wbm wbm wcl", 16)
+    assert set(before.labels) == set(after.labels)
+    np.testing.assert_allclose(_by_label(before), _by_label(after), rtol=1e-3)
+    view.close()
+
+
+def test_index_and_overlay_together_rank_like_one_index() -> None:
+    choose = np.random.default_rng(9)
+    words = [f"w{first}{second}" for first in "bcdfghjk" for second in "lmnpq"]
+    texts = {i: " ".join(choose.choice(words[i % 7 :], 20)) for i in range(400)}
+    view = SparseView(None, Analyzer())
+    view.apply(text_batch(1, dict(list(texts.items())[:300])))
+    view.apply(text_batch(2, dict(list(texts.items())[300:])))
+    assert len(view._overlay) == 100
+    parts = [view.search(query, 400) for query in ("wbl wcm", "wkq", "wbl wbm wbn wbp wbq wcl")]
+    view.save()
+    for part, query in zip(parts, ("wbl wcm", "wkq", "wbl wbm wbn wbp wbq wcl"), strict=True):
+        whole = view.search(query, 400)
+        assert set(part.labels) == set(whole.labels)
+        np.testing.assert_allclose(_by_label(part), _by_label(whole), rtol=1e-3)
+    view.close()
+
+
+def _by_label(ranking: Ranking) -> list[float]:
+    return [score for _, score in sorted(zip(ranking.labels.tolist(), ranking.scores.tolist(), strict=True))]
+
+
 def test_a_query_of_stop_words_only_is_answered() -> None:
     view = SparseView(None, Analyzer())
     view.apply(ViewBatch(1, [], [IndexedChunk(1, 1, "", "", "To be or not to be", None, (), {})]))
@@ -273,6 +316,7 @@ def test_a_sparse_reader_opens_while_the_writer_merges(tmp_path: Path) -> None:
     writer = SparseView(tmp_path, Analyzer())
     for seq in range(1, 30):
         writer.apply(make_batch(seq, [(seq, 0)]))
+        writer.save()
         if seq % 5 == 0:
             reader = SparseView(tmp_path, Analyzer(), read_only=True)
             assert reader.search(topic_text(0), 100).labels.tolist() == list(range(1, seq + 1))
