@@ -25,6 +25,10 @@ class Answerer:
         """An answerer with the generator registered under `name`. Raises `RegistryError` where there is none."""
         return cls(GENERATORS.create(name, encoder, analyzer, **options))
 
+    def close(self) -> None:
+        """Release the generator's connections."""
+        self.generator.close()
+
     def answer(
         self,
         question: str,

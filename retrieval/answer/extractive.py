@@ -43,6 +43,9 @@ class ExtractiveGenerator:
             return
         yield from self._say(evidence, stretches(choose(evidence, scores)), sure, first_number)
 
+    def close(self) -> None:
+        """Nothing to release."""
+
     def evidence(self, ask: Ask) -> Evidence:
         """The candidate sentences with their features."""
         question = read_question(ask.question, self._analyzer)

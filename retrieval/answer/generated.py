@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from retrieval.answer.extractive import ExtractiveGenerator, refusal
@@ -62,8 +62,11 @@ class LanguageModelGenerator:
 
     name = "openai"
 
-    def __init__(self, model: ChatModel, encoder: Encoder, analyzer: Tokens) -> None:
+    def __init__(
+        self, model: ChatModel, encoder: Encoder, analyzer: Tokens, on_close: Callable[[], None] = lambda: None
+    ) -> None:
         self._model = model
+        self._on_close = on_close
         self._encoder = encoder
         self._analyzer = analyzer
         self._extractive = ExtractiveGenerator(encoder, analyzer)
@@ -84,6 +87,10 @@ class LanguageModelGenerator:
             yield from refusal(ask.question, "the model found no answer in the passages", 0.0, self.name)
             return
         yield self._final(ask, draft)
+
+    def close(self) -> None:
+        """Release what the model holds, its connections for instance."""
+        self._on_close()
 
     def _write(self, ask: Ask, draft: _Draft) -> Generator[AnswerEvent, None, bool]:
         """Sentences as they become complete. Returns whether the model refused; raises `OutageError`."""

@@ -24,12 +24,17 @@ class AnswerGenerator(Protocol):
         """Pieces, each followed by the citations it uses; the `FinalAnswer` ends them. Outages degrade, not raise."""
         ...
 
+    def close(self) -> None:
+        """Release connections; the generator is not used afterwards."""
+        ...
+
 
 def _openai(encoder: Encoder, analyzer: Tokens, **options: Any) -> AnswerGenerator:
     from retrieval.answer.endpoint import ChatEndpoint, EndpointSettings  # httpx only where an endpoint is configured
     from retrieval.answer.generated import LanguageModelGenerator
 
-    return LanguageModelGenerator(ChatEndpoint(EndpointSettings(**options)), encoder, analyzer)
+    endpoint = ChatEndpoint(EndpointSettings(**options))
+    return LanguageModelGenerator(endpoint, encoder, analyzer, endpoint.close)
 
 
 GENERATORS: Registry[AnswerGenerator] = Registry("generator")

@@ -16,6 +16,10 @@ class Tokens(Protocol):
         """The tokens of `text` as both index legs know them."""
         ...
 
+    def spans(self, text: str) -> Sequence[tuple[str, int, int]]:
+        """(token, start, end) of the same tokens."""
+        ...
+
 
 class Kind(StrEnum):
     """The kind of thing that answers a question."""
@@ -50,11 +54,13 @@ _STOP = frozenset(
     describe find please know want need let's let hi hello thanks thank name named called s t d ll m re ve don doesn
     didn isn aren wasn weren""".split()
 )
+# Question phrases and particles; characters that often are part of a word (都 of 首都, 和 of 和平) are not among them.
 _HAN_STOP = re.compile(
     "请问一下|请问|告诉我|我想知道|为什么|为什麼|是什么|是什麼|什么时候|什么|什麼|甚么|多少钱|多少|哪一个|哪一|哪个|哪些|哪里|哪儿|哪年|"
-    "哪位|哪家|哪种|哪|谁|誰|如何|怎么样|怎么办|怎样|怎么|怎麼|何时|何处|何地|何人|为何|几个|几年|几|吗|呢|吧|啊|"
-    "有没有|是不是|能不能|可不可以|可以|应该|需要|的|了|是|在|和|与|及|或|被|把|于|有|也|都|就|还|这个|那个|这|那|其|之|以|个|我们|我|你们|你|您|他们|他|她|它"
+    "哪位|哪家|哪种|哪|谁|誰|如何|怎么样|怎么办|怎样|怎么|怎麼|何时|何处|何地|何人|为何|几个|几年|吗|呢|吧|啊|有没有|是不是|"
+    "能不能|可不可以|可以|应该|需要|有哪|我们|你们|他们|她们|它们|这个|那个|的|了|是|在|被|把|于|我|你|您|他|她|它"
 )
+_HAN = re.compile(r"[\u3400-\u9fff]")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9'’_.\-/&+#]*[A-Za-z0-9+#]|[A-Za-z0-9]")
 _TOPIC = re.compile(rf"{_WORD.pattern}|[^\W\da-zA-Z_]+")
 _QUOTED = re.compile(r"[“\"「『《〈]([^”\"」』》〉]{1,60})[”\"」』》〉]")
@@ -106,20 +112,19 @@ _BECAUSE = re.compile(
 
 def read_question(text: str, analyzer: Tokens) -> Question:
     """The question taken apart; a question of stop words only keeps all its tokens as terms."""
-    plain = _without_stop_words(text)
-    terms = tuple(dict.fromkeys(analyzer.tokens(plain))) or tuple(dict.fromkeys(analyzer.tokens(text)))
+    terms = tuple(dict.fromkeys(_content(text, analyzer) or analyzer.tokens(text)))
     keys = frozenset(token for name in _names(text) for token in analyzer.tokens(name))
     return Question(text, question_kind(text), terms, keys & frozenset(terms))
 
 
 def content_tokens(text: str, analyzer: Tokens) -> frozenset[str]:
     """The tokens of the text's topic words, without stop words; empty where it has none."""
-    return frozenset(analyzer.tokens(_without_stop_words(text)))
+    return frozenset(_content(text, analyzer))
 
 
 def topic_words(text: str) -> list[str]:
     """The words of the text as written, without stop words; a run of Han without its question words is one."""
-    return _TOPIC.findall(_without_stop_words(text))
+    return _TOPIC.findall(_HAN_STOP.sub(" ", _without_stop_words(text)))
 
 
 def question_kind(text: str) -> Kind:
@@ -147,9 +152,23 @@ def _has_new(pattern: re.Pattern[str], sentence: str, question: str) -> bool:
     return any(found.group().lower() not in asked for found in pattern.finditer(sentence))
 
 
+def _content(text: str, analyzer: Tokens) -> list[str]:
+    """Tokens without English stop words and without Han bigrams that overlap a question phrase or particle."""
+    plain = _without_stop_words(text)
+    if not _HAN.search(plain):
+        return list(analyzer.tokens(plain))
+    stops = [position for found in _HAN_STOP.finditer(plain) for position in range(*found.span())]
+    dropped = frozenset(stops)
+    return [token for token, start, end in analyzer.spans(plain) if dropped.isdisjoint(range(start, end))]
+
+
 def _without_stop_words(text: str) -> str:
-    kept = _WORD.sub(lambda found: " " if found.group().lower().split("'")[0] in _STOP else found.group(), text)
-    return _HAN_STOP.sub(" ", kept)
+    """The text with English stop words blanked out, all else at its place."""
+    return _WORD.sub(lambda found: _blanked(found.group()), text)
+
+
+def _blanked(word: str) -> str:
+    return " " * len(word) if word.lower().split("'")[0] in _STOP else word
 
 
 def _names(text: str) -> list[str]:

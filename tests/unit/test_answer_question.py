@@ -1,0 +1,101 @@
+"""Questions taken apart, and follow-up questions made to stand alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from retrieval.analyzer import Analyzer
+from retrieval.answer.condense import leans, standalone_question
+from retrieval.answer.question import Kind, fits_kind, question_kind, read_question, topic_words
+from retrieval.answer.types import Turn
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("Who approves expenses?", Kind.PERSON),
+        ("How many days of leave do I have?", Kind.NUMBER),
+        ("When does the contract end?", Kind.TIME),
+        ("Where is the archive?", Kind.PLACE),
+        ("Why was it closed?", Kind.REASON),
+        ("How do I reset the router?", Kind.METHOD),
+        ("vacation policy", Kind.OTHER),
+        ("报销由谁审批？", Kind.PERSON),
+        ("年假有多少天？", Kind.NUMBER),
+        ("合同什么时候到期？", Kind.TIME),
+        ("总部在哪里？", Kind.PLACE),
+        ("为什么关闭？", Kind.REASON),
+        ("如何重置路由器？", Kind.METHOD),
+    ],
+)
+def test_kind_follows_the_question_words(question: str, kind: Kind) -> None:
+    assert question_kind(question) is kind
+
+
+def test_terms_are_topic_tokens_and_keys_are_names_and_numbers() -> None:
+    question = read_question("What is the warranty of the AX-1200 from Acme?", Analyzer())
+    assert {"ax-1200", "warranti", "acm"} <= set(question.terms)
+    assert not {"what", "is", "the", "of"} & set(question.terms)
+    assert {"ax-1200", "acm"} <= question.keys
+    assert "warranti" not in question.keys
+
+
+def test_chinese_terms_keep_words_and_lose_question_phrases() -> None:
+    terms = set(read_question("法国的首都是哪里？", Analyzer()).terms)
+    assert {"法国", "首都"} <= terms
+    assert not {"哪里", "都是", "是哪", "国的"} & terms
+
+
+def test_question_of_stop_words_keeps_them() -> None:
+    assert read_question("What is it?", Analyzer()).terms
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence", "question", "fits"),
+    [
+        (Kind.NUMBER, "Staff get 25 days.", "How many days?", True),
+        (Kind.NUMBER, "In 2019 it grew.", "How many stores were there in 2019?", False),
+        (Kind.PERSON, "It was signed by Maria Chen.", "Who signed it?", True),
+        (Kind.PERSON, "it was signed.", "Who signed it?", False),
+        (Kind.TIME, "该公司成立于1998年。", "公司何时成立？", True),
+    ],
+)
+def test_fit_needs_something_new_of_that_kind(kind: Kind, sentence: str, question: str, fits: bool) -> None:
+    assert fits_kind(kind, sentence, question) is fits
+
+
+@pytest.mark.parametrize(
+    ("asked", "follow_up", "added"),
+    [
+        ("How many days of parental leave are there?", "Who approves it?", ["parental", "leave"]),
+        ("How many days of parental leave are there?", "And sick leave?", ["parental"]),
+        ("What does the AX-1200 weigh?", "What about the AX-1300?", ["AX-1200", "weigh"]),
+        ("正式员工有多少天年假？", "那试用期呢？", ["正式员工"]),
+        ("路由器AX-1200的保修期是多久？", "它多少钱？", ["路由器"]),
+    ],
+)
+def test_leaning_questions_take_the_topic_along(asked: str, follow_up: str, added: list[str]) -> None:
+    alone = standalone_question([Turn("user", asked), Turn("assistant", "…")], follow_up)
+    assert alone.endswith(follow_up)
+    assert all(word in alone for word in added)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["How do I submit an expense report?", "Is there a canteen in Berlin?", "Who is the CEO of Acme?", "报销由谁审批？"],
+)
+def test_standalone_questions_stay_as_they_are(question: str) -> None:
+    history = [Turn("user", "How many days of parental leave are there?")]
+    assert not leans(question)
+    assert standalone_question(history, question) == question
+
+
+def test_topic_is_carried_through_a_chain_and_nothing_without_history() -> None:
+    chain = [Turn("user", "Tell me about parental leave"), Turn("user", "Who approves it?")]
+    assert "parental" in standalone_question(chain, "And how long does that take?")
+    assert standalone_question([], "Who approves it?") == "Who approves it?"
+    assert standalone_question([Turn("assistant", "Hello")], "it?") == "it?"
+
+
+def test_topic_words_are_as_written() -> None:
+    assert topic_words("What does the AX-1200 cost?") == ["AX-1200", "cost"]
