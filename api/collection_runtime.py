@@ -76,9 +76,9 @@ class CollectionRuntime:
             self._plans[plan_id] = Plan.from_dict(self._catalog.plans.get(self.collection, plan_id).body)
         return self._plans[plan_id]
 
-    def stop(self) -> None:
+    def stop(self, *, save: bool = True) -> None:
         """Stop following, save and close the views."""
-        self.follower.stop()
+        self.follower.stop(save=save)
 
 
 def _answerer(settings: Settings, encoder: Encoder, analyzer: Analyzer) -> Answerer:

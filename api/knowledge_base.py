@@ -113,12 +113,15 @@ class KnowledgeBase:
                 self._runtimes[name] = opened
             return self._runtimes[name]
 
-    def forget_runtime(self, name: str) -> None:
-        """Close what serves that collection; the next use opens it as the catalog describes it then."""
+    def forget_runtime(self, name: str, *, save: bool = True) -> None:
+        """Close what serves that collection; the next use opens it as the catalog describes it then.
+
+        Views that were not saved replay the operation log since they last were.
+        """
         with self._opening:
             runtime = self._runtimes.pop(name, None)
             if runtime is not None:
-                runtime.stop()
+                runtime.stop(save=save)
 
     def open_encoder(self, name: str) -> Encoder:
         """The encoder of that name, loaded once."""

@@ -64,7 +64,8 @@ def _rows_source(
     mapping = load_mapping(mapping_file)
     source: Source = SqlSource(what, mapping, name) if kind == "sql" else DebeziumFileSource(what, name)
     found = kb.catalog.collections.get(collection)
-    return OpenedSource(source, RowMapper(mapping, kb.catalog.row_store(found, source.name, source.kind)))
+    record = kb.catalog.sources.register(found, source.name, source.kind)
+    return OpenedSource(source, RowMapper(mapping, kb.catalog.sources.rows(record)))
 
 
 def _detect(what: str) -> str:

@@ -66,7 +66,7 @@ class Pipeline:
         """Read the source to its present end. Raises `SourceError` when it cannot be read at all."""
         began = time.perf_counter()
         report = IngestReport(seq=self._collection.last_seq)
-        record = self._catalog.sources.begin_run(self._collection, source.name, source.kind, {})
+        record = self._catalog.sources.register(self._collection, source.name, source.kind)
         seen: set[str] = set()
         for batch in _merged(source.poll(record.cursor)):
             changes = self._changes(batch, rows)

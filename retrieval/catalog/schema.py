@@ -71,7 +71,6 @@ sources = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("cursor", sa.Text),  # how far it was read; written with the documents it produced
-    sa.Column("runs", sa.BigInteger, nullable=False, server_default="0"),  # scans started; a file's position
     sa.Column("updated_at", UtcTime, nullable=False),
     sa.UniqueConstraint("collection_id", "name"),
 )

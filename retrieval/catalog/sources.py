@@ -11,19 +11,20 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.rows import SourceRows
+from retrieval.catalog.upsert import insert
 from retrieval.errors import ConflictError, NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """One registered source. `run` counts the scans started; `cursor` is how far it was read."""
+    """One registered source; `cursor` is how far it was read."""
 
     id: int
     name: str
     kind: str
     config: dict[str, Any]
     cursor: str | None
-    run: int
     updated_at: datetime
 
 
@@ -47,24 +48,23 @@ class Sources:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def begin_run(self, collection: Collection, name: str, kind: str, config: dict[str, Any]) -> SourceRecord:
-        """Register the source if it is new and count one more run. Raises `ConflictError` when the kind differs."""
-        s = schema.sources.c
+    def register(self, collection: Collection, name: str, kind: str) -> SourceRecord:
+        """The source of that name, made when it is new. Raises `ConflictError` when it is of another kind."""
         with writing(self._engine) as connection:
-            mine = (s.collection_id == collection.id) & (s.name == name)
-            row = connection.execute(sa.select(schema.sources).where(mine)).one_or_none()
-            if row is None:
-                values = {"collection_id": collection.id, "name": name, "kind": kind, "runs": 1}
-                connection.execute(schema.sources.insert().values(**values, config=config, updated_at=schema.utc_now()))
-            elif row.kind != kind:
-                raise ConflictError(
-                    f"source {name!r} of collection {collection.name!r} is of kind {row.kind!r}, not {kind!r}; "
-                    "choose another source name"
-                )
-            else:
-                values = {"runs": row.runs + 1, "config": config}
-                connection.execute(schema.sources.update().where(mine).values(**values))
-            return _source(connection.execute(sa.select(schema.sources).where(mine)).one())
+            values = {"collection_id": collection.id, "name": name, "kind": kind, "config": {}}
+            statement = insert(connection, schema.sources).values(**values, updated_at=schema.utc_now())
+            connection.execute(statement.on_conflict_do_nothing())
+        found = self.get(collection, name)
+        if found.kind != kind:
+            raise ConflictError(
+                f"source {name!r} of collection {collection.name!r} is of kind {found.kind!r}, not {kind!r}; "
+                "choose another source name"
+            )
+        return found
+
+    def rows(self, source: SourceRecord) -> SourceRows:
+        """The stored rows of a source, for rendering joined documents again."""
+        return SourceRows(self._engine, source.id)
 
     def all(self, collection: Collection) -> list[SourceRecord]:
         """All sources of a collection by name."""
@@ -111,4 +111,4 @@ class Sources:
 
 
 def _source(row: sa.Row[Any]) -> SourceRecord:
-    return SourceRecord(row.id, row.name, row.kind, row.config, row.cursor, row.runs, row.updated_at)
+    return SourceRecord(row.id, row.name, row.kind, row.config, row.cursor, row.updated_at)

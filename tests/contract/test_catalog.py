@@ -148,7 +148,7 @@ def test_a_failing_commit_leaves_nothing(catalog: Catalog, handbook: Collection)
 
 
 def test_cursor_and_dead_letters_commit_with_the_documents(catalog: Catalog, handbook: Collection) -> None:
-    catalog.sources.begin_run(handbook, "files", "files", {})
+    catalog.sources.register(handbook, "files", "files")
     letter = DeadLetter("files", "x.pdf", "is encrypted", "remove the password", payload=b"\x00\xff")
     catalog.writer.commit(handbook.id, Commit([upsert("a", "t")], cursor=("files", "42"), dead_letters=[letter]))
     assert catalog.sources.get(handbook, "files").cursor == "42"
