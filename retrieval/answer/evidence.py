@@ -81,7 +81,7 @@ def gather(
     titles = [frozenset(analyzer.tokens(passage.title)) for passage in passages]
     candidates = [one for number, passage in enumerate(passages) for one in _candidates(number, passage, analyzer)]
     bodies = _bodies(titles, candidates)
-    weights = term_weights(question.terms, statistics, [one.tokens for one in candidates])
+    weights = term_weights(question, statistics, [one.tokens for one in candidates])
     known = encoder.coverage(question.text)
     features = _features(question, titles, bodies, candidates, weights, known)
     _add_dense(features, question, candidates, encoder, known)
@@ -91,14 +91,21 @@ def gather(
 
 
 def term_weights(
-    terms: Sequence[str], statistics: TermStatistics | None, sentences: Sequence[frozenset[str]]
+    question: Question, statistics: TermStatistics | None, sentences: Sequence[frozenset[str]]
 ) -> dict[str, float]:
-    """Inverse document frequency of each term (the BM25 form), in the collection or else among the sentences."""
+    """Inverse document frequency of each term (the BM25 form), in the collection or else among the sentences.
+
+    A Han bigram that occurs nowhere while the bigrams around it do is taken for the seam of two words: it weighs 0.
+    """
     if statistics is None:
         statistics = TermStatistics(len(sentences), lambda term: sum(term in tokens for tokens in sentences))
     total = max(statistics.documents, 1)
-    frequencies = {term: min(statistics.document_frequency(term), total) for term in terms}
-    return {term: math.log1p((total - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+    counts = {term: min(statistics.document_frequency(term), total) for term in question.terms}
+    weights = {term: math.log1p((total - n + 0.5) / (n + 0.5)) for term, n in counts.items()}
+    for term, around in question.neighbours.items():
+        if not counts[term] and all(counts[other] for other in around):
+            weights[term] = 0.0
+    return weights
 
 
 def covered_share(terms: Sequence[str], weights: Mapping[str, float], tokens: frozenset[str]) -> float:

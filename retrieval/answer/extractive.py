@@ -90,6 +90,8 @@ def why_refused(evidence: Evidence, sure: float, refuse_below: float, tokens: Ca
     """One sentence for the answer's `reason`."""
     if not evidence.candidates:
         return "no passage was found"
+    if not evidence.question.terms:
+        return "the question names no topic"
     held = frozenset[str]().union(*evidence.passage_tokens)
     missing = [word for word in topic_words(evidence.question.text) if not held.intersection(tokens(word))]
     absent = f"; not in any passage: {', '.join(missing[:6])}" if missing else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -35,12 +35,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question taken apart. `terms` are distinct content tokens; `keys` those of its names, codes and numbers."""
+    """A question taken apart. `terms` are distinct content tokens; `keys` those of its names, codes and numbers.
+
+    `neighbours` are the terms whose characters overlap a term's, which only Han bigrams have.
+    """
 
     text: str
     kind: Kind
     terms: tuple[str, ...]
     keys: frozenset[str]
+    neighbours: Mapping[str, frozenset[str]]
 
 
 # Words that carry no topic. Question words are here too: they say the kind, not the topic.
@@ -111,15 +115,16 @@ _BECAUSE = re.compile(
 
 
 def read_question(text: str, analyzer: Tokens) -> Question:
-    """The question taken apart; a question of stop words only keeps all its tokens as terms."""
-    terms = tuple(dict.fromkeys(_content(text, analyzer) or analyzer.tokens(text)))
+    """The question taken apart; a question of stop words only has no terms."""
+    spans = _content(text, analyzer)
+    terms = tuple(dict.fromkeys(token for token, _, _ in spans))
     keys = frozenset(token for name in _names(text) for token in analyzer.tokens(name))
-    return Question(text, question_kind(text), terms, keys & frozenset(terms))
+    return Question(text, question_kind(text), terms, keys & frozenset(terms), _neighbours(spans))
 
 
 def content_tokens(text: str, analyzer: Tokens) -> frozenset[str]:
     """The tokens of the text's topic words, without stop words; empty where it has none."""
-    return frozenset(_content(text, analyzer))
+    return frozenset(token for token, _, _ in _content(text, analyzer))
 
 
 def topic_words(text: str) -> list[str]:
@@ -152,23 +157,31 @@ def _has_new(pattern: re.Pattern[str], sentence: str, question: str) -> bool:
     return any(found.group().lower() not in asked for found in pattern.finditer(sentence))
 
 
-def _content(text: str, analyzer: Tokens) -> list[str]:
-    """Tokens without English stop words and without Han bigrams that overlap a question phrase or particle."""
+def _content(text: str, analyzer: Tokens) -> list[tuple[str, int, int]]:
+    """Token spans without English stop words and without Han bigrams that overlap a question phrase or particle."""
     plain = _without_stop_words(text)
-    if not _HAN.search(plain):
-        return list(analyzer.tokens(plain))
-    stops = [position for found in _HAN_STOP.finditer(plain) for position in range(*found.span())]
-    dropped = frozenset(stops)
-    return [token for token, start, end in analyzer.spans(plain) if dropped.isdisjoint(range(start, end))]
+    stops = frozenset(position for found in _HAN_STOP.finditer(plain) for position in range(*found.span()))
+    return [span for span in analyzer.spans(plain) if stops.isdisjoint(range(*span[1:]))]
+
+
+def _neighbours(spans: Sequence[tuple[str, int, int]]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for (left, _, end), (right, start, _) in zip(spans, spans[1:], strict=False):
+        if start < end and _HAN.match(left) and _HAN.match(right):
+            found[left] = found.get(left, frozenset()) | {right}
+            found[right] = found.get(right, frozenset()) | {left}
+    return found
 
 
 def _without_stop_words(text: str) -> str:
-    """The text with English stop words blanked out, all else at its place."""
-    return _WORD.sub(lambda found: _blanked(found.group()), text)
+    """The text with English stop words blanked out, all else at its place; acronyms (IT, US) are no stop words."""
+    shouts = text.isupper()
+    return _WORD.sub(lambda found: _blanked(found.group(), shouts), text)
 
 
-def _blanked(word: str) -> str:
-    return " " * len(word) if word.lower().split("'")[0] in _STOP else word
+def _blanked(word: str, shouts: bool) -> str:
+    is_acronym = len(word) > 1 and word.isupper() and not shouts
+    return " " * len(word) if word.lower().split("'")[0] in _STOP and not is_acronym else word
 
 
 def _names(text: str) -> list[str]:

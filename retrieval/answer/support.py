@@ -45,8 +45,8 @@ def score_sentences(evidence: Evidence) -> NDArray[np.float64]:
 
 
 def confidence(evidence: Evidence, scores: NDArray[np.float64]) -> float:
-    """Probability, 0 to 1, that the best sentences hold a right answer; 0 without candidates."""
-    if not len(scores):
+    """Probability, 0 to 1, that the best sentences hold a right answer; 0 without candidates or without a topic."""
+    if not len(scores) or not evidence.question.terms:
         return 0.0
     logistic = np.array([weights.SUPPORT[name] for name in SUPPORT_FEATURES])
     return 1 / (1 + math.exp(-float(weights.SUPPORT_BIAS + support_features(evidence, scores) @ logistic)))

