@@ -17,7 +17,7 @@ from retrieval.types import Labels, Ranking
 
 WRITER_HEAP_BYTES = 16_000_000  # tantivy's least is 15 MB a thread; a batch of chunks is far smaller
 SCORE_DECIMALS = 4  # BM25 sums differ in the last bits between segments; rounded, equal passages tie
-TERM_SET_LIMIT = 1000  # wanted labels up to which they join the query; beyond, hits are filtered (bench_views.py)
+FETCH_PER_MEMBER = 3  # a wanted label in the query costs as much as fetching three more hits (bench_views.py)
 OVERFETCH_MARGIN = 1.3  # fetch this much more than an even spread of the wanted labels would need
 ESCALATION = 4  # each further attempt fetches this many times more
 
@@ -45,11 +45,12 @@ class Committed:
         query = self._any_of(weights)
         if count == len(self.labels):
             return self._best(query, k, None, k)
-        if count <= TERM_SET_LIMIT:
+        fetch = int(k * len(self.labels) / count * OVERFETCH_MARGIN)
+        if count * FETCH_PER_MEMBER <= fetch:
             members = tantivy.Query.term_set_query(self.schema, "label", list(wanted & self.labels))
             within = (tantivy.Occur.Must, tantivy.Query.const_score_query(members, 0.0))
             return self._best(tantivy.Query.boolean_query([(tantivy.Occur.Must, query), within]), k, None, k)
-        return self._best(query, k, wanted, int(k * len(self.labels) / count * OVERFETCH_MARGIN))
+        return self._best(query, k, wanted, fetch)
 
     def _any_of(self, weights: Mapping[str, float]) -> tantivy.Query:
         parts = []

@@ -23,6 +23,7 @@ class Overlay:
     def __init__(self) -> None:
         self._tokens: dict[int, Counter[str]] = {}
         self._postings: dict[str, dict[int, int]] = {}
+        self._stored_lengths: dict[int, int] = {}
         self._length = 0
 
     def __len__(self) -> int:
@@ -47,6 +48,7 @@ class Overlay:
     def add(self, label: int, tokens: Sequence[str]) -> None:
         """Put a chunk in."""
         self._tokens[label] = counted = Counter(tokens)
+        self._stored_lengths[label] = stored_length(len(tokens))
         self._length += len(tokens)
         for token, count in counted.items():
             self._postings.setdefault(token, {})[label] = count
@@ -57,6 +59,7 @@ class Overlay:
         if counted is None:
             return
         self._length -= counted.total()
+        del self._stored_lengths[label]
         for token in counted:
             posting = self._postings[token]
             del posting[label]
@@ -69,12 +72,13 @@ class Overlay:
 
     def scores(self, weights: Mapping[str, float], average_length: float) -> dict[int, float]:
         """Label -> BM25 of the chunks with such a token; a weight is the token's idf times its count in the query."""
-        scores: dict[int, float] = {}
+        norms = {label: K1 * (1 - B + B * length / average_length) for label, length in self._stored_lengths.items()}
+        scores = dict.fromkeys(norms, 0.0)
         for token, weight in weights.items():
+            share = weight * (K1 + 1)
             for label, count in self._postings.get(token, {}).items():
-                norm = K1 * (1 - B + B * stored_length(self._tokens[label].total()) / average_length)
-                scores[label] = scores.get(label, 0.0) + weight * (K1 + 1) * count / (count + norm)
-        return scores
+                scores[label] += share * count / (count + norms[label])
+        return {label: score for label, score in scores.items() if score > 0.0}
 
 
 def idf(documents: int, frequency: int) -> float:
