@@ -3,7 +3,8 @@
 Same function as the published model; what differs is how it is written down (measured in docs/encoder.md):
 
 - one text a run, so there is no padding and no mask, and int8's scale of a tensor belongs to that text alone;
-- layer normalisation by `InstanceNormalization` over (tokens, 1, hidden): the same formula, in a vectorised kernel;
+- layer normalisation by `InstanceNormalization` over (tokens, 1, hidden): the same formula, vectorised, where the
+  runtime would otherwise fuse residual and normalisation into `SkipLayerNormalization`, whose kernel is scalar;
 - the gain and offset of a normalisation are folded into the matrices that read it (Wei et al. 2022, "Outlier
   Suppression": without the gain the activations have milder outliers, which int8 likes);
 - pooling and L2 normalisation are in the graph.
