@@ -1,0 +1,119 @@
+"""Change events as Debezium writes them, one JSON object a line, read from a file that may still grow."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from ingest.changes import ChangeBatch, Failure, RowEvent
+from ingest.errors import EventError, SourceError
+from ingest.sources.debezium_events import read_event
+from ingest.sources.lines import MAX_LINE_BYTES, Line, open_unpacked, read_lines
+
+BATCH_EVENTS = 500
+_KEPT_PAYLOAD = 64 * 1024  # bytes of a bad event kept for the dead letter
+_HEAD_BYTES = 1024  # by which a file is known again; appending does not change them
+
+logger = logging.getLogger(__name__)
+
+
+class DebeziumFileSource:
+    """Row changes from a file of change events of the PostgreSQL, MySQL and MariaDB connectors; gzip too.
+
+    A line is the value of a Kafka message or `{"key": ..., "value": ...}`, each with or without Debezium's schema.
+    Where there is no key, `keys` names the key columns of a table; by default the column `id`. The cursor is the
+    byte after the last complete line, so that the next poll goes on where the file grew; a file that was replaced
+    is read from its beginning, and the positions of its events say which of them are news.
+    """
+
+    kind = "debezium"
+    mirror = False
+
+    def __init__(self, path: str | Path, name: str = "", keys: Mapping[str, Sequence[str]] | None = None) -> None:
+        self._path = Path(path).resolve()
+        if not self._path.is_file():
+            raise SourceError(f"file {path} does not exist; name a file of change events, one JSON object a line")
+        self.name = name or self._path.as_uri()
+        self._keys = keys or {}
+
+    def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
+        """Batches of row changes; an event that cannot be understood is a failure. Raises `SourceError`."""
+        place = self._resume(cursor)
+        first_line, batch = place.line, _Batch()
+        for line in read_lines(self._path, place.offset):
+            if not line.complete and not _is_json(line.data):
+                logger.info(
+                    "%s ends in the middle of line %d; it is left for later", self._path, first_line + line.number
+                )
+                break
+            self._read(line, first_line + line.number, batch)
+            place = self._place(line.end, first_line + line.number)
+            if len(batch.events) + len(batch.failures) >= BATCH_EVENTS:
+                yield batch.frozen(place)
+                batch = _Batch()
+        yield batch.frozen(place)
+
+    def _resume(self, cursor: str | None) -> _Place:
+        if cursor is None:
+            return _Place(0, 0, "")
+        place = _Place(**orjson.loads(cursor))
+        return place if place.head == self._head(place.offset) else _Place(0, 0, "")
+
+    def _place(self, offset: int, line: int) -> _Place:
+        return _Place(offset, line, self._head(offset))
+
+    def _head(self, offset: int) -> str:
+        """What the first bytes before that offset hash to; "" when the file does not reach so far."""
+        with open_unpacked(self._path) as file:
+            head = file.read(min(offset, _HEAD_BYTES))
+            file.seek(max(offset - 1, 0))
+            reaches = offset == 0 or bool(file.read(1))
+        return hashlib.sha256(head).hexdigest()[:16] if head and reaches else ""
+
+    def _read(self, line: Line, number: int, batch: _Batch) -> None:
+        if not line.data.strip():
+            return
+        try:
+            if line.too_long:
+                raise EventError(f"longer than {MAX_LINE_BYTES // 2**20} MiB", "exclude the large columns")
+            batch.events.extend(read_event(line.data, self._keys))
+        except EventError as error:
+            key = f"{self._path.name}:{number}"
+            reason = f"line {number}: {error.reason}"
+            batch.failures.append(Failure(key, reason, error.remedy, line.data[:_KEPT_PAYLOAD]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How far a file was read: the cursor."""
+
+    offset: int  # bytes, unpacked
+    line: int
+    head: str  # hash of the first bytes, to notice a file that was replaced
+
+    def encode(self) -> str:
+        return orjson.dumps(self).decode()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was read since the last batch."""
+
+    events: list[RowEvent] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def frozen(self, place: _Place) -> ChangeBatch:
+        return ChangeBatch((), tuple(self.failures), place.encode(), tuple(self.events))
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""One Debezium message to row changes: envelope, operation, key and position.
+
+Layouts: the "Data change events" chapters of the PostgreSQL, MySQL and MariaDB connectors, Debezium 3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from ingest.changes import RowChange, RowEvent, Truncation
+from ingest.errors import EventError
+from ingest.rows import key_text
+from ingest.sources.debezium_values import UNAVAILABLE, decode_row, field_schema
+from retrieval.types import SourcePosition
+
+_WRITES = ("r", "c", "u")  # snapshot read, insert, update
+_FORM = 'expected a Debezium envelope with "op" and "source"; do not unwrap events (ExtractNewRecordState) on the way'
+_BINLOG_NUMBER = re.compile(r"\.(\d+)$")
+
+
+def read_event(data: bytes, keys: Mapping[str, Sequence[str]]) -> list[RowEvent]:
+    """The row changes of one message: usually one, two where a key changed, none for what concerns no row.
+
+    Raises `EventError`.
+    """
+    try:
+        message = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise EventError(f"not JSON ({error})", "write one JSON object a line") from error
+    if message is None:
+        return []  # a tombstone, written as a bare null
+    if not isinstance(message, dict):
+        raise EventError(f"a JSON {type(message).__name__}, not an object", _FORM)
+    if "value" in message and "op" not in message and "payload" not in message:
+        return read_message(message.get("key"), message["value"], keys)
+    return read_message(None, message, keys)
+
+
+def read_message(key: Any, value: Any, keys: Mapping[str, Sequence[str]]) -> list[RowEvent]:
+    """The row changes of a message whose key and value are parsed already. Raises `EventError`."""
+    if value is None:
+        return []  # a tombstone: the delete before it said all
+    key_payload, key_schema = _unwrap(key)
+    envelope, schema = _unwrap(value)
+    if not isinstance(envelope, dict):
+        raise EventError(f"the value is a JSON {type(envelope).__name__}, not an object", _FORM)
+    if _concerns_no_row(envelope):
+        return []
+    source, op = envelope.get("source"), envelope.get("op")
+    if not isinstance(source, dict) or not isinstance(op, str):
+        raise EventError(f"the value has the fields {', '.join(sorted(envelope)) or 'none'}", _FORM)
+    table, position, committed_at = _table(source), _position(source, envelope), _committed_at(source, envelope)
+    if op == "t":
+        return [Truncation(table, position, committed_at)]
+    before = decode_row(envelope.get("before"), field_schema(schema, "before"))
+    after = decode_row(envelope.get("after"), field_schema(schema, "after"))
+    columns, own_key = _key(decode_row(key_payload, key_schema), table, before, after, keys)
+    if op == "d":
+        return [RowChange(table, own_key, None, position, committed_at)]
+    if op not in _WRITES or after is None:
+        raise EventError(f"op is {op!r} and after is {envelope.get('after')!r:.40}", "expected r, c, u, d or t")
+    unavailable = frozenset(column for column, content in after.items() if content is UNAVAILABLE)
+    row = {column: content for column, content in after.items() if column not in unavailable}
+    changes: list[RowEvent] = [RowChange(table, own_key, row, position, committed_at, unavailable)]
+    former = _former_key(columns, before, own_key)
+    return changes if former is None else [RowChange(table, former, None, position, committed_at), *changes]
+
+
+def _unwrap(part: Any) -> tuple[Any, Any]:
+    """(payload, schema) of a key or value, with or without Debezium's wrapper."""
+    if isinstance(part, dict) and "payload" in part and part.keys() <= {"schema", "payload"}:
+        return part["payload"], part.get("schema")
+    return part, None
+
+
+def _concerns_no_row(envelope: Mapping[str, Any]) -> bool:
+    """Logical messages, schema changes, transaction marks and heartbeats."""
+    if envelope.get("op") == "m" or "ddl" in envelope or "tableChanges" in envelope:
+        return True
+    if envelope.get("status") in ("BEGIN", "END") and "op" not in envelope:
+        return True
+    return envelope.keys() <= {"ts_ms", "ts_us", "ts_ns"} and bool(envelope)
+
+
+def _table(source: Mapping[str, Any]) -> str:
+    schema, table = source.get("schema") or source.get("db"), source.get("table")
+    if not schema or not table:
+        raise EventError(f"source names schema {schema!r} and table {table!r}", "expected both")
+    return f"{schema}.{table}"
+
+
+def _position(source: Mapping[str, Any], envelope: Mapping[str, Any]) -> SourcePosition | None:
+    """PostgreSQL: (lsn, order in transaction); MySQL, MariaDB: (binlog number, offset, row); None where not given."""
+    connector = source.get("connector")
+    if connector == "postgresql":
+        lsn, transaction = source.get("lsn"), envelope.get("transaction") or {}
+        return None if lsn is None else SourcePosition((int(lsn), int(transaction.get("total_order") or 0)))
+    if connector in ("mysql", "mariadb"):
+        number = _BINLOG_NUMBER.search(str(source.get("file") or ""))
+        if number is None:
+            return None
+        return SourcePosition((int(number[1]), int(source.get("pos") or 0), int(source.get("row") or 0)))
+    raise EventError(f"connector is {connector!r}", "expected postgresql, mysql or mariadb")
+
+
+def _committed_at(source: Mapping[str, Any], envelope: Mapping[str, Any]) -> datetime | None:
+    milliseconds = source.get("ts_ms") or envelope.get("ts_ms")  # 0 in snapshots of some connectors
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if isinstance(milliseconds, int | float) else None
+
+
+def _key(
+    key: Mapping[str, Any] | None,
+    table: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    keys: Mapping[str, Sequence[str]],
+) -> tuple[list[str], str]:
+    """The key's columns and its text: from the message's key, else from the row."""
+    if key:
+        return list(key), key_text(list(key.values()))
+    row = after or before or {}
+    columns = list(keys.get(table, ["id"]))
+    missing = [column for column in columns if row.get(column) is None or row.get(column) is UNAVAILABLE]
+    if missing:
+        raise EventError(
+            f"an event of {table} has no key, and its row no column {', '.join(missing)}",
+            'write {"key": ..., "value": ...} lines, and give the table a primary key or message.key.columns',
+        )
+    return columns, key_text([row[column] for column in columns])
+
+
+def _former_key(columns: Sequence[str], before: Mapping[str, Any] | None, own_key: str) -> str | None:
+    """The key that the row had before, where the event itself tells of a change."""
+    if before is None or any(before.get(column) is None or before[column] is UNAVAILABLE for column in columns):
+        return None
+    former = key_text([before[column] for column in columns])
+    return None if former == own_key else former

@@ -1,0 +1,129 @@
+"""A snapshot of database tables: every row of the mapped tables and of those joined to them, as of one moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from ingest.changes import ChangeBatch, RowChange, Truncation
+from ingest.errors import MappingError, SourceError, SourceOutageError
+from ingest.rows import key_text
+from ingest.sources.scan import Clock, next_scan
+from ingest.table_mapping import TablesMapping
+from retrieval.types import SourcePosition
+
+BATCH_ROWS = 500
+# Drivers for addresses that name none; these are the ones installed with this package.
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+_SCHEMES = ("sqlite", "postgresql", "mysql", "mariadb")
+
+
+class SqlSource:
+    """Rows of one database (SQLite, PostgreSQL, MySQL, MariaDB) named by an SQLAlchemy URL.
+
+    All tables are read in one repeatable-read transaction. Tables are named `schema.table`; SQLite's schema is
+    `main`, MySQL's the database. Position: (scan number,). The cursor holds the last scan number. After the rows of
+    a table comes a truncation of what older scans had seen there, so that rows which are gone, joined ones too, are
+    forgotten; the source itself therefore need not be a mirror.
+    """
+
+    kind = "sql"
+    mirror = False
+
+    def __init__(self, url: str, mapping: TablesMapping, name: str = "", clock: Clock = time.time) -> None:
+        self._url = _url(url)
+        self._mapping = mapping
+        self.name = name or self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
+        self._clock = clock
+
+    def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
+        """Batches of rows, joined tables first, so that documents are rendered once and whole.
+
+        Raises `SourceError` for a wrong address or permission, `SourceOutageError` when the server does not answer,
+        `MappingError` for tables and columns that do not exist, before anything is read.
+        """
+        scan = next_scan(int(cursor) if cursor else None, self._clock)
+        engine = sa.create_engine(self._url)
+        try:
+            with _connect(engine) as connection:
+                tables = [self._reflect(connection, name) for name in self._order()]
+                for name, table in zip(self._order(), tables, strict=True):
+                    yield from self._rows(connection, name, table, scan)
+        except exc.OperationalError as error:
+            raise SourceOutageError(
+                f"database {self.name} does not serve us: {_first_line(error)}; retry later"
+            ) from error
+        except exc.SQLAlchemyError as error:
+            raise SourceError(
+                f"database {self.name} cannot be read: {_first_line(error)}; check URL and rights"
+            ) from error
+        finally:
+            engine.dispose()
+        yield ChangeBatch(cursor=str(scan))
+
+    def _order(self) -> list[str]:
+        """Tables that are only joined, then those that become documents."""
+        return sorted(self._mapping.all_tables, key=lambda table: (table in self._mapping.tables, table))
+
+    def _reflect(self, connection: sa.Connection, name: str) -> sa.Table:
+        schema, _, table = name.partition(".")
+        inspector = sa.inspect(connection)
+        schemas = inspector.get_schema_names()
+        tables = inspector.get_table_names(schema=schema) if schema in schemas else []
+        if table not in tables:
+            known = [f"{schema}.{other}" for other in tables] or [f"{other}.…" for other in schemas]
+            raise MappingError(f"table {name} does not exist in {self.name}; known tables: {', '.join(sorted(known))}")
+        reflected = sa.Table(table, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
+        if not reflected.primary_key.columns:
+            raise MappingError(f"table {name} has no primary key, by which its rows are known; give it one")
+        self._mapping.check_columns(name, reflected.columns.keys())
+        return reflected
+
+    def _rows(self, connection: sa.Connection, name: str, table: sa.Table, scan: int) -> Iterator[ChangeBatch]:
+        keys = [column.name for column in table.primary_key.columns]
+        position, now = SourcePosition((scan,)), datetime.now(UTC)
+        query = sa.select(*table.columns).order_by(*table.primary_key.columns)
+        result = connection.execution_options(stream_results=True, yield_per=BATCH_ROWS).execute(query)
+        for rows in result.mappings().partitions(BATCH_ROWS):
+            yield ChangeBatch(row_changes=tuple(_change(name, row, keys, position, now) for row in rows))
+        yield ChangeBatch(row_changes=(Truncation(name, SourcePosition((scan - 1,)), now),))
+
+
+def _change(table: str, row: sa.RowMapping, keys: Sequence[str], position: SourcePosition, at: datetime) -> RowChange:
+    columns = {str(column): value for column, value in row.items()}
+    return RowChange(table, key_text([columns[key] for key in keys]), columns, position, at)
+
+
+def _url(text: str) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+    except exc.ArgumentError as error:
+        raise SourceError(f"{text!r} is no database URL; expected such as postgresql://user@host/database") from error
+    if url.get_backend_name() not in (*_SCHEMES, "postgres"):
+        raise SourceError(f"database {url.get_backend_name()!r} is not supported; expected {', '.join(_SCHEMES)}")
+    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).is_file()):
+        raise SourceError(f"SQLite file {url.database!r} does not exist; write sqlite:///PATH")
+    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+
+
+def _connect(engine: sa.Engine) -> sa.Connection:
+    """A connection that sees all tables as of one moment."""
+    connection = engine.connect()
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN")  # the driver itself begins only before a write
+        return connection
+    return connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _first_line(error: exc.SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]

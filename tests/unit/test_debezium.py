@@ -1,0 +1,188 @@
+"""Change events in Debezium's layout: operations, values, positions, and a file that grows."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.changes import Failure, RowChange, RowEvent, Truncation
+from ingest.errors import SourceError
+from ingest.sources.debezium import DebeziumFileSource
+from retrieval.types import SourcePosition
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+BOTH = pytest.mark.parametrize("form", ["schema", "plain"])
+
+
+def read(path: Path, cursor: str | None = None) -> tuple[list[RowEvent], list[Failure], str]:
+    events: list[RowEvent] = []
+    failures: list[Failure] = []
+    for batch in DebeziumFileSource(path, "db").poll(cursor):
+        events += batch.row_changes
+        failures += batch.failures
+        assert batch.cursor is not None
+        cursor = batch.cursor
+    assert cursor is not None
+    return events, failures, cursor
+
+
+def rows(events: list[RowEvent]) -> list[tuple[str, str | None]]:
+    return [(e.pk, None if e.row is None else str(e.row["title"])) for e in events if isinstance(e, RowChange)]
+
+
+@BOTH
+def test_postgres_operations(form: str) -> None:
+    events, failures, _ = read(GOLDEN / f"debezium_postgres_{form}.jsonl")
+    assert failures == []
+    assert rows(events) == [
+        ("1", "First"),
+        ("2", "Second"),
+        ("3", "Third"),
+        ("1", "First, changed"),
+        ("2", None),
+        ("3", None),
+        ("30", "Third"),
+    ]
+    update, truncation = events[3], events[-1]
+    assert isinstance(update, RowChange)
+    assert update.table == "public.faqs"
+    assert update.unavailable == {"body", "photo", "groups"}
+    assert update.row is not None and not update.unavailable & update.row.keys()
+    assert update.position == SourcePosition((24024100, 0))
+    assert update.committed_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert truncation == Truncation("public.notes", SourcePosition((24024700, 0)), update.committed_at)
+
+
+@BOTH
+def test_mariadb_operations_and_positions(form: str) -> None:
+    events, failures, _ = read(GOLDEN / f"debezium_mariadb_{form}.jsonl")
+    assert failures == []
+    assert rows(events) == [
+        ("1", "First"),
+        ("2", "Second"),
+        ("3", "Third"),
+        ("2", "Second, changed"),
+        ("3", None),
+        ("1", None),
+        ("11", "First"),
+    ]
+    positions = [event.position for event in events if event.position is not None]
+    assert positions[1:4] == [SourcePosition(p) for p in ((3, 2100, 0), (3, 2100, 1), (10, 154, 0))]
+    assert positions == sorted(positions), "binlog 10 comes after binlog 3"
+    assert {event.table for event in events} == {"shop.faqs"}
+
+
+def test_values_are_decoded_by_their_schema() -> None:
+    (first, *_), _, _ = read(GOLDEN / "debezium_postgres_schema.jsonl")
+    assert isinstance(first, RowChange) and first.row is not None
+    assert first.row == {
+        "id": 1,
+        "title": "First",
+        "body": "正文 text",
+        "price": Decimal("12.50"),
+        "added": date(2026, 1, 2),
+        "changed": datetime(2026, 1, 2, 3, 4, 5, 123456),
+        "seen": "2026-01-02T03:04:05.123456Z",
+        "photo": b"\x00\x01\xff",
+        "groups": ["staff", "hr"],
+        "extra": '{"k": 1}',
+    }
+    (first, *_), _, _ = read(GOLDEN / "debezium_mariadb_schema.jsonl")
+    assert isinstance(first, RowChange) and first.row is not None
+    assert first.row["price"] == Decimal("-12.05")
+    assert first.row["changed"] == datetime(2026, 1, 2, 3, 4, 5)
+    assert first.row["opens"] == "09:30:00"
+    assert first.row["year"] == 2026
+
+
+def test_a_bare_envelope_is_keyed_by_the_column_id_or_the_named_ones(tmp_path: Path) -> None:
+    lines = (GOLDEN / "debezium_postgres_plain.jsonl").read_text(encoding="utf-8").splitlines()
+    values = [json.loads(line)["value"] for line in lines]
+    path = write(tmp_path, [json.dumps(value) for value in values])
+    events, failures, _ = read(path)
+    assert failures == []
+    assert rows(events)[-1] == ("30", "Third")
+    (batch,) = DebeziumFileSource(write(tmp_path, lines[:2]), keys={"public.faqs": ["title"]}).poll(None)
+    assert [event.pk for event in batch.row_changes if isinstance(event, RowChange)] == ["1", "2"], "a key is believed"
+    bare = [json.dumps(value) for value in values[:2]]
+    (batch,) = DebeziumFileSource(write(tmp_path, bare), keys={"public.faqs": ["title", "id"]}).poll(None)
+    assert [event.pk for event in batch.row_changes if isinstance(event, RowChange)] == ["First,1", "Second,2"]
+
+
+def test_an_update_that_shows_another_key_before_deletes_the_old_row(tmp_path: Path) -> None:
+    value = {**envelope("u"), "before": {"id": 1}, "after": {"id": 2, "title": "t"}}
+    events, _, _ = read(write(tmp_path, [json.dumps({"key": {"id": 2}, "value": value})]))
+    assert rows(events) == [("1", None), ("2", "t")]
+
+
+def envelope(op: str, **source: Any) -> dict[str, Any]:
+    place = {"connector": "postgresql", "schema": "public", "table": "faqs", "lsn": 5, "ts_ms": 1, **source}
+    return {"op": op, "before": None, "after": {"id": 1, "title": "t"}, "source": place, "ts_ms": 2}
+
+
+def write(folder: Path, lines: list[str]) -> Path:
+    path = folder / "events.jsonl"
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{broken", "not JSON"),
+        ("[1]", "a JSON list"),
+        ('{"id": 1, "title": "unwrapped"}', "has the fields id, title"),
+        (json.dumps(envelope("c", connector="oracle")), "connector is 'oracle'"),
+        (json.dumps(envelope("z")), "op is 'z'"),
+        (json.dumps({**envelope("c"), "after": None}), "no column id"),
+        (json.dumps({**envelope("c"), "after": {"uuid": 1}}), "has no key"),
+        (json.dumps(envelope("c", table=None)), "table None"),
+    ],
+)
+def test_a_bad_event_is_a_failure_and_the_next_is_read(tmp_path: Path, line: str, reason: str) -> None:
+    events, failures, _ = read(write(tmp_path, [line, json.dumps(envelope("c"))]))
+    assert len(events) == 1
+    (failure,) = failures
+    assert failure.key == "events.jsonl:1"
+    assert reason in failure.reason and "line 1" in failure.reason
+    assert failure.payload == line.encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "null",
+        json.dumps({"key": {"id": 1}, "value": None}),
+        json.dumps({"status": "BEGIN", "id": "571:1", "ts_ms": 1}),
+        json.dumps({"ts_ms": 1}),
+    ],
+)
+def test_what_concerns_no_row_is_passed_over(tmp_path: Path, line: str) -> None:
+    assert read(write(tmp_path, [line]))[:2] == ([], [])
+
+
+def test_reading_goes_on_where_the_file_grew(tmp_path: Path) -> None:
+    first, second = (json.dumps({**envelope("c", lsn=n), "after": {"id": n, "title": "t"}}) for n in (1, 2))
+    path = write(tmp_path, [first])
+    events, _, cursor = read(path)
+    with path.open("a") as file:
+        file.write(second[:20])
+    events, failures, cursor = read(path, cursor)
+    assert (events, failures) == ([], []), "half a line is left for later"
+    with path.open("a") as file:
+        file.write(second[20:] + "\n{bad\n")
+    events, failures, cursor = read(path, cursor)
+    assert rows(events) == [("2", "t")]
+    assert failures[0].key == "events.jsonl:3", "lines are counted from the beginning of the file"
+    write(tmp_path, [second])
+    assert rows(read(path, cursor)[0]) == [("2", "t")], "a replaced file is read anew"
+
+
+def test_a_missing_file_is_refused() -> None:
+    with pytest.raises(SourceError, match="does not exist"):
+        DebeziumFileSource("/nowhere/events.jsonl")

@@ -1,0 +1,133 @@
+"""A snapshot of a real SQLite database through the mapping, and again after it changed."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import MappingError, SourceError
+from ingest.mapping import MemoryRows, RowMapper, parse_mapping
+from ingest.sources.sql import SqlSource
+from retrieval.types import Deletion, Document
+
+MAPPING = {
+    "tables": {
+        "main.books": {
+            "title": "title",
+            "body": "{title} by {author.name}\nLoans: {loans.reader}",
+            "metadata": ["price"],
+            "include": {
+                "author": {"table": "main.authors", "on": {"id": "author_id"}},
+                "loans": {"table": "main.loans", "on": {"book_id": "id"}, "many": True},
+            },
+        }
+    }
+}
+SCHEMA = """
+CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT, author_id INTEGER, price NUMERIC(8,2), added DATE);
+CREATE TABLE loans (book_id INTEGER, reader TEXT, PRIMARY KEY (book_id, reader));
+CREATE TABLE notes (words TEXT);
+INSERT INTO authors VALUES (1, '鲁迅'), (2, 'Ann');
+INSERT INTO books VALUES (1, '呐喊', 1, 12.5, '2026-01-02'), (2, 'Trees', 2, 8, NULL);
+INSERT INTO loans VALUES (2, 'Li'), (2, 'Bo');
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "library.db"
+    change(path, SCHEMA)
+    return path
+
+
+def change(path: Path, script: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(script)
+    connection.close()
+
+
+def poller(path: Path) -> Callable[[], dict[str, Document | Deletion]]:
+    mapping, rows = parse_mapping(MAPPING), MemoryRows()
+    mapper, cursor = RowMapper(mapping, rows), None
+    ticks = itertools.count(1_000_000)
+    source = SqlSource(f"sqlite:///{path}", mapping, clock=lambda: float(next(ticks)))
+
+    def poll() -> dict[str, Document | Deletion]:
+        nonlocal cursor
+        found: dict[str, Document | Deletion] = {}
+        for batch in source.poll(cursor):
+            found |= {result.key: result for result in mapper.apply(batch.row_changes)}
+            rows.write(mapper.drain())
+            cursor = batch.cursor or cursor
+        return found
+
+    return poll
+
+
+def texts(found: dict[str, Document | Deletion]) -> dict[str, str | None]:
+    return {key: result.text if isinstance(result, Document) else None for key, result in found.items()}
+
+
+def test_rows_and_their_joins_become_documents(database: Path) -> None:
+    found = poller(database)()
+    assert texts(found) == {"main.books/1": "呐喊 by 鲁迅", "main.books/2": "Trees by Ann\nLoans: Bo\nLoans: Li"}
+    first = found["main.books/1"]
+    assert isinstance(first, Document)
+    assert first.metadata == {"price": 12.5}
+
+
+def test_the_next_snapshot_finds_updates_deletes_and_vanished_joined_rows(database: Path) -> None:
+    poll = poller(database)
+    poll()
+    change(database, "DELETE FROM loans WHERE reader='Bo'; UPDATE authors SET name='Lu Xun' WHERE id=1")
+    assert texts(poll()) == {"main.books/1": "呐喊 by Lu Xun", "main.books/2": "Trees by Ann\nLoans: Li"}
+    change(database, "DELETE FROM books WHERE id=2")
+    assert texts(poll())["main.books/2"] is None
+    assert "main.books/2" not in poll(), "a deletion is told once"
+
+
+def test_the_snapshot_is_of_one_moment(database: Path) -> None:
+    change(database, "PRAGMA journal_mode=WAL")
+    batches = SqlSource(f"sqlite:///{database}", parse_mapping(MAPPING)).poll(None)
+    seen = [next(batches)]
+    change(database, "DELETE FROM books")
+    rows = [event for batch in (*seen, *batches) for event in batch.row_changes]
+    assert sum(event.table == "main.books" and hasattr(event, "row") for event in rows) == 2
+
+
+def test_composite_keys_are_joined_by_a_comma(database: Path) -> None:
+    mapping = parse_mapping({"tables": {"main.loans": {"title": "reader", "body": "{reader}"}}})
+    events = [e for batch in SqlSource(f"sqlite:///{database}", mapping).poll(None) for e in batch.row_changes]
+    assert [event.pk for event in events if hasattr(event, "pk")] == ["2,Bo", "2,Li"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "message"),
+    [
+        ("main.book", "title", r"main\.book does not exist.*known tables:.*main\.books"),
+        ("main.books", "titel", r"no column 'titel'.*known columns: added, author_id, id, price, title"),
+        ("main.notes", "words", "no primary key"),
+        ("other.books", "title", r"other\.books does not exist"),
+    ],
+)
+def test_a_mapping_beside_the_database_is_refused(database: Path, table: str, column: str, message: str) -> None:
+    mapping = parse_mapping({"tables": {table: {"title": column, "body": column}}})
+    with pytest.raises(MappingError, match=message):
+        list(SqlSource(f"sqlite:///{database}", mapping).poll(None))
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/x.db", "sqlite://", "oracle://x/y", "no url"])
+def test_an_address_that_cannot_be_read_is_refused(url: str) -> None:
+    with pytest.raises(SourceError):
+        SqlSource(url, parse_mapping(MAPPING))
+
+
+def test_the_name_hides_the_password() -> None:
+    source = SqlSource("postgresql://ann:secret@localhost/shop", parse_mapping(MAPPING))
+    assert "secret" not in source.name
+    assert source.name.startswith("postgresql://")
