@@ -7,8 +7,6 @@ import shutil
 import time
 from pathlib import Path
 
-from retrieval.rerank import RERANKERS
-
 from infra.settings import Settings
 from ingest.contracts import CHUNKERS
 from ingest.pipeline import Pipeline
@@ -20,6 +18,7 @@ from retrieval.contracts import Encoder
 from retrieval.dense import DenseView
 from retrieval.errors import ConflictError, ViewLockedError
 from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever
 from retrieval.sparse import SparseView
 from retrieval.views import Follower, Views
@@ -49,7 +48,7 @@ class CollectionRuntime:
         folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
         views, durable = _open_views(folder, self.analyzer, encoder.dim)
         self.follower = Follower(catalog, collection, views, durable=durable)
-        self.retriever = Retriever(catalog, encoder, self.analyzer, views, RERANKERS.create)
+        self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers())
         self.answerer = _answerer(settings, encoder, self.analyzer)
         chunker = CHUNKERS.create(collection.settings.chunker, max_tokens=collection.settings.chunk_tokens)
         self.pipeline = Pipeline(catalog, collection, encoder, chunker)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from retrieval.rerank import RERANKERS
-
 from infra.registry import Registry
 from ingest.contracts import CHUNKERS, PARSERS, SOURCES
 from retrieval.answer.generators import GENERATORS
 from retrieval.encoder import ENCODERS
+from retrieval.rerank import RERANKERS
 
 REGISTRIES: tuple[Registry[Any], ...] = (SOURCES, PARSERS, CHUNKERS, ENCODERS, RERANKERS, GENERATORS)
 

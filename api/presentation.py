@@ -50,6 +50,7 @@ def hit_json(hit: Hit, *, explain: bool) -> dict[str, Any]:
         shown["explain"] = {
             "sparse": _leg(hit.fused.sparse),
             "dense": _leg(hit.fused.dense),
+            "feedback": hit.fused.feedback,
             "graph": None,
             "rerank": None if hit.rerank_score is None else {"score": hit.rerank_score},
         }
