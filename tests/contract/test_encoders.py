@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,24 @@ def test_texts_beyond_the_maximum_are_cut(models: Path) -> None:
     encoder = open_encoder(DEFAULT_MODEL, models, "fp32", 1, max_length=8)
     long, cut = encoder.encode_passages(["one two three four five six seven eight", "one two three four five six"])
     np.testing.assert_allclose(long, cut, atol=1e-6)  # 8 tokens: six words between the two special ones
+
+
+@pytest.mark.slow
+def test_other_architectures_are_exported_by_tracing(tmp_path: Path) -> None:
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    transformers = pytest.importorskip("transformers")
+    modules = pytest.importorskip("sentence_transformers.base.modules")
+    pooling = pytest.importorskip("sentence_transformers.sentence_transformer.modules").Pooling
+    size = {"dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 4, "vocab_size": 30522}
+    transformers.DistilBertModel(transformers.DistilBertConfig(**size)).save_pretrained(tmp_path / "bare")
+    for file in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+        shutil.copy(locate(DEFAULT_MODEL) / file, tmp_path / "bare" / file)
+    body = modules.Transformer(str(tmp_path / "bare"), max_seq_length=64)
+    model = sentence_transformers.SentenceTransformer(
+        modules=[body, pooling(32, "mean"), modules.Dense(32, 8)], device="cpu"
+    )
+    model.save(str(tmp_path / "model"))
+    encoder = open_encoder(str(tmp_path / "model"), tmp_path / "cache", "fp32", 1)
+    wanted = model.encode(list(PROBES), normalize_embeddings=True)
+    np.testing.assert_allclose(encoder.encode_passages(PROBES), wanted, atol=1e-3)
+    assert encoder.dim == 8

@@ -229,3 +229,15 @@ def test_serving_imports_neither_torch_nor_the_export_libraries(tmp_path: Path) 
     )
     command = [sys.executable, "-c", code, str(write_model(tmp_path / "model")), str(tmp_path / "cache")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("declared", "tokenizer", "longest"), [(16, 32, 16), (None, 32, 32), (None, 10**30, LONGEST)])
+def test_the_maximum_is_the_declared_one_else_what_the_model_takes(
+    tmp_path: Path, declared: int | None, tokenizer: int, longest: int
+) -> None:
+    model = write_model(tmp_path / "model")
+    write_json(model / "sentence_bert_config.json", max_seq_length=declared)
+    write_json(model / "tokenizer_config.json", model_max_length=tokenizer)
+    config = json.loads((model / "config.json").read_text())
+    write_json(model / "config.json", **(config | {"max_position_embeddings": LONGEST}))
+    assert read_folder(model).max_length == longest
