@@ -75,11 +75,8 @@ class Collections:
         query = sa.select(schema.collections).where(schema.collections.c.name == name)
         with reading(self._engine) as connection:
             row = connection.execute(query).one_or_none()
-            if row is None:
-                names = connection.execute(sa.select(schema.collections.c.name).limit(20)).scalars().all()
-        if row is None:
-            known = ", ".join(sorted(names)) or "none yet"
-            raise NotFoundError(f"collection {name!r} does not exist; there is: {known}")
+        if row is None:  # the names of others are not for every caller
+            raise NotFoundError(f"collection {name!r} does not exist; `kb collections` lists those that do")
         return _collection(row)
 
     def all(self) -> list[Collection]:

@@ -1,0 +1,102 @@
+"""What routes ask for, as one vocabulary of annotated types.
+
+    @router.post("/collections/{collection}/things")
+    def make(kb: Kb, caller: Writer, collection: CollectionName, page: PageQuery) -> JsonResponse: ...
+
+Who asks was settled by the middleware before any route runs (api/security.py); here it is only asked for. `Reader`,
+`Writer` and `Admin` demand a scope; what a `Writer` or `Admin` route does goes to the audit log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Path, Query, Request, Security
+from fastapi.security import HTTPBearer
+
+from api.callers import Caller
+from api.errors import forbidden, no_such_collection, unauthenticated
+from api.knowledge_base import KnowledgeBase
+from api.paging import DEFAULT_PAGE, MAX_PAGE, Page
+from api.request_state import RequestState, state_of
+from infra.settings import Settings
+from retrieval.catalog.keys import Scope
+from retrieval.types import Principal
+
+BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key `kb_…`, or a JWT of the issuer.")
+
+
+async def _knowledge_base(request: Request) -> KnowledgeBase:
+    kb: KnowledgeBase = request.app.state.kb
+    return kb
+
+
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+async def _state(request: Request) -> RequestState:
+    return state_of(request.scope)
+
+
+Kb: TypeAlias = Annotated[KnowledgeBase, Depends(_knowledge_base)]
+AppSettings: TypeAlias = Annotated[Settings, Depends(_settings)]
+State: TypeAlias = Annotated[RequestState, Depends(_state)]
+
+
+def _requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    async def check(state: State, _: Annotated[object, Security(BEARER)]) -> Caller:
+        caller = state.caller
+        if caller is None:
+            raise unauthenticated("this route needs a key; send it as `Authorization: Bearer kb_…`")
+        state.audited = scope is not Scope.READ
+        if not caller.scope.includes(scope):
+            raise forbidden(f"your key has scope {caller.scope}, this needs {scope}; ask an operator for such a key")
+        return caller
+
+    check.__name__ = f"requires_{scope}"
+    return check
+
+
+Reader: TypeAlias = Annotated[Caller, Depends(_requires(Scope.READ))]
+Writer: TypeAlias = Annotated[Caller, Depends(_requires(Scope.WRITE))]
+Admin: TypeAlias = Annotated[Caller, Depends(_requires(Scope.ADMIN))]
+
+
+def check_reach(state: RequestState, collection: str) -> str:
+    """The collection's name, for routes that have it in their body. Raises `ApiError` 404 where it is out of reach."""
+    if state.caller is None or not state.caller.reaches(collection):
+        state.denied = True
+        raise no_such_collection(collection)
+    return collection
+
+
+async def _reachable(
+    state: State, collection: Annotated[str, Path(description="Name of the collection.", examples=["handbook"])]
+) -> str:
+    return check_reach(state, collection)
+
+
+CollectionName: TypeAlias = Annotated[str, Depends(_reachable)]  # put it after Reader, Writer or Admin
+
+
+def principal_of(caller: Caller, as_groups: Sequence[str] | None) -> Principal:
+    """Whose rights a search has: the caller's, narrowed to `as_groups` where given. Raises `ApiError` 403."""
+    if as_groups is None:
+        return caller.principal
+    narrowed = caller.narrowed(as_groups)
+    if narrowed is None:
+        raise forbidden("as_groups names a group that you are not in; leave it out or name your own groups only")
+    return narrowed
+
+
+async def _page(
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items of the page at most.")] = DEFAULT_PAGE,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=4096)] = None,
+) -> Page:
+    return Page(limit, cursor)
+
+
+PageQuery: TypeAlias = Annotated[Page, Depends(_page)]

@@ -1,0 +1,188 @@
+"""The one shape of every failure: `{"error": {"code", "message", "detail"?, "request_id"}}`.
+
+Three routes of foreign contracts wear their own clothes over the same error: OpenAI's on chat, models and embeddings,
+Dify's on retrieval. Whatever fails becomes an `ApiError` first; `render` writes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.request_state import RequestState, state_of
+from api.responses import JsonResponse
+from ingest import errors as ingest_errors
+from retrieval import errors as retrieval_errors
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 1  # of conditions that pass by themselves, such as a busy server
+
+
+class ApiError(Exception):
+    """A failure as the caller sees it; the message says what to do."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        detail: Any = None,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+
+
+def unauthenticated(message: str) -> ApiError:
+    """401: who asks is not known."""
+    return ApiError(401, "unauthenticated", message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def forbidden(message: str) -> ApiError:
+    """403: who asks is known and may not do this."""
+    return ApiError(403, "forbidden", message)
+
+
+def no_such_collection(name: str) -> ApiError:
+    """404: the same words whether the collection is absent or the caller's key does not cover it."""
+    return ApiError(
+        404, "not_found", f"collection {name!r} does not exist or your key does not cover it; see GET /v1/collections"
+    )
+
+
+def internal() -> ApiError:
+    """500: nothing of the cause leaves the house; the log has it under the request id."""
+    return ApiError(500, "internal", "something went wrong here; the server's log has it under this request id")
+
+
+_BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
+    retrieval_errors.NotFoundError: (404, "not_found"),
+    retrieval_errors.ConflictError: (409, "conflict"),
+    retrieval_errors.InvalidInputError: (422, "invalid_input"),
+    retrieval_errors.NotYetSearchableError: (503, "not_yet_searchable"),
+    retrieval_errors.OutageError: (503, "outage"),
+    retrieval_errors.ViewError: (503, "index_unavailable"),
+    ingest_errors.SourceOutageError: (503, "outage"),
+    ingest_errors.UnsupportedError: (415, "unsupported_file_type"),
+    ingest_errors.ParseError: (422, "unreadable_file"),
+    ingest_errors.MappingError: (422, "invalid_mapping"),
+    ingest_errors.EventError: (422, "invalid_event"),
+    ingest_errors.SourceError: (422, "unreadable_source"),
+}
+_CODES: Mapping[int, str] = {404: "no_such_route", 405: "method_not_allowed", 400: "malformed_request"}
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """The failure in the caller's terms; what nobody foresaw is a 500 that tells nothing."""
+    match error:
+        case ApiError():
+            return error
+        case RequestValidationError():
+            return ApiError(422, "invalid_request", _summary(error), detail=_problems(error))
+        case HTTPException():
+            code = _CODES.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
+            return ApiError(error.status_code, code, str(error.detail), headers=error.headers)
+    for kind in type(error).__mro__:
+        if kind in _BY_CLASS:
+            status, code = _BY_CLASS[kind]
+            return ApiError(status, code, str(error), retry_after=RETRY_AFTER_SECONDS if status == 503 else None)
+    return internal()
+
+
+def render(state: RequestState, path: str, error: ApiError) -> Response:
+    """The response, in the clothes of the route's contract."""
+    if path.startswith(OPENAI_PATHS):
+        return JsonResponse(_openai(error), _openai_status(error.status), error.headers)
+    if path == DIFY_PATH:
+        return JsonResponse(_dify(error), error.status, error.headers)
+    return JsonResponse({"error": _native(error, state)}, error.status, error.headers)
+
+
+def install(app: FastAPI) -> None:
+    """Let every failure inside a route end in `render`."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        failure = as_api_error(error)
+        if failure.status >= 500:
+            logger.warning("%s %s: %s", request.method, request.url.path, failure.message)
+        return render(state_of(request.scope), request.url.path, failure)
+
+    kinds = (ApiError, RequestValidationError, HTTPException)
+    for kind in (*kinds, retrieval_errors.RetrievalError, ingest_errors.IngestError):
+        app.add_exception_handler(kind, handle)
+
+
+def _native(error: ApiError, state: RequestState) -> dict[str, Any]:
+    body = {"code": error.code, "message": error.message, "request_id": state.request_id}
+    return body if error.detail is None else body | {"detail": error.detail}
+
+
+OPENAI_PATHS = ("/v1/chat/", "/v1/models", "/v1/embeddings")
+_OPENAI_CODES: Mapping[int, tuple[str, str]] = {  # status -> (type, code), as api.openai.com answers
+    400: ("invalid_request_error", "invalid_request"),
+    401: ("invalid_request_error", "invalid_api_key"),
+    403: ("invalid_request_error", "insufficient_permissions"),
+    404: ("invalid_request_error", "model_not_found"),
+    413: ("invalid_request_error", "request_too_large"),
+    429: ("requests", "rate_limit_exceeded"),
+}
+
+
+def _openai_status(status: int) -> int:
+    return 400 if status == 422 else status  # OpenAI's word for a request that does not fit
+
+
+def _openai(error: ApiError) -> dict[str, Any]:
+    kind, code = _OPENAI_CODES.get(_openai_status(error.status), ("server_error", error.code))
+    first = error.detail[0] if isinstance(error.detail, list) and error.detail else {}
+    param = first.get("field") if isinstance(first, dict) else None
+    return {
+        "error": {
+            "message": error.message,
+            "type": kind,
+            "param": param,
+            "code": code,
+        }
+    }
+
+
+DIFY_PATH = "/v1/retrieval"
+DIFY_BAD_HEADER, DIFY_DENIED, DIFY_NO_KNOWLEDGE = 1001, 1002, 2001  # Dify, "External Knowledge API", error codes
+
+
+def _dify(error: ApiError) -> dict[str, Any]:
+    codes = {"malformed_authorization": DIFY_BAD_HEADER, "unauthenticated": DIFY_DENIED, "forbidden": DIFY_DENIED}
+    codes["not_found"] = DIFY_NO_KNOWLEDGE
+    return {"error_code": codes.get(error.code, error.status), "error_msg": error.message}
+
+
+def _problems(error: RequestValidationError) -> list[dict[str, str]]:
+    """Field and message of each problem; never the input, which may be a secret."""
+    return [
+        {"field": ".".join(str(part) for part in problem["loc"]), "message": problem["msg"]}
+        for problem in error.errors()
+    ]
+
+
+def _summary(error: RequestValidationError) -> str:
+    problems = _problems(error)
+    first = f"{problems[0]['field']}: {problems[0]['message']}" if problems else "it does not fit"
+    more = f" (and {len(problems) - 1} more, see detail)" if len(problems) > 1 else ""
+    return f"the request does not fit: {first}{more}"

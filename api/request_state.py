@@ -1,0 +1,42 @@
+"""What is known of a request while it passes through: its id, who asks, and what the audit log should say of it."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import Scope
+
+from api.callers import Caller
+
+_KEY = "kb.request"
+_SANE = frozenset(string.ascii_letters + string.digits + "-_.:/")
+MAX_REQUEST_ID = 128  # characters
+
+
+@dataclass(slots=True)
+class RequestState:
+    """Travels in the ASGI scope from the outermost middleware to the route and back."""
+
+    request_id: str
+    caller: Caller | None = None
+    audited: bool = False  # a write or an admin act: goes to the audit log, whatever came of it
+    denied: bool = False  # refused for want of rights, also where the answer says "not found"
+    target: str = ""  # what it acts on; "" means the path
+    detail: dict[str, Any] = field(default_factory=dict)  # for the audit log; never secrets
+
+
+def state_of(scope: Scope) -> RequestState:
+    """The request's state; made where the outermost middleware did not (a route tested on its own)."""
+    state = scope.get(_KEY)
+    return state if isinstance(state, RequestState) else begin(scope, "")
+
+
+def begin(scope: Scope, given_id: str) -> RequestState:
+    """A new state under the caller's id where that is sane, else under one of our own."""
+    sane = 0 < len(given_id) <= MAX_REQUEST_ID and _SANE.issuperset(given_id)
+    state = RequestState(given_id if sane else secrets.token_hex(8))
+    scope[_KEY] = state
+    return state
