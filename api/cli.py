@@ -6,10 +6,10 @@ import sys
 
 import typer
 
-from api.commands import evaluate, ingest, keys, maintain, search
+from api.commands import demo, evaluate, ingest, keys, maintain, search
 from api.commands.shared import err
-from infra.registry import RegistryError
 from infra.logs import set_up_logging
+from infra.registry import RegistryError
 from infra.settings import SettingsError, load_settings
 from ingest.errors import IngestError
 from retrieval.errors import RetrievalError
@@ -24,6 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(demo.demo)
 app.command()(ingest.ingest)
 app.command()(search.search)
 app.command()(search.ask)

@@ -83,7 +83,8 @@ class Pipeline:
 
     def write(self, changes: Sequence[Change]) -> Receipt:
         """Commit changes that come without a source of their own, such as a client's writes."""
-        return self._catalog.writer.commit(self._collection.id, self._prepare(changes, IngestReport()))
+        mended = [mended_document(change) if isinstance(change, Document) else change for change in changes]
+        return self._catalog.writer.commit(self._collection.id, self._prepare(mended, IngestReport()))
 
     def _changes(self, batch: ChangeBatch, rows: RowRenderer | None) -> list[Change]:
         mapped = rows.apply(batch.row_changes) if rows is not None and batch.row_changes else ()
@@ -128,7 +129,7 @@ class Pipeline:
     def _cut(self, change: Change) -> Upsert | Deletion:
         if isinstance(change, Deletion):
             return change
-        document = prepared(change)
+        document = change if change.language else mended_document(change)
         chunks: Sequence[Chunk] = self._chunker.chunk(document)
         if not chunks and document.title:  # a title alone can still be found
             chunks = (Chunk(0, document.text, 0, len(document.text)),)
@@ -165,9 +166,9 @@ class Pipeline:
         report.seq = receipt.seq
 
 
-def prepared(document: Document) -> Document:
-    """The document with text mended and language known. Parsers with an outline mend text themselves: offsets stand."""
-    if not document.outline:
+def mended_document(document: Document) -> Document:
+    """The document with text mended and language known. Sources that know the language have mended the text already."""
+    if not document.outline:  # its blocks are offsets into the text as it stands
         document = replace(document, text=clean_text(document.text), title=" ".join(clean_text(document.title).split()))
     if not document.language:
         document = replace(document, language=detect_language(f"{document.title}\n{document.text}"))

@@ -43,6 +43,5 @@ def _show(scored: EvaluatedRun) -> None:
         table.add_row(metric, f"{estimate.mean:.4f}", f"{estimate.low:.4f} to {estimate.high:.4f}")
     out.print(table)
     values = scored.to_dict()
-    out.print(
-        f"{values['queries']} questions, p50 {values['p50_ms']:.2f} ms, p95 {values['p95_ms']:.2f} ms, plan {scored.plan.digest}"
-    )
+    latency = f"p50 {values['p50_ms']:.2f} ms, p95 {values['p95_ms']:.2f} ms"
+    out.print(f"{values['queries']} questions, {latency}, plan {scored.plan.digest}")

@@ -6,7 +6,6 @@ import json
 from typing import Annotated
 
 import typer
-from rich.padding import Padding
 from rich.text import Text
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
@@ -73,9 +72,9 @@ def show_hits(result: SearchResult, explain: bool) -> None:
         title = Text(f"{number:>2}. {hit.chunk.title or hit.chunk.key}", style="bold")
         title.append(f"  {hit.document_id}", style="dim")
         out.print(title)
-        out.print(Padding(_fragment(hit), (0, 0, 0, 4)))
+        out.print(Text("    ") + _fragment(hit))
         if explain:
-            out.print(Padding(Text(explanation(hit), style="cyan"), (0, 0, 0, 4)))
+            out.print(Text("    " + explanation(hit), style="cyan"))
     count = len(result.hits)
     out.print(Text(f"{count} hit{'' if count == 1 else 's'} in {result.took_ms:.1f} ms", style="dim"))
 
