@@ -47,8 +47,8 @@ UPDATE = RowChange(
 )
 PARENT_UPDATE = RowChange(
     "UPDATE products SET name = 'Servo drive 400 W Skylark edition' WHERE code = 'AX-1200'",
-    "main.faqs/1",
-    "Skylark edition motor",
+    "main.tickets/1",
+    "Skylark edition trips with E-07",
     "Skylark edition",
 )
 DELETE = RowChange("DELETE FROM tickets WHERE id = 58", "main.tickets/58", "CB-M12 wrong length delivered", "")
