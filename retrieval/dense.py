@@ -15,7 +15,7 @@ from retrieval.contracts import Allowed
 from retrieval.dense_compaction import Compaction
 from retrieval.dense_snapshot import DenseSnapshots, open_read_only
 from retrieval.dense_state import DenseState
-from retrieval.errors import InvalidInputError
+from retrieval.errors import InvalidInputError, OutageError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
 from retrieval.vector_graph import EF_SEARCH, Slots, VectorGraph
 
@@ -62,7 +62,8 @@ class DenseView:
     def apply(self, batch: ViewBatch) -> None:
         """Bring the view to `batch.seq`; visible as a whole. Labels held already keep their vector.
 
-        Raises `InvalidInputError` when a vector has another dimension.
+        Raises `InvalidInputError` when a vector has another dimension and `OutageError` when the disk is full; nothing
+        has changed then.
         """
         removed = self._state.slots_of(BitMap64(batch.removed))
         self._publish(removed, self._new_chunks(batch, removed))
@@ -132,7 +133,12 @@ class DenseView:
             return
         state = self._state
         if added:
-            state.vectors.append(np.stack(list(added.values())))
+            try:
+                state.vectors.append(np.stack(list(added.values())))
+            except OSError as error:
+                raise OutageError(
+                    f"{len(added)} vectors could not be written ({error}); free the disk, then retry"
+                ) from error
         self._state = state.changed(removed, list(added))
         if state.graph is not None:
             state.graph.remove(removed[removed < state.indexed])

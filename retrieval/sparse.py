@@ -64,7 +64,10 @@ class SparseView:
             return (self._index.committed.labels - self._dead) | self._overlay.labels()
 
     def apply(self, batch: ViewBatch) -> None:
-        """Bring the view to `batch.seq`; visible as a whole. Labels held already are not indexed again."""
+        """Bring the view to `batch.seq`; visible as a whole. Labels held already are not indexed again.
+
+        Raises `OutageError`, with nothing changed, when the disk does not take a commit.
+        """
         held = self.labels()
         removed = held & BitMap64(batch.removed)
         held -= removed
@@ -81,6 +84,8 @@ class SparseView:
 
     def search(self, query: str, k: int, allowed: Allowed = None) -> Ranking:
         """The best k allowed chunks that share a word with the query, by BM25."""
+        if k <= 0:
+            return Ranking.empty()
         terms = Counter(self._analyzer.query_tokens(query))
         with self._guard:
             committed, dead = self._index.committed, self._dead

@@ -12,7 +12,7 @@ import tantivy
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
-from retrieval.errors import ViewError
+from retrieval.errors import OutageError, ViewError
 from retrieval.types import Labels, Ranking
 
 WRITER_HEAP_BYTES = 16_000_000  # tantivy's least is 15 MB a thread; a batch of chunks is far smaller
@@ -93,20 +93,33 @@ class TantivyIndex:
         self.committed = self._look(searcher, BitMap64(labels_of(searcher, everything.hits).tolist()))
 
     def prepare(self, removed: BitMap64, added: Mapping[int, Sequence[str]]) -> Committed:
-        """Take labels out, then put label -> tokens in; durable when this returns, shown once set as `committed`."""
-        assert self._writer is not None, "the view is closed"
+        """Take labels out, then put label -> tokens in; durable when this returns, shown once set as `committed`.
+
+        Raises `OutageError`, and forgets the changes, when the disk does not take them.
+        """
+        writer = self._writer
+        assert writer is not None, "the view is closed"
+        try:
+            self._write(writer, removed, added)
+            writer.commit()
+        except Exception as error:  # tantivy raises ValueError for disk errors; what was begun must not stay queued
+            writer.rollback()
+            raise OutageError(
+                f"tantivy could not commit {len(added)} chunks ({error}); free the disk, then retry"
+            ) from error
+        self._index.reload()
+        return self._look(self._index.searcher(), (self.committed.labels - removed) | BitMap64(list(added)))
+
+    def _write(self, writer: tantivy.IndexWriter, removed: BitMap64, added: Mapping[int, Sequence[str]]) -> None:
         if removed:
             # by query: delete_documents_by_term of tantivy 0.27 finds no unsigned values
-            self._writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, "label", list(removed)))
+            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, "label", list(removed)))
         for label, tokens in added.items():
             document = tantivy.Document()
             document.add_unsigned("label", label)
             document.add_unsigned("length", len(tokens))
             document.add_text("body", " ".join(tokens))
-            self._writer.add_document(document)
-        self._writer.commit()
-        self._index.reload()
-        return self._look(self._index.searcher(), (self.committed.labels - removed) | BitMap64(list(added)))
+            writer.add_document(document)
 
     def close(self) -> None:
         """Wait for merges to end."""

@@ -12,10 +12,10 @@ import pytest
 from pyroaring import BitMap64
 from rank_bm25 import BM25Okapi
 
-from retrieval import dense
+from retrieval import dense, sparse
 from retrieval.analyzer import Analyzer
 from retrieval.dense import DenseView
-from retrieval.errors import InvalidInputError, ViewError
+from retrieval.errors import InvalidInputError, OutageError, ViewError
 from retrieval.sparse import SparseView
 from retrieval.testing.views import DIM, IndexViewContract, make_batch, make_chunk, topic_text, topic_vector
 from retrieval.types import IndexedChunk, Ranking, Vectors, ViewBatch
@@ -27,6 +27,14 @@ class TestSparse(IndexViewContract):
 
     def query(self, topic: int) -> Any:
         return topic_text(topic)
+
+
+class TestCommittedSparse(TestSparse):
+    """The same with every batch committed at once."""
+
+    @pytest.fixture(autouse=True)
+    def _no_overlay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sparse, "OVERLAY_LIMIT", 0)
 
 
 class TestFlatDense(IndexViewContract):
@@ -180,6 +188,22 @@ def test_dense_survives_writes_and_compaction_while_it_is_searched(tmp_path: Pat
     again = DenseView(tmp_path, 32)
     assert set(again.labels()) == expected
     again.close()
+
+
+def test_what_the_disk_refuses_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    view = DenseView(None, DIM)
+    view.apply(make_batch(1, [(1, 0)]))
+    with monkeypatch.context() as patch:
+        patch.setattr("retrieval.vector_file.os.pwrite", refuse)
+        with pytest.raises(OutageError, match="No space left"):
+            view.apply(make_batch(2, [(2, 0)], [1]))
+    assert (view.seq, view.search(topic_vector(0), 5).labels.tolist()) == (1, [1])
+    view.apply(make_batch(2, [(2, 0)], [1]))
+    assert view.search(topic_vector(0), 5).labels.tolist() == [2]
+    view.close()
 
 
 def test_compaction_keeps_what_happens_meanwhile(tmp_path: Path) -> None:
