@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,6 +284,40 @@ def test_filtered_sparse_is_the_unfiltered_ranking_cut(share: float) -> None:
     ranking = view.search("w1 w2 w3", 50, allowed)
     assert ranking.labels.tolist() == everything.labels[keep].tolist()
     np.testing.assert_array_equal(ranking.scores, everything.scores[keep])
+    view.close()
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from retrieval import sparse
+from retrieval.analyzer import Analyzer
+from retrieval.errors import OutageError
+from retrieval.testing.views import make_batch, topic_text
+
+sparse.OVERLAY_LIMIT = 0
+view = sparse.SparseView(Path(sys.argv[1]), Analyzer())
+view.apply(make_batch(1, [(1, 0)]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+for _ in range(2):
+    try:
+        view.apply(make_batch(2, [(2, 0), (3, 0)], [1]))
+    except OutageError:
+        assert view.search(topic_text(0), 5).labels.tolist() == [1] and view.seq == 1
+    else:
+        raise AssertionError("a full disk took the commit")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+view.apply(make_batch(2, [(2, 0), (3, 0)], [1]))
+assert view.search(topic_text(0), 5).labels.tolist() == [2, 3]
+view.close()
+"""
+
+
+def test_a_full_disk_leaves_the_sparse_view_as_it_was(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], check=True, timeout=60)
+    view = SparseView(tmp_path, Analyzer())
+    assert (view.seq, view.search(topic_text(0), 5).labels.tolist()) == (2, [2, 3])
     view.close()
 
 
