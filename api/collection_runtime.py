@@ -16,7 +16,7 @@ from retrieval.attributes import AttributeView
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import Encoder
 from retrieval.dense import DenseView
-from retrieval.errors import ConflictError, ViewLockedError
+from retrieval.errors import ConflictError, ViewError, ViewLockedError
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever
@@ -117,6 +117,11 @@ def _open_views(folder: Path, analyzer: Analyzer, dim: int) -> tuple[Views, bool
     except ViewLockedError:
         logger.info("another process maintains %s; this one follows the log in a private copy", folder)
         return _views(folder, analyzer, dim, read_only=True), False
+    except ViewError as error:
+        logger.warning("%s; it is built again from the catalog, which takes a moment", error)
+        shutil.rmtree(folder)
+        folder.mkdir()
+        return _views(folder, analyzer, dim, read_only=False), True
 
 
 def _views(folder: Path, analyzer: Analyzer, dim: int, *, read_only: bool) -> Views:

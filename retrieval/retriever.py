@@ -26,6 +26,7 @@ from retrieval.views import Views
 
 MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
 MAX_TOP_K = 1_000
+CHUNKS_PER_DOCUMENT = 3  # candidates asked for each document wanted, so that grouping leaves enough of them
 CANDIDATES_PER_HIT = 4  # several chunks of one document may stand before the next document's
 
 
@@ -98,10 +99,11 @@ class Retriever:
         wanted = request.top_k or plan.top
         allowed = self._views.attributes.allowed(principal, request.filter)
         clock.lap("filter")
-        sparse = self._sparse(plan, request.query, wanted, allowed)
+        needed = wanted * CHUNKS_PER_DOCUMENT if request.group_by == "document" else wanted
+        sparse = self._sparse(plan, request.query, needed, allowed)
         clock.lap("sparse")
         signals = FusionSignals(coverage=self._encoder.coverage(request.query))
-        dense = self._dense(plan, request.query, wanted, allowed, clock)
+        dense = self._dense(plan, request.query, needed, allowed, clock)
         candidates = fuse(plan, sparse, dense, signals, vectors_of=self._views.dense.vectors)
         clock.lap("fuse")
         hits = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
@@ -113,17 +115,17 @@ class Retriever:
         clock.lap("highlight")
         return SearchResult(tuple(hits), seq, as_of, plan, clock.total(), signals.coverage, clock.stages)
 
-    def _sparse(self, plan: Plan, query: str, wanted: int, allowed: Allowed) -> Ranking:
+    def _sparse(self, plan: Plan, query: str, needed: int, allowed: Allowed) -> Ranking:
         if plan.fusion is FusionMethod.DENSE:
             return Ranking.empty()
-        return self._views.sparse.search(query, max(plan.sparse_depth, wanted), allowed)
+        return self._views.sparse.search(query, max(plan.sparse_depth, needed), allowed)
 
-    def _dense(self, plan: Plan, query: str, wanted: int, allowed: Allowed, clock: _Clock) -> Ranking:
+    def _dense(self, plan: Plan, query: str, needed: int, allowed: Allowed, clock: _Clock) -> Ranking:
         if plan.fusion is FusionMethod.SPARSE:
             return Ranking.empty()
         vector = self._encoder.encode_queries([query])[0]
         clock.lap("encode")
-        ranking = self._views.dense.search(vector, max(plan.dense_depth, wanted), allowed)
+        ranking = self._views.dense.search(vector, max(plan.dense_depth, needed), allowed)
         clock.lap("dense")
         return ranking
 
