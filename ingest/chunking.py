@@ -187,4 +187,6 @@ class _Layout:
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     """The stretch without white space at its ends."""
     stretch = text[start:end]
-    return start + len(stretch) - len(stretch.lstrip()), start + len(stretch.rstrip()) if stretch.strip() else start
+    if not stretch.strip():
+        return start, start
+    return start + len(stretch) - len(stretch.lstrip()), start + len(stretch.rstrip())

@@ -22,9 +22,6 @@ CHINESE = (
     "人民网柏林7月28日电，中国驻德国大使馆举行庆祝招待会，德军政官员、各界人士、多国驻德使节出席了这次活动，"
     "现场气氛热烈友好，双方表示继续合作。"
 ) * 2
-    "人民网柏林7月28日电，中国驻德国大使馆举行庆祝招待会，德军政官员、各界人士、多国驻德使节出席了这次活动，现场气氛热烈友好，双方表示继续合作。"
-    * 2
-)
 
 
 def test_the_documented_example_holds() -> None:
@@ -64,7 +61,7 @@ def test_a_chain_of_repeats_is_one_group() -> None:
 @pytest.mark.skipif(not NEWS.exists(), reason=f"{NEWS} is absent; set KB_TEST_DATA_DIR")
 def test_chinese_news_agrees_with_jaccard_in_full() -> None:
     with gzip.open(NEWS, "rt", encoding="utf-8") as file:
-        texts = {item["id"]: item["text"] for item in map(json.loads, itertools.islice(file, 250))}
+        texts = {item["id"]: item["text"] for item in map(json.loads, itertools.islice(file, 120))}
     # the set holds few near duplicates of its own: cut versions of some texts give pairs of known kinds
     texts |= {f"{key}-cut": text[: int(len(text) * 0.93)] for key, text in list(texts.items())[:40]}
     texts |= {f"{key}-half": text[: len(text) // 2] for key, text in list(texts.items())[:40]}
