@@ -17,7 +17,7 @@ from retrieval.types import Labels, Ranking
 
 WRITER_HEAP_BYTES = 16_000_000  # tantivy's least is 15 MB a thread; a batch of chunks is far smaller
 SCORE_DECIMALS = 4  # BM25 sums differ in the last bits between segments; rounded, equal passages tie
-FETCH_PER_MEMBER = 1  # a wanted label in the query costs as much as fetching one more hit (bench_views.py)
+FETCH_PER_MEMBER = 2  # a wanted label in the query costs as much as fetching two more hits (bench_views.py)
 OVERFETCH_MARGIN = 1.3  # fetch this much more than an even spread of the wanted labels would need
 ESCALATION = 4  # each further attempt fetches this many times more
 
