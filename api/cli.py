@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 import typer
+from rich.markup import escape
 
-from api.commands import demo, evaluate, ingest, keys, maintain, search
+from api.commands import demo, evaluate, ingest, keys, maintain, plans, search
 from api.commands.shared import err
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
@@ -35,6 +36,7 @@ app.command()(maintain.reindex)
 app.command()(maintain.dead_letters)
 app.command()(maintain.modules)
 app.add_typer(keys.app, name="keys")
+app.add_typer(plans.app, name="plans")
 
 
 def main() -> None:
@@ -43,7 +45,7 @@ def main() -> None:
         set_up_logging(load_settings())
         app()
     except (RetrievalError, IngestError, SettingsError, RegistryError) as error:
-        err.print(f"[red]error:[/] {error}", markup=True)
+        err.print(f"[red]error:[/] {escape(str(error))}", markup=True)
         sys.exit(EXIT_FAILURE)
     except KeyboardInterrupt:
         err.print("interrupted; what was committed stays")

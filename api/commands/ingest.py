@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from api.commands.shared import AsJson, CollectionOption, advance, err, knowledge_base, out, print_json, progress_bar
@@ -61,7 +62,7 @@ def show_report(report: IngestReport, collection: str) -> None:
     out.print(f"[bold]{collection}[/]: {report.documents:,} documents in {report.seconds:.1f} s")
     out.print(table)
     for failure in report.failures[:FAILURES_SHOWN]:
-        err.print(f"[yellow]skipped[/] {failure.key}: {failure.reason}; {failure.remedy}", markup=True)
+        err.print(f"[yellow]skipped[/] {escape(f'{failure.key}: {failure.reason}; {failure.remedy}')}", markup=True)
     if report.failed > FAILURES_SHOWN:
         err.print(f"… and {report.failed - FAILURES_SHOWN} more; see `kb dead-letters -c {collection}`")
     if report.withheld:

@@ -1,0 +1,105 @@
+"""`kb plans`: list, add, compare, promote and roll back a collection's plans."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from retrieval.catalog.plans import PlanRecord
+from retrieval.plan import DEFAULT_PLAN, Plan
+
+app = typer.Typer(help="Plans: how a collection is searched.", no_args_is_help=True)
+
+PlanNumber = Annotated[int, typer.Argument(help="Number of the plan; 0 is the built-in default.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the switch.")]
+
+
+@app.command("list")
+def list_plans(collection: CollectionOption = "default", as_json: AsJson = False) -> None:
+    """Every plan of a collection; the serving one is marked."""
+    with knowledge_base() as kb:
+        record = kb.catalog.collections.get(collection)
+        plans = [_shown(plan, record.plan_id) for plan in kb.catalog.plans.all(record)]
+    default = {"id": 0, "name": "default", "digest": DEFAULT_PLAN.digest, "origin": "built-in"}
+    rows = [default | {"serving": record.plan_id is None}, *plans]
+    if as_json:
+        print_json({"plans": rows})
+        return
+    table = Table("", "id", "name", "digest", "origin", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row("*" if row["serving"] else "", str(row["id"]), row["name"], row["digest"], row["origin"])
+    out.print(table)
+
+
+@app.command()
+def show(number: PlanNumber = 0, collection: CollectionOption = "default") -> None:
+    """A plan as JSON."""
+    with knowledge_base() as kb:
+        out.print_json(_plan(kb.catalog.plans, kb.catalog.collections.get(collection), number).to_json())
+
+
+@app.command()
+def add(
+    plan: Annotated[typer.FileText, typer.Argument(help="The plan as JSON.")],
+    name: Annotated[str, typer.Option(help="What to call it.")] = "",
+    collection: CollectionOption = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Store a plan; it does not serve before it is promoted."""
+    parsed = Plan.from_json(plan.read())
+    with knowledge_base() as kb:
+        record = kb.catalog.collections.get(collection)
+        stored = kb.catalog.plans.add(record, name or parsed.digest, parsed.to_dict(), parsed.digest, "operator")
+    if as_json:
+        print_json(_shown(stored, record.plan_id))
+    else:
+        out.print(f"plan {stored.id} ({stored.digest}) is stored; let it serve by `kb plans promote {stored.id}`")
+
+
+@app.command()
+def diff(
+    number: PlanNumber,
+    other: Annotated[int, typer.Argument(help="The plan to compare with.")] = 0,
+    collection: CollectionOption = "default",
+) -> None:
+    """The choices in which two plans differ."""
+    with knowledge_base() as kb:
+        record = kb.catalog.collections.get(collection)
+        one = _plan(kb.catalog.plans, record, number).to_dict()
+        two = _plan(kb.catalog.plans, record, other).to_dict()
+    table = Table("choice", str(number), str(other), box=None, pad_edge=False)
+    for choice in one:
+        if one[choice] != two[choice]:
+            table.add_row(choice, str(one[choice]), str(two[choice]))
+    out.print(table)
+
+
+@app.command()
+def promote(number: PlanNumber, collection: CollectionOption = "default", reason: Reason = "") -> None:
+    """Let a plan serve from now on; running servers follow within a second."""
+    with knowledge_base() as kb:
+        record = kb.catalog.collections.get(collection)
+        kb.catalog.plans.promote(record, number or None, "operator", reason)
+        kb.catalog.audit.record("operator", "plans.promote", f"{collection}/{number}", {"reason": reason})
+    out.print(f"plan {number} serves {collection}; go back by `kb plans roll-back -c {collection}`")
+
+
+@app.command("roll-back")
+def roll_back(collection: CollectionOption = "default", reason: Reason = "") -> None:
+    """Return to the plan that served before."""
+    with knowledge_base() as kb:
+        number = kb.catalog.plans.roll_back(kb.catalog.collections.get(collection), "operator", reason)
+        kb.catalog.audit.record("operator", "plans.roll_back", f"{collection}/{number or 0}", {"reason": reason})
+    out.print(f"plan {number or 0} serves {collection} again")
+
+
+def _plan(plans: Any, collection: Any, number: int) -> Plan:
+    return Plan.from_dict(plans.get(collection, number).body) if number else DEFAULT_PLAN
+
+
+def _shown(plan: PlanRecord, serving: int | None) -> dict[str, Any]:
+    fields = {name: getattr(plan, name) for name in ("id", "name", "digest", "origin", "created_at")}
+    return fields | {"serving": plan.id == serving}
