@@ -61,6 +61,9 @@ def evaluate_collection(
     run: dict[str, list[tuple[str, float]]] = {}
     latencies = []
     for question in qrels:
+        if not questions[question].strip():
+            run[question] = []  # nothing was asked, nothing is found
+            continue
         request = SearchRequest(questions[question][:MAX_QUERY_LENGTH], DEPTH, highlight=False)
         began = time.perf_counter()
         result = kb.search(collection, request, principal, plan=plan)

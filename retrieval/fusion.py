@@ -26,11 +26,13 @@ class FusionSignals:
     `coverage`: `Encoder.coverage(query)`, the share of its letters that the encoder's vocabulary knows.
     `dense_zero`: the query's mean cosine with the whole collection, where a passage says nothing; 0 when unknown,
     which is right for encoders that spread over the sphere. For `Normalisation.BEST`.
+    `sparse_asked`: how many candidates the sparse leg was asked for; None: the plan's depth.
     `sparse_bound`: the most BM25 could give any passage for this query; None when unknown. For `Normalisation.BOUNDS`.
     """
 
     coverage: float = 1.0
     dense_zero: float = 0.0
+    sparse_asked: int | None = None
     sparse_bound: float | None = None
 
 
@@ -170,7 +172,12 @@ def bounded(scores: NDArray[np.float32], low: float, high: float) -> Scores:
 
 def _sparse_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
     parts = weight * _shares(plan, ranking, (0.0, None), (0.0, signals.sparse_bound))
-    return _Leg(ranking, weight, parts, _absent(plan, parts, complete=len(ranking) < plan.sparse_depth))
+    return _Leg(
+        ranking,
+        weight,
+        parts,
+        _absent(plan, parts, complete=len(ranking) < (signals.sparse_asked or plan.sparse_depth)),
+    )
 
 
 def _dense_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:

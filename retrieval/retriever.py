@@ -102,7 +102,9 @@ class Retriever:
         needed = wanted * CHUNKS_PER_DOCUMENT if request.group_by == "document" else wanted
         sparse = self._sparse(plan, request.query, needed, allowed)
         clock.lap("sparse")
-        signals = FusionSignals(coverage=self._encoder.coverage(request.query))
+        signals = FusionSignals(
+            coverage=self._encoder.coverage(request.query), sparse_asked=max(plan.sparse_depth, needed)
+        )
         dense = self._dense(plan, request.query, needed, allowed, clock)
         candidates = fuse(plan, sparse, dense, signals, vectors_of=self._views.dense.vectors)
         clock.lap("fuse")
