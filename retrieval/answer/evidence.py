@@ -8,6 +8,7 @@ an English model) its similarity fades out in proportion and the lexical feature
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ Features = NDArray[np.float64]
 
 ENCODED_SENTENCES = 12  # as many as the encoder is asked about: about 10 ms on 2 cores; the others lack question words
 
+LABEL_TOKENS = 16  # Han bigrams are tokens too
+SCRIPT_SAMPLE = 2000  # characters
+_ENDS = frozenset(".!?;。！？；…")
+_OTHER_SCRIPT = re.compile("[\u0370-\u1dff\u2e80-\ud7ff\uf900-\ufaff]+")
+
 SENTENCE_FEATURES = (
     "lexical",  # share of the question's term weight in the sentence
     "lexical_unknown",  # the same, times the share of the question the encoder does not know
@@ -34,7 +40,8 @@ SENTENCE_FEATURES = (
     "rank",  # 1 / rank of the passage
     "first",  # first sentence of its passage
     "length",  # log of the number of tokens
-    "fragment",  # fewer than four tokens: a heading, a label
+    "fragment",  # fewer than four tokens
+    "label",  # a short line that ends without punctuation and gives no `name: value`: a heading, a product name
     "asks",  # is itself a question
     "after_question",  # share in the previous sentence, where that is a question (FAQ)
 )
@@ -82,7 +89,7 @@ def gather(
     candidates = [one for number, passage in enumerate(passages) for one in _candidates(number, passage, analyzer)]
     bodies = _bodies(titles, candidates)
     weights = term_weights(question, statistics, [one.tokens for one in candidates])
-    known = encoder.coverage(question.text)
+    known = _known(question.text, passages, encoder)
     features = _features(question, titles, bodies, candidates, weights, known)
     _add_dense(features, question, candidates, encoder, known)
     return Evidence(
@@ -166,11 +173,31 @@ def _features(
             one.order == 0,
             math.log1p(one.length),
             one.length < 4 and not is_table_row(one.text),
+            is_label(one),
             _asks(one.text),
             covered_share(question.terms, weights, before.tokens) if asked_before and before else 0.0,
         )
         before = one
     return features
+
+
+def is_label(one: Candidate) -> bool:
+    """Whether the candidate only names something, as headings do."""
+    ends = one.text.rstrip("\"'”’)）」』* ")[-1:]
+    return one.length <= LABEL_TOKENS and ends not in _ENDS and not re.search(r"[|:：]", one.text)
+
+
+def _known(question: str, passages: Sequence[Passage], encoder: Encoder) -> float:
+    """How far the encoder knows the question's script, 0 to 1.
+
+    A short question may happen to consist of the few foreign characters in a vocabulary, so where it is not in Latin
+    script the passages' text in other scripts is asked about too; knowing half of the letters is knowing nothing.
+    """
+    known = encoder.coverage(question)
+    if _OTHER_SCRIPT.search(question):
+        sample = "".join(run for passage in passages for run in _OTHER_SCRIPT.findall(passage.text))[:SCRIPT_SAMPLE]
+        known = min(known, encoder.coverage(sample))
+    return max(0.0, 2 * known - 1)
 
 
 def _asks(text: str) -> bool:

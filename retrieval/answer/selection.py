@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answer.evidence import Candidate, Evidence
+from retrieval.answer.evidence import Candidate, Evidence, is_label
 from retrieval.answer.question import Kind
 from retrieval.answer.sentences import is_table_row
 from retrieval.answer.types import Citation
@@ -80,7 +80,7 @@ def render(stretch: Stretch, number: int, evidence: Evidence) -> str:
 
 def _adds(evidence: Evidence, best: Candidate, one: Candidate, covered: frozenset[str]) -> bool:
     """Whether a close sentence tells more: new question words, or the next step of an explanation."""
-    if one.text == best.text or one.length < 4:
+    if one.text == best.text or one.length < 4 or is_label(one):
         return False
     goes_on = one.passage == best.passage and one.order == best.order + 1
     explains = evidence.question.kind in (Kind.REASON, Kind.METHOD, Kind.OTHER)

@@ -19,6 +19,7 @@ SENTENCE: dict[str, float] = {
     "first": 0.1732,
     "length": 0.1717,
     "fragment": 0.4557,
+    "label": -3.0,
     "asks": 0.5686,
     "after_question": -8.4805,
 }

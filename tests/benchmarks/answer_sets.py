@@ -151,12 +151,18 @@ def squad(folder: Path, side: str) -> AnswerSet:
 def _read_squad(article: dict[str, Any], documents: dict[str, Document], questions: dict[str, Asked]) -> None:
     title = article.get("title", "").replace("_", " ")
     for paragraph in article["paragraphs"]:
-        text = paragraph["context"]
-        document = documents.setdefault(text, Document(f"{title}/{len(documents)}", text, title))
+        context = paragraph["context"]
+        document = documents.setdefault(context, _document(context, title, len(documents)))
         for asked in paragraph["qas"]:
             golds = () if asked.get("is_impossible") else tuple(answer["text"] for answer in asked["answers"])
             kind = "answerable" if golds else "unanswerable"
             questions.setdefault(asked["id"], Asked(asked["question"], kind, golds, document.key))
+
+
+def _document(context: str, title: str, number: int) -> Document:
+    """Every second one begins with its title as a heading, as documents outside of benchmarks do."""
+    text = f"{title}\n\n{context}" if title and number % 2 else context
+    return Document(f"{title}/{number}", text, title)
 
 
 def cmrc(folder: Path, side: str) -> AnswerSet:
