@@ -12,6 +12,7 @@ from ingest.contracts import CHUNKERS
 from ingest.pipeline import Pipeline
 from retrieval.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
+from retrieval.answer.types import TermStatistics
 from retrieval.attributes import AttributeView
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import Encoder
@@ -59,6 +60,12 @@ class CollectionRuntime:
         if time.monotonic() - self._record_at > RECORD_SECONDS:
             self.refresh()
         return self._record
+
+    @property
+    def term_statistics(self) -> TermStatistics:
+        """How common words are among all chunks, whoever may read them: only refusals are weighed by it."""
+        words = self.follower.views.sparse
+        return TermStatistics(len(words), words.document_frequency)
 
     def refresh(self) -> None:
         """Read the collection's row again."""

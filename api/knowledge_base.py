@@ -164,7 +164,9 @@ class KnowledgeBase:
         """A grounded answer, or a refusal when the caller's documents do not support one."""
         runtime = self.runtime(collection)
         search = self._passages_for(runtime, question, principal, history, filter, top_k)
-        answer = runtime.answerer.answer(question, [_passage(hit) for hit in search.hits], history)
+        answer = runtime.answerer.answer(
+            question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
+        )
         return AnswerResult(answer, search)
 
     def stream_answer(
@@ -181,7 +183,9 @@ class KnowledgeBase:
         runtime = self.runtime(collection)
         search = self._passages_for(runtime, question, principal, history, filter, top_k)
         yield search
-        yield from runtime.answerer.stream(question, [_passage(hit) for hit in search.hits], history)
+        yield from runtime.answerer.stream(
+            question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
+        )
 
     def _passages_for(
         self,

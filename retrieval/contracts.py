@@ -71,6 +71,14 @@ class IndexView(Protocol):
         ...
 
 
+class WordView(IndexView, Protocol):
+    """An `IndexView` over words, which also tells how common they are: refusals weigh rare words more."""
+
+    def document_frequency(self, token: str) -> int:
+        """How many chunks hold the analyzed token; 0 for one never seen."""
+        ...
+
+
 class VectorView(IndexView, Protocol):
     """An `IndexView` over vectors, which also gives them back: feedback compares candidates with each other."""
 

@@ -99,6 +99,11 @@ class SparseView:
             newer = {label: score for label, score in newer.items() if label in allowed}
         return _merged(older, newer, k) if newer else older
 
+    def document_frequency(self, token: str) -> int:
+        """How many chunks hold the analyzed token; chunks removed since the last commit still count."""
+        with self._guard:
+            return self._index.committed.frequency(token) + self._overlay.frequency(token)
+
     def save(self) -> None:
         """Commit what is in memory only."""
         if len(self._overlay) or self._dead:

@@ -12,7 +12,7 @@ from typing import Protocol
 from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection
-from retrieval.contracts import Allowed, IndexView, VectorView
+from retrieval.contracts import Allowed, VectorView, WordView
 from retrieval.errors import NotFoundError, NotYetSearchableError, OutageError, RetrievalError
 from retrieval.filters import Filter
 from retrieval.types import Principal, ViewBatch
@@ -57,7 +57,7 @@ class Attributes(Protocol):
 class Views:
     """The three views of one collection; all are brought to the same operation together."""
 
-    sparse: IndexView
+    sparse: WordView
     dense: VectorView
     attributes: Attributes
 
