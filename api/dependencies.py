@@ -15,13 +15,21 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 
+from api.background import JobRunner
 from api.callers import Caller
 from api.errors import forbidden, no_such_collection, unauthenticated
 from api.knowledge_base import KnowledgeBase
+from api.observation import Metrics
 from api.paging import DEFAULT_PAGE, MAX_PAGE, Page
+from api.readiness import Readiness
 from api.request_state import RequestState, state_of
+from api.security import Authenticator
+from api.wire.base import COLLECTION_PATTERN
+from api.workers import Workers
 from infra.settings import Settings
+from retrieval.catalog import Collection
 from retrieval.catalog.keys import Scope
+from retrieval.errors import NotFoundError
 from retrieval.types import Principal
 
 BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key `kb_…`, or a JWT of the issuer.")
@@ -41,9 +49,39 @@ async def _state(request: Request) -> RequestState:
     return state_of(request.scope)
 
 
+async def _authenticator(request: Request) -> Authenticator:
+    authenticator: Authenticator = request.app.state.authenticator
+    return authenticator
+
+
+async def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+async def _readiness(request: Request) -> Readiness:
+    readiness: Readiness = request.app.state.readiness
+    return readiness
+
+
+async def _jobs(request: Request) -> JobRunner:
+    jobs: JobRunner = request.app.state.jobs
+    return jobs
+
+
+async def _workers(request: Request) -> Workers:
+    workers: Workers = request.app.state.workers
+    return workers
+
+
 Kb: TypeAlias = Annotated[KnowledgeBase, Depends(_knowledge_base)]
 AppSettings: TypeAlias = Annotated[Settings, Depends(_settings)]
 State: TypeAlias = Annotated[RequestState, Depends(_state)]
+Authentication: TypeAlias = Annotated[Authenticator, Depends(_authenticator)]
+Meters: TypeAlias = Annotated[Metrics, Depends(_metrics)]
+Ready: TypeAlias = Annotated[Readiness, Depends(_readiness)]
+Runner: TypeAlias = Annotated[JobRunner, Depends(_jobs)]
+Threads: TypeAlias = Annotated[Workers, Depends(_workers)]
 
 
 def _requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
@@ -65,6 +103,15 @@ Writer: TypeAlias = Annotated[Caller, Depends(_requires(Scope.WRITE))]
 Admin: TypeAlias = Annotated[Caller, Depends(_requires(Scope.ADMIN))]
 
 
+async def _operator(caller: Admin) -> Caller:
+    if caller.collections is not None:
+        raise forbidden("this concerns all collections; it needs an admin key that is not limited to some")
+    return caller
+
+
+Operator: TypeAlias = Annotated[Caller, Depends(_operator)]  # an admin of all collections
+
+
 def check_reach(state: RequestState, collection: str) -> str:
     """The collection's name, for routes that have it in their body. Raises `ApiError` 404 where it is out of reach."""
     if state.caller is None or not state.caller.reaches(collection):
@@ -74,12 +121,33 @@ def check_reach(state: RequestState, collection: str) -> str:
 
 
 async def _reachable(
-    state: State, collection: Annotated[str, Path(description="Name of the collection.", examples=["handbook"])]
+    state: State,
+    collection: Annotated[
+        str, Path(description="Name of the collection.", pattern=COLLECTION_PATTERN, examples=["handbook"])
+    ],
+) -> str:
+    return check_reach(state, collection)
+
+
+async def _reachable_by_query(
+    state: State,
+    collection: Annotated[
+        str, Query(description="Name of the collection.", pattern=COLLECTION_PATTERN, examples=["handbook"])
+    ],
 ) -> str:
     return check_reach(state, collection)
 
 
 CollectionName: TypeAlias = Annotated[str, Depends(_reachable)]  # put it after Reader, Writer or Admin
+CollectionQuery: TypeAlias = Annotated[str, Depends(_reachable_by_query)]
+
+
+def existing(kb: KnowledgeBase, collection: str) -> Collection:
+    """The collection's row. Raises `ApiError` 404 in the words that also meet those who may not reach it."""
+    try:
+        return kb.catalog.collections.get(collection)
+    except NotFoundError:
+        raise no_such_collection(collection) from None
 
 
 def principal_of(caller: Caller, as_groups: Sequence[str] | None) -> Principal:

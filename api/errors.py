@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from api.request_state import RequestState, state_of
 from api.responses import JsonResponse
+from infra import registry
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors
 
@@ -76,9 +77,10 @@ _BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
     retrieval_errors.NotFoundError: (404, "not_found"),
     retrieval_errors.ConflictError: (409, "conflict"),
     retrieval_errors.InvalidInputError: (422, "invalid_input"),
-    retrieval_errors.NotYetSearchableError: (503, "not_yet_searchable"),
+    retrieval_errors.NotYetSearchableError: (504, "not_yet_searchable"),
     retrieval_errors.OutageError: (503, "outage"),
     retrieval_errors.ViewError: (503, "index_unavailable"),
+    registry.RegistryError: (422, "unknown_name"),
     ingest_errors.SourceOutageError: (503, "outage"),
     ingest_errors.UnsupportedError: (415, "unsupported_file_type"),
     ingest_errors.ParseError: (422, "unreadable_file"),
@@ -125,7 +127,7 @@ def install(app: FastAPI) -> None:
         return render(state_of(request.scope), request.url.path, failure)
 
     kinds = (ApiError, RequestValidationError, HTTPException)
-    for kind in (*kinds, retrieval_errors.RetrievalError, ingest_errors.IngestError):
+    for kind in (*kinds, retrieval_errors.RetrievalError, ingest_errors.IngestError, registry.RegistryError):
         app.add_exception_handler(kind, handle)
 
 

@@ -1,0 +1,83 @@
+"""The outermost layer: request id, safe headers, the last resort for errors, metrics and the audit log."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.audit import Auditor
+from api.errors import as_api_error, render
+from api.observation import Metrics
+from api.request_state import RequestState, begin
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID_HEADER = "X-Request-Id"
+UNMATCHED = "unmatched"  # one label for all paths without a route, lest anybody makes up labels
+SAFE_HEADERS = {  # OWASP REST Security Cheat Sheet; a route that serves pages sets its own
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Envelope:
+    """ASGI middleware around everything else; whatever happens inside, one well-formed answer leaves."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, auditor: Auditor) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._auditor = auditor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        began = time.perf_counter()
+        state = begin(scope, Headers(scope=scope).get(REQUEST_ID_HEADER, ""))
+        status = 0
+
+        async def enveloped_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _dress(message, state)
+                await self._audit(scope, state, status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, enveloped_send)
+        except Exception as error:  # the last resort: no stack trace may leave, and no connection may hang
+            failure = as_api_error(error)
+            if failure.status == 500:
+                logger.exception("%s %s failed (request %s)", scope["method"], scope["path"], state.request_id)
+            if status:
+                raise  # the answer was under way; the server closes the connection, so the client notices
+            await render(state, scope["path"], failure)(scope, receive, enveloped_send)
+        finally:
+            self._metrics.request(scope["method"], _route(scope), status, time.perf_counter() - began)
+
+    async def _audit(self, scope: Scope, state: RequestState, status: int) -> None:
+        if self._auditor.concerns(state, status):
+            address = scope["client"][0] if scope.get("client") else ""
+            await run_in_threadpool(
+                self._auditor.record, state, scope["method"], _route(scope), scope["path"], status, address
+            )
+
+
+def _dress(message: Message, state: RequestState) -> None:
+    headers = MutableHeaders(scope=message)
+    headers[REQUEST_ID_HEADER] = state.request_id
+    for name, value in SAFE_HEADERS.items():
+        headers.setdefault(name, value)
+
+
+def _route(scope: Scope) -> str:
+    """The path's template, such as /v1/collections/{collection}."""
+    return getattr(scope.get("route"), "path", UNMATCHED)

@@ -1,0 +1,76 @@
+"""Prometheus metrics of one app, in a registry of its own: requests, search stages, freshness, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from api.knowledge_base import KnowledgeBase
+from retrieval.errors import RetrievalError
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """Counts what happens; collections are looked at only when somebody scrapes."""
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self._registry = CollectorRegistry()
+        for of_process in (ProcessCollector, PlatformCollector, GCCollector):
+            of_process(registry=self._registry)
+        self._requests = Counter(
+            "kb_requests", "Requests by route and status.", ("method", "route", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "kb_request_seconds", "Time to the last byte.", ("route",), registry=self._registry, buckets=SECONDS
+        )
+        self._stages = Histogram(
+            "kb_search_stage_seconds", "Search by stage.", ("stage",), registry=self._registry, buckets=SECONDS
+        )
+        self._registry.register(_Collections(kb))
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request came to its end; status 0 is one that got no answer."""
+        self._requests.labels(method if method in METHODS else "other", route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def search(self, stages: Mapping[str, float]) -> None:
+        """One search spent these milliseconds by stage."""
+        for stage, milliseconds in stages.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Collections(Collector):
+    """Lag and sizes by collection; one that cannot be looked at now is left out of the scrape."""
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self._kb = kb
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing at registration: the catalog is not asked before a scrape."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges."""
+        lag = GaugeMetricFamily("kb_view_lag_operations", "Operations not yet searchable.", labels=("collection",))
+        documents = GaugeMetricFamily("kb_documents", "Living documents.", labels=("collection",))
+        chunks = GaugeMetricFamily("kb_chunks", "Searchable passages.", labels=("collection",))
+        for collection in self._kb.catalog.collections.all():
+            try:
+                behind = self._kb.freshness(collection.name)["lag"]
+                sizes = self._kb.catalog.documents.counts(collection)
+            except RetrievalError:
+                continue
+            lag.add_metric((collection.name,), behind)
+            documents.add_metric((collection.name,), sizes[0])
+            chunks.add_metric((collection.name,), sizes[1])
+        yield from (lag, documents, chunks)

@@ -1,0 +1,68 @@
+"""Opens every collection when the server starts, in a thread of its own; until all are open, nobody sends us work."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from api.knowledge_base import KnowledgeBase
+from retrieval.errors import ConflictError, EncoderError, NotFoundError, RetrievalError
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0  # before collections that could not be opened are tried again
+
+
+class Readiness:
+    """Whether this process can serve. A collection that only an operator can mend does not keep the others waiting."""
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self._kb = kb
+        self._opened = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.unusable: dict[str, str] = {}  # collection -> what an operator must do
+
+    @property
+    def ready(self) -> bool:
+        """Whether every collection is open and the catalog answers; reads the catalog."""
+        return self._opened.is_set() and self._kb.ready()
+
+    def start(self) -> None:
+        """Begin to open the collections."""
+        self._thread = threading.Thread(target=self._open_all, name="opening", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Open no more of them; returns once the one being opened is done."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _open_all(self) -> None:
+        while not self._stopping.is_set():
+            if self._try_all():
+                self._opened.set()
+                return
+            self._stopping.wait(RETRY_SECONDS)
+
+    def _try_all(self) -> bool:
+        try:
+            names = [collection.name for collection in self._kb.catalog.collections.all()]
+            return all([self._try(name) for name in names if not self._stopping.is_set()])
+        except RetrievalError as error:
+            logger.warning("collections cannot be listed: %s; tried again in %g s", error, RETRY_SECONDS)
+            return False
+
+    def _try(self, name: str) -> bool:
+        try:
+            self._kb.runtime(name)
+        except NotFoundError:
+            return True  # deleted meanwhile
+        except (ConflictError, EncoderError) as error:
+            logger.error("collection %s is not served: %s", name, error)
+            self.unusable[name] = str(error)
+        except RetrievalError as error:
+            logger.warning("collection %s cannot be opened: %s; tried again in %g s", name, error, RETRY_SECONDS)
+            return False
+        return True

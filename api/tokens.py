@@ -1,0 +1,138 @@
+"""JSON Web Tokens of one OIDC issuer: signature, issuer, audience and expiry are verified, then groups are read.
+
+A token's holder may read; what he reads, his groups decide. To write, use a key.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import jwt
+
+from api.callers import Caller
+from api.errors import ApiError, unauthenticated
+from api.loopback import is_loopback
+from infra.settings import Settings, SettingsError
+from retrieval.catalog.keys import Scope
+from retrieval.types import EVERYONE
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+REQUIRED_CLAIMS = ("exp", "iss", "aud", "sub")
+CLOCK_SKEW_SECONDS = 30  # between the issuer's clock and ours
+KEYS_LAST_SECONDS = 300  # so that a key the issuer withdraws is soon refused
+REFETCH_SECONDS = 10  # at most this often for key ids we do not know: anybody can make those up
+FETCH_TIMEOUT_SECONDS = 5
+
+
+class TokenVerifier:
+    """Turns tokens into callers. Raises `SettingsError` when the issuer's settings do not fit together."""
+
+    def __init__(self, issuer: str, audience: str, jwks_url: str = "", groups_claim: str = "groups") -> None:
+        if not audience:
+            raise SettingsError("setting oidc_audience (KB_OIDC_AUDIENCE) is empty; name the audience of your tokens")
+        for name, url in (("oidc_issuer", issuer), ("oidc_jwks_url", jwks_url)):
+            if url and not _is_safe(url):
+                raise SettingsError(f"setting {name} = {url!r}: expected https:// (http:// on loopback only)")
+        self._issuer = issuer
+        self._audience = audience
+        self._groups_claim = groups_claim
+        self._signing_keys = SigningKeys(issuer, jwks_url)
+
+    @classmethod
+    def of(cls, settings: Settings) -> TokenVerifier | None:
+        """The verifier the settings ask for; None where they name no issuer."""
+        if not settings.oidc_issuer:
+            return None
+        return cls(settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url, settings.oidc_groups_claim)
+
+    def verify(self, token: str) -> Caller:
+        """The token's holder. Raises `ApiError`: 401 for a token that is not good, 503 when the issuer is silent."""
+        try:
+            key = self._signing_keys.get(jwt.get_unverified_header(token).get("kid"))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=CLOCK_SKEW_SECONDS,
+                options={"require": list(REQUIRED_CLAIMS)},
+            )
+        except jwt.PyJWTError as error:
+            raise unauthenticated(f"the token is not accepted: {error}; sign in again") from error
+        return Caller(f"oidc:{claims['sub']}", Scope.READ, self._groups(claims) | {EVERYONE})
+
+    def _groups(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        """No claim means no groups; a claim of another shape is refused, lest it be read wrongly."""
+        groups = claims.get(self._groups_claim, [])
+        if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+            raise unauthenticated(f"the token's claim {self._groups_claim!r} is not a list of texts; ask the issuer")
+        return frozenset(groups)
+
+
+class SigningKeys:
+    """The issuer's public keys, fetched when first needed and again when they are old or one is missing."""
+
+    def __init__(self, issuer: str, jwks_url: str) -> None:
+        self._issuer = issuer
+        self._jwks_url = jwks_url
+        self._keys: list[jwt.PyJWK] = []
+        self._fetched_at = -float("inf")
+        self._fetching = threading.Lock()
+
+    def get(self, key_id: str | None) -> jwt.PyJWK:
+        """The key of that id, or the only key for a token that names none. Raises `jwt.InvalidKeyError`."""
+        with self._fetching:
+            age = time.monotonic() - self._fetched_at
+            found = self._find(key_id)
+            if age > KEYS_LAST_SECONDS or (found is None and age > REFETCH_SECONDS):
+                self._fetch()
+                found = self._find(key_id)
+        if found is None:
+            raise jwt.InvalidKeyError(f"the issuer has no signing key {key_id!r}")
+        return found
+
+    def _find(self, key_id: str | None) -> jwt.PyJWK | None:
+        if key_id is None:
+            return self._keys[0] if len(self._keys) == 1 else None
+        return next((key for key in self._keys if key.key_id == key_id), None)
+
+    def _fetch(self) -> None:
+        try:
+            with httpx.Client(timeout=FETCH_TIMEOUT_SECONDS) as client:
+                url = self._jwks_url or self._discover(client)
+                published = jwt.PyJWKSet.from_dict(_json(client, url)).keys
+        except (httpx.HTTPError, jwt.PyJWTError, ValueError) as error:
+            raise ApiError(
+                503,
+                "issuer_unavailable",
+                f"the signing keys of {self._issuer} cannot be read ({error}); try again, or use a key",
+                retry_after=REFETCH_SECONDS,
+            ) from error
+        self._keys = [key for key in published if key.public_key_use in (None, "sig")]
+        self._fetched_at = time.monotonic()
+
+    def _discover(self, client: httpx.Client) -> str:
+        """OpenID Connect Discovery 1.0, section 4: the document must name the very issuer."""
+        found = _json(client, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        url = found.get("jwks_uri")
+        if found.get("issuer") != self._issuer or not isinstance(url, str) or not _is_safe(url):
+            raise ValueError("its discovery document names another issuer or no safe jwks_uri")
+        return url
+
+
+def _json(client: httpx.Client, url: str) -> dict[str, Any]:
+    answer = client.get(url).raise_for_status().json()
+    if not isinstance(answer, dict):
+        raise ValueError(f"{url} answers no JSON object")
+    return answer
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
