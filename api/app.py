@@ -1,0 +1,83 @@
+"""The REST API, top to bottom: what it stands on, the layers every request passes, the routes.
+
+A request passes, outside in: the envelope (request id, headers, audit, metrics, last word on failures), the limit on
+requests in flight, authentication, the caller's rate limit, the body limit, and then its route, which asks for the
+scope it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from api import errors
+from api.audit import Auditor
+from api.background import JobRunner
+from api.envelope import Envelope
+from api.knowledge_base import KnowledgeBase
+from api.limits import MAX_IN_FLIGHT, BodyLimit, ConcurrencyLimit, RateLimit
+from api.observation import Metrics
+from api.open_paths import OPENAPI_PATH
+from api.openapi import DESCRIPTION, TAGS, describe
+from api.readiness import Readiness
+from api.routes import UNVERSIONED, VERSIONED
+from api.security import Authentication, Authenticator
+from api.tokens import TokenVerifier
+from api.workers import Workers
+from infra.settings import Settings
+
+
+def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN_FLIGHT) -> FastAPI:
+    """The application over an open knowledge base, which stays the caller's to close.
+
+    Raises `SettingsError` where the settings of the token issuer do not fit together.
+    """
+    app = FastAPI(
+        title="autoglm-kb",
+        description=DESCRIPTION,
+        version=version("autoglm-kb"),
+        openapi_tags=TAGS,
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,  # the interactive pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
+    app.state.kb = kb
+    app.state.settings = settings
+    app.state.authenticator = Authenticator(kb.catalog.keys, TokenVerifier.of(settings))
+    app.state.metrics = Metrics(kb)
+    app.state.jobs = JobRunner(kb.catalog.jobs)
+    app.state.workers = Workers()
+    app.state.readiness = Readiness(kb)
+    errors.install(app)
+    _add_layers(app, kb, settings, in_flight)
+    for router in VERSIONED:
+        app.include_router(router, prefix="/v1")
+    for router in UNVERSIONED:
+        app.include_router(router)
+    describe(app)
+    return app
+
+
+def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: int) -> None:
+    """From the innermost to the outermost, as `add_middleware` wraps."""
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    if settings.rate_limit_per_minute:
+        app.add_middleware(RateLimit, per_minute=settings.rate_limit_per_minute)
+    app.add_middleware(Authentication, authenticator=app.state.authenticator)
+    app.add_middleware(ConcurrencyLimit, most=in_flight)
+    app.add_middleware(Envelope, metrics=app.state.metrics, auditor=Auditor(kb.catalog.audit))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.readiness.start()
+    try:
+        yield
+    finally:
+        app.state.readiness.stop()
+        app.state.jobs.close()

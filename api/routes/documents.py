@@ -1,0 +1,131 @@
+"""Documents, one at a time: put, get, delete; and their list."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from api.dependencies import CollectionName, Kb, PageQuery, Reader, State, Writer, existing
+from api.responses import JsonResponse
+from api.routes.failures import GUARDED
+from api.routes.writes import WaitFor, document_of, position_of, written
+from api.wire.base import Key, Line
+from api.wire.documents import DocumentBody, DocumentPage, DocumentView, WriteResponse
+from retrieval.catalog.documents import StoredVersion, chunk_id, document_id
+from retrieval.types import Chunk, Deletion
+
+KeyPath = Annotated[Key, Path(description="The document's key; it may contain slashes.", examples=["faq/1"])]
+Version = Annotated[
+    int | None, Query(ge=0, le=2**63 - 1, description="The client's version; one older than stored changes nothing.")
+]
+_LATE: dict[int | str, dict[str, Any]] = {
+    202: {"model": WriteResponse, "description": "Written; searches do not see it yet."}
+}
+
+router = APIRouter(prefix="/collections/{collection}", tags=["documents"], responses=GUARDED)
+
+
+@router.put("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Store a document")
+def put_document(
+    kb: Kb,
+    caller: Writer,
+    collection: CollectionName,
+    key: KeyPath,
+    body: DocumentBody,
+    state: State,
+    wait_for: WaitFor = "committed",
+) -> Response:
+    """Store a document, replacing the former one of that key. Sent twice, it changes nothing the second time."""
+    existing(kb, collection)
+    receipt = kb.write(collection, [document_of(key, body)])
+    state.detail |= {"seq": receipt.seq, "outcome": receipt.outcomes[0].value}
+    return written(kb, collection, key, receipt, wait_for)
+
+
+@router.delete("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Delete a document")
+def delete_document(
+    kb: Kb,
+    caller: Writer,
+    collection: CollectionName,
+    key: KeyPath,
+    state: State,
+    wait_for: WaitFor = "committed",
+    version: Version = None,
+) -> Response:
+    """Delete a document; `outcome` is `absent` when there is none. A late write of an older version stays ignored."""
+    existing(kb, collection)
+    receipt = kb.write(collection, [Deletion(key, position=position_of(version))])
+    state.detail |= {"seq": receipt.seq, "outcome": receipt.outcomes[0].value}
+    return written(kb, collection, key, receipt, wait_for)
+
+
+@router.get("/documents/{key:path}", response_model=DocumentView, summary="Read a document")
+def get_document(
+    kb: Kb,
+    caller: Reader,
+    collection: CollectionName,
+    key: KeyPath,
+    chunks: Annotated[bool, Query(description="Show the passages it was cut into.")] = False,
+) -> Response:
+    """A document as it is stored, for those who may read it."""
+    found = existing(kb, collection)
+    stored = kb.catalog.documents.get(found, key, caller.principal)
+    shown = _summary(collection, stored) | {"text": stored.document.text}
+    if chunks:
+        shown["passages"] = [_passage(collection, key, chunk) for _, chunk in kb.catalog.documents.chunks(found, key)]
+    return JsonResponse(shown)
+
+
+@router.get("/documents", response_model=DocumentPage, summary="List documents")
+def list_documents(
+    kb: Kb,
+    caller: Reader,
+    collection: CollectionName,
+    page: PageQuery,
+    source: Annotated[Line | None, Query(description="Only this source's.")] = None,
+    prefix: Annotated[Line, Query(description="Only keys that begin like this.")] = "",
+) -> Response:
+    """The documents the caller may read, by key, without their text."""
+    stored = kb.catalog.documents.page(
+        existing(kb, collection),
+        caller.principal,
+        limit=page.limit,
+        after=page.after_text(),
+        source=source,
+        prefix=prefix,
+    )
+    items = [_summary(collection, one) for one in stored]
+    return JsonResponse({"items": items, "next_cursor": page.next_cursor(stored, lambda one: one.document.key)})
+
+
+def _summary(collection: str, stored: StoredVersion) -> dict[str, Any]:
+    document = stored.document
+    return {
+        "document_id": document_id(collection, document.key),
+        "key": document.key,
+        "title": document.title,
+        "uri": document.uri,
+        "source": document.source,
+        "table": document.table,
+        "language": document.language,
+        "metadata": document.metadata,
+        "acl": document.acl,
+        "version": stored.version,
+        "chunks": stored.chunks,
+        "seq": stored.seq,
+        "position": None if document.position is None else document.position.encode(),
+        "as_of": (document.committed_at or stored.cataloged_at).isoformat(),
+    }
+
+
+def _passage(collection: str, key: str, chunk: Chunk) -> dict[str, Any]:
+    return {
+        "chunk_id": chunk_id(collection, key, chunk.ordinal),
+        "text": chunk.text,
+        "start": chunk.start,
+        "end": chunk.end,
+        "heading": chunk.heading,
+        "page": chunk.page,
+    }

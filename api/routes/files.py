@@ -1,0 +1,116 @@
+"""Files to documents: one multipart request, any number of files, each parsed by its type."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, File, Form, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from api.dependencies import CollectionName, Kb, State, Writer, existing
+from api.errors import ApiError
+from api.responses import JsonResponse
+from api.routes.failures import failures
+from api.routes.writes import WaitFor, wait, write_status
+from api.wire.base import Groups, Metadata
+from api.wire.documents import UploadResponse
+from ingest.errors import ParseError
+from ingest.parsers import parse_file
+from retrieval.types import Document
+
+MAX_FILES = 100  # of one request
+_METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
+_GROUPS: TypeAdapter[list[str]] = TypeAdapter(Groups)
+
+router = APIRouter(prefix="/collections/{collection}", tags=["documents"], responses=failures(415))
+
+
+@router.post(
+    "/documents:upload",
+    response_model=UploadResponse,
+    responses={202: {"model": UploadResponse}, 207: {"model": UploadResponse, "description": "Some files failed."}},
+    summary="Upload files",
+)
+async def upload_files(
+    kb: Kb,
+    caller: Writer,
+    collection: CollectionName,
+    state: State,
+    files: Annotated[list[UploadFile], File(description="Text, Markdown, HTML, PDF, Office, CSV, JSON or mail.")],
+    acl: Annotated[list[str] | None, Form(description="Groups that may read them; repeat for more.")] = None,
+    metadata: Annotated[str, Form(description="A JSON object for all of them.")] = "{}",
+    prefix: Annotated[str, Form(max_length=500, description="Put before each file's name to make its key.")] = "",
+    wait_for: WaitFor = "committed",
+) -> Response:
+    """Parse files and store each as a document, its key being `prefix` and the file's name."""
+    if len(files) > MAX_FILES:
+        raise ApiError(422, "invalid_request", f"{len(files)} files; expected at most {MAX_FILES} in one request")
+    contents = [(_name(file), await file.read()) for file in files]
+    about = _parsed("metadata", _METADATA, _json(metadata))
+    groups = None if acl is None else tuple(_parsed("acl", _GROUPS, acl))
+
+    def store() -> Response:
+        existing(kb, collection)
+        read = [_read(prefix, name, data, about, groups) for name, data in contents]
+        documents = [one for one in read if isinstance(one, Document)]
+        if not documents:
+            errors = [item for item in read if isinstance(item, dict)]
+            raise ApiError(422, "unreadable_file", f"no file could be read: {errors[0]['error']}", detail=errors)
+        receipt = kb.write(collection, documents)
+        state.detail |= {"seq": receipt.seq, "files": len(documents)}
+        outcomes = iter(receipt.outcomes)
+        shown = [
+            {"file": name, "key": one.key, "outcome": next(outcomes).value} if isinstance(one, Document) else one
+            for (name, _), one in zip(contents, read, strict=True)
+        ]
+        searchable = wait(kb, collection, receipt.seq, wait_for)
+        status = 207 if len(documents) < len(read) else write_status(searchable, wait_for)
+        return JsonResponse({"seq": receipt.seq, "files": shown, "searchable": searchable}, status)
+
+    return await run_in_threadpool(store)
+
+
+def _read(
+    prefix: str, name: str, data: bytes, about: dict[str, Any], groups: tuple[str, ...] | None
+) -> Document | dict[str, str]:
+    """The document, or what is wrong with the file."""
+    try:
+        parsed = parse_file(data, name)
+    except ParseError as error:
+        return {"file": name, "error": str(error)}
+    return Document(
+        key=f"{prefix}{name}",
+        text=parsed.text,
+        title=parsed.title,
+        language=parsed.language,
+        metadata={"file_name": name, **parsed.metadata, **about},
+        acl=groups,
+        outline=parsed.outline,
+    )
+
+
+def _name(file: UploadFile) -> str:
+    """The file's own name, whatever folders the client sends before it."""
+    name = PurePosixPath((file.filename or "").replace("\\", "/")).name.replace("\x00", "")
+    if not name:
+        raise ApiError(422, "invalid_request", "a file has no name; send one in its part's Content-Disposition")
+    return name
+
+
+def _json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(422, "invalid_request", f"metadata is not JSON ({error}); expected an object") from error
+
+
+def _parsed(field: str, adapter: TypeAdapter[Any], value: Any) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        reason = error.errors(include_input=False, include_url=False)[0]["msg"]
+        raise ApiError(422, "invalid_request", f"{field} does not fit: {reason}") from error

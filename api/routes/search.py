@@ -1,0 +1,58 @@
+"""`POST /v1/search`: the hot path. The response is built directly; its model is the documentation and a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.callers import Caller
+from api.dependencies import Kb, Meters, Reader, State, Threads, check_reach, existing, principal_of
+from api.knowledge_base import KnowledgeBase
+from api.presentation import result_json
+from api.responses import JsonResponse
+from api.routes.failures import failures
+from api.wire.search import SearchBody, SearchResponse
+from retrieval.errors import InvalidInputError
+from retrieval.filters import parse_filter
+from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.retriever import SearchRequest, SearchResult
+
+router = APIRouter(tags=["search"], responses=failures(504))
+
+
+@router.post("/search", response_model=SearchResponse, summary="Search a collection")
+async def search(body: SearchBody, kb: Kb, caller: Reader, state: State, threads: Threads, meters: Meters) -> Response:
+    """The passages that match best, by words and by meaning, among those the caller may read."""
+    check_reach(state, body.collection)
+    result = await threads.search(lambda: _search(kb, caller, body))
+    meters.search(result.stages)
+    return JsonResponse(result_json(result, explain=body.explain))
+
+
+def _search(kb: KnowledgeBase, caller: Caller, body: SearchBody) -> SearchResult:
+    principal = principal_of(caller, body.as_groups)
+    condition = None if body.filter is None else parse_filter(body.filter)
+    request = SearchRequest(body.query, body.top_k, condition, body.group_by, body.highlight)
+    plan = None if body.plan is None else plan_of(kb, body.collection, body.plan)
+    if body.min_seq:
+        _check_seq(kb, body.collection, body.min_seq)
+    timeout = kb.settings.request_timeout_seconds
+    return kb.search(body.collection, request, principal, plan=plan, min_seq=body.min_seq, timeout=timeout)
+
+
+def _check_seq(kb: KnowledgeBase, collection: str, seq: int) -> None:
+    """Nobody may make a thread wait for what was never written."""
+    runtime = kb.runtime(collection)
+    if seq > runtime.follower.seq and seq > (last := kb.catalog.collections.last_seq(runtime.collection.id)):
+        raise InvalidInputError(f"min_seq is {seq}, but the newest write is {last}; pass a `seq` that a write returned")
+
+
+def plan_of(kb: KnowledgeBase, collection: str, named: int | str | dict[str, Any]) -> Plan:
+    """The plan a request names: a stored one's number, "default", or the plan itself."""
+    if isinstance(named, dict):
+        return Plan.from_dict(named)
+    if isinstance(named, str):
+        return DEFAULT_PLAN
+    return Plan.from_dict(kb.catalog.plans.get(existing(kb, collection), named).body)

@@ -1,0 +1,68 @@
+"""What every route that writes documents shares: from wire to domain, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+
+from api.knowledge_base import KnowledgeBase
+from api.responses import JsonResponse
+from api.wire.documents import DocumentBody
+from retrieval.catalog import Receipt
+from retrieval.catalog.documents import document_id
+from retrieval.errors import NotYetSearchableError
+from retrieval.types import Document, SourcePosition
+
+WaitFor = Annotated[
+    Literal["committed", "searchable"],
+    Query(description="`searchable`: answer when searches see the write (202 when that takes too long)."),
+]
+
+
+def wait(kb: KnowledgeBase, collection: str, seq: int, wait_for: str) -> bool:
+    """Whether searches were waited for and see `seq` now."""
+    if wait_for != "searchable":
+        return False
+    try:
+        kb.wait_searchable(collection, seq, kb.settings.request_timeout_seconds)
+    except NotYetSearchableError:
+        return False
+    return True
+
+
+def write_status(searchable: bool, wait_for: str) -> int:
+    """200, or 202 where the write is safe but searches do not see it in time."""
+    return 202 if wait_for == "searchable" and not searchable else 200
+
+
+def written(kb: KnowledgeBase, collection: str, key: str, receipt: Receipt, wait_for: str) -> JsonResponse:
+    """What one write answers."""
+    searchable = wait(kb, collection, receipt.seq, wait_for)
+    shown: dict[str, Any] = {
+        "document_id": document_id(collection, key),
+        "key": key,
+        "outcome": receipt.outcomes[0].value,
+        "seq": receipt.seq,
+        "searchable": searchable,
+    }
+    return JsonResponse(shown, write_status(searchable, wait_for))
+
+
+def document_of(key: str, body: DocumentBody) -> Document:
+    """The document that a request describes; a title alone is its own text."""
+    return Document(
+        key=key,
+        text=body.text or body.title,
+        title=body.title,
+        uri=body.uri,
+        language=body.language,
+        metadata=body.metadata,
+        acl=None if body.acl is None else tuple(body.acl),
+        position=position_of(body.version),
+    )
+
+
+def position_of(version: int | None) -> SourcePosition | None:
+    """A client's version as the position that orders its writes; None is newer than all."""
+    return None if version is None else SourcePosition((version,))

@@ -1,0 +1,272 @@
+"""Collections, keys, plans, jobs, sources, dead letters and the audit log over the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from api.wire.base import CollectionName, Groups, Json, Line, Number, Request, Response
+from retrieval.catalog.keys import Scope
+
+Words = Annotated[list[Line], Field(max_length=100_000)]
+
+
+class CollectionChange(Request):
+    """The settings to change; what is left out stays."""
+
+    default_acl: Groups | None = Field(None, description="Groups that read documents which name none.")
+    dictionary: Words | None = Field(None, description="Words the analyzer keeps whole.")
+    synonyms: list[Words] | None = Field(None, description="Groups of words that mean the same.")
+
+
+class CollectionBody(CollectionChange):
+    """A collection to be made."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"name": "docs", "default_acl": ["everyone"]}]}
+    )
+
+    name: CollectionName
+    chunk_tokens: Annotated[int | None, Field(ge=32, le=2048, description="Longest passage, in tokens.")] = None
+
+
+class CollectionView(Response):
+    """A collection."""
+
+    name: str
+    encoder: str
+    default_acl: list[str]
+    chunk_tokens: int
+    dictionary: list[str]
+    synonyms: list[list[str]]
+    last_seq: int
+    plan_id: int | None = Field(description="The serving plan; null: the built-in default.")
+    created_at: datetime
+
+
+class CollectionDetail(CollectionView):
+    """A collection with what it holds and how fresh it is."""
+
+    documents: int
+    chunks: int
+    searchable_seq: int
+    lag: int
+
+
+class CollectionPage(Response):
+    """A page of collections, by name."""
+
+    items: list[CollectionView]
+    next_cursor: str | None
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("it has no time zone; write it like 2030-01-31T00:00:00Z")
+    return moment
+
+
+class KeyBody(Request):
+    """A key to be made."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"name": "intranet", "scope": "read", "collections": ["docs"], "days": 90}]},
+    )
+
+    name: Line = ""
+    scope: Scope = Scope.READ
+    collections: Annotated[list[CollectionName], Field(max_length=1000)] | None = Field(
+        None, description="Only these; null: all."
+    )
+    groups: Groups = Field(default_factory=list, description="Groups whose documents it reads, beside everyone's.")
+    expires_at: Annotated[datetime, AfterValidator(_aware)] | None = None
+    days: Annotated[int, Field(ge=1, le=3650, description="Expires after so many days; `expires_at` wins.")] = 365
+
+
+class KeyView(Response):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    scope: Scope
+    collections: list[str] | None
+    groups: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class NewKey(KeyView):
+    """A new key; `key` is shown only now."""
+
+    key: str
+
+
+class KeyPage(Response):
+    """A page of keys, oldest first."""
+
+    items: list[KeyView]
+    next_cursor: str | None
+
+
+class PlanBody(Request):
+    """A plan to be stored; it does not serve yet."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"collection": "docs", "name": "words first", "plan": {"dense_weight": 0.3}}]},
+    )
+
+    collection: CollectionName
+    name: Line
+    plan: Json = Field(description="The choices that differ from the default.")
+
+
+class SwitchBody(Request):
+    """Why the serving plan changes."""
+
+    collection: CollectionName
+    reason: Line = ""
+
+
+class PlanView(Response):
+    """A stored plan."""
+
+    id: int | None = Field(description="null: the built-in default.")
+    name: str
+    plan: dict[str, Any]
+    digest: str
+    origin: str
+    serving: bool
+    created_at: datetime | None
+
+
+class PlanPage(Response):
+    """A page of plans, oldest first; the first item of the first page is the built-in default."""
+
+    items: list[PlanView]
+    next_cursor: str | None
+
+
+class Difference(Response):
+    """One choice in which two plans differ."""
+
+    field: str
+    one: Any
+    other: Any
+
+
+class PlanDifference(Response):
+    """The choices in which two plans differ."""
+
+    differences: list[Difference]
+
+
+class JobView(Response):
+    """Long work."""
+
+    id: str
+    kind: str
+    collection: str
+    state: str
+    done: int
+    total: int | None
+    result: dict[str, Any] | None
+    error: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class JobPage(Response):
+    """A page of jobs, newest first."""
+
+    items: list[JobView]
+    next_cursor: str | None
+
+
+class SourceBody(Request):
+    """A database to take documents from; the address is used now and never stored."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "shop",
+                    "collection": "docs",
+                    "url": "postgresql://reader@db/shop",
+                    "tables": {"public.faq": {"title": "question", "body": "{question}\n{answer}"}},
+                }
+            ]
+        },
+    )
+
+    name: Annotated[Line, Field(min_length=1)]
+    collection: CollectionName
+    url: Annotated[Line, Field(min_length=1, description="SQLAlchemy URL of the database.")]
+    tables: Json = Field(description="schema.table: {title, body, metadata?, acl?, include?}")
+
+
+class SourceView(Response):
+    """Where documents of a collection come from."""
+
+    name: str
+    kind: str
+    cursor: str | None = Field(description="How far it was read.")
+    updated_at: datetime
+
+
+class SourcePage(Response):
+    """A page of sources, by name."""
+
+    items: list[SourceView]
+    next_cursor: str | None
+
+
+class DeadLetterView(Response):
+    """An input that could not become a document."""
+
+    id: int
+    source: str
+    key: str
+    reason: str
+    remedy: str
+    position: str | None
+    at: datetime
+    payload: str | None = Field(None, description="What was received, as text; only when one letter is asked for.")
+
+
+class DeadLetterPage(Response):
+    """A page of dead letters, in the order they came."""
+
+    items: list[DeadLetterView]
+    next_cursor: str | None
+
+
+class AuditView(Response):
+    """One act."""
+
+    id: int
+    at: datetime
+    principal: str
+    action: str
+    target: str
+    detail: dict[str, Any]
+    request_id: str
+
+
+class AuditPage(Response):
+    """A page of acts, newest first."""
+
+    items: list[AuditView]
+    next_cursor: str | None
+
+
+PlanNumber = Annotated[Number, Field(description="Number of the plan.")]

@@ -1,0 +1,101 @@
+"""What all wire models share: strict requests, bounded texts, and the error shape."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+COLLECTION_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"  # as retrieval.catalog.collections has it
+MAX_GROUPS = 1000
+MAX_METADATA_DEPTH = 16
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("it contains a NUL character, which no database stores; remove it")
+    return text
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """JSON that every database and every reader takes: bounded depth, 64-bit integers, finite numbers, real text."""
+    if depth > MAX_METADATA_DEPTH:
+        raise ValueError(f"it is nested more than {MAX_METADATA_DEPTH} deep")
+    match value:
+        case dict():
+            return {_storable(name): _storable(item, depth + 1) for name, item in value.items()}
+        case list():
+            return [_storable(item, depth + 1) for item in value]
+        case str():
+            value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+            return _without_nul(value)
+        case bool():
+            return value
+        case int() if not -(2**63) <= value < 2**63:
+            raise ValueError("it contains an integer beyond 64 bits; send it as text")
+        case float() if not math.isfinite(value):
+            raise ValueError("it contains a number that is not finite")
+    return value
+
+
+CollectionName = Annotated[str, Field(pattern=COLLECTION_PATTERN, description="Name of the collection.")]
+Line = Annotated[str, Field(max_length=2_000), AfterValidator(_without_nul)]
+Text = Annotated[str, AfterValidator(_without_nul)]
+Key = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_without_nul)]
+Group = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_nul)]
+Groups = Annotated[list[Group], Field(max_length=MAX_GROUPS)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Json = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+class Request(BaseModel):
+    """A request body: unknown fields are told, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Response(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ErrorDetail(Response):
+    """What went wrong, for programs and for people."""
+
+    code: str = Field(description="Stable word for programs.", examples=["not_found"])
+    message: str = Field(description="What was given, what was expected, what to do.")
+    request_id: str = Field(description="The same as in the header X-Request-Id and in the server's log.")
+    detail: Any = Field(
+        None, description="More, where there is more: each field that does not fit, each file that failed."
+    )
+
+
+class Error(Response):
+    """Every failure looks like this."""
+
+    error: ErrorDetail
+
+
+class OpenAIErrorDetail(Response):
+    """What went wrong, in OpenAI's words."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class OpenAIError(Response):
+    """A failure as the OpenAI client expects it."""
+
+    error: OpenAIErrorDetail
+
+
+class DifyError(Response):
+    """A failure as Dify's external-knowledge contract has it."""
+
+    error_code: int = Field(description="1001 bad Authorization header, 1002 denied, 2001 no such knowledge.")
+    error_msg: str
