@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from api.commands import demo, evaluate, ingest, keys, maintain, plans, search
+from api.commands import demo, evaluate, ingest, keys, maintain, plans, search, serve
 from api.commands.shared import err
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
@@ -35,6 +35,7 @@ app.command()(maintain.verify)
 app.command()(maintain.reindex)
 app.command()(maintain.dead_letters)
 app.command()(maintain.modules)
+app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
 

@@ -1,0 +1,31 @@
+"""`kb serve`: the REST API."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from api.commands.shared import AsJson, knowledge_base, out, print_json
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: setting host.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve the REST API until interrupted. Beyond loopback a key must exist; on loopback the first one is made."""
+    from api.server import prepare  # the web framework takes a second to load; other commands need none of it
+
+    given: dict[str, Any] = {"host": host, "port": port}
+    with knowledge_base(**{name: value for name, value in given.items() if value is not None}) as kb:
+        prepared = prepare(kb, kb.settings)
+        if as_json:
+            print_json({"url": prepared.url, "first_key": prepared.first_key})
+            sys.stdout.flush()  # a program waits for it on the other end of a pipe
+        else:
+            if prepared.first_key:
+                out.print(f"first admin key, shown only now: [bold]{prepared.first_key}[/]", soft_wrap=True)
+            out.print(f"serving on {prepared.url} (API description at {prepared.url}/openapi.json); Ctrl-C stops")
+        prepared.run()

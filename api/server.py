@@ -1,0 +1,102 @@
+"""Runs the API: uvicorn on one address, with a first key on loopback and never without a key elsewhere."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import uvicorn
+
+from api.app import create_app
+from api.knowledge_base import KnowledgeBase
+from api.loopback import is_loopback
+from infra.settings import Settings, SettingsError
+from retrieval.catalog import Catalog
+from retrieval.catalog.keys import Scope
+
+FIRST_KEY_DAYS = 365
+BACKLOG = 512  # connections the kernel holds while we are busy
+KEEP_ALIVE_SECONDS = 30
+GRACE_SECONDS = 15  # for requests under way when the server stops
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A server that is bound but does not serve yet; `first_key` is to be shown once, then forgotten."""
+
+    server: uvicorn.Server
+    listening: socket.socket
+    url: str
+    first_key: str | None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, let requests under way finish, and return so that the caller can close."""
+        with _signals_for_the_server_only():
+            self.server.run(sockets=[self.listening])
+
+
+def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
+    """Bind the address. Raises `SettingsError` beyond loopback without a valid key, and for an address in use."""
+    first_key = _first_key(kb.catalog, settings.host)
+    config = uvicorn.Config(
+        create_app(kb, settings),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,  # metrics and the audit log say more for less
+        log_config=None,  # the entry point has set logging up
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    listening = _listen(settings.host, settings.port)
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return Prepared(uvicorn.Server(config), listening, f"http://{shown}:{port}", first_key)
+
+
+def _first_key(catalog: Catalog, host: str) -> str | None:
+    """On loopback without any valid key, a new admin key; elsewhere a refusal."""
+    now = datetime.now(UTC)
+    if any(key.is_valid(now) for key in catalog.keys.all()):
+        return None
+    if not is_loopback(host):
+        raise SettingsError(
+            f"setting host (KB_HOST) = {host!r}: beyond loopback a key must exist first; "
+            "run `kb keys create --scope admin`, then start again"
+        )
+    record, key = catalog.keys.create("first admin key", Scope.ADMIN, expires_at=now + timedelta(days=FIRST_KEY_DAYS))
+    catalog.audit.record("operator", "keys.create", record.id, {"scope": Scope.ADMIN.value, "first": True})
+    return key
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, so that whoever reads the printed address may connect at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"settings host and port = {host}:{port}: cannot listen there ({error.strerror}); choose another KB_PORT"
+        ) from error
+    return listening
+
+
+@contextmanager
+def _signals_for_the_server_only() -> Iterator[None]:
+    """Uvicorn raises the signal that ended it once more; by then it shall find no handler, lest nothing be closed."""
+    ending = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(one, signal.SIG_IGN) for one in ending]
+    try:
+        yield
+    finally:
+        for one, handler in zip(ending, before, strict=True):
+            signal.signal(one, handler)
