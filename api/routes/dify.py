@@ -1,0 +1,81 @@
+"""`POST /v1/retrieval`: Dify's external-knowledge contract, so that a Dify application searches here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.dependencies import Kb, Reader, State, Threads, check_reach, existing
+from api.knowledge_base import KnowledgeBase
+from api.responses import JsonResponse
+from api.routes.failures import DIFY_FAILURES
+from api.wire.answers import MetadataCondition, MetadataConditions, RetrievalBody, RetrievalResponse
+from retrieval.errors import InvalidInputError
+from retrieval.filters import Filter, parse_filter
+from retrieval.retriever import Hit, SearchRequest
+from retrieval.types import Principal
+
+router = APIRouter(tags=["dify"], responses=DIFY_FAILURES)
+
+_OPERATORS: Mapping[str, Callable[[str, Any], dict[str, Any]]] = {
+    "is": lambda field, value: {field: value},
+    "=": lambda field, value: {field: value},
+    "is not": lambda field, value: {field: {"$ne": value}},
+    "≠": lambda field, value: {field: {"$ne": value}},
+    "in": lambda field, value: {field: {"$in": value}},
+    "not in": lambda field, value: {field: {"$nin": value}},
+    ">": lambda field, value: {field: {"$gt": value}},
+    "<": lambda field, value: {field: {"$lt": value}},
+    "≥": lambda field, value: {field: {"$gte": value}},
+    "≤": lambda field, value: {field: {"$lte": value}},
+    "after": lambda field, value: {field: {"$gt": value}},
+    "before": lambda field, value: {field: {"$lt": value}},
+    "empty": lambda field, _: {field: {"$exists": False}},
+    "not empty": lambda field, _: {field: {"$exists": True}},
+}
+_ALIASES = {"null": "empty", "not null": "not empty", "!=": "≠", ">=": "≥", "<=": "≤", "==": "="}
+
+
+@router.post("/retrieval", response_model=RetrievalResponse, summary="Search, for Dify")
+async def retrieve(body: RetrievalBody, kb: Kb, caller: Reader, state: State, threads: Threads) -> Response:
+    """Passages that the key may read, best first, none scoring below the threshold."""
+    check_reach(state, body.knowledge_id)
+    hits = await threads.search(lambda: _search(kb, caller.principal, body))
+    least = body.retrieval_setting.score_threshold or 0.0
+    return JsonResponse({"records": [_record(hit) for hit in hits if hit.score >= least]})
+
+
+def _search(kb: KnowledgeBase, principal: Principal, body: RetrievalBody) -> tuple[Hit, ...]:
+    existing(kb, body.knowledge_id)
+    condition = dify_filter(body.metadata_condition)
+    request = SearchRequest(body.query, body.retrieval_setting.top_k, condition, group_by="chunk", highlight=False)
+    return kb.search(body.knowledge_id, request, principal).hits
+
+
+def dify_filter(conditions: MetadataConditions | None) -> Filter | None:
+    """Dify's conditions as a filter; None without any. Raises `InvalidInputError` for an unknown operator."""
+    if conditions is None or not conditions.conditions:
+        return None
+    parts = [_condition(condition) for condition in conditions.conditions]
+    return parse_filter({f"${conditions.logical_operator or 'and'}": parts})
+
+
+def _condition(condition: MetadataCondition) -> dict[str, Any]:
+    """A condition on several fields holds when it holds for any of them."""
+    operator = _ALIASES.get(condition.comparison_operator, condition.comparison_operator)
+    if operator not in _OPERATORS:
+        known = ", ".join(sorted(_OPERATORS))
+        raise InvalidInputError(f"comparison_operator {operator!r} is not supported; known: {known}")
+    names = [condition.name] if isinstance(condition.name, str) else condition.name
+    return {"$or": [_OPERATORS[operator](name, condition.value) for name in names]}
+
+
+def _record(hit: Hit) -> dict[str, Any]:
+    chunk = hit.chunk
+    about = {"document_id": hit.document_id, "chunk_id": hit.chunk_id, "uri": chunk.uri, "page": chunk.page}
+    metadata = chunk.metadata | about | {"as_of": chunk.as_of.isoformat()}
+    # Dify scores end at 1; ours can pass it a little where a hit resembles the best ones.
+    return {"content": chunk.text, "score": min(hit.score, 1.0), "title": chunk.title, "metadata": metadata}

@@ -1,0 +1,100 @@
+"""Evaluation sets: questions with judged documents; a run says what a plan is worth on them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from api.background import Report
+from api.callers import Caller
+from api.dependencies import CollectionQuery, Kb, PageQuery, Reader, Runner, State, Writer, check_reach, existing
+from api.evaluation import evaluate_collection
+from api.knowledge_base import KnowledgeBase
+from api.paging import page_json
+from api.responses import JsonResponse
+from api.routes.failures import GUARDED, failures
+from api.routes.jobs import job_json
+from api.routes.search import plan_of
+from api.wire.evaluation import EvalRun, EvalRunBody, EvalSetBody, EvalSetDetail, EvalSetPage, EvalSetView
+from api.wire.operations import JobView
+from retrieval.catalog import Collection
+from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord
+from retrieval.evaluation import METRICS
+from retrieval.plan import Plan
+
+QUESTIONS_AT_ONCE = 200  # a second or two of searching; larger sets run as jobs
+
+SetPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Name of the set.")]
+
+router = APIRouter(prefix="/eval-sets", tags=["evaluation"], responses=GUARDED)
+
+
+@router.post("", status_code=201, response_model=EvalSetView, responses=failures(409))
+def create_eval_set(body: EvalSetBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+    """Store a set of questions with judged documents."""
+    found = existing(kb, check_reach(state, body.collection))
+    state.target = f"{body.collection}/{body.name}"
+    queries = [EvalQuery(query.id, query.text, query.judgements) for query in body.queries]
+    return _view(kb.catalog.eval_sets.create(found, body.name, queries))
+
+
+@router.get("", response_model=EvalSetPage)
+def list_eval_sets(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+    """The sets of a collection, by name, without their questions."""
+    after = page.after_text()
+    found = [one for one in kb.catalog.eval_sets.all(existing(kb, collection)) if one.name > after][: page.limit]
+    return page_json("eval_sets", [_view(one) for one in found], page.next_cursor(found, lambda one: one.name))
+
+
+@router.get("/{name}", response_model=EvalSetDetail)
+def get_eval_set(name: SetPath, kb: Kb, caller: Writer, collection: CollectionQuery) -> dict[str, Any]:
+    """A set with its questions. Judgements name documents whoever may read them, so it needs scope write."""
+    record = kb.catalog.eval_sets.get(existing(kb, collection), name)
+    questions = [
+        {"id": query.id, "text": query.text, "judgements": dict(query.judgements)}
+        for query in kb.catalog.eval_sets.queries(record)
+    ]
+    return _view(record) | {"questions": questions}
+
+
+@router.delete("/{name}", status_code=204)
+def delete_eval_set(name: SetPath, kb: Kb, caller: Writer, collection: CollectionQuery) -> None:
+    """Delete a set with its questions."""
+    kb.catalog.eval_sets.drop(existing(kb, collection), name)
+
+
+@router.post("/{name}/runs", response_model=EvalRun, responses={202: {"model": JobView}})
+def run_eval_set(name: SetPath, body: EvalRunBody, kb: Kb, caller: Writer, state: State, jobs: Runner) -> Response:
+    """What a plan is worth on the set, seen with the caller's rights. Large sets become a job (202)."""
+    found = existing(kb, check_reach(state, body.collection))
+    record = kb.catalog.eval_sets.get(found, name)
+    plan = None if body.plan is None else plan_of(kb, body.collection, body.plan)
+    state.target = f"{body.collection}/{name}"
+    if record.queries <= QUESTIONS_AT_ONCE and not body.background:
+        return JsonResponse(_run(kb, caller, found, record, plan, lambda done, total: None))
+    arguments = {"eval_set": name, "plan": None if plan is None else plan.to_dict()}
+    job = jobs.submit("evaluation", found.name, arguments, lambda report: _run(kb, caller, found, record, plan, report))
+    return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+def _run(
+    kb: KnowledgeBase, caller: Caller, collection: Collection, record: EvalSetRecord, plan: Plan | None, report: Report
+) -> dict[str, Any]:
+    queries = kb.catalog.eval_sets.queries(record)
+    questions = {query.id: query.text for query in queries}
+    qrels = {query.id: query.judgements for query in queries}
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        report(done, len(queries))
+
+    found = evaluate_collection(kb, collection.name, questions, qrels, caller.principal, plan, advance).to_dict()
+    return {"metrics": {name: found.pop(name) for name in METRICS}} | found
+
+
+def _view(record: EvalSetRecord) -> dict[str, Any]:
+    return {"name": record.name, "queries": record.queries, "created_at": record.created_at}

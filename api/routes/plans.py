@@ -1,0 +1,123 @@
+"""Plans: how a collection searches. Store, compare, promote, roll back; one pointer says which serves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, State, Writer, check_reach, existing
+from api.errors import ApiError
+from api.knowledge_base import KnowledgeBase
+from api.paging import MAX_NUMBER, page_json
+from api.routes.failures import GUARDED, failures
+from api.wire.operations import PlanBody, PlanDifference, PlanPage, PlanView, SwitchBody
+from retrieval.catalog import Collection
+from retrieval.catalog.plans import PlanRecord
+from retrieval.plan import DEFAULT_PLAN, Plan
+
+DEFAULT = "default"
+
+PlanId = Annotated[
+    str, Path(alias="plan", pattern=r"^(default|[0-9]{1,18})$", description="A plan's number, or `default`.")
+]
+
+router = APIRouter(prefix="/plans", tags=["plans"], responses=GUARDED)
+
+
+@router.get("", response_model=PlanPage)
+def list_plans(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+    """The stored plans, oldest first, and the one that serves."""
+    found = existing(kb, collection)
+    after = page.after_number() or 0
+    plans = [plan for plan in kb.catalog.plans.all(found) if plan.id > after][: page.limit]
+    shown = page_json("plans", [_view(found, plan) for plan in plans], page.next_cursor(plans, lambda plan: plan.id))
+    return shown | {"serving": _view(found, _record(kb, found, found.plan_id))}
+
+
+@router.post("", status_code=201, response_model=PlanView)
+def create_plan(body: PlanBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+    """Store a plan. It serves once it is promoted."""
+    found = existing(kb, check_reach(state, body.collection))
+    plan = Plan.from_dict(body.plan)
+    record = kb.catalog.plans.add(found, body.name, plan.to_dict(), plan.digest, caller.name)
+    state.target, state.detail["plan"] = body.collection, record.id
+    return _view(found, record)
+
+
+@router.get("/{plan}", response_model=PlanView)
+def get_plan(plan: PlanId, kb: Kb, caller: Reader, collection: CollectionQuery) -> dict[str, Any]:
+    """One plan."""
+    found = existing(kb, collection)
+    return _view(found, _record(kb, found, _number(plan)))
+
+
+@router.get("/{plan}/diff", response_model=PlanDifference)
+def diff_plans(
+    plan: PlanId,
+    kb: Kb,
+    caller: Reader,
+    collection: CollectionQuery,
+    against: Annotated[str, Query(pattern=r"^(default|[0-9]{1,18})$", description="The other plan.")] = DEFAULT,
+) -> dict[str, Any]:
+    """The choices in which two plans differ."""
+    found = existing(kb, collection)
+    one, other = (_plan(kb, found, _number(name)).to_dict() for name in (plan, against))
+    differences = [{"field": name, "one": one[name], "other": other[name]} for name in one if one[name] != other[name]]
+    return {"differences": differences}
+
+
+@router.post("/{plan}/promote", response_model=PlanView)
+def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+    """Let a plan serve from now on; requests under way end with the former one."""
+    found = existing(kb, check_reach(state, body.collection))
+    kb.catalog.plans.promote(found, _number(plan), caller.name, body.reason)
+    return _switched(kb, state, body)
+
+
+@router.post(":rollback", response_model=PlanView, responses=failures(409))
+def roll_back_plan(body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+    """Return to the plan that served before."""
+    found = existing(kb, check_reach(state, body.collection))
+    kb.catalog.plans.roll_back(found, caller.name, body.reason)
+    return _switched(kb, state, body)
+
+
+def _switched(kb: KnowledgeBase, state: State, body: SwitchBody) -> dict[str, Any]:
+    kb.runtime(body.collection).refresh()
+    found = existing(kb, body.collection)
+    state.target, state.detail["plan"] = body.collection, found.plan_id or DEFAULT
+    return _view(found, _record(kb, found, found.plan_id))
+
+
+def _number(name: str) -> int | None:
+    if name == DEFAULT:
+        return None
+    number = int(name)
+    if number > MAX_NUMBER:
+        raise ApiError(404, "not_found", f"plan {name} does not exist")
+    return number
+
+
+def _record(kb: KnowledgeBase, collection: Collection, number: int | None) -> PlanRecord | None:
+    return None if number is None else kb.catalog.plans.get(collection, number)
+
+
+def _plan(kb: KnowledgeBase, collection: Collection, number: int | None) -> Plan:
+    record = _record(kb, collection, number)
+    return DEFAULT_PLAN if record is None else Plan.from_dict(record.body)
+
+
+def _view(collection: Collection, record: PlanRecord | None) -> dict[str, Any]:
+    if record is None:
+        default = {"id": None, "name": DEFAULT, "plan": DEFAULT_PLAN.to_dict(), "digest": DEFAULT_PLAN.digest}
+        return default | {"origin": "built-in", "serving": collection.plan_id is None, "created_at": None}
+    return {
+        "id": record.id,
+        "name": record.name,
+        "plan": record.body,
+        "digest": record.digest,
+        "origin": record.origin,
+        "serving": collection.plan_id == record.id,
+        "created_at": record.created_at,
+    }

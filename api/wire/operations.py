@@ -1,0 +1,107 @@
+"""Plans, jobs and the audit log over the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from api.wire.base import CollectionName, Json, Line, Request, Response
+
+
+class PlanBody(Request):
+    """A plan to be stored; it does not serve yet."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"collection": "docs", "name": "words first", "plan": {"dense_weight": 0.3}}]},
+    )
+
+    collection: CollectionName
+    name: Annotated[Line, Field(min_length=1)]
+    plan: Json = Field(description="The choices that differ from the default.")
+
+
+class SwitchBody(Request):
+    """Which collection's serving plan changes, and why."""
+
+    collection: CollectionName
+    reason: Line = ""
+
+
+class PlanView(Response):
+    """A plan."""
+
+    id: int | None = Field(description="null: the built-in default.")
+    name: str
+    plan: dict[str, Any]
+    digest: str
+    origin: str
+    serving: bool
+    created_at: datetime | None
+
+
+class PlanPage(Response):
+    """A page of stored plans, oldest first, and the one that serves."""
+
+    plans: list[PlanView]
+    serving: PlanView
+    next_cursor: str | None
+
+
+class Difference(Response):
+    """One choice in which two plans differ."""
+
+    field: str
+    one: Any
+    other: Any
+
+
+class PlanDifference(Response):
+    """The choices in which two plans differ."""
+
+    differences: list[Difference]
+
+
+class JobView(Response):
+    """Long work."""
+
+    id: str
+    kind: str
+    collection: str
+    state: str = Field(description="queued, running, succeeded, failed or cancelled.")
+    done: int
+    total: int | None
+    result: dict[str, Any] | None
+    error: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class JobPage(Response):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobView]
+    next_cursor: str | None
+
+
+class AuditView(Response):
+    """One act."""
+
+    id: int
+    at: datetime
+    principal: str
+    action: str
+    target: str
+    detail: dict[str, Any]
+    request_id: str
+
+
+class AuditPage(Response):
+    """A page of acts, newest first."""
+
+    audit: list[AuditView]
+    next_cursor: str | None
