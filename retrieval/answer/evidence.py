@@ -26,6 +26,7 @@ ENCODED_SENTENCES = 12  # as many as the encoder is asked about: about 10 ms on 
 
 LABEL_TOKENS = 16  # Han bigrams are tokens too
 SCRIPT_SAMPLE = 2000  # characters
+_LIGHT = frozenset("由对从给向和与及或都也就还有到让")
 _ENDS = frozenset(".!?;。！？；…")
 _OTHER_SCRIPT = re.compile("[\u0370-\u1dff\u2e80-\ud7ff\uf900-\ufaff]+")
 
@@ -102,7 +103,8 @@ def term_weights(
 ) -> dict[str, float]:
     """Inverse document frequency of each term (the BM25 form), in the collection or else among the sentences.
 
-    A Han bigram that occurs nowhere while the bigrams around it do is taken for the seam of two words: it weighs 0.
+    A Han bigram that occurs nowhere while the bigrams on both its sides do is taken for the seam of two words: it
+    weighs 0. So does one at the edge that holds a preposition or the like.
     """
     if statistics is None:
         statistics = TermStatistics(len(sentences), lambda term: sum(term in tokens for tokens in sentences))
@@ -110,7 +112,8 @@ def term_weights(
     counts = {term: min(statistics.document_frequency(term), total) for term in question.terms}
     weights = {term: math.log1p((total - n + 0.5) / (n + 0.5)) for term, n in counts.items()}
     for term, around in question.neighbours.items():
-        if not counts[term] and all(counts[other] for other in around):
+        is_inside = len(around) > 1 or not _LIGHT.isdisjoint(term)
+        if is_inside and not counts[term] and all(counts[other] for other in around):
             weights[term] = 0.0
     return weights
 

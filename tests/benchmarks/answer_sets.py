@@ -34,7 +34,7 @@ OFF_CORPUS = {
     "train": ("clinc150", "msmarco_sample", "baoxian_faq_zh"),
     "eval": ("fiqa_pool", "nfcorpus", "smp2019_nlu"),
 }
-OFF_CORPUS_EACH = 100
+OFF_CORPUS_EACH = 150
 
 
 @dataclass(frozen=True)

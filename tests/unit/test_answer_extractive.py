@@ -128,6 +128,14 @@ def test_seam_of_two_chinese_words_weighs_nothing() -> None:
     question = read_question("员工年假政策", Analyzer())
     weights = term_weights(question, TermStatistics(100, lambda term: counts.get(term, 0)), [])
     assert weights["工年"] == 0
+    counts = {"天上": 1}
+    question = read_question("明天上海的天气由谁报告", Analyzer())
+    weights = term_weights(question, TermStatistics(100, lambda term: counts.get(term, 0)), [])
+    assert min(weights["明天"], weights["上海"], weights["天气"]) > weights["天上"] > 0
+    counts = {"员工": 5, "年假": 3, "政策": 0}
+    weights = term_weights(
+        read_question("员工年假政策", Analyzer()), TermStatistics(100, lambda t: counts.get(t, 0)), []
+    )
     assert weights["政策"] > weights["员工"] > 0
 
 
