@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -77,11 +78,13 @@ class _Leg:
         place = order[found]
         return np.where(self.ranking.labels[place] == labels, place, -1)
 
-    def part(self, place: int) -> LegPart | None:
-        if place < 0:
-            return None
-        score = float(self.ranking.scores[place])
-        return LegPart(place + 1, score, self.weight, float(self.parts[place]))
+    def explained(self, places: NDArray[np.int64]) -> list[LegPart | None]:
+        """What the leg gave to the candidates at these places of its ranking."""
+        ranks = range(1, len(self.ranking) + 1)
+        scores, parts = self.ranking.scores.tolist(), self.parts.tolist()
+        given: list[LegPart | None] = list(map(LegPart, ranks, scores, repeat(self.weight), parts))
+        given.append(None)  # found at -1, the place of what is absent
+        return [given[place] for place in places.tolist()]
 
 
 def fuse(
@@ -108,11 +111,8 @@ def fuse(
     gains = _feedback(plan, labels, scores, signals, vectors_of)
     scores = scores + gains
     best = np.lexsort((labels, -scores))[:limit]
-    columns = (values[best].tolist() for values in (labels, scores, *places, gains))
-    return [
-        Fused(label, score, legs[0].part(in_sparse), legs[1].part(in_dense), gain)
-        for label, score, in_sparse, in_dense, gain in zip(*columns, strict=True)
-    ]
+    in_legs = (leg.explained(place[best]) for leg, place in zip(legs, places, strict=True))
+    return list(map(Fused, labels[best].tolist(), scores[best].tolist(), *in_legs, gains[best].tolist()))
 
 
 def _feedback(
