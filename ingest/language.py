@@ -86,7 +86,7 @@ def _by_model(sample: str, letters: int) -> str:
     language, probability = _identifier().classify(sample)
     if letters > _SHORT or probability >= _SURE:
         return str(language)
-    return "en" if sample.isascii() else ""
+    return "en" if all(map(str.isascii, _LETTER.findall(sample))) else ""
 
 
 def _is_plainly_english(sample: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from ingest.contracts import PARSERS, ParsedDocument
 from ingest.errors import ParseError, UnsupportedError
 from ingest.language import detect_language
+from ingest.parsers.guard import damaged
 from ingest.parsers.signature import check_signature
 
 MAX_FILE_BYTES = 100 * 2**20  # larger files are data sets or media, not documents
@@ -48,7 +49,9 @@ def parse_file(data: bytes, name: str) -> ParsedDocument:
     parser_name = parser_for(name)
     check_size(len(data), name)
     check_signature(data, parser_name, name)
-    parsed = PARSERS.create(parser_name).parse(data, name)
+    parser = PARSERS.create(parser_name)
+    with damaged(name):
+        parsed = parser.parse(data, name)
     return ParsedDocument(
         parsed.title or PurePath(name).stem,
         parsed.text,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +11,10 @@ import docx
 from docx.oxml.ns import qn
 from docx.table import Table
 from docx.text.paragraph import Paragraph
-from lxml import etree
 
 from ingest.contracts import ParsedDocument
-from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
+from ingest.parsers.guard import damaged
 
 _HEADING_STYLE = re.compile(r"(?:heading|标题|überschrift|titre)\s*(\d)", re.IGNORECASE)
 _BULLET = "- "
@@ -27,22 +25,20 @@ class DocxParser:
 
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The document's text; the title is its property or its title paragraph. Raises `ParseError`."""
-        try:
+        with damaged(name, "open it in Word and save it again"):
             document = docx.Document(io.BytesIO(data))
             builder = TextBuilder(name)
             title = _add_body(document, builder)
-            properties = document.core_properties
-            metadata = {"author": properties.author} if properties.author else {}
-        except (KeyError, ValueError, zipfile.BadZipFile, etree.XMLSyntaxError, AttributeError, IndexError) as error:
-            raise ParseError(f"{name} is damaged: {error}", "open it in Word and save it again") from error
-        return builder.build(title or properties.title or builder.first_heading, metadata)
+            author = document.core_properties.author
+            title = title or document.core_properties.title or builder.first_heading
+        return builder.build(title, {"author": author} if author else {})
 
 
 def _add_body(document: Any, builder: TextBuilder) -> str:
     """Adds all blocks; gives the title paragraph, "" without one."""
     title = ""
     items: list[str] = []
-    for element in document.iter_inner_content():
+    for element in _blocks(document.element.body, document):
         if isinstance(element, Table):
             builder.listing(items)
             items.clear()
@@ -59,6 +55,18 @@ def _add_body(document: Any, builder: TextBuilder) -> str:
         _add_paragraph(builder, text, level)
     builder.listing(items)
     return title
+
+
+def _blocks(parent: Any, document: Any) -> Iterator[Paragraph | Table]:
+    """Paragraphs and tables in order, those inside content controls too; a table of contents is left out."""
+    for child in parent.iterchildren(qn("w:p"), qn("w:tbl"), qn("w:sdt")):
+        if child.tag == qn("w:p"):
+            yield Paragraph(child, document)
+        elif child.tag == qn("w:tbl"):
+            yield Table(child, document)
+        elif child.find(f".//{qn('w:docPartGallery')}") is None:
+            for content in child.iterchildren(qn("w:sdtContent")):
+                yield from _blocks(content, document)
 
 
 def _add_paragraph(builder: TextBuilder, text: str, level: int | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from email import message_from_bytes, policy
-from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -14,6 +13,7 @@ from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode
+from ingest.parsers.guard import damaged
 from ingest.parsers.html import add_html
 
 _HEADERS = ("From", "To", "Cc", "Date")
@@ -27,14 +27,8 @@ class EmlParser:
         """The message with its subject as title. Raises `ParseError`."""
         if data.startswith(_UTF16_MARKS) or b"\0" in data[:64]:
             data = decode(data, name).encode()
-        try:
-            message = message_from_bytes(data, policy=policy.default)
-            return _to_document(message, name)
-        except (MessageError, LookupError, ValueError, AttributeError, TypeError) as error:
-            # the header parser of the standard library trips in many ways over broken addresses and dates
-            raise ParseError(
-                f"{name} is not a readable message: {error}", "export it from the mail program again"
-            ) from error
+        with damaged(name, "export it from the mail program again"):
+            return _to_document(message_from_bytes(data, policy=policy.default), name)
 
 
 def _to_document(message: EmailMessage, name: str) -> ParsedDocument:

@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import pptx
-from lxml import etree
 from pptx.enum.shapes import MSO_SHAPE_TYPE
-from pptx.exc import PackageNotFoundError
 
 from ingest.contracts import ParsedDocument
-from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
+from ingest.parsers.guard import damaged
 from ingest.parsers.limits import Deadline
 
 _MAX_GROUP_DEPTH = 20  # groups inside groups; drawings go deeper, texts do not
 
 
 class PptxParser:
-    """Office Open XML presentations; a slide whose XML is damaged is left out, the others are read."""
+    """Office Open XML presentations."""
 
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The slides' text with slide numbers as pages. Raises `ParseError`."""
         builder = TextBuilder(name)
         deadline = Deadline(name)
-        try:
+        with damaged(name, "open it in PowerPoint and save it again"):
             presentation = pptx.Presentation(io.BytesIO(data))
             for number, slide in enumerate(presentation.slides, start=1):
                 deadline.check()
                 _add_slide(slide, builder, number)
-            title = presentation.core_properties.title or ""
-        except (KeyError, ValueError, zipfile.BadZipFile, etree.XMLSyntaxError, PackageNotFoundError) as error:
-            raise ParseError(f"{name} is damaged: {error}", "open it in PowerPoint and save it again") from error
-        except (AttributeError, IndexError) as error:  # parts of the slide that the reader took for granted
-            raise ParseError(f"{name} is damaged: {error}", "open it in PowerPoint and save it again") from error
+            title, count = presentation.core_properties.title or "", len(presentation.slides)
         generic = title.strip().lower() in ("powerpoint presentation", "powerpoint 演示文稿", "演示文稿")
-        return builder.build(
-            builder.first_heading if generic or not title else title, {"pages": len(presentation.slides)}
-        )
+        return builder.build(builder.first_heading if generic or not title else title, {"pages": count})
 
 
 def _add_slide(slide: Any, builder: TextBuilder, page: int) -> None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
-import zipfile
 from collections.abc import Iterator
 from typing import Any
-from xml.etree.ElementTree import ParseError as XmlError
 
 import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
 
 from ingest.contracts import ParsedDocument
-from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
+from ingest.parsers.guard import damaged
 from ingest.parsers.limits import Deadline
 
 _MAX_COLUMNS = 256  # more are a matrix of numbers, not something to read
@@ -27,18 +24,15 @@ class XlsxParser:
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """One heading a sheet, one table for each run of filled rows. Raises `ParseError`."""
         builder = TextBuilder(name)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # openpyxl warns of charts, validation and styles, which have no text
-                workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-                deadline = Deadline(name)
-                for number, sheet in enumerate(workbook.worksheets, start=1):
-                    if sheet.sheet_state == "visible":
-                        _add_sheet(sheet, builder, number, deadline)
-                title = workbook.properties.title or ""
-        except (KeyError, ValueError, TypeError, zipfile.BadZipFile, XmlError, InvalidFileException) as error:
-            raise ParseError(f"{name} is damaged: {error}", "open it in Excel and save it again") from error
-        return builder.build(title, {"sheets": len(workbook.worksheets)})
+        deadline = Deadline(name)
+        with damaged(name, "open it in Excel and save it again"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl warns of charts, validation and styles, which have no text
+            workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+            for number, sheet in enumerate(workbook.worksheets, start=1):
+                if sheet.sheet_state == "visible":
+                    _add_sheet(sheet, builder, number, deadline)
+            title, count = workbook.properties.title or "", len(workbook.worksheets)
+        return builder.build(title, {"sheets": count})
 
 
 def _add_sheet(sheet: Any, builder: TextBuilder, page: int, deadline: Deadline) -> None:
