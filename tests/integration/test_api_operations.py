@@ -1,0 +1,155 @@
+"""Feedback, evaluation sets, plans, jobs and the audit log over REST."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import served
+
+from retrieval.catalog.keys import Scope
+from retrieval.plan import DEFAULT_PLAN
+
+
+@pytest.fixture
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[served.Served]:
+    with served.in_process(tmp_path_factory.mktemp("operations")) as opened:
+        served.fill(opened)
+        yield opened
+
+
+def create(api: served.Served, path: str, headers: dict[str, str], **body: Any) -> dict[str, Any]:
+    response = api.client.post(path, json={"collection": "docs", **body}, headers=headers)
+    assert response.status_code == 201, response.text
+    created: dict[str, Any] = response.json()
+    return created
+
+
+def test_feedback_is_kept_and_shown_in_pages(api: served.Served) -> None:
+    reader, writer = api.headers(), api.headers(Scope.WRITE)
+    given = [create(api, "/v1/feedback", reader, query=f"question {n}", rating=(-1) ** n)["id"] for n in range(5)]
+    seen: list[int] = []
+    cursor: str | None = None
+    while True:
+        params = {"collection": "docs", "limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = api.client.get("/v1/feedback", params=params, headers=writer).json()
+        seen += [one["id"] for one in page["feedback"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == given[::-1]
+    assert api.client.get("/v1/feedback", params={"collection": "docs"}, headers=reader).status_code == 403
+
+
+def test_feedback_does_not_tell_which_documents_there_are(api: served.Served) -> None:
+    reader = api.headers()
+    answers = [
+        api.client.post(
+            "/v1/feedback", json={"collection": "docs", "query": "x", "document_key": key, "rating": 1}, headers=reader
+        )
+        for key in ("hr/salary", "hr/absent")
+    ]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    told = [answer.json()["error"]["message"] for answer in answers]
+    assert told[0].replace("salary", "absent") == told[1]
+
+
+QUERIES = [
+    {"id": "1", "text": "warranty of drives", "judgements": {"faq/warranty": 1}},
+    {"id": "2", "text": "驱动器的保修期", "judgements": {"faq/zh": 1}},
+]
+
+
+def test_an_evaluation_set_lives_and_runs(api: served.Served) -> None:
+    writer = api.headers(Scope.WRITE)
+    create(api, "/v1/eval-sets", writer, name="first", queries=QUERIES)
+    twice = api.client.post(
+        "/v1/eval-sets", json={"collection": "docs", "name": "first", "queries": QUERIES}, headers=writer
+    )
+    assert twice.status_code == 409
+    shown = api.client.get("/v1/eval-sets/first", params={"collection": "docs"}, headers=writer).json()
+    assert shown["questions"] == QUERIES
+    run = api.client.post("/v1/eval-sets/first/runs", json={"collection": "docs"}, headers=writer)
+    assert run.status_code == 200 and run.json()["queries"] == 2
+    assert run.json()["metrics"]["recall@10"] == 1.0
+    gone = api.client.delete("/v1/eval-sets/first", params={"collection": "docs"}, headers=writer)
+    assert gone.status_code == 204
+    again = api.client.post("/v1/eval-sets/first/runs", json={"collection": "docs"}, headers=writer)
+    assert again.status_code == 404
+
+
+def test_a_run_in_the_background_is_a_job_with_the_same_result(api: served.Served) -> None:
+    writer = api.headers(Scope.WRITE)
+    create(api, "/v1/eval-sets", writer, name="first", queries=QUERIES)
+    at_once = api.client.post("/v1/eval-sets/first/runs", json={"collection": "docs"}, headers=writer).json()
+    started = api.client.post(
+        "/v1/eval-sets/first/runs", json={"collection": "docs", "background": True}, headers=writer
+    )
+    assert started.status_code == 202
+    job = ended(api, started.headers["location"], writer)
+    assert job["state"] == "succeeded" and job["done"] == job["total"] == 2
+    assert job["result"]["metrics"] == at_once["metrics"]
+    assert api.client.post(f"{started.headers['location']}/cancel", headers=writer).status_code == 409
+    elsewhere = api.headers(Scope.ADMIN, collections=["other"])
+    assert api.client.get(started.headers["location"], headers=elsewhere).status_code == 404
+    assert api.client.get("/v1/jobs", headers=elsewhere).json()["jobs"] == []
+
+
+def ended(api: served.Served, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        job: dict[str, Any] = api.client.get(path, headers=headers).json()
+        if job["state"] not in ("queued", "running"):
+            return job
+        time.sleep(0.02)
+    raise AssertionError(f"{path} did not end")
+
+
+def test_a_plan_is_stored_compared_promoted_and_rolled_back(api: served.Served) -> None:
+    admin = api.headers(Scope.ADMIN)
+    weight = 0.25
+    plan = create(api, "/v1/plans", admin, name="words first", plan={"dense_weight": weight})
+    assert plan["serving"] is False
+    path = f"/v1/plans/{plan['id']}"
+    difference = api.client.get(f"{path}/diff", params={"collection": "docs"}, headers=admin).json()["differences"]
+    assert difference == [{"field": "dense_weight", "one": weight, "other": DEFAULT_PLAN.dense_weight}]
+    assert digest(api, admin) == DEFAULT_PLAN.digest
+    assert api.client.post(f"{path}/promote", json={"collection": "docs"}, headers=admin).json()["serving"] is True
+    assert digest(api, admin) == plan["digest"]
+    rolled = api.client.post("/v1/plans:rollback", json={"collection": "docs"}, headers=admin).json()
+    assert rolled["id"] is None and rolled["serving"] is True
+    assert digest(api, admin) == DEFAULT_PLAN.digest
+
+
+def digest(api: served.Served, headers: dict[str, str]) -> str:
+    found = api.client.post("/v1/search", json={"query": "warranty", "collection": "docs"}, headers=headers)
+    return str(found.json()["plan"])
+
+
+def test_plans_that_make_no_sense_or_are_not_there(api: served.Served) -> None:
+    admin = api.headers(Scope.ADMIN)
+    wrong = api.client.post(
+        "/v1/plans", json={"collection": "docs", "name": "x", "plan": {"dense_weight": 7}}, headers=admin
+    )
+    assert wrong.status_code == 422 and "dense_weight" in wrong.json()["error"]["message"]
+    assert api.client.post("/v1/plans:rollback", json={"collection": "docs"}, headers=admin).status_code == 409
+    assert api.client.get("/v1/plans/99", params={"collection": "docs"}, headers=admin).status_code == 404
+    assert api.client.post("/v1/plans/99/promote", json={"collection": "docs"}, headers=admin).status_code == 404
+    writer = api.headers(Scope.WRITE)
+    assert api.client.post("/v1/plans/1/promote", json={"collection": "docs"}, headers=writer).status_code == 403
+
+
+def test_the_audit_log_has_writes_and_denials_and_no_secrets(api: served.Served) -> None:
+    admin, reader = api.headers(Scope.ADMIN), api.headers()
+    create(api, "/v1/plans", admin, name="x", plan={})
+    api.client.post("/v1/plans/1/promote", json={"collection": "docs"}, headers=reader | {"X-Request-Id": "denied-1"})
+    api.client.post("/v1/search", json={"query": "not recorded", "collection": "docs"}, headers=reader)
+    log = api.client.get("/v1/audit", headers=admin)
+    acts = log.json()["audit"]
+    assert acts[0]["request_id"] == "denied-1" and acts[0]["detail"]["status"] == 403
+    assert acts[1]["target"] == "docs" and acts[1]["detail"]["status"] == 201
+    assert "not recorded" not in log.text
+    assert not any(key.removeprefix("Bearer ") in log.text for key in (admin["Authorization"], reader["Authorization"]))
+    assert api.client.get("/v1/audit", headers=api.headers(Scope.ADMIN, collections=["docs"])).status_code == 403
