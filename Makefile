@@ -1,6 +1,6 @@
 # Short verbs for everything one does here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install core demo check unit test bench serve docs clean python postgres
+.PHONY: help install core demo check unit test bench bench-peers serve docs clean python postgres
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -14,7 +14,7 @@ WORKERS ?= 2
 BENCH ?=
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
 install: $(VENV)/.installed-dev ## environment for working here: the package, its extras, the tools
 core: $(VENV)/.installed-core
@@ -36,6 +36,8 @@ test: check postgres ## everything: check, then unit, contract and integration t
 
 bench: install ## the rows of the measurements page that apply to this machine
 	$(BIN)/kb bench $(BENCH)
+
+bench-peers: .venv-peers/.installed ## environment of the systems we measure beside (about 6 GB)
 
 serve: core ## the API on loopback; prints a first admin key once
 	$(BIN)/kb serve
@@ -59,6 +61,11 @@ $(BIN)/python: | python
 	@infra/setup/debian.sh compiler $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip
+
+.venv-peers/.installed: tests/benchmarks/peers/requirements.txt tests/benchmarks/peers/constraints.txt | python
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install -c $(word 2,$^) -r $<
+	@touch $@
 
 # The stamps make a second `make` quick; a changed dependency list installs again.
 $(VENV)/.installed-core: pyproject.toml constraints.txt | $(BIN)/python

@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from api.commands import demo, evaluate, ingest, keys, maintain, plans, search, serve
+from api.commands import bench, demo, evaluate, ingest, keys, maintain, plans, search, serve
 from api.commands.shared import err
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
@@ -36,6 +36,7 @@ app.command()(maintain.reindex)
 app.command()(maintain.dead_letters)
 app.command()(maintain.modules)
 app.command()(serve.serve)
+app.command()(bench.bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
 

@@ -1,0 +1,107 @@
+"""Measures the rows of docs/measurements.md: `kb bench [ROW...]`, or python -m tests.benchmarks.run [ROW...].
+
+Prints each row with its command, commit, data hash, machine and seed, and writes it to results/ROW.json beside this
+file. `--tiny` is a first try of everything in about a minute; its numbers mean nothing and are not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.machine import circumstances
+from tests.benchmarks.options import Options
+
+RESULTS = Path(__file__).with_name("results")
+ROWS = {
+    "index": "documents and tokens a second on NFCorpus with nDCG@10, beside the peers (about 15 minutes)",
+    "http": "search over HTTP at 10,000 chunks: latency and throughput (first time 3 minutes, then 1)",
+    "memory": "resident memory of the server at 10,000 chunks (half a minute after `http`)",
+    "freshness": "write to searchable over HTTP, metadata-only changes a second (a minute after `http`)",
+    "growth": "start and latency at 10,000 and 100,000 chunks of synthetic vectors (first time 5 minutes)",
+}
+TINY = {
+    "documents": 40,
+    "questions": 5,
+    "peers": ("bm25s",),
+    "chunks": 60,
+    "requests": 20,
+    "writes": 5,
+    "growth": (50, 100),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the rows asked for, all by default."""
+    asked = _parse(arguments)
+    options = _options(asked)
+    for name in asked.rows or ROWS:
+        row = measure(name, options, _command(arguments))
+        if not asked.tiny:
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / f"{name}.json").write_text(json.dumps(row, indent=1, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n" if asked.json else _text(name, row))
+        sys.stdout.flush()
+
+
+def measure(name: str, options: Options, command: str) -> dict[str, Any]:
+    """One row with its circumstances."""
+    module = import_module(f"tests.benchmarks.bench_{name}")
+    options.work.mkdir(parents=True, exist_ok=True)
+    about = {"row": name, "command": command} | circumstances()
+    return about | module.measure(options)
+
+
+def _text(name: str, row: dict[str, Any]) -> str:
+    body = import_module(f"tests.benchmarks.bench_{name}").lines(row)
+    head = f"{name}: {ROWS[name].partition(' (')[0]}"
+    foot = f"{row['command']} · commit {row['commit']} · data {row['data_sha256'][:16]} · seed {row['seed']}"
+    return (
+        "\n".join(
+            [head, *(f"  {line}" for line in body), f"  {foot}", f"  {row['machine']}, load {row['load_before']}"]
+        )
+        + "\n\n"
+    )
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="kb bench", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    rows = "\n".join(f"  {name:10} {what}" for name, what in ROWS.items())
+    parser.epilog = f"rows:\n{rows}"
+    parser.add_argument("rows", nargs="*", metavar="ROW")
+    parser.add_argument("--json", action="store_true", help="each row as one JSON line instead of a table")
+    parser.add_argument("--tiny", action="store_true", help="only see that everything runs")
+    parser.add_argument("--work", type=Path, help="folder that keeps what takes long to build")
+    parser.add_argument("--peers", help="comma separated; default: all")
+    parser.add_argument("--documents", type=int, default=0, help="only so many documents of NFCorpus")
+    asked = parser.parse_args(arguments)
+    unknown = sorted(set(asked.rows) - set(ROWS))
+    if unknown:
+        parser.error(f"row {unknown[0]!r} is unknown; expected one of {', '.join(ROWS)}")
+    return asked
+
+
+def _options(asked: argparse.Namespace) -> Options:
+    options = replace(Options(), **TINY) if asked.tiny else Options()
+    if asked.tiny:
+        options = replace(options, work=options.work / "tiny")
+    if asked.work is not None:
+        options = replace(options, work=asked.work)
+    if asked.peers is not None:
+        options = replace(options, peers=tuple(asked.peers.split(",")))
+    return replace(options, documents=asked.documents or options.documents)
+
+
+def _command(arguments: Sequence[str] | None) -> str:
+    return " ".join(["kb bench", *(sys.argv[1:] if arguments is None else arguments)])
+
+
+if __name__ == "__main__":
+    main()
