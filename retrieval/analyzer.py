@@ -12,6 +12,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from threading import local
 
 import Stemmer
@@ -89,15 +90,25 @@ class Analyzer:
 
     def spans(self, text: str) -> list[tuple[str, int, int]]:
         """(token, start, end) with `text[start:end]` the characters it came from, by rising start."""
+        return self._spans(text, None)
+
+    def spans_of(self, text: str, wanted: AbstractSet[str]) -> list[tuple[str, int, int]]:
+        """The spans of these tokens only: ten times as fast as all of them where few occur."""
+        return self._spans(text, wanted)
+
+    def _spans(self, text: str, wanted: AbstractSet[str] | None) -> list[tuple[str, int, int]]:
         folded, origins = fold_with_origins(text)
         pattern = _ASCII_RUN if folded.isascii() else _RUN
         found = [
             (token, match.start() + start, match.start() + end)
             for match in pattern.finditer(folded)
+            if wanted is None or not wanted.isdisjoint(self._memo.get(match[0]) or self._remember(match[0]))
             for token, start, end in self._pieces(match[0])
+            if wanted is None or token in wanted
         ]
         if self._phrase_pattern is not None:
-            found += [(self._phrases[m[0]], m.start(), m.end()) for m in self._phrase_pattern.finditer(folded)]
+            phrases = [(self._phrases[m[0]], m.start(), m.end()) for m in self._phrase_pattern.finditer(folded)]
+            found += [phrase for phrase in phrases if wanted is None or phrase[0] in wanted]
         spans = [(token, origins[start], _origin_end(origins, end)) for token, start, end in found]
         return sorted(spans, key=lambda span: span[1:])
 
@@ -153,7 +164,7 @@ def _is_possessive(word: str, part: re.Match[str]) -> bool:
     return part.start() > 0 and word[part.start() - 1] in "'’" and part.end() - part.start() <= 2
 
 
-def _origin_end(origins: list[int], end: int) -> int:
+def _origin_end(origins: Sequence[int], end: int) -> int:
     """Where, in the original, the folded text up to `end` ends: characters folded into several stay whole."""
     while end < len(origins) - 1 and origins[end] == origins[end - 1]:
         end += 1

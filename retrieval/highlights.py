@@ -19,25 +19,44 @@ class Fragment:
 
 
 def highlights(analyzer: Analyzer, query: str, text: str) -> tuple[Fragment, ...]:
-    """The stretches of `text` with most of the query's tokens, in text order; none when nothing matches."""
-    wanted = set(analyzer.tokens(query))
-    found = [(token, start, end) for token, start, end in analyzer.spans(text) if token in wanted]
+    """The stretches of `text` with most of the query's tokens, in text order; none when nothing matches.
+
+    Function words, which a search leaves out, are not marked.
+    """
+    marked = analyzer.spans_of(text, frozenset(analyzer.query_tokens(query)))
+    found = marked
     fragments: list[tuple[int, int]] = []
     while found and len(fragments) < MAX_FRAGMENTS:
         start, end = _best_window(found, text)
         fragments.append((start, end))
         found = [span for span in found if span[2] <= start or span[1] >= end]
-    marks = [(start, end) for token, start, end in analyzer.spans(text) if token in wanted]
+    marks = [(start, end) for _, start, end in marked]
     return tuple(_fragment(text, start, end, marks) for start, end in sorted(fragments))
 
 
 def _best_window(found: list[tuple[str, int, int]], text: str) -> tuple[int, int]:
+    """The first of the windows that hold most distinct tokens."""
+    distinct = len({token for token, _, _ in found})
     best_count, best_start = 0, 0
     for index, (_, start, _) in enumerate(found):
-        inside = {token for token, _, end in found[index:] if end <= start + FRAGMENT_LENGTH}
-        if len(inside) > best_count:
-            best_count, best_start = len(inside), start
+        count = _tokens_within(found, index, start + FRAGMENT_LENGTH)
+        if count > best_count:
+            best_count, best_start = count, start
+        if best_count == distinct:
+            break
     return _at_spaces(text, max(0, best_start - FRAGMENT_LENGTH // 8))
+
+
+def _tokens_within(found: list[tuple[str, int, int]], first: int, limit: int) -> int:
+    """How many distinct tokens, from the span `first` on, end by `limit`."""
+    inside: set[str] = set()
+    for index in range(first, len(found)):
+        token, start, end = found[index]
+        if start > limit:
+            break
+        if end <= limit:
+            inside.add(token)
+    return len(inside)
 
 
 def _at_spaces(text: str, start: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
@@ -28,10 +29,14 @@ def fold(text: str) -> str:
     return _compose(text).translate(_folding_table())
 
 
-def fold_with_origins(text: str) -> tuple[str, list[int]]:
+def fold_with_origins(text: str) -> tuple[str, Sequence[int]]:
     """The folded text, and for each of its characters (and its end) the index in `text` where it came from."""
-    composed, starts = _compose_with_origins(text)
+    if text.isascii():
+        return text.lower(), range(len(text) + 1)
     table = _folding_table()
+    if _is_composed(text) and all(len(table[ord(character)]) == 1 for character in set(text)):
+        return text.translate(table), range(len(text) + 1)  # a character each, as nearly always
+    composed, starts = _compose_with_origins(text)
     pieces: list[str] = []
     origins: list[int] = []
     for character, start in zip(composed, starts, strict=False):
