@@ -14,11 +14,12 @@ import pytest
 from pyroaring import BitMap64
 from rank_bm25 import BM25Okapi
 
-from retrieval import dense, sparse
 from retrieval.analyzer import Analyzer
 from retrieval.dense import DenseView
+from retrieval.dense import view as dense
 from retrieval.errors import InvalidInputError, OutageError, ViewError
 from retrieval.sparse import SparseView
+from retrieval.sparse import view as sparse
 from retrieval.testing.views import DIM, IndexViewContract, make_batch, make_chunk, topic_text, topic_vector
 from retrieval.types import IndexedChunk, Ranking, Vectors, ViewBatch
 
@@ -199,7 +200,7 @@ def test_what_the_disk_refuses_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     view = DenseView(None, DIM)
     view.apply(make_batch(1, [(1, 0)]))
     with monkeypatch.context() as patch:
-        patch.setattr("retrieval.vector_file.os.pwrite", refuse)
+        patch.setattr("retrieval.dense.vector_file.os.pwrite", refuse)
         with pytest.raises(OutageError, match="No space left"):
             view.apply(make_batch(2, [(2, 0)], [1]))
     assert (view.seq, view.search(topic_vector(0), 5).labels.tolist()) == (1, [1])
@@ -290,7 +291,7 @@ def test_filtered_sparse_is_the_unfiltered_ranking_cut(share: float) -> None:
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from retrieval import sparse
+from retrieval.sparse import view as sparse
 from retrieval.analyzer import Analyzer
 from retrieval.errors import OutageError
 from retrieval.testing.views import make_batch, topic_text

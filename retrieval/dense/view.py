@@ -1,0 +1,194 @@
+"""The dense view: nearest vectors, exactly while they are few, through a graph plus an exact tail when they are many.
+
+Vectors are appended to a file and scored exactly from there until the graph takes them in. So a write is visible at
+once, a filter that leaves few chunks is answered exactly, and the graph may lag, be rebuilt and be swapped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pyroaring import BitMap64
+
+from retrieval.contracts import Allowed
+from retrieval.dense.compaction import Compaction
+from retrieval.dense.snapshot import DenseSnapshots, open_read_only
+from retrieval.dense.state import DenseState
+from retrieval.dense.vector_graph import EF_SEARCH, Slots, VectorGraph
+from retrieval.errors import InvalidInputError, OutageError
+from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
+
+FLAT_LIMIT = 4096  # vectors up to which no graph is built: scoring all takes 0.2 ms (bench_views.py)
+TAIL_LIMIT = 1024  # vectors that may wait outside the graph: 0.05 ms a search
+CATCH_UP_LEAST = 32  # vectors a write moves from a too long tail into the graph, 10 ms
+CATCH_UP_FACTOR = 4  # and this many for each chunk it adds, so that the tail shrinks while a collection is filled
+EXACT_PER_FETCH = 10  # scoring one row exactly costs a tenth of fetching one more from the graph (bench_views.py)
+OVERFETCH_MARGIN = 1.3  # fetch this much more than an even spread of the allowed labels would need
+DEAD_SHARE = 0.25  # of slots, above which vectors and graph are rewritten without them
+DEAD_LEAST = 256  # dead slots below which rewriting is not worth it
+
+
+class DenseView:
+    """An `IndexView` over unit vectors. The query is a (dim,) vector; the score is the cosine.
+
+    With a folder, this object is its only writer (else `ViewLockedError`); `read_only` loads the last snapshot, which
+    further batches may be applied to in memory. Raises `ViewError` when the folder does not fit.
+    """
+
+    def __init__(self, folder: Path | None, dim: int, *, read_only: bool = False) -> None:
+        self._dim = dim
+        self._snapshots = None if folder is None or read_only else DenseSnapshots(folder, dim)
+        if folder is not None and read_only:
+            self._seq, self._state = open_read_only(folder, dim)
+        elif self._snapshots is not None:
+            self._seq, self._state = self._snapshots.load()
+        else:
+            self._seq, self._state = 0, DenseState.empty(dim)
+        self._compaction: Compaction | None = None
+
+    @property
+    def seq(self) -> int:
+        """The last operation applied."""
+        return self._seq
+
+    def __len__(self) -> int:
+        return len(self._state.live)
+
+    def labels(self) -> BitMap64:
+        """All labels held: those whose chunk came with a vector."""
+        return self._state.live.copy()
+
+    def apply(self, batch: ViewBatch) -> None:
+        """Bring the view to `batch.seq`; visible as a whole. Labels held already keep their vector.
+
+        Raises `InvalidInputError` when a vector has another dimension and `OutageError` when the disk is full; nothing
+        has changed then.
+        """
+        removed = self._state.slots_of(BitMap64(batch.removed))
+        self._publish(removed, self._new_chunks(batch, removed))
+        self._catch_up(len(batch.added))
+        self._compact()
+        self._seq = max(self._seq, batch.seq)
+
+    def search(self, query: Vector, k: int, allowed: Allowed = None) -> Ranking:
+        """The best k allowed chunks by cosine. Raises `InvalidInputError` when the query has another dimension."""
+        query = self._checked(query)
+        state = self._state
+        count = len(state.live) if allowed is None else allowed.intersection_cardinality(state.live)
+        k = min(k, count)
+        if k <= 0:
+            return Ranking.empty()
+        if state.graph is not None:
+            fetch = max(EF_SEARCH, int(k * len(state.live) / count * OVERFETCH_MARGIN))
+            if count > FLAT_LIMIT and count > fetch * EXACT_PER_FETCH:
+                ranking = _search_graph(state, query, k, fetch, allowed)
+                if ranking is not None:
+                    return ranking
+        return _search_exactly(state, query, k, allowed)
+
+    def vectors(self, labels: Labels) -> Vectors:
+        """(n, dim) the vectors of these chunks, zeros where one is not held."""
+        return self._state.rows_of(labels)
+
+    def save(self) -> None:
+        """Write a snapshot; the next start replays only what came later."""
+        self._adopt(wait=False)
+        if self._snapshots is not None:
+            self._snapshots.save(self._seq, self._state)
+
+    def wait_compacted(self) -> None:
+        """Wait for the rewrite that is under way, if any, and take it over; called by the applying thread."""
+        self._adopt(wait=True)
+
+    def close(self) -> None:
+        """Release files and threads, without saving."""
+        if self._compaction is not None:
+            self._compaction.cancel()
+            self._compaction = None
+        if self._snapshots is not None:
+            self._snapshots.close()
+        self._state.vectors.close()
+
+    def _checked(self, vector: Vector) -> Vector:
+        vector = np.ascontiguousarray(vector, np.float32)
+        if vector.shape != (self._dim,):
+            raise InvalidInputError(
+                f"vector has shape {vector.shape}, expected ({self._dim},): is it the same encoder?"
+            )
+        return vector
+
+    def _new_chunks(self, batch: ViewBatch, removed: Slots) -> dict[int, Vector]:
+        """Label -> vector of the chunks that are to be appended."""
+        held = self._state.live - BitMap64(self._state.labels[removed].tolist())
+        return {
+            chunk.label: self._checked(chunk.vector)
+            for chunk in batch.added
+            if chunk.vector is not None and chunk.label not in held
+        }
+
+    def _publish(self, removed: Slots, added: dict[int, Vector]) -> None:
+        """Steps in order: append the vectors, show the new state, then take dead nodes out of the graph."""
+        if not len(removed) and not added:
+            return
+        state = self._state
+        if added:
+            try:
+                state.vectors.append(np.stack(list(added.values())))
+            except OSError as error:
+                raise OutageError(
+                    f"{len(added)} vectors could not be written ({error}); free the disk, then retry"
+                ) from error
+        self._state = state.changed(removed, list(added))
+        if state.graph is not None:
+            state.graph.remove(removed[removed < state.indexed])
+
+    def _catch_up(self, changes: int) -> None:
+        """Move the older part of a long tail into the graph: a bounded piece, so that no write waits long for it."""
+        state = self._state
+        excess = state.count - state.indexed - TAIL_LIMIT
+        if state.count <= FLAT_LIMIT or excess <= 0:
+            return
+        graph = state.graph or VectorGraph(self._dim, capacity=2 * FLAT_LIMIT)
+        indexed = state.indexed + min(excess, max(CATCH_UP_LEAST, CATCH_UP_FACTOR * changes))
+        slots = np.flatnonzero(state.alive[state.indexed : indexed]) + state.indexed
+        for start in range(0, len(slots), TAIL_LIMIT):
+            part = slots[start : start + TAIL_LIMIT]
+            graph.add(part, state.vectors.take(part))
+        self._state = state.with_graph(graph, indexed)
+
+    def _compact(self) -> None:
+        self._adopt(wait=False)
+        state = self._state
+        if self._compaction is None and state.dead > max(DEAD_LEAST, state.count * DEAD_SHARE):
+            path = self._snapshots.new_vectors_path() if self._snapshots is not None else None
+            self._compaction = Compaction(state, path, has_graph=len(state.live) > FLAT_LIMIT)
+
+    def _adopt(self, *, wait: bool) -> None:
+        if self._compaction is None or not (wait or self._compaction.is_done()):
+            return
+        compaction, self._compaction = self._compaction, None
+        adopted = compaction.adopt(self._state)
+        if adopted is not None:
+            former, self._state = self._state, adopted
+            former.vectors.close()
+
+
+def _search_exactly(state: DenseState, query: Vector, k: int, allowed: Allowed) -> Ranking:
+    if allowed is None:
+        return state.rank(*state.score_all(query), k)
+    slots = state.slots_of(allowed)
+    return state.rank(slots, state.vectors.scores_at(query, slots), k)
+
+
+def _search_graph(state: DenseState, query: Vector, k: int, fetch: int, allowed: Allowed) -> Ranking | None:
+    """The best k of the graph's `fetch` best and the tail; None when others might be better."""
+    slots, scores = state.score_graph(query, fetch)
+    worst = scores[-1] if len(scores) else np.float32(np.inf)
+    tail_slots, tail_scores = state.score_all(query, state.indexed)
+    slots, scores = np.concatenate((slots, tail_slots)), np.concatenate((scores, tail_scores))
+    if allowed is not None:
+        keep = np.fromiter((label in allowed for label in state.labels[slots].tolist()), bool, len(slots))
+        slots, scores = slots[keep], scores[keep]
+    ranking = state.rank(slots, scores, k)
+    return ranking if len(ranking) == k and ranking.scores[-1] >= worst else None

@@ -1,0 +1,168 @@
+"""The sparse view: BM25 over the analyzer's tokens, in a tantivy index with an overlay of newer chunks before it."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from pyroaring import BitMap64
+
+from retrieval.analyzer import Analyzer
+from retrieval.contracts import Allowed
+from retrieval.sparse.index import SCORE_DECIMALS, Committed, TantivyIndex
+from retrieval.sparse.overlay import Overlay, idf
+from retrieval.sparse.snapshot import copy_snapshot
+from retrieval.types import IndexedChunk, Ranking, ViewBatch
+from retrieval.view_folder import lock_folder, read_manifest, write_manifest
+
+FORMAT = 1
+OVERLAY_LIMIT = 256  # chunks added and removed between commits: at most 0.3 ms a search (bench_views.py)
+OVERLAY_LEAST = 16  # while the index is small the overlay stays smaller than it, down to this many
+
+
+class SparseView:
+    """An `IndexView` over words. The query is text.
+
+    With a folder, this object is its only writer (else `ViewLockedError`); `read_only` opens a private copy of the last
+    committed state, which further batches may be applied to. Raises `ViewError` when the folder does not fit.
+    """
+
+    def __init__(self, folder: Path | None, analyzer: Analyzer, *, read_only: bool = False) -> None:
+        self._analyzer = analyzer
+        self._expected = {"kind": "sparse", "format": FORMAT, "analyzer": analyzer.fingerprint}
+        self._private = tempfile.TemporaryDirectory(prefix="kb-sparse-") if folder and read_only else None
+        if folder and self._private:
+            folder = copy_snapshot(folder, Path(self._private.name))
+        self._lock = lock_folder(folder) if folder else None
+        self._folder = folder
+        self._guard = threading.Lock()  # held while overlay, dead and committed change together, or are read together
+        self._overlay = Overlay()
+        self._dead = BitMap64()  # committed labels that were removed since; replaced, never changed
+        try:
+            manifest = read_manifest(folder, self._expected) if folder else None
+            self._index = TantivyIndex(folder / "index" if folder else None, fresh=manifest is None)
+        except BaseException:
+            self._release()
+            raise
+        self._seq = self._committed_seq = int(manifest["seq"]) if manifest else 0
+
+    @property
+    def seq(self) -> int:
+        """The last operation applied."""
+        return self._seq
+
+    def __len__(self) -> int:
+        return len(self.labels())
+
+    def labels(self) -> BitMap64:
+        """All labels held."""
+        with self._guard:
+            return (self._index.committed.labels - self._dead) | self._overlay.labels()
+
+    def apply(self, batch: ViewBatch) -> None:
+        """Bring the view to `batch.seq`; visible as a whole. Labels held already are not indexed again.
+
+        Raises `OutageError`, with nothing changed, when the disk does not take a commit.
+        """
+        held = self.labels()
+        removed = held & BitMap64(batch.removed)
+        held -= removed
+        added = {chunk.label: self._tokens(chunk) for chunk in batch.added if chunk.label not in held}
+        committed_count = len(self._index.committed.labels)
+        limit = min(OVERLAY_LIMIT, max(OVERLAY_LEAST, committed_count))
+        if len(self._overlay) + len(self._dead) + len(added) + len(removed) > limit:
+            self._commit(removed, added)
+            self._committed_seq = max(self._seq, batch.seq)
+            self._write_manifest(durable=False)
+        else:
+            self._overlay_changes(removed, added)
+        self._seq = max(self._seq, batch.seq)
+
+    def search(self, query: str, k: int, allowed: Allowed = None) -> Ranking:
+        """The best k allowed chunks that share a word with the query, by BM25."""
+        if k <= 0:
+            return Ranking.empty()
+        terms = Counter(self._analyzer.query_tokens(query))
+        with self._guard:
+            committed, dead = self._index.committed, self._dead
+            weights: Mapping[str, float] = terms
+            newer: dict[int, float] = {}
+            if len(self._overlay):
+                weights, newer = self._score_overlay(committed, terms)
+        wanted = committed.labels if allowed is None else allowed
+        older = committed.search(weights, k, wanted - dead if dead else wanted)
+        if allowed is not None:
+            newer = {label: score for label, score in newer.items() if label in allowed}
+        return _merged(older, newer, k) if newer else older
+
+    def document_frequency(self, token: str) -> int:
+        """How many chunks hold the analyzed token; chunks removed since the last commit still count."""
+        with self._guard:
+            return self._index.committed.frequency(token) + self._overlay.frequency(token)
+
+    def save(self) -> None:
+        """Commit what is in memory only."""
+        if len(self._overlay) or self._dead:
+            self._commit(BitMap64(), {})
+        self._committed_seq = self._seq
+        self._write_manifest(durable=True)
+
+    def close(self) -> None:
+        """Wait for merges to end and give up the folder, without saving."""
+        self._index.close()
+        self._release()
+
+    def _tokens(self, chunk: IndexedChunk) -> list[str]:
+        return self._analyzer.tokens("\n".join((chunk.title, chunk.heading, chunk.text)))
+
+    def _commit(self, removed: BitMap64, added: Mapping[int, list[str]]) -> None:
+        """Bring index and overlay together; searches see the former state until it is done."""
+        documents = {label: tokens for label, tokens in self._overlay.documents().items() if label not in removed}
+        former = self._index.committed
+        committed = self._index.prepare(self._dead | (removed & former.labels), {**documents, **added})
+        with self._guard:
+            self._index.committed = committed
+            self._overlay, self._dead = Overlay(), BitMap64()
+
+    def _overlay_changes(self, removed: BitMap64, added: Mapping[int, list[str]]) -> None:
+        with self._guard:
+            self._dead = self._dead | (removed & self._index.committed.labels)
+            for label in removed:
+                self._overlay.discard(label)
+            for label, tokens in added.items():
+                self._overlay.add(label, tokens)
+
+    def _score_overlay(self, committed: Committed, terms: Counter[str]) -> tuple[dict[str, float], dict[int, float]]:
+        """Weights that give the index the statistics of both parts, and label -> score of the overlay's chunks."""
+        indexed = len(committed.labels)
+        documents = indexed + len(self._overlay)
+        average = (indexed * committed.average_length + self._overlay.length) / documents
+        weights, boosts = {}, {}
+        for term, count in terms.items():
+            frequency = committed.frequency(term)
+            weights[term] = count * idf(documents, frequency + self._overlay.frequency(term))
+            boosts[term] = weights[term] / idf(indexed, frequency)
+        return boosts, self._overlay.scores(weights, max(average, 1.0))
+
+    def _write_manifest(self, *, durable: bool) -> None:
+        if self._folder:
+            write_manifest(self._folder, {**self._expected, "seq": self._committed_seq}, durable=durable)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+        if self._private is not None:
+            self._private.cleanup()
+
+
+def _merged(older: Ranking, newer: Mapping[int, float], k: int) -> Ranking:
+    """The best k of both."""
+    labels = np.concatenate((older.labels, np.fromiter(newer, np.int64, len(newer))))
+    fresh = np.round(np.fromiter(newer.values(), np.float32, len(newer)), SCORE_DECIMALS)
+    scores = np.concatenate((older.scores, fresh)).astype(np.float32)
+    order = np.lexsort((labels, -scores))[:k]
+    return Ranking(labels[order], scores[order])
