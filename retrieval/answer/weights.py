@@ -1,44 +1,44 @@
 """Weights of the two models of `support.py`, trained on public questions; docs/answers.md has the figures.
 
-Written by `python -m tests.benchmarks.bench_answers train --limit 2500`.
+Written by `python -m tests.benchmarks.bench_answers train --limit 1000`.
 SHA-256 of the data: a1f4b40d40744d8e
 """
 
-REFUSE_BELOW = 0.32  # probability of a right answer
-SUPPORT_BIAS = -5.4668
+REFUSE_BELOW = 0.17  # probability of a right answer
+SUPPORT_BIAS = -5.4649
 
 SENTENCE: dict[str, float] = {
-    "lexical": 2.7593,
-    "lexical_unknown": 0.8602,
-    "context": 4.5055,
-    "passage": 2.3861,
-    "keys": 0.7411,
-    "dense": 6.4841,
-    "fits_kind": 2.0040,
-    "rank": 1.1077,
-    "first": 0.1732,
-    "length": 0.1717,
-    "fragment": 0.4557,
-    "label": -3.0,
-    "asks": 0.5686,
-    "after_question": -8.4805,
+    "lexical": 3.0126,
+    "lexical_unknown": 0.4592,
+    "context": 4.0602,
+    "passage": 2.9288,
+    "keys": 1.0554,
+    "dense": 6.0148,
+    "fits_kind": 2.0461,
+    "rank": 0.9797,
+    "first": 0.1185,
+    "length": 0.0994,
+    "fragment": -1.1419,
+    "label": 0.0000,
+    "asks": -0.4783,
+    "after_question": 0.0000,
 }
 
 SUPPORT: dict[str, float] = {
-    "score": 0.1552,
-    "margin": 0.3727,
-    "lexical": -0.7281,
-    "context": 0.3155,
-    "passage": 1.1370,
-    "passage_best": 0.6112,
-    "keys_missing": 0.0526,
-    "heaviest_missing": 2.1394,
-    "unseen": -1.0025,
-    "dense": 1.7085,
-    "dense_best": 1.6447,
-    "unknown": 2.4601,
-    "unknown_passage": -0.6941,
-    "kind_met": -0.1365,
-    "kind_missed": -0.1949,
-    "terms": 0.0417,
+    "score": 0.1812,
+    "margin": 0.3292,
+    "lexical": 0.0000,
+    "context": 0.0000,
+    "passage": 0.5040,
+    "passage_best": 0.0857,
+    "keys_missing": -0.1602,
+    "heaviest_missing": 0.0000,
+    "unseen": -1.1013,
+    "dense": 2.3539,
+    "dense_best": 2.0731,
+    "unknown": 2.5533,
+    "unknown_passage": 0.7086,
+    "kind_met": 0.0156,
+    "kind_missed": -0.2335,
+    "terms": -0.0573,
 }
