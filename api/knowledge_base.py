@@ -218,6 +218,7 @@ class KnowledgeBase:
         *,
         rows: RowRenderer | None = None,
         allow_mass_deletion: bool = False,
+        find_duplicates: bool = False,
         progress: Progress | None = None,
     ) -> IngestReport:
         """Read a source to its end; its changes are searchable when this returns."""

@@ -15,6 +15,7 @@ from typing import Protocol
 from ingest.changes import Change, ChangeBatch, Failure, RowEvent
 from ingest.cleaning import clean_text
 from ingest.contracts import Chunker, Source
+from ingest.duplicates import DuplicateFinder
 from ingest.language import detect_language
 from ingest.report import IngestReport
 from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Receipt, Upsert
@@ -61,9 +62,13 @@ class Pipeline:
         *,
         rows: RowRenderer | None = None,
         allow_mass_deletion: bool = False,
+        duplicates: DuplicateFinder | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
-        """Read the source to its present end. Raises `SourceError` when it cannot be read at all."""
+        """Read the source to its present end. Raises `SourceError` when it cannot be read at all.
+
+        A finder of duplicates is shown every document of the run; the report tells what it found.
+        """
         began = time.perf_counter()
         report = IngestReport(seq=self._collection.last_seq)
         record = self._catalog.sources.register(self._collection, source.name, source.kind)
@@ -73,11 +78,14 @@ class Pipeline:
             seen.update(change.key for change in changes if isinstance(change, Document))
             seen.update(batch.unchanged)
             seen.update(failure.key for failure in batch.failures)  # unreadable now is not gone
+            if duplicates is not None:
+                _show(duplicates, changes)
             self._commit(record, changes, batch, rows, report)
             if progress is not None:
                 progress(len(changes))
         if source.mirror:
             self._delete_unseen(record, seen, allow_mass_deletion, report)
+        report.duplicates = duplicates.groups() if duplicates is not None else []
         report.seconds = time.perf_counter() - began
         return report
 
@@ -164,6 +172,12 @@ class Pipeline:
         receipt = self._catalog.writer.commit(self._collection.id, Commit(deletions))
         report.add(receipt.outcomes)
         report.seq = receipt.seq
+
+
+def _show(duplicates: DuplicateFinder, changes: Sequence[Change]) -> None:
+    for change in changes:
+        if isinstance(change, Document):
+            duplicates.add(change.key, change.text)
 
 
 def mended_document(document: Document) -> Document:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ingest.changes import Failure
+from ingest.duplicates import DuplicateGroup
 from retrieval.catalog import Outcome
 
 MAX_FAILURES_KEPT = 1_000  # the rest is counted; all of them are in the dead letters
@@ -22,7 +23,7 @@ class IngestReport:
     withheld: int = 0
     chunks: int = 0
     embedded: int = 0
-    near_duplicates: int = 0
+    duplicates: list[DuplicateGroup] = field(default_factory=list)
     seq: int = 0
     seconds: float = 0.0
 
@@ -50,9 +51,9 @@ class IngestReport:
             "withheld_deletions": self.withheld,
             "chunks": self.chunks,
             "embedded": self.embedded,
-            "near_duplicates": self.near_duplicates,
             "seq": self.seq,
             "seconds": round(self.seconds, 3),
         }
         failures = [{"key": f.key, "reason": f.reason, "remedy": f.remedy} for f in self.failures]
-        return counts | numbers | {"failures": failures}
+        groups = [{"keys": list(group.keys), "similarity": round(group.similarity, 3)} for group in self.duplicates]
+        return counts | numbers | {"failures": failures, "duplicates": groups}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -68,7 +71,7 @@ def demo(
         if not keep:
             kb.drop_collection(COLLECTION)
     out.print(Rule("[bold]What now[/]"))
-    out.print(_NEXT)
+    out.print(_NEXT.replace("kb ", f"{_command()} "))
 
 
 def _ingest(shown: _Demo) -> None:
@@ -140,6 +143,14 @@ def _change(shown: _Demo, what: str, change: RowChange) -> None:
     )
     if not right:
         raise typer.Exit(1)
+
+
+def _command() -> str:
+    """How this program is called from here: by name where the shell finds it."""
+    if shutil.which("kb"):
+        return "kb"
+    program = Path(sys.argv[0])
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)
 
 
 def _headline(text: str) -> None:

@@ -15,6 +15,7 @@ from ingest.report import IngestReport
 from retrieval.catalog import Outcome
 
 FAILURES_SHOWN = 10
+GROUPS_SHOWN = 20  # of duplicates
 
 
 def ingest(
@@ -30,6 +31,9 @@ def ingest(
         bool, typer.Option(help="Carry out deletions even when most of a source vanished.")
     ] = False,
     acl: Annotated[list[str] | None, typer.Option(help="Group that may read these files; repeat for more.")] = None,
+    find_duplicates: Annotated[
+        bool, typer.Option(help="Report documents with the same or nearly the same text; none is dropped.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring documents into a collection. What did not change since the last time costs next to nothing."""
@@ -42,6 +46,7 @@ def ingest(
                 opened.source,
                 rows=opened.rows,
                 allow_mass_deletion=allow_mass_deletion,
+                find_duplicates=find_duplicates,
                 progress=lambda count: advance(progress, count),
             )
     if as_json:
@@ -65,6 +70,8 @@ def show_report(report: IngestReport, collection: str) -> None:
         err.print(f"[yellow]skipped[/] {escape(f'{failure.key}: {failure.reason}; {failure.remedy}')}", markup=True)
     if report.failed > FAILURES_SHOWN:
         err.print(f"… and {report.failed - FAILURES_SHOWN} more; see `kb dead-letters -c {collection}`")
+    for group in report.duplicates[:GROUPS_SHOWN]:
+        out.print(f"[yellow]same text[/] ({group.similarity:.0%}): {escape(', '.join(group.keys))}")
     if report.withheld:
         err.print(
             f"[red]{report.withheld} deletions withheld[/]: the source no longer names most of its documents; "
