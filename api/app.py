@@ -23,7 +23,7 @@ from api.observation import Metrics
 from api.open_paths import OPENAPI_PATH
 from api.openapi import DESCRIPTION, TAGS, describe
 from api.readiness import Readiness
-from api.routes import UNVERSIONED, VERSIONED
+from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
 from api.security import Authentication, Authenticator
 from api.tokens import TokenVerifier
 from api.workers import Workers
@@ -56,7 +56,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     errors.install(app)
     _add_layers(app, kb, settings, in_flight)
     for router in VERSIONED:
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix=PREFIX)
     for router in UNVERSIONED:
         app.include_router(router)
     describe(app)
@@ -70,7 +70,8 @@ def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: 
         app.add_middleware(RateLimit, per_minute=settings.rate_limit_per_minute)
     app.add_middleware(Authentication, authenticator=app.state.authenticator)
     app.add_middleware(ConcurrencyLimit, most=in_flight)
-    app.add_middleware(Envelope, metrics=app.state.metrics, auditor=Auditor(kb.catalog.audit))
+    auditor = Auditor(kb.catalog.audit)
+    app.add_middleware(Envelope, metrics=app.state.metrics, auditor=auditor, templates=templates())
 
 
 @asynccontextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,10 +32,11 @@ SAFE_HEADERS = {  # OWASP REST Security Cheat Sheet; a route that serves pages s
 class Envelope:
     """ASGI middleware around everything else; whatever happens inside, one well-formed answer leaves."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, auditor: Auditor) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, auditor: Auditor, templates: Mapping[Any, str]) -> None:
         self._app = app
         self._metrics = metrics
         self._auditor = auditor
+        self._templates = templates  # by the route's function
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -61,14 +64,19 @@ class Envelope:
                 raise  # the answer was under way; the server closes the connection, so the client notices
             await render(state, scope["path"], failure)(scope, receive, enveloped_send)
         finally:
-            self._metrics.request(scope["method"], _route(scope), status, time.perf_counter() - began)
+            self._metrics.request(scope["method"], self._route(scope), status, time.perf_counter() - began)
 
     async def _audit(self, scope: Scope, state: RequestState, status: int) -> None:
         if self._auditor.concerns(state, status):
             address = scope["client"][0] if scope.get("client") else ""
             await run_in_threadpool(
-                self._auditor.record, state, scope["method"], _route(scope), scope["path"], status, address
+                self._auditor.record, state, scope["method"], self._route(scope), scope["path"], status, address
             )
+
+    def _route(self, scope: Scope) -> str:
+        """The path's template, such as /v1/collections/{collection}."""
+        endpoint = getattr(scope.get("route"), "endpoint", None)
+        return self._templates.get(endpoint, UNMATCHED)
 
 
 def _dress(message: Message, state: RequestState) -> None:
@@ -76,8 +84,3 @@ def _dress(message: Message, state: RequestState) -> None:
     headers[REQUEST_ID_HEADER] = state.request_id
     for name, value in SAFE_HEADERS.items():
         headers.setdefault(name, value)
-
-
-def _route(scope: Scope) -> str:
-    """The path's template, such as /v1/collections/{collection}."""
-    return getattr(scope.get("route"), "path", UNMATCHED)

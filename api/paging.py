@@ -29,7 +29,7 @@ class Page:
         if not self.cursor:
             return ""
         try:
-            return base64.urlsafe_b64decode(self.cursor.encode()).decode()
+            return base64.b64decode(self.cursor.encode(), altchars=b"-_", validate=True).decode()
         except (binascii.Error, ValueError):
             raise _not_ours(self.cursor) from None
 

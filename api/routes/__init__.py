@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from api.routes import (
     answers,
@@ -42,3 +46,14 @@ VERSIONED: tuple[APIRouter, ...] = (
     audit.router,
 )
 UNVERSIONED: tuple[APIRouter, ...] = (mcp.router, health.router)
+PREFIX = "/v1"
+
+
+def templates() -> Mapping[Callable[..., Any], str]:
+    """The whole path template of each route by its function; a matched route itself knows only its router's part."""
+    found = {route.endpoint: route.path for router in UNVERSIONED for route in _routes(router)}
+    return found | {route.endpoint: f"{PREFIX}{route.path}" for router in VERSIONED for route in _routes(router)}
+
+
+def _routes(router: APIRouter) -> list[APIRoute]:
+    return [route for route in router.routes if isinstance(route, APIRoute)]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
+from pydantic_core import from_json
 from starlette.responses import Response
 
 from api.dependencies import CollectionName, Kb, State, Writer, existing
@@ -112,8 +112,8 @@ def _changes(lines: list[tuple[int, bytes]], work: _Work) -> Iterator[tuple[int,
     """The lines that fit, with their numbers; the others are noted as failures."""
     for number, line in lines:
         try:
-            yield number, _change(orjson.loads(line))
-        except (orjson.JSONDecodeError, ValidationError) as error:
+            yield number, _change(from_json(line, allow_inf_nan=False))
+        except ValueError as error:  # of which pydantic's is one
             work.failures.append({"line": number, "message": _explain(error)})
 
 
@@ -125,8 +125,8 @@ def _change(content: Any) -> Change:
     return document_of(line.id, line)
 
 
-def _explain(error: orjson.JSONDecodeError | ValidationError) -> str:
+def _explain(error: ValueError) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
         return f"{'.'.join(map(str, first['loc'])) or 'the line'}: {first['msg']}"
-    return f"not JSON ({error.msg})"
+    return f"not JSON ({error})"

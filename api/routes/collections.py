@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from api.dependencies import Admin, CollectionName, Kb, PageQuery, Reader, State, existing
 from api.errors import forbidden
 from api.knowledge_base import KnowledgeBase
+from api.paging import page_json
 from api.routes.failures import GUARDED, failures
 from api.wire.administration import (
     CollectionBody,
@@ -41,7 +42,7 @@ def list_collections(kb: Kb, caller: Reader, page: PageQuery) -> dict[str, Any]:
     after = page.after_text()
     found = [one for one in kb.catalog.collections.all() if caller.reaches(one.name) and one.name > after]
     shown = found[: page.limit]
-    return {"items": [_view(one) for one in shown], "next_cursor": page.next_cursor(shown, lambda one: one.name)}
+    return page_json("collections", [_view(one) for one in shown], page.next_cursor(shown, lambda one: one.name))
 
 
 @router.get("/{collection}", response_model=CollectionDetail, summary="Look at a collection")

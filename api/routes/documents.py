@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from api.dependencies import CollectionName, Kb, PageQuery, Reader, State, Writer, existing
+from api.paging import page_json
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, document_of, position_of, written
@@ -96,8 +97,8 @@ def list_documents(
         source=source,
         prefix=prefix,
     )
-    items = [_summary(collection, one) for one in stored]
-    return JsonResponse({"items": items, "next_cursor": page.next_cursor(stored, lambda one: one.document.key)})
+    shown = [_summary(collection, one) for one in stored]
+    return JsonResponse(page_json("documents", shown, page.next_cursor(stored, lambda one: one.document.key)))
 
 
 def _summary(collection: str, stored: StoredVersion) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path
 
 from api.dependencies import Authentication, Kb, Operator, PageQuery, State
 from api.errors import ApiError
+from api.paging import page_json
 from api.routes.failures import GUARDED
 from api.wire.administration import KeyBody, KeyPage, KeyView, NewKey
 
@@ -37,8 +38,8 @@ def list_keys(kb: Kb, caller: Operator, page: PageQuery) -> dict[str, Any]:
     """Every key without its secret, revoked ones included, oldest first."""
     after = page.after_number() or 0
     numbered = list(enumerate(kb.catalog.keys.all(), start=1))[after : after + page.limit]
-    items = [asdict(record) for _, record in numbered]
-    return {"items": items, "next_cursor": page.next_cursor(numbered, lambda pair: pair[0])}
+    shown = [asdict(record) for _, record in numbered]
+    return page_json("keys", shown, page.next_cursor(numbered, lambda pair: pair[0]))
 
 
 @router.delete("/{key_id}", response_model=KeyView, summary="Revoke a key")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, existing
+from api.paging import page_json
 from api.routes.failures import GUARDED
 from api.wire.administration import DeadLetterPage, DeadLetterView, SourcePage
 from retrieval.catalog.sources import DeadLetterRecord
@@ -24,15 +25,14 @@ def list_sources(kb: Kb, caller: Reader, collection: CollectionQuery, page: Page
     after = page.after_text()
     found = [one for one in kb.catalog.sources.all(existing(kb, collection)) if one.name > after][: page.limit]
     items = [{"name": s.name, "kind": s.kind, "cursor": s.cursor, "updated_at": s.updated_at} for s in found]
-    return {"items": items, "next_cursor": page.next_cursor(found, lambda one: one.name)}
+    return page_json("sources", items, page.next_cursor(found, lambda one: one.name))
 
 
 @router.get("/dead-letters", response_model=DeadLetterPage, summary="List dead letters")
 def list_dead_letters(kb: Kb, caller: Admin, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """What could not become a document, in the order it came, without what was received."""
     letters = kb.catalog.sources.dead_letters(existing(kb, collection), page.limit, page.after_number() or 0)
-    items = [_letter(letter) for letter in letters]
-    return {"items": items, "next_cursor": page.next_cursor(letters, lambda one: one.id)}
+    return page_json("dead_letters", [_letter(one) for one in letters], page.next_cursor(letters, lambda one: one.id))
 
 
 @router.get("/dead-letters/{letter_id}", response_model=DeadLetterView, summary="Look at a dead letter")

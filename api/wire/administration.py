@@ -1,13 +1,13 @@
-"""Collections, keys, plans, jobs, sources, dead letters and the audit log over the wire."""
+"""Collections, keys, sources and dead letters over the wire."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from api.wire.base import CollectionName, Groups, Json, Line, Number, Request, Response
+from api.wire.base import CollectionName, Groups, Line, Request, Response
 from retrieval.catalog.keys import Scope
 
 Words = Annotated[list[Line], Field(max_length=100_000)]
@@ -29,7 +29,7 @@ class CollectionBody(CollectionChange):
     )
 
     name: CollectionName
-    chunk_tokens: Annotated[int | None, Field(ge=32, le=2048, description="Longest passage, in tokens.")] = None
+    chunk_tokens: Annotated[int | None, Field(ge=160, le=2048, description="Longest passage, in tokens.")] = None
 
 
 class CollectionView(Response):
@@ -58,7 +58,7 @@ class CollectionDetail(CollectionView):
 class CollectionPage(Response):
     """A page of collections, by name."""
 
-    items: list[CollectionView]
+    collections: list[CollectionView]
     next_cursor: str | None
 
 
@@ -109,109 +109,8 @@ class NewKey(KeyView):
 class KeyPage(Response):
     """A page of keys, oldest first."""
 
-    items: list[KeyView]
+    keys: list[KeyView]
     next_cursor: str | None
-
-
-class PlanBody(Request):
-    """A plan to be stored; it does not serve yet."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"collection": "docs", "name": "words first", "plan": {"dense_weight": 0.3}}]},
-    )
-
-    collection: CollectionName
-    name: Line
-    plan: Json = Field(description="The choices that differ from the default.")
-
-
-class SwitchBody(Request):
-    """Why the serving plan changes."""
-
-    collection: CollectionName
-    reason: Line = ""
-
-
-class PlanView(Response):
-    """A stored plan."""
-
-    id: int | None = Field(description="null: the built-in default.")
-    name: str
-    plan: dict[str, Any]
-    digest: str
-    origin: str
-    serving: bool
-    created_at: datetime | None
-
-
-class PlanPage(Response):
-    """A page of plans, oldest first; the first item of the first page is the built-in default."""
-
-    items: list[PlanView]
-    next_cursor: str | None
-
-
-class Difference(Response):
-    """One choice in which two plans differ."""
-
-    field: str
-    one: Any
-    other: Any
-
-
-class PlanDifference(Response):
-    """The choices in which two plans differ."""
-
-    differences: list[Difference]
-
-
-class JobView(Response):
-    """Long work."""
-
-    id: str
-    kind: str
-    collection: str
-    state: str
-    done: int
-    total: int | None
-    result: dict[str, Any] | None
-    error: str
-    created_at: datetime
-    updated_at: datetime
-    finished_at: datetime | None
-
-
-class JobPage(Response):
-    """A page of jobs, newest first."""
-
-    items: list[JobView]
-    next_cursor: str | None
-
-
-class SourceBody(Request):
-    """A database to take documents from; the address is used now and never stored."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "shop",
-                    "collection": "docs",
-                    "url": "postgresql://reader@db/shop",
-                    "tables": {"public.faq": {"title": "question", "body": "{question}\n{answer}"}},
-                }
-            ]
-        },
-    )
-
-    name: Annotated[Line, Field(min_length=1)]
-    collection: CollectionName
-    url: Annotated[Line, Field(min_length=1, description="SQLAlchemy URL of the database.")]
-    tables: Json = Field(description="schema.table: {title, body, metadata?, acl?, include?}")
 
 
 class SourceView(Response):
@@ -226,7 +125,7 @@ class SourceView(Response):
 class SourcePage(Response):
     """A page of sources, by name."""
 
-    items: list[SourceView]
+    sources: list[SourceView]
     next_cursor: str | None
 
 
@@ -246,27 +145,5 @@ class DeadLetterView(Response):
 class DeadLetterPage(Response):
     """A page of dead letters, in the order they came."""
 
-    items: list[DeadLetterView]
+    dead_letters: list[DeadLetterView]
     next_cursor: str | None
-
-
-class AuditView(Response):
-    """One act."""
-
-    id: int
-    at: datetime
-    principal: str
-    action: str
-    target: str
-    detail: dict[str, Any]
-    request_id: str
-
-
-class AuditPage(Response):
-    """A page of acts, newest first."""
-
-    items: list[AuditView]
-    next_cursor: str | None
-
-
-PlanNumber = Annotated[Number, Field(description="Number of the plan.")]

@@ -12,12 +12,6 @@ MAX_GROUPS = 1000
 MAX_METADATA_DEPTH = 16
 
 
-def _without_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("it contains a NUL character, which no database stores; remove it")
-    return text
-
-
 def _storable(value: Any, depth: int = 0) -> Any:
     """JSON that every database and every reader takes: bounded depth, 64-bit integers, finite numbers, real text."""
     if depth > MAX_METADATA_DEPTH:
@@ -29,7 +23,9 @@ def _storable(value: Any, depth: int = 0) -> Any:
             return [_storable(item, depth + 1) for item in value]
         case str():
             value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
-            return _without_nul(value)
+            if "\x00" in value:
+                raise ValueError("it contains a NUL character, which no database stores; remove it")
+            return value
         case bool():
             return value
         case int() if not -(2**63) <= value < 2**63:
@@ -40,10 +36,11 @@ def _storable(value: Any, depth: int = 0) -> Any:
 
 
 CollectionName = Annotated[str, Field(pattern=COLLECTION_PATTERN, description="Name of the collection.")]
-Line = Annotated[str, Field(max_length=2_000), AfterValidator(_without_nul)]
-Text = Annotated[str, AfterValidator(_without_nul)]
-Key = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_without_nul)]
-Group = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_nul)]
+WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL stores no NUL
+Line = Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)]
+Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
+Key = Annotated[str, Field(min_length=1, max_length=1_000, pattern=WITHOUT_NUL)]
+Group = Annotated[str, Field(min_length=1, max_length=200, pattern=WITHOUT_NUL)]
 Groups = Annotated[list[Group], Field(max_length=MAX_GROUPS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Number = Annotated[int, Field(ge=0, le=2**63 - 1)]

@@ -159,5 +159,5 @@ class DocumentView(DocumentSummary):
 class DocumentPage(Response):
     """A page of documents, by key."""
 
-    items: list[DocumentSummary]
+    documents: list[DocumentSummary]
     next_cursor: str | None
