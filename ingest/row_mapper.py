@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -42,6 +43,7 @@ class RowMapper:
         Raises `MappingError` when the mapping names a column that the first row of its table does not have.
         """
         touched: dict[RowKey, datetime | None] = {}
+        self._prefetch(events)
         for event in events:
             if event.table not in self._mapping.all_tables:
                 continue
@@ -53,6 +55,13 @@ class RowMapper:
     def drain(self) -> tuple[RowWrite, ...]:
         """The rows to store in the same transaction as the documents of the last `apply`; each is given once."""
         return self._rows.drain()
+
+    def _prefetch(self, events: Sequence[RowEvent]) -> None:
+        keys: dict[str, list[str]] = defaultdict(list)
+        for event in events:
+            if isinstance(event, RowChange) and event.table in self._mapping.all_tables:
+                keys[event.table].append(event.pk)
+        self._rows.prefetch(keys)
 
     def _single(self, event: RowEvent) -> Iterable[RowChange]:
         """A truncation as deletions of the rows known."""
@@ -71,9 +80,12 @@ class RowMapper:
             return self._fill_gaps(change, stored[0], before)
         after = None if change.row is None else self._completed(change, before)
         position = change.position or (stored[0] if stored else _UNPLACED)
+        own = {(change.table, change.pk)} if change.table in self._mapping.tables else set()
+        if stored is not None and before == after:  # no other document shows anything new; own may have a new template
+            self._rows.put(change.table, change.pk, position, after)
+            return own
         parents = affected_parents(self._mapping, change.table, before, after, self._rows)
         self._rows.put(change.table, change.pk, position, after)
-        own = {(change.table, change.pk)} if change.table in self._mapping.tables else set()
         # a row may join itself or rows of its own table, so parents are looked up on both sides of the change
         return own | parents | affected_parents(self._mapping, change.table, before, after, self._rows)
 

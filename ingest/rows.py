@@ -31,6 +31,10 @@ class RowStore(Protocol):
         """The row or tombstone, None when it was never seen."""
         ...
 
+    def read_many(self, table: str, keys: Sequence[str]) -> Mapping[str, Stored]:
+        """Those of the rows that were ever seen, by key."""
+        ...
+
     def keys_where(self, table: str, column: str, value: str) -> Iterable[str]:
         """Keys of the living rows whose linked column has that value, as `link_value` writes it."""
         ...
@@ -52,6 +56,11 @@ class MemoryRows:
     def read(self, table: str, key: str) -> Stored | None:
         """See `RowStore`."""
         return self._rows[table].get(key)
+
+    def read_many(self, table: str, keys: Sequence[str]) -> dict[str, Stored]:
+        """See `RowStore`."""
+        known = self._rows[table]
+        return {key: known[key] for key in keys if key in known}
 
     def keys_where(self, table: str, column: str, value: str) -> list[str]:
         """See `RowStore`."""
@@ -80,7 +89,15 @@ class PendingRows:
         self._link_columns = link_columns
         self._pending: dict[tuple[str, str], Stored] = {}
         self._linked: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-        self._read: dict[tuple[str, str], Stored | None] = {}  # what the store said since the last drain
+        # what the store said since the last drain; nothing else writes to one source's rows meanwhile
+        self._read: dict[tuple[str, str], Stored | None] = {}
+        self._found: dict[tuple[str, str, str], frozenset[str]] = {}
+
+    def prefetch(self, keys: Mapping[str, Sequence[str]]) -> None:
+        """Read rows that will be asked for, by table, in a few queries instead of one each."""
+        for table, wanted in keys.items():
+            found = self._store.read_many(table, wanted)
+            self._read.update({(table, key): found.get(key) for key in wanted if (table, key) not in self._pending})
 
     def read(self, table: str, key: str) -> Stored | None:
         """See `RowStore`."""
@@ -97,7 +114,9 @@ class PendingRows:
 
     def keys_where(self, table: str, column: str, value: str) -> list[str]:
         """See `RowStore`."""
-        stored = {key for key in self._store.keys_where(table, column, value) if (table, key) not in self._pending}
+        if (table, column, value) not in self._found:
+            self._found[table, column, value] = frozenset(self._store.keys_where(table, column, value))
+        stored = {key for key in self._found[table, column, value] if (table, key) not in self._pending}
         return sorted(stored | self._linked.get((table, column, value), set()))
 
     def keys(self, table: str) -> list[str]:
@@ -124,6 +143,7 @@ class PendingRows:
         self._pending.clear()
         self._linked.clear()
         self._read.clear()
+        self._found.clear()
         return writes
 
     def _links(self, table: str, row: JsonRow | None) -> dict[str, str]:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.engine import reading
+from retrieval.catalog.state import in_parts
 from retrieval.catalog.upsert import upsert
 from retrieval.types import SourcePosition
 
@@ -84,6 +85,17 @@ class SourceRows:
         with reading(self._engine) as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else (SourcePosition.decode(row.position), row.data)
+
+    def read_many(self, table: str, keys: Sequence[str]) -> dict[str, tuple[SourcePosition, dict[str, Any] | None]]:
+        """As `read`, by key, for those of the rows that were ever seen."""
+        r = schema.source_rows.c
+        query = sa.select(r.row_key, r.position, r.data).where(r.source_id == self.source_id, r.table_name == table)
+        with reading(self._engine) as connection:
+            return {
+                row.row_key: (SourcePosition.decode(row.position), row.data)
+                for part in in_parts(keys)
+                for row in connection.execute(query.where(r.row_key.in_(part)))
+            }
 
     def keys_where(self, table: str, column: str, value: str) -> list[str]:
         """The keys of living rows whose linked column has that value."""
