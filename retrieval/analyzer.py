@@ -93,17 +93,15 @@ class Analyzer:
         return self._spans(text, None)
 
     def spans_of(self, text: str, wanted: AbstractSet[str]) -> list[tuple[str, int, int]]:
-        """The spans of these tokens only: ten times as fast as all of them where few occur."""
+        """The spans of these tokens only: many times as fast as all of them where few occur."""
         return self._spans(text, wanted)
 
     def _spans(self, text: str, wanted: AbstractSet[str] | None) -> list[tuple[str, int, int]]:
         folded, origins = fold_with_origins(text)
-        pattern = _ASCII_RUN if folded.isascii() else _RUN
         found = [
-            (token, match.start() + start, match.start() + end)
-            for match in pattern.finditer(folded)
-            if wanted is None or not wanted.isdisjoint(self._memo.get(match[0]) or self._remember(match[0]))
-            for token, start, end in self._pieces(match[0])
+            (token, at + start, at + end)
+            for run, at in self._runs(folded, wanted)
+            for token, start, end in self._pieces(run)
             if wanted is None or token in wanted
         ]
         if self._phrase_pattern is not None:
@@ -111,6 +109,21 @@ class Analyzer:
             found += [phrase for phrase in phrases if wanted is None or phrase[0] in wanted]
         spans = [(token, origins[start], _origin_end(origins, end)) for token, start, end in found]
         return sorted(spans, key=lambda span: span[1:])
+
+    def _runs(self, folded: str, wanted: AbstractSet[str] | None) -> Iterator[tuple[str, int]]:
+        """Runs that hold a wanted token, and where they start. Between runs stands nothing that can begin one."""
+        runs = (_ASCII_RUN if folded.isascii() else _RUN).findall(folded)
+        chosen = set(runs)
+        if wanted is not None:
+            chosen = {run for run in chosen if not wanted.isdisjoint(self._memo.get(run) or self._remember(run))}
+        if not chosen:
+            return
+        at = 0
+        for run in runs:
+            at = folded.find(run, at)
+            if run in chosen:
+                yield run, at
+            at += len(run)
 
     def _remember(self, run: str) -> tuple[str, ...]:
         tokens = tuple(token for token, _, _ in self._pieces(run))
