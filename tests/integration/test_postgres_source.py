@@ -1,0 +1,98 @@
+"""A real PostgreSQL as source and as catalog: the snapshot equals the tables, joined changes follow, deletes arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+
+from api.knowledge_base import KnowledgeBase
+from api.maintenance import verify_collection
+from api.sources import open_source
+from infra.settings import Settings
+from ingest.report import IngestReport
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR
+
+pytestmark = [pytest.mark.server, pytest.mark.data, pytest.mark.slow]
+
+MAPPING = {
+    "tables": {
+        "public.album": {
+            "title": "{title}",
+            "body": "{title} by {artist.name}. Tracks: {tracks.name}",
+            "metadata": {"artist": "artist.name"},
+            "include": {
+                "artist": {"table": "public.artist", "on": {"artist_id": "artist_id"}},
+                "tracks": {"table": "public.track", "on": {"album_id": "album_id"}, "many": True},
+            },
+        }
+    }
+}
+
+
+def load_chinook(url: str, script: Path) -> None:
+    """The dump without its own database commands."""
+    lines = script.read_text(encoding="utf-8").splitlines()
+    own = ("DROP DATABASE", "CREATE DATABASE", "\\c ")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("\n".join(line for line in lines if not line.startswith(own)).encode())
+
+
+@pytest.fixture
+def chinook(fresh_postgres: str, data_dir_public: Path) -> str:
+    url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
+    load_chinook(url, data_dir_public / "sql_chinook" / "chinook_postgresql.sql")
+    return url
+
+
+@pytest.fixture
+def kb(chinook: str, tmp_path: Path) -> Iterator[KnowledgeBase]:
+    """The catalog shares the server, in a schema of its own."""
+    with psycopg.connect(chinook, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA kb")
+    catalog = f"{chinook}?options=-csearch_path%3Dkb"
+    with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash", catalog_url=catalog)) as opened:
+        opened.create_collection("music")
+        yield opened
+
+
+def ingest(kb: KnowledgeBase, url: str, tmp_path: Path) -> IngestReport:
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(yaml.safe_dump(MAPPING))
+    opened = open_source(kb, "music", url, "chinook", "sql", mapping)
+    return kb.ingest("music", opened.source, rows=opened.rows)
+
+
+def found(kb: KnowledgeBase, query: str) -> list[str]:
+    return [hit.chunk.key for hit in kb.search("music", SearchRequest(query, 5), OPERATOR).hits]
+
+
+def test_chinook_from_snapshot_to_changes(kb: KnowledgeBase, chinook: str, tmp_path: Path) -> None:
+    first = ingest(kb, chinook, tmp_path)
+    with psycopg.connect(chinook, autocommit=True) as connection:
+        albums = connection.execute("SELECT album_id FROM album").fetchall()
+        collection = kb.catalog.collections.get("music")
+        assert kb.catalog.documents.keys(collection) == {f"public.album/{key}" for (key,) in albums}
+        assert (first.outcomes["created"], first.failed) == (len(albums), 0)  # type: ignore[index]
+
+        again = ingest(kb, chinook, tmp_path)
+        assert (again.outcomes["unchanged"], again.embedded) == (len(albums), 0)  # type: ignore[index]
+
+        assert found(kb, "AC/DC Let There Be Rock")[0] == "public.album/4"
+        connection.execute("UPDATE artist SET name = 'Quetzalcoatlus Quartet' WHERE artist_id = 1")
+        changed = ingest(kb, chinook, tmp_path)
+        assert changed.outcomes["updated"] == 2  # type: ignore[index]  # the artist's two albums
+        assert set(found(kb, "Quetzalcoatlus Quartet")[:2]) == {"public.album/1", "public.album/4"}
+
+        connection.execute("DELETE FROM playlist_track WHERE track_id IN (SELECT track_id FROM track WHERE album_id=4)")
+        connection.execute("DELETE FROM invoice_line WHERE track_id IN (SELECT track_id FROM track WHERE album_id = 4)")
+        connection.execute("DELETE FROM track WHERE album_id = 4")
+        connection.execute("DELETE FROM album WHERE album_id = 4")
+        assert ingest(kb, chinook, tmp_path).outcomes["deleted"] == 1  # type: ignore[index]
+        assert "public.album/4" not in found(kb, "Let There Be Rock Quetzalcoatlus Quartet")
+    verdict = verify_collection(kb, "music")
+    assert verdict.in_step, verdict.sentence()
