@@ -1,0 +1,17 @@
+"""docs/api.md names every route there is, and none that is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import served
+
+ROUTE = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`]*)`")
+
+
+def test_the_page_and_the_routes_agree(tmp_path: Path, repository: Path) -> None:
+    with served.in_process(tmp_path) as opened:
+        described = opened.client.get("/openapi.json").json()["paths"]
+    routes = {(method.upper(), path) for path, operations in described.items() for method in operations}
+    assert set(ROUTE.findall((repository / "docs" / "api.md").read_text(encoding="utf-8"))) == routes
