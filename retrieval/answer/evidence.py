@@ -90,7 +90,7 @@ def gather(
     candidates = [one for number, passage in enumerate(passages) for one in _candidates(number, passage, analyzer)]
     bodies = _bodies(titles, candidates)
     weights = term_weights(question, statistics, [one.tokens for one in candidates])
-    known = _known(question.text, passages, encoder)
+    known = known_share(question.text, passages, encoder)
     features = _features(question, titles, bodies, candidates, weights, known)
     _add_dense(features, question, candidates, encoder, known)
     return Evidence(
@@ -190,14 +190,14 @@ def is_label(one: Candidate) -> bool:
     return one.length <= LABEL_TOKENS and ends not in _ENDS and not re.search(r"[|:：]", one.text)
 
 
-def _known(question: str, passages: Sequence[Passage], encoder: Encoder) -> float:
-    """How far the encoder knows the question's script, 0 to 1.
+def known_share(text: str, passages: Sequence[Passage], encoder: Encoder) -> float:
+    """How far the encoder knows the script of a question or statement, 0 to 1.
 
-    A short question may happen to consist of the few foreign characters in a vocabulary, so where it is not in Latin
+    A short text may happen to consist of the few foreign characters in a vocabulary, so where it is not in Latin
     script the passages' text in other scripts is asked about too; knowing half of the letters is knowing nothing.
     """
-    known = encoder.coverage(question)
-    if _OTHER_SCRIPT.search(question):
+    known = encoder.coverage(text)
+    if _OTHER_SCRIPT.search(text):
         sample = "".join(run for passage in passages for run in _OTHER_SCRIPT.findall(passage.text))[:SCRIPT_SAMPLE]
         known = min(known, encoder.coverage(sample))
     return max(0.0, 2 * known - 1)

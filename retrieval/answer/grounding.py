@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from retrieval.answer.evidence import known_share
 from retrieval.answer.question import Tokens, content_tokens
 from retrieval.answer.sentences import Span, split_sentences
 from retrieval.answer.types import Citation, Passage
 from retrieval.contracts import Encoder
 
-SUPPORTED = 0.5  # least support; see docs/answers.md for what it separates
+SUPPORTED = 0.55  # least support; see docs/answers.md for what it separates
 WINDOW = 2  # a generated sentence may draw on this many neighbouring sentences of a passage
 
 MARK = re.compile(r"[ \t]*[\[【](\d{1,3}(?:\s*[,，、;\-–]\s*\d{1,3})*)[\]】]")
@@ -90,7 +91,7 @@ class Grounder:
 
     def _mixed(self, share: float, sentence: str, source: str) -> float:
         """Half words, half meaning; words alone in proportion to what the encoder does not know."""
-        known = self.encoder.coverage(sentence)
+        known = known_share(sentence, self.passages, self.encoder)
         if share >= 1 or known == 0:
             return share
         vectors = self.encoder.encode_passages([sentence, source])

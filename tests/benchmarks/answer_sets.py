@@ -91,7 +91,7 @@ class Collection:
     def __init__(self, answer_set: AnswerSet, encoder: Encoder, analyzer: Analyzer) -> None:
         self._encoder = encoder
         self._is_dense = answer_set.is_dense
-        self.passages = list(_passages(answer_set.documents))
+        self.passages = list(passages_of(answer_set.documents))
         chunks = [
             IndexedChunk(label, label, one.title, "", one.text, None, (), {}) for label, one in enumerate(self.passages)
         ]
@@ -199,7 +199,8 @@ def off_corpus(folder: Path, side: str, seed: int) -> Iterator[Asked]:
         yield from (Asked(text, "off-corpus") for text in chosen)
 
 
-def _passages(documents: Iterable[Document]) -> Iterator[Passage]:
+def passages_of(documents: Iterable[Document]) -> Iterator[Passage]:
+    """The chunks of the documents as passages."""
     chunker = StructureChunker()
     for document in documents:
         for chunk in chunker.chunk(document):
