@@ -6,12 +6,17 @@ import gzip
 import json
 import os
 import random
+import re
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from api.knowledge_base import KnowledgeBase
@@ -76,3 +81,64 @@ def test_killed_ingestion_of_a_real_set_ends_complete(tmp_path: Path, data_dir_p
         verdict = verify_collection(kb, "killed")
         assert verdict.in_step, verdict.sentence()
         assert verdict.documents == len(truth)
+
+
+class Server:
+    """A real `kb serve` on a free port; `kill` is kill -9."""
+
+    def __init__(self, data: Path) -> None:
+        environment = os.environ | {"KB_DATA_DIR": str(data), "KB_ENCODER": "hash"}
+        command = [sys.executable, "-m", "api.cli", "serve", "--port", "0"]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.key = ""
+        for line in self.process.stdout:  # the key, the first time, comes before the address
+            self.key = next((word for word in line.split() if word.startswith("kb_")), self.key)
+            if found := re.search(r"http://[\d.]+:\d+", line):
+                self.url = found.group()
+                break
+
+    @contextmanager
+    def client(self, key: str) -> Iterator[httpx.Client]:
+        with httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while client.get("/readyz").status_code != 200 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            yield client
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    key = server.key
+    with server.client(key) as client:
+        assert client.post("/v1/collections", json={"name": "c"}).status_code == 201
+    acknowledged: dict[str, str] = {}
+    for round_ in range(3):
+        with server.client(key) as client:
+            client.put("/v1/collections/c/documents/warm", json={"text": "up"})  # opens the collection
+            threading.Timer(0.7, server.process.kill).start()
+            for number in range(10_000):
+                name, text = f"k{number % 40}", f"round{round_}x{number} about valves"
+                try:
+                    answer = client.put(f"/v1/collections/c/documents/{name}", json={"text": text})
+                except httpx.TransportError:
+                    acknowledged.pop(name, None)  # it may or may not have been committed
+                    break
+                assert answer.status_code in (200, 201), answer.text
+                acknowledged[name] = text
+        server.process.communicate()
+        assert acknowledged, "nothing was written before the kill"
+        server = Server(tmp_path)
+        with server.client(key) as client:
+            for name, text in acknowledged.items():
+                assert client.get(f"/v1/collections/c/documents/{name}").json()["text"] == text
+                hits = client.post("/v1/search", json={"collection": "c", "query": text.split()[0], "top_k": 1}).json()[
+                    "hits"
+                ]
+                assert hits[0]["key"] == name
+    server.kill()
