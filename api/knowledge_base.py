@@ -12,6 +12,7 @@ from api.collection_runtime import CollectionRuntime, drop_views
 from infra.settings import Settings
 from ingest.changes import Change
 from ingest.contracts import Source
+from ingest.language import detect_language
 from ingest.pipeline import Progress, RowRenderer
 from ingest.report import IngestReport
 from retrieval.answer.condense import standalone_question
@@ -238,6 +239,11 @@ class KnowledgeBase:
     def encoder(self, collection: str) -> Encoder:
         """The encoder of a collection."""
         return self.open_encoder(self.catalog.collections.get(collection).encoder)
+
+    def warm_up(self) -> None:
+        """Load what the first write and the first search would otherwise wait for: a second or two."""
+        detect_language("The first document need not wait for this model of languages.")
+        self.open_encoder(self.settings.encoder).encode_queries(["the first question"])
 
     def freshness(self, collection: str) -> dict[str, Any]:
         """How far searches are behind the catalog, in operations."""

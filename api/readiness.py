@@ -43,6 +43,7 @@ class Readiness:
         while not self._stopping.is_set():
             if self._try_all():
                 self._opened.set()
+                self._kb.warm_up()
                 return
             self._stopping.wait(RETRY_SECONDS)
 

@@ -120,7 +120,7 @@ def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
     acknowledged: dict[str, str] = {}
     for round_ in range(3):
         with server.client(key) as client:
-            client.put("/v1/collections/c/documents/warm", json={"text": "up"})  # opens the collection
+            client.put("/v1/collections/c/documents/warm", json={"text": "a first text, which loads what writes need"})
             threading.Timer(0.7, server.process.kill).start()
             for number in range(10_000):
                 name, text = f"k{number % 40}", f"round{round_}x{number} about valves"
