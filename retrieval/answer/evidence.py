@@ -87,7 +87,8 @@ def gather(
 ) -> Evidence:
     """Candidates of all passages with their features; term weights come from `statistics`, else from the passages."""
     titles = [frozenset(analyzer.tokens(passage.title)) for passage in passages]
-    candidates = [one for number, passage in enumerate(passages) for one in _candidates(number, passage, analyzer)]
+    sentences = [one for number, passage in enumerate(passages) for one in _candidates(number, passage, analyzer)]
+    candidates = [one for one in sentences if not one.tokens <= titles[one.passage]] or sentences  # titles say nothing
     bodies = _bodies(titles, candidates)
     weights = term_weights(question, statistics, [one.tokens for one in candidates])
     known = known_share(question.text, passages, encoder)

@@ -78,6 +78,18 @@ def test_citation_carries_where_it_is_from(answerer: Answerer) -> None:
     assert citation.start == OFFSET + GUIDE.index("Full-time")
 
 
+def test_repeated_title_is_no_answer() -> None:
+    answerer = Answerer.of("extractive", HashEncoder(), Analyzer(), refuse_below=0.0)
+    text = (
+        "Incident: fleet service down in March\n\nA certificate had expired, so no gateway of the fleet could log in."
+    )
+    answer = answerer.answer(
+        "Why was the fleet service down in March?",
+        [Passage("i#0", "i", "Incident: fleet service down in March", text)],
+    )
+    assert answer.citations[0].quote.startswith("A certificate had expired")
+
+
 def test_table_row_reads_with_its_header(answerer: Answerer) -> None:
     answer = answerer.answer("How many days of parental leave are there?", PASSAGES)
     assert "Benefit: Parental leave; Days: 90; Approver: Ann Lee [" in answer.text
