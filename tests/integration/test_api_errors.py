@@ -1,0 +1,155 @@
+"""One shape for every kind of failure, with the status that tells the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_world import World, check_native_error, world
+from httpx import Response
+
+from api.errors import ApiError, as_api_error
+from ingest import errors as ingest_errors
+from retrieval import errors as retrieval_errors
+
+NO_RERANKER = {"rerank": {"name": "no such"}}
+DOCUMENT = "/v1/collections/docs/documents/public"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("kb"), max_body_bytes=4096) as opened:
+        yield opened
+
+
+Case = tuple[str, str, dict[str, Any], int, str]
+CASES: list[Case] = [
+    ("GET", "/v1/nowhere", {}, 404, "no_such_route"),
+    ("GET", "/", {}, 404, "no_such_route"),
+    ("PATCH", "/v1/search", {}, 405, "method_not_allowed"),
+    ("POST", "/v1/search", {"content": b"{"}, 422, "invalid_request"),
+    ("POST", "/v1/search", {"content": b"\xff\xfe"}, 422, "invalid_request"),
+    ("POST", "/v1/search", {"json": []}, 422, "invalid_request"),
+    ("POST", "/v1/search", {"json": {"query": "x", "collection": "docs", "surplus": 1}}, 422, "invalid_request"),
+    ("POST", "/v1/search", {"json": {"query": "  ", "collection": "docs"}}, 422, "invalid_input"),
+    ("POST", "/v1/search", {"json": {"query": "x", "collection": "absent"}}, 404, "not_found"),
+    ("POST", "/v1/search", {"json": {"query": "x", "collection": "docs", "filter": {"$no": 1}}}, 422, "invalid_input"),
+    ("POST", "/v1/search", {"json": {"query": "x", "collection": "docs", "plan": {"no": 1}}}, 422, "invalid_input"),
+    (
+        "POST",
+        "/v1/search",
+        {"json": {"query": "x", "collection": "docs", "plan": NO_RERANKER}},
+        422,
+        "invalid_input",
+    ),
+    ("POST", "/v1/search", {"json": {"query": "x", "collection": "docs", "plan": 99}}, 404, "not_found"),
+    ("POST", "/v1/search", {"json": {"query": "x", "collection": "docs", "min_seq": 10**6}}, 422, "invalid_input"),
+    ("GET", "/v1/collections/docs/documents/absent", {}, 404, "not_found"),
+    ("GET", "/v1/collections/docs/documents", {"params": {"limit": 0}}, 422, "invalid_request"),
+    ("POST", "/v1/collections", {"json": {"name": "docs"}}, 409, "conflict"),
+    ("POST", "/v1/collections", {"json": {"name": "No Name"}}, 422, "invalid_request"),
+    ("PUT", DOCUMENT, {"json": {"text": ""}}, 422, "invalid_request"),
+    ("PUT", DOCUMENT, {"json": {"text": "x", "version": -1}}, 422, "invalid_request"),
+    ("PUT", DOCUMENT, {"content": b'{"text": "lone \\ud800 surrogate"}'}, 422, "invalid_request"),
+    ("PUT", DOCUMENT, {"json": {"text": "nul \x00"}}, 422, "invalid_request"),
+    ("PUT", DOCUMENT, {"json": {"text": "x" * 5000}}, 413, "body_too_large"),
+    ("DELETE", "/v1/keys/00000000", {}, 404, "not_found"),
+    ("POST", "/v1/keys", {"json": {"expires_at": "2001-01-01T00:00:00Z"}}, 422, "invalid_request"),
+    ("DELETE", "/v1/dead-letters/7", {"params": {"collection": "docs"}}, 404, "not_found"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "arguments", "status", "code"), CASES)
+def test_each_kind_of_failure(
+    served: World, method: str, path: str, arguments: dict[str, Any], status: int, code: str
+) -> None:
+    error = check_native_error(served.call(method, path, **arguments), status, code)
+    assert "Traceback" not in json.dumps(error) and "sqlalchemy" not in json.dumps(error).lower()
+
+
+def test_validation_names_each_field_and_echoes_no_value(served: World) -> None:
+    body = {"query": 5, "collection": "docs", "top_k": "hush-hush"}
+    error = check_native_error(served.call("POST", "/v1/search", json=body), 422)
+    assert {problem["field"] for problem in error["detail"]} == {"body.query", "body.top_k"}
+    assert "hush-hush" not in json.dumps(error)
+
+
+def test_a_search_that_waits_in_vain_is_a_timeout(tmp_path: Path) -> None:
+    """The write is safe and says so: 202 for the writer, 504 for the search that insists on it."""
+    with world(tmp_path, request_timeout_seconds=0.2) as served:
+        with served.kb.runtime("docs").follower.paused():
+            url = "/v1/collections/docs/documents/late"
+            written = served.call("PUT", url, params={"wait_for": "searchable"}, json={"text": "late"})
+            assert written.status_code == 202 and not written.json()["searchable"]
+            waited = served.search("late", min_seq=written.json()["seq"])
+            check_native_error(waited, 504, "not_yet_searchable")
+        assert served.search("late", min_seq=written.json()["seq"]).status_code == 200
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def route() -> None:
+        raise error
+
+    return route
+
+
+def respond(tmp_path: Path, error: Exception, path: str = "/v1/raising") -> Response:
+    with world(tmp_path) as served:
+        served.app.router.add_api_route(path, raising(error), methods=["GET"])
+        return served.call("GET", path)
+
+
+def test_what_nobody_foresaw_tells_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    response = respond(tmp_path, ZeroDivisionError("the secret cause"))
+    error = check_native_error(response, 500, "internal")
+    assert "secret" not in response.text and "ZeroDivision" not in response.text
+    assert "the secret cause" in caplog.text and error["request_id"] in caplog.text
+
+
+def test_outages_say_when_to_come_back(tmp_path: Path) -> None:
+    response = respond(tmp_path, retrieval_errors.OutageError("the catalog does not answer"))
+    check_native_error(response, 503, "outage")
+    assert int(response.headers["retry-after"]) >= 1
+
+
+def test_every_error_of_ours_has_a_status() -> None:
+    """A class added to the trees must be given one, or a parent that has one."""
+    for module in (retrieval_errors, ingest_errors):
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, Exception) and not kind.__subclasses__():
+                two = issubclass(kind, ingest_errors.ParseError | ingest_errors.EventError)
+                error = kind("reason", "remedy") if two else kind("reason; remedy")
+                if isinstance(error, retrieval_errors.EncoderError):
+                    continue  # the server's own trouble: 500, its cause in the log
+                assert as_api_error(error).status != 500, kind
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])
+def test_openai_routes_speak_openai(served: World, path: str) -> None:
+    for response, status in (
+        (served.call("POST", path, "wrong", json={}), 401),
+        (served.call("POST", path, json={}), 400),
+        (served.call("POST", path, content=b"{"), 400),
+        (served.call("GET", path), 405),
+        (served.call("POST", path, content=b"x" * 5000), 413),
+    ):
+        assert response.status_code == status, response.text
+        error = response.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"} and error["message"]
+        assert response.headers["x-request-id"]
+    assert served.call("POST", path, "wrong", json={}).json()["error"]["code"] == "invalid_api_key"
+
+
+def test_dify_speaks_dify(served: World) -> None:
+    denied = served.call("POST", "/v1/retrieval", "wrong", json={})
+    assert (denied.status_code, denied.json()["error_code"]) == (401, 1002)
+    malformed = served.client.post("/v1/retrieval", headers={"Authorization": "Basic x"}, json={})
+    assert (malformed.status_code, malformed.json()["error_code"]) == (401, 1001)
+
+
+def test_retry_after_is_whole_seconds() -> None:
+    assert ApiError(429, "x", "y", retry_after=0.01).headers["Retry-After"] == "1"
+    assert ApiError(429, "x", "y", retry_after=1.2).headers["Retry-After"] == "2"

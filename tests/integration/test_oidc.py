@@ -1,0 +1,223 @@
+"""Tokens of an issuer that is really there: discovery and keys over HTTP, good tokens in, every other kind out."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from api_world import World, check_native_error, world
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from api.tokens import CLOCK_SKEW_SECONDS, SigningKeys, TokenVerifier
+from infra.settings import SettingsError
+
+AUDIENCE = "kb"
+
+
+@dataclass
+class Issuer:
+    """An issuer on loopback with one RSA and one elliptic-curve key."""
+
+    url: str = ""
+    named: str = ""  # what the discovery document says; "" the truth
+    fetched: list[str] = field(default_factory=list)
+    keys: dict[str, Any] = field(default_factory=dict)
+    algorithms: dict[str, str] = field(default_factory=dict)
+
+    def make_key(self, key_id: str, kind: str) -> None:
+        is_rsa = kind == "RS256"
+        self.keys[key_id] = rsa.generate_private_key(65537, 2048) if is_rsa else ec.generate_private_key(ec.SECP256R1())
+        self.algorithms[key_id] = kind
+
+    def document(self, path: str) -> dict[str, Any]:
+        if path.endswith("openid-configuration"):
+            return {"issuer": self.named or self.url, "jwks_uri": f"{self.url}/keys"}
+        return {"keys": [self._published(key_id) for key_id in self.keys]}
+
+    def _published(self, key_id: str) -> dict[str, Any]:
+        algorithm = jwt.get_algorithm_by_name(self.algorithms[key_id])
+        public = algorithm.to_jwk(self.keys[key_id].public_key(), as_dict=True)
+        return {**public, "kid": key_id, "use": "sig", "alg": self.algorithms[key_id]}
+
+    def token(self, key_id: str = "rsa", *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
+        claims = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "ada",
+            "exp": time.time() + 60,
+            "groups": ["staff"],
+        } | changes
+        kept = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(kept, self.keys[key_id], self.algorithms[key_id], headers={"kid": key_id} | (headers or {}))
+
+
+@pytest.fixture
+def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    made = Issuer()
+    made.make_key("rsa", "RS256")
+    made.make_key("curve", "ES256")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            made.fetched.append(self.path)
+            body = json.dumps(made.document(self.path)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield made
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def served(issuer: Issuer, tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path, oidc_issuer=issuer.url, oidc_audience=AUDIENCE) as opened:
+        yield opened
+
+
+def test_good_tokens_see_what_their_groups_may(served: World, issuer: Issuer) -> None:
+    for key_id in ("rsa", "curve"):
+        assert "4711" in served.search("xylophonist", issuer.token(key_id)).text
+        for groups in (["sales"], [], None):
+            response = served.search("xylophonist", issuer.token(key_id, groups=groups))
+            assert response.status_code == 200 and "4711" not in response.text
+            assert served.search("warranty", issuer.token(key_id, groups=groups)).json()["hits"]
+    assert served.search("warranty", issuer.token(exp=time.time() - CLOCK_SKEW_SECONDS / 2)).status_code == 200
+
+
+def test_tokens_read_and_do_nothing_else(served: World, issuer: Issuer) -> None:
+    token = issuer.token(scope="kb:admin admin write")
+    path = "/v1/collections/docs/documents/x"
+    check_native_error(served.call("PUT", path, token, json={"text": "x"}), 403, "forbidden")
+    check_native_error(served.call("GET", "/v1/keys", token), 403, "forbidden")
+
+
+def test_keys_go_on_beside_tokens(served: World) -> None:
+    assert served.search("warranty", "reader").status_code == 200
+    check_native_error(served.search("warranty", "wrong"), 401)
+
+
+def signed_with(algorithm: str, secret: Any) -> Callable[[Issuer], str]:
+    def make(issuer: Issuer) -> str:
+        claims = {"iss": issuer.url, "aud": AUDIENCE, "sub": "eve", "exp": time.time() + 60, "groups": ["staff"]}
+        return jwt.encode(claims, secret, algorithm, headers={"kid": "rsa"})
+
+    return make
+
+
+def signed_with_the_public_key(issuer: Issuer) -> str:
+    """The classic: HMAC keyed with what everybody knows, by hand since the library refuses to make it."""
+    import base64
+    import hashlib
+    import hmac
+
+    public = issuer.keys["rsa"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    claims = {"iss": issuer.url, "aud": AUDIENCE, "sub": "eve", "exp": time.time() + 60, "groups": ["staff"]}
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"alg": "HS256", "typ": "JWT", "kid": "rsa"}, claims)
+    ]
+    signature = hmac.new(public, b".".join(parts), hashlib.sha256).digest()
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+BAD: dict[str, Callable[[Issuer], str]] = {
+    "expired": lambda issuer: issuer.token(exp=time.time() - CLOCK_SKEW_SECONDS - 5),
+    "not yet": lambda issuer: issuer.token(nbf=time.time() + CLOCK_SKEW_SECONDS + 60),
+    "never expires": lambda issuer: issuer.token(exp=None),
+    "other audience": lambda issuer: issuer.token(aud="mail"),
+    "no audience": lambda issuer: issuer.token(aud=None),
+    "other issuer": lambda issuer: issuer.token(iss="https://evil.example"),
+    "no issuer": lambda issuer: issuer.token(iss=None),
+    "nobody": lambda issuer: issuer.token(sub=None),
+    "groups as text": lambda issuer: issuer.token(groups="staff"),
+    "groups of numbers": lambda issuer: issuer.token(groups=["staff", 1]),
+    "unknown key": lambda issuer: issuer.token(headers={"kid": "unknown"}),
+    "another's key id": lambda issuer: issuer.token("rsa", headers={"kid": "curve"}),
+    "unsigned": signed_with("none", None),
+    "shared secret": signed_with("HS256", "s" * 32),
+    "public key as secret": signed_with_the_public_key,
+    "stranger's key": signed_with("RS256", rsa.generate_private_key(65537, 2048)),
+    "tampered": lambda issuer: issuer.token()[:-4] + "AAAA",
+    "cut": lambda issuer: issuer.token().rpartition(".")[0],
+    "garbage": lambda issuer: "a.b.c",
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_other_tokens_stay_out(served: World, issuer: Issuer, kind: str) -> None:
+    check_native_error(served.search("xylophonist", BAD[kind](issuer)), 401, "unauthenticated")
+    assert served.search("warranty", issuer.token()).status_code == 200
+
+
+def test_made_up_key_ids_do_not_flood_the_issuer(served: World, issuer: Issuer) -> None:
+    for number in range(20):
+        served.search("warranty", issuer.token(headers={"kid": f"made up {number}"}))
+    assert len(issuer.fetched) <= 4  # discovery and keys, at most twice
+
+
+def test_new_keys_are_found_and_withdrawn_ones_refused(
+    served: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.tokens.REFETCH_SECONDS", 0)
+    old = issuer.token()
+    assert served.search("warranty", old).status_code == 200
+    issuer.make_key("newer", "ES256")
+    assert served.search("warranty", issuer.token("newer")).status_code == 200
+    del issuer.keys["rsa"]
+    monkeypatch.setattr("api.tokens.KEYS_LAST_SECONDS", 0)
+    monkeypatch.setattr("api.security.TRUST_SECONDS", 0)
+    check_native_error(served.search("warranty", old), 401)
+
+
+def test_a_silent_issuer_is_an_outage_not_a_refusal(tmp_path: Path) -> None:
+    with world(tmp_path, oidc_issuer="http://127.0.0.1:9", oidc_audience=AUDIENCE) as served:
+        token = jwt.encode({"sub": "ada"}, "s" * 32, "HS256", headers={"kid": "x"})
+        response = served.search("warranty", token)
+        check_native_error(response, 503, "issuer_unavailable")
+        assert response.headers["retry-after"]
+        assert served.search("warranty", "reader").status_code == 200
+
+
+def test_discovery_must_name_the_very_issuer(served: World, issuer: Issuer) -> None:
+    issuer.named = "https://evil.example"
+    check_native_error(served.search("warranty", issuer.token()), 503, "issuer_unavailable")
+
+
+def test_an_explicit_key_url_needs_no_discovery(issuer: Issuer) -> None:
+    assert SigningKeys("https://elsewhere.example", f"{issuer.url}/keys").get("rsa").key_id == "rsa"
+    assert issuer.fetched == ["/keys"]
+
+
+@pytest.mark.parametrize(
+    ("url", "audience", "jwks_url"),
+    [
+        ("https://id.example", "", ""),
+        ("http://id.example", AUDIENCE, ""),
+        ("https://id.example", AUDIENCE, "http://id.example/keys"),
+        ("ftp://id.example", AUDIENCE, ""),
+    ],
+)
+def test_unsafe_settings_stop_the_start(url: str, audience: str, jwks_url: str) -> None:
+    with pytest.raises(SettingsError):
+        TokenVerifier(url, audience, jwks_url)
