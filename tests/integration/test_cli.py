@@ -1,0 +1,151 @@
+"""The command `kb` as scripts use it: pinned JSON, exit statuses, messages that say what to do."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE_SECONDS = 120
+DOCUMENTS = [
+    {
+        "id": "pump",
+        "title": "Pumps",
+        "text": "The feed pump stops when the filter is blocked.",
+        "metadata": {"site": "Ghent"},
+    },
+    {"id": "valve", "title": "阀门", "text": "安全阀在十巴时打开。", "metadata": {"site": "Suzhou"}},
+    {"id": "pay", "title": "Pay", "text": "The yearly bonus is paid in March.", "acl": ["hr"]},
+]
+
+
+class Kb:
+    """Runs `kb` in a data folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"KB_DATA_DIR": str(folder / "data"), "KB_ENCODER": "hash"}
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "api.cli", *arguments]
+        return subprocess.run(
+            command,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Kb:
+    kb = Kb(tmp_path_factory.mktemp("cli"))
+    corpus = kb.folder / "corpus.jsonl.gz"
+    with gzip.open(corpus, "wt", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(document) + "\n" for document in DOCUMENTS)
+        lines.write("this line is broken\n")
+    report = kb.json("ingest", str(corpus), "--collection", "c")
+    assert (report["created"], report["failed"]) == (3, 1)
+    assert "broken" not in report["failures"][0]["remedy"]
+    return kb
+
+
+def test_search_prints_the_pinned_form(kb: Kb) -> None:
+    found = kb.json("search", "-c", "c", "blocked filter", "-k", "10")
+    assert found["hits"][0]["key"] == "pump"
+    assert {
+        "document_id",
+        "chunk_id",
+        "score",
+        "title",
+        "text",
+        "highlights",
+        "uri",
+        "source",
+        "metadata",
+        "as_of",
+    } <= set(found["hits"][0])
+    assert {"seq", "as_of", "took_ms", "plan"} <= set(found)
+
+
+def test_search_filters_and_takes_groups(kb: Kb) -> None:
+    suzhou = kb.json("search", "-c", "c", "安全阀 pump", "--filter", '{"site": "Suzhou"}')
+    assert [hit["key"] for hit in suzhou["hits"]] == ["valve"]
+    assert "pay" not in [hit["key"] for hit in kb.json("search", "-c", "c", "bonus", "--as-group", "sales")["hits"]]
+    assert "pay" in [hit["key"] for hit in kb.json("search", "-c", "c", "bonus", "--as-group", "hr")["hits"]]
+
+
+def test_ask_cites_or_refuses(kb: Kb) -> None:
+    answer = kb.json("ask", "-c", "c", "When does the feed pump stop?")
+    assert not answer["refused"] and answer["citations"][0]["document_id"] == "c/pump"
+    refused = kb.json("ask", "-c", "c", "Who won the football match between Ghent and Bruges?")
+    assert refused["refused"] and refused["citations"] == []
+
+
+def test_eval_prints_the_pinned_form(kb: Kb) -> None:
+    (kb.folder / "q.jsonl").write_text('{"id": "1", "text": "blocked filter"}\n{"id": "2", "text": "安全阀"}\n')
+    (kb.folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n1\tpump\t1\n2\tvalve\t2\n")
+    run = kb.folder / "run.txt"
+    arguments = (
+        "--queries",
+        str(kb.folder / "q.jsonl"),
+        "--qrels",
+        str(kb.folder / "qrels.tsv"),
+        "--run-out",
+        str(run),
+    )
+    scored = kb.json("eval", "-c", "c", *arguments)
+    pinned = {"ndcg@10", "mrr@10", "recall@10", "recall@100", "p50_ms", "p95_ms", "queries", "plan"}
+    assert pinned <= set(scored)
+    assert (scored["ndcg@10"], scored["queries"]) == (1.0, 2)
+    assert run.read_text().splitlines()[0].split()[:4] == ["1", "Q0", "pump", "1"]
+
+
+def test_keys_are_shown_once(kb: Kb) -> None:
+    made = kb.json("keys", "create", "--scope", "admin")
+    assert made["key"].startswith(f"kb_{made['id']}_")
+    listed = kb.run("keys", "list", "--json").stdout
+    assert made["id"] in listed and made["key"].split("_", 2)[2] not in listed
+    assert kb.run("keys", "revoke", made["id"]).returncode == 0
+
+
+def test_a_second_run_embeds_nothing_and_verify_agrees(kb: Kb) -> None:
+    again = kb.json("ingest", str(kb.folder / "corpus.jsonl.gz"), "-c", "c")
+    assert (again["unchanged"], again["embedded"]) == (3, 0)
+    assert kb.json("verify", "-c", "c")["in_step"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("search", "-c", "nowhere", "x"), "collection 'nowhere' does not exist"),
+        (("search", "-c", "c", "   "), "query is empty"),
+        (("search", "-c", "c", "x", "--filter", "{"), "--filter is not JSON"),
+        (("ingest", "/no/such/file"), "/no/such/file does not exist"),
+        (("ingest", "sqlite:///x.db"), "--mapping"),
+        (("eval", "-c", "c", "--queries", "/no.jsonl", "--qrels", "/no.tsv"), "/no.jsonl does not exist"),
+        (("keys", "revoke", "abc"), "key 'abc' does not exist"),
+    ],
+)
+def test_errors_are_one_line_that_says_what_is_wrong(kb: Kb, arguments: tuple[str, ...], told: str) -> None:
+    done = kb.run(*arguments)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_settings_are_named(kb: Kb) -> None:
+    done = kb.run("collections", KB_PORT="ninety")
+    assert done.returncode == 1 and "KB_PORT" in done.stderr and "ninety" in done.stderr
