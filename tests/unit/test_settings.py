@@ -1,0 +1,67 @@
+"""Settings come from the file, then the environment, then the caller; a wrong one is named."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from infra.logs import JsonFormatter
+from infra.settings import SettingsError, load_settings
+
+
+def test_environment_wins_over_the_file_and_the_caller_over_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "kb.yaml"
+    file.write_text("port: 1\nhost: 10.0.0.1\nlog_level: ERROR\n")
+    monkeypatch.setenv("KB_CONFIG", str(file))
+    monkeypatch.setenv("KB_PORT", "2")
+    settings = load_settings(log_level="DEBUG")
+    assert (settings.port, settings.host, settings.log_level) == (2, "10.0.0.1", "DEBUG")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("prot: 1\n", "prot"),
+        ("port: 99999\n", "port"),
+        ("- 1\n", "expected `name: value`"),
+        ("a: [\n", "not YAML"),
+    ],
+)
+def test_a_wrong_file_is_explained(tmp_path: Path, content: str, told: str) -> None:
+    file = tmp_path / "kb.yaml"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=told):
+        load_settings(file)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.yaml does not exist"):
+        load_settings(tmp_path / "nowhere.yaml")
+
+
+def test_wrong_overrides_are_refused() -> None:
+    with pytest.raises(SettingsError, match="port"):
+        load_settings(port="x")
+
+
+def test_secrets_do_not_show() -> None:
+    settings = load_settings(llm_api_key="sk-very-secret")
+    assert "sk-very-secret" not in repr(settings)
+    assert settings.llm_api_key.get_secret_value() == "sk-very-secret"
+
+
+def test_json_log_lines_are_json_with_the_exception() -> None:
+    try:
+        raise ValueError("盒子")
+    except ValueError:
+        import sys
+
+        record = logging.LogRecord("kb", logging.ERROR, __file__, 1, "failed %s", ("x",), sys.exc_info())
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["level"], line["message"]) == ("ERROR", "failed x")
+    assert "盒子" in line["exception"]
