@@ -125,6 +125,12 @@ def test_every_route_is_described(served: World) -> None:
     assert {path.replace(":path}", "}") for path in routed} == described
 
 
+def test_every_route_is_documented(served: World, repository: Path) -> None:
+    page = (repository / "docs/api.md").read_text("utf-8")
+    missing = [f"{method} {path}" for method, path, _ in operations(served) if f"{method} {path}`" not in page]
+    assert [name for name in missing if name != "GET /readyz"] == []  # named beside /healthz
+
+
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_strangers_are_refused_everywhere(served: World, stranger: str | None) -> None:
     walked = 0
