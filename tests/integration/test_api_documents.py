@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -197,3 +198,25 @@ def test_a_dropped_collection_is_gone(served: World) -> None:
         check_native_error(served.call(method, path), 404, "not_found")
     search = served.call("POST", "/v1/search", json={"query": "here", "collection": "brief"})
     check_native_error(search, 404, "not_found")
+
+
+def test_settings_may_change_while_others_search(served: World) -> None:
+    """Views are opened anew under running searches; nobody gets more than a request to try again."""
+    statuses: set[int] = set()
+    done = threading.Event()
+
+    def search_on() -> None:
+        while not done.is_set():
+            statuses.add(served.search("warranty", "reader").status_code)
+
+    threads = [threading.Thread(target=search_on) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(5):
+        changed = served.call("PATCH", "/v1/collections/docs", json={"dictionary": [f"word{number}"]})
+        assert changed.status_code == 200
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert 200 in statuses and statuses <= {200, 503}
+    assert served.search("warranty", "reader").status_code == 200
