@@ -26,7 +26,6 @@ from api.request_state import RequestState, state_of
 from api.security import Authenticator
 from api.wire.base import COLLECTION_PATTERN
 from api.workers import Workers
-from infra.settings import Settings
 from retrieval.catalog import Collection
 from retrieval.catalog.keys import Scope
 from retrieval.errors import NotFoundError
@@ -38,11 +37,6 @@ BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API 
 async def _knowledge_base(request: Request) -> KnowledgeBase:
     kb: KnowledgeBase = request.app.state.kb
     return kb
-
-
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
 
 
 async def _state(request: Request) -> RequestState:
@@ -75,7 +69,6 @@ async def _workers(request: Request) -> Workers:
 
 
 Kb: TypeAlias = Annotated[KnowledgeBase, Depends(_knowledge_base)]
-AppSettings: TypeAlias = Annotated[Settings, Depends(_settings)]
 State: TypeAlias = Annotated[RequestState, Depends(_state)]
 Authentication: TypeAlias = Annotated[Authenticator, Depends(_authenticator)]
 Meters: TypeAlias = Annotated[Metrics, Depends(_metrics)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from retrieval.answer.types import Answer, Citation
 from retrieval.fusion import LegPart
+from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchResult
 
 
@@ -16,12 +18,18 @@ def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
         "seq": result.seq,
         "as_of": result.as_of.isoformat(),
         "took_ms": round(result.took_ms, 3),
-        "plan": result.plan.digest,
+        "plan": digest_of(result.plan),
     }
     if explain:
         shown["stages"] = {stage: round(ms, 3) for stage, ms in result.stages.items()}
         shown["coverage"] = round(result.coverage, 3)
     return shown
+
+
+@lru_cache(maxsize=256)
+def digest_of(plan: Plan) -> str:
+    """The plan's digest, computed once: mostly the same plan serves all searches."""
+    return plan.digest
 
 
 def hit_json(hit: Hit, *, explain: bool) -> dict[str, Any]:
@@ -70,7 +78,7 @@ def answer_json(answer: Answer, search: SearchResult) -> dict[str, Any]:
         "seq": search.seq,
         "as_of": search.as_of.isoformat(),
         "took_ms": round(search.took_ms, 3),
-        "plan": search.plan.digest,
+        "plan": digest_of(search.plan),
     }
 
 
