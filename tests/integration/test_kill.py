@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,9 +111,23 @@ class Server:
         self.process.communicate()
 
 
+@pytest.fixture
+def start() -> Iterator[Callable[[Path], Server]]:
+    """Starts servers; none outlives the test."""
+    started: list[Server] = []
+
+    def begin(data: Path) -> Server:
+        started.append(Server(data))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        server.kill()
+
+
 @pytest.mark.slow
-def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_what_was_acknowledged_survives_kill(tmp_path: Path, start: Callable[[Path], Server]) -> None:
+    server = start(tmp_path)
     key = server.key
     with server.client(key) as client:
         assert client.post("/v1/collections", json={"name": "c"}).status_code == 201
@@ -133,12 +147,9 @@ def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
                 acknowledged[name] = text
         server.process.communicate()
         assert acknowledged, "nothing was written before the kill"
-        server = Server(tmp_path)
+        server = start(tmp_path)
         with server.client(key) as client:
             for name, text in acknowledged.items():
                 assert client.get(f"/v1/collections/c/documents/{name}").json()["text"] == text
-                hits = client.post("/v1/search", json={"collection": "c", "query": text.split()[0], "top_k": 1}).json()[
-                    "hits"
-                ]
-                assert hits[0]["key"] == name
-    server.kill()
+                query = {"collection": "c", "query": text.split()[0], "top_k": 1}
+                assert client.post("/v1/search", json=query).json()["hits"][0]["key"] == name
