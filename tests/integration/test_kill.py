@@ -108,7 +108,9 @@ class Server:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_what_was_acknowledged_survives_kill(tmp_path: Path, start: Callable[[Pa
                     break
                 assert answer.status_code in (200, 201), answer.text
                 acknowledged[name] = text
-        server.process.communicate()
+        server.kill()
         assert acknowledged, "nothing was written before the kill"
         server = start(tmp_path)
         with server.client(key) as client:
