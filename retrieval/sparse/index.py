@@ -26,12 +26,17 @@ Hits = list[tuple[float, tantivy.DocAddress]]
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one commit holds; searches keep using it while the next one is made."""
+    """What one commit holds; searches keep using it while the next one is made.
+
+    `labels` is what should be found. The index may hold more: a merge of tantivy 0.27 that runs while documents are
+    deleted can bring a deleted one back (seen in one of about thirty short histories), so its word alone is not taken.
+    """
 
     searcher: tantivy.Searcher
     schema: tantivy.Schema
     labels: BitMap64
     average_length: float  # tokens a chunk
+    is_exact: bool  # nothing but `labels` is there
 
     def frequency(self, term: str) -> int:
         """How many chunks contain the term, counting some that were deleted and not merged away yet."""
@@ -43,14 +48,14 @@ class Committed:
         if not count or not weights or k <= 0:
             return Ranking.empty()
         query = self._any_of(weights)
-        if count == len(self.labels):
+        if count == len(self.labels) and self.is_exact:
             return self._best(query, k, None, k)
         fetch = int(k * len(self.labels) / count * OVERFETCH_MARGIN)
         if count * FETCH_PER_MEMBER <= fetch:
             members = tantivy.Query.term_set_query(self.schema, "label", list(wanted & self.labels))
             within = (tantivy.Occur.Must, tantivy.Query.const_score_query(members, 0.0))
             return self._best(tantivy.Query.boolean_query([(tantivy.Occur.Must, query), within]), k, None, k)
-        return self._best(query, k, wanted, fetch)
+        return self._best(query, k, wanted if self.is_exact else wanted & self.labels, fetch)
 
     def _any_of(self, weights: Mapping[str, float]) -> tantivy.Query:
         parts = []
@@ -130,7 +135,7 @@ class TantivyIndex:
     def _look(self, searcher: tantivy.Searcher, labels: BitMap64) -> Committed:
         average = {"length": {"avg": {"field": "length"}}}
         value = searcher.aggregate(tantivy.Query.all_query(), average)["length"]["value"] if labels else None
-        return Committed(searcher, self._schema, labels, value or 1.0)
+        return Committed(searcher, self._schema, labels, value or 1.0, searcher.num_docs == len(labels))
 
 
 def labels_of(searcher: tantivy.Searcher, hits: Hits) -> Labels:

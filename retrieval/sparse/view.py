@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 import threading
 from collections import Counter
@@ -19,7 +20,7 @@ from retrieval.sparse.snapshot import copy_snapshot
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
 from retrieval.view_folder import lock_folder, read_manifest, write_manifest
 
-FORMAT = 1
+FORMAT = 2
 OVERLAY_LIMIT = 256  # chunks added and removed between commits: at most 0.3 ms a search (bench_views.py)
 OVERLAY_LEAST = 16  # while the index is small the overlay stays smaller than it, down to this many
 
@@ -49,6 +50,10 @@ class SparseView:
             self._release()
             raise
         self._seq = self._committed_seq = int(manifest["seq"]) if manifest else 0
+        if manifest:
+            # What the index holds beyond its manifest came back by a merge, or was committed just before a crash; the
+            # operations after `seq` bring the latter again.
+            self._dead = self._index.committed.labels - _decoded(manifest["labels"])
 
     @property
     def seq(self) -> int:
@@ -150,13 +155,19 @@ class SparseView:
 
     def _write_manifest(self, *, durable: bool) -> None:
         if self._folder:
-            write_manifest(self._folder, {**self._expected, "seq": self._committed_seq}, durable=durable)
+            labels = base64.b64encode(self._index.committed.labels.serialize()).decode("ascii")
+            manifest = {**self._expected, "seq": self._committed_seq, "labels": labels}
+            write_manifest(self._folder, manifest, durable=durable)
 
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
         if self._private is not None:
             self._private.cleanup()
+
+
+def _decoded(text: str) -> BitMap64:
+    return BitMap64.deserialize(base64.b64decode(text))
 
 
 def _merged(older: Ranking, newer: Mapping[int, float], k: int) -> Ranking:
