@@ -10,7 +10,7 @@ import anyio.to_thread
 
 T = TypeVar("T")
 
-SEARCH_THREADS = 8  # at once; more would only take turns on the interpreter's lock
+SEARCH_THREADS = 3  # at once: the interpreter runs one at a time, and two cores do the rest
 ANSWER_THREADS = 32  # mostly waiting for a language model
 _END: Any = object()
 

@@ -18,12 +18,14 @@ class Fragment:
     marks: tuple[tuple[int, int], ...]
 
 
-def highlights(analyzer: Analyzer, query: str, text: str) -> tuple[Fragment, ...]:
-    """The stretches of `text` with most of the query's tokens, in text order; none when nothing matches.
+def marked_tokens(analyzer: Analyzer, query: str) -> frozenset[str]:
+    """The tokens of a query that are marked. Function words, which a search leaves out, are not."""
+    return frozenset(analyzer.query_tokens(query))
 
-    Function words, which a search leaves out, are not marked.
-    """
-    marked = analyzer.spans_of(text, frozenset(analyzer.query_tokens(query)))
+
+def highlights(analyzer: Analyzer, wanted: frozenset[str], text: str) -> tuple[Fragment, ...]:
+    """The stretches of `text` with most of the wanted tokens, in text order; none when nothing matches."""
+    marked = analyzer.spans_of(text, wanted)
     found = marked
     fragments: list[tuple[int, int]] = []
     while found and len(fragments) < MAX_FRAGMENTS:

@@ -19,7 +19,7 @@ from retrieval.contracts import Allowed, Encoder, Reranker
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, matches
 from retrieval.fusion import Fused, FusionSignals, fuse
-from retrieval.highlights import Fragment, highlights
+from retrieval.highlights import Fragment, highlights, marked_tokens
 from retrieval.plan import FusionMethod, Plan
 from retrieval.types import Principal, Ranking
 from retrieval.views import Views
@@ -27,7 +27,6 @@ from retrieval.views import Views
 MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
 MAX_TOP_K = 1_000
 CHUNKS_PER_DOCUMENT = 3  # candidates asked for each document wanted, so that grouping leaves enough of them
-CANDIDATES_PER_HIT = 4  # several chunks of one document may stand before the next document's
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,8 @@ class Retriever:
         hits = hits[:wanted]
         if not request.highlight:
             return hits
-        return [replace(hit, highlights=highlights(self._analyzer, request.query, hit.chunk.text)) for hit in hits]
+        wanted = marked_tokens(self._analyzer, request.query)
+        return [replace(hit, highlights=highlights(self._analyzer, wanted, hit.chunk.text)) for hit in hits]
 
 
 def _pool(plan: Plan, wanted: int) -> int:
@@ -176,10 +176,10 @@ def _pool(plan: Plan, wanted: int) -> int:
 
 def _growing_parts(candidates: Sequence[Fused], wanted: int) -> list[Sequence[Fused]]:
     """The candidates in parts: mostly the first is enough, and a caller with few rights needs all."""
-    parts, start, size = [], 0, wanted + wanted // 2 + 2
+    parts, start, size = [], 0, 2 * wanted + 2
     while start < len(candidates):
         parts.append(candidates[start : start + size])
-        start, size = start + size, size * CANDIDATES_PER_HIT
+        start, size = start + size, 2 * size
     return parts
 
 

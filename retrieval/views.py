@@ -19,7 +19,7 @@ from retrieval.types import Principal, ViewBatch
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.01  # how soon another process's commit is noticed; one indexed row is read each time
+POLL_SECONDS = 0.03  # how soon another process's commit is noticed; this process's own are told at once
 OUTAGE_PAUSE_SECONDS = 1.0  # before the catalog is asked again after it did not answer
 SAVE_EVERY_OPERATIONS = 20_000  # so that a crash replays at most a few seconds of work
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
-from retrieval.catalog.engine import reading
+from retrieval.catalog.engine import reading, reading_once
 from retrieval.catalog.state import in_parts
 from retrieval.errors import NotFoundError
 from retrieval.types import Block, BlockKind, Chunk, Document, Principal, SourcePosition
@@ -84,12 +84,13 @@ class Documents:
     def visible(self, collection: Collection, labels: Sequence[int], principal: Principal) -> dict[int, StoredChunk]:
         """The chunks among `labels` that exist now and that the caller may read. Everything else is left out."""
         found: dict[int, StoredChunk] = {}
-        with reading(self._engine) as connection:
-            for part in in_parts(labels):
-                for row in connection.execute(self._visible, {"collection": collection.id, "labels": list(part)}):
-                    acl, values = row[0], row[1:]
-                    if may_read(collection.settings.default_acl if acl is None else acl, principal):
-                        found[row.label] = StoredChunk(*values)
+        for part in in_parts(labels):
+            with reading_once(self._engine) as connection:
+                rows = connection.execute(self._visible, {"collection": collection.id, "labels": list(part)}).all()
+            for acl, *values in rows:
+                if may_read(collection.settings.default_acl if acl is None else acl, principal):
+                    chunk = StoredChunk(*values)
+                    found[chunk.label] = chunk
         return found
 
     def get(self, collection: Collection, key: str, principal: Principal) -> StoredVersion:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
@@ -16,6 +17,7 @@ from retrieval.errors import InvalidInputError, OutageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another process's transaction
 WRITES = {"kb_writes": True}  # execution option: take SQLite's write lock at BEGIN, not at the first write
+SINGLE = {"kb_single": True}  # execution option: no BEGIN around the one statement that reads
 
 
 def sqlite_url(path: Path) -> str:
@@ -37,7 +39,7 @@ def open_engine(url: str) -> sa.Engine:
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, pool_size=10, max_overflow=40)
+    engine = sa.create_engine(url, pool_size=10, max_overflow=40, json_deserializer=orjson.loads)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
@@ -51,8 +53,11 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("kb_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        if options.get("kb_writes"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif not options.get("kb_single"):  # one statement sees one state by itself
+            connection.exec_driver_sql("BEGIN")
 
     return engine
 
@@ -72,6 +77,16 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction that only reads a single state of the catalog. Raises `OutageError` when it cannot."""
     try:
         with engine.connect() as connection, connection.begin():
+            yield connection
+    except sa.exc.OperationalError as error:
+        raise outage(error) from error
+
+
+@contextmanager
+def reading_once(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """As `reading`, for a single statement: cheaper on SQLite. Raises `OutageError` when it cannot."""
+    try:
+        with engine.connect().execution_options(**SINGLE) as connection:
             yield connection
     except sa.exc.OperationalError as error:
         raise outage(error) from error
