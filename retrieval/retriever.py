@@ -166,8 +166,8 @@ class Retriever:
         hits = hits[:wanted]
         if not request.highlight:
             return hits
-        wanted = marked_tokens(self._analyzer, request.query)
-        return [replace(hit, highlights=highlights(self._analyzer, wanted, hit.chunk.text)) for hit in hits]
+        marked = marked_tokens(self._analyzer, request.query)
+        return [replace(hit, highlights=highlights(self._analyzer, marked, hit.chunk.text)) for hit in hits]
 
 
 def _pool(plan: Plan, wanted: int) -> int:
