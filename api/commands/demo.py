@@ -71,7 +71,7 @@ def demo(
         if not keep:
             kb.drop_collection(COLLECTION)
     out.print(Rule("[bold]What now[/]"))
-    out.print(_NEXT.replace("kb ", f"{_command()} "))
+    out.print(_NEXT.replace("KB", _command()))
 
 
 def _ingest(shown: _Demo) -> None:
@@ -98,7 +98,7 @@ def _ask(shown: _Demo) -> None:
     _headline("3. Ask: answers cited to the exact span, or a refusal")
     for question in (
         "How long is the warranty on drives that are registered on the portal?",
-        "班车几点发车？",
+        "AX-1200 报 E-07 怎么办？",
         "Who won the football match between Ghent and Bruges?",
     ):
         out.print(Text(f"» {question}", style="magenta"))
@@ -166,8 +166,8 @@ def _timed(what: str, work: Callable[[], T]) -> T:
     return result
 
 
-_NEXT = """Serve it:   [bold]kb serve[/]   (prints an address and, the first time, an admin key)
-Search it:  [bold]kb search -c company "brake resistor"[/]
-Ask it:     [bold]kb ask -c company "班车几点发车？"[/]
-Your own:   [bold]kb ingest PATH -c mine[/]   files, folders, JSON lines, databases
-Settings:   [bold]docs/settings.md[/]; the data are in the folder that KB_DATA_DIR names, .kb by default"""
+_NEXT = """Serve it:   [bold]KB serve[/]   (prints an address and, the first time, an admin key)
+Search it:  [bold]KB search -c company "brake resistor"[/]
+Ask it:     [bold]KB ask -c company "保修期多久？"[/]
+Your own:   [bold]KB ingest PATH -c mine[/]   files, folders, JSON lines, databases
+Settings:   docs/settings.md; the data are in .kb, or in the folder that the data_dir setting names"""
