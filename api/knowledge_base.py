@@ -225,7 +225,7 @@ class KnowledgeBase:
         """Read a source to its end; its changes are searchable when this returns."""
         runtime = self.runtime(collection)
         report = runtime.pipeline.run(source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress)
-        runtime.follower.wait_for(report.seq, max(WAIT_SECONDS, report.seconds))
+        runtime.follower.wait_while_advancing(report.seq, WAIT_SECONDS)
         return report
 
     def wait_searchable(self, collection: str, seq: int, timeout: float = WAIT_SECONDS) -> None:

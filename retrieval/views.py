@@ -151,6 +151,16 @@ class Follower:
                 "the write is safe, search again later"
             )
 
+    def wait_while_advancing(self, seq: int, patience: float) -> None:
+        """As `wait_for`, as long as it takes: gives up only when nothing at all was applied for `patience` seconds."""
+        while True:
+            before = self._seq
+            try:
+                return self.wait_for(seq, patience)
+            except NotYetSearchableError:
+                if self._seq == before:
+                    raise
+
     def nudge(self) -> None:
         """Tell the thread that something was committed, so that it need not wait for its next look."""
         self._nudged.set()
