@@ -108,7 +108,7 @@ class Pipeline:
     ) -> None:
         named = [replace(change, source=record.name) for change in changes]
         commit = replace(
-            self._prepare(named, report),
+            self._prepare([_known(change) for change in named], report),
             cursor=None if batch.cursor is None else (record.name, batch.cursor),
             dead_letters=[_dead_letter(record.name, failure) for failure in batch.failures],
             rows=() if rows is None else rows.drain(),
@@ -137,11 +137,10 @@ class Pipeline:
     def _cut(self, change: Change) -> Upsert | Deletion:
         if isinstance(change, Deletion):
             return change
-        document = change if change.language else mended_document(change)
-        chunks: Sequence[Chunk] = self._chunker.chunk(document)
-        if not chunks and document.title:  # a title alone can still be found
-            chunks = (Chunk(0, document.text, 0, len(document.text)),)
-        return Upsert(document, chunks)
+        chunks: Sequence[Chunk] = self._chunker.chunk(change)
+        if not chunks and change.title:  # a title alone can still be found
+            chunks = (Chunk(0, change.text, 0, len(change.text)),)
+        return Upsert(change, chunks)
 
     def _embed(self, passages: dict[str, str]) -> dict[str, Vector]:
         missing = sorted(self._catalog.embeddings.missing(self._encoder.fingerprint, passages))
@@ -180,8 +179,13 @@ def _show(duplicates: DuplicateFinder, changes: Sequence[Change]) -> None:
             duplicates.add(change.key, change.text)
 
 
+def _known(change: Change) -> Change:
+    """A source's change, mended where the source did not: one that tells the language has mended the text already."""
+    return change if isinstance(change, Deletion) or change.language else mended_document(change)
+
+
 def mended_document(document: Document) -> Document:
-    """The document with text mended and language known. Sources that know the language have mended the text already."""
+    """The document with text mended and, where it can be told, its language."""
     if not document.outline:  # its blocks are offsets into the text as it stands
         document = replace(document, text=clean_text(document.text), title=" ".join(clean_text(document.title).split()))
     if not document.language:

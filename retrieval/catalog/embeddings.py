@@ -60,13 +60,6 @@ class Embeddings:
         with writing(self._engine) as connection:
             write_vectors(connection, fingerprint, vectors)
 
-    def drop_unused(self, keep_fingerprints: set[str]) -> int:
-        """Delete embeddings of encoders no collection names, and of texts no chunk has; how many."""
-        c, e = schema.chunks.c, schema.embeddings.c
-        unused = ~sa.exists().where(c.text_hash == e.text_hash) | e.fingerprint.not_in(keep_fingerprints)
-        with writing(self._engine) as connection:
-            return connection.execute(schema.embeddings.delete().where(unused)).rowcount
-
 
 def load_vectors(connection: sa.Connection, fingerprint: str, hashes: set[str]) -> dict[str, Vector]:
     """The stored embeddings of these texts; texts without one are absent."""

@@ -101,16 +101,6 @@ class Jobs:
         if not self._move(job_id, OPEN_STATES, state=JobState.CANCELLED.value, finished_at=schema.utc_now()):
             raise ConflictError(f"job {job_id} has ended already ({job.state.value}); only open jobs can be cancelled")
 
-    def fail_abandoned(self, reason: str) -> int:
-        """Fail every running job: called by the only process that runs jobs, when it starts."""
-        with writing(self._engine) as connection:
-            now = schema.utc_now()
-            return connection.execute(
-                schema.jobs.update()
-                .where(schema.jobs.c.state.in_(OPEN_STATES))
-                .values(state=JobState.FAILED.value, error=reason, updated_at=now, finished_at=now)
-            ).rowcount
-
     def _move(self, job_id: str, allowed: tuple[str, ...], **values: Any) -> bool:
         c = schema.jobs.c
         with writing(self._engine) as connection:
