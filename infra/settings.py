@@ -51,6 +51,14 @@ class Settings(BaseSettings):
     llm_model: str = Field("", description="Model name at that endpoint.")
     llm_timeout_seconds: float = Field(30.0, gt=0, description="Time-out of one answer from the endpoint, seconds.")
 
+    kafka_bootstrap_servers: str = Field("", description="Kafka brokers, host:port with commas; empty: embedded.")
+    connect_url: str = Field("", description="REST address of Kafka Connect with Debezium; empty: no live sources.")
+    connect_secrets_dir: str = Field(
+        "", description="Folder of password files that Kafka Connect's file provider may read; empty: none is shared."
+    )
+    elasticsearch_url: str = Field("", description="URL of Elasticsearch for the views; empty: embedded views.")
+    redis_url: str = Field("", description="URL of the Redis that brokers jobs; empty: jobs run in process.")
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["text", "json"] = Field("text", description="Shape of a log line.")
 
