@@ -3,6 +3,7 @@
 RetrievalError
 ├── NotFoundError            a collection, document, plan or key that does not exist
 ├── ConflictError            a name is taken, or a write contradicts what is stored
+├── OvertakenError           another worker committed what this one was about to: read again, nothing was written
 ├── InvalidInputError        a value from outside that does not fit what was expected
 ├── EncoderError             a model folder that cannot be read, exported or trusted
 ├── ViewError                an index view cannot be opened, written or read
@@ -24,6 +25,10 @@ class NotFoundError(RetrievalError):
 
 class ConflictError(RetrievalError):
     """A name is taken, or a write contradicts what is stored."""
+
+
+class OvertakenError(RetrievalError):
+    """Another worker committed since this one began; nothing was written, read the stored state and go on from it."""
 
 
 class InvalidInputError(RetrievalError):

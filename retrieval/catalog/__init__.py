@@ -11,6 +11,7 @@ from retrieval.catalog.jobs import Jobs
 from retrieval.catalog.journal import Audit, Feedback
 from retrieval.catalog.keys import Keys
 from retrieval.catalog.log import OperationLog
+from retrieval.catalog.offsets import Offsets
 from retrieval.catalog.plans import Plans
 from retrieval.catalog.sources import Sources
 from retrieval.catalog.writer import Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
@@ -43,6 +44,7 @@ class Catalog:
         self.embeddings = Embeddings(self._engine)
         self.log = OperationLog(self._engine)
         self.sources = Sources(self._engine)
+        self.offsets = Offsets(self._engine)
         self.plans = Plans(self._engine)
         self.jobs = Jobs(self._engine)
         self.keys = Keys(self._engine)

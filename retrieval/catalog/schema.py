@@ -71,8 +71,47 @@ sources = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("cursor", sa.Text),  # how far it was read; written with the documents it produced
+    sa.Column("secret", sa.LargeBinary),  # encrypted: the address with its credentials
+    sa.Column("state", sa.Text, nullable=False, server_default="active"),  # active, paused, deleting
+    # Advanced by every commit that stores rows: two workers that render joins from one state cannot both commit.
+    sa.Column("rows_version", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("updated_at", UtcTime, nullable=False),
     sa.UniqueConstraint("collection_id", "name"),
+)
+
+source_offsets = sa.Table(
+    "source_offsets",
+    METADATA,
+    sa.Column("source_id", sa.ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("next_offset", sa.BigInteger, nullable=False),  # written with the documents of what came before it
+    sa.Column("committed_at", UtcTime),  # at the source, of the newest event before it
+    sa.Column("updated_at", UtcTime, nullable=False),
+)
+
+source_tables = sa.Table(
+    "source_tables",
+    METADATA,
+    sa.Column("source_id", sa.ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("table_name", sa.Text, primary_key=True),
+    sa.Column("columns", sa.JSON(none_as_null=True)),  # as last seen; NULL: never
+    sa.Column("truncated_at", sa.Text),  # position; rows from before it are gone, however late they arrive
+    sa.Column("updated_at", UtcTime, nullable=False),
+)
+
+source_notices = sa.Table(
+    "source_notices",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("source_id", sa.ForeignKey("sources.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # columns_added, columns_removed, …
+    sa.Column("table_name", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Index("ix_source_notices_source_id", "source_id"),
+    sqlite_autoincrement=True,
 )
 
 source_rows = sa.Table(
@@ -111,6 +150,8 @@ documents = sa.Table(
     sa.Column("acl", sa.JSON(none_as_null=True)),  # NULL: the collection's default
     sa.Column("position", sa.Text),  # kept on tombstones, so that a late change cannot revive the document
     sa.Column("content_hash", sa.Text, nullable=False),
+    # Of title and text as they came, before mending: equal means no cleaning, no chunking, nothing to embed.
+    sa.Column("input_hash", sa.Text, nullable=False, server_default=""),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
@@ -173,9 +214,17 @@ view_positions = sa.Table(
     "view_positions",
     METADATA,
     sa.Column("collection_id", sa.ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("holder", sa.Text, primary_key=True),  # which process
+    sa.Column("holder", sa.Text, primary_key=True),  # which shared index, or which process
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
+)
+
+leases = sa.Table(
+    "leases",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),  # what only one process may do
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("until", UtcTime, nullable=False),
 )
 
 dead_letters = sa.Table(
@@ -189,6 +238,11 @@ dead_letters = sa.Table(
     sa.Column("remedy", sa.Text, nullable=False),
     sa.Column("position", sa.Text),
     sa.Column("payload", sa.LargeBinary),
+    # Where a message came from; NULL for what did not come over Kafka.
+    sa.Column("topic", sa.Text),
+    sa.Column("partition", sa.Integer),
+    sa.Column("offset", sa.BigInteger),
+    sa.Column("message_key", sa.LargeBinary),
     sa.Column("at", UtcTime, nullable=False),
     sa.UniqueConstraint("collection_id", "source", "key"),  # the same failure seen again replaces the first
 )
@@ -230,9 +284,27 @@ jobs = sa.Table(
     sa.Column("total", sa.BigInteger),
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("error", sa.Text, nullable=False, server_default=""),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("runner", sa.Text, nullable=False, server_default=""),  # the process that runs it
+    sa.Column("heartbeat_at", UtcTime),  # a running job whose runner fell silent is queued again
+    sa.Column("schedule", sa.Text, nullable=False, server_default=""),  # name of the schedule that asked for it
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("updated_at", UtcTime, nullable=False),
     sa.Column("finished_at", UtcTime),
+)
+
+schedules = sa.Table(
+    "schedules",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),  # of the jobs it asks for
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("every_seconds", sa.BigInteger, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("next_at", UtcTime, nullable=False),
+    sa.Column("last_job", sa.Text, nullable=False, server_default=""),
+    sa.Column("created_at", UtcTime, nullable=False),
 )
 
 api_keys = sa.Table(

@@ -25,6 +25,7 @@ class SourceRecord:
     kind: str
     config: dict[str, Any]
     cursor: str | None
+    state: str  # active, paused, deleting
     updated_at: datetime
 
 
@@ -39,6 +40,10 @@ class DeadLetterRecord:
     remedy: str
     position: str | None
     payload: bytes | None
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    message_key: bytes | None
     at: datetime
 
 
@@ -83,13 +88,26 @@ class Sources:
         """Dead letters in the order they came, beginning after the id `after`."""
         c = schema.dead_letters.c
         query = (
-            sa.select(c.id, c.source, c.key, c.reason, c.remedy, c.position, c.payload, c.at)
+            sa.select(
+                c.id,
+                c.source,
+                c.key,
+                c.reason,
+                c.remedy,
+                c.position,
+                c.payload,
+                c.topic,
+                c.partition,
+                c.offset,
+                c.message_key,
+                c.at,
+            )
             .where(c.collection_id == collection.id, c.id > after)
             .order_by(c.id)
             .limit(limit)
         )
         with reading(self._engine) as connection:
-            return [DeadLetterRecord(*row) for row in connection.execute(query)]
+            return [DeadLetterRecord(**row._mapping) for row in connection.execute(query)]
 
     def drop_dead_letter(self, collection: Collection, letter_id: int) -> None:
         """Forget one dead letter. Raises `NotFoundError`."""
@@ -111,4 +129,4 @@ class Sources:
 
 
 def _source(row: sa.Row[Any]) -> SourceRecord:
-    return SourceRecord(row.id, row.name, row.kind, row.config, row.cursor, row.updated_at)
+    return SourceRecord(row.id, row.name, row.kind, row.config, row.cursor, row.state, row.updated_at)

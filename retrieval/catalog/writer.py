@@ -1,7 +1,8 @@
 """The one way documents enter or leave the catalog: a batch becomes one transaction.
 
-Order within it: lock the collection, decide each change against what is stored, write documents and chunks, embeddings,
-the operation log, the source's cursor and the dead letters; then commit. Nothing else commits documents.
+Order within it: lock the collection, refuse a reader that was overtaken, decide each change against what is stored,
+write documents and chunks, embeddings, the operation log, the source's cursor or offsets and the dead letters; then
+commit. Nothing else commits documents.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.embeddings import write_vectors
 from retrieval.catalog.engine import writing
+from retrieval.catalog.offsets import OffsetAdvance, RowsRead, advance_offsets, check_rows_version
 from retrieval.catalog.rows import RowWrite, write_rows
 from retrieval.catalog.state import StoredDocument, load_stored
 from retrieval.catalog.upsert import upsert
@@ -54,6 +56,10 @@ class DeadLetter:
     remedy: str = ""
     position: str | None = None
     payload: bytes | None = None
+    topic: str | None = None  # where a message came from
+    partition: int | None = None
+    offset: int | None = None
+    message_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,8 @@ class Commit:
     cursor: tuple[str, str] | None = None  # (source, how far it has been read)
     dead_letters: Sequence[DeadLetter] = ()
     rows: Sequence[RowWrite] = ()  # of joined tables
+    offsets: Sequence[OffsetAdvance] = ()  # of the partitions that the changes came from
+    rows_read: RowsRead | None = None  # what joins were rendered from; None where nothing is joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +95,15 @@ class Writer:
         self._engine = engine
 
     def commit(self, collection_id: int, commit: Commit) -> Receipt:
-        """Write a batch, all or nothing. Raises `NotFoundError` (collection dropped), `OutageError` (repeat later)."""
+        """Write a batch, all or nothing.
+
+        Raises `NotFoundError` (collection dropped), `OvertakenError` (another reader was faster), `OutageError`
+        (repeat later).
+        """
         with writing(self._engine) as connection:
             counters = _lock(connection, collection_id)
+            advance_offsets(connection, commit.offsets)
+            check_rows_version(connection, commit.rows_read)
             stored = load_stored(connection, collection_id, {_key(change) for change in commit.changes})
             outcomes = tuple(_apply(stored, change, counters) for change in commit.changes)
             dirty = [document for document in stored.values() if document.dirty]
@@ -250,6 +264,10 @@ def _write_dead_letters(connection: sa.Connection, collection_id: int, letters: 
             "remedy": letter.remedy,
             "position": letter.position,
             "payload": letter.payload,
+            "topic": letter.topic,
+            "partition": letter.partition,
+            "offset": letter.offset,
+            "message_key": letter.message_key,
             "at": schema.utc_now(),
         }
         for letter in letters

@@ -16,8 +16,9 @@ from pyroaring import BitMap64
 from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Outcome, Receipt, Upsert, sqlite_url
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
+from retrieval.catalog.offsets import OffsetAdvance
 from retrieval.catalog.schema import METADATA
-from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
+from retrieval.errors import ConflictError, InvalidInputError, NotFoundError, OvertakenError
 from retrieval.types import OPERATOR, Chunk, Deletion, Document, Principal, SourcePosition, text_hash
 
 
@@ -295,3 +296,30 @@ def test_dropping_a_collection_takes_everything_and_its_number_is_not_reused(
 def test_collection_names_are_plain(catalog: Catalog, name: str) -> None:
     with pytest.raises(InvalidInputError, match="collection name"):
         catalog.collections.create(name, "hash", "fp")
+
+
+def test_a_worker_that_was_overtaken_writes_nothing(catalog: Catalog, handbook: Collection) -> None:
+    source = catalog.sources.register(handbook, "shop", "database").id
+
+    def read(start: int | None, end: int, key: str) -> Receipt:
+        offsets = [OffsetAdvance(source, "shop.public.faq", 0, start, end)]
+        return catalog.writer.commit(handbook.id, Commit([upsert(key, "text")], offsets=offsets))
+
+    read(None, 3, "a")
+    with pytest.raises(OvertakenError, match=r"shop\.public\.faq .* began at offset None"):
+        read(None, 5, "late")
+    read(3, 9, "b")
+    with pytest.raises(OvertakenError):
+        read(3, 7, "late")
+    assert catalog.offsets.read(source) == {("shop.public.faq", 0): 9}
+    assert catalog.documents.keys(handbook) == {"a", "b"}
+
+
+def test_joins_rendered_from_rows_that_changed_since_are_not_written(catalog: Catalog, handbook: Collection) -> None:
+    source = catalog.sources.register(handbook, "shop", "database").id
+    seen = catalog.offsets.rows_version(source)
+    catalog.writer.commit(handbook.id, Commit([upsert("a", "first")], rows_read=seen))
+    with pytest.raises(OvertakenError, match="version 0"):
+        catalog.writer.commit(handbook.id, Commit([upsert("a", "rendered from older rows")], rows_read=seen))
+    assert catalog.documents.get(handbook, "a", OPERATOR).document.text == "first"
+    catalog.writer.commit(handbook.id, Commit([upsert("a", "again")], rows_read=catalog.offsets.rows_version(source)))

@@ -1,0 +1,98 @@
+"""How far each partition of a source's topics was read, kept in the transaction of what came from it.
+
+Two workers may believe for a moment that a partition is theirs (a rebalance, a paused process). Each says from which
+offset, and from which version of the source's rows, it started; the one that was overtaken cannot commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.catalog.engine import reading
+from retrieval.catalog.upsert import insert
+from retrieval.errors import OvertakenError
+
+Partition = tuple[str, int]  # topic, number
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetAdvance:
+    """A partition was read from `start` (what was stored; None: nothing) up to, not including, `end`."""
+
+    source_id: int
+    topic: str
+    partition: int
+    start: int | None
+    end: int
+    committed_at: datetime | None = None  # at the source, of the newest event before `end`
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRead:
+    """The version of a source's rows that joins were rendered from."""
+
+    source_id: int
+    version: int
+
+
+def advance_offsets(connection: sa.Connection, advances: Sequence[OffsetAdvance]) -> None:
+    """Move each partition on. Raises `OvertakenError` when one no longer stands where its reader began."""
+    c = schema.source_offsets.c
+    for advance in advances:
+        here = (c.source_id == advance.source_id, c.topic == advance.topic, c.partition == advance.partition)
+        values = {
+            "next_offset": advance.end,
+            "committed_at": advance.committed_at,
+            "updated_at": schema.utc_now(),
+        }
+        if advance.start is None:
+            named = {"source_id": advance.source_id, "topic": advance.topic, "partition": advance.partition}
+            statement = insert(connection, schema.source_offsets).values(**named, **values)
+            options = {"preserve_rowcount": True}  # SQLAlchemy keeps it for updates only
+            moved = connection.execute(statement.on_conflict_do_nothing(), execution_options=options).rowcount
+        else:
+            mine = schema.source_offsets.update().where(*here, c.next_offset == advance.start)
+            moved = connection.execute(mine.values(**values)).rowcount
+        if moved != 1:
+            raise OvertakenError(
+                f"partition {advance.partition} of topic {advance.topic} was read on by another worker since this one "
+                f"began at offset {advance.start}; nothing was written, read the stored offset and go on from there"
+            )
+
+
+def check_rows_version(connection: sa.Connection, read: RowsRead | None) -> None:
+    """Advance the version of a source's rows. Raises `OvertakenError` when another worker has since it was read."""
+    if read is None:
+        return
+    c = schema.sources.c
+    mine = schema.sources.update().where(c.id == read.source_id, c.rows_version == read.version)
+    if connection.execute(mine.values(rows_version=read.version + 1)).rowcount != 1:
+        raise OvertakenError(
+            f"rows of source number {read.source_id} changed since joins were read from version {read.version}; "
+            "nothing was written, render again"
+        )
+
+
+class Offsets:
+    """Reads how far sources were read."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def read(self, source_id: int) -> dict[Partition, int]:
+        """The next offset of each partition that was ever read."""
+        c = schema.source_offsets.c
+        query = sa.select(c.topic, c.partition, c.next_offset).where(c.source_id == source_id)
+        with reading(self._engine) as connection:
+            return {(row.topic, row.partition): row.next_offset for row in connection.execute(query)}
+
+    def rows_version(self, source_id: int) -> RowsRead:
+        """The version of the rows as they are now; read it before any row."""
+        query = sa.select(schema.sources.c.rows_version).where(schema.sources.c.id == source_id)
+        with reading(self._engine) as connection:
+            return RowsRead(source_id, connection.execute(query).scalar_one())
