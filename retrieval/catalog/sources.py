@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,14 @@ from retrieval.catalog.upsert import insert
 from retrieval.errors import ConflictError, NotFoundError
 
 
+class SourceState(StrEnum):
+    """Whether a live source is read."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DELETING = "deleting"  # its documents and what it holds at the database are being removed
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
     """One registered source; `cursor` is how far it was read."""
@@ -25,8 +34,9 @@ class SourceRecord:
     kind: str
     config: dict[str, Any]
     cursor: str | None
-    state: str  # active, paused, deleting
+    state: SourceState
     updated_at: datetime
+    collection_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +77,53 @@ class Sources:
             )
         return found
 
+    def create(
+        self, collection: Collection, name: str, kind: str, config: dict[str, Any], secret: bytes | None = None
+    ) -> SourceRecord:
+        """A new source. `secret` is encrypted by the caller. Raises `ConflictError` when the name is taken."""
+        values = {"collection_id": collection.id, "name": name, "kind": kind, "config": config, "secret": secret}
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(schema.sources.insert().values(**values, updated_at=schema.utc_now()))
+        except sa.exc.IntegrityError:
+            raise ConflictError(
+                f"source {name!r} exists already in collection {collection.name!r}; delete it or choose another name"
+            ) from None
+        return self.get(collection, name)
+
+    def live(self, kind: str) -> list[SourceRecord]:
+        """The active sources of that kind in all collections, by number: what a worker reads."""
+        c = schema.sources.c
+        query = _sources().where(c.kind == kind, c.state == SourceState.ACTIVE.value).order_by(c.id)
+        with reading(self._engine) as connection:
+            return [_source(row) for row in connection.execute(query)]
+
+    def secret(self, source: SourceRecord) -> bytes | None:
+        """What was stored encrypted with the source."""
+        query = sa.select(schema.sources.c.secret).where(schema.sources.c.id == source.id)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def change(self, source: SourceRecord, **values: Any) -> SourceRecord:
+        """Replace columns (`config`, `secret`, `state`). Raises `NotFoundError` when the source is gone."""
+        with writing(self._engine) as connection:
+            statement = schema.sources.update().where(schema.sources.c.id == source.id)
+            if connection.execute(statement.values(**values, updated_at=schema.utc_now())).rowcount != 1:
+                raise NotFoundError(f"source {source.name!r} was deleted meanwhile")
+            return _source(connection.execute(_sources().where(schema.sources.c.id == source.id)).one())
+
+    def delete(self, source: SourceRecord) -> None:
+        """Forget a source with its rows, offsets and notices; its documents are the caller's to delete before."""
+        with writing(self._engine) as connection:
+            connection.execute(schema.sources.delete().where(schema.sources.c.id == source.id))
+
     def rows(self, source: SourceRecord) -> SourceRows:
         """The stored rows of a source, for rendering joined documents again."""
         return SourceRows(self._engine, source.id)
 
     def all(self, collection: Collection) -> list[SourceRecord]:
         """All sources of a collection by name."""
-        query = sa.select(schema.sources).where(schema.sources.c.collection_id == collection.id)
+        query = _sources().where(schema.sources.c.collection_id == collection.id)
         with reading(self._engine) as connection:
             return [_source(row) for row in connection.execute(query.order_by(schema.sources.c.name))]
 
@@ -128,5 +178,11 @@ class Sources:
                 connection.execute(schema.dead_letters.delete().where(mine, c.key == key))
 
 
+def _sources() -> sa.Select[Any]:
+    c = schema.sources.c
+    return sa.select(c.id, c.name, c.kind, c.config, c.cursor, c.state, c.updated_at, c.collection_id)
+
+
 def _source(row: sa.Row[Any]) -> SourceRecord:
-    return SourceRecord(row.id, row.name, row.kind, row.config, row.cursor, row.state, row.updated_at)
+    state = SourceState(row.state)
+    return SourceRecord(row.id, row.name, row.kind, row.config, row.cursor, state, row.updated_at, row.collection_id)

@@ -18,6 +18,7 @@ from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
 from retrieval.catalog.offsets import OffsetAdvance
 from retrieval.catalog.schema import METADATA
+from retrieval.catalog.sources import SourceState
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError, OvertakenError
 from retrieval.types import OPERATOR, Chunk, Deletion, Document, Principal, SourcePosition, text_hash
 
@@ -323,3 +324,17 @@ def test_joins_rendered_from_rows_that_changed_since_are_not_written(catalog: Ca
         catalog.writer.commit(handbook.id, Commit([upsert("a", "rendered from older rows")], rows_read=seen))
     assert catalog.documents.get(handbook, "a", OPERATOR).document.text == "first"
     catalog.writer.commit(handbook.id, Commit([upsert("a", "again")], rows_read=catalog.offsets.rows_version(source)))
+
+
+def test_a_live_source_is_found_until_it_is_paused_and_keeps_its_secret(catalog: Catalog, handbook: Collection) -> None:
+    made = catalog.sources.create(handbook, "shop", "database", {"tables": {}}, secret=b"sealed")
+    assert [source.name for source in catalog.sources.live("database")] == ["shop"]
+    assert catalog.sources.secret(made) == b"sealed"
+    with pytest.raises(ConflictError, match="'shop'"):
+        catalog.sources.create(handbook, "shop", "database", {})
+    paused = catalog.sources.change(made, state=SourceState.PAUSED, config={"tables": {"a.b": {}}})
+    assert paused.config == {"tables": {"a.b": {}}}
+    assert catalog.sources.live("database") == []
+    catalog.sources.delete(made)
+    with pytest.raises(NotFoundError):
+        catalog.sources.change(made, state=SourceState.ACTIVE)
