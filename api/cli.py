@@ -7,11 +7,12 @@ import sys
 import typer
 from rich.markup import escape
 
-from api.commands import bench, demo, evaluate, ingest, keys, maintain, plans, search, serve
+from api.commands import bench, demo, evaluate, ingest, keys, maintain, plans, search, serve, stack
 from api.commands.shared import err
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
 from infra.settings import SettingsError, load_settings
+from infra.stack.errors import StackError
 from ingest.errors import IngestError
 from retrieval.errors import RetrievalError
 
@@ -39,6 +40,7 @@ app.command()(serve.serve)
 app.command()(bench.bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
+app.add_typer(stack.app, name="stack")
 
 
 def main() -> None:
@@ -46,7 +48,7 @@ def main() -> None:
     try:
         set_up_logging(load_settings())
         app()
-    except (RetrievalError, IngestError, SettingsError, RegistryError) as error:
+    except (RetrievalError, IngestError, SettingsError, RegistryError, StackError) as error:
         err.print(f"[red]error:[/] {escape(str(error))}", markup=True)
         sys.exit(EXIT_FAILURE)
     except KeyboardInterrupt:

@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 
 from infra.settings import Settings
 
-TALKATIVE = ("alembic", "httpx", "httpcore", "pypdf", "pdfminer", "fontTools")  # their INFO is our DEBUG
+TALKATIVE = (
+    "alembic",
+    "elastic_transport",
+    "httpx",
+    "httpcore",
+    "kafka",
+    "pypdf",
+    "pdfminer",
+    "fontTools",
+)  # their INFO is our DEBUG
 
 
 class JsonFormatter(logging.Formatter):
