@@ -13,16 +13,16 @@ from dataclasses import replace
 from typing import Protocol
 
 from ingest.changes import Change, ChangeBatch, Failure, RowEvent
-from ingest.cleaning import clean_text
 from ingest.contracts import Chunker, Source
 from ingest.duplicates import DuplicateFinder
-from ingest.language import detect_language
+from ingest.preparation import Preparation
 from ingest.report import IngestReport
-from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Receipt, Upsert
+from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Receipt
 from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.sources import SourceRecord
 from retrieval.contracts import Encoder
-from retrieval.types import Chunk, Deletion, Document, Vector, text_hash
+from retrieval.errors import OvertakenError
+from retrieval.types import Deletion, Document
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,7 @@ class Pipeline:
     def __init__(self, catalog: Catalog, collection: Collection, encoder: Encoder, chunker: Chunker) -> None:
         self._catalog = catalog
         self._collection = collection
-        self._encoder = encoder
-        self._chunker = chunker
+        self._preparation = Preparation(catalog, collection, encoder, chunker)
 
     def run(
         self,
@@ -91,8 +90,9 @@ class Pipeline:
 
     def write(self, changes: Sequence[Change]) -> Receipt:
         """Commit changes that come without a source of their own, such as a client's writes."""
-        mended = [mended_document(change) if isinstance(change, Document) else change for change in changes]
-        return self._catalog.writer.commit(self._collection.id, self._prepare(mended, IngestReport()))
+        return self._write(
+            lambda reuse: self._preparation.prepare(changes, IngestReport(), trusting=False, reuse=reuse)
+        )
 
     def _changes(self, batch: ChangeBatch, rows: RowRenderer | None) -> list[Change]:
         mapped = rows.apply(batch.row_changes) if rows is not None and batch.row_changes else ()
@@ -107,13 +107,15 @@ class Pipeline:
         report: IngestReport,
     ) -> None:
         named = [replace(change, source=record.name) for change in changes]
-        commit = replace(
-            self._prepare([_known(change) for change in named], report),
-            cursor=None if batch.cursor is None else (record.name, batch.cursor),
-            dead_letters=[_dead_letter(record.name, failure) for failure in batch.failures],
-            rows=() if rows is None else rows.drain(),
-        )
-        receipt = self._catalog.writer.commit(self._collection.id, commit)
+        cursor = None if batch.cursor is None else (record.name, batch.cursor)
+        letters = [_dead_letter(record.name, failure) for failure in batch.failures]
+        stored = () if rows is None else rows.drain()
+
+        def prepared(reuse: bool) -> Commit:
+            commit = self._preparation.prepare(named, report, reuse=reuse)
+            return replace(commit, cursor=cursor, dead_letters=letters, rows=stored)
+
+        receipt = self._write(prepared)
         report.add(receipt.outcomes)
         report.fail(batch.failures)
         report.seq = receipt.seq
@@ -121,33 +123,12 @@ class Pipeline:
             self._collection, record.name, {change.key for change in changes} | set(batch.unchanged)
         )
 
-    def _prepare(self, changes: Sequence[Change], report: IngestReport) -> Commit:
-        prepared = [self._cut(change) for change in changes]
-        passages = {
-            text_hash(passage): passage
-            for change in prepared
-            if isinstance(change, Upsert)
-            for passage in (chunk.passage(change.document.title) for chunk in change.chunks)
-        }
-        report.chunks += sum(len(change.chunks) for change in prepared if isinstance(change, Upsert))
-        vectors = self._embed(passages)
-        report.embedded += len(vectors)
-        return Commit(prepared, self._encoder.fingerprint, vectors)
-
-    def _cut(self, change: Change) -> Upsert | Deletion:
-        if isinstance(change, Deletion):
-            return change
-        chunks: Sequence[Chunk] = self._chunker.chunk(change)
-        if not chunks and change.title:  # a title alone can still be found
-            chunks = (Chunk(0, change.text, 0, len(change.text)),)
-        return Upsert(change, chunks)
-
-    def _embed(self, passages: dict[str, str]) -> dict[str, Vector]:
-        missing = sorted(self._catalog.embeddings.missing(self._encoder.fingerprint, passages))
-        if not missing:
-            return {}
-        vectors = self._encoder.encode_passages([passages[key] for key in missing])
-        return dict(zip(missing, vectors, strict=True))
+    def _write(self, prepared: Callable[[bool], Commit]) -> Receipt:
+        """Commit what is prepared; where another writer changed a text that was to be taken as stored, prepare anew."""
+        try:
+            return self._catalog.writer.commit(self._collection.id, prepared(True))
+        except OvertakenError:
+            return self._catalog.writer.commit(self._collection.id, prepared(False))
 
     def _delete_unseen(
         self, record: SourceRecord, seen: set[str], allow_mass_deletion: bool, report: IngestReport
@@ -177,20 +158,6 @@ def _show(duplicates: DuplicateFinder, changes: Sequence[Change]) -> None:
     for change in changes:
         if isinstance(change, Document):
             duplicates.add(change.key, change.text)
-
-
-def _known(change: Change) -> Change:
-    """A source's change, mended where the source did not: one that tells the language has mended the text already."""
-    return change if isinstance(change, Deletion) or change.language else mended_document(change)
-
-
-def mended_document(document: Document) -> Document:
-    """The document with text mended and, where it can be told, its language."""
-    if not document.outline:  # its blocks are offsets into the text as it stands
-        document = replace(document, text=clean_text(document.text), title=" ".join(clean_text(document.title).split()))
-    if not document.language:
-        document = replace(document, language=detect_language(f"{document.title}\n{document.text}"))
-    return document
 
 
 def _merged(batches: Iterable[ChangeBatch]) -> Iterator[ChangeBatch]:

@@ -86,11 +86,15 @@ class Document:
     position: SourcePosition | None = None  # None: newer than whatever is stored
     committed_at: datetime | None = None  # when the source committed it, UTC
 
-    def content_hash(self) -> str:
-        """SHA-256 over everything a reader could see or be denied; equal hashes mean nothing to do."""
+    def content_hash(self, text_digest: str = "") -> str:
+        """SHA-256 over everything a reader could see or be denied; equal hashes mean nothing to do.
+
+        `text_digest` stands for title, text and outline where the caller has hashed them already.
+        """
         acl = None if self.acl is None else sorted(self.acl)
         outline = [[b.start, b.end, b.kind.value, b.level, b.page] for b in self.outline]
-        parts = [self.text, self.title, self.uri, self.language, self.table, dict(self.metadata), acl, outline]
+        words = [text_digest] if text_digest else [self.title, self.text, outline]
+        parts = [words, self.uri, self.language, self.table, dict(self.metadata), acl]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -12,7 +12,6 @@ import orjson
 from ingest.changes import Change, ChangeBatch, Failure
 from ingest.cleaning import clean_text
 from ingest.errors import IngestError, SourceError
-from ingest.language import detect_language
 from ingest.sources.lines import MAX_LINE_BYTES, Line, read_lines
 from ingest.sources.scan import Clock, next_scan
 from retrieval.types import Deletion, Document, SourcePosition
@@ -20,6 +19,7 @@ from retrieval.types import Deletion, Document, SourcePosition
 BATCH_DOCUMENTS = 256
 BATCH_BYTES = 4 * 2**20  # of lines; a batch ends at whichever comes first
 _KEPT_PAYLOAD = 64 * 1024  # bytes of a bad line kept for the dead letter
+_MAX_BLANK = 64  # characters
 _FORM = 'expected {"id": "...", "title": "...", "text": "...", "metadata": {...}, "acl": ["group"]}'
 
 
@@ -88,21 +88,25 @@ def _to_change(content: dict[str, Any], source: str, position: SourcePosition) -
         raise _LineError(f"id is {key!r}, expected a text or a number")
     if content.pop("deleted", False) is True:
         return Deletion(str(key), source, position)
-    text = clean_text(_text(content, "text", required=True))
-    title = " ".join(clean_text(_text(content, "title")).split())
-    if not text and not title:
+    text, title = _text(content, "text", required=True), _text(content, "title")
+    if _is_blank(text) and _is_blank(title):
         raise _LineError("neither text nor title holds anything")
     return Document(
         key=str(key),
-        text=text or title,
+        text=title if _is_blank(text) else text,
         title=title,
         source=source,
         uri=_text(content, "uri") or None,
-        language=_text(content, "language") or detect_language(text or title),
+        language=_text(content, "language"),
         acl=_acl(content),
         metadata=_metadata(content),  # last: it takes the fields that the others left
         position=position,
     )
+
+
+def _is_blank(text: str) -> bool:
+    """Whether nothing is left of it when it is mended; a long text is taken to hold something."""
+    return not text.strip() or (len(text) <= _MAX_BLANK and not clean_text(text))
 
 
 def _text(content: dict[str, Any], name: str, *, required: bool = False) -> str:

@@ -59,6 +59,15 @@ class StoredVersion:
     chunks: int
 
 
+@dataclass(frozen=True, slots=True)
+class StoredInput:
+    """Digests of a document's title and text, as they came and as they are kept, with what was made of them."""
+
+    input_hash: str
+    title: str
+    language: str
+
+
 def may_read(acl: Iterable[str], principal: Principal) -> bool:
     """Whether one of the caller's groups is on the list. An empty list lets nobody but operators in."""
     return principal.sees_all or not principal.groups.isdisjoint(acl)
@@ -148,16 +157,16 @@ class Documents:
         with reading(self._engine) as connection:
             return set(connection.execute(query).scalars())
 
-    def content_hashes(self, collection: Collection, keys: Iterable[str]) -> dict[str, str]:
-        """The content hash of each living document among `keys`: equal means there is nothing to do."""
+    def inputs(self, collection: Collection, keys: Iterable[str]) -> dict[str, StoredInput]:
+        """What each living document among `keys` was made from."""
         d = schema.documents.c
-        found: dict[str, str] = {}
+        found: dict[str, StoredInput] = {}
         with reading(self._engine) as connection:
             for part in in_parts(sorted(set(keys))):
-                query = sa.select(d.key, d.content_hash).where(
+                query = sa.select(d.key, d.input_hash, d.title, d.language).where(
                     d.collection_id == collection.id, d.key.in_(part), d.deleted.is_(False)
                 )
-                found.update((row.key, row.content_hash) for row in connection.execute(query))
+                found.update((key, StoredInput(*values)) for key, *values in connection.execute(query))
         return found
 
     def counts(self, collection: Collection) -> tuple[int, int]:

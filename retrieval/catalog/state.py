@@ -33,6 +33,7 @@ class StoredDocument:
     acl: list[str] | None = None
     position: SourcePosition | None = None
     content_hash: str = ""
+    input_hash: str = ""
     version: int = 0
     deleted: bool = True
     seq: int = 0
@@ -80,12 +81,13 @@ class StoredDocument:
         self.deleted = True
         self.version += 1
         self.title, self.uri, self.metadata, self.content_hash = "", None, {}, ""
+        self.input_hash = ""
         self.text, self.outline = "", []
         self.labels, self.chunks = [], []
         self.reaches_views = True
 
     def describe(self, document: Document, content_hash: str) -> bool:
-        """Take over everything but the chunks; whether anything that is encoded with them changed."""
+        """Take over everything but text and chunks; whether anything that is encoded with them changed."""
         title_changed = self.title != document.title
         same_source = self.source == document.source
         self.position = document.position or (self.position if same_source else None)
@@ -93,11 +95,15 @@ class StoredDocument:
         self.language, self.metadata = document.language, dict(document.metadata)
         self.acl = None if document.acl is None else sorted(set(document.acl))
         self.content_hash, self.committed_at = content_hash, document.committed_at
-        self.text, self.outline = document.text, [list(asdict(block).values()) for block in document.outline]
         self.version += 1
         self.deleted = False
         self.dirty = self.reaches_views = True
         return title_changed
+
+    def rewrite(self, document: Document, input_hash: str) -> None:
+        """Take over the text."""
+        self.text, self.outline = document.text, [list(asdict(block).values()) for block in document.outline]
+        self.input_hash = input_hash
 
     def replace_chunks(self, chunks: Sequence[tuple[Chunk, str]], next_label: Callable[[], int]) -> bool:
         """Keep the labels of chunks whose passage is still there, number the others anew; whether any is new or gone.
@@ -132,6 +138,7 @@ class StoredDocument:
             "acl": self.acl,
             "position": None if self.position is None else self.position.encode(),
             "content_hash": self.content_hash,
+            "input_hash": self.input_hash,
             "version": self.version,
             "deleted": self.deleted,
             "seq": self.seq,
@@ -204,6 +211,7 @@ def _stored(row: sa.Row[Any]) -> StoredDocument:
         acl=row.acl,
         position=None if row.position is None else SourcePosition.decode(row.position),
         content_hash=row.content_hash,
+        input_hash=row.input_hash,
         version=row.version,
         deleted=row.deleted,
         seq=row.seq,

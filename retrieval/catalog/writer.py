@@ -22,7 +22,7 @@ from retrieval.catalog.offsets import OffsetAdvance, RowsRead, advance_offsets, 
 from retrieval.catalog.rows import RowWrite, write_rows
 from retrieval.catalog.state import StoredDocument, load_stored
 from retrieval.catalog.upsert import upsert
-from retrieval.errors import NotFoundError
+from retrieval.errors import NotFoundError, OvertakenError
 from retrieval.types import Chunk, Deletion, Document, Vector, text_hash
 
 
@@ -40,10 +40,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
-    """A document as it is now, cut into chunks."""
+    """A document as it is now, cut into chunks; None: title, text and chunks are those stored under `input_hash`.
+
+    `input_hash` is two digests, `as it came:as it is kept`; "" where text need never be known again.
+    """
 
     document: Document
-    chunks: Sequence[Chunk]
+    chunks: Sequence[Chunk] | None
+    input_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,9 @@ def _apply_upsert(
     stored: dict[str, StoredDocument], change: Upsert, known: StoredDocument | None, counters: _Counters
 ) -> Outcome:
     document = change.document
-    content_hash = document.content_hash()
+    content_hash = document.content_hash(change.input_hash.partition(":")[2])
+    if change.chunks is None and (known is None or known.deleted or known.input_hash != change.input_hash):
+        raise OvertakenError(f"the text of document {document.key!r} changed meanwhile; prepare the change anew")
     if known is None:
         known = StoredDocument.new(counters.next_document(), document.key)
         stored[document.key] = known
@@ -182,13 +188,16 @@ def _apply_upsert(
         known.move_to(document.position)
         return Outcome.UNCHANGED
     is_new = known.deleted
-    text_changed = known.describe(document, content_hash)
+    title_changed = known.describe(document, content_hash)
+    if change.chunks is None:
+        return Outcome.METADATA
+    known.rewrite(document, change.input_hash)
     chunks_changed = known.replace_chunks(
         [(chunk, text_hash(chunk.passage(document.title))) for chunk in change.chunks], counters.next_label
     )
     if is_new:
         return Outcome.CREATED
-    return Outcome.UPDATED if text_changed or chunks_changed else Outcome.METADATA
+    return Outcome.UPDATED if title_changed or chunks_changed else Outcome.METADATA
 
 
 def _write_documents(

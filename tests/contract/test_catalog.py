@@ -338,3 +338,22 @@ def test_a_live_source_is_found_until_it_is_paused_and_keeps_its_secret(catalog:
     catalog.sources.delete(made)
     with pytest.raises(NotFoundError):
         catalog.sources.change(made, state=SourceState.ACTIVE)
+
+
+def test_a_text_taken_as_stored_keeps_its_chunks_and_is_refused_when_it_changed(
+    catalog: Catalog, handbook: Collection
+) -> None:
+    first = upsert("a", "one", "two", at=1, title="T")
+    write(catalog, handbook, Upsert(first.document, first.chunks, "came:kept"))
+    held = labels(catalog, handbook, "a")
+    again = Document("a", "", "T", metadata={"n": 2}, position=SourcePosition((2,)))
+    assert write(catalog, handbook, Upsert(again, None, "came:kept")).outcomes == (Outcome.METADATA,)
+    stored = catalog.documents.get(handbook, "a", OPERATOR)
+    assert (stored.document.text, stored.document.metadata) == ("one\ntwo", {"n": 2})
+    assert labels(catalog, handbook, "a") == held
+    assert catalog.documents.inputs(handbook, ["a", "b"])["a"].input_hash == "came:kept"
+    with pytest.raises(OvertakenError, match="'a'"):
+        write(catalog, handbook, Upsert(again, None, "other:text"))
+    write(catalog, handbook, deletion("a", at=3))
+    with pytest.raises(OvertakenError):
+        write(catalog, handbook, Upsert(Document("a", "", "T", position=SourcePosition((4,))), None, "came:kept"))

