@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     llm_model: str = Field("", description="Model name at that endpoint.")
     llm_timeout_seconds: float = Field(30.0, gt=0, description="Time-out of one answer from the endpoint, seconds.")
 
+    cache_dir: str = Field(
+        "", description="Where `kb stack` keeps fetched servers; empty: autoglm-kb in the user's cache folder."
+    )
     kafka_bootstrap_servers: str = Field("", description="Kafka brokers, host:port with commas; empty: embedded.")
     connect_url: str = Field("", description="REST address of Kafka Connect with Debezium; empty: no live sources.")
     connect_secrets_dir: str = Field(

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import local_postgres
 import psycopg
 import pytest
+from stack import stack_of
 
+__all__ = ["stack_of"]  # a fixture, found by its name here
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

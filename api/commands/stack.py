@@ -92,7 +92,9 @@ def env(folder: FolderOption = None, as_json: AsJson = False) -> None:
 def _stack(folder: Path | None, progress: Progress | None = None) -> Stack:
     from infra.stack.stack import Stack  # the drivers of six servers: no other command waits for them
 
-    return Stack(folder or load_settings().data_dir / "stack", progress=progress)
+    settings = load_settings()
+    cache = Path(settings.cache_dir).expanduser() if settings.cache_dir else None
+    return Stack(folder or settings.data_dir / "stack", cache=cache, progress=progress)
 
 
 def _names(only: str) -> list[str]:

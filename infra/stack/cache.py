@@ -18,9 +18,7 @@ from infra.stack.progress import Progress
 
 
 def default_cache_folder() -> Path:
-    """`KB_CACHE_DIR`, else autoglm-kb in the user's cache folder (`XDG_CACHE_HOME`)."""
-    if named := os.environ.get("KB_CACHE_DIR"):
-        return Path(named).expanduser().absolute()
+    """autoglm-kb in the user's cache folder (`XDG_CACHE_HOME`)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autoglm-kb"
 
 

@@ -66,8 +66,14 @@ def spawn(command: list[str], *, folder: Path, log: Path, environment: Mapping[s
             env={**environment, MARKER: str(folder)},
             start_new_session=True,
         )
-    child.returncode = child.returncode or 0  # it outlives us by design: no warning when this object goes
-    return Process(child.pid, _started(child.pid) or 0, _boot())
+    child.returncode = 0  # it outlives us by design: no warning when this object goes
+    return identify(child.pid) or Process(child.pid, 0, _boot())
+
+
+def identify(pid: int) -> Process | None:
+    """The process that has this id now; None where there is none."""
+    started = _started(pid)
+    return None if started is None else Process(pid, started, _boot())
 
 
 def alive(process: Process) -> bool:

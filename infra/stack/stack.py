@@ -36,7 +36,7 @@ class Stack:
 
     def __init__(self, folder: Path, *, cache: Path | None = None, progress: Progress | None = None) -> None:
         self.folder = folder.absolute()
-        self._cache = cache or default_cache_folder()
+        self._cache = (cache or default_cache_folder()).absolute()
         self._progress = progress or Silent()
 
     def up(self, names: Iterable[str] = SERVERS, *, secure: bool | None = None) -> dict[str, Status]:
@@ -168,7 +168,7 @@ class Stack:
             if not isinstance(error, StackError):
                 raise error
         if failures:
-            raise StackError("\n".join(dict.fromkeys(str(error) for error in failures))) from failures[0]
+            raise type(failures[0])("\n".join(dict.fromkeys(str(error) for error in failures))) from failures[0]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
