@@ -59,6 +59,14 @@ class Settings(BaseSettings):
     connect_secrets_dir: str = Field(
         "", description="Folder of password files that Kafka Connect's file provider may read; empty: none is shared."
     )
+    topic_partitions: int = Field(
+        4, ge=1, le=1000, description="Partitions of a new live table's topic: as many workers can share it."
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that encrypts databases' passwords in the catalog, 32 characters or more, the same in every "
+        "process; several with commas: the first encrypts. Empty: a file in the data folder.",
+    )
     elasticsearch_url: str = Field("", description="URL of Elasticsearch for the views; empty: embedded views.")
     redis_url: str = Field("", description="URL of the Redis that brokers jobs; empty: jobs run in process.")
 
