@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +39,7 @@ class FusionSignals:
 NO_SIGNALS = FusionSignals()
 
 
-class LegPart(NamedTuple):  # a tuple, for a search makes hundreds of them
+class LegPart(NamedTuple):  # a tuple, for a search makes many of them
     """What one leg gave to a fused score: `contribution` is the leg's weight times its share (normalised or 1/rank)."""
 
     rank: int  # 1 = best of the leg
@@ -80,11 +79,46 @@ class _Leg:
 
     def explained(self, places: NDArray[np.int64]) -> list[LegPart | None]:
         """What the leg gave to the candidates at these places of its ranking."""
-        ranks = range(1, len(self.ranking) + 1)
-        scores, parts = self.ranking.scores.tolist(), self.parts.tolist()
-        given: list[LegPart | None] = list(map(LegPart, ranks, scores, repeat(self.weight), parts))
-        given.append(None)  # found at -1, the place of what is absent
-        return [given[place] for place in places.tolist()]
+        if not len(self.ranking):
+            return [None] * len(places)
+        scores, parts = self.ranking.scores[places].tolist(), self.parts[places].tolist()
+        return [
+            None if place < 0 else LegPart(place + 1, score, self.weight, part)
+            for place, score, part in zip(places.tolist(), scores, parts, strict=True)
+        ]
+
+
+class Candidates(Sequence[Fused]):
+    """What fusion ranked, best first. A search mostly reads the first few of hundreds, so each is made when read."""
+
+    def __init__(
+        self, labels: Labels, scores: Scores, gains: Scores, legs: Sequence[tuple[_Leg, NDArray[np.int64]]]
+    ) -> None:
+        self._labels = labels
+        self._scores = scores
+        self._gains = gains
+        self._legs = legs
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __iter__(self) -> Iterator[Fused]:
+        return iter(self[:])
+
+    @overload
+    def __getitem__(self, index: int) -> Fused: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Fused]: ...
+
+    def __getitem__(self, index: int | slice) -> Fused | list[Fused]:
+        """One candidate, or those of a slice."""
+        if not isinstance(index, slice):
+            at = range(len(self))[index]  # counts from the end where negative, and refuses what is outside
+            return self[at : at + 1][0]
+        in_legs = (leg.explained(places[index]) for leg, places in self._legs)
+        labels, scores, gains = (array[index].tolist() for array in (self._labels, self._scores, self._gains))
+        return list(map(Fused, labels, scores, *in_legs, gains))
 
 
 def fuse(
@@ -94,9 +128,8 @@ def fuse(
     signals: FusionSignals = NO_SIGNALS,
     *,
     vectors_of: VectorLookup | None = None,
-    limit: int | None = None,
-) -> list[Fused]:
-    """The candidates of the legs that the plan asks, best first, ties by rising label; at most `limit` of them.
+) -> Candidates:
+    """The candidates of the legs that the plan asks, best first, ties by rising label.
 
     A candidate that one leg did not find gets from it no more than its last candidate got; see `_absent`.
     Without `vectors_of` there is no feedback.
@@ -110,9 +143,9 @@ def fuse(
     scores = sum((_gather(leg, place) for leg, place in zip(legs, places, strict=True)), np.zeros(len(labels)))
     gains = _feedback(plan, labels, scores, signals, vectors_of)
     scores = scores + gains
-    best = np.lexsort((labels, -scores))[:limit]
-    in_legs = (leg.explained(place[best]) for leg, place in zip(legs, places, strict=True))
-    return list(map(Fused, labels[best].tolist(), scores[best].tolist(), *in_legs, gains[best].tolist()))
+    best = np.lexsort((labels, -scores))
+    in_legs = [(leg, place[best]) for leg, place in zip(legs, places, strict=True)]
+    return Candidates(labels[best], scores[best], gains[best], in_legs)
 
 
 def _feedback(

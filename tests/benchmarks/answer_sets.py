@@ -105,8 +105,8 @@ class Collection:
         plan = Plan()
         sparse = self._view.search(question, plan.sparse_depth)
         signals = FusionSignals(coverage=self._encoder.coverage(question))
-        found = fuse(plan, sparse, self._dense(question, plan.dense_depth), signals, limit=count)
-        return [self.passages[one.label] for one in found]
+        found = fuse(plan, sparse, self._dense(question, plan.dense_depth), signals)
+        return [self.passages[one.label] for one in found[:count]]
 
     def _encode(self) -> Vectors:
         return self._encoder.encode_passages([f"{one.title}\n{one.text}" for one in self.passages])

@@ -107,12 +107,19 @@ def test_one_silent_leg_leaves_the_other_in_its_order(method: FusionMethod) -> N
         assert [hit.label for hit in fuse(plan, SPARSE, Ranking.empty())] == [1, 2, 3]
     if method is not FusionMethod.SPARSE:
         assert [hit.label for hit in fuse(plan, Ranking.empty(), DENSE)] == [3, 4, 1]
-    assert fuse(plan, Ranking.empty(), Ranking.empty()) == []
+    assert list(fuse(plan, Ranking.empty(), Ranking.empty())) == []
 
 
-def test_a_limit_keeps_the_best() -> None:
-    everything = fuse(Plan(), SPARSE, DENSE)
-    assert fuse(Plan(), SPARSE, DENSE, limit=2) == everything[:2]
+def test_a_part_of_the_candidates_is_as_in_the_whole() -> None:
+    found = fuse(Plan(), SPARSE, DENSE)
+    everything = list(found)
+    assert len(found) == len(everything) == 4
+    for start in range(-5, 6):
+        for stop in range(-5, 6):
+            assert found[start:stop] == everything[start:stop]
+    assert [found[at] for at in range(-4, 4)] == [everything[at] for at in range(-4, 4)]
+    with pytest.raises(IndexError):
+        found[4]
 
 
 def rankings() -> st.SearchStrategy[Ranking]:
@@ -126,7 +133,7 @@ def rankings() -> st.SearchStrategy[Ranking]:
 def test_any_two_rankings_fuse_into_all_their_candidates_once(
     sparse: Ranking, dense: Ranking, method: FusionMethod, normalisation: Normalisation, weight: float
 ) -> None:
-    fused = fuse(Plan(fusion=method, normalisation=normalisation, dense_weight=weight), sparse, dense)
+    fused = list(fuse(Plan(fusion=method, normalisation=normalisation, dense_weight=weight), sparse, dense))
     asked = {FusionMethod.SPARSE: [sparse], FusionMethod.DENSE: [dense]}.get(method, [sparse, dense])
     assert sorted(hit.label for hit in fused) == sorted({label for leg in asked for label in leg.labels.tolist()})
     assert fused == sorted(fused, key=lambda hit: (-hit.score, hit.label))
