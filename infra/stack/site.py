@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import socket
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ LOOPBACK = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 TRIES = 200
 PASSWORD_BYTES = 18
+CLOSING_SECONDS = 3.0
+POLL_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -68,7 +71,7 @@ class Site:
         moved = {}
         for name in names:
             before = self.ports.get(name)
-            if before is None or not is_free(before):
+            if before is None or not becomes_free(before):
                 self.ports[name] = free_port(taken=self.ports.values())
                 if before is not None:
                     moved[name] = before
@@ -87,6 +90,16 @@ class Means:
         """The path of the Java launcher."""
         assert self.java is not None, "a server that needs Java says so in `needs_java`"
         return self.java.program
+
+
+def becomes_free(port: int) -> bool:
+    """Whether a port is free, or soon is: the kernel closes a killed process's sockets a moment after it died."""
+    deadline = time.monotonic() + CLOSING_SECONDS
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def is_free(port: int) -> bool:

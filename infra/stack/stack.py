@@ -65,8 +65,11 @@ class Stack:
         with ThreadPoolExecutor(max_workers=len(units)) as pool:
             return {status.name: status for status in pool.map(Unit.status, units.values())}
 
-    def down(self, names: Iterable[str] = SERVERS) -> list[str]:
-        """Stop what was started of these, those first that need others; what comes back are the stopped ones."""
+    def down(self, names: Iterable[str] = SERVERS, *, politely: bool = True) -> list[str]:
+        """Stop what was started of these, those first that need others; what comes back are the stopped ones.
+
+        `politely=False` kills them at once, for data that nobody wants any more.
+        """
         wanted = set(names)
         if not self.folder.is_dir():
             return []
@@ -74,7 +77,7 @@ class Stack:
             units = self._units()
             stopped = []
             for name in LAST_FIRST:
-                if name in wanted and units[name].stop():
+                if name in wanted and units[name].stop(politely=politely):
                     self._progress.step(name, "stopped")
                     stopped.append(name)
         return stopped
@@ -85,7 +88,7 @@ class Stack:
             return
         if not (self.folder / "stack.json").exists():
             raise StackError(f"{self.folder} holds no stack.json, so it is not a stack's folder; nothing was removed")
-        self.down()
+        self.down(politely=False)
         shutil.rmtree(self.folder)
 
     def env(self) -> dict[str, str]:

@@ -88,14 +88,16 @@ class Unit:
             f"    mend that and run `kb stack up` again, or begin anew with `kb stack down --purge`"
         )
 
-    def stop(self) -> bool:
-        """End what we started, politely first; whether there was something to end."""
+    def stop(self, *, politely: bool = True) -> bool:
+        """End what we started, and kill it where it does not end in time; whether there was something to end."""
         process = self.process
         if process is None:
             return False
         found = bool(self.members())
-        if found:
+        if found and politely:
             processes.stop(process, self.folder, self.server.stop_signal, STOP_SECONDS)
+        elif found:
+            self.kill()
         self._pid_file.unlink(missing_ok=True)
         return found
 
