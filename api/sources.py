@@ -65,7 +65,7 @@ def _rows_source(
     source: Source = SqlSource(what, mapping, name) if kind == "sql" else DebeziumFileSource(what, name)
     found = kb.catalog.collections.get(collection)
     record = kb.catalog.sources.register(found, source.name, source.kind)
-    return OpenedSource(source, RowMapper(mapping, kb.catalog.sources.rows(record)))
+    return OpenedSource(source, RowMapper(mapping, kb.catalog.sources.rows(record), strict=True))
 
 
 def _detect(what: str) -> str:

@@ -18,7 +18,8 @@ class RowChange:
     """The row `pk` of `table` is now `row`, or is gone where `row` is None.
 
     `pk` is the key as text (composite keys joined by commas). Columns in `unavailable` did not change and were
-    not sent; their stored values stay.
+    not sent; their stored values stay. Where a change of primary key comes as a deletion and an insertion, `moved`
+    is the key of the other half.
     """
 
     table: str
@@ -27,6 +28,7 @@ class RowChange:
     position: SourcePosition | None = None  # None: newer than whatever is stored
     committed_at: datetime | None = None
     unavailable: frozenset[str] = frozenset()
+    moved: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

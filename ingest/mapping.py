@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ingest.row_mapper import RowMapper, affected_parents, document_key, render
-from ingest.rows import MemoryRows, RowStore, key_text
+from ingest.rendering import affected_parents, document_key, render
+from ingest.row_mapper import RowMapper
+from ingest.row_values import key_text
+from ingest.rows import MemoryRows, RowStore
 from ingest.table_mapping import Include, TableMapping, TablesMapping, load_mapping, parse_mapping
 
 __all__ = [

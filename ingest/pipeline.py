@@ -19,6 +19,7 @@ from ingest.preparation import Preparation
 from ingest.report import IngestReport
 from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Receipt
 from retrieval.catalog.rows import RowWrite
+from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.sources import SourceRecord
 from retrieval.contracts import Encoder
 from retrieval.errors import OvertakenError
@@ -42,7 +43,7 @@ class RowRenderer(Protocol):
         """The documents these events change, joined documents included."""
         ...
 
-    def drain(self) -> Sequence[RowWrite]:
+    def drain(self) -> Sequence[RowWrite | TableWrite]:
         """The rows to store in the same transaction as those documents; each is handed out once."""
         ...
 

@@ -1,21 +1,17 @@
-"""Rows of source tables: their values as JSON, and the stores that keep them so that joins can be rendered again."""
+"""Rows of source tables: the stores that keep them, so that joined documents can be rendered again."""
 
 from __future__ import annotations
 
-import base64
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Protocol
 
-from ingest.template import value_text
+from ingest.incomplete import waits
+from ingest.row_values import JsonRow, link_value
 from retrieval.catalog.rows import RowWrite
+from retrieval.catalog.source_tables import Notice, TableState, TableWrite
 from retrieval.types import SourcePosition
 
-JsonRow = dict[str, Any]
 Stored = tuple[SourcePosition, JsonRow | None]  # None: a tombstone
 
 
@@ -43,6 +39,10 @@ class RowStore(Protocol):
         """Keys of all living rows of a table."""
         ...
 
+    def tables(self) -> Mapping[str, TableState]:
+        """What is remembered of each table that was ever seen."""
+        ...
+
 
 class MemoryRows:
     """A `RowStore` in memory: for previews, tests, and sources whose rows need not outlive the process."""
@@ -52,6 +52,12 @@ class MemoryRows:
         self._rows: dict[str, dict[str, Stored]] = defaultdict(dict)
         self._links: dict[tuple[str, str], Mapping[str, str]] = {}
         self._linked: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._tables: dict[str, TableState] = {}
+        self.notices: list[Notice] = []
+
+    def tables(self) -> dict[str, TableState]:
+        """See `RowStore`."""
+        return self._tables
 
     def read(self, table: str, key: str) -> Stored | None:
         """See `RowStore`."""
@@ -70,9 +76,12 @@ class MemoryRows:
         """See `RowStore`."""
         return sorted(key for key, (_, row) in self._rows[table].items() if row is not None)
 
-    def write(self, rows: Sequence[RowWrite]) -> None:
-        """Keep these rows in the place of what was there."""
-        for row in rows:
+    def write(self, writes: Sequence[RowWrite | TableWrite]) -> None:
+        """Keep these rows and tables in the place of what was there."""
+        for table in (write for write in writes if isinstance(write, TableWrite)):
+            self._tables[table.table] = table.state
+            self.notices += table.notices
+        for row in (write for write in writes if isinstance(write, RowWrite)):
             self._rows[row.table][row.key] = (SourcePosition.decode(row.position), row.data)
             for column, value in self._links.get((row.table, row.key), {}).items():
                 self._linked[row.table, column, value].discard(row.key)
@@ -82,11 +91,17 @@ class MemoryRows:
 
 
 class PendingRows:
-    """A store with the changes of the batch under way on top; `drain` hands these out to be written."""
+    """A store with the changes of the batch under way on top; `drain` hands these out to be written.
 
-    def __init__(self, store: RowStore, link_columns: Mapping[str, frozenset[str]]) -> None:
+    `needed` are the columns of each table without which nobody may see a row, `link_columns` those that joins use.
+    """
+
+    def __init__(
+        self, store: RowStore, link_columns: Mapping[str, frozenset[str]], needed: Mapping[str, frozenset[str]]
+    ) -> None:
         self._store = store
         self._link_columns = link_columns
+        self._needed = needed
         self._pending: dict[tuple[str, str], Stored] = {}
         self._linked: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         # what the store said since the last drain; nothing else writes to one source's rows meanwhile
@@ -96,6 +111,7 @@ class PendingRows:
     def prefetch(self, keys: Mapping[str, Sequence[str]]) -> None:
         """Read rows that will be asked for, by table, in a few queries instead of one each."""
         for table, wanted in keys.items():
+            wanted = [key for key in wanted if (table, key) not in self._read]
             found = self._store.read_many(table, wanted)
             self._read.update({(table, key): found.get(key) for key in wanted if (table, key) not in self._pending})
 
@@ -108,9 +124,11 @@ class PendingRows:
         return self._read[table, key]
 
     def row(self, table: str, key: str) -> JsonRow | None:
-        """The living row, None for a tombstone and for what was never seen."""
+        """The row as it may be shown; None for a tombstone, a row that waits, and what was never seen."""
         stored = self.read(table, key)
-        return stored[1] if stored else None
+        if stored is None or stored[1] is None or waits(stored[1], self._needed[table]):
+            return None
+        return stored[1]
 
     def keys_where(self, table: str, column: str, value: str) -> list[str]:
         """See `RowStore`."""
@@ -147,54 +165,8 @@ class PendingRows:
         return writes
 
     def _links(self, table: str, row: JsonRow | None) -> dict[str, str]:
-        columns = self._link_columns.get(table, frozenset())
-        values = {column: link_value(row.get(column)) for column in columns} if row is not None else {}
+        columns = self._link_columns[table]
+        if row is None or not columns:
+            return {}
+        values = {column: link_value(row.get(column)) for column in columns}
         return {column: value for column, value in values.items() if value is not None}
-
-
-def link_value(value: Any) -> str | None:
-    """A value as joins compare it; None, which joins nothing, for a null."""
-    return None if value is None else value_text(value)
-
-
-def key_text(values: Sequence[Any]) -> str:
-    """A primary key as text: composite keys joined by commas, a comma inside one of them written %2C."""
-    texts = [value_text(json_value(value)) for value in values]
-    if len(texts) == 1:
-        return texts[0]
-    return ",".join(text.replace("%", "%25").replace(",", "%2C") for text in texts)
-
-
-def json_row(row: Mapping[str, Any]) -> JsonRow:
-    """The row with values that JSON can hold."""
-    return {str(column): json_value(value) for column, value in row.items()}
-
-
-def json_value(value: Any) -> Any:
-    """A column's value as JSON: decimals as numbers where that is exact, dates as ISO 8601, bytes as base64."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Decimal):
-        return _decimal(value)
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, Mapping):
-        return json_row(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return [json_value(item) for item in value]
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return str(value) if isinstance(value, UUID) else str(value)
-
-
-def _decimal(value: Decimal) -> int | float | str:
-    if not value.is_finite():
-        return str(value)
-    if value == value.to_integral_value():
-        return int(value)
-    as_float = float(value)
-    return as_float if Decimal(repr(as_float)) == value else str(value)

@@ -73,8 +73,14 @@ class TablesMapping:
     @property
     def all_tables(self) -> frozenset[str]:
         """Mapped tables and those joined to them: the ones whose rows must be read."""
-        joined = (include.table for mapping in self.tables.values() for _, include in walk_includes(mapping.include))
-        return frozenset(self.tables) | frozenset(joined)
+        return frozenset(self.tables) | self.joined_tables
+
+    @property
+    def joined_tables(self) -> frozenset[str]:
+        """Tables whose rows appear in documents of other rows."""
+        return frozenset(
+            include.table for mapping in self.tables.values() for _, include in walk_includes(mapping.include)
+        )
 
     def columns_of(self, table: str) -> frozenset[str]:
         """The columns of that table which the mapping names, directly or as joined."""
@@ -165,12 +171,6 @@ def _table(name: str, form: TableForm) -> TableMapping:
         )
     except MappingError as error:
         raise MappingError(f"tables.{name}: {error}") from error
-
-
-def _acl(form: str | list[str] | None) -> Reference | tuple[str, ...] | None:
-    if isinstance(form, str):
-        return Reference.parse(form)
-    return None if form is None else tuple(form)
 
 
 def _metadata(form: Sequence[str] | Mapping[str, str]) -> dict[str, Reference]:

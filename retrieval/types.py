@@ -26,8 +26,8 @@ Labels = NDArray[np.int64]  # (n,) catalog chunk numbers
 class SourcePosition:
     """Where in its source a change stood; positions of one source are totally ordered.
 
-    PostgreSQL: (lsn, order in transaction). MySQL: (binlog number, offset, row). Files: (scan number,).
-    REST: (client version,). Only positions of the same source may be compared.
+    PostgreSQL: (lsn at which the transaction before ended, lsn). MySQL: (binlog number, offset, row).
+    Files: (scan number,). REST: (client version,). Only positions of the same source may be compared.
     """
 
     values: tuple[int, ...]

@@ -14,11 +14,12 @@ import orjson
 
 from ingest.changes import RowChange, RowEvent, Truncation
 from ingest.errors import EventError
-from ingest.rows import key_text
+from ingest.row_values import key_text
 from ingest.sources.debezium_values import UNAVAILABLE, decode_row, field_schema
 from retrieval.types import SourcePosition
 
 _WRITES = ("r", "c", "u")  # snapshot read, insert, update
+_STREAMED = (None, False, "false", "incremental")  # `source.snapshot` of what does not come from a first snapshot
 _FORM = 'expected a Debezium envelope with "op" and "source"; do not unwrap events (ExtractNewRecordState) on the way'
 _BINLOG_NUMBER = re.compile(r"\.(\d+)$")
 
@@ -54,7 +55,7 @@ def read_message(key: Any, value: Any, keys: Mapping[str, Sequence[str]]) -> lis
     source, op = envelope.get("source"), envelope.get("op")
     if not isinstance(source, dict) or not isinstance(op, str):
         raise EventError(f"the value has the fields {', '.join(sorted(envelope)) or 'none'}", _FORM)
-    table, position, committed_at = _table(source), _position(source, envelope), _committed_at(source, envelope)
+    table, position, committed_at = _table(source), _position(source), _committed_at(source, envelope)
     if op == "t":
         return [Truncation(table, position, committed_at)]
     before = decode_row(envelope.get("before"), field_schema(schema, "before"))
@@ -94,18 +95,43 @@ def _table(source: Mapping[str, Any]) -> str:
     return f"{schema}.{table}"
 
 
-def _position(source: Mapping[str, Any], envelope: Mapping[str, Any]) -> SourcePosition | None:
-    """PostgreSQL: (lsn, order in transaction); MySQL, MariaDB: (binlog number, offset, row); None where not given."""
+def _position(source: Mapping[str, Any]) -> SourcePosition | None:
+    """PostgreSQL: see `_postgres_position`; MySQL, MariaDB: (binlog number, offset, row); None where not given."""
     connector = source.get("connector")
     if connector == "postgresql":
-        lsn, transaction = source.get("lsn"), envelope.get("transaction") or {}
-        return None if lsn is None else SourcePosition((int(lsn), int(transaction.get("total_order") or 0)))
+        return _postgres_position(source)
     if connector in ("mysql", "mariadb"):
         number = _BINLOG_NUMBER.search(str(source.get("file") or ""))
         if number is None:
             return None
         return SourcePosition((int(number[1]), int(source.get("pos") or 0), int(source.get("row") or 0)))
     raise EventError(f"connector is {connector!r}", "expected postgresql, mysql or mariadb")
+
+
+def _postgres_position(source: Mapping[str, Any]) -> SourcePosition | None:
+    """(end of the transaction before, place in the log), which grows in the order in which transactions commit.
+
+    The place alone does not: a long transaction has its changes early in the log and is sent when it commits, after
+    snapshots that did not see them. What the first snapshot reads is older than all that is sent after it: its place
+    is 0. An incremental snapshot's reads stand where their window was closed. Before the connector has seen a
+    transaction end the first number is 0; `ingest.positions.placed` decides it.
+    """
+    place = source.get("lsn")
+    if place is None:
+        return None
+    ended = _last_commit(source.get("sequence"))
+    if source.get("snapshot") in _STREAMED:
+        return SourcePosition((ended or 0, int(place)))
+    return SourcePosition((int(place) if ended is None else ended, 0))
+
+
+def _last_commit(sequence: Any) -> int | None:
+    """The first of `["end of the transaction before", "place"]`, which is JSON in a text."""
+    try:
+        ended = orjson.loads(sequence)[0]
+    except (TypeError, ValueError, LookupError):
+        return None
+    return None if ended is None else int(ended)
 
 
 def _committed_at(source: Mapping[str, Any], envelope: Mapping[str, Any]) -> datetime | None:

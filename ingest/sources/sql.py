@@ -12,7 +12,7 @@ from sqlalchemy import exc
 
 from ingest.changes import ChangeBatch, RowChange, Truncation
 from ingest.errors import MappingError, SourceError, SourceOutageError
-from ingest.rows import key_text
+from ingest.row_values import key_text
 from ingest.sources.scan import Clock, next_scan
 from ingest.table_mapping import TablesMapping
 from retrieval.types import SourcePosition

@@ -5,7 +5,7 @@ Reads see the rows of the batch under way; the batch is written with its documen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.engine import reading
+from retrieval.catalog.source_tables import TableState, TableWrite, read_states, write_tables
 from retrieval.catalog.state import in_parts
 from retrieval.catalog.upsert import upsert
+from retrieval.errors import OvertakenError
 from retrieval.types import SourcePosition
 
 
@@ -30,8 +32,20 @@ class RowWrite:
     links: Mapping[str, str]
 
 
-def write_rows(connection: sa.Connection, rows: Sequence[RowWrite]) -> None:
-    """Store rows and what they link to, replacing what was there."""
+def write_rows(connection: sa.Connection, writes: Sequence[RowWrite | TableWrite]) -> None:
+    """Store rows, what they link to, and their tables, replacing what was there.
+
+    Raises `OvertakenError` when another worker emptied a table of rows that are written here, or wrote rows to a
+    table that is emptied here.
+    """
+    tables = [write for write in writes if isinstance(write, TableWrite)]
+    rows = [write for write in writes if isinstance(write, RowWrite)]
+    _check_truncations(connection, rows, tables)
+    write_tables(connection, tables)
+    _write_rows(connection, rows)
+
+
+def _write_rows(connection: sa.Connection, rows: Sequence[RowWrite]) -> None:
     if not rows:
         return
     upsert(
@@ -67,6 +81,47 @@ def write_rows(connection: sa.Connection, rows: Sequence[RowWrite]) -> None:
     ]
     if links:
         connection.execute(schema.source_row_links.insert(), links)
+
+
+def _check_truncations(connection: sa.Connection, rows: Sequence[RowWrite], tables: Sequence[TableWrite]) -> None:
+    """Commits of a collection come one after the other; what this one was rendered from may be from before the last."""
+    living = [row for row in rows if row.data is not None]
+    for source_id in {row.source_id for row in rows} | {table.source_id for table in tables}:
+        emptied = {
+            table: state.truncated_at
+            for table, state in read_states(connection, source_id).items()
+            if state.truncated_at is not None
+        }
+        for row in living:
+            if row.source_id == source_id and row.table in emptied and _is_older(row.position, emptied[row.table]):
+                raise OvertakenError(
+                    f"table {row.table} was emptied by another worker after row {row.key} was read; nothing was "
+                    "written, apply the events again"
+                )
+        for write in tables:
+            if write.source_id == source_id and write.state.truncated_at != emptied.get(write.table):
+                _check_emptied(connection, write, {row.key for row in rows if row.table == write.table})
+
+
+def _check_emptied(connection: sa.Connection, write: TableWrite, written: Collection[str]) -> None:
+    """Nobody else has stored rows that this truncation ought to have buried."""
+    if write.state.truncated_at is None:
+        return
+    r = schema.source_rows.c
+    query = sa.select(r.row_key, r.position).where(
+        r.source_id == write.source_id, r.table_name == write.table, r.data.is_not(sa.null())
+    )
+    for key, position in connection.execute(query):
+        if key not in written and _is_older(position, write.state.truncated_at):
+            raise OvertakenError(
+                f"row {key} of {write.table} was written by another worker while this one emptied the table; nothing "
+                "was written, apply the events again"
+            )
+
+
+def _is_older(position: str, than: SourcePosition) -> bool:
+    known = SourcePosition.decode(position)
+    return bool(known.values) and known < than  # a row without a position is newer than everything
 
 
 class SourceRows:
@@ -105,6 +160,11 @@ class SourceRows:
         )
         with reading(self._engine) as connection:
             return sorted(connection.execute(query).scalars())
+
+    def tables(self) -> dict[str, TableState]:
+        """What is remembered of each table that was ever seen."""
+        with reading(self._engine) as connection:
+            return read_states(connection, self.source_id)
 
     def keys(self, table: str) -> Iterable[str]:
         """The keys of all living rows of a table."""

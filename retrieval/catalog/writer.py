@@ -20,6 +20,7 @@ from retrieval.catalog.embeddings import write_vectors
 from retrieval.catalog.engine import writing
 from retrieval.catalog.offsets import OffsetAdvance, RowsRead, advance_offsets, check_rows_version
 from retrieval.catalog.rows import RowWrite, write_rows
+from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.state import StoredDocument, load_stored
 from retrieval.catalog.upsert import upsert
 from retrieval.errors import NotFoundError, OvertakenError
@@ -75,7 +76,7 @@ class Commit:
     vectors: Mapping[str, Vector] = field(default_factory=dict)  # by text hash
     cursor: tuple[str, str] | None = None  # (source, how far it has been read)
     dead_letters: Sequence[DeadLetter] = ()
-    rows: Sequence[RowWrite] = ()  # of joined tables
+    rows: Sequence[RowWrite | TableWrite] = ()  # of source tables, and the tables themselves
     offsets: Sequence[OffsetAdvance] = ()  # of the partitions that the changes came from
     rows_read: RowsRead | None = None  # what joins were rendered from; None where nothing is joined
 

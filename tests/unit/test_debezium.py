@@ -53,9 +53,9 @@ def test_postgres_operations(form: str) -> None:
     assert update.table == "public.faqs"
     assert update.unavailable == {"body", "photo", "groups"}
     assert update.row is not None and not update.unavailable & update.row.keys()
-    assert update.position == SourcePosition((24024100, 0))
+    assert update.position == SourcePosition((24024044, 24024100))
     assert update.committed_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert truncation == Truncation("public.notes", SourcePosition((24024700, 0)), update.committed_at)
+    assert truncation == Truncation("public.notes", SourcePosition((24024644, 24024700)), update.committed_at)
 
 
 @BOTH

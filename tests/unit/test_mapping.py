@@ -182,9 +182,10 @@ def test_an_acl_column_that_says_nothing_means_nobody(value: Any, groups: tuple[
     assert shop.documents["shop.products/1"].acl == groups
 
 
-def test_an_unknown_column_is_named_with_the_known_ones() -> None:
+def test_a_strict_mapper_names_an_unknown_column_with_the_known_ones() -> None:
+    mapper = RowMapper(parse_mapping(SHOP), MemoryRows(), strict=True)
     with pytest.raises(MappingError, match=r"shop\.products has no column 'price' .* known columns: .*code"):
-        served().apply(change("products", 1, {key: value for key, value in PRODUCT.items() if key != "price"}))
+        mapper.apply([change("products", 1, {key: value for key, value in PRODUCT.items() if key != "price"})])
 
 
 @pytest.mark.parametrize(

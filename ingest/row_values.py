@@ -1,0 +1,65 @@
+"""Values of source rows as JSON, as the text of a key, and as joins compare them."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from ingest.template import value_text
+
+JsonRow = dict[str, Any]
+
+_PLAIN = frozenset({str, int, bool, type(None)})  # types that JSON holds as they are
+
+
+def link_value(value: Any) -> str | None:
+    """A value as joins compare it; None, which joins nothing, for a null."""
+    return None if value is None else value_text(value)
+
+
+def key_text(values: Sequence[Any]) -> str:
+    """A primary key as text: composite keys joined by commas, a comma inside one of them written %2C."""
+    texts = [value_text(json_value(value)) for value in values]
+    if len(texts) == 1:
+        return texts[0]
+    return ",".join(text.replace("%", "%25").replace(",", "%2C") for text in texts)
+
+
+def json_row(row: Mapping[str, Any]) -> JsonRow:
+    """The row with values that JSON can hold."""
+    return {column: value if type(value) in _PLAIN else json_value(value) for column, value in row.items()}
+
+
+def json_value(value: Any) -> Any:
+    """A column's value as JSON: decimals as numbers where that is exact, dates as ISO 8601, bytes as base64."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Decimal):
+        return _decimal(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return json_row(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_value(item) for item in value]
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return str(value) if isinstance(value, UUID) else str(value)
+
+
+def _decimal(value: Decimal) -> int | float | str:
+    if not value.is_finite():
+        return str(value)
+    if value == value.to_integral_value():
+        return int(value)
+    as_float = float(value)
+    return as_float if Decimal(repr(as_float)) == value else str(value)
