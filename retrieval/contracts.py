@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pyroaring import BitMap64
 
-from retrieval.types import Labels, Ranking, Vectors, ViewBatch
+from retrieval.filters import Filter
+from retrieval.types import Labels, Principal, Ranking, Vectors, ViewBatch
 
 Allowed = BitMap64 | None  # labels a caller may see; None: all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The same restriction as `Allowed` in words: what this caller may see that passes the filter."""
+
+    principal: Principal
+    filter: Filter | None = None
 
 
 class Encoder(Protocol):
@@ -54,8 +64,11 @@ class IndexView(Protocol):
         """Bring the view to `batch.seq`; visible to searches when it returns."""
         ...
 
-    def search(self, query: Any, k: int, allowed: Allowed = None) -> Ranking:
-        """The best k allowed chunks. The query is what this leg understands: a vector, or text."""
+    def search(self, query: Any, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
+        """The best k allowed chunks. The query is what this leg understands: a vector, or text.
+
+        `scope` says the restriction of `allowed` in words, for a view that has no use for labels; both say the same.
+        """
         ...
 
     def labels(self) -> BitMap64:

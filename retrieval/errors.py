@@ -7,7 +7,9 @@ RetrievalError
 ├── InvalidInputError        a value from outside that does not fit what was expected
 ├── EncoderError             a model folder that cannot be read, exported or trusted
 ├── ViewError                an index view cannot be opened, written or read
-│   └── ViewLockedError      another process maintains this view
+│   ├── ViewLockedError      another process maintains this view
+│   ├── ViewLostError        what the view was kept in is gone: build it again
+│   └── ViewOvertakenError   another process writes this shared view since, or its server started again: resume
 ├── NotYetSearchableError    a search waited for a `seq` that the views did not reach in time
 └── OutageError              a server or disk we depend on does not answer: retry, nothing is wrong with the data
 """
@@ -45,6 +47,14 @@ class ViewError(RetrievalError):
 
 class ViewLockedError(ViewError):
     """Another process maintains this view; read its snapshot instead."""
+
+
+class ViewLostError(ViewError):
+    """What the view was kept in is gone; it must be built again from the catalog."""
+
+
+class ViewOvertakenError(ViewError):
+    """A shared view is not as this process left it: another one writes it, or its server came back without the last."""
 
 
 class NotYetSearchableError(RetrievalError):

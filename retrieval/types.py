@@ -145,11 +145,20 @@ class IndexedChunk:
 
 @dataclass(frozen=True, slots=True)
 class ViewBatch:
-    """Operations up to and including `seq`: take `removed` out, then put `added` in. Applying it twice is harmless."""
+    """Operations up to and including `seq`: take `removed` out, then put `added` in. Applying it twice is harmless.
+
+    `state` is the operation that the chunks' state includes at least; 0: `seq`. Shared views let no older state win.
+    """
 
     seq: int
     removed: Sequence[int]  # labels
     added: Sequence[IndexedChunk]
+    state: int = 0
+
+    @property
+    def version(self) -> int:
+        """The operation whose state the batch brings."""
+        return max(self.state, self.seq)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class OperationLog:
             gone = list(held - labels)
             after = 0
             while rows := connection.execute(_chunk_query(collection.id, after)).all():
-                yield ViewBatch(0, gone, self._index(connection, collection, rows, embedded))
+                yield ViewBatch(0, gone, self._index(connection, collection, rows, embedded), state=seq)
                 gone, after = [], rows[-1].label
         yield ViewBatch(seq, gone, [])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap64
 
-from retrieval.contracts import Allowed
+from retrieval.contracts import Allowed, Scope
 from retrieval.dense.compaction import Compaction
 from retrieval.dense.snapshot import DenseSnapshots, open_read_only
 from retrieval.dense.state import DenseState
@@ -71,7 +71,7 @@ class DenseView:
         self._compact()
         self._seq = max(self._seq, batch.seq)
 
-    def search(self, query: Vector, k: int, allowed: Allowed = None) -> Ranking:
+    def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks by cosine. Raises `InvalidInputError` when the query has another dimension."""
         query = self._checked(query)
         state = self._state
@@ -96,6 +96,16 @@ class DenseView:
         self._adopt(wait=False)
         if self._snapshots is not None:
             self._snapshots.save(self._seq, self._state)
+
+    def compact(self) -> None:
+        """Begin a rewrite without dead slots, however few there are; called by the applying thread."""
+        self._compact(least=0, share=0.0)
+
+    @property
+    def is_compacting(self) -> bool:
+        """Whether a rewrite is under way that `wait_compacted` would wait for."""
+        compaction = self._compaction
+        return compaction is not None and not compaction.is_done()
 
     def wait_compacted(self) -> None:
         """Wait for the rewrite that is under way, if any, and take it over; called by the applying thread."""
@@ -157,10 +167,10 @@ class DenseView:
             graph.add(part, state.vectors.take(part))
         self._state = state.with_graph(graph, indexed)
 
-    def _compact(self) -> None:
+    def _compact(self, least: int = DEAD_LEAST, share: float = DEAD_SHARE) -> None:
         self._adopt(wait=False)
         state = self._state
-        if self._compaction is None and state.dead > max(DEAD_LEAST, state.count * DEAD_SHARE):
+        if self._compaction is None and state.dead > max(least, state.count * share):
             path = self._snapshots.new_vectors_path() if self._snapshots is not None else None
             self._compaction = Compaction(state, path, has_graph=len(state.live) > FLAT_LIMIT)
 

@@ -13,7 +13,7 @@ import numpy as np
 from pyroaring import BitMap64
 
 from retrieval.analyzer import Analyzer
-from retrieval.contracts import Allowed
+from retrieval.contracts import Allowed, Scope
 from retrieval.sparse.index import SCORE_DECIMALS, Committed, TantivyIndex
 from retrieval.sparse.overlay import Overlay, idf
 from retrieval.sparse.snapshot import copy_snapshot
@@ -87,7 +87,7 @@ class SparseView:
             self._overlay_changes(removed, added)
         self._seq = max(self._seq, batch.seq)
 
-    def search(self, query: str, k: int, allowed: Allowed = None) -> Ranking:
+    def search(self, query: str, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks that share a word with the query, by BM25."""
         if k <= 0:
             return Ranking.empty()

@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ import numpy as np
 import pytest
 from pyroaring import BitMap64
 
-from retrieval.contracts import IndexView
+from retrieval.contracts import IndexView, Scope
 from retrieval.errors import ViewLockedError
-from retrieval.types import EVERYONE, IndexedChunk, Vector, ViewBatch
+from retrieval.filters import Bound, Compare
+from retrieval.types import EVERYONE, IndexedChunk, Principal, Vector, ViewBatch
 
 DIM = 16
 TOPICS = 8
@@ -60,7 +62,7 @@ class IndexViewContract(ABC):
 
     @abstractmethod
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> IndexView:
-        """The view under test, in the folder or in memory; its vectors have `DIM` dimensions."""
+        """The view under test, kept where the folder says, or nowhere; its vectors have `DIM` dimensions."""
 
     @abstractmethod
     def query(self, topic: int) -> Any:
@@ -142,6 +144,16 @@ class IndexViewContract(ABC):
         assert self.found(view, 5, 10, [5, 10**12]) == [5]
         view.close()
 
+    def test_a_scope_says_the_same_as_labels(self) -> None:
+        view = self.make_view(None)
+        rows = [replace(make_chunk(label, 0), groups=("staff",) if label % 2 else ("board",)) for label in range(40)]
+        view.apply(ViewBatch(1, [], [replace(row, metadata={"n": row.label}) for row in rows]))
+        scope = Scope(Principal("anna", frozenset({"staff"})), Compare("n", Bound.GTE, 20))
+        expected = list(range(21, 40, 2))
+        assert view.search(self.query(0), 100, BitMap64(expected), scope).labels.tolist() == expected
+        assert view.search(self.query(0), 3, BitMap64(expected), scope).labels.tolist() == expected[:3]
+        view.close()
+
     def test_a_snapshot_gives_the_same_answers(self, tmp_path: Path) -> None:
         view = self.make_view(tmp_path)
         view.apply(make_batch(1, [(label, label % TOPICS) for label in range(50)]))
@@ -167,30 +179,6 @@ class IndexViewContract(ABC):
         for batch in batches[again.seq :]:
             again.apply(batch)
         assert (self.found(again, 0), self.found(again, 1), len(again)) == ([3], [4], 2)
-        again.close()
-
-    def test_a_folder_has_one_writer(self, tmp_path: Path) -> None:
-        view = self.make_view(tmp_path)
-        with pytest.raises(ViewLockedError, match="read_only"):
-            self.make_view(tmp_path)
-        view.close()
-        self.make_view(tmp_path).close()
-
-    def test_a_reader_follows_privately_beside_the_writer(self, tmp_path: Path) -> None:
-        writer = self.make_view(tmp_path)
-        writer.apply(make_batch(1, [(1, 0), (2, 1)]))
-        writer.save()
-        reader = self.make_view(tmp_path, read_only=True)
-        assert (reader.seq, self.found(reader, 0)) == (1, [1])
-        reader.apply(make_batch(2, [(3, 0)], [1]))
-        reader.save()
-        writer.apply(make_batch(2, [(4, 0)]))
-        assert (self.found(reader, 0), self.found(writer, 0)) == ([3], [1, 4])
-        reader.close()
-        writer.save()
-        writer.close()
-        again = self.make_view(tmp_path)
-        assert self.found(again, 0) == [1, 4]
         again.close()
 
     def test_random_histories_end_like_a_dict(self, tmp_path: Path) -> None:
@@ -238,3 +226,31 @@ class IndexViewContract(ABC):
         for topic in range(TOPICS):
             assert self.found(view, topic) == sorted(known for known, its in model.items() if its == topic)
         view.close()
+
+
+class FolderViewContract(IndexViewContract):
+    """What a view kept in a folder of this machine does besides."""
+
+    def test_a_folder_has_one_writer(self, tmp_path: Path) -> None:
+        view = self.make_view(tmp_path)
+        with pytest.raises(ViewLockedError, match="read_only"):
+            self.make_view(tmp_path)
+        view.close()
+        self.make_view(tmp_path).close()
+
+    def test_a_reader_follows_privately_beside_the_writer(self, tmp_path: Path) -> None:
+        writer = self.make_view(tmp_path)
+        writer.apply(make_batch(1, [(1, 0), (2, 1)]))
+        writer.save()
+        reader = self.make_view(tmp_path, read_only=True)
+        assert (reader.seq, self.found(reader, 0)) == (1, [1])
+        reader.apply(make_batch(2, [(3, 0)], [1]))
+        reader.save()
+        writer.apply(make_batch(2, [(4, 0)]))
+        assert (self.found(reader, 0), self.found(writer, 0)) == ([3], [1, 4])
+        reader.close()
+        writer.save()
+        writer.close()
+        again = self.make_view(tmp_path)
+        assert self.found(again, 0) == [1, 4]
+        again.close()

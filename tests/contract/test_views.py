@@ -20,11 +20,11 @@ from retrieval.dense import view as dense
 from retrieval.errors import InvalidInputError, OutageError, ViewError
 from retrieval.sparse import SparseView
 from retrieval.sparse import view as sparse
-from retrieval.testing.views import DIM, IndexViewContract, make_batch, make_chunk, topic_text, topic_vector
+from retrieval.testing.views import DIM, FolderViewContract, make_batch, make_chunk, topic_text, topic_vector
 from retrieval.types import IndexedChunk, Ranking, Vectors, ViewBatch
 
 
-class TestSparse(IndexViewContract):
+class TestSparse(FolderViewContract):
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> SparseView:
         return SparseView(folder, Analyzer(), read_only=read_only)
 
@@ -40,7 +40,7 @@ class TestCommittedSparse(TestSparse):
         monkeypatch.setattr(sparse, "OVERLAY_LIMIT", 0)
 
 
-class TestFlatDense(IndexViewContract):
+class TestFlatDense(FolderViewContract):
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> DenseView:
         return DenseView(folder, DIM, read_only=read_only)
 

@@ -1,0 +1,110 @@
+"""The dense view on Elasticsearch: nearest vectors by its graph, restricted inside the query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from pyroaring import BitMap64
+
+from retrieval.contracts import Allowed, Scope
+from retrieval.elastic.client import ElasticServer
+from retrieval.elastic.index import ElasticIndex, Hit, delete_line, index_line, update_line
+from retrieval.elastic.layout import IndexName
+from retrieval.elastic.ranking import best, restriction
+from retrieval.elastic.terms import Query, attribute_fields
+from retrieval.errors import InvalidInputError
+from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
+
+MAX_CANDIDATES = 10_000  # of a kNN search, the server's limit
+LEAST_CANDIDATES = 100  # looked at in the graph, as ef of the embedded view
+CANDIDATES_PER_HIT = 1.5
+SCORE_DECIMALS = 6
+
+
+class ElasticDenseView:
+    """An `IndexView` over unit vectors, shared by all processes. The query is a (dim,) vector; the score is the cosine.
+
+    `quantised` searches int8 vectors, a quarter of the memory; `made_by` is the encoder's fingerprint.
+    """
+
+    def __init__(
+        self, server: ElasticServer, collection: str, dim: int, made_by: str, *, quantised: bool = False
+    ) -> None:
+        self._dim = dim
+        kind = f"{made_by} {dim} {'int8' if quantised else 'float'}"
+        self.index = ElasticIndex(server, IndexName(collection, "dense", kind), dim, quantised=quantised)
+
+    @property
+    def seq(self) -> int:
+        """The last operation applied, as this object knows it."""
+        return self.index.seq
+
+    def __len__(self) -> int:
+        return self.index.count({"exists": {"field": "label"}})
+
+    def labels(self) -> BitMap64:
+        """All labels held: those whose chunk came with a vector."""
+        return self.index.labels()
+
+    def apply(self, batch: ViewBatch) -> None:
+        """Bring the view to `batch.seq`. Raises `InvalidInputError` for a vector of another dimension."""
+        self.index.write(self._lines(batch), batch.seq)
+
+    def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
+        """The best k allowed chunks by cosine. Raises `InvalidInputError` when the query has another dimension."""
+        vector = self._checked(query).tolist()
+        within = restriction(allowed, scope)
+        if k <= 0 or within is None:
+            return Ranking.empty()
+        return best(lambda size: self._nearest(vector, size, within), k, SCORE_DECIMALS)
+
+    def vectors(self, labels: Labels) -> Vectors:
+        """(n, dim) the vectors of these chunks, zeros where one is not held."""
+        rows = np.zeros((len(labels), self._dim), np.float32)
+        if len(labels):
+            found = self.index.vectors(labels.tolist())
+            for place, label in enumerate(labels.tolist()):
+                if label in found:
+                    rows[place] = found[label]
+        return rows
+
+    def save(self) -> None:
+        """Nothing: what was applied is durable already."""
+
+    def close(self) -> None:
+        """Nothing: the connections are the server's."""
+
+    def _nearest(self, vector: Sequence[float], size: int, within: list[Query]) -> list[Hit]:
+        size = min(size, MAX_CANDIDATES)
+        candidates = min(MAX_CANDIDATES, max(LEAST_CANDIDATES, int(size * CANDIDATES_PER_HIT)))
+        query: Query = {
+            "knn": {
+                "field": "vector",
+                "query_vector": vector,
+                "k": size,
+                "num_candidates": candidates,
+                "filter": within,
+            }
+        }
+        return [
+            [2 * hit[0] - 1, hit[1]] for hit in self.index.search(query, size)
+        ]  # the server's score: (1 + cosine) / 2
+
+    def _checked(self, vector: Vector) -> Vector:
+        vector = np.ascontiguousarray(vector, np.float32)
+        if vector.shape != (self._dim,):
+            raise InvalidInputError(
+                f"vector has shape {vector.shape}, expected ({self._dim},): is it the same encoder?"
+            )
+        return vector
+
+    def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
+        for label in batch.removed:
+            yield from delete_line(label, batch.version)
+        for chunk in batch.added:
+            attributes = attribute_fields(chunk.groups, chunk.metadata)
+            if chunk.vector is None:
+                yield from update_line(chunk.label, attributes)
+            elif np.any(vector := self._checked(chunk.vector)):  # the server refuses a vector without direction
+                yield from index_line(chunk.label, batch.version, {"vector": vector, **attributes})

@@ -1,0 +1,272 @@
+"""One index on the server: made when absent, written by bulks that carry their place in the log, read by queries.
+
+The place is a document of the same shard, in the same log of the server as what it stands for. It is written under the
+condition that nobody wrote it since we did: a second writer, and a server that came back without its last seconds, both
+show as `ViewOvertakenError`, and whoever gets it reads the place again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pyroaring import BitMap64
+
+from retrieval.elastic.client import ElasticServer, failure
+from retrieval.elastic.layout import IndexName, family, template, template_name
+from retrieval.elastic.terms import Query
+from retrieval.errors import ViewLostError, ViewOvertakenError
+
+POSITION_ID = "position"
+BULK_BYTES = 4 * 2**20  # of one request, so that a long catch-up needs bounded memory here and there
+PAGE = 10_000  # labels of one answer while all are listed
+PIT_SECONDS = 60
+
+Hit = list[Any]  # the sort values of a hit: score, label
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far the index is, and the state of the server's record of it."""
+
+    seq: int
+    seq_no: int  # the server's counters, which every write and every restart changes
+    primary_term: int
+
+
+class ElasticIndex:
+    """An index with its alias. One thread writes; any number read."""
+
+    def __init__(
+        self, server: ElasticServer, name: IndexName, dim: int | None = None, *, quantised: bool = False
+    ) -> None:
+        self.server = server
+        self.name = name
+        self._template = template(name, dim, server.options.replicas, quantised)
+        self._place: Place | None = None
+
+    @property
+    def seq(self) -> int:
+        """The place as last written or read by this object; 0 before."""
+        return self._place.seq if self._place is not None else 0
+
+    def resume(self) -> int:
+        """Read the place, making the index where it is absent; the place read."""
+        try:
+            self._place = self._read_place()
+        except ViewLostError:
+            self._create()
+            self._place = self._read_place()
+        return self.seq
+
+    def is_current(self) -> bool:
+        """Whether the index is as this object left it."""
+        return self._place == self._read_place()
+
+    def write(self, operations: Iterable[bytes], seq: int) -> None:
+        """Send the lines in bounded requests, the last one with the new place; searchable when this returns."""
+        if self._place is None:
+            self.resume()
+        assert self._place is not None
+        parts = _parts(operations)
+        former = next(parts, [])
+        for part in parts:
+            self._bulk(former)
+            former = part
+        self._place = self._bulk([*former, *self._place_lines(max(seq, self._place.seq))], refresh=True)
+
+    def search(self, query: Query, size: int) -> list[Hit]:
+        """(score, label) of the best hits by falling score, ties by rising label."""
+        with self.server.searching() as client:
+            answer = client.search(
+                index=self.name.alias,
+                query=query,
+                size=size,
+                sort=[{"_score": "desc"}, {"label": "asc"}],
+                source=False,
+                track_total_hits=False,
+                filter_path="hits.hits.sort",
+            )
+        return [hit["sort"] for hit in _hits(answer)]
+
+    def count(self, query: Query) -> int:
+        """How many chunks match."""
+        with self.server.searching() as client:
+            return int(client.count(index=self.name.alias, query=query)["count"])
+
+    def labels(self) -> BitMap64:
+        """The labels of all chunks, read from one state of the index."""
+        found = BitMap64()
+        with self.server.writing() as client:
+            alive = f"{PIT_SECONDS}s"
+            pit = client.open_point_in_time(index=self.name.alias, keep_alive=alive)["id"]
+            try:
+                after: list[Any] | None = None
+                while True:
+                    page = _hits(
+                        client.search(
+                            pit={"id": pit, "keep_alive": alive},
+                            query={"exists": {"field": "label"}},
+                            sort=[{"label": "asc"}],
+                            size=PAGE,
+                            search_after=after,
+                            source=False,
+                            track_total_hits=False,
+                            filter_path="hits.hits.sort",
+                        )
+                    )
+                    found.update(int(hit["sort"][0]) for hit in page)
+                    if len(page) < PAGE:
+                        return found
+                    after = page[-1]["sort"][:1]
+            finally:
+                client.close_point_in_time(id=pit)
+
+    def vectors(self, labels: Sequence[int]) -> dict[int, list[float]]:
+        """Label -> vector of those of the chunks that have one."""
+        with self.server.searching() as client:
+            answer = client.search(
+                index=self.name.alias,
+                query={"ids": {"values": [str(label) for label in labels]}},
+                size=len(labels),
+                fields=[{"field": "label"}, {"field": "vector"}],
+                source=False,
+                sort=["_doc"],
+                filter_path="hits.hits.fields",
+            )
+        fields = (hit.get("fields", {}) for hit in _hits(answer))
+        return {int(found["label"][0]): found["vector"] for found in fields if "vector" in found}
+
+    def drop(self) -> None:
+        """Delete the index and its template."""
+        with self.server.writing() as client:
+            client.indices.delete(index=self.name.index, ignore_unavailable=True)
+            client.options(ignore_status=404).indices.delete_index_template(name=template_name(self.name))
+        self._place = None
+
+    def _create(self) -> None:
+        from elasticsearch import BadRequestError
+
+        with self.server.writing() as client:
+            client.indices.put_index_template(name=template_name(self.name), **self._template)
+            try:
+                client.indices.create(index=self.name.index, aliases={self.name.alias: {}}, wait_for_active_shards=1)
+            except BadRequestError as error:
+                if "already_exists" not in error.message:
+                    raise  # else another process was faster
+
+    def _read_place(self) -> Place:
+        from elasticsearch import NotFoundError
+
+        with self.server.writing() as client:
+            try:
+                answer = client.get(index=self.name.alias, id=POSITION_ID)
+            except NotFoundError as error:
+                if isinstance(error.body, dict) and "found" in error.body:
+                    return Place(0, -2, 0)
+                raise
+        return Place(int(answer["_source"]["position"]), int(answer["_seq_no"]), int(answer["_primary_term"]))
+
+    def _place_lines(self, seq: int) -> list[bytes]:
+        assert self._place is not None
+        if self._place.seq_no < 0:
+            action: dict[str, Any] = {"create": {"_id": POSITION_ID}}
+        else:
+            condition = {"if_seq_no": self._place.seq_no, "if_primary_term": self._place.primary_term}
+            action = {"index": {"_id": POSITION_ID, **condition}}
+        return [orjson.dumps(action), orjson.dumps({"position": seq})]
+
+    def _bulk(self, lines: list[bytes], *, refresh: bool = False) -> Place | None:
+        """Send one request; the new place, where it was among the lines. Raises for any line that was refused."""
+        if not lines:
+            return self._place
+        encoded: Any = lines  # the client sends bytes as they are, its types speak of dictionaries only
+        with self.server.writing() as client:
+            answer = client.bulk(
+                index=self.name.alias,
+                operations=encoded,
+                refresh=refresh,
+                require_alias=True,
+                filter_path="items.*._id,items.*.status,items.*.error,items.*._seq_no,items.*._primary_term",
+            )
+        place = self._place
+        for item in answer["items"]:
+            ((verb, result),) = item.items()
+            if result["_id"] == POSITION_ID:
+                place = _new_place(result, lines[-1])
+            elif "error" in result and not _is_harmless(verb, result):
+                raise _refusal(result)
+        return place
+
+
+def drop_indexes(server: ElasticServer, collection: str) -> None:
+    """Delete every index of a collection, whatever built it, with their templates."""
+    everything = f"{family(collection)}-*"
+    with server.writing() as client:
+        found = client.indices.get(index=everything, features="aliases", allow_no_indices=True)
+        for index in found:  # by their names: servers may refuse to delete by pattern
+            client.indices.delete(index=index, ignore_unavailable=True)
+        patterns = client.options(ignore_status=404).indices.get_index_template(name=everything)
+        for made in patterns.get("index_templates", []):
+            client.options(ignore_status=404).indices.delete_index_template(name=made["name"])
+
+
+def index_line(label: int, version: int, document: Mapping[str, Any]) -> list[bytes]:
+    """Two lines of a bulk that put a chunk in, unless the index has a newer state of it."""
+    action = {"index": {"_id": str(label), "version": version, "version_type": "external_gte"}}
+    return [orjson.dumps(action), orjson.dumps({"label": label, **document}, option=orjson.OPT_SERIALIZE_NUMPY)]
+
+
+def update_line(label: int, document: Mapping[str, Any]) -> list[bytes]:
+    """Two lines of a bulk that change a chunk that is there."""
+    return [orjson.dumps({"update": {"_id": str(label)}}), orjson.dumps({"doc": document})]
+
+
+def delete_line(label: int, version: int) -> list[bytes]:
+    """The line of a bulk that takes a chunk out."""
+    return [orjson.dumps({"delete": {"_id": str(label), "version": version, "version_type": "external_gte"}})]
+
+
+def _parts(operations: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The lines in requests of about `BULK_BYTES`; an action and its document stay together by ending on a document."""
+    part: list[bytes] = []
+    size = 0
+    for line in operations:
+        if size >= BULK_BYTES and _is_action(line):
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    if part:
+        yield part
+
+
+def _is_action(line: bytes) -> bool:
+    return line.startswith((b'{"index":', b'{"delete":', b'{"update":'))
+
+
+def _is_harmless(verb: str, result: Mapping[str, Any]) -> bool:
+    """Whether a line was refused because the index is newer, or because what it changes is not there."""
+    if result["status"] == 409:
+        return True
+    return verb == "update" and result["error"].get("type") == "document_missing_exception"
+
+
+def _new_place(result: Mapping[str, Any], document: bytes) -> Place:
+    if result["status"] == 409:
+        raise ViewOvertakenError("another process writes this index, or its server started again; read its place again")
+    if "error" in result:
+        raise _refusal(result)
+    return Place(int(orjson.loads(document)["position"]), int(result["_seq_no"]), int(result["_primary_term"]))
+
+
+def _refusal(result: Mapping[str, Any]) -> Exception:
+    error = result["error"]
+    return failure(int(result["status"]), str(error.get("type", "")), str(error.get("reason", "")))
+
+
+def _hits(answer: Any) -> list[Any]:
+    hits: list[Any] = answer.get("hits", {}).get("hits", [])
+    return hits
