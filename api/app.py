@@ -15,8 +15,8 @@ from fastapi import FastAPI
 
 from api import errors
 from api.audit import Auditor
-from api.background import JobRunner
 from api.envelope import Envelope
+from api.jobs.opening import open_jobs
 from api.knowledge_base import KnowledgeBase
 from api.limits import MAX_IN_FLIGHT, BodyLimit, ConcurrencyLimit, RateLimit
 from api.observation import Metrics
@@ -50,7 +50,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.settings = settings
     app.state.authenticator = Authenticator(kb.catalog.keys, TokenVerifier.of(settings))
     app.state.metrics = Metrics(kb)
-    app.state.jobs = JobRunner(kb.catalog.jobs)
+    app.state.jobs = open_jobs(kb, settings, app.state.metrics.job)
     app.state.workers = Workers()
     app.state.readiness = Readiness(kb)
     errors.install(app)
@@ -77,6 +77,7 @@ def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.readiness.start()
+    app.state.jobs.start()
     try:
         yield
     finally:

@@ -15,9 +15,9 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from api.background import JobRunner
 from api.callers import Caller
 from api.errors import forbidden, no_such_collection, unauthenticated
+from api.jobs.contract import JobRunner
 from api.knowledge_base import KnowledgeBase
 from api.observation import Metrics
 from api.paging import DEFAULT_PAGE, MAX_PAGE, Page

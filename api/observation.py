@@ -14,6 +14,7 @@ from retrieval.errors import RetrievalError
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+JOB_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
 
 class Metrics:
@@ -32,7 +33,15 @@ class Metrics:
         self._stages = Histogram(
             "kb_search_stage_seconds", "Search by stage.", ("stage",), registry=self._registry, buckets=SECONDS
         )
+        self._jobs = Histogram(
+            "kb_job_seconds",
+            "Jobs that ran here, by outcome.",
+            ("kind", "outcome"),
+            registry=self._registry,
+            buckets=JOB_SECONDS,
+        )
         self._registry.register(_Collections(kb))
+        self._registry.register(_Jobs(kb))
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request came to its end; status 0 is one that got no answer."""
@@ -43,6 +52,10 @@ class Metrics:
         """One search spent these milliseconds by stage."""
         for stage, milliseconds in stages.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def job(self, kind: str, outcome: str, seconds: float) -> None:
+        """One job came to its end in this process: succeeded, failed, stopped or unknown."""
+        self._jobs.labels(kind, outcome).observe(seconds)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
@@ -74,3 +87,21 @@ class _Collections(Collector):
             documents.add_metric((collection.name,), sizes[0])
             chunks.add_metric((collection.name,), sizes[1])
         yield from (lag, documents, chunks)
+
+
+class _Jobs(Collector):
+    """Jobs in the catalog by kind and state, whoever runs them."""
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self._kb = kb
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing at registration: the catalog is not asked before a scrape."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauge."""
+        jobs = GaugeMetricFamily("kb_jobs", "Jobs in the catalog by kind and state.", labels=("kind", "state"))
+        for (kind, state), count in self._kb.catalog.jobs.counts().items():
+            jobs.add_metric((kind, state.value), count)
+        yield jobs

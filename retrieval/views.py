@@ -108,6 +108,11 @@ class Follower:
         """The operation that searches see at least."""
         return self._seq
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether this process maintains the view files; else it follows in a private copy."""
+        return self._durable
+
     def catch_up(self, progress: Callable[[int], None] | None = None) -> int:
         """Apply everything committed so far; the seq reached. `progress` hears how many chunks were applied."""
         with self._applying:

@@ -24,6 +24,7 @@ from api.routes import (
     mcp,
     openai,
     plans,
+    schedules,
     search,
     sources,
 )
@@ -43,6 +44,7 @@ VERSIONED: tuple[APIRouter, ...] = (
     plans.router,
     sources.router,
     jobs.router,
+    schedules.router,
     audit.router,
 )
 UNVERSIONED: tuple[APIRouter, ...] = (mcp.router, health.router)

@@ -7,22 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from api.background import Report
-from api.callers import Caller
 from api.dependencies import CollectionQuery, Kb, PageQuery, Reader, Runner, State, Writer, check_reach, existing
-from api.evaluation import evaluate_collection
-from api.knowledge_base import KnowledgeBase
+from api.jobs.evaluating import evaluate
+from api.jobs.tasks import with_caller
 from api.paging import page_json
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
 from api.routes.jobs import job_json
 from api.routes.search import plan_of
 from api.wire.evaluation import EvalRun, EvalRunBody, EvalSetBody, EvalSetDetail, EvalSetPage, EvalSetView
-from api.wire.operations import JobView
-from retrieval.catalog import Collection
+from api.wire.jobs import JobView
 from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord
-from retrieval.evaluation import METRICS
-from retrieval.plan import Plan
 
 QUESTIONS_AT_ONCE = 200  # a second or two of searching; larger sets run as jobs
 
@@ -72,28 +67,12 @@ def run_eval_set(name: SetPath, body: EvalRunBody, kb: Kb, caller: Writer, state
     record = kb.catalog.eval_sets.get(found, name)
     plan = None if body.plan is None else plan_of(kb, body.collection, body.plan)
     state.target = f"{body.collection}/{name}"
+    arguments: dict[str, Any] = {"eval_set": name, "plan": None if plan is None else plan.to_dict()}
     if record.queries <= QUESTIONS_AT_ONCE and not body.background:
-        return JsonResponse(_run(kb, caller, found, record, plan, lambda done, total: None))
-    arguments = {"eval_set": name, "plan": None if plan is None else plan.to_dict()}
-    job = jobs.submit("evaluation", found.name, arguments, lambda report: _run(kb, caller, found, record, plan, report))
+        seen_by = {"principal": caller.principal}
+        return JsonResponse(evaluate(kb, found.name, arguments | seen_by, lambda done, total: None))
+    job = jobs.submit("evaluate", found.name, with_caller(arguments, caller.principal))
     return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
-
-
-def _run(
-    kb: KnowledgeBase, caller: Caller, collection: Collection, record: EvalSetRecord, plan: Plan | None, report: Report
-) -> dict[str, Any]:
-    queries = kb.catalog.eval_sets.queries(record)
-    questions = {query.id: query.text for query in queries}
-    qrels = {query.id: query.judgements for query in queries}
-    done = 0
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        report(done, len(queries))
-
-    found = evaluate_collection(kb, collection.name, questions, qrels, caller.principal, plan, advance).to_dict()
-    return {"metrics": {name: found.pop(name) for name in METRICS}} | found
 
 
 def _view(record: EvalSetRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Plans, jobs and the audit log over the wire."""
+"""Plans and the audit log over the wire."""
 
 from __future__ import annotations
 
@@ -63,29 +63,6 @@ class PlanDifference(Response):
     """The choices in which two plans differ."""
 
     differences: list[Difference]
-
-
-class JobView(Response):
-    """Long work."""
-
-    id: str
-    kind: str
-    collection: str
-    state: str = Field(description="queued, running, succeeded, failed or cancelled.")
-    done: int
-    total: int | None
-    result: dict[str, Any] | None
-    error: str
-    created_at: datetime
-    updated_at: datetime
-    finished_at: datetime | None
-
-
-class JobPage(Response):
-    """A page of jobs, newest first."""
-
-    jobs: list[JobView]
-    next_cursor: str | None
 
 
 class AuditView(Response):

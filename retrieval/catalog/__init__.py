@@ -13,6 +13,7 @@ from retrieval.catalog.keys import Keys
 from retrieval.catalog.log import OperationLog
 from retrieval.catalog.offsets import Offsets
 from retrieval.catalog.plans import Plans
+from retrieval.catalog.schedules import Schedules
 from retrieval.catalog.source_tables import SourceTables
 from retrieval.catalog.sources import Sources
 from retrieval.catalog.writer import Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
@@ -45,10 +46,11 @@ class Catalog:
         self.embeddings = Embeddings(self._engine)
         self.log = OperationLog(self._engine)
         self.sources = Sources(self._engine)
-        self.offsets = Offsets(self._engine)
         self.source_tables = SourceTables(self._engine)
+        self.offsets = Offsets(self._engine)
         self.plans = Plans(self._engine)
         self.jobs = Jobs(self._engine)
+        self.schedules = Schedules(self._engine)
         self.keys = Keys(self._engine)
         self.audit = Audit(self._engine)
         self.feedback = Feedback(self._engine)

@@ -40,7 +40,7 @@ class FeedbackRecord:
 
 
 class Audit:
-    """Append-only record of acts."""
+    """Append-only record of acts; only its oldest end can be cut off."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -61,6 +61,11 @@ class Audit:
         query = query if before is None else query.where(c.id < before)
         with reading(self._engine) as connection:
             return [AuditRecord(*row) for row in connection.execute(query.order_by(c.id.desc()).limit(limit))]
+
+    def prune(self, before: datetime) -> int:
+        """Forget acts from before that time; how many."""
+        with writing(self._engine) as connection:
+            return connection.execute(schema.audit.delete().where(schema.audit.c.at < before)).rowcount
 
 
 class Feedback:

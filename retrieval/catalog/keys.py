@@ -127,6 +127,13 @@ class Keys:
                 .values(revoked_at=schema.utc_now())
             )
 
+    def prune(self, ended_before: datetime) -> int:
+        """Forget keys that expired or were revoked before that time; how many."""
+        c = schema.api_keys.c
+        with writing(self._engine) as connection:
+            ended = (c.expires_at < ended_before) | (c.revoked_at < ended_before)
+            return connection.execute(schema.api_keys.delete().where(ended)).rowcount
+
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()

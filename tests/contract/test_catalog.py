@@ -257,18 +257,6 @@ def test_plans_promote_and_roll_back(catalog: Catalog, handbook: Collection) -> 
         catalog.plans.promote(handbook, 999, "me", "")
 
 
-def test_jobs_move_only_along_their_states(catalog: Catalog) -> None:
-    job = catalog.jobs.create("ingest", "handbook", {"path": "x"})
-    assert catalog.jobs.start(job.id) and not catalog.jobs.start(job.id)
-    assert catalog.jobs.progress(job.id, 5, 10)
-    catalog.jobs.cancel(job.id)
-    assert not catalog.jobs.progress(job.id, 6, 10)
-    catalog.jobs.succeed(job.id, {})
-    assert catalog.jobs.get(job.id).state == "cancelled"
-    with pytest.raises(ConflictError, match="ended already"):
-        catalog.jobs.cancel(job.id)
-
-
 def test_eval_sets_feedback_and_audit_read_back(catalog: Catalog, handbook: Collection) -> None:
     created = catalog.eval_sets.create(handbook, "faq", [EvalQuery("q1", "如何?", {"a": 2, "b": 0})])
     assert created.queries == 1

@@ -1,0 +1,1 @@
+"""Long work: tasks found by name, jobs whose state is in the catalog, and the processes that run them."""

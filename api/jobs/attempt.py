@@ -1,0 +1,98 @@
+"""One attempt at a job in this process: run its task, pass on its progress, settle its state."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from api.jobs.asking import checked_arguments
+from api.jobs.kinds import TASKS
+from api.jobs.tasks import InterruptedJobError, caller_of, without_caller
+from api.knowledge_base import KnowledgeBase
+from infra.registry import RegistryError
+from ingest.errors import IngestError
+from retrieval.catalog.jobs import JobRecord
+from retrieval.errors import OutageError, RetrievalError
+
+logger = logging.getLogger(__name__)
+
+REPORT_SECONDS = 0.2  # between two writes of progress; each is a transaction
+Observe = Callable[[str, str, float], None]  # kind, outcome, seconds
+
+
+class Attempt:
+    """Runs one claimed job. `beat` is called by another thread while `run` works."""
+
+    def __init__(self, kb: KnowledgeBase, job: JobRecord, stopping: Callable[[], bool]) -> None:
+        self.job = job
+        self._kb = kb
+        self._stopping = stopping
+        self._is_lost = False
+        self._done = (job.done, job.total)
+        self._reported_at = 0.0
+
+    def run(self, observe: Observe = lambda kind, outcome, seconds: None) -> str:
+        """Do the work; how it ended: succeeded, failed, stopped, or unknown where the catalog does not answer.
+
+        After unknown the job is taken up again once its heartbeat is old.
+        """
+        began = time.monotonic()
+        try:
+            outcome = self._run()
+        except OutageError as error:
+            logger.warning("job %s (%s): %s; it is taken up again later", self.job.id, self.job.kind, error)
+            outcome = "unknown"
+        observe(self.job.kind, outcome, time.monotonic() - began)
+        return outcome
+
+    def beat(self) -> None:
+        """Say that this attempt is alive, and learn whether it is still wanted."""
+        try:
+            self._is_lost = not self._kb.catalog.jobs.beat(self.job)
+        except OutageError as error:
+            logger.warning("job %s sends no heartbeat: %s; tried again", self.job.id, error)
+
+    def _run(self) -> str:
+        try:
+            result = self._work()
+        except InterruptedJobError:
+            return self._stopped()
+        except (RetrievalError, IngestError, RegistryError) as error:
+            return self._failed(str(error))
+        except Exception:  # a thread's end is nobody's to see: the job must say that it failed
+            logger.exception("job %s (%s) failed", self.job.id, self.job.kind)
+            return self._failed("something went wrong here; the server's log has it under the job's id")
+        if not self._kb.catalog.jobs.succeed(self.job, result, *self._done):
+            return self._stopped()
+        return "succeeded"
+
+    def _work(self) -> dict[str, Any]:
+        task = TASKS.create(self.job.kind)
+        arguments = checked_arguments(task, self.job.kind, without_caller(self.job.arguments))
+        if task.as_caller:
+            arguments["principal"] = caller_of(self.job.arguments)
+        return task.run(self._kb, self.job.collection, arguments, self._report)
+
+    def _report(self, done: int, total: int | None) -> None:
+        self._done = (done, total)
+        if self._stopping() or self._is_lost:
+            raise InterruptedJobError
+        if time.monotonic() - self._reported_at < REPORT_SECONDS:
+            return
+        self._reported_at = time.monotonic()
+        if not self._kb.catalog.jobs.progress(self.job, done, total):
+            raise InterruptedJobError
+
+    def _failed(self, error: str) -> str:
+        return "failed" if self._kb.catalog.jobs.fail(self.job, error) else self._stopped()
+
+    def _stopped(self) -> str:
+        jobs = self._kb.catalog.jobs
+        if jobs.put_back(self.job):
+            logger.info("job %s (%s) is queued again: this process stops", self.job.id, self.job.kind)
+        else:
+            jobs.let_go(self.job)
+            logger.info("job %s (%s) was cancelled or taken over; its work stopped", self.job.id, self.job.kind)
+        return "stopped"

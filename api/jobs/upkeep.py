@@ -1,0 +1,102 @@
+"""Tasks that keep the views sound: verify, compaction, snapshot, reindex."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
+
+from api.collection_runtime import CollectionRuntime
+from api.jobs.tasks import Report
+from api.knowledge_base import KnowledgeBase
+from api.maintenance import reindex_collection, verify_collection
+
+_LOOK_SECONDS = 0.05  # between two looks at a rewrite under way
+
+
+@runtime_checkable
+class Compactable(Protocol):
+    """A view that can be rewritten without what was deleted, while it serves."""
+
+    @property
+    def is_compacting(self) -> bool:
+        """Whether a rewrite is under way."""
+        ...
+
+    def compact(self) -> None:
+        """Begin one."""
+        ...
+
+    def wait_compacted(self) -> None:
+        """Take its result over."""
+        ...
+
+
+def verify(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Compare every view with the catalog; `in_step` says whether all agree now."""
+    verdicts = []
+    for number, name in enumerate(names := _names(kb, collection)):
+        report(number, len(names))
+        verdicts.append(verify_collection(kb, name, repair=arguments["repair"]))
+    report(len(names), len(names))
+    in_step = all(verdict.in_step or verdict.repaired for verdict in verdicts)
+    return {"in_step": in_step, "collections": [verdict.to_dict() for verdict in verdicts]}
+
+
+def compaction(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Rewrite vectors and words without what was deleted; searches and writes go on."""
+    for number, name in enumerate(names := _names(kb, collection)):
+        report(number, len(names))
+        _compact(kb.runtime(name), partial(report, number, len(names)))
+    report(len(names), len(names))
+    return {"collections": names}
+
+
+def snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Make the views durable, so that the next start replays only what comes later; those maintained elsewhere stay."""
+    saved: dict[str, int] = {}
+    for number, name in enumerate(names := _names(kb, collection)):
+        report(number, len(names))
+        follower = kb.runtime(name).follower
+        if follower.is_durable:
+            with follower.paused():
+                follower.save()
+                saved[name] = follower.seq
+    report(len(names), len(names))
+    return {"saved": saved, "maintained_elsewhere": [name for name in names if name not in saved]}
+
+
+def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Embed the collection by an encoder and switch to it; what was embedded before an interruption is kept."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        report(done, None)
+
+    return reindex_collection(kb, collection, arguments["encoder"], advance)
+
+
+def _names(kb: KnowledgeBase, collection: str) -> list[str]:
+    """That collection, or all of them. Raises `NotFoundError`."""
+    if collection:
+        return [kb.catalog.collections.get(collection).name]
+    return [one.name for one in kb.catalog.collections.all()]
+
+
+def _compact(runtime: CollectionRuntime, look: Callable[[], None]) -> None:
+    follower = runtime.follower
+    view = follower.views.dense
+    if isinstance(view, Compactable):
+        with follower.paused():
+            view.compact()
+        while view.is_compacting:
+            look()
+            time.sleep(_LOOK_SECONDS)
+        with follower.paused():
+            view.wait_compacted()
+    if follower.is_durable:
+        with follower.paused():
+            follower.save()

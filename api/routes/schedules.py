@@ -1,0 +1,118 @@
+"""Schedules: jobs that are asked for again and again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from api.callers import Caller
+from api.dependencies import Admin, Kb, PageQuery, Reader, Runner, State
+from api.errors import ApiError
+from api.jobs.asking import checked
+from api.jobs.defaults import DEFAULT_NAMES
+from api.knowledge_base import KnowledgeBase
+from api.paging import page_json
+from api.responses import JsonResponse
+from api.routes.failures import GUARDED, failures
+from api.routes.jobs import check_right, job_json
+from api.wire.jobs import JobView, ScheduleBody, ScheduleChange, SchedulePage, ScheduleView
+from retrieval.catalog.schedules import NewSchedule, ScheduleRecord
+from retrieval.errors import ConflictError, NotFoundError
+
+SchedulePath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Name of the schedule.")]
+
+router = APIRouter(prefix="/schedules", tags=["operations"], responses=GUARDED)
+
+
+@router.post("", status_code=201, response_model=ScheduleView, responses=failures(409))
+def create_schedule(body: ScheduleBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+    """Make a schedule."""
+    state.target, state.detail = body.name, {"kind": body.kind, "every_seconds": body.every_seconds}
+    check_right(caller, state, body.kind, body.collection)
+    arguments = checked(kb, body.kind, body.collection, body.arguments)
+    first_at = None if body.first_at is None else _with_zone("first_at", body.first_at)
+    new = NewSchedule(body.name, body.kind, body.collection, arguments, body.every_seconds, body.enabled, first_at)
+    return schedule_json(kb.catalog.schedules.create(new))
+
+
+@router.get("", response_model=SchedulePage)
+def list_schedules(kb: Kb, caller: Reader, page: PageQuery) -> dict[str, Any]:
+    """Schedules of the collections that the key covers, by name."""
+    after = page.after_text()
+    all_of_them = kb.catalog.schedules.all()
+    found = [one for one in all_of_them if caller.reaches(one.collection) and one.name > after][: page.limit]
+    return page_json("schedules", [schedule_json(one) for one in found], page.next_cursor(found, lambda one: one.name))
+
+
+@router.get("/{name}", response_model=ScheduleView)
+def get_schedule(name: SchedulePath, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
+    """One schedule."""
+    return schedule_json(_found(kb, caller, state, name))
+
+
+@router.patch("/{name}", response_model=ScheduleView)
+def change_schedule(name: SchedulePath, body: ScheduleChange, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+    """Change a schedule; what is left out stays."""
+    found = _found(kb, caller, state, name)
+    values: dict[str, Any] = body.model_dump(exclude_none=True)
+    if body.arguments is not None:
+        values["arguments"] = checked(kb, found.kind, found.collection, body.arguments)
+    if body.next_at is not None:
+        values["next_at"] = _with_zone("next_at", body.next_at)
+    state.detail = {"changed": sorted(values)}
+    return schedule_json(kb.catalog.schedules.change(name, **values) if values else found)
+
+
+@router.delete("/{name}", status_code=204, responses=failures(409))
+def delete_schedule(name: SchedulePath, kb: Kb, caller: Admin, state: State) -> None:
+    """Forget a schedule; its jobs stay."""
+    _found(kb, caller, state, name)
+    delete_one(kb, name)
+
+
+@router.post("/{name}/run", status_code=202, response_model=JobView, responses=failures(409))
+def run_schedule(name: SchedulePath, kb: Kb, caller: Admin, state: State, jobs: Runner) -> Response:
+    """Do its work now, whatever the time."""
+    _found(kb, caller, state, name)
+    job = kb.catalog.jobs.get(kb.catalog.schedules.run(name))
+    jobs.nudge()
+    return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+def delete_one(kb: KnowledgeBase, name: str) -> None:
+    """Forget a schedule. Raises `ConflictError` for one that would come back with the next start."""
+    if name in DEFAULT_NAMES:
+        raise ConflictError(f"schedule {name!r} is built in; set its `enabled` to false instead")
+    kb.catalog.schedules.delete(name)
+
+
+def schedule_json(schedule: ScheduleRecord) -> dict[str, Any]:
+    """A schedule as every route shows it."""
+    return {
+        "name": schedule.name,
+        "kind": schedule.kind,
+        "collection": schedule.collection,
+        "arguments": schedule.arguments,
+        "every_seconds": schedule.every_seconds,
+        "enabled": schedule.enabled,
+        "next_at": schedule.next_at,
+        "last_job": schedule.last_job,
+        "created_at": schedule.created_at,
+    }
+
+
+def _with_zone(field: str, moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ApiError(422, "invalid_request", f"{field} has no zone; end it with Z or an offset such as +02:00")
+    return moment
+
+
+def _found(kb: KnowledgeBase, caller: Caller, state: State, name: str) -> ScheduleRecord:
+    schedule = kb.catalog.schedules.get(name)
+    if not caller.reaches(schedule.collection):
+        state.denied = True
+        raise NotFoundError(f"schedule {name!r} does not exist; see GET /v1/schedules or `kb schedules list`")
+    return schedule

@@ -1,0 +1,123 @@
+"""Jobs, schedules and what each kind of job may be told, over the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from api.wire.base import CollectionName, Json, Key, Line, Request, Response
+
+MAX_EVERY_SECONDS = 366 * 86_400  # a year
+ScheduleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Name of the schedule.")]
+Kind = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Kind of job, as `kb modules` lists.")]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+AnyCollection = CollectionName | Annotated[str, Field(max_length=0)]
+
+
+class NoArguments(Request):
+    """A job that needs to be told nothing."""
+
+
+class VerifyArguments(Request):
+    """What a verification does besides looking."""
+
+    repair: bool = Field(False, description="Mend what differs, from the catalog.")
+
+
+class ReindexArguments(Request):
+    """By what a collection is embedded anew."""
+
+    encoder: Line = Field("", description="Name of the encoder; empty: the settings' encoder.")
+
+
+class EvaluateArguments(Request):
+    """What is evaluated."""
+
+    eval_set: Key = Field(description="Name of the evaluation set.")
+    plan: Json | None = Field(None, description="The plan as an object; null: the one that serves.")
+
+
+class RetentionArguments(Request):
+    """How long what is done with is kept, in days; null keeps it for ever."""
+
+    jobs_days: Days | None = Field(30, description="Jobs that ended, and the files they kept.")
+    keys_days: Days | None = Field(90, description="API keys after they expired or were revoked.")
+    audit_days: Days | None = Field(None, description="Records of the audit log.")
+
+
+class JobBody(Request):
+    """A job to be run."""
+
+    kind: Kind
+    collection: AnyCollection = Field("", description="Name of the collection; empty: all, for kinds that can.")
+    arguments: Json = Field(default_factory=dict, description="What that kind of job may be told.")
+
+
+class JobView(Response):
+    """Long work."""
+
+    id: str
+    kind: str
+    collection: str = Field(description="Empty: all collections.")
+    arguments: dict[str, Any]
+    state: str = Field(description="queued, running, succeeded, failed or cancelled.")
+    done: int
+    total: int | None
+    result: dict[str, Any] | None
+    error: str
+    attempts: int = Field(description="How often it was started.")
+    schedule: str = Field(description="Name of the schedule that asked for it; empty: none.")
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class JobPage(Response):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobView]
+    next_cursor: str | None
+
+
+class ScheduleBody(Request):
+    """A schedule to be made."""
+
+    name: ScheduleName
+    kind: Kind
+    collection: AnyCollection = Field("", description="Name of the collection; empty: all, for kinds that can.")
+    arguments: Json = Field(default_factory=dict, description="What that kind of job may be told.")
+    every_seconds: int = Field(ge=1, le=MAX_EVERY_SECONDS, description="Seconds from one time to the next.")
+    enabled: bool = True
+    first_at: datetime | None = Field(None, description="The first time, with zone; null: one interval from now.")
+
+
+class ScheduleChange(Request):
+    """What changes in a schedule; what is left out stays."""
+
+    arguments: Json | None = None
+    every_seconds: int | None = Field(None, ge=1, le=MAX_EVERY_SECONDS)
+    enabled: bool | None = None
+    next_at: datetime | None = Field(None, description="The next time, with zone.")
+
+
+class ScheduleView(Response):
+    """Work done again and again."""
+
+    name: str
+    kind: str
+    collection: str = Field(description="Empty: all collections.")
+    arguments: dict[str, Any]
+    every_seconds: int
+    enabled: bool
+    next_at: datetime
+    last_job: str = Field(description="Id of the newest job it asked for; empty: none yet.")
+    created_at: datetime
+
+
+class SchedulePage(Response):
+    """A page of schedules, by name."""
+
+    schedules: list[ScheduleView]
+    next_cursor: str | None

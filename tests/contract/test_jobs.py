@@ -1,0 +1,217 @@
+"""Jobs and schedules keep their promises on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from retrieval.catalog import Catalog, sqlite_url
+from retrieval.catalog.jobs import MAX_ATTEMPTS, JobFilter, JobRecord, JobState
+from retrieval.catalog.schedules import NewSchedule
+from retrieval.catalog.schema import utc_now
+from retrieval.errors import ConflictError, NotFoundError
+
+KINDS = ("verify", "evaluate")
+RACERS = 8
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def open_catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Catalog]]:
+    """Opens the same catalog again and again, as several processes do."""
+    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
+    opened: list[Catalog] = []
+
+    def opener() -> Catalog:
+        opened.append(Catalog(url))
+        return opened[-1]
+
+    yield opener
+    for catalog in opened:
+        catalog.close()
+
+
+@pytest.fixture
+def catalog(open_catalog: Callable[[], Catalog]) -> Catalog:
+    return open_catalog()
+
+
+def queued(catalog: Catalog, kind: str = "verify", collection: str = "handbook") -> str:
+    return catalog.jobs.create(kind, collection, {"n": 1}).id
+
+
+def claimed(catalog: Catalog, runner: str = "here:1:a") -> JobRecord:
+    job = catalog.jobs.claim(runner, KINDS)
+    assert job is not None
+    return job
+
+
+def test_a_job_moves_along_its_states_and_no_further(catalog: Catalog) -> None:
+    queued(catalog)
+    job = claimed(catalog)
+    assert (job.state, job.attempts) == (JobState.RUNNING, 1) and job.runner.startswith("here:1:a/")
+    assert catalog.jobs.progress(job, 5, 10) and catalog.jobs.beat(job)
+    assert catalog.jobs.succeed(job, {"found": 3}, 10, 10)
+    ended = catalog.jobs.get(job.id)
+    assert (ended.state, ended.done, ended.result) == (JobState.SUCCEEDED, 10, {"found": 3})
+    assert not catalog.jobs.fail(job, "too late") and not catalog.jobs.progress(job, 11, 11)
+    with pytest.raises(ConflictError, match="ended already"):
+        catalog.jobs.cancel(job.id)
+    with pytest.raises(ConflictError, match="only failed and cancelled"):
+        catalog.jobs.retry(job.id)
+
+
+def test_each_job_is_claimed_once_by_many_at_once(open_catalog: Callable[[], Catalog]) -> None:
+    catalogs = [open_catalog() for _ in range(RACERS)]
+    wanted = {queued(catalogs[0]) for _ in range(20)}
+    barrier = threading.Barrier(RACERS)
+
+    def race(catalog: Catalog) -> list[str]:
+        barrier.wait()
+        taken = []
+        while (job := catalog.jobs.claim("x", KINDS)) is not None:
+            taken.append(job.id)
+        return taken
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        taken = [job_id for ids in pool.map(race, catalogs) for job_id in ids]
+    assert sorted(taken) == sorted(wanted)
+
+
+def test_only_known_kinds_are_claimed_and_the_oldest_first(catalog: Catalog) -> None:
+    queued(catalog, "from-a-plug-in")
+    first, second = queued(catalog), queued(catalog, "evaluate")
+    assert [claimed(catalog).id, claimed(catalog).id] == [first, second]
+    assert catalog.jobs.claim("x", KINDS) is None
+
+
+def test_a_cancelled_job_is_tried_again_once_its_work_has_stopped(catalog: Catalog) -> None:
+    queued(catalog)
+    job = claimed(catalog)
+    catalog.jobs.cancel(job.id)
+    assert not catalog.jobs.progress(job, 1, 2) and not catalog.jobs.beat(job)
+    assert not catalog.jobs.succeed(job, {}) and not catalog.jobs.put_back(job)
+    with pytest.raises(ConflictError, match="has not stopped yet"):
+        catalog.jobs.retry(job.id)
+    catalog.jobs.let_go(job)
+    again = catalog.jobs.retry(job.id)
+    assert (again.state, again.attempts, again.done) == (JobState.QUEUED, 0, 0)
+    assert claimed(catalog).attempts == 1
+
+
+def test_putting_back_does_not_count_as_an_attempt(catalog: Catalog) -> None:
+    queued(catalog)
+    for _ in range(2 * MAX_ATTEMPTS):
+        job = claimed(catalog)
+        assert job.attempts == 1 and catalog.jobs.put_back(job)
+    assert catalog.jobs.get(job.id).state is JobState.QUEUED
+
+
+def test_a_silent_job_is_taken_back_and_its_old_runner_changes_nothing(catalog: Catalog) -> None:
+    queued(catalog)
+    asleep = claimed(catalog)
+    assert catalog.jobs.take_back() == []
+    time.sleep(0.05)
+    assert [job.state for job in catalog.jobs.take_back(silent_seconds=0.01)] == [JobState.QUEUED]
+    awake = claimed(catalog, "there:2:b")
+    assert not catalog.jobs.beat(asleep) and not catalog.jobs.progress(asleep, 1, 1)
+    assert not catalog.jobs.succeed(asleep, {}) and not catalog.jobs.put_back(asleep)
+    assert catalog.jobs.get(awake.id) == awake
+
+
+def test_a_job_that_kills_its_process_again_and_again_fails(catalog: Catalog) -> None:
+    job_id = queued(catalog)
+    for _ in range(MAX_ATTEMPTS):
+        claimed(catalog)
+        (taken,) = catalog.jobs.take_back(lambda runner: runner.startswith("here:1:a/"))
+    assert taken.id == job_id and taken.state is JobState.FAILED
+    assert f"{MAX_ATTEMPTS} times" in taken.error and "here:1:a" in taken.error
+    assert catalog.jobs.retry(job_id).attempts == 0
+
+
+def test_jobs_are_told_to_a_broker_until_they_run(catalog: Catalog) -> None:
+    first, second = queued(catalog), queued(catalog)
+    assert [job.id for job in catalog.jobs.unsent(60)] == [first, second]
+    catalog.jobs.mark_sent(catalog.jobs.get(first))
+    assert [job.id for job in catalog.jobs.unsent(60)] == [second]
+    time.sleep(0.02)
+    assert len(catalog.jobs.unsent(0.01)) == 2
+    catalog.jobs.put_back(claimed(catalog))
+    assert first in {job.id for job in catalog.jobs.unsent(60)}
+
+
+def test_pages_counts_and_pruning(catalog: Catalog) -> None:
+    old = queued(catalog, collection="other")
+    catalog.jobs.fail(claimed(catalog), "broken")
+    new = queued(catalog, "evaluate")
+    assert [job.id for job in catalog.jobs.page()] == [new, old]
+    assert [job.id for job in catalog.jobs.page(wanted=JobFilter("failed"))] == [old]
+    assert [job.id for job in catalog.jobs.page(wanted=JobFilter(kind="evaluate"))] == [new]
+    assert catalog.jobs.page(wanted=JobFilter("failed", collections=["handbook"])) == []
+    assert catalog.jobs.counts() == {("verify", JobState.FAILED): 1, ("evaluate", JobState.QUEUED): 1}
+    assert catalog.jobs.prune(utc_now() - timedelta(days=1)) == []
+    assert catalog.jobs.prune(utc_now()) == [old]
+    assert [job.id for job in catalog.jobs.page()] == [new]
+
+
+def nightly(**changes: object) -> NewSchedule:
+    values = {"name": "nightly", "kind": "verify", "collection": "", "arguments": {"repair": False}} | changes
+    return NewSchedule(**({"every_seconds": 3600} | values))  # type: ignore[arg-type]
+
+
+def test_a_due_schedule_asks_once_however_many_look(open_catalog: Callable[[], Catalog]) -> None:
+    catalogs = [open_catalog() for _ in range(RACERS)]
+    due_at = utc_now() - timedelta(seconds=2.5 * 3600)
+    catalogs[0].schedules.create(nightly(first_at=due_at))
+    barrier = threading.Barrier(RACERS)
+
+    def race(catalog: Catalog) -> list[str]:
+        barrier.wait()
+        return catalog.schedules.start_due()
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        started = [job_id for ids in pool.map(race, catalogs) for job_id in ids]
+    assert len(started) == 1
+    job, schedule = catalogs[0].jobs.get(started[0]), catalogs[0].schedules.get("nightly")
+    assert (job.kind, job.arguments, job.schedule) == ("verify", {"repair": False}, "nightly")
+    assert schedule.last_job == job.id
+    assert schedule.next_at == due_at + timedelta(seconds=3 * 3600)  # missed times count as one, the beat is kept
+
+
+def test_nothing_piles_up_while_a_job_of_the_schedule_is_open(catalog: Catalog) -> None:
+    catalog.schedules.create(nightly(every_seconds=1, first_at=utc_now() - timedelta(seconds=10)))
+    (first,) = catalog.schedules.start_due()
+    catalog.schedules.change("nightly", next_at=utc_now() - timedelta(seconds=10))
+    assert catalog.schedules.start_due() == []
+    with pytest.raises(ConflictError, match="open job"):
+        catalog.schedules.run("nightly")
+    catalog.jobs.cancel(first)
+    catalog.schedules.change("nightly", next_at=utc_now() - timedelta(seconds=10))
+    assert len(catalog.schedules.start_due()) == 1
+
+
+def test_a_disabled_schedule_runs_only_when_asked(catalog: Catalog) -> None:
+    catalog.schedules.create(nightly(enabled=False, first_at=utc_now() - timedelta(seconds=10)))
+    assert catalog.schedules.start_due() == []
+    before = catalog.schedules.get("nightly").next_at
+    assert catalog.jobs.get(catalog.schedules.run("nightly")).state is JobState.QUEUED
+    assert catalog.schedules.get("nightly").next_at == before
+
+
+def test_schedules_are_made_changed_and_deleted(catalog: Catalog) -> None:
+    made = catalog.schedules.create(nightly())
+    assert abs((made.next_at - made.created_at).total_seconds() - 3600) < 1
+    with pytest.raises(ConflictError, match="nightly"):
+        catalog.schedules.create(nightly())
+    assert not catalog.schedules.ensure(nightly(every_seconds=5))
+    assert catalog.schedules.change("nightly", every_seconds=60).every_seconds == 60
+    assert [one.name for one in catalog.schedules.all()] == ["nightly"]
+    catalog.schedules.delete("nightly")
+    for forgotten in (catalog.schedules.get, catalog.schedules.delete, catalog.schedules.run):
+        with pytest.raises(NotFoundError):
+            forgotten("nightly")
