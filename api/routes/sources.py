@@ -1,22 +1,46 @@
-"""Where a collection's documents come from, and what could not be read."""
+"""Where a collection's documents come from; live databases are connected, watched and removed here.
+
+A source's name is unique in its collection only, so routes that name one take `?collection=`, as others do.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path, Query
 
-from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, existing
+from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, State, check_reach, existing
+from api.live_sources import LiveSources, source_view
 from api.paging import page_json
-from api.routes.failures import GUARDED
-from api.wire.administration import DeadLetterPage, DeadLetterView, SourcePage
+from api.routes.failures import GUARDED, failures
+from api.wire.administration import DeadLetterPage, DeadLetterView
+from api.wire.sources import (
+    SOURCE_PATTERN,
+    LiveSourceView,
+    SourceBody,
+    SourceDeletion,
+    SourcePage,
+    TableList,
+    TablesBody,
+    TestBody,
+    TestResult,
+)
+from ingest.connect.inspection import Inspection
 from retrieval.catalog.sources import DeadLetterRecord
 from retrieval.errors import NotFoundError
 
+SourcePath = Annotated[str, Path(pattern=SOURCE_PATTERN, description="Name of the source.", examples=["shop"])]
 LetterId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the dead letter.", examples=[1])]
 
 router = APIRouter(tags=["operations"], responses=GUARDED)
+
+
+async def _live(kb: Kb) -> LiveSources:
+    return LiveSources(kb)
+
+
+Live = Annotated[LiveSources, Depends(_live)]
 
 
 @router.get("/sources", response_model=SourcePage, summary="List sources")
@@ -24,8 +48,55 @@ def list_sources(kb: Kb, caller: Reader, collection: CollectionQuery, page: Page
     """The sources of a collection, by name, and how far each was read."""
     after = page.after_text()
     found = [one for one in kb.catalog.sources.all(existing(kb, collection)) if one.name > after][: page.limit]
-    items = [{"name": s.name, "kind": s.kind, "cursor": s.cursor, "updated_at": s.updated_at} for s in found]
+    items = [
+        {"name": s.name, "kind": s.kind, "state": s.state, "cursor": s.cursor, "updated_at": s.updated_at}
+        for s in found
+    ]
     return page_json("sources", items, page.next_cursor(found, lambda one: one.name))
+
+
+@router.post(
+    "/sources", status_code=201, response_model=LiveSourceView, responses=failures(409), summary="Connect a database"
+)
+def create_source(body: SourceBody, live: Live, caller: Admin, state: State) -> dict[str, Any]:
+    """Follow tables of a database from now on: all their rows first, then every change. Makes the collection if new."""
+    check_reach(state, body.collection)
+    state.target = f"{body.collection}/{body.name}"
+    record = live.create(body.collection, body.name, body.url.get_secret_value(), body.tables)
+    return source_view(record, body.collection)
+
+
+@router.post("/sources/test", response_model=TestResult, summary="Test a database")
+def test_source(body: TestBody, live: Live, caller: Admin) -> dict[str, Any]:
+    """Whether a source could stream from there: version, settings, rights, and the SQL that mends what is missing."""
+    return inspection_view(live.test(body.url.get_secret_value(), body.tables))
+
+
+@router.post("/sources/tables", response_model=TableList, summary="List a database's tables")
+def list_database_tables(body: TablesBody, live: Live, caller: Admin) -> dict[str, Any]:
+    """Tables with columns, keys, sizes and the joins that foreign keys suggest."""
+    return {"tables": [asdict(table) for table in live.tables(body.url.get_secret_value())]}
+
+
+@router.delete("/sources/{name}", response_model=SourceDeletion, summary="Delete a source")
+def delete_source(
+    name: SourcePath,
+    live: Live,
+    kb: Kb,
+    caller: Admin,
+    collection: CollectionQuery,
+    state: State,
+    documents: Annotated[Literal["delete", "keep"], Query(description="What becomes of its documents.")] = "delete",
+) -> dict[str, Any]:
+    """Remove a live source with what it holds at the servers; what cannot be reached is told, with what to run."""
+    state.target = f"{collection}/{name}"
+    done = live.delete(live.get(existing(kb, collection), name), documents)
+    return {"deleted_documents": done.documents, "leftovers": [asdict(left) for left in done.leftovers]}
+
+
+def inspection_view(inspection: Inspection) -> dict[str, Any]:
+    """A connection test as it is shown."""
+    return {"ok": inspection.ok, **asdict(inspection)}
 
 
 @router.get("/dead-letters", response_model=DeadLetterPage, summary="List dead letters")

@@ -113,22 +113,6 @@ class KeyPage(Response):
     next_cursor: str | None
 
 
-class SourceView(Response):
-    """Where documents of a collection come from."""
-
-    name: str
-    kind: str
-    cursor: str | None = Field(description="How far it was read.")
-    updated_at: datetime
-
-
-class SourcePage(Response):
-    """A page of sources, by name."""
-
-    sources: list[SourceView]
-    next_cursor: str | None
-
-
 class DeadLetterView(Response):
     """An input that could not become a document."""
 

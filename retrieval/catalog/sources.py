@@ -78,13 +78,20 @@ class Sources:
         return found
 
     def create(
-        self, collection: Collection, name: str, kind: str, config: dict[str, Any], secret: bytes | None = None
+        self,
+        collection: Collection,
+        name: str,
+        kind: str,
+        config: dict[str, Any],
+        secret: bytes | None = None,
+        state: SourceState = SourceState.ACTIVE,
     ) -> SourceRecord:
         """A new source. `secret` is encrypted by the caller. Raises `ConflictError` when the name is taken."""
         values = {"collection_id": collection.id, "name": name, "kind": kind, "config": config, "secret": secret}
+        values |= {"state": state.value, "updated_at": schema.utc_now()}
         try:
             with writing(self._engine) as connection:
-                connection.execute(schema.sources.insert().values(**values, updated_at=schema.utc_now()))
+                connection.execute(schema.sources.insert().values(**values))
         except sa.exc.IntegrityError:
             raise ConflictError(
                 f"source {name!r} exists already in collection {collection.name!r}; delete it or choose another name"
@@ -111,6 +118,13 @@ class Sources:
             if connection.execute(statement.values(**values, updated_at=schema.utc_now())).rowcount != 1:
                 raise NotFoundError(f"source {source.name!r} was deleted meanwhile")
             return _source(connection.execute(_sources().where(schema.sources.c.id == source.id)).one())
+
+    def forget_positions(self, collection: Collection, source: str) -> None:
+        """Let any later change of its documents count, deleted ones included: its positions have lost their meaning."""
+        c = schema.documents.c
+        mine = schema.documents.update().where(c.collection_id == collection.id, c.source == source)
+        with writing(self._engine) as connection:
+            connection.execute(mine.values(position=None))
 
     def delete(self, source: SourceRecord) -> None:
         """Forget a source with its rows, offsets and notices; its documents are the caller's to delete before."""

@@ -1,0 +1,38 @@
+"""Files with passwords in a folder that Kafka Connect reads too, so that its configuration holds a reference only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+MODE = 0o640  # the group is the folder's: Kafka Connect's
+
+
+class ConnectSecrets:
+    """The shared folder; without one, passwords go into the connectors' configuration themselves."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder).absolute() if folder else None
+
+    def put(self, name: str, password: str) -> str:
+        """What to write into the configuration: a reference to the file, or the password."""
+        if self._folder is None:
+            return password
+        path = self._path(name)
+        partial = path.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(password)
+        partial.chmod(MODE)  # whatever the umask took away
+        partial.replace(path)
+        return f"${{directory:{self._folder}:{path.name}}}"
+
+    def remove(self, name: str) -> None:
+        """Forget a password."""
+        if self._folder is not None:
+            self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{name}.password"

@@ -1,0 +1,254 @@
+"""Live sources over the wire. No response carries a password: addresses are shown with `***`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, SecretStr
+
+from api.wire.base import CollectionName, Json, Request, Response
+
+SOURCE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+TABLE_PATTERN = r"^[^.\x00]{1,200}\.[^\x00]{1,200}$"
+MAX_TABLES = 500
+
+_URL_EXAMPLE = "postgresql://kb_reader:PASSWORD@db.example.com:5432/shop"
+_TABLES_EXAMPLE = {
+    "public.faqs": {
+        "title": "question",
+        "body": "{question}\n{answer}\nProduct: {product.name}",
+        "metadata": ["category"],
+        "acl": "visible_to",
+        "include": {"product": {"table": "public.products", "on": {"id": "product_id"}}},
+    }
+}
+
+SourceName = Annotated[str, Field(pattern=SOURCE_PATTERN, description="Name of the source, unique in its collection.")]
+TableName = Annotated[str, Field(pattern=TABLE_PATTERN, description="`schema.table`; MySQL: `database.table`.")]
+DatabaseUrl = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=2_000, description="`postgresql://`, `mysql://` or `mariadb://` with the password."),
+]
+Mapping = Annotated[
+    Json, Field(min_length=1, max_length=MAX_TABLES, description="How rows of each table are documents.")
+]
+
+
+class SourceBody(Request):
+    """A database to be followed from now on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"name": "shop", "collection": "docs", "url": _URL_EXAMPLE, "tables": _TABLES_EXAMPLE}]
+        },
+    )
+
+    name: SourceName
+    collection: CollectionName
+    url: DatabaseUrl
+    tables: Mapping
+
+
+class SourceView(Response):
+    """A source in a list."""
+
+    name: str
+    kind: str = Field(description="`database` for live ones.")
+    state: str = Field(description="active, paused or deleting.")
+    cursor: str | None
+    updated_at: datetime
+
+
+class SourcePage(Response):
+    """A page of sources, by name."""
+
+    sources: list[SourceView]
+    next_cursor: str | None
+
+
+class LiveSourceView(Response):
+    """A live source as it is stored."""
+
+    name: str
+    collection: str
+    kind: str
+    state: str = Field(description="active, paused or deleting.")
+    engine: str = Field(description="postgresql, mysql or mariadb.")
+    url: str = Field(description="With `***` for the password.")
+    tables: dict[str, Any]
+    topic_prefix: str = Field(description="Of its topics; also its connector's name.")
+    updated_at: datetime
+
+
+class LeftoverView(Response):
+    """Something that could not be removed."""
+
+    what: str
+    why: str
+    sql: str = Field(description="What to run, where SQL removes it.")
+
+
+class SourceDeletion(Response):
+    """What the deletion of a source did."""
+
+    deleted_documents: int
+    leftovers: list[LeftoverView] = Field(description="Empty where everything was reached.")
+
+
+class FindingView(Response):
+    """One thing that a connection test looked at."""
+
+    check: str = Field(description="Stable word for programs.", examples=["wal_level"])
+    severity: str = Field(description="ok, warning or error.")
+    found: str
+    expected: str
+    remedy: str
+    sql: str = Field(description="The exact statements that mend it.")
+
+
+class TestBody(Request):
+    """A database to be looked at; nothing is changed there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"url": _URL_EXAMPLE}]})
+
+    url: DatabaseUrl
+    tables: list[TableName] = Field(default_factory=list, max_length=MAX_TABLES, description="Tables to look at too.")
+
+
+class TestResult(Response):
+    """Whether a source could stream from that database."""
+
+    ok: bool
+    engine: str
+    version: str
+    facts: dict[str, Any]
+    findings: list[FindingView]
+
+
+class TablesBody(Request):
+    """A database whose tables are asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"url": _URL_EXAMPLE}]})
+
+    url: DatabaseUrl
+
+
+class ColumnView(Response):
+    """One column."""
+
+    name: str
+    type: str
+    nullable: bool
+
+
+class IncludeView(Response):
+    """A join that a foreign key suggests, as a mapping writes it under `alias`."""
+
+    alias: str
+    table: str
+    on: dict[str, str] = Field(description="Joined column: own column.")
+    many: bool
+
+
+class TableView(Response):
+    """One table."""
+
+    name: str
+    columns: list[ColumnView]
+    primary_key: list[str]
+    estimated_rows: int | None
+    includes: list[IncludeView]
+
+
+class TableList(Response):
+    """The tables that the user may see, by name."""
+
+    tables: list[TableView]
+
+
+class PreviewBody(Request):
+    """A mapping to be tried on live rows."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"url": _URL_EXAMPLE, "tables": _TABLES_EXAMPLE, "limit": 3}]},
+    )
+
+    url: DatabaseUrl
+    tables: Mapping
+    limit: int = Field(5, ge=1, le=50, description="Rows of each mapped table.")
+
+
+class PreviewDocument(Response):
+    """A document as the mapping makes it."""
+
+    key: str
+    title: str
+    text: str
+    language: str
+    metadata: dict[str, Any]
+    acl: list[str] | None = Field(description="null: the collection's default; empty: nobody.")
+    uri: str | None
+
+
+class PreviewError(Response):
+    """A row, or a table, that the mapping cannot make a document of."""
+
+    table: str
+    key: str | None
+    message: str
+
+
+class Preview(Response):
+    """What a mapping makes of the first rows."""
+
+    documents: list[PreviewDocument]
+    errors: list[PreviewError]
+
+
+class SnapshotBody(Request):
+    """Tables to be read again."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"tables": ["public.faqs"]}]}
+    )
+
+    tables: list[TableName] | None = Field(None, max_length=MAX_TABLES, description="Default: all.")
+    full: bool = Field(
+        False,
+        description="Begin anew, forgetting positions: after the database was restored from a backup, or lost its log.",
+    )
+
+
+class SnapshotView(Response):
+    """A snapshot that was asked for; `GET /v1/sources/{name}` tells how far it is."""
+
+    id: str
+    kind: str = Field(description="incremental: while streaming goes on; blocking: streaming waits; full: anew.")
+    tables: list[str]
+
+
+class SourceChange(Request):
+    """What shall be different; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"tables": _TABLES_EXAMPLE}]}
+    )
+
+    tables: Mapping | None = None
+    url: DatabaseUrl | None = Field(None, description="Same engine and database; for example with a new password.")
+
+
+class SourceStatus(LiveSourceView):
+    """A live source and how it is doing. What could not be asked now is in `problems`."""
+
+    connector: dict[str, Any] = Field(description="Of Kafka Connect: state, task_state, trace.")
+    snapshot: dict[str, Any] = Field(description="The last one: kind, state, tables with rows.")
+    lag: dict[str, Any] = Field(description="events, seconds, last_event_at; slot bytes for PostgreSQL.")
+    dead_letters: int
+    notices: list[dict[str, Any]] = Field(description="Changes of the tables' columns and the like, newest first.")
+    problems: list[str] = Field(description="What is wrong, with what to do.")
