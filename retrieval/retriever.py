@@ -7,7 +7,7 @@ was deleted, or may not be read by this caller is dropped; a candidate further d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -174,13 +174,12 @@ def _pool(plan: Plan, wanted: int) -> int:
     return wanted if plan.rerank is None else max(wanted, plan.rerank.depth)
 
 
-def _growing_parts(candidates: Sequence[Fused], wanted: int) -> list[Sequence[Fused]]:
+def _growing_parts(candidates: Sequence[Fused], wanted: int) -> Iterator[Sequence[Fused]]:
     """The candidates in parts: mostly the first is enough, and a caller with few rights needs all."""
-    parts, start, size = [], 0, 2 * wanted + 2
+    start, size = 0, 2 * wanted + 2
     while start < len(candidates):
-        parts.append(candidates[start : start + size])
+        yield candidates[start : start + size]
         start, size = start + size, 2 * size
-    return parts
 
 
 def _passes(filter: Filter | None, chunk: StoredChunk) -> bool:

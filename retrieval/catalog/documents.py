@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
@@ -88,14 +90,16 @@ class Documents:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._visible = _visible_chunks()
+        self._lists = _Lists(engine.dialect.name)
+        self._visible = _visible_chunks(self._lists)
 
     def visible(self, collection: Collection, labels: Sequence[int], principal: Principal) -> dict[int, StoredChunk]:
         """The chunks among `labels` that exist now and that the caller may read. Everything else is left out."""
         found: dict[int, StoredChunk] = {}
         for part in in_parts(labels):
             with reading_once(self._engine) as connection:
-                rows = connection.execute(self._visible, {"collection": collection.id, "labels": list(part)}).all()
+                asked = {"collection": collection.id, "numbers": self._lists.value(part)}
+                rows = connection.execute(self._visible, asked).all()
             for acl, *values in rows:
                 if may_read(collection.settings.default_acl if acl is None else acl, principal):
                     chunk = StoredChunk(*values)
@@ -178,7 +182,24 @@ class Documents:
             return connection.execute(living).scalar_one(), connection.execute(cut).scalar_one()
 
 
-def _visible_chunks() -> sa.Select[Any]:
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """A list of numbers as one bound value, `numbers`: an array in PostgreSQL, a JSON text in SQLite."""
+
+    dialect: str
+
+    def value(self, numbers: Sequence[int]) -> Any:
+        return list(numbers) if self.dialect == "postgresql" else orjson.dumps(list(numbers)).decode()
+
+    def holds(self, column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        if self.dialect == "postgresql":
+            return column == sa.any_(sa.bindparam("numbers", type_=ARRAY(sa.BigInteger)))
+        listed = sa.func.json_each(sa.bindparam("numbers", type_=sa.Text)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+
+
+def _visible_chunks(lists: _Lists) -> sa.Select[Any]:
+    """One statement for any number of labels: the hot path compiles nothing."""
     c, d = schema.chunks.c, schema.documents.c
     joined = schema.chunks.join(schema.documents, (d.collection_id == c.collection_id) & (d.number == c.document))
     return (
@@ -207,7 +228,7 @@ def _visible_chunks() -> sa.Select[Any]:
         .select_from(joined)
         .where(
             c.collection_id == sa.bindparam("collection"),
-            c.label.in_(sa.bindparam("labels", expanding=True)),
+            lists.holds(c.label),
             d.deleted.is_(False),
         )
     )

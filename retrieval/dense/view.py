@@ -198,7 +198,8 @@ def _search_graph(state: DenseState, query: Vector, k: int, fetch: int, allowed:
     tail_slots, tail_scores = state.score_all(query, state.indexed)
     slots, scores = np.concatenate((slots, tail_slots)), np.concatenate((scores, tail_scores))
     if allowed is not None:
-        keep = np.fromiter((label in allowed for label in state.labels[slots].tolist()), bool, len(slots))
-        slots, scores = slots[keep], scores[keep]
+        labels = state.labels[slots]
+        kept = np.isin(labels, np.array(BitMap64(labels.tolist()) & allowed, np.int64), kind="sort")
+        slots, scores = slots[kept], scores[kept]
     ranking = state.rank(slots, scores, k)
     return ranking if len(ranking) == k and ranking.scores[-1] >= worst else None
