@@ -1,6 +1,6 @@
 # Short verbs for everything one does here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install core demo check unit test bench bench-peers serve docs clean python postgres
+.PHONY: help install core demo check unit test bench bench-peers serve docs clean python servers
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -31,7 +31,7 @@ check: install ## style, types and import arrows
 unit: install ## fast tests, offline, about a minute
 	$(BIN)/pytest tests/unit -m "not slow" -n $(WORKERS) --dist loadfile
 
-test: check postgres ## everything: check, then unit, contract and integration tests
+test: check servers ## everything: check, then unit, contract and integration tests
 	$(BIN)/pytest tests/unit tests/contract tests/integration -n $(WORKERS) --dist loadfile
 
 bench: install ## the rows of the measurements page that apply to this machine
@@ -53,9 +53,9 @@ python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 was not found (python3 is $$(python3 --version 2>&1)); install it with:" \
 		"sudo apt-get install -y python3.11 python3.11-venv python3.11-dev" >&2; exit 1; }
 
-# The tests say themselves what is missing where PostgreSQL cannot be installed: they skip, or fail where CI is set.
-postgres:
-	@infra/setup/debian.sh postgres || true
+# The tests say themselves what is missing where these cannot be installed: they skip, or fail where CI is set.
+servers: ## Debian's packages for the server tests and `kb stack up`: PostgreSQL, MariaDB, Redis, Java, Maven
+	@infra/setup/debian.sh servers || true
 
 $(BIN)/python: | python
 	@infra/setup/debian.sh compiler $(PYTHON)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# System packages that pip cannot bring: a C++ compiler and Python's headers, and PostgreSQL for the server tests.
-# Usage: infra/setup/debian.sh compiler PYTHON | postgres
+# System packages that pip cannot bring: a C++ compiler and Python's headers, PostgreSQL for the server tests, and what
+# `kb stack up` runs beside it.
+# Usage: infra/setup/debian.sh compiler PYTHON | postgres | servers
 # Installs with apt-get where it may (as root, or sudo without a password); otherwise says exactly what to run.
 set -euo pipefail
 
@@ -55,8 +56,45 @@ postgres() {
     return "$status"
 }
 
+# What `kb stack up` needs: PostgreSQL, MariaDB, Redis, a Java, and Maven, which fetches Kafka and Elasticsearch.
+servers() {
+    postgres
+    local missing=() started=()
+    command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server-core)
+    command -v my_print_defaults >/dev/null || missing+=(mariadb-client-core)
+    command -v mvn >/dev/null || missing+=(maven)
+    command -v setpriv >/dev/null || missing+=(util-linux)
+    compgen -G "/usr/lib/jvm/*/bin/java" >/dev/null || command -v java >/dev/null || missing+=("$(newest_jdk)")
+    command -v redis-server >/dev/null || { missing+=(redis-server); started=(redis-server); }
+    [ ${#missing[@]} = 0 ] || without_services install_packages "the servers of the cluster are needed" "${missing[@]}"
+    if [ ${#started[@]} != 0 ] && [ -d /run/systemd/system ]; then  # ours runs on a folder and a port of its own
+        as_root systemctl disable --quiet "${started[@]}" || true
+    fi
+}
+
+# The newest Java that Debian has; Elasticsearch 9 takes 21 and newer, all else 17.
+newest_jdk() {
+    local version
+    for version in 25 21 17; do
+        if apt-cache show "openjdk-$version-jdk-headless" >/dev/null 2>&1; then break; fi
+    done
+    echo "openjdk-$version-jdk-headless"
+}
+
+# Run a command while packages may not start services; a policy that is already there is left alone.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    if [ -e "$policy" ] || ! can_install; then "$@"; return; fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    "$@" || status=$?
+    as_root rm -f "$policy"
+    return "$status"
+}
+
 case "${1:-}" in
     compiler) compiler "${2:?compiler needs the interpreter to build for}" ;;
     postgres) postgres ;;
-    *) echo "usage: infra/setup/debian.sh compiler PYTHON | postgres" >&2; exit 2 ;;
+    servers) servers ;;
+    *) echo "usage: infra/setup/debian.sh compiler PYTHON | postgres | servers" >&2; exit 2 ;;
 esac

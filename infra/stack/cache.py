@@ -103,6 +103,8 @@ def _unpack_zip(archive: Path, keep: dict[str, str], target: Path) -> None:
             if name is None or entry.is_dir():
                 continue
             path = target / name
+            if ".." in path.parts:
+                raise FetchError(f"{archive.name} holds {entry.filename!r}, which leaves its folder; nothing was kept")
             path.parent.mkdir(parents=True, exist_ok=True)
             with zipped.open(entry) as source, path.open("wb") as sink:
                 shutil.copyfileobj(source, sink)
@@ -111,6 +113,8 @@ def _unpack_zip(archive: Path, keep: dict[str, str], target: Path) -> None:
 
 
 def _kept_name(name: str, keep: dict[str, str]) -> str | None:
+    if not keep:
+        return name
     for prefix, place in keep.items():
         if prefix.endswith("/") and name.startswith(prefix):
             return place + name[len(prefix) :]
