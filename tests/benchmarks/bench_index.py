@@ -58,7 +58,7 @@ def measure(options: Options) -> dict[str, Any]:
         systems["ours, cut"] = _ours(short, folder / "b", questions, qrels, options)
         tokens = token_count([passage(record) for record in shortened])
         for peer in options.peers or PEER_SCRIPTS:
-            systems[peer] = _peer(peer, short, asked, folder, qrels, len(records), tokens)
+            systems[peer] = run_peer(peer, short, asked, folder, qrels, len(records), tokens)
     return {
         "documents": len(records),
         "questions": len(qrels),
@@ -117,7 +117,7 @@ def _passages(kb: KnowledgeBase) -> list[str]:
     ]
 
 
-def _peer(
+def run_peer(
     name: str, corpus: Path, questions: Path, folder: Path, qrels: Any, count: int, tokens: int
 ) -> dict[str, Any]:
     """The peer in a process of its own; what it said, when it could not run."""

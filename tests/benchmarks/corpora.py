@@ -31,7 +31,11 @@ def corpus_file(name: str) -> Path:
 
 def documents(name: str) -> list[Record]:
     """The set's documents as {id, title, text}."""
-    path = corpus_file(name)
+    return records_of(corpus_file(name))
+
+
+def records_of(path: Path) -> list[Record]:
+    """The documents of a corpus file as {id, title, text}."""
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
         found = [json.loads(line) for line in lines]
     return [{"id": str(one["id"]), "title": one.get("title") or "", "text": one["text"]} for one in found]
