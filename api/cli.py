@@ -7,7 +7,21 @@ import sys
 import typer
 from rich.markup import escape
 
-from api.commands import bench, demo, evaluate, ingest, keys, maintain, plans, search, serve, stack
+from api.commands import (
+    bench,
+    celery,
+    demo,
+    evaluate,
+    ingest,
+    jobs,
+    keys,
+    maintain,
+    plans,
+    schedules,
+    search,
+    serve,
+    stack,
+)
 from api.commands.shared import err
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
@@ -40,6 +54,9 @@ app.command()(serve.serve)
 app.command()(bench.bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(schedules.app, name="schedules")
+app.add_typer(celery.app, name="celery")
 app.add_typer(stack.app, name="stack")
 
 

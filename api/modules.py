@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.jobs.kinds import TASKS
 from infra.registry import Registry
 from ingest.contracts import CHUNKERS, PARSERS, SOURCES
 from retrieval.answer.generators import GENERATORS
 from retrieval.encoder import ENCODERS
 from retrieval.rerank import RERANKERS
 
-REGISTRIES: tuple[Registry[Any], ...] = (SOURCES, PARSERS, CHUNKERS, ENCODERS, RERANKERS, GENERATORS)
+REGISTRIES: tuple[Registry[Any], ...] = (SOURCES, PARSERS, CHUNKERS, ENCODERS, RERANKERS, GENERATORS, TASKS)
 
 
 def all_modules() -> list[dict[str, str]]:

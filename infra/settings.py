@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     )
     elasticsearch_url: str = Field("", description="URL of Elasticsearch for the views; empty: embedded views.")
     redis_url: str = Field("", description="URL of the Redis that brokers jobs; empty: jobs run in process.")
+    broker_url: str = Field(
+        "", description="Broker of jobs as Celery names it, such as amqp://…; empty: the Redis of redis_url."
+    )
+    jobs: Literal["auto", "embedded", "celery"] = Field(
+        "auto", description="Who runs jobs: this process, or Celery's workers; auto: Celery where a broker is named."
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["text", "json"] = Field("text", description="Shape of a log line.")

@@ -81,7 +81,7 @@ def dead_letters(
 
 
 def modules(as_json: AsJson = False) -> None:
-    """Every exchangeable part: encoders, parsers, chunkers, rerankers, generators, sources."""
+    """Every exchangeable part: encoders, parsers, chunkers, rerankers, generators, sources, tasks."""
     rows = all_modules()
     if as_json:
         print_json({"modules": rows})

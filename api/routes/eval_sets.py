@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from api.dependencies import CollectionQuery, Kb, PageQuery, Reader, Runner, State, Writer, check_reach, existing
 from api.jobs.evaluating import evaluate
+from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
 from api.paging import page_json
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
-from api.routes.jobs import job_json
 from api.routes.search import plan_of
 from api.wire.evaluation import EvalRun, EvalRunBody, EvalSetBody, EvalSetDetail, EvalSetPage, EvalSetView
 from api.wire.jobs import JobView

@@ -16,7 +16,8 @@ from api.callers import Caller
 from api.dependencies import Kb, PageQuery, Reader, Runner, State, Writer, check_reach
 from api.errors import ApiError, forbidden
 from api.jobs.asking import checked, task_of
-from api.jobs.tasks import with_caller, without_caller
+from api.jobs.presentation import job_json
+from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
 from api.paging import page_json
 from api.responses import JsonResponse
@@ -118,26 +119,6 @@ def check_right(caller: Caller, state: State, kind: str, collection: str) -> Non
     task = task_of(kind)
     if not caller.scope.includes(task.scope):
         raise forbidden(f"jobs of kind {kind!r} need scope {task.scope}, your key has {caller.scope}")
-
-
-def job_json(job: JobRecord) -> dict[str, Any]:
-    """A job as every route shows it."""
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "collection": job.collection,
-        "arguments": without_caller(job.arguments),
-        "state": job.state.value,
-        "done": job.done,
-        "total": job.total,
-        "result": job.result,
-        "error": job.error,
-        "attempts": job.attempts,
-        "schedule": job.schedule,
-        "created_at": job.created_at,
-        "updated_at": job.updated_at,
-        "finished_at": job.finished_at,
-    }
 
 
 async def _changes(kb: KnowledgeBase, job: JobRecord) -> AsyncIterator[bytes]:

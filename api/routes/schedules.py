@@ -13,11 +13,12 @@ from api.dependencies import Admin, Kb, PageQuery, Reader, Runner, State
 from api.errors import ApiError
 from api.jobs.asking import checked
 from api.jobs.defaults import DEFAULT_NAMES
+from api.jobs.presentation import job_json, schedule_json
 from api.knowledge_base import KnowledgeBase
 from api.paging import page_json
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
-from api.routes.jobs import check_right, job_json
+from api.routes.jobs import check_right
 from api.wire.jobs import JobView, ScheduleBody, ScheduleChange, SchedulePage, ScheduleView
 from retrieval.catalog.schedules import NewSchedule, ScheduleRecord
 from retrieval.errors import ConflictError, NotFoundError
@@ -87,21 +88,6 @@ def delete_one(kb: KnowledgeBase, name: str) -> None:
     if name in DEFAULT_NAMES:
         raise ConflictError(f"schedule {name!r} is built in; set its `enabled` to false instead")
     kb.catalog.schedules.delete(name)
-
-
-def schedule_json(schedule: ScheduleRecord) -> dict[str, Any]:
-    """A schedule as every route shows it."""
-    return {
-        "name": schedule.name,
-        "kind": schedule.kind,
-        "collection": schedule.collection,
-        "arguments": schedule.arguments,
-        "every_seconds": schedule.every_seconds,
-        "enabled": schedule.enabled,
-        "next_at": schedule.next_at,
-        "last_job": schedule.last_job,
-        "created_at": schedule.created_at,
-    }
 
 
 def _with_zone(field: str, moment: datetime) -> datetime:
