@@ -76,6 +76,7 @@ def internal() -> ApiError:
 _BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
     retrieval_errors.NotFoundError: (404, "not_found"),
     retrieval_errors.ConflictError: (409, "conflict"),
+    retrieval_errors.OvertakenError: (409, "overtaken"),
     retrieval_errors.InvalidInputError: (422, "invalid_input"),
     retrieval_errors.NotYetSearchableError: (504, "not_yet_searchable"),
     retrieval_errors.OutageError: (503, "outage"),

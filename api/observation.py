@@ -33,6 +33,7 @@ class Metrics:
         self._stages = Histogram(
             "kb_search_stage_seconds", "Search by stage.", ("stage",), registry=self._registry, buckets=SECONDS
         )
+        self._by_stage: dict[str, Histogram] = {}  # looking a label up costs more than counting
         self._jobs = Histogram(
             "kb_job_seconds",
             "Jobs that ran here, by outcome.",
@@ -51,7 +52,10 @@ class Metrics:
     def search(self, stages: Mapping[str, float]) -> None:
         """One search spent these milliseconds by stage."""
         for stage, milliseconds in stages.items():
-            self._stages.labels(stage).observe(milliseconds / 1000)
+            histogram = self._by_stage.get(stage)
+            if histogram is None:
+                histogram = self._by_stage[stage] = self._stages.labels(stage)
+            histogram.observe(milliseconds / 1000)
 
     def job(self, kind: str, outcome: str, seconds: float) -> None:
         """One job came to its end in this process: succeeded, failed, stopped or unknown."""
