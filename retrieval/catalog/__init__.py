@@ -10,9 +10,12 @@ from retrieval.catalog.eval_sets import EvalSets
 from retrieval.catalog.jobs import Jobs
 from retrieval.catalog.journal import Audit, Feedback
 from retrieval.catalog.keys import Keys
+from retrieval.catalog.leases import Leases
 from retrieval.catalog.log import OperationLog
+from retrieval.catalog.notices import Notices
 from retrieval.catalog.offsets import Offsets
 from retrieval.catalog.plans import Plans
+from retrieval.catalog.positions import Positions
 from retrieval.catalog.schedules import Schedules
 from retrieval.catalog.source_tables import SourceTables
 from retrieval.catalog.sources import Sources
@@ -48,6 +51,9 @@ class Catalog:
         self.sources = Sources(self._engine)
         self.source_tables = SourceTables(self._engine)
         self.offsets = Offsets(self._engine)
+        self.leases = Leases(self._engine)
+        self.positions = Positions(self._engine)
+        self.notices = Notices(self._engine)
         self.plans = Plans(self._engine)
         self.jobs = Jobs(self._engine)
         self.schedules = Schedules(self._engine)
@@ -58,4 +64,5 @@ class Catalog:
 
     def close(self) -> None:
         """Release the database's connections."""
+        self.notices.close()
         self._engine.dispose()

@@ -38,8 +38,11 @@ class OperationLog:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def since(self, collection: Collection, seq: int, embedded: BitMap64) -> Iterator[ViewBatch]:
-        """Batches that bring views from `seq` to the newest operation. Vectors come for labels not in `embedded`."""
+    def since(self, collection: Collection, seq: int, embedded: BitMap64 | None) -> Iterator[ViewBatch]:
+        """Batches that bring views from `seq` to the newest operation.
+
+        Vectors come for labels not in `embedded`; None: for none of them.
+        """
         while True:
             batch = self._next(collection, seq, embedded)
             if batch is None:
@@ -47,7 +50,7 @@ class OperationLog:
             yield batch
             seq = batch.seq
 
-    def everything(self, collection: Collection, held: BitMap64, embedded: BitMap64) -> Iterator[ViewBatch]:
+    def everything(self, collection: Collection, held: BitMap64, embedded: BitMap64 | None) -> Iterator[ViewBatch]:
         """Batches that bring views of any state to the present one; the last carries the seq reached."""
         with reading(self._engine) as connection:
             seq = connection.execute(
@@ -80,7 +83,7 @@ class OperationLog:
                 unembedded=BitMap64(connection.execute(mine.where(~embedded)).scalars()),
             )
 
-    def _next(self, collection: Collection, seq: int, embedded: BitMap64) -> ViewBatch | None:
+    def _next(self, collection: Collection, seq: int, embedded: BitMap64 | None) -> ViewBatch | None:
         with reading(self._engine) as connection:
             c = schema.operations.c
             operations = connection.execute(
@@ -97,9 +100,9 @@ class OperationLog:
             return ViewBatch(operations[-1].seq, removed, self._index(connection, collection, rows, embedded))
 
     def _index(
-        self, connection: sa.Connection, collection: Collection, rows: Sequence[sa.Row[Any]], embedded: BitMap64
+        self, connection: sa.Connection, collection: Collection, rows: Sequence[sa.Row[Any]], embedded: BitMap64 | None
     ) -> list[IndexedChunk]:
-        wanted = {row.text_hash for row in rows if row.label not in embedded}
+        wanted = set() if embedded is None else {row.text_hash for row in rows if row.label not in embedded}
         vectors = load_vectors(connection, collection.encoder_fingerprint, wanted)
         default_acl = collection.settings.default_acl
         return [

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.embeddings import write_vectors
 from retrieval.catalog.engine import writing
+from retrieval.catalog.notices import notify
 from retrieval.catalog.offsets import OffsetAdvance, RowsRead, advance_offsets, check_rows_version
 from retrieval.catalog.rows import RowWrite, write_rows
 from retrieval.catalog.source_tables import TableWrite
@@ -118,6 +119,7 @@ class Writer:
             _write_cursor(connection, collection_id, commit.cursor)
             _write_dead_letters(connection, collection_id, commit.dead_letters)
             write_rows(connection, commit.rows)
+            notify(connection, collection_id)
         return Receipt(counters.last_seq, outcomes)
 
 
