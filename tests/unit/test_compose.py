@@ -1,0 +1,174 @@
+"""docker-compose.yml and the monitoring beside it, as far as they can be judged without an engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from api.cli import app
+from infra.settings import Settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+COMPOSE = REPOSITORY / "docker-compose.yml"
+OURS = ("api", "worker", "jobs", "beat")
+# The first name in an expression's call or selector that may be one of our metrics.
+METRIC = re.compile(r"\b(?:kb|process)_[a-z_]+")
+REQUIRED = re.compile(r"\$\{(\w+):\?")
+GIVEN = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
+SECRET = re.compile(r"PASSWORD|KEY|TOKEN|SECRET")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(COMPOSE.read_text("utf-8"))
+    return content
+
+
+def test_every_server_of_the_stack_is_there(compose: dict[str, Any]) -> None:
+    wanted = {"postgres", "mariadb", "kafka", "connect", "elasticsearch", "redis", "prometheus", "grafana", *OURS}
+    assert set(compose["services"]) == wanted
+
+
+def test_images_are_pinned_and_resources_limited(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if name not in OURS:
+            assert re.search(r":v?\d+\.\d+", service["image"]), f"{name}: {service['image']} is not pinned"
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
+        assert service["restart"] == "unless-stopped", name
+
+
+def test_servers_have_a_health_check_and_keep_their_data(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if name not in OURS:
+            assert service["healthcheck"]["test"], name
+            assert service["volumes"], name
+    used = {volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]}
+    assert {volume for volume in used if not volume.startswith((".", "/"))} == set(compose["volumes"])
+
+
+def test_dependencies_exist_and_wait_for_what_can_be_waited_for(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        for need, how in service.get("depends_on", {}).items():
+            assert need in compose["services"], f"{name} needs {need}"
+            if how["condition"] == "service_healthy":
+                assert need == "api" or compose["services"][need]["healthcheck"]["test"], f"{name} waits for {need}"
+
+
+def test_no_secret_has_a_default() -> None:
+    for name, operator, _ in GIVEN.findall(COMPOSE.read_text("utf-8")):
+        if SECRET.search(name) and name != "KB_LLM_API_KEY":  # that one belongs to another's endpoint, or to none
+            assert operator == "?", f"{name} must be asked for with ${{{name}:?…}}"
+
+
+def test_the_head_tells_how_every_required_variable_is_made() -> None:
+    text = COMPOSE.read_text("utf-8")
+    head = text.split("name: autoglm-kb")[0]
+    for name in set(REQUIRED.findall(text)):
+        made = name in head or name.removeprefix("KB_").removesuffix("_PASSWORD") in head
+        assert made, f"{name} is required, and the head of the file does not make it"
+
+
+def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_ours_get_settings_that_exist(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        for variable in compose["services"][name]["environment"]:
+            if variable.startswith("KB_"):
+                assert variable.removeprefix("KB_").lower() in Settings.model_fields, f"{name}: {variable}"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours_run_commands_that_exist(compose: dict[str, Any], name: str) -> None:
+    known: Any = get_command(app)
+    for word in compose["services"][name].get("command", ["serve"]):
+        if not hasattr(known, "commands"):
+            break
+        assert word in known.commands, f"{name} runs `kb {word}`, which is no command"
+        known = known.commands[word]
+
+
+def test_ours_are_unprivileged(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        service = compose["services"][name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_mounted_files_exist(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for volume in service["volumes"]:
+            if volume.startswith("."):
+                assert (REPOSITORY / volume.split(":")[0]).exists(), volume
+
+
+def engine_free_compose() -> list[str]:
+    """A `docker compose` (or `docker-compose`) that can check a file; the test skips where there is none."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]):
+            asked = subprocess.run([*command, "version"], capture_output=True, check=False)
+            if asked.returncode == 0:
+                return command
+    pytest.skip("docker compose is not installed; the file is checked by the other tests only")
+
+
+def test_docker_compose_accepts_it(tmp_path: Path) -> None:
+    command = engine_free_compose()
+    variables = tmp_path / ".env"
+    variables.write_text("".join(f"{name}=x\n" for name in set(REQUIRED.findall(COMPOSE.read_text("utf-8")))))
+    call = [*command, "--env-file", str(variables), "-f", str(COMPOSE), "config", "--quiet"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def expressions() -> list[str]:
+    """Every expression of the dashboards and the alerts."""
+    found = [
+        target["expr"]
+        for path in sorted((REPOSITORY / "infra/grafana/dashboards").glob("*.json"))
+        for panel in json.loads(path.read_text("utf-8"))["panels"]
+        for target in panel.get("targets", [])
+    ]
+    alerts = yaml.safe_load((REPOSITORY / "infra/prometheus/alerts.yml").read_text("utf-8"))
+    return found + [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+
+
+def test_dashboards_and_alerts_ask_for_metrics_that_exist() -> None:
+    """A name is ours where the code declares it: counters gain `_total`, histograms `_bucket`, `_sum`, `_count`."""
+    source = "\n".join(path.read_text("utf-8") for path in (REPOSITORY / "api").rglob("*.py"))
+    declared = set(re.findall(r'"(kb_[a-z_]+)"', source))
+    exposed = {name + suffix for name in declared for suffix in ("", "_total", "_bucket", "_sum", "_count")}
+    exposed |= {"process_resident_memory_bytes", "process_cpu_seconds_total"}
+    asked = {name for expression in expressions() for name in METRIC.findall(expression)}
+    assert asked and asked <= exposed, f"not exposed: {sorted(asked - exposed)}"
+
+
+def test_expressions_are_balanced_and_panels_do_not_overlap() -> None:
+    for expression in expressions():
+        for one, other in ("()", "{}", "[]"):
+            assert expression.count(one) == expression.count(other), expression
+    for path in (REPOSITORY / "infra/grafana/dashboards").glob("*.json"):
+        cells: set[tuple[int, int]] = set()
+        for panel in json.loads(path.read_text("utf-8"))["panels"]:
+            place = panel["gridPos"]
+            mine = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+            assert not mine & cells and place["x"] + place["w"] <= 24, panel["title"]
+            cells |= mine
+
+
+def test_every_yaml_of_the_monitoring_is_yaml() -> None:
+    files = [*(REPOSITORY / "infra/prometheus").glob("*.yml"), *(REPOSITORY / "infra/grafana").rglob("*.yml")]
+    assert len(files) == 4
+    for path in files:
+        assert isinstance(yaml.safe_load(path.read_text("utf-8")), dict), path
