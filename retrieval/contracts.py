@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pyroaring import BitMap64
 
@@ -97,6 +97,49 @@ class VectorView(IndexView, Protocol):
 
     def vectors(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks, zeros where one is not held."""
+        ...
+
+    def embedded(self) -> BitMap64:
+        """Labels whose vector a batch need not bring again; those held, where a view can keep a part of a chunk."""
+        ...
+
+
+@runtime_checkable
+class SharedView(Protocol):
+    """A view kept on a server: every process searches it, one at a time applies."""
+
+    @property
+    def seq(self) -> int:
+        """The last operation applied, as this process knows it."""
+        ...
+
+    @property
+    def shared_name(self) -> str:
+        """What all processes call it."""
+        ...
+
+    def apply(self, batch: ViewBatch) -> None:
+        """Bring the view to `batch.seq`. Raises `ViewOvertakenError` when it is not as this process left it."""
+        ...
+
+    def labels(self) -> BitMap64:
+        """All labels held."""
+        ...
+
+    def resume(self) -> int:
+        """Read from the server how far the view is, making it where it is not; must come before `apply`."""
+        ...
+
+    def is_current(self) -> bool:
+        """Whether the view is as this process left it. Raises `ViewLostError` where it is gone."""
+        ...
+
+    def check(self) -> None:
+        """Nothing, where the view can be searched; else raises `OutageError` or `ViewLostError`."""
+        ...
+
+    def observe(self, seq: int) -> None:
+        """Take note of how far another process says it has brought the view."""
         ...
 
 

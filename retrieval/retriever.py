@@ -12,16 +12,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import numpy as np
+
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredChunk, chunk_id, document_id
-from retrieval.contracts import Allowed, Encoder, Reranker
+from retrieval.contracts import Allowed, Encoder, Reranker, Scope
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, matches
 from retrieval.fusion import Fused, FusionSignals, fuse
 from retrieval.highlights import Fragment, highlights, marked_tokens
+from retrieval.legs import Legs
 from retrieval.plan import FusionMethod, Plan
-from retrieval.types import Principal, Ranking
+from retrieval.types import Principal, Ranking, Vector
 from retrieval.views import Views
 
 MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
@@ -72,6 +75,7 @@ class SearchResult:
     took_ms: float
     coverage: float
     stages: dict[str, float] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()  # legs that did not answer, or answered from an older state
 
 
 class Retriever:
@@ -99,13 +103,18 @@ class Retriever:
         allowed = self._views.attributes.allowed(principal, request.filter)
         clock.lap("filter")
         needed = wanted * CHUNKS_PER_DOCUMENT if request.group_by == "document" else wanted
-        sparse = self._sparse(plan, request.query, needed, allowed)
+        scope = Scope(principal, request.filter)
+        legs = Legs(self._views, plan)
+        sparse = legs.ask("sparse", lambda: self._sparse(plan, request.query, needed, allowed, scope))
         clock.lap("sparse")
         signals = FusionSignals(
             coverage=self._encoder.coverage(request.query), sparse_asked=max(plan.sparse_depth, needed)
         )
-        dense = self._dense(plan, request.query, needed, allowed, clock)
-        candidates = fuse(plan, sparse, dense, signals, vectors_of=self._views.dense.vectors)
+        vector = self._vector(plan, request.query, clock)
+        dense = legs.ask("dense", lambda: self._dense(plan, vector, needed, allowed, scope))
+        clock.lap("dense")
+        legs.require_one()
+        candidates = fuse(plan, sparse, dense, signals, vectors_of=legs.lookup(self._views.dense.vectors))
         clock.lap("fuse")
         hits = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
         clock.lap("check")
@@ -114,21 +123,22 @@ class Retriever:
             clock.lap("rerank")
         hits = self._finish(hits, request, wanted)
         clock.lap("highlight")
-        return SearchResult(tuple(hits), seq, as_of, plan, clock.total(), signals.coverage, clock.stages)
+        total, degraded = clock.total(), legs.degraded()
+        return SearchResult(tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded)
 
-    def _sparse(self, plan: Plan, query: str, needed: int, allowed: Allowed) -> Ranking:
-        if plan.fusion is FusionMethod.DENSE:
-            return Ranking.empty()
-        return self._views.sparse.search(query, max(plan.sparse_depth, needed), allowed)
+    def _sparse(self, plan: Plan, query: str, needed: int, allowed: Allowed, scope: Scope) -> Ranking:
+        return self._views.sparse.search(query, max(plan.sparse_depth, needed), allowed, scope)
 
-    def _dense(self, plan: Plan, query: str, needed: int, allowed: Allowed, clock: _Clock) -> Ranking:
+    def _vector(self, plan: Plan, query: str, clock: _Clock) -> Vector:
+        """(dim,) the query's; of no length where no leg asks for it."""
         if plan.fusion is FusionMethod.SPARSE:
-            return Ranking.empty()
-        vector = self._encoder.encode_queries([query])[0]
+            return np.empty(0, np.float32)
+        vector: Vector = self._encoder.encode_queries([query])[0]
         clock.lap("encode")
-        ranking = self._views.dense.search(vector, max(plan.dense_depth, needed), allowed)
-        clock.lap("dense")
-        return ranking
+        return vector
+
+    def _dense(self, plan: Plan, vector: Vector, needed: int, allowed: Allowed, scope: Scope) -> Ranking:
+        return self._views.dense.search(vector, max(plan.dense_depth, needed), allowed, scope)
 
     def _checked(
         self,

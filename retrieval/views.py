@@ -1,26 +1,31 @@
-"""The views of one collection and the thread that keeps them in step with its operation log."""
+"""The views of one collection and the threads that keep them in step with its operation log."""
 
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection
-from retrieval.contracts import Allowed, VectorView, WordView
+from retrieval.contracts import Allowed, SharedView, VectorView, WordView
+from retrieval.convoy import Convoy
 from retrieval.errors import NotFoundError, NotYetSearchableError, OutageError, RetrievalError
 from retrieval.filters import Filter
+from retrieval.health import Health
+from retrieval.tracks import SharedTrack, Track
 from retrieval.types import Principal, ViewBatch
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.03  # how soon another process's commit is noticed; this process's own are told at once
 OUTAGE_PAUSE_SECONDS = 1.0  # before the catalog is asked again after it did not answer
+STOP_SECONDS = 5.0  # for a thread that waits for a server; it ends with the process at the latest
 SAVE_EVERY_OPERATIONS = 20_000  # so that a crash replays at most a few seconds of work
 
 
@@ -60,6 +65,7 @@ class Views:
     sparse: WordView
     dense: VectorView
     attributes: Attributes
+    health: Health = field(default_factory=Health)
 
     @property
     def seq(self) -> int:
@@ -69,11 +75,6 @@ class Views:
     def held(self) -> BitMap64:
         """Labels that at least one view holds."""
         return self.sparse.labels() | self.dense.labels() | self.attributes.labels()
-
-    def apply(self, batch: ViewBatch) -> None:
-        """Apply a batch to all three."""
-        for view in (self.sparse, self.dense, self.attributes):
-            view.apply(batch)
 
     def save(self) -> None:
         """Make all three durable."""
@@ -87,7 +88,11 @@ class Views:
 
 
 class Follower:
-    """Applies the operation log to the views, in the caller's thread (`catch_up`) or its own (`start`)."""
+    """Applies the operation log to the views, in the caller's thread (`catch_up`) or its own (`start`).
+
+    Views of this process advance together; each view on a server in a thread of its own, so that a server which does
+    not answer keeps nobody waiting.
+    """
 
     def __init__(self, catalog: Catalog, collection: Collection, views: Views, *, durable: bool = True) -> None:
         self.views = views
@@ -95,17 +100,16 @@ class Follower:
         self._collection = collection
         self._durable = durable
         self._saved_seq = views.seq
-        self._applying = threading.Lock()
         self._changed = threading.Condition()
-        self._nudged = threading.Event()
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._convoys = self._make_convoys(f"{secrets.token_hex(4)}")
         self._seq = views.seq
         self._failure: BaseException | None = None
 
     @property
     def seq(self) -> int:
-        """The operation that searches see at least."""
+        """The operation that searches see at least, in every leg."""
         return self._seq
 
     @property
@@ -113,48 +117,60 @@ class Follower:
         """Whether this process maintains the view files; else it follows in a private copy."""
         return self._durable
 
+    @property
+    def health(self) -> Health:
+        """Which legs cannot be relied on now."""
+        return self.views.health
+
     def catch_up(self, progress: Callable[[int], None] | None = None) -> int:
-        """Apply everything committed so far; the seq reached. `progress` hears how many chunks were applied."""
-        with self._applying:
-            if self.views.seq == 0:
-                self._rebuild(progress)
-            for batch in self._catalog.log.since(self._collection, self.views.seq, self.views.dense.labels()):
-                self._apply(batch, progress)
-            if self._durable and self.views.seq - self._saved_seq >= SAVE_EVERY_OPERATIONS:
-                self.save()
+        """Apply everything committed so far; the seq reached. `progress` hears how many chunks were applied.
+
+        A view that cannot follow now is left behind, and `health` tells.
+        """
+        last_seq = self._catalog.collections.last_seq(self._collection.id)
+        for convoy in self._convoys:
+            convoy.advance(last_seq, progress)
+        self._save_sometimes()
         return self.views.seq
 
     def rebuild(self) -> None:
         """Bring views of any state to what the catalog says now, whatever they hold."""
-        with self._applying:
-            self._rebuild(None)
+        for convoy in self._convoys:
+            convoy.rebuild()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Views caught up and standing still inside the `with`; searches go on."""
+        """Views caught up and standing still inside the `with`; searches go on.
+
+        Another process may still advance a view on a server.
+        """
         self.catch_up()
-        with self._applying:
+        with ExitStack() as stack:
+            for convoy in self._convoys:
+                stack.enter_context(convoy.paused())
             yield
 
     def save(self) -> None:
         """Make the views durable, so that the next start replays only what comes later."""
+        seq = self.views.seq
         self.views.save()
-        self._saved_seq = self.views.seq
+        self._saved_seq = seq
 
     def wait_for(self, seq: int, timeout: float) -> None:
-        """Return once searches see `seq`. Raises `NotYetSearchableError` after `timeout` seconds."""
+        """Return once searches see `seq` in every leg. Raises `NotYetSearchableError` after `timeout` seconds."""
         if self._seq >= seq:
             return
-        self._nudged.set()
+        self.nudge()
         with self._changed:
-            reached = self._changed.wait_for(lambda: self._seq >= seq or self._failure is not None, timeout)
-        if self._failure is not None:
-            raise RetrievalError(f"the views stopped following the catalog: {self._failure}") from self._failure
-        if not reached:
-            raise NotYetSearchableError(
-                f"operation {seq} is not searchable after {timeout:g} s (views are at {self._seq}); "
-                "the write is safe, search again later"
-            )
+            reached = self._changed.wait_for(lambda: self._seq >= seq or self._defect() is not None, timeout)
+        if reached and self._seq >= seq:
+            return
+        if (defect := self._defect()) is not None:
+            raise RetrievalError(f"the views stopped following the catalog: {defect}") from defect
+        raise NotYetSearchableError(
+            f"operation {seq} is not searchable after {timeout:g} s (views are at {self._seq}{self._troubles()}); "
+            "the write is safe, search again later"
+        )
 
     def wait_while_advancing(self, seq: int, patience: float) -> None:
         """As `wait_for`, as long as it takes: gives up only when nothing at all was applied for `patience` seconds."""
@@ -167,31 +183,54 @@ class Follower:
                     raise
 
     def nudge(self) -> None:
-        """Tell the thread that something was committed, so that it need not wait for its next look."""
-        self._nudged.set()
+        """Tell the threads that something was committed, so that they need not wait for their next look."""
+        for convoy in self._convoys:
+            convoy.nudged.set()
 
     def start(self) -> None:
-        """Follow the log in a thread until `stop`."""
-        self._thread = threading.Thread(target=self._follow, name=f"views-{self._collection.name}", daemon=True)
-        self._thread.start()
+        """Follow the log in threads until `stop`."""
+        self._catalog.notices.listen(self._collection.id, self.nudge)
+        for number, convoy in enumerate(self._convoys):
+            name = f"views-{self._collection.name}-{number}"
+            thread = threading.Thread(target=self._follow, args=(convoy,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def stop(self, *, save: bool = True) -> None:
-        """End the thread, save what it applied, and close the views."""
+        """End the threads, save what they applied, and close the views."""
         self._stopping.set()
-        self._nudged.set()
-        if self._thread is not None:
-            self._thread.join()
-        if save and self._durable and self._failure is None and self.views.seq != self._saved_seq:
+        self._catalog.notices.forget(self._collection.id, self.nudge)
+        self.nudge()
+        for thread, convoy in zip(self._threads, self._convoys, strict=False):
+            thread.join(None if convoy is self._convoys[0] else STOP_SECONDS)
+        self._release()
+        if save and self._durable and self._defect() is None and self.views.seq != self._saved_seq:
             self.save()
         self.views.close()
 
-    def _follow(self) -> None:
+    def _make_convoys(self, holder: str) -> list[Convoy]:
+        """One for the views of this process, then one for each view on a server."""
+        own: list[Track] = []
+        shared: list[Track] = []
+        health = self.views.health
+        for name, view in (("sparse", self.views.sparse), ("dense", self.views.dense)):
+            if isinstance(view, SharedView):
+                shared.append(SharedTrack(name, view, health, self._catalog, self._collection, holder))
+            else:
+                own.append(Track(name, view, health))
+        own.append(Track("attributes", self.views.attributes, health))
+        groups = [own, *([track] for track in shared)]
+        return [Convoy(self._catalog, self._collection, tracks, self._moved) for tracks in groups]
+
+    def _follow(self, convoy: Convoy) -> None:
         while not self._stopping.is_set():
-            self._nudged.clear()
+            convoy.nudged.clear()
             pause = POLL_SECONDS
             try:
-                if self._catalog.collections.last_seq(self._collection.id) > self._seq:
-                    self.catch_up()
+                last_seq = self._catalog.collections.last_seq(self._collection.id)
+                if convoy.is_due(last_seq):
+                    convoy.advance(last_seq)
+                    self._save_sometimes()
             except OutageError as error:
                 logger.warning("views of %s wait for the catalog: %s; asked again", self._collection.name, error)
                 pause = OUTAGE_PAUSE_SECONDS
@@ -202,20 +241,33 @@ class Follower:
                 logger.exception("views of %s stop: restart the process; the catalog is safe", self._collection.name)
                 self._fail(error)
                 return
-            self._nudged.wait(pause)
+            convoy.nudged.wait(pause)
 
-    def _rebuild(self, progress: Callable[[int], None] | None) -> None:
-        held, embedded = self.views.held(), self.views.dense.labels()
-        for batch in self._catalog.log.everything(self._collection, held, embedded):
-            self._apply(batch, progress)
+    def _save_sometimes(self) -> None:
+        own = self._convoys[0]
+        if self._durable and own.seq - self._saved_seq >= SAVE_EVERY_OPERATIONS:
+            with own.paused():
+                self.save()
 
-    def _apply(self, batch: ViewBatch, progress: Callable[[int], None] | None) -> None:
-        self.views.apply(batch)
-        if progress is not None:
-            progress(len(batch.added))
+    def _release(self) -> None:
+        try:
+            for convoy in self._convoys:
+                for track in convoy.tracks:
+                    track.release()
+        except OutageError as error:
+            logger.info("leases of %s were not given up (%s); they end by themselves", self._collection.name, error)
+
+    def _moved(self) -> None:
         with self._changed:
             self._seq = self.views.seq
             self._changed.notify_all()
+
+    def _troubles(self) -> str:
+        return "".join(f"; {leg}: {reason}" for leg, reason in self.health.troubles().items())
+
+    def _defect(self) -> BaseException | None:
+        defects = [track.defect for convoy in self._convoys for track in convoy.tracks if track.defect is not None]
+        return self._failure or (defects[0] if defects else None)
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:

@@ -91,6 +91,10 @@ class DenseView:
         """(n, dim) the vectors of these chunks, zeros where one is not held."""
         return self._state.rows_of(labels)
 
+    def embedded(self) -> BitMap64:
+        """Labels whose vector a batch need not bring again."""
+        return self.labels()
+
     def save(self) -> None:
         """Write a snapshot; the next start replays only what came later."""
         self._adopt(wait=False)

@@ -24,6 +24,10 @@ CONNECTIONS = 16  # to each node; as many searches run at once without waiting f
 FULL_DISK_PERCENT = 90.0  # cluster.routing.allocation.disk.watermark.high: below it there is space again
 
 
+class FullServerError(OutageError):
+    """The server takes no writes because its disk is full."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """Where the server is and how to log in. `url` may name several nodes, with commas, and a user with password."""
@@ -140,7 +144,7 @@ def api_failure(error: ApiError) -> RetrievalError:
 def failure(status: int, kind: str, reason: str) -> RetrievalError:
     """What a refusal means, of a request or of one line of a bulk. `kind` is the server's word for it."""
     if "cluster_block" in kind or "read-only-allow-delete" in reason:
-        return OutageError(
+        return FullServerError(
             f"Elasticsearch takes no writes: {reason}; free space on its disk (the block is lifted then), or lift "
             "index.blocks.* if somebody set it"
         )

@@ -13,6 +13,7 @@ from retrieval.elastic.index import ElasticIndex, Hit, delete_line, index_line, 
 from retrieval.elastic.layout import IndexName
 from retrieval.elastic.ranking import best, restriction
 from retrieval.elastic.terms import Query, attribute_fields
+from retrieval.elastic.view import ElasticView
 from retrieval.errors import InvalidInputError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
 
@@ -22,7 +23,7 @@ CANDIDATES_PER_HIT = 1.5
 SCORE_DECIMALS = 6
 
 
-class ElasticDenseView:
+class ElasticDenseView(ElasticView):
     """An `IndexView` over unit vectors, shared by all processes. The query is a (dim,) vector; the score is the cosine.
 
     `quantised` searches int8 vectors, a quarter of the memory; `made_by` is the encoder's fingerprint.
@@ -33,23 +34,7 @@ class ElasticDenseView:
     ) -> None:
         self._dim = dim
         kind = f"{made_by} {dim} {'int8' if quantised else 'float'}"
-        self.index = ElasticIndex(server, IndexName(collection, "dense", kind), dim, quantised=quantised)
-
-    @property
-    def seq(self) -> int:
-        """The last operation applied, as this object knows it."""
-        return self.index.seq
-
-    def __len__(self) -> int:
-        return self.index.count({"exists": {"field": "label"}})
-
-    def labels(self) -> BitMap64:
-        """All labels held: those whose chunk came with a vector."""
-        return self.index.labels()
-
-    def apply(self, batch: ViewBatch) -> None:
-        """Bring the view to `batch.seq`. Raises `InvalidInputError` for a vector of another dimension."""
-        self.index.write(self._lines(batch), batch.seq)
+        super().__init__(ElasticIndex(server, IndexName(collection, "dense", kind), dim, quantised=quantised))
 
     def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks by cosine. Raises `InvalidInputError` when the query has another dimension."""
@@ -69,11 +54,9 @@ class ElasticDenseView:
                     rows[place] = found[label]
         return rows
 
-    def save(self) -> None:
-        """Nothing: what was applied is durable already."""
-
-    def close(self) -> None:
-        """Nothing: the connections are the server's."""
+    def embedded(self) -> BitMap64:
+        """None: what is written replaces the whole chunk, with its vector."""
+        return BitMap64()
 
     def _nearest(self, vector: Sequence[float], size: int, within: list[Query]) -> list[Hit]:
         size = min(size, MAX_CANDIDATES)

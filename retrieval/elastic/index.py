@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from pyroaring import BitMap64
 
-from retrieval.elastic.client import ElasticServer, failure
+from retrieval.elastic.client import ElasticServer, FullServerError, failure
 from retrieval.elastic.layout import IndexName, family, template, template_name
 from retrieval.elastic.terms import Query
 from retrieval.errors import ViewLostError, ViewOvertakenError
@@ -46,24 +46,31 @@ class ElasticIndex:
         self.name = name
         self._template = template(name, dim, server.options.replicas, quantised)
         self._place: Place | None = None
+        self._is_blocked = False  # by a full disk
 
     @property
-    def seq(self) -> int:
-        """The place as last written or read by this object; 0 before."""
+    def place(self) -> int:
+        """The operation the index holds, as last written or read by this object; 0 before."""
         return self._place.seq if self._place is not None else 0
 
     def resume(self) -> int:
         """Read the place, making the index where it is absent; the place read."""
+        if self._is_blocked:
+            self._is_blocked = not self.server.clear_full_disk_block(self.name.alias)
         try:
             self._place = self._read_place()
         except ViewLostError:
             self._create()
             self._place = self._read_place()
-        return self.seq
+        return self.place
 
     def is_current(self) -> bool:
         """Whether the index is as this object left it."""
         return self._place == self._read_place()
+
+    def check(self) -> None:
+        """Nothing, where the index can be searched; raises as every call of the server does."""
+        self.count({"ids": {"values": [POSITION_ID]}})
 
     def write(self, operations: Iterable[bytes], seq: int) -> None:
         """Send the lines in bounded requests, the last one with the new place; searchable when this returns."""
@@ -72,10 +79,14 @@ class ElasticIndex:
         assert self._place is not None
         parts = _parts(operations)
         former = next(parts, [])
-        for part in parts:
-            self._bulk(former)
-            former = part
-        self._place = self._bulk([*former, *self._place_lines(max(seq, self._place.seq))], refresh=True)
+        try:
+            for part in parts:
+                self._bulk(former)
+                former = part
+            self._place = self._bulk([*former, *self._place_lines(max(seq, self._place.seq))], refresh=True)
+        except FullServerError:
+            self._is_blocked = True
+            raise
 
     def search(self, query: Query, size: int) -> list[Hit]:
         """(score, label) of the best hits by falling score, ties by rising label."""
@@ -160,7 +171,7 @@ class ElasticIndex:
     def _read_place(self) -> Place:
         from elasticsearch import NotFoundError
 
-        with self.server.writing() as client:
+        with self.server.searching() as client:
             try:
                 answer = client.get(index=self.name.alias, id=POSITION_ID)
             except NotFoundError as error:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pyroaring import BitMap64
-
 from retrieval.analyzer import Analyzer
 from retrieval.contracts import Allowed, Scope
 from retrieval.elastic.client import ElasticServer
@@ -14,34 +12,19 @@ from retrieval.elastic.index import ElasticIndex, delete_line, index_line
 from retrieval.elastic.layout import IndexName
 from retrieval.elastic.ranking import best, restriction
 from retrieval.elastic.terms import Query, attribute_fields
+from retrieval.elastic.view import ElasticView
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
 
 MAX_QUERY_TOKENS = 1_024  # different ones; more is a document, and servers refuse a few thousand clauses
 SCORE_DECIMALS = 4  # as the embedded view: BM25 sums differ in the last bits, rounded, equal passages tie
 
 
-class ElasticSparseView:
+class ElasticSparseView(ElasticView):
     """An `IndexView` over words, shared by all processes that name the same collection. The query is text."""
 
     def __init__(self, server: ElasticServer, collection: str, analyzer: Analyzer) -> None:
         self._analyzer = analyzer
-        self.index = ElasticIndex(server, IndexName(collection, "sparse", analyzer.fingerprint))
-
-    @property
-    def seq(self) -> int:
-        """The last operation applied, as this object knows it."""
-        return self.index.seq
-
-    def __len__(self) -> int:
-        return self.index.count({"exists": {"field": "label"}})
-
-    def labels(self) -> BitMap64:
-        """All labels held."""
-        return self.index.labels()
-
-    def apply(self, batch: ViewBatch) -> None:
-        """Bring the view to `batch.seq`; searchable when this returns."""
-        self.index.write(self._lines(batch), batch.seq)
+        super().__init__(ElasticIndex(server, IndexName(collection, "sparse", analyzer.fingerprint)))
 
     def search(self, query: str, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks that share a word with the query, by BM25."""
@@ -56,12 +39,6 @@ class ElasticSparseView:
     def document_frequency(self, token: str) -> int:
         """How many chunks hold the analyzed token."""
         return self.index.count({"term": {"body": token}})
-
-    def save(self) -> None:
-        """Nothing: what was applied is durable already."""
-
-    def close(self) -> None:
-        """Nothing: the connections are the server's."""
 
     def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
         for label in batch.removed:

@@ -37,7 +37,7 @@ class _Elastic(IndexViewContract):
 class TestElasticSparse(_Elastic):
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> ElasticSparseView:
         view = ElasticSparseView(self.server, self.new_collection(folder), Analyzer())
-        view.index.resume()
+        view.resume()
         return view
 
     def query(self, topic: int) -> Any:
@@ -47,7 +47,7 @@ class TestElasticSparse(_Elastic):
 class TestElasticDense(_Elastic):
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> ElasticDenseView:
         view = ElasticDenseView(self.server, self.new_collection(folder), DIM, "test")
-        view.index.resume()
+        view.resume()
         return view
 
     def query(self, topic: int) -> Any:

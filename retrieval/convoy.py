@@ -1,0 +1,104 @@
+"""Views that follow the log side by side: it is read once for all of them, and one that stops lets the others go on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from pyroaring import BitMap64
+
+from retrieval.catalog import Catalog, Collection
+from retrieval.contracts import VectorView
+from retrieval.errors import OutageError
+from retrieval.tracks import SharedTrack, Track
+from retrieval.types import ViewBatch
+
+Progress = Callable[[int], None]
+
+
+class Convoy:
+    """Some tracks of one collection. `moved` is called whenever one of them has advanced."""
+
+    def __init__(
+        self, catalog: Catalog, collection: Collection, tracks: Sequence[Track], moved: Callable[[], None]
+    ) -> None:
+        self.tracks = tuple(tracks)
+        self.nudged = threading.Event()
+        self._catalog = catalog
+        self._collection = collection
+        self._moved = moved
+        self._applying = threading.Lock()
+
+    @property
+    def seq(self) -> int:
+        """What every view has reached."""
+        return min(track.seq for track in self.tracks)
+
+    def is_due(self, last_seq: int) -> bool:
+        """Whether `advance` has something to do."""
+        return self.seq < last_seq or any(track.wants_attention() for track in self.tracks)
+
+    def advance(self, last_seq: int, progress: Progress | None = None) -> None:
+        """Apply what is new to every view that can take it. Raises `OutageError` when the catalog does not answer."""
+        with self._applying:
+            tracks = [track for track in self.tracks if track.begin(last_seq)]
+            fresh = [track for track in tracks if track.seq == 0]
+            if fresh and last_seq:
+                for track in fresh:
+                    track.begin_rebuild()
+                self._rebuild(fresh, progress)
+            tracks = [track for track in tracks if track.seq > 0]
+            if tracks and (start := min(track.seq for track in tracks)) < last_seq:
+                self._apply(tracks, self._catalog.log.since(self._collection, start, _embedded(tracks)), progress)
+            self._moved()
+
+    def rebuild(self) -> None:
+        """Bring every view, of any state, to what the catalog says now. Raises `OutageError` when one cannot."""
+        with self._applying:
+            for track in self.tracks:
+                if isinstance(track, SharedTrack):
+                    track.take_over()
+            if not self._rebuild(self.tracks, None):
+                raise OutageError("not every view could be rebuilt; its server or disk refuses, see the log")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is applied by this process inside the `with`."""
+        with self._applying:
+            yield
+
+    def _rebuild(self, tracks: Sequence[Track], progress: Progress | None) -> bool:
+        held = BitMap64().union(*(track.view.labels() for track in tracks))
+        everything = self._catalog.log.everything(self._collection, held, _embedded(tracks))
+        return self._apply(tracks, everything, progress, rebuilds=True)
+
+    def _apply(
+        self,
+        tracks: Iterable[Track],
+        batches: Iterator[ViewBatch],
+        progress: Progress | None,
+        *,
+        rebuilds: bool = False,
+    ) -> bool:
+        """Apply the batches to each track until it cannot take one; whether all took all."""
+        remaining = list(tracks)
+        count = len(remaining)
+        for batch in batches:
+            remaining = [track for track in remaining if track.apply(batch, rebuilds=rebuilds)]
+            if not remaining:
+                break
+            if progress is not None:
+                progress(len(batch.added))
+            self._moved()
+        return len(remaining) == count
+
+
+def _embedded(tracks: Iterable[Track]) -> BitMap64 | None:
+    """The labels whose vector need not be read again; None where no track wants vectors."""
+    for track in tracks:
+        view = track.view
+        if track.name == "dense":
+            dense: VectorView = view  # type: ignore[assignment]  # the one track over vectors
+            return dense.embedded()
+    return None

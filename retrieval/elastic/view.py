@@ -1,0 +1,72 @@
+"""What both views on Elasticsearch have in common: one index, shared by all processes, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyroaring import BitMap64
+
+from retrieval.elastic.index import ElasticIndex
+from retrieval.types import ViewBatch
+
+CHUNKS = {"exists": {"field": "label"}}  # everything but the place
+
+
+class ElasticView:
+    """A `SharedView`. One thread of one process applies; any number search."""
+
+    def __init__(self, index: ElasticIndex) -> None:
+        self.index = index
+        self._seq = 0
+
+    @property
+    def seq(self) -> int:
+        """The last operation applied, as this process knows it."""
+        return self._seq
+
+    @property
+    def shared_name(self) -> str:
+        """The name of the index."""
+        return self.index.name.alias
+
+    def __len__(self) -> int:
+        return self.index.count(CHUNKS)
+
+    def labels(self) -> BitMap64:
+        """All labels held."""
+        return self.index.labels()
+
+    def resume(self) -> int:
+        """Read from the index how far it is, making it where it is absent."""
+        self._seq = self.index.resume()
+        return self._seq
+
+    def is_current(self) -> bool:
+        """Whether the index is as this process left it. Raises `ViewLostError` where it is gone."""
+        return self.index.is_current()
+
+    def check(self) -> None:
+        """Nothing, where the index can be searched; else raises `OutageError` or `ViewLostError`."""
+        self.index.check()
+
+    def observe(self, seq: int) -> None:
+        """Take note of how far another process has brought the index."""
+        self._seq = seq
+
+    def apply(self, batch: ViewBatch) -> None:
+        """Bring the index to `batch.seq`; searchable when this returns.
+
+        Raises `OutageError`, `ViewLostError` or `ViewOvertakenError`; then `resume` comes first.
+        """
+        self.index.write(self._lines(batch), batch.seq)
+        self._seq = self.index.place
+
+    def save(self) -> None:
+        """Nothing: what was applied is durable already."""
+
+    def close(self) -> None:
+        """Nothing: the connections are the server's."""
+
+    def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
+        """The batch as lines of a bulk: what the kind of view says."""
+        raise NotImplementedError

@@ -1,0 +1,185 @@
+"""One view's way along the operation log: when this process may apply to it, how far it is, and what stops it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Protocol
+
+from pyroaring import BitMap64
+
+from retrieval.catalog import Catalog, Collection
+from retrieval.contracts import SharedView
+from retrieval.errors import OutageError, RetrievalError, ViewLostError, ViewOvertakenError
+from retrieval.health import Health
+from retrieval.types import ViewBatch
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0  # before a view that could not follow is tried again
+LEASE_SECONDS = 4.0  # a dead writer of a shared view is followed by another after at most this
+RENEW_SECONDS = 1.0  # how often the writer renews, the others look whether it still does, and all whether it answers
+STALL_SECONDS = 5.0  # a shared view that stands still so long while there is something new is behind
+
+
+class FollowingView(Protocol):
+    """What a track needs of its view."""
+
+    @property
+    def seq(self) -> int:
+        """The last operation applied."""
+        ...
+
+    def apply(self, batch: ViewBatch) -> None:
+        """Bring the view to `batch.seq`."""
+        ...
+
+    def labels(self) -> BitMap64:
+        """All labels held."""
+        ...
+
+
+class Track:
+    """A view that only this process applies to."""
+
+    def __init__(self, name: str, view: FollowingView, health: Health) -> None:
+        self.name = name
+        self.view = view
+        self.defect: Exception | None = None  # what a restart must mend
+        self._health = health
+        self._due = 0.0
+
+    @property
+    def seq(self) -> int:
+        """The operation that searches of the view see at least."""
+        return self.view.seq
+
+    def wants_attention(self) -> bool:
+        """Whether there is something to do besides applying what is new."""
+        return False
+
+    def begin(self, last_seq: int) -> bool:
+        """Whether to apply to the view now."""
+        return self.defect is None and time.monotonic() >= self._due
+
+    def apply(self, batch: ViewBatch, *, rebuilds: bool = False) -> bool:
+        """Apply a batch, unless the view is past it; False where it was not possible, and the track must wait."""
+        if batch.seq and batch.seq <= self.seq and not rebuilds:
+            return True
+        try:
+            self._apply(batch)
+        except (OutageError, ViewOvertakenError, ViewLostError) as error:
+            self._wait(error)
+            return False
+        except Exception as error:  # whatever it is, the other views go on, and the operator must know
+            logger.exception("the %s view stops: restart the process; the catalog is safe", self.name)
+            self.defect = error
+            self._health.falls_behind(self.name, f"stopped: {error}")
+            return False
+        if batch.seq and self._health.follows(self.name):
+            logger.info("the %s view follows the catalog again", self.name)
+        return True
+
+    def begin_rebuild(self) -> None:
+        """Nothing: a view of this process's own is whole before anybody searches it."""
+
+    def release(self) -> None:
+        """Give up what others may want."""
+
+    def _apply(self, batch: ViewBatch) -> None:
+        self.view.apply(batch)
+
+    def _wait(self, error: RetrievalError) -> None:
+        self._due = time.monotonic() + RETRY_SECONDS
+        if self._health.falls_behind(self.name, str(error)):
+            logger.warning("the %s view falls behind: %s; tried again every %g s", self.name, error, RETRY_SECONDS)
+
+
+class SharedTrack(Track):
+    """A view that all processes search and one, which holds the lease, applies to.
+
+    The lease keeps two from doing the same work; that no older state wins is for the view's versions to see to.
+    """
+
+    def __init__(
+        self, name: str, view: SharedView, health: Health, catalog: Catalog, collection: Collection, holder: str
+    ) -> None:
+        super().__init__(name, view, health)
+        self._shared = view
+        self._catalog = catalog
+        self._collection = collection
+        self._holder = holder
+        self._lease = f"view {view.shared_name}"
+        self._holds = False
+        self._renew_at = 0.0
+        self._moved = (0, time.monotonic())  # the seq last seen, and when it was first seen
+
+    def wants_attention(self) -> bool:
+        """Whether the lease is to be renewed and the server to be asked how it is."""
+        return time.monotonic() >= self._renew_at
+
+    def begin(self, last_seq: int) -> bool:
+        """Whether to apply to the view now: this process holds the lease and the view is as it left it."""
+        if self.wants_attention():
+            self._renew_at = time.monotonic() + RENEW_SECONDS
+            self._renew()
+        if not self._holds:
+            self._observe(last_seq)
+        return self._holds and super().begin(last_seq)
+
+    def take_over(self) -> None:
+        """Apply whoever holds the lease; for a rebuild that somebody asked for. Raises `OutageError`."""
+        self._catalog.leases.acquire(self._lease, self._holder, LEASE_SECONDS)
+        self._shared.resume()
+
+    def begin_rebuild(self) -> None:
+        """Say that searches miss something until the last batch is applied."""
+        self._health.falls_behind(self.name, "it is being built from the catalog")
+
+    def release(self) -> None:
+        """Let another process apply at once."""
+        if self._holds:
+            self._holds = False
+            self._catalog.leases.release(self._lease, self._holder)
+
+    def _apply(self, batch: ViewBatch) -> None:
+        self._shared.apply(batch)
+        self._publish()
+
+    def _wait(self, error: RetrievalError) -> None:
+        super()._wait(error)
+        self._holds = False  # whatever happened, the view's place must be read again
+        self._renew_at = self._due
+
+    def _renew(self) -> None:
+        had, has = self._holds, self._catalog.leases.acquire(self._lease, self._holder, LEASE_SECONDS)
+        self._holds = False
+        try:
+            if has and not (had and self._shared.is_current()):
+                self._shared.resume()
+                self._publish()
+                logger.info("the %s view is written by this process from operation %d on", self.name, self.seq)
+            elif not has:
+                self._shared.check()
+        except RetrievalError as error:  # also a server of another version or kind: told, and asked again
+            self._health.goes_down(self.name, str(error))
+            self._wait(error)
+            return
+        self._holds = has
+        self._health.answers(self.name)
+
+    def _publish(self) -> None:
+        self._catalog.positions.publish(self._collection.id, self._shared.shared_name, self.seq)
+
+    def _observe(self, last_seq: int) -> None:
+        """See how far the process that holds the lease has come; where it stands still, say so."""
+        seq = self._catalog.positions.read(self._collection.id, self._shared.shared_name)
+        self._shared.observe(seq)
+        now = time.monotonic()
+        if not seq and last_seq:
+            self._health.falls_behind(self.name, "another process builds it from the catalog")
+        elif seq != self._moved[0] or seq >= last_seq:
+            self._moved = (seq, now)
+            self._health.follows(self.name)
+        elif now - self._moved[1] > STALL_SECONDS:
+            self._health.falls_behind(self.name, f"no process has applied anything after operation {seq}")
