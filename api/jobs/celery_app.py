@@ -58,7 +58,6 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # the catalog knows that they still run
         "worker_pool": "threads",  # one knowledge base, one encoder, and a stop that running jobs hear of
         "worker_concurrency": CONCURRENCY,
-        "worker_hijack_root_logger": False,
         "broker_connection_timeout": CONNECT_SECONDS,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
@@ -66,7 +65,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "beat_schedule": {
             "tick": {"task": TICK, "schedule": TICK_SECONDS, "options": {"expires": TICK_SECONDS}},
         },
-        "beat_schedule_filename": str(settings.data_dir / "celerybeat-schedule"),
+        "beat_scheduler": "celery.beat:Scheduler",  # it need remember nothing: what is due is in the catalog
         "timezone": "UTC",
     }
 
@@ -86,8 +85,15 @@ def _add_tasks(app: Celery, settings: Settings) -> None:
     from api.jobs.celery_worker import CeleryWorker
 
     worker = CeleryWorker(app, settings)
-    app.task(name=RUN_JOB)(worker.run_job)
-    app.task(name=TICK)(worker.tick)
+
+    @app.task(name=RUN_JOB)  # type: ignore[untyped-decorator]  # Celery ships no types
+    def run_job(job_id: str) -> None:
+        worker.run_job(job_id)
+
+    @app.task(name=TICK)  # type: ignore[untyped-decorator]
+    def tick() -> None:
+        worker.tick()
+
     worker.listen()
 
 

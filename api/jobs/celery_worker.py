@@ -14,6 +14,7 @@ from api.jobs.kinds import kinds
 from api.jobs.sending import send_unsent
 from api.jobs.ticking import tick
 from api.knowledge_base import KnowledgeBase
+from infra.logs import set_up_logging
 from infra.settings import Settings
 from retrieval.errors import OutageError
 
@@ -61,6 +62,7 @@ class CeleryWorker:
         """Hear of the worker's end: running jobs are put back, and what was opened is closed."""
         from celery import signals
 
+        signals.setup_logging.connect(self._set_up_logging, weak=False)
         signals.worker_shutting_down.connect(self._begin_to_stop, weak=False)
         signals.worker_shutdown.connect(self._close, weak=False)
         signals.worker_process_shutdown.connect(self._close, weak=False)
@@ -70,6 +72,9 @@ class CeleryWorker:
             if self._kb is None or self._heart is None:
                 self._kb, self._heart = KnowledgeBase.open(self._settings), Heart()
             return self._kb, self._heart
+
+    def _set_up_logging(self, **_: Any) -> None:
+        set_up_logging(self._settings)  # that somebody listens keeps Celery from setting up its own
 
     def _begin_to_stop(self, **_: Any) -> None:
         self._stopping.set()
