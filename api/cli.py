@@ -12,6 +12,7 @@ from api.commands import (
     celery,
     demo,
     evaluate,
+    generations,
     ingest,
     jobs,
     keys,
@@ -47,13 +48,14 @@ app.command()(search.ask)
 app.command("eval")(evaluate.evaluate)
 app.command()(maintain.collections)
 app.command()(maintain.verify)
-app.command()(maintain.reindex)
+app.command("reindex")(generations.reindex_command)
 app.command()(maintain.dead_letters)
 app.command()(maintain.modules)
 app.command()(serve.serve)
 app.command()(bench.bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
+app.add_typer(generations.app, name="generations")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(celery.app, name="celery")

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from infra.settings import Settings
-from ingest.contracts import CHUNKERS
 from ingest.pipeline import Pipeline
+from ingest.targets import LiveTargets, OpenEncoder
 from retrieval.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import TermStatistics
@@ -22,6 +22,7 @@ from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever
 from retrieval.sparse import SparseView
+from retrieval.view_folder import lock_folder
 from retrieval.views import Follower, Views
 
 logger = logging.getLogger(__name__)
@@ -31,32 +32,37 @@ FINGERPRINT_DIGITS = 12  # enough to tell folders apart
 
 
 class CollectionRuntime:
-    """Everything that serves one collection. Raises `ConflictError` when its embeddings are another encoder's."""
+    """Everything that serves one generation of a collection, to which the whole of it belongs for ever.
 
-    def __init__(self, catalog: Catalog, collection: Collection, encoder: Encoder, settings: Settings) -> None:
+    Raises `ConflictError` when its embeddings are another encoder's.
+    """
+
+    def __init__(self, catalog: Catalog, collection: Collection, open_encoder: OpenEncoder, settings: Settings) -> None:
+        encoder = open_encoder(collection.encoder)
         if collection.encoder_fingerprint != encoder.fingerprint:
             raise ConflictError(
                 f"collection {collection.name!r} was embedded by {collection.encoder} "
                 f"({collection.encoder_fingerprint[:FINGERPRINT_DIGITS]}), but that encoder is now "
                 f"{encoder.fingerprint[:FINGERPRINT_DIGITS]}: run `kb reindex --collection {collection.name}`"
             )
+        self.name = collection.name
         self.encoder = encoder
         self.analyzer = Analyzer(collection.settings.dictionary, collection.settings.synonyms)
         self._catalog = catalog
         self._record = collection
         self._record_at = time.monotonic()
+        self._made_of = _made_of(collection)
         self._plans: dict[int, Plan] = {}
         folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
         views, durable = _open_views(folder, self.analyzer, encoder.dim)
         self.follower = Follower(catalog, collection, views, durable=durable)
         self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers())
         self.answerer = _answerer(settings, encoder, self.analyzer)
-        chunker = CHUNKERS.create(collection.settings.chunker, max_tokens=collection.settings.chunk_tokens)
-        self.pipeline = Pipeline(catalog, collection, encoder, chunker)
+        self.pipeline = Pipeline(catalog, collection, LiveTargets(catalog, collection.id, open_encoder))
 
     @property
     def collection(self) -> Collection:
-        """The collection's row, at most half a second old."""
+        """The collection as this generation sees it, at most half a second old."""
         if time.monotonic() - self._record_at > RECORD_SECONDS:
             self.refresh()
         return self._record
@@ -69,8 +75,16 @@ class CollectionRuntime:
 
     def refresh(self) -> None:
         """Read the collection's row again."""
-        self._record = self._catalog.collections.get(self._record.name)
+        self._record = self._catalog.collections.seen_by(self._record.id, self._record.generation)
         self._record_at = time.monotonic()
+
+    def is_of(self, name: str, generation: int) -> bool:
+        """Whether this is that generation of that collection."""
+        return (self.name, self._record.generation) == (name, generation)
+
+    def serves(self, record: Collection) -> bool:
+        """Whether this is what the record describes: its generation, with the analyzer it has now."""
+        return self._made_of == _made_of(record)
 
     @property
     def plan(self) -> Plan:
@@ -85,6 +99,12 @@ class CollectionRuntime:
     def stop(self, *, save: bool = True) -> None:
         """Stop following, save and close the views."""
         self.follower.stop(save=save)
+
+
+def _made_of(record: Collection) -> tuple[object, ...]:
+    """What cannot change while a runtime is open."""
+    settings = record.settings
+    return (record.id, record.generation, record.encoder_fingerprint, settings.dictionary, settings.synonyms)
 
 
 def _answerer(settings: Settings, encoder: Encoder, analyzer: Analyzer) -> Answerer:
@@ -106,14 +126,26 @@ def drop_views(data_dir: Path, collection: Collection) -> None:
     shutil.rmtree(_collection_folder(data_dir, collection), ignore_errors=True)
 
 
+def drop_generation_views(data_dir: Path, collection: Collection, generation: int) -> None:
+    """Delete the view files of one generation, unless another process still has them open."""
+    for folder in _collection_folder(data_dir, collection).glob(f"g{generation}-*"):
+        try:
+            lock = lock_folder(folder / "attributes")
+        except ViewLockedError:
+            logger.info("%s is in use by another process; it is deleted later", folder)
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
 def _collection_folder(data_dir: Path, collection: Collection) -> Path:
     return data_dir / "views" / f"{collection.id}-{collection.name}"
 
 
 def _view_folder(data_dir: Path, collection: Collection, encoder: Encoder, analyzer: Analyzer) -> Path:
-    """Named by what built it, so that another encoder or analyzer starts an empty folder instead of mixing."""
+    """Named by what built it, so that another encoder, analyzer or chunking starts an empty folder, never a mixture."""
     made_by = f"{encoder.fingerprint[:FINGERPRINT_DIGITS]}-{analyzer.fingerprint[:FINGERPRINT_DIGITS]}"
-    return _collection_folder(data_dir, collection) / made_by
+    return _collection_folder(data_dir, collection) / f"g{collection.generation}-{made_by}"
 
 
 def _open_views(folder: Path, analyzer: Analyzer, dim: int) -> tuple[Views, bool]:

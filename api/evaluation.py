@@ -13,7 +13,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import METRICS, Evaluation, Qrels, Run, evaluate
 from retrieval.plan import Plan
-from retrieval.retriever import MAX_QUERY_LENGTH, SearchRequest
+from retrieval.retriever import MAX_QUERY_LENGTH, SearchRequest, SearchResult
 from retrieval.types import Principal
 
 DEPTH = 100  # documents a question; recall@100 needs them
@@ -50,6 +50,20 @@ def evaluate_collection(
     plan: Plan | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> EvaluatedRun:
+    """Ask the serving generation every judged question. Raises as `evaluate_search` does."""
+    chosen = plan or kb.plan_of(collection)
+    return evaluate_search(
+        lambda request: kb.search(collection, request, principal, plan=chosen), chosen, questions, qrels, progress
+    )
+
+
+def evaluate_search(
+    search: Callable[[SearchRequest], SearchResult],
+    plan: Plan,
+    questions: Mapping[str, str],
+    qrels: Qrels,
+    progress: Callable[[], None] = lambda: None,
+) -> EvaluatedRun:
     """Ask every judged question. Raises `InvalidInputError` when a judgement names a question that is not there."""
     unknown = sorted(set(qrels) - set(questions))
     if unknown:
@@ -57,7 +71,6 @@ def evaluate_collection(
             f"{len(unknown)} judged questions are not among the queries, the first is {unknown[0]!r}; "
             "check that both files belong together"
         )
-    plan = plan or kb.plan_of(collection)
     run: dict[str, list[tuple[str, float]]] = {}
     latencies = []
     for question in qrels:
@@ -66,7 +79,7 @@ def evaluate_collection(
             continue
         request = SearchRequest(questions[question][:MAX_QUERY_LENGTH], DEPTH, highlight=False)
         began = time.perf_counter()
-        result = kb.search(collection, request, principal, plan=plan)
+        result = search(request)
         latencies.append((time.perf_counter() - began) * 1000)
         run[question] = [(hit.chunk.key, hit.score) for hit in result.hits]
         progress()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.collection_runtime import CollectionRuntime, drop_views
+from api.runtimes import Runtimes
 from infra.settings import Settings
 from ingest.changes import Change
 from ingest.contracts import Source
@@ -47,7 +48,7 @@ class KnowledgeBase:
         self.settings = settings
         self.catalog = catalog
         self._encoders: dict[str, Encoder] = {}
-        self._runtimes: dict[str, CollectionRuntime] = {}
+        self.runtimes = Runtimes(catalog, self.open_runtime)
         self._opening = threading.RLock()
 
     @classmethod
@@ -63,10 +64,7 @@ class KnowledgeBase:
 
     def close(self) -> None:
         """Save the views and release everything."""
-        with self._opening:
-            for runtime in self._runtimes.values():
-                runtime.stop()
-            self._runtimes.clear()
+        self.runtimes.close()
         self.catalog.close()
 
     def __enter__(self) -> KnowledgeBase:
@@ -90,39 +88,37 @@ class KnowledgeBase:
 
     def drop_collection(self, name: str) -> None:
         """Delete a collection with its documents and views. Raises `NotFoundError`."""
-        with self._opening:
-            collection = self.catalog.collections.get(name)
-            runtime = self._runtimes.pop(name, None)
-            self.catalog.collections.drop(name)
-            if runtime is not None:
-                runtime.stop()
-            drop_views(self.settings.data_dir, collection)
+        collection = self.catalog.collections.get(name)
+        self.catalog.collections.drop(name)
+        self.runtimes.forget(name)
+        drop_views(self.settings.data_dir, collection)
 
     def runtime(self, name: str) -> CollectionRuntime:
-        """What serves that collection; opened and caught up at first use. Raises `NotFoundError`."""
-        runtime = self._runtimes.get(name)
-        if runtime is not None:
-            return runtime
-        with self._opening:
-            if name not in self._runtimes:
-                collection = self.catalog.collections.get(name)
-                opened = CollectionRuntime(
-                    self.catalog, collection, self.open_encoder(collection.encoder), self.settings
-                )
-                opened.follower.catch_up()
-                opened.follower.start()
-                self._runtimes[name] = opened
-            return self._runtimes[name]
+        """What serves that collection; opened and caught up at first use. Raises `NotFoundError`.
+
+        Another generation may take over at any moment; `runtimes.use` keeps one open for a whole request.
+        """
+        return self.runtimes.get(name)
+
+    def open_runtime(self, collection: Collection) -> CollectionRuntime:
+        """A runtime of that generation beside those that serve; the caller catches up and stops it."""
+        return CollectionRuntime(self.catalog, collection, self.open_encoder, self.settings)
+
+    def serve_anew(self, name: str) -> None:
+        """Serve a collection as the catalog describes it now; its newest operation is searchable when this returns."""
+        self.runtimes.get(name)
+        self.runtimes.refresh(name)
+        with self.runtimes.use(name) as runtime:
+            runtime.follower.wait_while_advancing(
+                self.catalog.collections.last_seq(runtime.collection.id), WAIT_SECONDS
+            )
 
     def forget_runtime(self, name: str, *, save: bool = True) -> None:
         """Close what serves that collection; the next use opens it as the catalog describes it then.
 
         Views that were not saved replay the operation log since they last were.
         """
-        with self._opening:
-            runtime = self._runtimes.pop(name, None)
-            if runtime is not None:
-                runtime.stop(save=save)
+        self.runtimes.forget(name, save=save)
 
     def open_encoder(self, name: str) -> Encoder:
         """The encoder of that name, loaded once."""
@@ -147,10 +143,10 @@ class KnowledgeBase:
         timeout: float = WAIT_SECONDS,
     ) -> SearchResult:
         """Hits the caller may read, seeing at least operation `min_seq`. Raises `NotYetSearchableError`."""
-        runtime = self.runtime(collection)
-        if min_seq:
-            runtime.follower.wait_for(min_seq, timeout)
-        return runtime.retriever.search(runtime.collection, plan or runtime.plan, request, principal)
+        with self.runtimes.use(collection) as runtime:
+            if min_seq:
+                runtime.follower.wait_for(min_seq, timeout)
+            return runtime.retriever.search(runtime.collection, plan or runtime.plan, request, principal)
 
     def answer(
         self,
@@ -163,11 +159,11 @@ class KnowledgeBase:
         top_k: int | None = None,
     ) -> AnswerResult:
         """A grounded answer, or a refusal when the caller's documents do not support one."""
-        runtime = self.runtime(collection)
-        search = self._passages_for(runtime, question, principal, history, filter, top_k)
-        answer = runtime.answerer.answer(
-            question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
-        )
+        with self.runtimes.use(collection) as runtime:
+            search = self._passages_for(runtime, question, principal, history, filter, top_k)
+            answer = runtime.answerer.answer(
+                question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
+            )
         return AnswerResult(answer, search)
 
     def stream_answer(
@@ -181,12 +177,12 @@ class KnowledgeBase:
         top_k: int | None = None,
     ) -> Iterator[SearchResult | AnswerEvent]:
         """First the search result, then the answer as it is written, then the final answer."""
-        runtime = self.runtime(collection)
-        search = self._passages_for(runtime, question, principal, history, filter, top_k)
-        yield search
-        yield from runtime.answerer.stream(
-            question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
-        )
+        with self.runtimes.use(collection) as runtime:
+            search = self._passages_for(runtime, question, principal, history, filter, top_k)
+            yield search
+            yield from runtime.answerer.stream(
+                question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
+            )
 
     def _passages_for(
         self,
@@ -205,11 +201,11 @@ class KnowledgeBase:
         self, collection: str, changes: Sequence[Change], *, wait: bool = False, timeout: float = WAIT_SECONDS
     ) -> Receipt:
         """Commit documents and deletions; with `wait`, return once searches see them."""
-        runtime = self.runtime(collection)
-        receipt = runtime.pipeline.write(changes)
-        runtime.follower.nudge()
-        if wait:
-            runtime.follower.wait_for(receipt.seq, timeout)
+        with self.runtimes.use(collection) as runtime:
+            receipt = runtime.pipeline.write(changes)
+            runtime.follower.nudge()
+            if wait:
+                runtime.follower.wait_for(receipt.seq, timeout)
         return receipt
 
     def ingest(
@@ -223,14 +219,16 @@ class KnowledgeBase:
         progress: Progress | None = None,
     ) -> IngestReport:
         """Read a source to its end; its changes are searchable when this returns."""
-        runtime = self.runtime(collection)
-        report = runtime.pipeline.run(source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress)
-        runtime.follower.wait_while_advancing(report.seq, WAIT_SECONDS)
+        with self.runtimes.use(collection) as runtime:
+            report = runtime.pipeline.run(source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress)
+        with self.runtimes.use(collection) as runtime:  # another generation may serve by now
+            runtime.follower.wait_while_advancing(report.seq, WAIT_SECONDS)
         return report
 
     def wait_searchable(self, collection: str, seq: int, timeout: float = WAIT_SECONDS) -> None:
         """Return once searches see operation `seq`. Raises `NotYetSearchableError`."""
-        self.runtime(collection).follower.wait_for(seq, timeout)
+        with self.runtimes.use(collection) as runtime:
+            runtime.follower.wait_for(seq, timeout)
 
     def plan_of(self, collection: str) -> Plan:
         """The plan that serves."""

@@ -1,14 +1,15 @@
-"""Checks that the views agree with the catalog, and embeds collections anew."""
+"""Checks that the views agree with the catalog, and mends them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pyroaring import BitMap64
 
+from api.collection_runtime import CollectionRuntime
 from api.knowledge_base import KnowledgeBase
+from ingest.regeneration import embed_missing
 
 MAX_LOOKS = 20  # under steady writes one of so many falls between two commits
 
@@ -63,22 +64,18 @@ class Verdict:
 
 def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = False) -> Verdict:
     """Compare each view with the catalog by label (a label names one passage for ever); mend it when asked."""
-    runtime = kb.runtime(collection)
-    if repair:
-        before = _verdict(kb, collection)
-        if before.in_step:
+    with kb.runtimes.use(collection) as runtime:
+        before = verify_runtime(kb, runtime)
+        if not repair or before.in_step:
             return before
-        _embed_missing(kb, collection, runtime.encoder.fingerprint, lambda _: None)
+        embed_missing(kb.catalog, runtime.collection, runtime.encoder)
         runtime.follower.rebuild()
-        after = _verdict(kb, collection)
-        return Verdict(
-            collection, after.seq, after.documents, after.chunks, before.unembedded, before.views, after.in_step
-        )
-    return _verdict(kb, collection)
+        after = verify_runtime(kb, runtime)
+    return Verdict(collection, after.seq, after.documents, after.chunks, before.unembedded, before.views, after.in_step)
 
 
-def _verdict(kb: KnowledgeBase, collection: str) -> Verdict:
-    runtime = kb.runtime(collection)
+def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> Verdict:
+    """Compare the views of one generation with what the catalog has for it."""
     views = runtime.follower.views
     for _ in range(MAX_LOOKS):
         with runtime.follower.paused():
@@ -90,38 +87,8 @@ def _verdict(kb: KnowledgeBase, collection: str) -> Verdict:
             }
             if state.seq == views.seq:  # else something was committed between the two looks
                 break
-    return Verdict(collection, state.seq, state.documents, len(state.labels), len(state.unembedded), differences)
+    return Verdict(runtime.name, state.seq, state.documents, len(state.labels), len(state.unembedded), differences)
 
 
 def _difference(expected: BitMap64, held: BitMap64) -> Difference:
     return Difference(len(expected - held), len(held - expected))
-
-
-def reindex_collection(
-    kb: KnowledgeBase, collection: str, encoder: str, progress: Callable[[int], None]
-) -> dict[str, Any]:
-    """Embed every passage by the encoder (default: the settings'), then point the collection at it.
-
-    Until the switch, searches use the old embeddings; changes committed meanwhile are embedded before it too.
-    """
-    name = encoder or kb.settings.encoder
-    fingerprint = kb.open_encoder(name).fingerprint
-    embedded = _embed_missing(kb, collection, fingerprint, progress, name)
-    kb.catalog.collections.set_encoder(collection, name, fingerprint)
-    kb.forget_runtime(collection)
-    embedded += _embed_missing(kb, collection, fingerprint, progress, name)  # what changed during the switch
-    return {"collection": collection, "encoder": name, "fingerprint": fingerprint, "embedded": embedded}
-
-
-def _embed_missing(
-    kb: KnowledgeBase, collection: str, fingerprint: str, progress: Callable[[int], None], encoder: str = ""
-) -> int:
-    record = kb.catalog.collections.get(collection)
-    model = kb.open_encoder(encoder or record.encoder)
-    count = 0
-    for passages in kb.catalog.embeddings.missing_passages(record, fingerprint):
-        vectors = model.encode_passages(list(passages.values()))
-        kb.catalog.embeddings.store(fingerprint, dict(zip(passages, vectors, strict=True)))
-        count += len(passages)
-        progress(len(passages))
-    return count

@@ -13,15 +13,15 @@ from dataclasses import replace
 from typing import Protocol
 
 from ingest.changes import Change, ChangeBatch, Failure, RowEvent
-from ingest.contracts import Chunker, Source
+from ingest.contracts import Source
 from ingest.duplicates import DuplicateFinder
 from ingest.preparation import Preparation
 from ingest.report import IngestReport
+from ingest.targets import TargetSource
 from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Receipt
 from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.sources import SourceRecord
-from retrieval.contracts import Encoder
 from retrieval.errors import OvertakenError
 from retrieval.types import Deletion, Document
 
@@ -31,6 +31,7 @@ BATCH_CHARACTERS = 1_000_000  # text in one transaction: a few seconds of encodi
 BATCH_CHANGES = 2_000
 MASS_DELETION_SHARE = 0.5  # of a source's documents; more vanishing at once is taken for a broken export
 MASS_DELETION_MINIMUM = 10  # documents; below that a person notices by himself
+PREPARED_ANEW = 3  # times before an overtaken commit is left to the caller
 DEAD_LETTER_PAYLOAD_BYTES = 64 * 1024
 
 Progress = Callable[[int], None]  # hears how many documents were committed
@@ -51,10 +52,10 @@ class RowRenderer(Protocol):
 class Pipeline:
     """Brings changes into one collection."""
 
-    def __init__(self, catalog: Catalog, collection: Collection, encoder: Encoder, chunker: Chunker) -> None:
+    def __init__(self, catalog: Catalog, collection: Collection, targets: TargetSource) -> None:
         self._catalog = catalog
         self._collection = collection
-        self._preparation = Preparation(catalog, collection, encoder, chunker)
+        self._preparation = Preparation(catalog, collection, targets)
 
     def run(
         self,
@@ -125,11 +126,14 @@ class Pipeline:
         )
 
     def _write(self, prepared: Callable[[bool], Commit]) -> Receipt:
-        """Commit what is prepared; where another writer changed a text that was to be taken as stored, prepare anew."""
-        try:
-            return self._catalog.writer.commit(self._collection.id, prepared(True))
-        except OvertakenError:
-            return self._catalog.writer.commit(self._collection.id, prepared(False))
+        """Commit what is prepared; anew where a text that was to be taken as stored, or a generation, changed."""
+        for reuse in (True, *[False] * PREPARED_ANEW):
+            try:
+                return self._catalog.writer.commit(self._collection.id, prepared(reuse))
+            except OvertakenError as error:
+                logger.info("%s", error)
+                self._preparation.outdated()
+        return self._catalog.writer.commit(self._collection.id, prepared(False))
 
     def _delete_unseen(
         self, record: SourceRecord, seen: set[str], allow_mass_deletion: bool, report: IngestReport

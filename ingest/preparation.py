@@ -11,13 +11,12 @@ from dataclasses import replace
 
 from ingest.changes import Change
 from ingest.cleaning import clean_text
-from ingest.contracts import Chunker
 from ingest.language import detect_language
 from ingest.report import IngestReport
+from ingest.targets import Targets, TargetSource
 from retrieval.catalog import Catalog, Collection, Commit, Upsert
 from retrieval.catalog.documents import StoredInput
-from retrieval.contracts import Encoder
-from retrieval.types import Chunk, Deletion, Document, Vector, text_hash
+from retrieval.types import Deletion, Document, Vector, text_hash
 
 MENDING = "1"  # raise it when cleaning or language detection change: stored documents are then mended again
 _DIGEST_DIGITS = 32  # 128 bits
@@ -26,11 +25,14 @@ _DIGEST_DIGITS = 32  # 128 bits
 class Preparation:
     """Prepares changes of one collection for its writer."""
 
-    def __init__(self, catalog: Catalog, collection: Collection, encoder: Encoder, chunker: Chunker) -> None:
+    def __init__(self, catalog: Catalog, collection: Collection, targets: TargetSource) -> None:
         self._catalog = catalog
         self._collection = collection
-        self._encoder = encoder
-        self._chunker = chunker
+        self._targets = targets
+
+    def outdated(self) -> None:
+        """Look again at what generations there are before anything more is prepared."""
+        self._targets.outdated()
 
     def prepare(
         self, changes: Sequence[Change], report: IngestReport, *, trusting: bool = True, reuse: bool = True
@@ -40,23 +42,24 @@ class Preparation:
         With `trusting`, a document that names its language has been mended by its source. With `reuse`, text that
         came before is taken as stored; a writer that finds it changed meanwhile raises `OvertakenError`.
         """
+        targets = self._targets.current()
         keys = {change.key for change in changes if isinstance(change, Document)}
         known = self._catalog.documents.inputs(self._collection, keys) if reuse else {}
         prepared = [
-            change if isinstance(change, Deletion) else self._upsert(change, known, trusting) for change in changes
+            change if isinstance(change, Deletion) else self._upsert(change, known, trusting, targets)
+            for change in changes
         ]
-        passages = {
-            text_hash(passage): passage
-            for change in prepared
-            if isinstance(change, Upsert) and change.chunks is not None
-            for passage in (chunk.passage(change.document.title) for chunk in change.chunks)
-        }
-        report.chunks += sum(len(change.chunks or ()) for change in prepared if isinstance(change, Upsert))
-        vectors = self._embed(passages)
-        report.embedded += len(vectors)
-        return Commit(prepared, self._encoder.fingerprint, vectors)
+        upserts = [change for change in prepared if isinstance(change, Upsert)]
+        report.chunks += sum(len(upsert.chunks or ()) for upsert in upserts)
+        vectors = self._embed(upserts, targets)
+        report.embedded += sum(map(len, vectors.values()))
+        first = next(iter(vectors), "")
+        own = vectors.pop(first, {})
+        return Commit(
+            prepared, first, own, other_vectors=vectors, chunking=targets.cuttings[0].number, epoch=targets.epoch
+        )
 
-    def _upsert(self, document: Document, known: Mapping[str, StoredInput], trusting: bool) -> Upsert:
+    def _upsert(self, document: Document, known: Mapping[str, StoredInput], trusting: bool, targets: Targets) -> Upsert:
         mended = trusting and bool(document.language)
         came = _digest(MENDING, str(mended), document)
         stored = known.get(document.key)
@@ -64,20 +67,37 @@ class Preparation:
             language = document.language or stored.language
             return Upsert(replace(document, language=language, title=stored.title), None, stored.input_hash)
         whole = document if mended else mended_document(document)
-        return Upsert(whole, self._cut(whole), f"{came}:{_digest('', '', whole)}")
+        serving, *others = targets.cuttings
+        cuts = {cutting.number: cutting.cut(whole) for cutting in others}
+        return Upsert(whole, serving.cut(whole), f"{came}:{_digest('', '', whole)}", cuts)
 
-    def _cut(self, document: Document) -> Sequence[Chunk]:
-        chunks: Sequence[Chunk] = self._chunker.chunk(document)
-        if not chunks and document.title:  # a title alone can still be found
-            return (Chunk(0, document.text, 0, len(document.text)),)
-        return chunks
+    def _embed(self, upserts: Sequence[Upsert], targets: Targets) -> dict[str, dict[str, Vector]]:
+        """By fingerprint, the serving generation's first, vectors of passages that have none yet by text hash."""
+        passages = _passages(upserts, targets.cuttings[0].number)
+        found: dict[str, dict[str, Vector]] = {}
+        for embedding in targets.embeddings:
+            encoder = embedding.encoder
+            wanted: dict[str, str] = {}
+            for number in embedding.cuttings:
+                wanted |= passages.get(number, {})
+            missing = sorted(self._catalog.embeddings.missing(encoder.fingerprint, wanted)) if wanted else []
+            vectors = encoder.encode_passages([wanted[key] for key in missing]) if missing else ()
+            found[encoder.fingerprint] = dict(zip(missing, vectors, strict=True))
+        return found
 
-    def _embed(self, passages: dict[str, str]) -> dict[str, Vector]:
-        missing = sorted(self._catalog.embeddings.missing(self._encoder.fingerprint, passages)) if passages else []
-        if not missing:
-            return {}
-        vectors = self._encoder.encode_passages([passages[key] for key in missing])
-        return dict(zip(missing, vectors, strict=True))
+
+def _passages(upserts: Sequence[Upsert], serving: int) -> dict[int, dict[str, str]]:
+    """By cutting, what is to be embedded by text hash."""
+    passages: dict[int, dict[str, str]] = {}
+    for upsert in upserts:
+        if upsert.chunks is None:
+            continue
+        for number, chunks in ((serving, upsert.chunks), *upsert.others.items()):
+            mine = passages.setdefault(number, {})
+            for chunk in chunks:
+                passage = chunk.passage(upsert.document.title)
+                mine[text_hash(passage)] = passage
+    return passages
 
 
 def mended_document(document: Document) -> Document:

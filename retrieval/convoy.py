@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +11,11 @@ from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import VectorView
-from retrieval.errors import OutageError
+from retrieval.errors import LogPrunedError, OutageError
 from retrieval.tracks import SharedTrack, Track
 from retrieval.types import ViewBatch
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 
@@ -50,7 +53,13 @@ class Convoy:
                 self._rebuild(fresh, progress)
             tracks = [track for track in tracks if track.seq > 0]
             if tracks and (start := min(track.seq for track in tracks)) < last_seq:
-                self._apply(tracks, self._catalog.log.since(self._collection, start, _embedded(tracks)), progress)
+                try:
+                    self._apply(tracks, self._catalog.log.since(self._collection, start, _embedded(tracks)), progress)
+                except LogPrunedError as error:
+                    logger.info("%s", error)
+                    for track in tracks:
+                        track.begin_rebuild()
+                    self._rebuild(tracks, progress)
             self._moved()
 
     def rebuild(self) -> None:

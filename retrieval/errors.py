@@ -10,6 +10,7 @@ RetrievalError
 │   ├── ViewLockedError      another process maintains this view
 │   ├── ViewLostError        what the view was kept in is gone: build it again
 │   └── ViewOvertakenError   another process writes this shared view since, or its server started again: resume
+├── LogPrunedError           a view asks for operations that are no longer kept: build it from the catalog
 ├── NotYetSearchableError    a search waited for a `seq` that the views did not reach in time
 └── OutageError              a server or disk we depend on does not answer: retry, nothing is wrong with the data
 """
@@ -55,6 +56,10 @@ class ViewLostError(ViewError):
 
 class ViewOvertakenError(ViewError):
     """A shared view is not as this process left it: another one writes it, or its server came back without the last."""
+
+
+class LogPrunedError(RetrievalError):
+    """Operations that a view asks for are no longer kept; it is built again from the catalog."""
 
 
 class NotYetSearchableError(RetrievalError):

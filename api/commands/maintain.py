@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, advance, knowledge_base, out, print_json, progress_bar
-from api.maintenance import reindex_collection, verify_collection
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.maintenance import verify_collection
 from api.modules import all_modules
 
 
@@ -26,20 +26,6 @@ def verify(
         out.print(verdict.sentence())
     if not verdict.in_step and not verdict.repaired:
         raise typer.Exit(1)
-
-
-def reindex(
-    collection: CollectionOption = "default",
-    encoder: Annotated[str, typer.Option(help="Another encoder; default: the settings' encoder.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Embed a collection with another (or changed) encoder, then switch to it; searches go on meanwhile."""
-    with knowledge_base() as kb, progress_bar(f"embedding {collection}") as progress:
-        report = reindex_collection(kb, collection, encoder, lambda count: advance(progress, count))
-    if as_json:
-        print_json(report)
-    else:
-        out.print(f"{collection}: {report['embedded']:,} passages embedded by {report['encoder']}")
 
 
 def collections(as_json: AsJson = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from api.jobs import evaluating, upkeep
 from api.jobs.retention import retention
 from api.jobs.tasks import Task
+from api.reindex import reindex
 from api.wire import jobs as wire
 from infra.registry import Registry
 from retrieval.catalog.keys import Scope
@@ -12,7 +13,7 @@ from retrieval.catalog.keys import Scope
 VERIFY = Task(upkeep.verify, wire.VerifyArguments, needs_collection=False)
 COMPACTION = Task(upkeep.compaction, wire.NoArguments, needs_collection=False)
 SNAPSHOT = Task(upkeep.snapshot, wire.NoArguments, needs_collection=False)
-REINDEX = Task(upkeep.reindex, wire.ReindexArguments)
+REINDEX = Task(reindex, wire.ReindexArguments)
 RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False)
 EVALUATE = Task(evaluating.evaluate, wire.EvaluateArguments, Scope.WRITE, as_caller=True)
 
@@ -20,7 +21,7 @@ TASKS: Registry[Task] = Registry("task")
 TASKS.register("verify", lambda: VERIFY, "compares the views with the catalog, and mends them when asked")
 TASKS.register("compaction", lambda: COMPACTION, "rewrites the views without what was deleted")
 TASKS.register("snapshot", lambda: SNAPSHOT, "makes the views durable for a quick start")
-TASKS.register("reindex", lambda: REINDEX, "embeds a collection by another encoder and switches to it")
+TASKS.register("reindex", lambda: REINDEX, "builds another generation beside the serving one and switches")
 TASKS.register("retention", lambda: RETENTION, "deletes old jobs, dead keys and, when asked, audit records")
 TASKS.register("evaluate", lambda: EVALUATE, "runs an evaluation set")
 

@@ -1,4 +1,4 @@
-"""Tasks that keep the views sound: verify, compaction, snapshot, reindex."""
+"""Tasks that keep the views sound: verify, compaction, snapshot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from api.collection_runtime import CollectionRuntime
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import reindex_collection, verify_collection
+from api.maintenance import verify_collection
 
 _LOOK_SECONDS = 0.05  # between two looks at a rewrite under way
 
@@ -65,18 +65,6 @@ def snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repo
                 saved[name] = follower.seq
     report(len(names), len(names))
     return {"saved": saved, "maintained_elsewhere": [name for name in names if name not in saved]}
-
-
-def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Embed the collection by an encoder and switch to it; what was embedded before an interruption is kept."""
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        report(done, None)
-
-    return reindex_collection(kb, collection, arguments["encoder"], advance)
 
 
 def _names(kb: KnowledgeBase, collection: str) -> list[str]:

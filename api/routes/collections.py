@@ -9,7 +9,6 @@ from fastapi import APIRouter
 
 from api.dependencies import Admin, CollectionName, Kb, PageQuery, Reader, State, existing
 from api.errors import forbidden
-from api.knowledge_base import KnowledgeBase
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
 from api.wire.administration import (
@@ -63,7 +62,7 @@ def change_collection(
     state.detail |= {"changed": sorted(changes)}
     changed = kb.catalog.collections.change_settings(collection, **changes)
     if changes:
-        _serve_anew(kb, collection, rights_changed="default_acl" in changes)
+        kb.serve_anew(collection)
     return _view(changed)
 
 
@@ -72,14 +71,6 @@ def delete_collection(kb: Kb, caller: Admin, collection: CollectionName) -> None
     """Delete a collection with everything in it."""
     existing(kb, collection)
     kb.drop_collection(collection)
-
-
-def _serve_anew(kb: KnowledgeBase, collection: str, *, rights_changed: bool) -> None:
-    """Open the collection as it is now described; who may read is in the views, so changed rights rebuild them."""
-    kb.forget_runtime(collection)
-    runtime = kb.runtime(collection)
-    if rights_changed:
-        runtime.follower.rebuild()
 
 
 def _changes(body: CollectionChange) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -27,9 +27,16 @@ class VerifyArguments(Request):
 
 
 class ReindexArguments(Request):
-    """By what a collection is embedded anew."""
+    """What the new generation of a collection is made by; null: as the serving one."""
 
     encoder: Line = Field("", description="Name of the encoder; empty: the settings' encoder.")
+    chunk_tokens: int | None = Field(None, ge=160, le=2048, description="Longest passage, in tokens.")
+    dictionary: list[Line] | None = Field(None, description="Words that are kept whole.")
+    synonyms: list[list[Line]] | None = Field(None, description="Groups of words that mean the same.")
+    eval_set: Key | Literal[""] = Field("", description="Evaluation set; empty: the only one, where there is one.")
+    activate: bool = Field(True, description="Let it serve when it passes.")
+    force: bool = Field(False, description="Also when it is worse on the evaluation set.")
+    share: float = Field(0.5, gt=0, le=1, description="Share of the time spent building; searches have the rest.")
 
 
 class EvaluateArguments(Request):

@@ -7,6 +7,7 @@ from retrieval.catalog.documents import Documents
 from retrieval.catalog.embeddings import Embeddings
 from retrieval.catalog.engine import migrate, open_engine, sqlite_url
 from retrieval.catalog.eval_sets import EvalSets
+from retrieval.catalog.generations import Generations
 from retrieval.catalog.jobs import Jobs
 from retrieval.catalog.journal import Audit, Feedback
 from retrieval.catalog.keys import Keys
@@ -16,6 +17,7 @@ from retrieval.catalog.notices import Notices
 from retrieval.catalog.offsets import Offsets
 from retrieval.catalog.plans import Plans
 from retrieval.catalog.positions import Positions
+from retrieval.catalog.recutting import Recutting
 from retrieval.catalog.schedules import Schedules
 from retrieval.catalog.source_tables import SourceTables
 from retrieval.catalog.sources import Sources
@@ -44,6 +46,8 @@ class Catalog:
         self._engine = open_engine(url)
         migrate(self._engine)
         self.collections = Collections(self._engine)
+        self.generations = Generations(self._engine)
+        self.recutting = Recutting(self._engine)
         self.documents = Documents(self._engine)
         self.writer = Writer(self._engine)
         self.embeddings = Embeddings(self._engine)

@@ -1,4 +1,4 @@
-"""Collections: named sets of documents with one encoder, one serving plan and one operation log."""
+"""Collections: named sets of documents with one serving generation, one serving plan and one operation log."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.operations import log_default_rights
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from retrieval.types import EVERYONE
 
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+FIRST_CHUNKING = 1  # number of the way of cutting that a new collection begins with
+GENERATION_SETTINGS = ("chunker", "chunk_tokens", "dictionary", "synonyms")  # what another generation may change
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,15 @@ class CollectionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One row of the collections table."""
+    """A collection as one of its generations sees it."""
 
     id: int
     name: str
-    settings: CollectionSettings
+    settings: CollectionSettings  # those of the generation included
     encoder: str
     encoder_fingerprint: str
+    generation: int  # whose encoder, chunks and settings these are: the one that serves, unless another was asked for
+    chunking: int  # which chunks are the generation's
     last_seq: int
     plan_id: int | None
     created_at: datetime
@@ -56,32 +61,49 @@ class Collections:
             raise InvalidInputError(
                 f"collection name {name!r}: expected 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit"
             )
-        row = {
-            "name": name,
-            "settings": asdict(settings or CollectionSettings()),
-            "encoder": encoder,
-            "encoder_fingerprint": encoder_fingerprint,
-            "created_at": schema.utc_now(),
-        }
+        chosen = asdict(settings or CollectionSettings())
+        made_by = {name: chosen.pop(name) for name in GENERATION_SETTINGS}
+        now = schema.utc_now()
         try:
             with writing(self._engine) as connection:
-                connection.execute(schema.collections.insert().values(row))
+                added = schema.collections.insert().values(name=name, settings=chosen, created_at=now)
+                collection_id = _key(connection.execute(added))
+                first = schema.generations.insert().values(
+                    collection_id=collection_id,
+                    encoder=encoder,
+                    fingerprint=encoder_fingerprint,
+                    chunking=FIRST_CHUNKING,
+                    settings=made_by,
+                    **dict.fromkeys(("created_at", "ready_at", "activated_at"), now),
+                )
+                generation = _key(connection.execute(first))
+                pointed = schema.collections.update().where(schema.collections.c.id == collection_id)
+                connection.execute(pointed.values(generation_id=generation))
         except sa.exc.IntegrityError:
             raise ConflictError(f"collection {name!r} exists already; choose another name or use it") from None
         return self.get(name)
 
     def get(self, name: str) -> Collection:
         """The collection of that name. Raises `NotFoundError`."""
-        query = sa.select(schema.collections).where(schema.collections.c.name == name)
+        query = _seen_by().where(schema.collections.c.name == name)
         with reading(self._engine) as connection:
             row = connection.execute(query).one_or_none()
         if row is None:  # the names of others are not for every caller
             raise NotFoundError(f"collection {name!r} does not exist; `kb collections` lists those that do")
         return _collection(row)
 
+    def seen_by(self, collection_id: int, generation: int) -> Collection:
+        """The collection with the encoder, chunks and settings of that generation. Raises `NotFoundError`."""
+        query = _seen_by(generation).where(schema.collections.c.id == collection_id)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError(f"generation {generation} of collection number {collection_id} does not exist")
+        return _collection(row)
+
     def all(self) -> list[Collection]:
         """All collections by name."""
-        query = sa.select(schema.collections).order_by(schema.collections.c.name)
+        query = _seen_by().order_by(schema.collections.c.name)
         with reading(self._engine) as connection:
             return [_collection(row) for row in connection.execute(query)]
 
@@ -95,15 +117,20 @@ class Collections:
         return int(seq)
 
     def change_settings(self, name: str, **changes: Any) -> Collection:
-        """Replace single settings of a collection."""
-        collection = self.get(name)
-        settings = replace(collection.settings, **changes)
-        self._update(collection.id, settings=asdict(settings))
-        return self.get(name)
+        """Replace single settings of a collection and of the generation that serves.
 
-    def set_encoder(self, name: str, encoder: str, fingerprint: str) -> None:
-        """Point a collection at other embeddings, which must all be there already."""
-        self._update(self.get(name).id, encoder=encoder, encoder_fingerprint=fingerprint)
+        Another `default_acl` is an operation on every document that it guards, so that all views follow it.
+        """
+        collection = self.get(name)
+        changed = asdict(replace(collection.settings, **changes))
+        made_by = {name: changed.pop(name) for name in GENERATION_SETTINGS}
+        with writing(self._engine) as connection:
+            c, g = schema.collections, schema.generations
+            connection.execute(c.update().where(c.c.id == collection.id).values(settings=changed))
+            connection.execute(g.update().where(g.c.id == collection.generation).values(settings=made_by))
+            if tuple(changed["default_acl"]) != collection.settings.default_acl:
+                log_default_rights(connection, collection.id)
+        return self.get(name)
 
     def drop(self, name: str) -> None:
         """Delete a collection with everything in it. Raises `NotFoundError`."""
@@ -111,15 +138,24 @@ class Collections:
         with writing(self._engine) as connection:
             connection.execute(schema.collections.delete().where(schema.collections.c.id == collection.id))
 
-    def _update(self, collection_id: int, **values: Any) -> None:
-        with writing(self._engine) as connection:
-            connection.execute(
-                schema.collections.update().where(schema.collections.c.id == collection_id).values(**values)
-            )
+
+def _key(result: sa.CursorResult[Any]) -> int:
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def _seen_by(generation: int | None = None) -> sa.Select[Any]:
+    """Collections joined with a generation of theirs: the named one, or the one that serves."""
+    c, g = schema.collections, schema.generations
+    joined = (
+        g.c.id == c.c.generation_id if generation is None else (g.c.id == generation) & (g.c.collection_id == c.c.id)
+    )
+    made_by = (g.c.id.label("generation"), g.c.settings.label("made_by"), g.c.encoder, g.c.fingerprint, g.c.chunking)
+    return sa.select(c, *made_by).join_from(c, g, joined)
 
 
 def _collection(row: sa.Row[Any]) -> Collection:
-    stored = dict(row.settings)
+    stored = row.settings | row.made_by
     settings = CollectionSettings(
         default_acl=tuple(stored["default_acl"]),
         chunker=stored["chunker"],
@@ -132,7 +168,9 @@ def _collection(row: sa.Row[Any]) -> Collection:
         row.name,
         settings,
         row.encoder,
-        row.encoder_fingerprint,
+        row.fingerprint,
+        row.generation,
+        row.chunking,
         row.last_seq,
         row.plan_id,
         row.created_at,

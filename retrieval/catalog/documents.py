@@ -109,7 +109,7 @@ class Documents:
     def get(self, collection: Collection, key: str, principal: Principal) -> StoredVersion:
         """One living document. Raises `NotFoundError`, also when the caller may not read it."""
         with reading(self._engine) as connection:
-            query = _versions(collection.id, True).where(schema.documents.c.key == key)
+            query = _versions(collection, True).where(schema.documents.c.key == key)
             row = connection.execute(query).one_or_none()
         if row is None or not may_read(_acl(collection, row), principal):
             raise NotFoundError(f"document {key!r} does not exist in collection {collection.name!r}")
@@ -130,7 +130,7 @@ class Documents:
         d = schema.documents.c
         with reading(self._engine) as connection:
             while len(listed) < limit:
-                query = _versions(collection.id, False).where(d.key > after).order_by(d.key).limit(limit)
+                query = _versions(collection, False).where(d.key > after).order_by(d.key).limit(limit)
                 query = query if source is None else query.where(d.source == source)
                 query = query.where(d.key.startswith(prefix, autoescape=True)) if prefix else query
                 rows = connection.execute(query).all()
@@ -147,7 +147,7 @@ class Documents:
         query = (
             sa.select(c.label, c.ordinal, c.text, c.start, c.end, c.heading, c.page)
             .select_from(joined)
-            .where(c.collection_id == collection.id, d.key == key)
+            .where(c.collection_id == collection.id, c.chunking == collection.chunking, d.key == key)
             .order_by(c.ordinal)
         )
         with reading(self._engine) as connection:
@@ -178,7 +178,7 @@ class Documents:
         d, c = schema.documents.c, schema.chunks.c
         with reading(self._engine) as connection:
             living = sa.select(sa.func.count()).where(d.collection_id == collection.id, d.deleted.is_(False))
-            cut = sa.select(sa.func.count()).where(c.collection_id == collection.id)
+            cut = sa.select(sa.func.count()).where(c.collection_id == collection.id, c.chunking == collection.chunking)
             return connection.execute(living).scalar_one(), connection.execute(cut).scalar_one()
 
 
@@ -234,15 +234,15 @@ def _visible_chunks(lists: _Lists) -> sa.Select[Any]:
     )
 
 
-def _versions(collection_id: int, with_text: bool) -> sa.Select[Any]:
+def _versions(collection: Collection, with_text: bool) -> sa.Select[Any]:
     d, t, c = schema.documents.c, schema.document_texts.c, schema.chunks.c
     count = (
         sa.select(sa.func.count())
-        .where(c.collection_id == d.collection_id, c.document == d.number)
+        .where(c.collection_id == d.collection_id, c.document == d.number, c.chunking == collection.chunking)
         .scalar_subquery()
         .label("chunk_count")
     )
-    query = sa.select(schema.documents, count).where(d.collection_id == collection_id, d.deleted.is_(False))
+    query = sa.select(schema.documents, count).where(d.collection_id == collection.id, d.deleted.is_(False))
     if with_text:
         joined = schema.documents.join(
             schema.document_texts, (t.collection_id == d.collection_id) & (t.number == d.number)

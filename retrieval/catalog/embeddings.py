@@ -33,15 +33,15 @@ class Embeddings:
                 wanted.difference_update(connection.execute(query).scalars())
         return wanted
 
-    def missing_passages(self, collection: Collection, fingerprint: str) -> Iterator[dict[str, str]]:
-        """Passages of the collection this encoder has not embedded, in batches of text hash -> passage."""
+    def missing_passages(self, collection: Collection) -> Iterator[dict[str, str]]:
+        """Passages that the generation's encoder has not embedded, in batches of text hash -> passage."""
         c, d, e = schema.chunks.c, schema.documents.c, schema.embeddings.c
-        have = sa.exists().where(e.fingerprint == fingerprint, e.text_hash == c.text_hash)
+        have = sa.exists().where(e.fingerprint == collection.encoder_fingerprint, e.text_hash == c.text_hash)
         joined = schema.chunks.join(schema.documents, (d.collection_id == c.collection_id) & (d.number == c.document))
         query = (
             sa.select(c.label, d.title, c.heading, c.text)
             .select_from(joined)
-            .where(c.collection_id == collection.id, ~have)
+            .where(c.collection_id == collection.id, c.chunking == collection.chunking, ~have)
             .order_by(c.label)
             .limit(PASSAGES_PER_BATCH)
         )
@@ -54,6 +54,14 @@ class Embeddings:
             passages = ("\n".join(part for part in row[1:] if part) for row in rows)
             yield {text_hash(passage): passage for passage in passages}
             after = rows[-1].label
+
+    def count_missing(self, collection: Collection) -> int:
+        """How many chunks of the collection's generation its encoder has not embedded."""
+        c, e = schema.chunks.c, schema.embeddings.c
+        have = sa.exists().where(e.fingerprint == collection.encoder_fingerprint, e.text_hash == c.text_hash)
+        mine = (c.collection_id == collection.id, c.chunking == collection.chunking)
+        with reading(self._engine) as connection:
+            return connection.execute(sa.select(sa.func.count()).where(*mine, ~have)).scalar_one()
 
     def store(self, fingerprint: str, vectors: Mapping[str, Vector]) -> None:
         """Add embeddings; those that are there already stay."""

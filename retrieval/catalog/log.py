@@ -14,6 +14,7 @@ from retrieval.catalog.collections import Collection
 from retrieval.catalog.embeddings import load_vectors
 from retrieval.catalog.engine import reading
 from retrieval.catalog.state import in_parts
+from retrieval.errors import LogPrunedError
 from retrieval.types import IndexedChunk, ViewBatch
 
 OPERATIONS_PER_BATCH = 2_000
@@ -33,7 +34,10 @@ class CatalogState:
 
 
 class OperationLog:
-    """Reads the log of one catalog. Batches reflect the catalog's present state, so replaying any range is harmless."""
+    """Reads the log of one catalog. Batches reflect the catalog's present state, so replaying any range is harmless.
+
+    A batch holds the chunks and vectors of the collection's generation (`Collections.seen_by`) and no other's.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -41,7 +45,8 @@ class OperationLog:
     def since(self, collection: Collection, seq: int, embedded: BitMap64 | None) -> Iterator[ViewBatch]:
         """Batches that bring views from `seq` to the newest operation.
 
-        Vectors come for labels not in `embedded`; None: for none of them.
+        Vectors come for labels not in `embedded`; None: for none of them. Raises `LogPrunedError` when operations
+        after `seq` are no longer kept: then `everything` is the way.
         """
         while True:
             batch = self._next(collection, seq, embedded)
@@ -56,14 +61,10 @@ class OperationLog:
             seq = connection.execute(
                 sa.select(schema.collections.c.last_seq).where(schema.collections.c.id == collection.id)
             ).scalar_one()
-            labels = BitMap64(
-                connection.execute(
-                    sa.select(schema.chunks.c.label).where(schema.chunks.c.collection_id == collection.id)
-                ).scalars()
-            )
+            labels = BitMap64(connection.execute(_labels(collection)).scalars())
             gone = list(held - labels)
             after = 0
-            while rows := connection.execute(_chunk_query(collection.id, after)).all():
+            while rows := connection.execute(_chunk_query(collection, after)).all():
                 yield ViewBatch(0, gone, self._index(connection, collection, rows, embedded), state=seq)
                 gone, after = [], rows[-1].label
         yield ViewBatch(seq, gone, [])
@@ -71,7 +72,7 @@ class OperationLog:
     def state(self, collection: Collection) -> CatalogState:
         """What views of this collection should hold, read at one moment."""
         c, d, e = schema.chunks.c, schema.documents.c, schema.embeddings.c
-        mine = sa.select(c.label).where(c.collection_id == collection.id)
+        mine = _labels(collection)
         embedded = sa.exists().where(e.fingerprint == collection.encoder_fingerprint, e.text_hash == c.text_hash)
         living = sa.select(sa.func.count()).where(d.collection_id == collection.id, d.deleted.is_(False))
         last = sa.select(schema.collections.c.last_seq).where(schema.collections.c.id == collection.id)
@@ -92,11 +93,13 @@ class OperationLog:
                 .order_by(c.seq)
                 .limit(OPERATIONS_PER_BATCH)
             ).all()
+            if not operations or operations[0].seq != seq + 1:
+                _check_kept(connection, collection, seq)
             if not operations:
                 return None
             removed = [label for operation in operations for label in operation.removed]
             numbers = sorted({operation.document for operation in operations})
-            rows = [row for part in in_parts(numbers) for row in connection.execute(_chunks_of(collection.id, part))]
+            rows = [row for part in in_parts(numbers) for row in connection.execute(_chunks_of(collection, part))]
             return ViewBatch(operations[-1].seq, removed, self._index(connection, collection, rows, embedded))
 
     def _index(
@@ -104,7 +107,7 @@ class OperationLog:
     ) -> list[IndexedChunk]:
         wanted = set() if embedded is None else {row.text_hash for row in rows if row.label not in embedded}
         vectors = load_vectors(connection, collection.encoder_fingerprint, wanted)
-        default_acl = collection.settings.default_acl
+        default_acl = tuple(_default_acl(connection, collection)) if any(row.acl is None for row in rows) else ()
         return [
             IndexedChunk(
                 label=row.label,
@@ -145,11 +148,39 @@ def _columns() -> sa.Select[Any]:
     ).select_from(joined)
 
 
-def _chunks_of(collection_id: int, numbers: Sequence[int]) -> sa.Select[Any]:
+def _labels(collection: Collection) -> sa.Select[Any]:
     c = schema.chunks.c
-    return _columns().where(c.collection_id == collection_id, c.document.in_(numbers)).order_by(c.label)
+    return sa.select(c.label).where(c.collection_id == collection.id, c.chunking == collection.chunking)
 
 
-def _chunk_query(collection_id: int, after: int) -> sa.Select[Any]:
+def _chunks_of(collection: Collection, numbers: Sequence[int]) -> sa.Select[Any]:
     c = schema.chunks.c
-    return _columns().where(c.collection_id == collection_id, c.label > after).order_by(c.label).limit(CHUNKS_PER_BATCH)
+    mine = _columns().where(c.collection_id == collection.id, c.chunking == collection.chunking)
+    return mine.where(c.document.in_(numbers)).order_by(c.label)
+
+
+def _chunk_query(collection: Collection, after: int) -> sa.Select[Any]:
+    c = schema.chunks.c
+    mine = _columns().where(c.collection_id == collection.id, c.chunking == collection.chunking)
+    return mine.where(c.label > after).order_by(c.label).limit(CHUNKS_PER_BATCH)
+
+
+def _default_acl(connection: sa.Connection, collection: Collection) -> Sequence[str]:
+    """As it is in this transaction: the caller's record may be older than the operation that tells of the change."""
+    query = sa.select(schema.collections.c.settings).where(schema.collections.c.id == collection.id)
+    acl: Sequence[str] = connection.execute(query).scalar_one()["default_acl"]
+    return acl
+
+
+def _check_kept(connection: sa.Connection, collection: Collection, seq: int) -> None:
+    """Operations are numbered without a gap, so one that is absent was pruned. Raises `LogPrunedError`."""
+    c, o = schema.collections.c, schema.operations.c
+    last = connection.execute(sa.select(c.last_seq).where(c.id == collection.id)).scalar_one()
+    if last <= seq:
+        return
+    following = sa.select(sa.func.min(o.seq)).where(o.collection_id == collection.id, o.seq > seq)
+    if connection.execute(following).scalar_one() != seq + 1:  # else it was committed between the two statements
+        raise LogPrunedError(
+            f"operation {seq + 1} of collection {collection.name!r} is no longer kept; "
+            "a view that had come no further is built again from the catalog"
+        )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 import sqlalchemy as sa
+
+from retrieval.catalog.columns import UtcTime as UtcTime
+from retrieval.catalog.columns import utc_now as utc_now
 
 METADATA = sa.MetaData(
     naming_convention={
@@ -15,30 +15,6 @@ METADATA = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class UtcTime(sa.types.TypeDecorator[datetime]):
-    """A time with zone UTC in Python; microseconds since the epoch in the database, so that both engines sort it."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
-        """Microseconds. Raises `ValueError` for a time without zone."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"time {value.isoformat()} has no zone; expected an aware datetime")
-        return round(value.timestamp() * 1_000_000)
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
-        """The aware time."""
-        return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
-
-
-def utc_now() -> datetime:
-    """The present moment, aware."""
-    return datetime.now(UTC)
 
 
 def _collection_key() -> sa.Column[int]:
@@ -51,15 +27,35 @@ collections = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("settings", sa.JSON, nullable=False),
-    sa.Column("encoder", sa.Text, nullable=False),  # name; what opens it
-    sa.Column("encoder_fingerprint", sa.Text, nullable=False),  # addresses its embeddings
+    sa.Column("generation_id", sa.Integer),  # THE pointer: the generation that serves; NULL only while being created
+    # Advanced whenever what a commit must carry changes; a commit prepared before that is prepared again.
+    sa.Column("epoch", sa.BigInteger, nullable=False, server_default="0"),
     # Counters, advanced under the row's lock: numbers are never reused, and seq order is commit order.
     sa.Column("last_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("last_document", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("last_label", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("last_chunking", sa.Integer, nullable=False, server_default="1"),
     sa.Column("plan_id", sa.Integer),  # the serving plan; NULL: the built-in default
     sa.Column("created_at", UtcTime, nullable=False),
     sqlite_autoincrement=True,  # a dropped collection's number must not name a new one's view folder
+)
+
+generations = sa.Table(
+    "generations",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _collection_key(),
+    sa.Column("encoder", sa.Text, nullable=False),  # name; what opens it
+    sa.Column("fingerprint", sa.Text, nullable=False),  # addresses its embeddings
+    sa.Column("chunking", sa.Integer, nullable=False),  # which chunks are its own; several may share them
+    sa.Column("settings", sa.JSON, nullable=False),  # chunker, chunk_tokens, dictionary, synonyms
+    sa.Column("evidence", sa.JSON(none_as_null=True)),  # what it was compared by
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("ready_at", UtcTime),  # from then on it lacks nothing and may serve
+    sa.Column("activated_at", UtcTime),  # last
+    sa.Column("retired_at", UtcTime),  # from then on changes do not reach it
+    sa.Index("ix_generations_collection_id", "collection_id"),
+    sqlite_autoincrement=True,  # its number names a view folder
 )
 
 sources = sa.Table(
@@ -179,6 +175,7 @@ chunks = sa.Table(
     sa.Column("collection_id", sa.Integer, primary_key=True),
     sa.Column("label", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("document", sa.BigInteger, nullable=False),
+    sa.Column("chunking", sa.Integer, nullable=False, server_default="1"),  # which way of cutting it belongs to
     sa.Column("ordinal", sa.Integer, nullable=False),
     sa.Column("start", sa.Integer, nullable=False),
     sa.Column("end", sa.Integer, nullable=False),

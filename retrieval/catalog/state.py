@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from retrieval.catalog import schema
 from retrieval.types import Chunk, Deletion, Document, SourcePosition
 
 T = TypeVar("T")
+Cuts = Mapping[int, Sequence[tuple[Chunk, str]]]  # chunking -> its chunks in order, each with its text hash
 
 KEYS_PER_QUERY = 500  # well under SQLite's and PostgreSQL's limits on bound values
 
@@ -38,10 +39,10 @@ class StoredDocument:
     deleted: bool = True
     seq: int = 0
     committed_at: datetime | None = None
-    labels: list[tuple[int, str]] = field(default_factory=list)  # (label, text hash) as they stand
+    labels: list[tuple[int, int, str]] = field(default_factory=list)  # (label, chunking, text hash) as they stand
     text: str | None = None  # None: as stored
     outline: list[Any] = field(default_factory=list)
-    chunks: list[tuple[int, Chunk, str]] = field(default_factory=list)  # (label, chunk, text hash) to be written
+    chunks: list[tuple[int, int, Chunk, str]] = field(default_factory=list)  # as labels, with the chunk; to be written
     stored_labels: frozenset[int] = frozenset()
     cataloged_at: datetime | None = None
     dirty: bool = False
@@ -55,7 +56,7 @@ class StoredDocument:
     @property
     def removed_labels(self) -> list[int]:
         """Labels the catalog holds that the document no longer has."""
-        return sorted(self.stored_labels - {label for label, _ in self.labels})
+        return sorted(self.stored_labels - {label for label, _, _ in self.labels})
 
     def is_newer_than(self, source: str, position: SourcePosition | None) -> bool:
         """Whether a change at that position comes too late. Only positions of one source compare."""
@@ -105,21 +106,23 @@ class StoredDocument:
         self.text, self.outline = document.text, [list(asdict(block).values()) for block in document.outline]
         self.input_hash = input_hash
 
-    def replace_chunks(self, chunks: Sequence[tuple[Chunk, str]], next_label: Callable[[], int]) -> bool:
+    def replace_chunks(self, cuts: Cuts, next_label: Callable[[], int]) -> bool:
         """Keep the labels of chunks whose passage is still there, number the others anew; whether any is new or gone.
 
-        A label names one passage forever, so that views need not look twice at it.
+        A label names one passage forever, so that views need not look twice at it. Chunks of a chunking that `cuts`
+        lacks are gone: they would be of the former text.
         """
-        reusable: dict[str, list[int]] = defaultdict(list)
-        for label, passage_hash in reversed(self.labels):
-            reusable[passage_hash].append(label)
-        before = {label for label, _ in self.labels}
+        reusable: dict[tuple[int, str], list[int]] = defaultdict(list)
+        for label, chunking, passage_hash in reversed(self.labels):
+            reusable[chunking, passage_hash].append(label)
+        before = {label for label, _, _ in self.labels}
         self.chunks = []
-        for chunk, passage_hash in chunks:
-            label = reusable[passage_hash].pop() if reusable[passage_hash] else next_label()
-            self.chunks.append((label, chunk, passage_hash))
-        self.labels = [(label, passage_hash) for label, _, passage_hash in self.chunks]
-        return {label for label, _ in self.labels} != before
+        for chunking, cut in cuts.items():
+            for chunk, passage_hash in cut:
+                free = reusable[chunking, passage_hash]
+                self.chunks.append((free.pop() if free else next_label(), chunking, chunk, passage_hash))
+        self.labels = [(label, chunking, passage_hash) for label, chunking, _, passage_hash in self.chunks]
+        return {label for label, _, _ in self.labels} != before
 
     def row(self, collection_id: int, now: datetime) -> dict[str, Any]:
         """The documents row."""
@@ -157,6 +160,7 @@ class StoredDocument:
                 "collection_id": collection_id,
                 "label": label,
                 "document": self.number,
+                "chunking": chunking,
                 "ordinal": chunk.ordinal,
                 "start": chunk.start,
                 "end": chunk.end,
@@ -165,7 +169,7 @@ class StoredDocument:
                 "text_hash": passage_hash,
                 "text": chunk.text,
             }
-            for label, chunk, passage_hash in self.chunks
+            for label, chunking, chunk, passage_hash in self.chunks
         ]
 
 
@@ -182,14 +186,14 @@ def load_stored(connection: sa.Connection, collection_id: int, keys: set[str]) -
     for numbers in in_parts(sorted(by_number)):
         c = schema.chunks.c
         chunk_query = (
-            sa.select(c.document, c.label, c.text_hash)
+            sa.select(c.document, c.label, c.chunking, c.text_hash)
             .where(c.collection_id == collection_id, c.document.in_(numbers))
             .order_by(c.document, c.ordinal)
         )
-        for number, label, passage_hash in connection.execute(chunk_query):
-            by_number[number].labels.append((label, passage_hash))
+        for number, *label in connection.execute(chunk_query):
+            by_number[number].labels.append((label[0], label[1], label[2]))
     for document in found.values():
-        document.stored_labels = frozenset(label for label, _ in document.labels)
+        document.stored_labels = frozenset(label for label, _, _ in document.labels)
     return found
 
 

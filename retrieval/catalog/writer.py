@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.collections import FIRST_CHUNKING
 from retrieval.catalog.embeddings import write_vectors
 from retrieval.catalog.engine import writing
 from retrieval.catalog.notices import notify
@@ -50,6 +51,7 @@ class Upsert:
     document: Document
     chunks: Sequence[Chunk] | None
     input_hash: str = ""
+    others: Mapping[int, Sequence[Chunk]] = field(default_factory=dict)  # as cut for other generations, by chunking
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ class Commit:
     changes: Sequence[Upsert | Deletion] = ()
     fingerprint: str = ""
     vectors: Mapping[str, Vector] = field(default_factory=dict)  # by text hash
+    other_vectors: Mapping[str, Mapping[str, Vector]] = field(default_factory=dict)  # fingerprint -> text hash
+    chunking: int = FIRST_CHUNKING  # of the changes' chunks
+    epoch: int | None = None  # of the collection when the changes were prepared; None: whatever it is
     cursor: tuple[str, str] | None = None  # (source, how far it has been read)
     dead_letters: Sequence[DeadLetter] = ()
     rows: Sequence[RowWrite | TableWrite] = ()  # of source tables, and the tables themselves
@@ -103,18 +108,20 @@ class Writer:
     def commit(self, collection_id: int, commit: Commit) -> Receipt:
         """Write a batch, all or nothing.
 
-        Raises `NotFoundError` (collection dropped), `OvertakenError` (another reader was faster), `OutageError`
-        (repeat later).
+        Raises `NotFoundError` (collection dropped), `OvertakenError` (another reader was faster, or what a commit must
+        carry changed since this one was prepared), `OutageError` (repeat later).
         """
         with writing(self._engine) as connection:
-            counters = _lock(connection, collection_id)
+            counters = _lock(connection, collection_id, commit.epoch)
             advance_offsets(connection, commit.offsets)
             check_rows_version(connection, commit.rows_read)
             stored = load_stored(connection, collection_id, {_key(change) for change in commit.changes})
-            outcomes = tuple(_apply(stored, change, counters) for change in commit.changes)
+            outcomes = tuple(_apply(stored, change, commit.chunking, counters) for change in commit.changes)
             dirty = [document for document in stored.values() if document.dirty]
             _write_documents(connection, collection_id, dirty, counters)
             write_vectors(connection, commit.fingerprint, commit.vectors)
+            for fingerprint, vectors in commit.other_vectors.items():
+                write_vectors(connection, fingerprint, vectors)
             _write_counters(connection, collection_id, counters)
             _write_cursor(connection, collection_id, commit.cursor)
             _write_dead_letters(connection, collection_id, commit.dead_letters)
@@ -138,20 +145,25 @@ class _Counters:
         return self.last_label
 
 
-def _lock(connection: sa.Connection, collection_id: int) -> _Counters:
+def _lock(connection: sa.Connection, collection_id: int, epoch: int | None) -> _Counters:
     c = schema.collections.c
-    query = sa.select(c.last_seq, c.last_document, c.last_label).where(c.id == collection_id).with_for_update()
-    row = connection.execute(query).one_or_none()
+    query = sa.select(c.epoch, c.last_seq, c.last_document, c.last_label).where(c.id == collection_id)
+    row = connection.execute(query.with_for_update()).one_or_none()
     if row is None:
         raise NotFoundError(f"collection number {collection_id} was dropped while it was written to")
-    return _Counters(*row)
+    if epoch is not None and epoch != row.epoch:
+        raise OvertakenError(
+            f"collection number {collection_id} was at epoch {epoch} when the changes were prepared and is at "
+            f"{row.epoch} now: its generations changed; nothing was written, prepare the changes anew"
+        )
+    return _Counters(row.last_seq, row.last_document, row.last_label)
 
 
 def _key(change: Upsert | Deletion) -> str:
     return change.key if isinstance(change, Deletion) else change.document.key
 
 
-def _apply(stored: dict[str, StoredDocument], change: Upsert | Deletion, counters: _Counters) -> Outcome:
+def _apply(stored: dict[str, StoredDocument], change: Upsert | Deletion, chunking: int, counters: _Counters) -> Outcome:
     key = _key(change)
     known = stored.get(key)
     incoming = change if isinstance(change, Deletion) else change.document
@@ -159,7 +171,7 @@ def _apply(stored: dict[str, StoredDocument], change: Upsert | Deletion, counter
         return Outcome.STALE
     if isinstance(change, Deletion):
         return _apply_deletion(stored, change, known, counters)
-    return _apply_upsert(stored, change, known, counters)
+    return _apply_upsert(stored, change, known, chunking, counters)
 
 
 def _apply_deletion(
@@ -178,7 +190,11 @@ def _apply_deletion(
 
 
 def _apply_upsert(
-    stored: dict[str, StoredDocument], change: Upsert, known: StoredDocument | None, counters: _Counters
+    stored: dict[str, StoredDocument],
+    change: Upsert,
+    known: StoredDocument | None,
+    chunking: int,
+    counters: _Counters,
 ) -> Outcome:
     document = change.document
     content_hash = document.content_hash(change.input_hash.partition(":")[2])
@@ -195,9 +211,11 @@ def _apply_upsert(
     if change.chunks is None:
         return Outcome.METADATA
     known.rewrite(document, change.input_hash)
-    chunks_changed = known.replace_chunks(
-        [(chunk, text_hash(chunk.passage(document.title))) for chunk in change.chunks], counters.next_label
-    )
+    cuts = {chunking: change.chunks, **change.others}
+    hashed = {
+        number: [(chunk, text_hash(chunk.passage(document.title))) for chunk in cut] for number, cut in cuts.items()
+    }
+    chunks_changed = known.replace_chunks(hashed, counters.next_label)
     if is_new:
         return Outcome.CREATED
     return Outcome.UPDATED if title_changed or chunks_changed else Outcome.METADATA

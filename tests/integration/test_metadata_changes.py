@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ingest.contracts import CHUNKERS
 from ingest.pipeline import Pipeline
+from ingest.targets import FixedTargets
 from retrieval.catalog import Catalog, Outcome, sqlite_url
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.types import OPERATOR, Chunk, Document, Vectors
@@ -51,7 +52,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 def test_the_same_text_is_worked_on_once(catalog: Catalog) -> None:
     encoder, chunker = CountingEncoder(), CountingChunker()
     collection = catalog.collections.create("c", "hash", encoder.fingerprint)
-    pipeline = Pipeline(catalog, collection, encoder, chunker)
+    pipeline = Pipeline(catalog, collection, FixedTargets(chunker, encoder))
     pipeline.write([Document("a", RAW, "T", metadata={"v": 1})])
     worked = (encoder.passages, chunker.documents)
     assert pipeline.write([Document("a", RAW, "T", metadata={"v": 2})]).outcomes == (Outcome.METADATA,)
@@ -64,7 +65,7 @@ def test_the_same_text_is_worked_on_once(catalog: Catalog) -> None:
 def test_a_text_that_comes_back_within_one_batch_is_prepared_anew(catalog: Catalog) -> None:
     encoder = HashEncoder()
     collection = catalog.collections.create("c", "hash", encoder.fingerprint)
-    pipeline = Pipeline(catalog, collection, encoder, CHUNKERS.create("structure", max_tokens=220))
+    pipeline = Pipeline(catalog, collection, FixedTargets(CHUNKERS.create("structure", max_tokens=220), encoder))
     pipeline.write([Document("a", "first")])
     receipt = pipeline.write([Document("a", "second"), Document("a", "first", metadata={"v": 1})])
     assert receipt.outcomes == (Outcome.UPDATED, Outcome.UPDATED)
@@ -93,7 +94,7 @@ def test_a_document_is_as_if_only_its_last_version_had_come(
     states = []
     for name, came in (("all", versions), ("last", versions[-1:])):
         collection = catalog.collections.create(name, "hash", encoder.fingerprint)
-        pipeline = Pipeline(catalog, collection, encoder, CHUNKERS.create("structure", max_tokens=220))
+        pipeline = Pipeline(catalog, collection, FixedTargets(CHUNKERS.create("structure", max_tokens=220), encoder))
         for title, text, language, value in came:
             pipeline.write([Document("a", text, title, language=language, metadata={"v": value})])
         chunks = [chunk for _, chunk in catalog.documents.chunks(collection, "a")]

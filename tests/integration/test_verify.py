@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import reindex_collection, verify_collection
+from api.maintenance import verify_collection
+from api.reindex import ReindexOptions, reindex
 from infra.settings import Settings
 from retrieval.errors import ConflictError
 from retrieval.retriever import SearchRequest
@@ -54,11 +55,14 @@ def test_chunks_a_view_should_not_hold_are_taken_out(kb: KnowledgeBase) -> None:
 
 
 def test_another_encoder_is_refused_until_reindexed(kb: KnowledgeBase) -> None:
-    kb.catalog.collections.set_encoder("c", "hash", "a fingerprint of last year")
+    record = kb.catalog.collections.get("c")
+    old = kb.catalog.generations.begin(record, "hash", "a fingerprint of last year", ReindexOptions().settings(record))
+    kb.catalog.generations.finish(record, old.id, {})
+    kb.catalog.generations.activate(record, old.id)
     kb.forget_runtime("c")
     with pytest.raises(ConflictError, match="kb reindex --collection c"):
         kb.search("c", SearchRequest("pumps"), OPERATOR)
-    report = reindex_collection(kb, "c", "", lambda _: None)
+    report = reindex(kb, "c", {"share": 1.0}, lambda done, total: None)
     assert report["fingerprint"] == kb.open_encoder("hash").fingerprint
     assert count(kb, "pumps") == 20
     assert verify_collection(kb, "c").in_step

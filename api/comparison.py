@@ -1,0 +1,105 @@
+"""Compares a generation that was built with the one that serves: what each holds, and what each finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from api.collection_runtime import CollectionRuntime
+from api.evaluation import EvaluatedRun, evaluate_search
+from api.knowledge_base import KnowledgeBase
+from api.maintenance import verify_runtime
+from ingest.regeneration import Pace
+from retrieval.catalog import Collection
+from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord
+from retrieval.errors import ConflictError, InvalidInputError
+from retrieval.metrics import bootstrap_interval
+from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.types import OPERATOR
+
+GATE_METRICS = ("ndcg@10", "recall@100")  # an interval of the difference wholly below 0 in one of them is "worse"
+SEED = 0
+
+
+def compare(
+    kb: KnowledgeBase, serving: Collection, mine: Collection, eval_set: str, pace: Pace, advance: Callable[[int], None]
+) -> dict[str, Any]:
+    """The evidence: parity of counts and, where there is an evaluation set, both generations' metrics.
+
+    Builds the views of the new generation on disk, where whoever serves it next finds them. Raises `NotFoundError` for
+    an evaluation set that is not there, `InvalidInputError` where one of several must be named.
+    """
+    chosen = _eval_set(kb, serving, eval_set)
+    runtime = kb.open_runtime(mine)
+    try:
+        runtime.follower.catch_up(lambda count: _progress(count, pace, advance))
+        evidence: dict[str, Any] = {"parity": _parity(kb, serving, mine, runtime)}
+        if chosen is not None:
+            queries = kb.catalog.eval_sets.queries(chosen)
+            evidence |= {"eval_set": chosen.name} | _quality(kb, serving.name, runtime, queries, pace, advance)
+        return evidence
+    finally:
+        runtime.stop()
+
+
+def _progress(count: int, pace: Pace, advance: Callable[[int], None]) -> None:
+    advance(count)
+    pace.rest()
+
+
+def _eval_set(kb: KnowledgeBase, collection: Collection, name: str) -> EvalSetRecord | None:
+    if name:
+        return kb.catalog.eval_sets.get(collection, name)
+    known = [one for one in kb.catalog.eval_sets.all(collection) if one.queries]
+    if len(known) > 1:
+        names = ", ".join(one.name for one in known)
+        raise InvalidInputError(f"collection {collection.name!r} has the evaluation sets {names}; name one of them")
+    return known[0] if known else None
+
+
+def _parity(kb: KnowledgeBase, serving: Collection, mine: Collection, runtime: CollectionRuntime) -> dict[str, Any]:
+    """What the catalog has for the generation, what its views hold, and documents that only the serving one has cut."""
+    verdict = verify_runtime(kb, runtime)
+    lacking = kb.catalog.recutting.count_lost(serving, mine)
+    return verdict.to_dict() | {"documents_lost": lacking, "in_step": verdict.in_step and not lacking}
+
+
+def _quality(
+    kb: KnowledgeBase,
+    collection: str,
+    runtime: CollectionRuntime,
+    queries: list[EvalQuery],
+    pace: Pace,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    questions = {query.id: query.text for query in queries}
+    qrels = {query.id: query.judgements for query in queries if query.judgements}
+    plan = runtime.plan
+
+    def search_serving(request: SearchRequest) -> SearchResult:
+        return kb.search(collection, request, OPERATOR, plan=plan)
+
+    def search_new(request: SearchRequest) -> SearchResult:
+        return runtime.retriever.search(runtime.collection, plan, request, OPERATOR)
+
+    def rest() -> None:
+        _progress(1, pace, advance)
+
+    pace.begin()
+    after = evaluate_search(search_new, plan, questions, qrels, rest)
+    try:
+        before = evaluate_search(search_serving, plan, questions, qrels, rest)
+    except ConflictError as error:  # its encoder is no longer what it was, which may be why there is a new one
+        return {"serving": None, "refused": str(error), "new": after.to_dict(), "differences": {}, "worse": []}
+    differences = {name: _difference(before, after, name) for name in GATE_METRICS}
+    worse = [name for name, one in differences.items() if one["high"] < 0]
+    return {"serving": before.to_dict(), "new": after.to_dict(), "differences": differences, "worse": worse}
+
+
+def _difference(before: EvaluatedRun, after: EvaluatedRun, metric: str) -> dict[str, float]:
+    """New less serving, question by question, with the paired 95 % bootstrap interval of its mean."""
+    values = np.subtract(after.evaluation.values[metric], before.evaluation.values[metric])
+    low, high = bootstrap_interval(values, seed=SEED)
+    return {"mean": round(float(values.mean()), 5), "low": round(low, 5), "high": round(high, 5)}

@@ -1,0 +1,187 @@
+"""Reindexing, top to bottom: begin a generation, cut, embed, build its views, compare, activate.
+
+From the moment a generation is begun every commit carries its chunks and embeddings too, so the serving one and the
+new one are both up to date at any time. Searches are answered by the serving one until the pointer moves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from api.collection_runtime import drop_generation_views
+from api.comparison import compare
+from api.exclusive import exclusively
+from api.knowledge_base import KnowledgeBase
+from ingest.regeneration import Pace, cut_missing, embed_missing
+from ingest.targets import chunker_of, cutting_of
+from retrieval.catalog import Collection
+from retrieval.catalog.collections import GENERATION_SETTINGS
+from retrieval.catalog.generations import Generation, GenerationState
+from retrieval.errors import ConflictError
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[int, int | None], None]  # (done, total); raises where the work is to stop
+
+
+@dataclass(frozen=True, slots=True)
+class ReindexOptions:
+    """What the new generation is made by; None: as the serving one. `share` of the time goes into building."""
+
+    encoder: str = ""  # "": the settings' encoder
+    chunker: str | None = None
+    chunk_tokens: int | None = None
+    dictionary: tuple[str, ...] | None = None
+    synonyms: tuple[tuple[str, ...], ...] | None = None
+    eval_set: str = ""  # "": the collection's only one, if it has one
+    activate: bool = True
+    force: bool = False  # although it is significantly worse on the evaluation set
+    share: float = 0.5
+
+    @classmethod
+    def of(cls, arguments: dict[str, Any]) -> ReindexOptions:
+        """From plain values, as a job stores them."""
+        values = dict(arguments)
+        if values.get("dictionary") is not None:
+            values["dictionary"] = tuple(values["dictionary"])
+        if values.get("synonyms") is not None:
+            values["synonyms"] = tuple(tuple(group) for group in values["synonyms"])
+        return cls(**values)
+
+    def settings(self, serving: Collection) -> dict[str, Any]:
+        """The generation's settings, as JSON has them."""
+        values = asdict(serving.settings) | {k: v for k in GENERATION_SETTINGS if (v := getattr(self, k)) is not None}
+        made_by = {name: values[name] for name in GENERATION_SETTINGS}
+        return made_by | {
+            "dictionary": list(made_by["dictionary"]),
+            "synonyms": [list(group) for group in made_by["synonyms"]],
+        }
+
+
+def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Build a generation beside the serving one, compare both, and let it take over unless it is worse.
+
+    Ended in the midst, it goes on where it was when called with the same arguments. Raises `ConflictError` while
+    another generation of the collection is being built, or when the new one does not pass.
+    """
+    options = ReindexOptions.of(arguments)
+    generation = build_generation(kb, collection, options, report)
+    if options.activate:
+        activate_generation(kb, collection, generation.id, force=options.force)
+    return generation_json(kb.catalog.generations.get(kb.catalog.collections.get(collection), generation.id)) | {
+        "collection": collection
+    }
+
+
+def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions, report: Report) -> Generation:
+    """A complete generation with its evidence, not serving yet. Raises `ConflictError` as `reindex` does."""
+    serving = kb.catalog.collections.get(collection)
+    encoder = options.encoder or kb.settings.encoder
+    chunker_of(options.settings(serving))  # says what is wrong before anything is begun
+    with exclusively(kb.catalog.leases, f"reindex/{serving.id}", f"collection {collection!r} is being reindexed"):
+        fingerprint = kb.open_encoder(encoder).fingerprint
+        generation = kb.catalog.generations.begin(serving, encoder, fingerprint, options.settings(serving))
+        mine = kb.catalog.collections.seen_by(serving.id, generation.id)
+        steps = _Steps(report)
+        steps.expect(kb.catalog.recutting.count(mine))
+        cut_missing(kb.catalog, mine, cutting_of(generation), steps.advance, Pace(options.share))
+        steps.expect(kb.catalog.embeddings.count_missing(mine))
+        embedded = embed_missing(kb.catalog, mine, kb.open_encoder(encoder), steps.advance, Pace(options.share))
+        evidence = compare(kb, serving, mine, options.eval_set, Pace(options.share), steps.advance)
+        kb.catalog.generations.finish(serving, generation.id, evidence | {"embedded": embedded})
+        return kb.catalog.generations.get(serving, generation.id)
+
+
+def activate_generation(kb: KnowledgeBase, collection: str, generation: int, *, force: bool = False) -> Generation:
+    """Let that generation serve, here when this returns, in other processes as soon as they have it open.
+
+    Raises `NotFoundError`, or `ConflictError` while it is unfinished, or, without `force`, when it is worse.
+    """
+    record = kb.catalog.collections.get(collection)
+    one = kb.catalog.generations.get(record, generation)
+    if one.state is GenerationState.READY and (refusal := _refusal(one, force=force)):
+        raise ConflictError(refusal)
+    _complete(kb, record, generation)
+    kb.catalog.generations.activate(record, generation)
+    kb.runtimes.refresh(collection)
+    return kb.catalog.generations.get(record, generation)
+
+
+def roll_back_generation(kb: KnowledgeBase, collection: str) -> Generation:
+    """Return to the generation that served before. Raises `ConflictError` where none is kept."""
+    record = kb.catalog.collections.get(collection)
+    former = kb.catalog.generations.former(record)
+    return activate_generation(kb, collection, former.id)
+
+
+def retire_generation(kb: KnowledgeBase, collection: str, generation: int) -> Generation:
+    """Drop a generation that does not serve: changes no longer reach it, its chunks and views go.
+
+    Embeddings that no chunk needs go with the next compaction. Raises `NotFoundError`, `ConflictError` for the serving.
+    """
+    record = kb.catalog.collections.get(collection)
+    with exclusively(kb.catalog.leases, f"reindex/{record.id}", f"collection {collection!r} is being reindexed"):
+        kb.catalog.generations.retire(record, generation)
+        while kb.catalog.recutting.drop_retired(record):
+            pass
+    kb.runtimes.discard(collection, generation)
+    drop_generation_views(kb.settings.data_dir, record, generation)
+    return kb.catalog.generations.get(record, generation)
+
+
+def generation_json(generation: Generation) -> dict[str, Any]:
+    """A generation as every face shows it."""
+    return {
+        "id": generation.id,
+        "state": generation.state.value,
+        "encoder": generation.encoder,
+        "fingerprint": generation.fingerprint,
+        "chunking": generation.chunking,
+        **generation.settings,
+        "evidence": generation.evidence,
+        "created_at": generation.created_at,
+        "ready_at": generation.ready_at,
+        "activated_at": generation.activated_at,
+        "retired_at": generation.retired_at,
+    }
+
+
+def _refusal(generation: Generation, *, force: bool) -> str:
+    """Why it may not take over; "" where it may."""
+    evidence = generation.evidence or {}
+    name = f"generation {generation.id}"
+    if not evidence["parity"]["in_step"]:
+        return f"{name} does not hold what the catalog has ({evidence['parity']}); reindex again, or `kb verify`"
+    if evidence.get("worse") and not force:
+        return (
+            f"{name} is significantly worse on set {evidence['eval_set']!r} in {' and '.join(evidence['worse'])}; "
+            "it is kept without serving: activate it with force, or retire it"
+        )
+    return ""
+
+
+def _complete(kb: KnowledgeBase, serving: Collection, generation: int) -> None:
+    """Embed what a process without the generation's encoder left out; mostly nothing. Raises `NotFoundError`."""
+    mine = kb.catalog.collections.seen_by(serving.id, generation)
+    if kb.catalog.embeddings.count_missing(mine):
+        embed_missing(kb.catalog, mine, kb.open_encoder(mine.encoder))
+
+
+@dataclass(slots=True)
+class _Steps:
+    """Adds up what the steps of a build have done; what is expected grows from step to step."""
+
+    report: Report
+    done: int = 0
+    total: int = 0
+
+    def expect(self, more: int) -> None:
+        self.total += more
+        self.advance(0)
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        self.report(self.done, max(self.total, self.done))

@@ -1,0 +1,174 @@
+"""The runtimes of one process: opened at first use, exchanged while requests run when the catalog says otherwise.
+
+The catalog's pointer may be moved by any process. Each notices it within `RECORD_SECONDS`, opens what is to serve,
+brings it up to date beside what serves, and only then exchanges the two. What was exchanged goes on following the log
+until no request uses it any more; encoder, analyzer and views of a request are always of one generation.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from api.collection_runtime import RECORD_SECONDS, CollectionRuntime
+from retrieval.catalog import Catalog, Collection
+from retrieval.errors import NotFoundError, RetrievalError
+
+logger = logging.getLogger(__name__)
+
+LINGER_SECONDS = 10.0  # an exchanged runtime stays open so long: callers outside of `use`, and an early rollback
+
+Open = Callable[[Collection], CollectionRuntime]
+
+
+@dataclass(slots=True)
+class _Former:
+    """A runtime that no longer serves; closed when nobody uses it and `LINGER_SECONDS` have passed."""
+
+    runtime: CollectionRuntime
+    since: float = field(default_factory=time.monotonic)
+
+
+class Runtimes:
+    """What serves each collection in this process. Thread-safe."""
+
+    def __init__(self, catalog: Catalog, open_runtime: Open) -> None:
+        self._catalog = catalog
+        self._open = open_runtime
+        self._serving: dict[str, CollectionRuntime] = {}
+        self._former: list[_Former] = []
+        self._users: dict[int, int] = {}  # id of a runtime -> requests that use it
+        self._guard = threading.Lock()  # for the three above; never held while something is opened or closed
+        self._changing = threading.RLock()  # held while runtimes are opened, exchanged or closed
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def get(self, name: str) -> CollectionRuntime:
+        """What serves that collection now; opened and caught up at first use. Raises `NotFoundError`."""
+        runtime = self._serving.get(name)
+        if runtime is not None:
+            return runtime
+        with self._changing:
+            if name not in self._serving:
+                opened = self._opened(self._catalog.collections.get(name))
+                with self._guard:
+                    self._serving[name] = opened
+                self._watch()
+            return self._serving[name]
+
+    @contextmanager
+    def use(self, name: str) -> Iterator[CollectionRuntime]:
+        """As `get`, and it stays open inside the `with`, whatever is exchanged meanwhile."""
+        while True:
+            runtime = self.get(name)
+            with self._guard:
+                if self._is_open(runtime):
+                    self._users[id(runtime)] = self._users.get(id(runtime), 0) + 1
+                    break
+        try:
+            yield runtime
+        finally:
+            with self._guard:
+                self._users[id(runtime)] -= 1
+                if not self._users[id(runtime)]:
+                    del self._users[id(runtime)]
+
+    def refresh(self, name: str) -> None:
+        """Serve the collection as the catalog describes it now; searches go on meanwhile."""
+        with self._changing:
+            runtime = self._serving.get(name)
+            if runtime is None:
+                return
+            record = self._catalog.collections.get(name)
+            if runtime.serves(record):
+                runtime.refresh()
+                return
+            following = self._revived(record) or self._opened(record)
+            with runtime.follower.paused():  # whoever saw his write in the former one sees it in the following one
+                following.follower.catch_up()
+                with self._guard:
+                    self._serving[name] = following
+                    self._former.append(_Former(runtime))
+            logger.info("collection %s is served by generation %d now", name, record.generation)
+
+    def forget(self, name: str, *, save: bool = True) -> None:
+        """Close what serves that collection at once, and what did."""
+        with self._changing:
+            with self._guard:
+                runtime = self._serving.pop(name, None)
+                closing = [runtime] if runtime is not None else []
+                closing += [former.runtime for former in self._former if former.runtime.name == name]
+                self._former = [former for former in self._former if former.runtime.name != name]
+            for one in closing:
+                one.stop(save=save)
+
+    def discard(self, name: str, generation: int) -> None:
+        """Close a generation that was exchanged, without saving: it is not to come back."""
+        with self._changing:
+            with self._guard:
+                gone = [one for one in self._former if one.runtime.is_of(name, generation)]
+                self._former = [one for one in self._former if one not in gone]
+            for former in gone:
+                former.runtime.stop(save=False)
+
+    def open_names(self) -> list[str]:
+        """The collections that are open."""
+        return list(self._serving)
+
+    def close(self) -> None:
+        """Save and close everything."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        for name in {*self._serving, *(former.runtime.name for former in self._former)}:
+            self.forget(name)
+
+    def _is_open(self, runtime: CollectionRuntime) -> bool:
+        serving = self._serving.get(runtime.name) is runtime
+        return serving or any(former.runtime is runtime for former in self._former)
+
+    def _opened(self, record: Collection) -> CollectionRuntime:
+        opened = self._open(record)
+        opened.follower.catch_up()
+        opened.follower.start()
+        return opened
+
+    def _revived(self, record: Collection) -> CollectionRuntime | None:
+        """The runtime that served this before, where it is open still: it never stopped following."""
+        with self._guard:
+            for former in self._former:
+                if former.runtime.serves(record):
+                    self._former.remove(former)
+                    return former.runtime
+        return None
+
+    def _watch(self) -> None:
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._keep_watching, name="generations", daemon=True)
+            self._watcher.start()
+
+    def _keep_watching(self) -> None:
+        while not self._stopping.wait(RECORD_SECONDS):
+            for name in self.open_names():
+                try:
+                    self.refresh(name)
+                except NotFoundError:
+                    continue  # dropped: whoever drops it forgets it
+                except RetrievalError as error:
+                    logger.warning("collection %s is served as before: %s; tried again", name, error)
+            self._close_unused()
+
+    def _close_unused(self) -> None:
+        with self._changing:
+            with self._guard:
+                closing = [former for former in self._former if self._is_over(former)]
+                self._former = [former for former in self._former if former not in closing]
+            for former in closing:
+                former.runtime.stop()
+
+    def _is_over(self, former: _Former) -> bool:
+        return id(former.runtime) not in self._users and time.monotonic() - former.since > LINGER_SECONDS

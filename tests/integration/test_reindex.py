@@ -1,0 +1,200 @@
+"""Another encoder, analyzer or chunking takes over while documents change and searches run, and gives way again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from changing_world import World
+
+from api.knowledge_base import KnowledgeBase
+from api.maintenance import verify_collection
+from api.reindex import (
+    ReindexOptions,
+    activate_generation,
+    build_generation,
+    reindex,
+    retire_generation,
+    roll_back_generation,
+)
+from infra.settings import Settings
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.catalog.generations import GenerationState
+from retrieval.encoder import ENCODERS
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.errors import ConflictError
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Document
+
+SMALL, WEAK = "hash-of-64", "hash-of-2"
+CHANGES: dict[str, dict[str, Any]] = {
+    "encoder": {"encoder": SMALL},
+    "analyzer": {"encoder": "hash", "synonyms": [["pump", "circulator"]]},
+    "chunking": {"encoder": "hash", "chunk_tokens": 160},
+    "all at once": {"encoder": SMALL, "chunk_tokens": 160, "synonyms": [["pump", "circulator"]]},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def encoders() -> None:
+    for name, dim in ((SMALL, 64), (WEAK, 2)):
+        if name not in ENCODERS:
+            ENCODERS.register(name, lambda dim=dim, **_: HashEncoder(dim), "hashed words in fewer dimensions")
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    with KnowledgeBase.open(Settings(data_dir=tmp_path / "kb", encoder="hash")) as opened:
+        opened.create_collection("c")
+        yield opened
+
+
+def rebuild(kb: KnowledgeBase, **arguments: Any) -> dict[str, Any]:
+    return reindex(kb, "c", {"share": 1.0} | arguments, lambda done, total: None)
+
+
+def rankings(kb: KnowledgeBase) -> list[list[tuple[str, str, float]]]:
+    """What each of some queries finds, by key and text: labels differ between two collections."""
+    found = []
+    for query in ("subject7word", "release", "circulator", "valve of steel"):
+        hits = kb.search("c", SearchRequest(query, 50, group_by="chunk"), OPERATOR).hits
+        found.append(sorted((hit.chunk.key, hit.chunk.text, round(hit.score, 4)) for hit in hits))
+    return found
+
+
+def assert_equals_a_fresh_build(kb: KnowledgeBase, world: World, tmp_path: Path) -> None:
+    verdict = verify_collection(kb, "c")
+    assert verdict.in_step, verdict.sentence()
+    record = kb.catalog.collections.get("c")
+    with KnowledgeBase.open(Settings(data_dir=tmp_path / "fresh", encoder="hash")) as fresh:
+        fresh.create_collection("c", record.settings, record.encoder)
+        titles = {
+            one.document.key: one.document.title for one in kb.catalog.documents.page(record, OPERATOR, limit=500)
+        }
+        documents = [Document(key, text, titles[key]) for key, text in world.living().items()]
+        fresh.write("c", documents, wait=True)
+        assert titles.keys() == world.living().keys()
+        same = fresh.catalog.collections.get("c")
+        for key in titles:
+            mine = [chunk for _, chunk in kb.catalog.documents.chunks(record, key)]
+            assert mine == [chunk for _, chunk in fresh.catalog.documents.chunks(same, key)]
+        assert kb.catalog.documents.counts(record) == fresh.catalog.documents.counts(same)
+        mine, theirs = vectors(kb), vectors(fresh)
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(mine[text], theirs[text]) for text in mine)
+
+
+def vectors(kb: KnowledgeBase) -> dict[tuple[str, str], Any]:
+    """The vector that the dense view holds for each passage."""
+    runtime = kb.runtime("c")
+    view = runtime.follower.views.dense
+    labels = np.array(sorted(view.labels()), np.int64)
+    shown = kb.catalog.documents.visible(runtime.collection, labels.tolist(), OPERATOR)
+    rows = view.vectors(labels)
+    return {(shown[label].key, f"{shown[label].ordinal}"): rows[n] for n, label in enumerate(labels.tolist())}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_generation_takes_over_while_documents_change(kb: KnowledgeBase, tmp_path: Path, change: str) -> None:
+    world = World(kb, "c")
+    world.fill()
+    former = kb.catalog.collections.get("c").generation
+    world.during(lambda: rebuild(kb, **CHANGES[change]))
+    assert world.wrong == []
+    assert world.searches > 20 and world.writes > 5
+    states = {one.id: one.state for one in kb.catalog.generations.all(kb.catalog.collections.get("c"))}
+    assert states.pop(former) is GenerationState.STANDBY
+    assert list(states.values()) == [GenerationState.SERVING]
+    assert_equals_a_fresh_build(kb, world, tmp_path)
+
+
+def test_the_former_generation_follows_and_takes_over_again(kb: KnowledgeBase, tmp_path: Path) -> None:
+    world = World(kb, "c")
+    world.fill()
+    rebuild(kb, **CHANGES["all at once"])
+    world.during(lambda: roll_back_generation(kb, "c"))
+    assert world.wrong == []
+    assert kb.catalog.collections.get("c").encoder == "hash"
+    assert_equals_a_fresh_build(kb, world, tmp_path)
+    assert roll_back_generation(kb, "c").encoder == SMALL  # and forward again
+    kb.forget_runtime("c")
+    assert verify_collection(kb, "c").in_step
+
+
+def test_a_retired_generation_leaves_nothing(kb: KnowledgeBase, tmp_path: Path) -> None:
+    world = World(kb, "c")
+    world.fill()
+    first = kb.catalog.collections.get("c")
+    rebuild(kb, **CHANGES["chunking"])
+    with pytest.raises(ConflictError, match="serves"):
+        retire_generation(kb, "c", kb.catalog.collections.get("c").generation)
+    assert retire_generation(kb, "c", first.generation).state is GenerationState.RETIRED
+    assert kb.catalog.documents.counts(first)[1] == 0
+    with pytest.raises(ConflictError, match="nothing to roll back to"):
+        roll_back_generation(kb, "c")
+    with pytest.raises(ConflictError, match="retired"):
+        activate_generation(kb, "c", first.generation)
+    assert_equals_a_fresh_build(kb, world, tmp_path)
+
+
+def test_a_stopped_build_goes_on_where_it_was(kb: KnowledgeBase, tmp_path: Path) -> None:
+    world = World(kb, "c")
+    world.fill()
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(done: int, total: int | None) -> None:
+        if done >= 70:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        reindex(kb, "c", CHANGES["all at once"] | {"share": 1.0}, stop)
+    with pytest.raises(ConflictError, match="unfinished"):
+        rebuild(kb, **CHANGES["encoder"])
+    begun = kb.catalog.generations.all(kb.catalog.collections.get("c"))[-1]
+    assert begun.state is GenerationState.BUILDING
+    with pytest.raises(ConflictError, match="building"):
+        activate_generation(kb, "c", begun.id)
+    world.during(lambda: rebuild(kb, **CHANGES["all at once"]))
+    assert world.wrong == []
+    assert kb.catalog.collections.get("c").generation == begun.id
+    assert_equals_a_fresh_build(kb, world, tmp_path)
+
+
+def test_a_worse_generation_does_not_take_over_by_itself(kb: KnowledgeBase) -> None:
+    words = ["anchor", "barrel", "copper", "dynamo", "engine", "funnel", "gasket", "hammer", "island", "jigsaw"]
+    kb.write("c", [Document(word, f"{word} {word}s, all about the {word}", word) for word in words], wait=True)
+    from retrieval.plan import Plan
+
+    record = kb.catalog.collections.get("c")
+    plan = Plan.from_dict({"fusion": "dense"})
+    stored = kb.catalog.plans.add(record, "dense only", plan.to_dict(), plan.digest, "test")
+    kb.catalog.plans.promote(record, stored.id, "test", "")
+    kb.catalog.eval_sets.create(record, "words", [EvalQuery(word, f"the {word}", {word: 1}) for word in words])
+    with pytest.raises(ConflictError, match=r"worse .*'words'.*ndcg@10"):
+        rebuild(kb, encoder=WEAK)
+    weak = kb.catalog.generations.all(record)[-1]
+    assert weak.state is GenerationState.READY
+    assert weak.evidence is not None and weak.evidence["differences"]["ndcg@10"]["high"] < 0
+    assert kb.catalog.collections.get("c").generation == record.generation
+    activate_generation(kb, "c", weak.id, force=True)
+    assert kb.catalog.collections.get("c").encoder == WEAK
+    assert kb.search("c", SearchRequest("anchor"), OPERATOR).hits
+
+
+def test_two_builds_at_once_are_refused(kb: KnowledgeBase) -> None:
+    World(kb, "c").fill()
+    refusals = []
+
+    def again(done: int, total: int | None) -> None:
+        if not refusals:
+            with pytest.raises(ConflictError, match="is being reindexed") as refused:
+                rebuild(kb, **CHANGES["encoder"])
+            refusals.append(refused.value)
+
+    build_generation(kb, "c", ReindexOptions(SMALL, share=1.0), again)
+    assert len(refusals) == 1
