@@ -55,6 +55,7 @@ class Settings(BaseSettings):
         "", description="Where `kb stack` keeps fetched servers; empty: autoglm-kb in the user's cache folder."
     )
     kafka_bootstrap_servers: str = Field("", description="Kafka brokers, host:port with commas; empty: embedded.")
+    worker_group: str = Field("kb-workers", description="Consumer group in which workers share their topics.")
     connect_url: str = Field("", description="REST address of Kafka Connect with Debezium; empty: no live sources.")
     connect_secrets_dir: str = Field(
         "", description="Folder of password files that Kafka Connect's file provider may read; empty: none is shared."

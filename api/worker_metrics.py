@@ -1,0 +1,98 @@
+"""Prometheus metrics of a worker, in its own process or beside those of the API."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from ingest.kafka.observer import Applied, Lag
+from retrieval.catalog import Outcome
+
+STAGE_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# A change waits for Debezium, Kafka and its batch: from milliseconds to the hours of a backlog.
+CATALOG_SECONDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0, 3600.0, 86400.0)
+
+
+class WorkerMetrics:
+    """An `Observer` that counts."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        source = ("source",)
+        self._events = Counter("kb_worker_events", "Messages applied.", source, registry=self.registry)
+        self._changes = Counter(
+            "kb_worker_changes", "Changes of documents by outcome.", ("source", "outcome"), registry=self.registry
+        )
+        self._letters = Counter("kb_worker_dead_letters", "Messages set aside.", source, registry=self.registry)
+        self._stages = Histogram(
+            "kb_worker_stage_seconds",
+            "A batch by stage.",
+            ("stage",),
+            registry=self.registry,
+            buckets=STAGE_SECONDS,
+        )
+        self._fresh = Histogram(
+            "kb_worker_source_to_catalog_seconds",
+            "From a change's commit at its source to its commit in the catalog.",
+            source,
+            registry=self.registry,
+            buckets=CATALOG_SECONDS,
+        )
+        self._lag_events = Gauge("kb_worker_lag_events", "Messages not yet applied.", source, registry=self.registry)
+        self._lag_seconds = Gauge(
+            "kb_worker_lag_seconds", "Age of the newest change applied; 0: caught up.", source, registry=self.registry
+        )
+        self._outages = Counter("kb_worker_outages", "Tries that ended in an outage.", registry=self.registry)
+        self._newest: dict[str, float] = {}
+        self._outcomes: Tally[Outcome] = Tally()
+        self._sums: Tally[str] = Tally()
+
+    def applied(self, batch: Applied) -> None:
+        """See `Observer`."""
+        self._events.labels(batch.source).inc(batch.events)
+        self._letters.labels(batch.source).inc(batch.dead_letters)
+        for outcome, count in batch.outcomes.items():
+            self._changes.labels(batch.source, outcome.value).inc(count)
+        for stage, seconds in batch.stages.items():
+            self._stages.labels(stage).observe(seconds)
+        fresh, now = self._fresh.labels(batch.source), batch.cataloged_at.timestamp()
+        for at in batch.committed_at:
+            fresh.observe(max(0.0, now - at.timestamp()))
+        if batch.committed_at:
+            self._newest[batch.source] = now - max(batch.committed_at).timestamp()
+        self._outcomes.update(batch.outcomes)
+        self._sums.update(events=batch.events, dead_letters=batch.dead_letters)
+
+    def lag(self, by_source: Mapping[str, Lag]) -> None:
+        """See `Observer`."""
+        for source, lag in by_source.items():
+            self._lag_events.labels(source).set(lag.events)
+            self._lag_seconds.labels(source).set(self._newest.get(source, 0.0) if lag.events else 0.0)
+
+    def stopped_for(self, reason: str, pause_seconds: float) -> None:
+        """See `Observer`."""
+        self._outages.inc()
+
+    def totals(self) -> dict[str, Any]:
+        """What was done since the start."""
+        return {
+            "events": self._sums["events"],
+            "dead_letters": self._sums["dead_letters"],
+            "changes": {outcome.value: count for outcome, count in sorted(self._outcomes.items())},
+        }
+
+
+@contextmanager
+def served(metrics: WorkerMetrics, port: int) -> Iterator[None]:
+    """The metrics on a port of loopback inside the `with`."""
+    server, thread = start_http_server(port, "127.0.0.1", metrics.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

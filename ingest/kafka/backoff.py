@@ -1,0 +1,32 @@
+"""How long to wait before something that failed is tried again."""
+
+from __future__ import annotations
+
+import random
+
+FIRST_SECONDS = 0.2
+LONGEST_SECONDS = 30.0
+JITTER = 0.2  # share of a pause by which it varies, so that many workers do not come back at once
+
+
+class Backoff:
+    """Pauses that double from 0.2 to 30 seconds until something succeeds."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._random = random.Random(seed)  # noqa: S311  # spreads load, guards nothing
+        self._seconds = FIRST_SECONDS
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last try failed."""
+        return self._seconds != FIRST_SECONDS
+
+    def next(self) -> float:
+        """Seconds to wait now; the next pause is twice as long."""
+        pause = self._seconds
+        self._seconds = min(2 * pause, LONGEST_SECONDS)
+        return pause * self._random.uniform(1 - JITTER, 1 + JITTER)
+
+    def reset(self) -> None:
+        """It worked: begin again with the shortest pause."""
+        self._seconds = FIRST_SECONDS

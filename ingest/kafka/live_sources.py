@@ -1,0 +1,68 @@
+"""The live sources that a worker reads, and which topic belongs to which of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ingest.connect.names import table_topics
+from ingest.errors import MappingError
+from ingest.table_mapping import TablesMapping, parse_mapping
+from retrieval.catalog import Catalog
+from retrieval.catalog.sources import SourceRecord
+
+logger = logging.getLogger(__name__)
+
+KIND = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSource:
+    """One active source with its mapping, read from the record's configuration."""
+
+    record: SourceRecord
+    mapping: TablesMapping
+    topics: frozenset[str]
+
+    @classmethod
+    def of(cls, record: SourceRecord) -> LiveSource:
+        """The source that a record describes. Raises `MappingError`."""
+        mapping = parse_mapping({"tables": record.config["tables"]})
+        topics = frozenset(table_topics(record.config["topic_prefix"], mapping.all_tables))
+        return cls(record, mapping, topics)
+
+
+@dataclass(slots=True)
+class LiveSources:
+    """What `Catalog.sources.live` says, looked at again by `refresh`."""
+
+    catalog: Catalog
+    by_id: Mapping[int, LiveSource] = field(default_factory=dict)
+    by_topic: Mapping[str, LiveSource] = field(default_factory=dict)
+    _refused: dict[int, str] = field(default_factory=dict)  # told once, not every second
+
+    def refresh(self) -> bool:
+        """Whether the topics to read are others than before. Raises `OutageError`."""
+        before = set(self.by_topic)
+        known = self.by_id
+        found = {record.id: self._opened(record, known.get(record.id)) for record in self.catalog.sources.live(KIND)}
+        self.by_id = {number: source for number, source in found.items() if source is not None}
+        self.by_topic = {topic: source for source in self.by_id.values() for topic in source.topics}
+        return set(self.by_topic) != before
+
+    def _opened(self, record: SourceRecord, known: LiveSource | None) -> LiveSource | None:
+        if known is not None and known.record.config == record.config:
+            return known
+        try:
+            source = LiveSource.of(record)
+        except (MappingError, KeyError) as error:
+            self._refuse(record, f"{error}")
+            return None
+        self._refused.pop(record.id, None)
+        return source
+
+    def _refuse(self, record: SourceRecord, reason: str) -> None:
+        if self._refused.get(record.id) != reason:
+            logger.error("source %s is not read: %s; correct its mapping, the others go on", record.name, reason)
+        self._refused[record.id] = reason

@@ -1,0 +1,91 @@
+"""What a worker tells those who watch it; the entry points turn it into metrics and lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter
+from typing import Protocol
+
+from retrieval.catalog import Outcome
+
+STAGES = ("poll", "parse", "map", "prepare", "encode", "commit")
+
+
+@dataclass(slots=True)
+class Stages:
+    """Seconds spent by stage; `encode` is a part of preparing and is taken out of `prepare`."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time inside the `with`."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
+
+    @contextmanager
+    def without(self, name: str, clock: Callable[[], float]) -> Iterator[None]:
+        """What another clock counts inside the `with` is its own stage; take it out of the `prepare` around it."""
+        began = clock()
+        try:
+            yield
+        finally:
+            spent = clock() - began
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            self.seconds["prepare"] = self.seconds.get("prepare", 0.0) - spent
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One committed batch of one source."""
+
+    source: str
+    events: int
+    outcomes: Counter[Outcome]
+    dead_letters: int
+    stages: Mapping[str, float]  # seconds
+    committed_at: Sequence[datetime]  # at the source, of each change
+    cataloged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a source's events are ahead of the catalog, as this worker sees its partitions."""
+
+    events: int
+
+
+class Observer(Protocol):
+    """Hears what a worker does, in the worker's thread: be quick."""
+
+    def applied(self, batch: Applied) -> None:
+        """A batch was committed."""
+        ...
+
+    def lag(self, by_source: Mapping[str, Lag]) -> None:
+        """Measured about once a second, for the partitions that this worker reads."""
+        ...
+
+    def stopped_for(self, reason: str, pause_seconds: float) -> None:
+        """Something does not answer; the next try follows after the pause."""
+        ...
+
+
+class Unobserved:
+    """An `Observer` that nobody looks at."""
+
+    def applied(self, batch: Applied) -> None:
+        """See `Observer`."""
+
+    def lag(self, by_source: Mapping[str, Lag]) -> None:
+        """See `Observer`."""
+
+    def stopped_for(self, reason: str, pause_seconds: float) -> None:
+        """See `Observer`."""
