@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import threading
 import time
@@ -92,6 +93,7 @@ def env(folder: FolderOption = None, as_json: AsJson = False) -> None:
 def _stack(folder: Path | None, progress: Progress | None = None) -> Stack:
     from infra.stack.stack import Stack  # the drivers of six servers: no other command waits for them
 
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # a server that is starting: our own lines tell of it
     settings = load_settings()
     cache = Path(settings.cache_dir).expanduser() if settings.cache_dir else None
     return Stack(folder or settings.data_dir / "stack", cache=cache, progress=progress)

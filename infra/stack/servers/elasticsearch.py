@@ -76,7 +76,8 @@ class Elasticsearch:
         means.account.write(configuration / "elasticsearch.yml", text)
         means.account.write(configuration / "users", f"{USER}:{hashed(site.password(self.name))}\n")
         means.account.write(configuration / "users_roles", f"superuser:{USER}\n")
-        (home / "logs").mkdir(exist_ok=True)  # version 8 looks for it in its home
+        for name in ("logs", "plugins"):  # version 8 looks for them in its home
+            (home / name).mkdir(exist_ok=True)
         assert means.java is not None
         environment = {
             "PATH": PATH,
