@@ -20,11 +20,11 @@ CLASSES: Mapping[str, str] = {
     "mariadb": "io.debezium.connector.mariadb.MariaDbConnector",
 }
 POLL_MS = 10  # Debezium's default of 500 alone makes a change half a second old
-HEARTBEAT_MS = 10_000  # how long an idle database's log may pile up behind its busy neighbours
+HEARTBEAT_MS = 1_000  # an idle database's log must not pile up, and a table read again goes on with each
 HEARTBEAT_PREFIX = "kb-heartbeat"  # of the logical messages that our heartbeats are
 MAX_MESSAGE_BYTES = 16 * 2**20  # a row with its before image; Kafka's default is 1 MiB
 QUEUE_BYTES = 64 * 2**20  # rows that wait inside the connector
-CHUNK_ROWS = 4096  # rows between two watermarks of a table that is read again
+CHUNK_ROWS = 8192  # rows between two watermarks of a table that is read again
 JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
 
 
@@ -56,6 +56,7 @@ def _common(
         "max.queue.size.in.bytes": str(QUEUE_BYTES),
         "heartbeat.interval.ms": str(HEARTBEAT_MS),
         "tombstones.on.delete": "true",
+        "skipped.operations": "none",  # by default truncations are not sent
         "provide.transaction.metadata": "false",
         "errors.tolerance": "none",
         "incremental.snapshot.chunk.size": str(CHUNK_ROWS),
@@ -87,7 +88,7 @@ def _heartbeat(capture: Capture) -> dict[str, str]:
     if not capture.facts.get("logical_messages"):
         return {}
     return {
-        "heartbeat.action.query": f"SELECT pg_logical_emit_message(false, '{HEARTBEAT_PREFIX}', '')",
+        "heartbeat.action.query": f"SELECT pg_logical_emit_message(true, '{HEARTBEAT_PREFIX}', '')",
         "message.prefix.exclude.list": HEARTBEAT_PREFIX,
     }
 
@@ -102,7 +103,7 @@ def _mysql(prefix: str, address: DatabaseAddress, capture: Capture, bootstrap_se
         "snapshot.locking.mode": "minimal",  # while the position and the tables' definitions are read, not the rows
         "schema.history.internal.kafka.bootstrap.servers": bootstrap_servers,
         "schema.history.internal.kafka.topic": names.history_topic(prefix),
-        "schema.history.internal.store.only.captured.tables.ddl": "true",
+        "schema.history.internal.store.only.captured.databases.ddl": "true",  # a table may join the mapping later
         "schema.history.internal.skip.unparseable.ddl": "true",  # of a table that we do not read, most likely
     }
 
@@ -121,7 +122,11 @@ def _values() -> dict[str, str]:
     return converters | {
         "decimal.handling.mode": "string",
         "time.precision.mode": "isostring",
-        "binary.handling.mode": "base64",
+        # The converter writes bytes as base64 by itself; the mode "base64" sends an unchanged large value as a null.
+        "binary.handling.mode": "bytes",
+        # How the halves of a change of key name each other; the default converter's text cannot be read back.
+        "header.converter": JSON_CONVERTER,
+        "header.converter.schemas.enable": "false",
     }
 
 
