@@ -7,38 +7,33 @@ Creating makes, in this order and undone in the reverse one where a step fails: 
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from api.connect_secrets import ConnectSecrets
 from api.knowledge_base import KnowledgeBase
-from infra.secrets import SecretBox
-from infra.settings import SettingsError
-from ingest.connect import names
+from api.live_changes import tables_to_read
+from api.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from ingest.connect.address import HIDDEN, DatabaseAddress
-from ingest.connect.client import ConnectClient, ConnectorStatus
-from ingest.connect.configuration import CLASSES, connector_config
 from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Inspection, Leftover
-from ingest.connect.tables import TableInfo, list_tables, unneeded_columns
-from ingest.connect.topics import Topics
-from ingest.errors import IngestError, MappingError, SourceError, SourceOutageError
+from ingest.connect.preview import PreviewResult, preview
+from ingest.connect.tables import TableInfo, list_tables
+from ingest.errors import MappingError, SourceError
 from ingest.table_mapping import TablesMapping, parse_mapping
 from retrieval.catalog import Collection, Commit
 from retrieval.catalog.sources import SourceRecord, SourceState
-from retrieval.errors import ConflictError, RetrievalError
+from retrieval.errors import ConflictError
 from retrieval.types import Deletion
 
 logger = logging.getLogger(__name__)
 
 KIND = "database"
-START_SECONDS = 30.0  # how long a new connector may take until it streams or gives up
 SETTLE_SECONDS = 2.0  # workers look every second which sources they shall read
 DELETE_AT_ONCE = 1_000  # documents of one transaction
-TRACE_LINES = 3
 
 TableForms = Mapping[str, Any]
 
@@ -51,13 +46,22 @@ class Deleted:
     leftovers: list[Leftover]
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Tables that are being read again."""
+
+    id: str
+    kind: str  # incremental, blocking or full
+    tables: list[str]
+
+
 class LiveSources:
     """Creates, watches and removes live sources of one knowledge base."""
 
     def __init__(self, kb: KnowledgeBase) -> None:
         self._kb = kb
-        self._settings = kb.settings
         self._sources = kb.catalog.sources
+        self.setup = LiveSetup(kb.settings)
 
     def test(self, url: str, tables: Sequence[str] = ()) -> Inspection:
         """Whether a source could stream from that database. Raises `SourceError`, `SourceOutageError`."""
@@ -67,6 +71,14 @@ class LiveSources:
         """The tables there that could be mapped."""
         return list_tables(DatabaseAddress.parse(url))
 
+    def tables_of(self, record: SourceRecord) -> list[TableInfo]:
+        """The tables of a source's database, mapped or not."""
+        return list_tables(self.address(record))
+
+    def preview(self, url: str, tables: TableForms, limit: int) -> PreviewResult:
+        """The documents that a mapping makes of the first rows. Raises `MappingError`, `SourceError`."""
+        return preview(DatabaseAddress.parse(url), parse_mapping({"tables": dict(tables)}), limit)
+
     def create(self, collection: str, name: str, url: str, tables: TableForms) -> SourceRecord:
         """A source that streams. Where any step fails, what was made before is taken back.
 
@@ -74,18 +86,13 @@ class LiveSources:
         """
         address = DatabaseAddress.parse(url)
         mapping = parse_mapping({"tables": dict(tables)})
-        with self._connect(address) as connect, _compensation(address) as undo:
+        with compensation(address) as undo:
             found = self._collection(collection, undo)
-            self._check_free(found, name, mapping)
-            self._check_connect(connect, address)
-            excluded = self._check_database(address, mapping)
-            prefix = names.new_prefix(name)
-            record = self._make_row(found, name, address, tables, prefix)
+            self._check_free(found, mapping, name=name)
+            excluded = self.setup.check(address, mapping)
+            record = self._make_row(found, name, address, tables)
             undo("the source's row", lambda: self._sources.delete(record))
-            capture = self._make_capture(record, prefix, address, mapping, excluded, undo)
-            self._make_connector(connect, prefix, address, capture, undo)
-            config = record.config | {"capture": asdict(capture)}
-            return self._sources.change(record, config=config, state=SourceState.ACTIVE.value)
+            return self._attach(record, address, mapping, excluded, undo)
 
     def get(self, collection: Collection, name: str) -> SourceRecord:
         """A live source. Raises `NotFoundError`, and `ConflictError` where the source is of another kind."""
@@ -98,15 +105,79 @@ class LiveSources:
 
     def address(self, record: SourceRecord) -> DatabaseAddress:
         """Where a source's database is, with its password. Raises `SourceError` where that cannot be read."""
-        address = DatabaseAddress.parse(record.config["url"])
-        stored = self._sources.secret(record)
-        if stored is None:
-            return address
-        try:
-            box = SecretBox.of(self._settings)
-            return address.with_password(box.decrypt(stored, f"the password of source {record.name!r}"))
-        except SettingsError as error:
-            raise SourceError(str(error)) from error
+        return self.setup.decrypted(record.config["url"], self._sources.secret(record), record.name)
+
+    def pause(self, record: SourceRecord) -> SourceRecord:
+        """Let connector and workers rest; what happens meanwhile is read after `resume`."""
+        with self.setup.connect() as connect:
+            connect.pause(record.config["connector"])
+        return self._sources.change(record, state=SourceState.PAUSED.value)
+
+    def resume(self, record: SourceRecord) -> SourceRecord:
+        """Go on where it was paused."""
+        if record.state is SourceState.DELETING:
+            raise ConflictError(f"source {record.name!r} is being deleted; delete it again to finish that")
+        with self.setup.connect() as connect:
+            connect.resume(record.config["connector"])
+        return self._sources.change(record, state=SourceState.ACTIVE.value)
+
+    def restart(self, record: SourceRecord) -> SourceRecord:
+        """Start the connector again, for example after what made it fail was mended."""
+        _require_active(record)
+        with self.setup.connect() as connect:
+            connect.restart(record.config["connector"])
+        return record
+
+    def snapshot(self, record: SourceRecord, tables: Sequence[str] | None = None, *, full: bool = False) -> Snapshot:
+        """Read tables again (default: all): every row comes once more, and streaming goes on.
+
+        With `full` everything is read as if the source were new, and documents whose rows are not there any more
+        are removed afterwards: after a restored backup, whose positions are lower than those stored.
+        """
+        mapping = mapping_of(record)
+        chosen = sorted(mapping.all_tables if tables is None else set(tables))
+        unknown = set(chosen) - mapping.all_tables
+        if unknown:
+            known = ", ".join(sorted(mapping.all_tables))
+            raise MappingError(f"source {record.name!r} does not read {', '.join(sorted(unknown))}; it reads: {known}")
+        if full:
+            return self._begin_anew(record, mapping)
+        _require_active(record)
+        return self._signal(record, capture_of(record.config), chosen)
+
+    def change(self, record: SourceRecord, tables: TableForms | None = None, url: str | None = None) -> SourceRecord:
+        """Another mapping, another password or host. What the new mapping shows differently is read again.
+
+        Documents of tables that are not mapped any more are deleted.
+        """
+        _require_active(record)
+        address = self.address(record) if url is None else _same_database(record, DatabaseAddress.parse(url))
+        before, capture = mapping_of(record), capture_of(record.config)
+        after = before if tables is None else parse_mapping({"tables": dict(tables)})
+        collection = self.collection_of(record)
+        self._check_free(collection, after, but=record.id)
+        excluded, prefix = self.setup.check(address, after), record.config["topic_prefix"]
+        with compensation(address) as undo:
+            former = self.address(record)
+            undo(f"the former configuration of {prefix}", lambda: self._configure(prefix, former, capture, capture))
+            self.setup.topics().add_tables(prefix, sorted(after.all_tables), record.config["partitions"])
+            wanted = replace(capture, tables=tuple(sorted(after.all_tables)), excluded=tuple(excluded))
+            capture_now = self._configure(prefix, address, capture, wanted)
+            config = with_capture(record.config, capture_now) | {"url": address.plain}
+            config |= {} if tables is None else {"tables": dict(tables)}
+            record = self._sources.change(record, config=config, secret=self.setup.encrypted(address))
+        for table in sorted(set(before.tables) - set(after.tables)):
+            self._delete_documents(collection, record, table)
+        again = sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded)))
+        if again:
+            time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
+            self._signal(record, capture_now, again)
+        return record
+
+    def _configure(self, prefix: str, address: DatabaseAddress, held: Capture, wanted: Capture) -> Capture:
+        capture = open_database(address).change(held, wanted.tables, wanted.excluded)
+        self.setup.configure(prefix, address, capture)
+        return capture
 
     def delete(self, record: SourceRecord, documents: Literal["delete", "keep"] = "delete") -> Deleted:
         """Remove a source wherever it left anything. What cannot be reached now is told, with the SQL to run.
@@ -114,15 +185,74 @@ class LiveSources:
         Running it again, for example after a crash, goes on where it ended.
         """
         record = self._sources.change(record, state=SourceState.DELETING.value)
-        leftovers = self._remove_outside(record)
+        leftovers = self.setup.detach(record.config, lambda: self.address(record))
         time.sleep(SETTLE_SECONDS)
-        collection = self._collection_of(record)
+        collection = self.collection_of(record)
         gone = self._delete_documents(collection, record) if documents == "delete" else 0
         self._sources.forget_positions(collection, record.name)
         self._sources.delete(record)
         if documents == "delete":
             gone += self._delete_documents(collection, record)  # of a worker that was late
         return Deleted(gone, leftovers)
+
+    def finish_rebuild(self, record: SourceRecord) -> int:
+        """After a full snapshot was read to its end: remove the documents that it did not bring; how many."""
+        collection = self.collection_of(record)
+        unseen = sorted(self._sources.unplaced_keys(collection, record.name))
+        self._delete_keys(collection, unseen)
+        config = {name: value for name, value in record.config.items() if name != "rebuilding"}
+        self._sources.change(record, config=config)
+        logger.info("source %s: its full snapshot is read; %d documents are gone with it", record.name, len(unseen))
+        return len(unseen)
+
+    def collection_of(self, record: SourceRecord) -> Collection:
+        """The collection that a source fills."""
+        return next(one for one in self._kb.catalog.collections.all() if one.id == record.collection_id)
+
+    def _attach(
+        self,
+        record: SourceRecord,
+        address: DatabaseAddress,
+        mapping: TablesMapping,
+        excluded: Sequence[str],
+        undo: Undo,
+    ) -> SourceRecord:
+        held: list[Capture] = []
+
+        def know(capture: Capture) -> None:
+            held.append(capture)
+            self._sources.change(record, config=with_capture(record.config, capture))
+
+        self.setup.attach(record.config, address, sorted(mapping.all_tables), excluded, know, undo)
+        config = with_capture(record.config, held[-1])
+        return self._sources.change(record, config=config, state=SourceState.ACTIVE.value)
+
+    def _begin_anew(self, record: SourceRecord, mapping: TablesMapping) -> Snapshot:
+        """Old names are given up, so that nothing of before can arrive; searches keep the documents meanwhile."""
+        address = self.address(record)
+        excluded = self.setup.check(address, mapping)
+        record = self._sources.change(record, state=SourceState.PAUSED.value)
+        for left in self.setup.detach(record.config, lambda: address):
+            logger.error(
+                "source %s begins anew; %s is left behind: %s; run: %s", record.name, left.what, left.why, left.sql
+            )
+        time.sleep(SETTLE_SECONDS)
+        config = {name: value for name, value in record.config.items() if name != "capture"}
+        snapshot_id = str(uuid.uuid4())
+        config |= new_names(record.name) | {"rebuilding": snapshot_id}
+        record = self._sources.change(record, config=config)
+        self._sources.forget_progress(record)
+        self._sources.forget_positions(self.collection_of(record), record.name)
+        with compensation(address) as undo:
+            self._attach(record, address, mapping, excluded, undo)
+        return Snapshot(snapshot_id, "full", sorted(mapping.all_tables))
+
+    def _signal(self, record: SourceRecord, capture: Capture, tables: Sequence[str]) -> Snapshot:
+        kind = "incremental" if capture.read_only_snapshots else "blocking"
+        snapshot = Snapshot(str(uuid.uuid4()), kind, list(tables))
+        data = {"type": kind, "data-collections": [re.escape(table) for table in tables]}
+        self.setup.topics().signal(record.config["topic_prefix"], "execute-snapshot", data, snapshot.id)
+        return snapshot
 
     def _collection(self, name: str, undo: Undo) -> Collection:
         known = {collection.name for collection in self._kb.catalog.collections.all()}
@@ -131,10 +261,9 @@ class LiveSources:
             undo(f"collection {name}", lambda: self._kb.drop_collection(name))
         return self._kb.catalog.collections.get(name)
 
-    def _collection_of(self, record: SourceRecord) -> Collection:
-        return next(one for one in self._kb.catalog.collections.all() if one.id == record.collection_id)
-
-    def _check_free(self, collection: Collection, name: str, mapping: TablesMapping, but: int | None = None) -> None:
+    def _check_free(
+        self, collection: Collection, mapping: TablesMapping, name: str = "", but: int | None = None
+    ) -> None:
         """Names of sources, and the tables whose rows are documents, are unique in a collection."""
         for other in self._sources.all(collection):
             if other.id == but:
@@ -151,158 +280,32 @@ class LiveSources:
                     "already; map it once, or use another collection"
                 )
 
-    def _check_connect(self, connect: ConnectClient, address: DatabaseAddress) -> None:
-        if CLASSES[address.engine] not in connect.plugins():
-            raise SourceError(
-                f"Kafka Connect has no connector {CLASSES[address.engine]}; "
-                f"install Debezium's connector for {address.engine} in its plugin path and restart it"
-            )
-
-    def _check_database(self, address: DatabaseAddress, mapping: TablesMapping) -> list[str]:
-        """The columns that need not be read. Raises `SourceError` with everything that keeps a source from working."""
-        inspection = open_database(address).inspect(sorted(mapping.all_tables))
-        if not inspection.ok:
-            problems = "; ".join(finding.text for finding in inspection.errors)
-            raise SourceError(f"database {address.shown} cannot be a live source: {problems}")
-        return unneeded_columns(address, mapping)
-
     def _make_row(
-        self, collection: Collection, name: str, address: DatabaseAddress, tables: TableForms, prefix: str
+        self, collection: Collection, name: str, address: DatabaseAddress, tables: TableForms
     ) -> SourceRecord:
-        config = {
+        config: dict[str, Any] = {
             "engine": address.engine,
             "url": address.plain,
             "database": address.database,
             "tables": dict(tables),
-            "topic_prefix": prefix,
-            "connector": prefix,
-            "partitions": self._settings.topic_partitions,
         }
-        secret = SecretBox.of(self._settings).encrypt(address.password) if address.password else None
-        record = self._sources.create(collection, name, KIND, config, secret, SourceState.PAUSED)
-        logger.info("source %s of %s: connecting %s as %s", name, collection.name, address.shown, prefix)
+        config |= new_names(name) | {"partitions": self._kb.settings.topic_partitions}
+        record = self._sources.create(collection, name, KIND, config, self.setup.encrypted(address), SourceState.PAUSED)
+        logger.info("source %s of %s: connecting %s", name, collection.name, address.shown)
         return record
 
-    def _make_capture(
-        self,
-        record: SourceRecord,
-        prefix: str,
-        address: DatabaseAddress,
-        mapping: TablesMapping,
-        excluded: Sequence[str],
-        undo: Undo,
-    ) -> Capture:
-        """Topics, and what the database must have; the row knows it before the connector does."""
-        topics, database, tables = self._topics(), open_database(address), sorted(mapping.all_tables)
-        undo(f"topics {prefix}.*", lambda: topics.delete(prefix))
-        topics.create(prefix, address.engine, tables, record.config["partitions"])
-        capture = database.prepare(prefix, tables, excluded)
-        undo(f"what {prefix} holds at the database", lambda: _require_none(database.release(capture)))
-        self._sources.change(record, config=record.config | {"capture": asdict(capture)})
-        return capture
+    def _delete_documents(self, collection: Collection, record: SourceRecord, table: str | None = None) -> int:
+        """All documents of the source, or of one of its tables."""
+        keys = self._kb.catalog.documents.keys(collection, record.name)
+        chosen = sorted(key for key in keys if table is None or key.startswith(f"{table}/"))
+        self._delete_keys(collection, chosen)
+        return len(chosen)
 
-    def _make_connector(
-        self, connect: ConnectClient, prefix: str, address: DatabaseAddress, capture: Capture, undo: Undo
-    ) -> None:
-        secrets = ConnectSecrets(self._settings.connect_secrets_dir)
-        undo("the connector's password file", lambda: secrets.remove(prefix))
-        password = secrets.put(prefix, address.password)
-        undo(f"connector {prefix}", lambda: connect.delete(prefix))
-        servers = self._settings.kafka_bootstrap_servers
-        connect.create(prefix, connector_config(prefix, address, capture, password, servers))
-        status = self._wait_started(connect, prefix, address, capture)
-        if not status.running:
-            raise SourceError(f"connector {prefix} does not run: {_why(status)}")
-
-    def _wait_started(
-        self, connect: ConnectClient, prefix: str, address: DatabaseAddress, capture: Capture
-    ) -> ConnectorStatus:
-        """Its status once it reads, or gave up: a task is "running" before it has its slot."""
-        database = open_database(address)
-
-        def reads(status: ConnectorStatus) -> bool:
-            held = status.running and database.progress(capture).get("slot_exists", True)
-            return bool(held) or status.failed
-
-        return connect.wait(prefix, reads, START_SECONDS)
-
-    def _remove_outside(self, record: SourceRecord) -> list[Leftover]:
-        """The connector, then what it held at the database, then its topics; each for itself."""
-        prefix, left = record.config["topic_prefix"], []
-        try:
-            with self._connect() as connect:
-                connect.delete(record.config["connector"])
-        except (SourceError, SourceOutageError) as error:
-            left.append(Leftover(f"connector {record.config['connector']} in Kafka Connect", str(error)))
-        left += self._release(record)
-        try:
-            self._topics().delete(prefix)
-        except (SourceError, SourceOutageError) as error:
-            left.append(Leftover(f"topics {prefix}.* in Kafka", str(error)))
-        ConnectSecrets(self._settings.connect_secrets_dir).remove(prefix)
-        return left
-
-    def _release(self, record: SourceRecord) -> list[Leftover]:
-        if "capture" not in record.config:
-            return []
-        capture = capture_of(record)
-        database = open_database(DatabaseAddress.parse(record.config["url"]))
-        try:
-            return open_database(self.address(record)).release(capture)
-        except IngestError as error:
-            statements = database.release_by_hand(capture)
-            return [Leftover("what the source holds at its database", str(error), statements)] if statements else []
-
-    def _delete_documents(self, collection: Collection, record: SourceRecord) -> int:
+    def _delete_keys(self, collection: Collection, keys: Sequence[str]) -> None:
         """Without a position, and as nobody's: what a later source sends under these keys counts."""
-        keys = sorted(self._kb.catalog.documents.keys(collection, record.name))
         for start in range(0, len(keys), DELETE_AT_ONCE):
             deletions = [Deletion(key, "") for key in keys[start : start + DELETE_AT_ONCE]]
             self._kb.catalog.writer.commit(collection.id, Commit(deletions))
-        return len(keys)
-
-    def _connect(self, address: DatabaseAddress | None = None) -> ConnectClient:
-        return ConnectClient(self._settings.connect_url, address.scrub if address else lambda text: text)
-
-    def _topics(self) -> Topics:
-        return Topics(self._settings.kafka_bootstrap_servers)
-
-
-Undo = Callable[[str, Callable[[], object]], None]
-
-
-@contextmanager
-def _compensation(address: DatabaseAddress) -> Iterator[Undo]:
-    """Takes back, last first, what was noted, when the block fails; what cannot be taken back joins the message."""
-    steps: list[tuple[str, Callable[[], object]]] = []
-    try:
-        yield lambda what, step: steps.append((what, step))
-    except BaseException as error:
-        left = [what for what, step in reversed(steps) if not _taken_back(what, step)]
-        if left and isinstance(error, IngestError | RetrievalError):
-            error.args = (f"{error}; and these could not be removed again: {', '.join(left)}", *error.args[1:])
-        logger.warning("source at %s was not created; taken back: %d steps", address.shown, len(steps) - len(left))
-        raise
-
-
-def _taken_back(what: str, step: Callable[[], object]) -> bool:
-    try:
-        step()
-    except (IngestError, RetrievalError, OSError) as error:
-        logger.error("%s could not be removed after a failure: %s", what, error)
-        return False
-    return True
-
-
-def _require_none(leftovers: Sequence[Leftover]) -> None:
-    if leftovers:
-        raise SourceError("; ".join(f"{left.what}: {left.why}; run: {left.sql}" for left in leftovers))
-
-
-def capture_of(record: SourceRecord) -> Capture:
-    """What the source's connector reads and holds."""
-    stored = record.config["capture"]
-    return Capture(**stored | {"tables": tuple(stored["tables"]), "excluded": tuple(stored["excluded"])})
 
 
 def source_view(record: SourceRecord, collection: str) -> dict[str, Any]:
@@ -316,14 +319,19 @@ def source_view(record: SourceRecord, collection: str) -> dict[str, Any]:
 
 def mapping_of(record: SourceRecord) -> TablesMapping:
     """The source's mapping. Raises `MappingError`."""
-    try:
-        return parse_mapping({"tables": record.config["tables"]})
-    except KeyError:
-        raise MappingError(f"source {record.name!r} has no mapping; create it again") from None
+    return parse_mapping({"tables": record.config["tables"]})
 
 
-def _why(status: ConnectorStatus) -> str:
-    """The first lines of a trace, and its causes."""
-    lines = [line.strip() for line in status.trace.splitlines()]
-    told = [line for line in lines if line and not line.startswith("at ") and not line.startswith("...")]
-    return "; ".join(told[:TRACE_LINES]) or f"connector {status.state}, task {status.task_state}"
+def _require_active(record: SourceRecord) -> None:
+    if record.state is not SourceState.ACTIVE:
+        raise ConflictError(f"source {record.name!r} is {record.state.value}, expected active; resume it first")
+
+
+def _same_database(record: SourceRecord, address: DatabaseAddress) -> DatabaseAddress:
+    """Another database has other rows and other positions."""
+    if (address.engine, address.database) != (record.config["engine"], record.config["database"]):
+        raise SourceError(
+            f"source {record.name!r} reads {record.config['engine']} database {record.config['database']!r}, and the "
+            f"new URL names {address.engine} database {address.database!r}; make another source for that"
+        )
+    return address

@@ -14,13 +14,20 @@ from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Stat
 from api.live_sources import LiveSources, source_view
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
+from api.source_status import StatusReader
 from api.wire.administration import DeadLetterPage, DeadLetterView
 from api.wire.sources import (
     SOURCE_PATTERN,
     LiveSourceView,
+    Preview,
+    PreviewBody,
+    SnapshotBody,
+    SnapshotView,
     SourceBody,
+    SourceChange,
     SourceDeletion,
     SourcePage,
+    SourceStatus,
     TableList,
     TablesBody,
     TestBody,
@@ -76,6 +83,86 @@ def test_source(body: TestBody, live: Live, caller: Admin) -> dict[str, Any]:
 def list_database_tables(body: TablesBody, live: Live, caller: Admin) -> dict[str, Any]:
     """Tables with columns, keys, sizes and the joins that foreign keys suggest."""
     return {"tables": [asdict(table) for table in live.tables(body.url.get_secret_value())]}
+
+
+@router.post("/sources/preview", response_model=Preview, summary="Preview a mapping")
+def preview_source(body: PreviewBody, live: Live, caller: Admin) -> dict[str, Any]:
+    """The documents that a mapping makes of the first rows of each table, with the rows they join."""
+    found = live.preview(body.url.get_secret_value(), body.tables, body.limit)
+    shown = ("key", "title", "text", "language", "metadata", "acl", "uri")
+    documents = [{name: getattr(document, name) for name in shown} for document in found.documents]
+    return {"documents": documents, "errors": [asdict(problem) for problem in found.problems]}
+
+
+@router.get("/sources/{name}", response_model=SourceStatus, responses=failures(409), summary="Look at a source")
+def get_source(name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery) -> dict[str, Any]:
+    """A live source: its connector, snapshot and lag, what the database keeps for it, what needs a person."""
+    record = live.get(existing(kb, collection), name)
+    return source_view(record, collection) | StatusReader(kb).read(record).to_dict()
+
+
+@router.get("/sources/{name}/tables", response_model=TableList, responses=failures(409), summary="List its tables")
+def list_source_tables(
+    name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery
+) -> dict[str, Any]:
+    """The tables of a source's database, mapped or not."""
+    return {"tables": [asdict(table) for table in live.tables_of(live.get(existing(kb, collection), name))]}
+
+
+@router.patch("/sources/{name}", response_model=LiveSourceView, responses=failures(409), summary="Change a source")
+def change_source(
+    name: SourcePath, body: SourceChange, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+) -> dict[str, Any]:
+    """Another mapping, host or password. Tables that are shown differently are read again; others are left alone."""
+    state.target = f"{collection}/{name}"
+    state.detail |= {"changed": sorted(body.model_fields_set)}
+    url = None if body.url is None else body.url.get_secret_value()
+    return source_view(live.change(live.get(existing(kb, collection), name), body.tables, url), collection)
+
+
+@router.post("/sources/{name}/pause", response_model=LiveSourceView, responses=failures(409), summary="Pause a source")
+def pause_source(
+    name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+) -> dict[str, Any]:
+    """Let it rest. The database keeps its log for it meanwhile, so not for ever."""
+    state.target = f"{collection}/{name}"
+    return source_view(live.pause(live.get(existing(kb, collection), name)), collection)
+
+
+@router.post(
+    "/sources/{name}/resume", response_model=LiveSourceView, responses=failures(409), summary="Resume a source"
+)
+def resume_source(
+    name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+) -> dict[str, Any]:
+    """Go on where it was paused."""
+    state.target = f"{collection}/{name}"
+    return source_view(live.resume(live.get(existing(kb, collection), name)), collection)
+
+
+@router.post("/sources/{name}/restart", response_model=LiveSourceView, responses=failures(409), summary="Restart it")
+def restart_source(
+    name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+) -> dict[str, Any]:
+    """Start the connector again, after what made it fail was mended."""
+    state.target = f"{collection}/{name}"
+    return source_view(live.restart(live.get(existing(kb, collection), name)), collection)
+
+
+@router.post(
+    "/sources/{name}/snapshot",
+    status_code=202,
+    response_model=SnapshotView,
+    responses=failures(409),
+    summary="Read tables again",
+)
+def snapshot_source(
+    name: SourcePath, body: SnapshotBody, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+) -> dict[str, Any]:
+    """Every row of these tables once more; with `full` the whole source anew, as after a restored backup."""
+    state.target = f"{collection}/{name}"
+    state.detail |= {"tables": body.tables or "all", "full": body.full}
+    return asdict(live.snapshot(live.get(existing(kb, collection), name), body.tables, full=body.full))
 
 
 @router.delete("/sources/{name}", response_model=SourceDeletion, summary="Delete a source")

@@ -57,7 +57,7 @@ class Capture:
     publication: str = ""  # PostgreSQL
     owns_publication: bool = True
     server_id: int = 0  # MySQL, MariaDB: as which replica we read
-    read_only_snapshots: bool = True  # whether tables can be read again while streaming goes on
+    read_only_snapshots: bool = True  # tables can be read again, without writing a mark, while streaming goes on
     excluded: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pymysql.cursors import DictCursor
 
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.inspection import Capture, Inspection, Leftover
-from ingest.connect.mysql_checks import check_server, check_tables, has_gtids, server_facts
+from ingest.connect.mysql_checks import check_server, check_tables, server_facts
 from ingest.connect.names import new_server_id
 from ingest.errors import SourceError, SourceOutageError
 
@@ -35,15 +36,15 @@ class MysqlDatabase:
         return Inspection(self._address.engine, facts["version"], facts, findings)
 
     def prepare(self, prefix: str, tables: Sequence[str], excluded: Sequence[str]) -> Capture:
-        """See `Database`. Without GTIDs a table is read again while streaming waits."""
-        with self._connected() as cursor:
-            facts = server_facts(cursor)
-        read_only = has_gtids(self._address.engine, facts)
+        """See `Database`. A table is read again while streaming waits.
+
+        By GTIDs it could go on meanwhile, but an idle server makes none, and the reading would never end.
+        """
         about = {"database": self._address.database}
         return Capture(
             tuple(tables),
             server_id=new_server_id(),
-            read_only_snapshots=read_only,
+            read_only_snapshots=False,
             excluded=tuple(excluded),
             facts=about,
         )
@@ -95,14 +96,16 @@ class MysqlDatabase:
 
 
 def ssl_arguments(address: DatabaseAddress) -> dict[str, Any]:
-    """What `ssl_mode` of the URL means to PyMySQL, whose own default is to encrypt nothing."""
+    """What `ssl_mode` of the URL means to PyMySQL, which encrypts where the server offers it."""
     mode = address.options.get("ssl_mode", "preferred")
-    if mode in ("disabled", "preferred"):
+    if mode == "preferred":
         return {}
-    return {
-        "ssl_verify_cert": mode in ("verify_ca", "verify_identity"),
-        "ssl_verify_identity": mode == "verify_identity",
-    } | ({"ssl": {"check_hostname": False, "verify_mode": "none"}} if mode == "required" else {})
+    if mode == "disabled":
+        return {"ssl_disabled": True}
+    context = ssl.create_default_context()
+    context.check_hostname = mode == "verify_identity"
+    context.verify_mode = ssl.CERT_NONE if mode == "required" else ssl.CERT_REQUIRED
+    return {"ssl": context}
 
 
 def _failure(address: DatabaseAddress, error: pymysql.MySQLError) -> SourceError:

@@ -11,8 +11,8 @@ from pymysql.cursors import DictCursor
 from ingest.connect.inspection import Finding
 
 VARIABLES = (
-    "version", "log_bin", "binlog_format", "binlog_row_image", "server_id", "gtid_mode", "enforce_gtid_consistency",
-    "binlog_expire_logs_seconds", "expire_logs_days", "gtid_domain_id",
+    "version", "log_bin", "binlog_format", "binlog_row_image", "server_id",
+    "binlog_expire_logs_seconds", "expire_logs_days",
 )  # fmt: skip
 # What reading the log as a replica takes; each of several words for one right is enough.
 RIGHTS: Mapping[str, Sequence[Sequence[str]]] = {
@@ -41,11 +41,6 @@ def server_facts(cursor: DictCursor) -> dict[str, Any]:
     return facts | {"user": row.get("user"), "database": row.get("name"), "rights": sorted(_rights(grants))}
 
 
-def has_gtids(engine: str, facts: Mapping[str, Any]) -> bool:
-    """Whether every transaction has a global number, by which tables are read again without writing a watermark."""
-    return engine == "mariadb" or (facts["gtid_mode"] == "ON" and facts["enforce_gtid_consistency"] == "ON")
-
-
 def check_server(engine: str, facts: Mapping[str, Any]) -> list[Finding]:
     """The log's settings and the user's rights."""
     return [
@@ -55,7 +50,6 @@ def check_server(engine: str, facts: Mapping[str, Any]) -> list[Finding]:
         _setting("binlog_row_image", facts["binlog_row_image"], ("FULL",), "", "SET GLOBAL binlog_row_image = 'FULL';"),
         _server_id(facts["server_id"]),
         _kept(facts["binlog_expire_logs_seconds"]),
-        *_gtids(engine, facts),
         *_missing_rights(engine, facts),
     ]
 
@@ -99,13 +93,6 @@ def _kept(seconds: int) -> Finding:
     sql = "SET GLOBAL binlog_expire_logs_seconds = 604800;"
     remedy = "a source that is paused longer than this must begin anew"
     return Finding("binlog_expire_logs_seconds", "warning", str(seconds), "a day or more", remedy, sql)
-
-
-def _gtids(engine: str, facts: Mapping[str, Any]) -> list[Finding]:
-    if has_gtids(engine, facts):
-        return []
-    remedy = "without it streaming waits while a table is read again; see the manual on enabling GTIDs online"
-    return [Finding("gtid_mode", "warning", str(facts["gtid_mode"]), "ON", remedy)]
 
 
 def _missing_rights(engine: str, facts: Mapping[str, Any]) -> list[Finding]:

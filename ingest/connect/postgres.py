@@ -50,8 +50,8 @@ class PostgresDatabase:
 
     def change(self, capture: Capture, tables: Sequence[str], excluded: Sequence[str]) -> Capture:
         """See `Database`."""
-        if capture.owns_publication and set(tables) != set(capture.tables):
-            with self._connected() as connection:
+        if capture.owns_publication:
+            with self._connected() as connection:  # also where these are the tables already: a change is taken back so
                 statement = sql.SQL("ALTER PUBLICATION {} SET TABLE {}")
                 named = sql.SQL(", ").join(_identifier(table) for table in tables)
                 connection.execute(statement.format(sql.Identifier(capture.publication), named))

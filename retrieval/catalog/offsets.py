@@ -91,6 +91,15 @@ class Offsets:
         with reading(self._engine) as connection:
             return {(row.topic, row.partition): row.next_offset for row in connection.execute(query)}
 
+    def last_committed_at(self, source_id: int) -> datetime | None:
+        """When the newest event that was read was committed at the source; None where none told."""
+        query = sa.select(sa.func.max(schema.source_offsets.c.committed_at, type_=schema.UtcTime()))
+        with reading(self._engine) as connection:
+            latest: datetime | None = connection.execute(
+                query.where(schema.source_offsets.c.source_id == source_id)
+            ).scalar_one()
+        return latest
+
     def rows_version(self, source_id: int) -> RowsRead:
         """The version of the rows as they are now; read it before any row."""
         query = sa.select(schema.sources.c.rows_version).where(schema.sources.c.id == source_id)

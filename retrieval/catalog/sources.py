@@ -126,6 +126,22 @@ class Sources:
         with writing(self._engine) as connection:
             connection.execute(mine.values(position=None))
 
+    def forget_progress(self, source: SourceRecord) -> None:
+        """Let a source be read as if it were new: no offsets, no rows, nothing known of its tables."""
+        links, rows, offsets = schema.source_row_links, schema.source_rows, schema.source_offsets
+        with writing(self._engine) as connection:
+            for table in (links, rows, offsets, schema.source_tables):
+                connection.execute(table.delete().where(table.c.source_id == source.id))
+            advanced = schema.sources.update().where(schema.sources.c.id == source.id)
+            connection.execute(advanced.values(rows_version=schema.sources.c.rows_version + 1))  # overtakes who reads
+
+    def unplaced_keys(self, collection: Collection, source: str) -> set[str]:
+        """The living documents of a source that nothing with a position has brought since `forget_positions`."""
+        c = schema.documents.c
+        mine = (c.collection_id == collection.id, c.source == source, c.position.is_(None), sa.not_(c.deleted))
+        with reading(self._engine) as connection:
+            return set(connection.execute(sa.select(c.key).where(*mine)).scalars())
+
     def delete(self, source: SourceRecord) -> None:
         """Forget a source with its rows, offsets and notices; its documents are the caller's to delete before."""
         with writing(self._engine) as connection:
@@ -172,6 +188,13 @@ class Sources:
         )
         with reading(self._engine) as connection:
             return [DeadLetterRecord(**row._mapping) for row in connection.execute(query)]
+
+    def count_dead_letters(self, source: SourceRecord) -> int:
+        """How many inputs of a source wait for a person."""
+        c = schema.dead_letters.c
+        mine = (c.collection_id == source.collection_id) & (c.source == source.name)
+        with reading(self._engine) as connection:
+            return connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
 
     def drop_dead_letter(self, collection: Collection, letter_id: int) -> None:
         """Forget one dead letter. Raises `NotFoundError`."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import select
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,8 +16,10 @@ from urllib.parse import urlsplit
 
 import orjson
 import psycopg
+import pymysql
 from api_world import World, world
 from kafka import KafkaConsumer, TopicPartition
+from pymysql.constants import CLIENT
 
 from api.live_sources import LiveSources
 from infra.stack.stack import Stack
@@ -45,8 +50,29 @@ class LiveWorld:
     def create(self, name: str, url: str, tables: Any = PRODUCTS, collection: str = "docs") -> Any:
         return self.call("POST", "", json={"name": name, "collection": collection, "url": url, "tables": tables})
 
-    def record(self, name: str, collection: str = "docs") -> Any:
-        return self.live.get(self.api.kb.catalog.collections.get(collection), name)
+    def status(self, name: str, collection: str = "docs") -> dict[str, Any]:
+        answer = self.call("GET", f"/{name}?collection={collection}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def delete(self, name: str, **query: str) -> Any:
+        return self.call("DELETE", f"/{name}", params={"collection": "docs", **query})
+
+    def footprint(self) -> dict[str, Any]:
+        """All that creating sources makes outside the databases; equal before and after means that nothing is left."""
+        topics = self.live.setup.topics()
+        with self.live.setup.connect() as connect:
+            connectors = connect._call("GET", "/connectors")
+        with topics._admin() as admin:
+            known = {topic for topic in admin.list_topics() if "kb-" in topic and "kb-connect" not in topic}
+        collections = self.api.kb.catalog.collections.all()
+        return {
+            "connectors": sorted(connectors),
+            "topics": sorted(known - {"kb-stack-ready"}),
+            "sources": [one.name for each in collections for one in self.api.kb.catalog.sources.all(each)],
+            "collections": [one.name for one in collections],
+            "passwords": sorted(path.name for path in Path(self.api.kb.settings.connect_secrets_dir).iterdir()),
+        }
 
 
 @contextlib.contextmanager
@@ -72,30 +98,124 @@ def postgres_database(stack: Stack, script: Path) -> Iterator[str]:
     """URL of a database of its own, filled by the script; dropped afterwards, with whatever slots hang on it."""
     name = f"kb_live_{secrets.token_hex(4)}"
     url = urlsplit(stack.url("postgres"))._replace(scheme="postgresql")
-    with psycopg.connect(url.geturl(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
+    query(url.geturl(), f"CREATE DATABASE {name}")
     mine = url._replace(path=f"/{name}").geturl()
     try:
         with psycopg.connect(mine, autocommit=True) as connection:
             connection.execute(script.read_bytes())
         yield mine
     finally:
-        with psycopg.connect(url.geturl(), autocommit=True) as connection:
-            slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s AND NOT active"
-            connection.execute(slots, (name,))
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        free = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s AND NOT active"
+        query(url.geturl(), free, name)
+        query(url.geturl(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def mariadb_database(stack: Stack, script: Path) -> Iterator[str]:
+    """URL of a database of its own, filled by a script that uses the current database; dropped afterwards."""
+    name = f"kb_live_{secrets.token_hex(4)}"
+    url = urlsplit(stack.url("mariadb"))._replace(scheme="mariadb", path=f"/{name}")
+    others = ("CREATE DATABASE", "DROP DATABASE", "USE ")
+    text = "\n".join(line for line in script.read_text("utf-8").splitlines() if not line.startswith(others))
+    with mariadb(url._replace(path="").geturl()) as cursor:
+        cursor.execute(f"CREATE DATABASE {name}; USE {name}; {text}")
+        while cursor.nextset():
+            pass
+    try:
+        yield url.geturl()
+    finally:
+        with mariadb(url._replace(path="").geturl()) as cursor:
+            cursor.execute(f"DROP DATABASE {name}")
+
+
+@contextlib.contextmanager
+def mariadb(url: str) -> Iterator[Any]:
+    """A cursor that commits each statement and takes several at once."""
+    parts = urlsplit(url)
+    connection = pymysql.connect(
+        host=parts.hostname,
+        port=parts.port or 3306,
+        user=parts.username,
+        password=parts.password or "",
+        database=parts.path.strip("/") or None,
+        autocommit=True,
+        client_flag=CLIENT.MULTI_STATEMENTS,
+    )
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def role(url: str, rights: str, *grants: str) -> Iterator[str]:
+    """URL of the same database as a user of its own, whose password is `rights`' and a token."""
+    name, password = f"kb_role_{secrets.token_hex(4)}", f"s3cret/{secrets.token_hex(6)}"
+    query(url, f"CREATE ROLE {name} LOGIN {rights} PASSWORD '{password}'")
+    for grant in grants:
+        query(url, f"{grant} TO {name}")
+    parts = urlsplit(url)
+    try:
+        yield parts._replace(netloc=f"{name}:{password.replace('/', '%2F')}@{parts.hostname}:{parts.port}").geturl()
+    finally:
+        query(url, f"DROP OWNED BY {name}")
+        query(url, f"DROP ROLE {name}")
+
+
+@contextlib.contextmanager
+def breakable(url: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The same database behind a forwarder, and what cuts it for good."""
+    parts, cut = urlsplit(url), threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+    threads = [threading.Thread(target=_forward, args=(listening, parts.hostname, parts.port, cut), daemon=True)]
+    threads[0].start()
+
+    def break_it() -> None:
+        cut.set()
+        threads[0].join()
+        listening.close()
+
+    try:
+        netloc = f"{parts.username}:{parts.password}@127.0.0.1:{listening.getsockname()[1]}"
+        yield parts._replace(netloc=netloc).geturl(), break_it
+    finally:
+        break_it()
+
+
+def _forward(listening: socket.socket, host: str | None, port: int | None, cut: threading.Event) -> None:
+    """Copies bytes between pairs of sockets until it is cut."""
+    peers: dict[socket.socket, socket.socket] = {}
+    while not cut.is_set():
+        ready, _, _ = select.select([listening, *peers], [], [], 0.1)
+        for one in ready:
+            if one is listening:
+                client, server = listening.accept()[0], socket.create_connection((host, port))
+                peers |= {client: server, server: client}
+                continue
+            try:
+                data = one.recv(65536)
+                peers[one].sendall(data)
+            except (OSError, KeyError):
+                data = b""
+            if not data and one in peers:
+                for end in (one, peers.pop(one)):
+                    peers.pop(end, None)
+                    end.close()
+    for one in peers:
+        one.close()
 
 
 def query(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """The rows of one statement, committed."""
     with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode(), parameters)
+        cursor = connection.execute(statement.encode(), parameters or None)
         return cursor.fetchall() if cursor.description else []
 
 
-def events(world_: LiveWorld, topic: str) -> list[tuple[Any, Any]]:
+def events(served: LiveWorld, topic: str) -> list[tuple[Any, Any]]:
     """(key, value) of every message of a topic, partition by partition; a tombstone's value is None."""
-    consumer = KafkaConsumer(bootstrap_servers=world_.api.kb.settings.kafka_bootstrap_servers, fetch_max_wait_ms=50)
+    consumer = KafkaConsumer(bootstrap_servers=served.api.kb.settings.kafka_bootstrap_servers, fetch_max_wait_ms=50)
     try:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(partitions)
@@ -109,10 +229,10 @@ def events(world_: LiveWorld, topic: str) -> list[tuple[Any, Any]]:
         consumer.close(autocommit=False)
 
 
-def rows(world_: LiveWorld, topic: str, key: str) -> dict[Any, Any]:
+def rows(served: LiveWorld, topic: str, key: str) -> dict[Any, Any]:
     """What a table looks like to who applies all its events in order."""
     table: dict[Any, Any] = {}
-    for message_key, value in events(world_, topic):
+    for message_key, value in events(served, topic):
         if value is None or value["op"] == "d":
             table.pop(message_key[key], None)
         else:

@@ -1,18 +1,36 @@
-"""`/v1/sources` on the real servers: what is created streams, and what is deleted leaves nothing behind."""
+"""`/v1/sources` on the real servers: what is created streams, rests, is read again, and leaves nothing behind."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from api_world import check_native_error
-from live_world import LiveWorld, live_world, postgres_database, query, rows, wait_until
+from live_world import (
+    PRODUCTS,
+    LiveWorld,
+    breakable,
+    events,
+    live_world,
+    postgres_database,
+    query,
+    role,
+    rows,
+    wait_until,
+)
 from stack import StackOf
 
 from infra.stack.stack import Stack
+from retrieval.catalog import Outcome
+from retrieval.types import Deletion, Document, SourcePosition
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.data, pytest.mark.timeout(300)]
+SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
+NOTHING: dict[str, list[Any]] = {"slots": [], "publications": []}
 
 
 @pytest.fixture(scope="module")
@@ -32,36 +50,169 @@ def northwind(stack: Stack, data_dir_public: Path) -> Iterator[str]:
         yield url
 
 
-def slots(url: str) -> list[str]:
-    return [
-        name for (name,) in query(url, "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()")
-    ]
-
-
-def publications(url: str) -> list[str]:
-    return [name for (name,) in query(url, "SELECT pubname FROM pg_publication")]
-
-
-def test_a_created_source_streams_what_is_there_and_what_changes(served: LiveWorld, northwind: str) -> None:
+@pytest.fixture
+def shop(served: LiveWorld, northwind: str) -> Iterator[dict[str, Any]]:
+    """A source "shop" over Northwind's products, whose first snapshot is in its topics."""
+    before = served.footprint()
     created = served.create("shop", northwind)
     assert created.status_code == 201, created.text
-    shown = created.json()
-    assert shown["state"] == "active"
-    assert "***" in shown["url"]
-    topic = f"{shown['topic_prefix']}.public.products"
-    there = dict(query(northwind, "SELECT product_id, product_name FROM products"))
-    seen = wait_until(lambda: rows(served, topic, "product_id"), lambda found: len(found) == len(there))
+    wait_until(lambda: served.status("shop")["snapshot"]["state"], lambda state: state == "completed")
+    yield created.json() | {"topic": f"{created.json()['topic_prefix']}.public.products", "database": northwind}
+    if "shop" in served.footprint()["sources"]:
+        deleted = served.delete("shop")
+        assert deleted.status_code == 200, deleted.text
+        assert deleted.json()["leftovers"] == []
+    assert (served.footprint(), held(northwind)) == (before, NOTHING)
+
+
+def held(url: str) -> dict[str, list[Any]]:
+    """What sources hold at a database."""
+    return {"slots": query(url, SLOTS), "publications": query(url, "SELECT pubname FROM pg_publication")}
+
+
+def test_a_created_source_streams_what_is_there_and_what_changes(served: LiveWorld, shop: dict[str, Any]) -> None:
+    assert shop["state"] == "active"
+    assert "***" in shop["url"]
+    there = dict(query(shop["database"], "SELECT product_id, product_name FROM products"))
+    seen = rows(served, shop["topic"], "product_id")
     assert {key: row["product_name"] for key, row in seen.items()} == there
     assert set(seen[1]) == {"product_id", "product_name", "quantity_per_unit", "category_id", "discontinued"}
-    query(northwind, "UPDATE products SET product_name = 'Chai 新' WHERE product_id = 1")
-    query(northwind, "DELETE FROM order_details WHERE product_id = 2")
-    query(northwind, "DELETE FROM products WHERE product_id = 2")
-    changed = wait_until(lambda: rows(served, topic, "product_id"), lambda found: 2 not in found)
+    query(shop["database"], "UPDATE products SET product_name = 'Chai 新' WHERE product_id = 1")
+    query(shop["database"], "DELETE FROM order_details WHERE product_id = 2")
+    query(shop["database"], "DELETE FROM products WHERE product_id = 2")
+    changed = wait_until(lambda: rows(served, shop["topic"], "product_id"), lambda found: 2 not in found)
     assert changed[1]["product_name"] == "Chai 新"
 
-    deleted = served.call("DELETE", "/shop?collection=docs")
+
+def test_the_status_tells_snapshot_lag_and_slot(served: LiveWorld, shop: dict[str, Any]) -> None:
+    status = served.status("shop")
+    count = dict(
+        query(shop["database"], "SELECT 'p', count(*) FROM products UNION SELECT 'c', count(*) FROM categories")
+    )
+    assert status["problems"] == []
+    assert (status["connector"]["state"], status["connector"]["task_state"]) == ("RUNNING", "RUNNING")
+    tables = status["snapshot"]["tables"]
+    assert {table: told["rows"] for table, told in tables.items()} == {
+        "public.products": count["p"],
+        "public.categories": count["c"],
+    }
+    assert status["lag"]["events"] == count["p"] + count["c"], "no worker reads in this test"
+    assert status["lag"]["slot_active"] is True
+    assert 0 <= status["lag"]["slot_lag_bytes"] <= status["lag"]["slot_retained_bytes"] < 2**24
+
+
+def test_an_idle_source_does_not_keep_the_servers_log(served: LiveWorld, shop: dict[str, Any], stack: Stack) -> None:
+    """Another database of the server writes 40 MB; the heartbeats of ours let the server drop it."""
+    other = stack.url("postgres")
+    query(other, "CREATE TABLE kb_noise AS SELECT repeat(md5(i::text), 30) AS text FROM generate_series(1, 40000) i")
+    query(other, "DROP TABLE kb_noise")
+    wait_until(lambda: served.status("shop")["lag"]["slot_lag_bytes"], lambda size: size < 2**20)
+    assert {value["op"] for _, value in events(served, shop["topic"])} == {"r"}, "heartbeats are no events of tables"
+
+
+def test_what_happens_during_a_pause_is_read_after_it(served: LiveWorld, shop: dict[str, Any]) -> None:
+    for _ in range(2):  # twice is as good as once
+        assert served.call("POST", "/shop/pause?collection=docs").json()["state"] == "paused"
+    wait_until(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
+    query(shop["database"], "UPDATE products SET product_name = 'while away' WHERE product_id = 3")
+    refused = check_native_error(served.call("POST", "/shop/snapshot?collection=docs", json={}), 409, "conflict")
+    assert "resume" in refused["message"]
+    assert rows(served, shop["topic"], "product_id")[3]["product_name"] != "while away"
+    assert served.call("POST", "/shop/resume?collection=docs").json()["state"] == "active"
+    wait_until(lambda: rows(served, shop["topic"], "product_id")[3]["product_name"], lambda name: name == "while away")
+
+
+def test_tables_are_read_again_while_streaming_goes_on(served: LiveWorld, shop: dict[str, Any]) -> None:
+    before = len(events(served, shop["topic"]))
+    asked = served.call("POST", "/shop/snapshot?collection=docs", json={"tables": ["public.products"]})
+    assert asked.status_code == 202, asked.text
+    assert (asked.json()["kind"], asked.json()["tables"]) == ("incremental", ["public.products"])
+    again = wait_until(lambda: events(served, shop["topic"]), lambda found: len(found) == 2 * before)
+    assert {value["op"] for _, value in again} == {"r"}
+    assert wait_until(lambda: served.status("shop")["snapshot"], lambda told: told["kind"] == "incremental")
+    unknown = served.call("POST", "/shop/snapshot?collection=docs", json={"tables": ["public.orders"]})
+    assert "it reads: public.categories, public.products" in check_native_error(unknown, 422)["message"]
+
+
+def test_a_changed_mapping_reads_what_it_shows_anew(served: LiveWorld, shop: dict[str, Any]) -> None:
+    tables = copy.deepcopy(PRODUCTS)
+    tables["public.products"]["body"] = "{product_name} by {supplier.company_name}"
+    tables["public.products"]["include"]["supplier"] = {
+        "table": "public.suppliers",
+        "on": {"supplier_id": "supplier_id"},
+    }
+    changed = served.call("PATCH", "/shop?collection=docs", json={"tables": tables})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["tables"] == tables
+    suppliers = f"{shop['topic_prefix']}.public.suppliers"
+    there = dict(query(shop["database"], "SELECT supplier_id, company_name FROM suppliers"))
+    found = wait_until(lambda: rows(served, suppliers, "supplier_id"), lambda seen: len(seen) == len(there))
+    assert {key: row["company_name"] for key, row in found.items()} == there
+    products = wait_until(
+        lambda: rows(served, shop["topic"], "product_id"),
+        lambda seen: all("supplier_id" in row for row in seen.values()),
+    )
+    assert "quantity_per_unit" not in products[1], "what the mapping needs no more stays in the database"
+
+
+def test_a_full_snapshot_begins_anew_under_other_names(served: LiveWorld, shop: dict[str, Any]) -> None:
+    asked = served.call("POST", "/shop/snapshot?collection=docs", json={"full": True})
+    assert asked.status_code == 202, asked.text
+    status = served.status("shop")
+    assert status["topic_prefix"] != shop["topic_prefix"]
+    assert len(query(shop["database"], SLOTS)) == 1
+    topic = f"{status['topic_prefix']}.public.products"
+    (count,) = query(shop["database"], "SELECT count(*) FROM products")[0]
+    wait_until(lambda: len(rows(served, topic, "product_id")), lambda seen: seen == count)
+
+
+def test_a_reader_with_an_operators_publication_is_enough(served: LiveWorld, northwind: str) -> None:
+    query(northwind, "CREATE PUBLICATION for_kb FOR TABLE products, categories, suppliers")
+    grants = ("GRANT SELECT ON ALL TABLES IN SCHEMA public",)
+    with role(northwind, "REPLICATION", *grants) as reader:
+        created = served.create("reader", reader)
+        assert created.status_code == 201, created.text
+        topic = f"{created.json()['topic_prefix']}.public.products"
+        wait_until(lambda: len(rows(served, topic, "product_id")), lambda seen: seen == 77)
+        assert served.delete("reader").json()["leftovers"] == []
+    assert held(northwind) == {"slots": [], "publications": [("for_kb",)]}
+
+
+def test_a_database_that_is_down_at_deletion_is_told_with_what_to_run(served: LiveWorld, northwind: str) -> None:
+    before = served.footprint()
+    with breakable(northwind) as (url, break_it):
+        assert served.create("shop", url).status_code == 201
+        break_it()
+        deleted = served.delete("shop")
     assert deleted.status_code == 200, deleted.text
-    assert deleted.json() == {"deleted_documents": 0, "leftovers": []}
-    assert (slots(northwind), publications(northwind)) == ([], [])
-    assert served.live._topics().of(shown["topic_prefix"]) == []
-    check_native_error(served.call("DELETE", "/shop?collection=docs"), 404, "not_found")
+    (left,) = deleted.json()["leftovers"]
+    assert "does not answer" in left["why"]
+    assert len(held(northwind)["slots"]) == 1
+    for statement in filter(None, left["sql"].split("; ")):
+        wait_until(lambda statement=statement: runs(northwind, statement))
+    assert (served.footprint(), held(northwind)) == (before, NOTHING)
+
+
+def runs(url: str, statement: str) -> bool:
+    """The database may take a moment to see that the connector is gone."""
+    try:
+        query(url, statement)
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True
+
+
+def test_deletion_takes_the_documents_along_or_leaves_them(served: LiveWorld, shop: dict[str, Any]) -> None:
+    kb = served.api.kb
+    position = SourcePosition((10**12,))
+    documents = [Document(f"public.products/{n}", f"text {n}", source="shop", position=position) for n in (1, 2)]
+    kb.write("docs", documents, wait=True)
+    assert served.delete("shop", documents="keep").json()["deleted_documents"] == 0
+    collection = kb.catalog.collections.get("docs")
+    assert kb.catalog.documents.keys(collection, "shop") == {one.key for one in documents}
+    assert kb.catalog.sources.unplaced_keys(collection, "shop") == {one.key for one in documents}
+    assert served.create("shop", shop["database"]).status_code == 201
+    assert served.delete("shop").json()["deleted_documents"] == 2
+    older = Document("public.products/1", "again", source="other", position=SourcePosition((1,)))
+    assert kb.write("docs", [older]).outcomes == (Outcome.CREATED,), "a tombstone of a former source must not win"
+    kb.write("docs", [Deletion("public.products/1", "other")])
