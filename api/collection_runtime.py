@@ -7,23 +7,21 @@ import shutil
 import time
 from pathlib import Path
 
+from api.view_opening import open_views
 from infra.settings import Settings
 from ingest.pipeline import Pipeline
 from ingest.targets import LiveTargets, OpenEncoder
 from retrieval.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import TermStatistics
-from retrieval.attributes import AttributeView
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import Encoder
-from retrieval.dense import DenseView
-from retrieval.errors import ConflictError, ViewError, ViewLockedError
+from retrieval.errors import ConflictError, OutageError, ViewLockedError
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever
-from retrieval.sparse import SparseView
 from retrieval.view_folder import lock_folder
-from retrieval.views import Follower, Views
+from retrieval.views import Follower
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +52,9 @@ class CollectionRuntime:
         self._made_of = _made_of(collection)
         self._plans: dict[int, Plan] = {}
         folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
-        views, durable = _open_views(folder, self.analyzer, encoder.dim)
-        self.follower = Follower(catalog, collection, views, durable=durable)
+        opened = open_views(folder, collection, settings, self.analyzer, encoder.dim)
+        views, self._server = opened.views, opened.server
+        self.follower = Follower(catalog, collection, views, durable=opened.durable)
         self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers())
         self.answerer = _answerer(settings, encoder, self.analyzer)
         self.pipeline = Pipeline(catalog, collection, LiveTargets(catalog, collection.id, open_encoder))
@@ -68,10 +67,18 @@ class CollectionRuntime:
         return self._record
 
     @property
-    def term_statistics(self) -> TermStatistics:
-        """How common words are among all chunks, whoever may read them: only refusals are weighed by it."""
-        words = self.follower.views.sparse
-        return TermStatistics(len(words), words.document_frequency)
+    def term_statistics(self) -> TermStatistics | None:
+        """How common words are among all chunks, whoever may read them: only refusals are weighed by it.
+
+        None while the sparse leg does not answer.
+        """
+        views = self.follower.views
+        if views.health.is_down("sparse"):
+            return None
+        try:
+            return TermStatistics(len(views.sparse), views.frequency)
+        except OutageError:
+            return None
 
     def refresh(self) -> None:
         """Read the collection's row again."""
@@ -99,6 +106,8 @@ class CollectionRuntime:
     def stop(self, *, save: bool = True) -> None:
         """Stop following, save and close the views."""
         self.follower.stop(save=save)
+        if self._server is not None:
+            self._server.close()
 
 
 def _made_of(record: Collection) -> tuple[object, ...]:
@@ -146,32 +155,3 @@ def _view_folder(data_dir: Path, collection: Collection, encoder: Encoder, analy
     """Named by what built it, so that another encoder, analyzer or chunking starts an empty folder, never a mixture."""
     made_by = f"{encoder.fingerprint[:FINGERPRINT_DIGITS]}-{analyzer.fingerprint[:FINGERPRINT_DIGITS]}"
     return _collection_folder(data_dir, collection) / f"g{collection.generation}-{made_by}"
-
-
-def _open_views(folder: Path, analyzer: Analyzer, dim: int) -> tuple[Views, bool]:
-    """The views of the folder and whether this process maintains them; where another does, a private copy."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        return _views(folder, analyzer, dim, read_only=False), True
-    except ViewLockedError:
-        logger.info("another process maintains %s; this one follows the log in a private copy", folder)
-        return _views(folder, analyzer, dim, read_only=True), False
-    except ViewError as error:
-        logger.warning("%s; it is built again from the catalog, which takes a moment", error)
-        shutil.rmtree(folder)
-        folder.mkdir()
-        return _views(folder, analyzer, dim, read_only=False), True
-
-
-def _views(folder: Path, analyzer: Analyzer, dim: int, *, read_only: bool) -> Views:
-    sparse = SparseView(folder / "sparse", analyzer, read_only=read_only)
-    try:
-        dense = DenseView(folder / "dense", dim, read_only=read_only)
-        try:
-            return Views(sparse, dense, AttributeView(folder / "attributes", read_only=read_only))
-        except BaseException:
-            dense.close()
-            raise
-    except BaseException:
-        sparse.close()
-        raise

@@ -10,6 +10,7 @@ from typing import Any
 
 from api.collection_runtime import CollectionRuntime, drop_views
 from api.runtimes import Runtimes
+from api.view_opening import drop_shared_views
 from infra.settings import Settings
 from ingest.changes import Change
 from ingest.contracts import Source
@@ -92,6 +93,7 @@ class KnowledgeBase:
         self.catalog.collections.drop(name)
         self.runtimes.forget(name)
         drop_views(self.settings.data_dir, collection)
+        drop_shared_views(self.settings, collection)
 
     def runtime(self, name: str) -> CollectionRuntime:
         """What serves that collection; opened and caught up at first use. Raises `NotFoundError`.
@@ -248,6 +250,11 @@ class KnowledgeBase:
         runtime = self.runtime(collection)
         last = self.catalog.collections.last_seq(runtime.collection.id)
         return {"last_seq": last, "searchable_seq": runtime.follower.seq, "lag": last - runtime.follower.seq}
+
+    def troubles(self) -> dict[str, dict[str, str]]:
+        """Open collection -> leg -> why searches go without it or find it behind; empty when all is well."""
+        found = {name: self.runtime(name).follower.health.troubles() for name in self.runtimes.open_names()}
+        return {name: troubles for name, troubles in found.items() if troubles}
 
     def ready(self) -> bool:
         """Whether the catalog answers; collections open at first use."""

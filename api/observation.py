@@ -81,6 +81,8 @@ class _Collections(Collector):
         lag = GaugeMetricFamily("kb_view_lag_operations", "Operations not yet searchable.", labels=("collection",))
         documents = GaugeMetricFamily("kb_documents", "Living documents.", labels=("collection",))
         chunks = GaugeMetricFamily("kb_chunks", "Searchable passages.", labels=("collection",))
+        legs = GaugeMetricFamily("kb_leg_degraded", "1: searches miss this leg.", labels=("collection", "leg"))
+        troubles = self._kb.troubles()
         for collection in self._kb.catalog.collections.all():
             try:
                 behind = self._kb.freshness(collection.name)["lag"]
@@ -90,7 +92,9 @@ class _Collections(Collector):
             lag.add_metric((collection.name,), behind)
             documents.add_metric((collection.name,), sizes[0])
             chunks.add_metric((collection.name,), sizes[1])
-        yield from (lag, documents, chunks)
+            for leg in ("sparse", "dense"):
+                legs.add_metric((collection.name, leg), leg in troubles.get(collection.name, {}))
+        yield from (lag, documents, chunks, legs)
 
 
 class _Jobs(Collector):

@@ -19,6 +19,7 @@ def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
         "as_of": result.as_of.isoformat(),
         "took_ms": round(result.took_ms, 3),
         "plan": digest_of(result.plan),
+        "degraded": result.degraded,
     }
     if explain:
         shown["stages"] = {stage: round(ms, 3) for stage, ms in result.stages.items()}
@@ -74,12 +75,17 @@ def answer_json(answer: Answer, search: SearchResult) -> dict[str, Any]:
         "refused": answer.refused,
         "reason": answer.reason,
         "generator": answer.generator,
-        "degraded": answer.degraded,
+        "degraded": answer.degraded or _without(search),
         "seq": search.seq,
         "as_of": search.as_of.isoformat(),
         "took_ms": round(search.took_ms, 3),
         "plan": digest_of(search.plan),
     }
+
+
+def _without(search: SearchResult) -> str:
+    legs = " and ".join(search.degraded)
+    return f"the {legs} leg of the search does not answer or is behind" if legs else ""
 
 
 def citation_json(citation: Citation) -> dict[str, Any]:

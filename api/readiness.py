@@ -28,6 +28,11 @@ class Readiness:
         """Whether every collection is open and the catalog answers; reads the catalog."""
         return self._opened.is_set() and self._kb.ready()
 
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """The legs that searches of some collection go without, or find behind."""
+        return tuple(sorted({leg for troubles in self._kb.troubles().values() for leg in troubles}))
+
     def start(self) -> None:
         """Begin to open the collections."""
         self._thread = threading.Thread(target=self._open_all, name="opening", daemon=True)

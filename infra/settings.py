@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "KB_"
@@ -68,7 +68,25 @@ class Settings(BaseSettings):
         description="Key that encrypts databases' passwords in the catalog, 32 characters or more, the same in every "
         "process; several with commas: the first encrypts. Empty: a file in the data folder.",
     )
-    elasticsearch_url: str = Field("", description="URL of Elasticsearch for the views; empty: embedded views.")
+    elasticsearch_url: str = Field(
+        "",
+        description="URL of Elasticsearch, several nodes with commas, user and password inside; empty: embedded views.",
+    )
+    elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key for Elasticsearch, instead of a user.")
+    elasticsearch_ca_file: str = Field("", description="File of the certificate authority that Elasticsearch's is of.")
+    elasticsearch_prefix: str = Field(
+        "kb", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="What names of indexes begin with: one for each catalog."
+    )
+    elasticsearch_replicas: int = Field(0, ge=0, le=10, description="Copies of each index on other nodes.")
+    elasticsearch_vectors: Literal["float", "int8"] = Field(
+        "float", description="How Elasticsearch searches vectors; int8 takes a quarter of the memory."
+    )
+    sparse_view: Literal["auto", "tantivy", "elasticsearch"] = Field(
+        "auto", description="Where words are indexed; auto: on Elasticsearch where its URL is named."
+    )
+    dense_view: Literal["hnswlib", "elasticsearch"] = Field(
+        "hnswlib", description="Where vectors are indexed: in each process, or on Elasticsearch."
+    )
     redis_url: str = Field("", description="URL of the Redis that brokers jobs; empty: jobs run in process.")
     broker_url: str = Field(
         "", description="Broker of jobs as Celery names it, such as amqp://…; empty: the Redis of redis_url."
@@ -79,6 +97,22 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["text", "json"] = Field("text", description="Shape of a log line.")
+
+    @property
+    def sparse_is_shared(self) -> bool:
+        """Whether words are indexed on Elasticsearch."""
+        return self.sparse_view == "elasticsearch" or (self.sparse_view == "auto" and bool(self.elasticsearch_url))
+
+    @property
+    def uses_elasticsearch(self) -> bool:
+        """Whether any view is on Elasticsearch."""
+        return self.sparse_is_shared or self.dense_view == "elasticsearch"
+
+    @model_validator(mode="after")
+    def _elasticsearch_is_named(self) -> Settings:
+        if self.uses_elasticsearch and not self.elasticsearch_url:
+            raise ValueError("sparse_view or dense_view is elasticsearch, but KB_ELASTICSEARCH_URL is empty: name it")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -76,6 +76,14 @@ class Views:
         """Labels that at least one view holds."""
         return self.sparse.labels() | self.dense.labels() | self.attributes.labels()
 
+    def frequency(self, token: str) -> int:
+        """How many chunks hold the analyzed token; 0, as for one never seen, where the sparse leg does not answer."""
+        try:
+            return 0 if self.health.is_down("sparse") else self.sparse.document_frequency(token)
+        except OutageError as error:
+            logger.warning("words are weighed without the sparse leg: %s", error)
+            return 0
+
     def save(self) -> None:
         """Make all three durable."""
         for view in (self.sparse, self.dense, self.attributes):

@@ -19,9 +19,10 @@ router = APIRouter(tags=["health"])
 
 
 class Health(Body):
-    """All is well."""
+    """All is well, but for the legs (sparse, dense) that searches go without or find behind."""
 
     status: Literal["ok"] = "ok"
+    degraded: tuple[str, ...] = ()
 
 
 @router.get("/healthz", response_model=Health, summary="Is the process alive?")
@@ -36,7 +37,7 @@ def readyz(readiness: Ready) -> Health:
     if not readiness.ready:
         message = "collections are being opened, or the catalog does not answer; ask again, and see the server's log"
         raise ApiError(503, "not_ready", message, retry_after=OPENING_RETRY_SECONDS)
-    return Health()
+    return Health(degraded=readiness.degraded)
 
 
 @router.get("/metrics", response_class=Response, responses=GUARDED, summary="Prometheus metrics")

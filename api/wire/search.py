@@ -121,5 +121,8 @@ class SearchResponse(Response):
     as_of: str
     took_ms: float
     plan: str = Field(description="Digest of the plan that searched.")
+    degraded: tuple[str, ...] = Field(
+        (), description="Legs (sparse, dense) that did not answer, or answered from an older state."
+    )
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")

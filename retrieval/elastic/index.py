@@ -15,7 +15,7 @@ import orjson
 from pyroaring import BitMap64
 
 from retrieval.elastic.client import ElasticServer, FullServerError, failure
-from retrieval.elastic.layout import IndexName, family, template, template_name
+from retrieval.elastic.layout import IndexName, template, template_name
 from retrieval.elastic.terms import Query
 from retrieval.errors import ViewLostError, ViewOvertakenError
 
@@ -214,7 +214,7 @@ class ElasticIndex:
 
 def drop_indexes(server: ElasticServer, collection: str) -> None:
     """Delete every index of a collection, whatever built it, with their templates."""
-    everything = f"{family(collection)}-*"
+    everything = f"{collection}-*"
     with server.writing() as client:
         found = client.indices.get(index=everything, features="aliases", allow_no_indices=True)
         for index in found:  # by their names: servers may refuse to delete by pattern

@@ -9,7 +9,6 @@ from typing import Any, Literal
 from retrieval.elastic.terms import GROUPS_FIELD, PRESENT_FIELD, VALUES_FIELD
 
 FORMAT = 1  # raise it with any change of fields or settings: indexes built before are then built again
-PREFIX = "kb"  # of everything we make on the server
 MAX_WINDOW = 50_000  # hits of one search
 GC_DELETES = "1h"  # how long a deletion keeps its version, against a writer that was asleep
 LONGEST_TOKEN = 8_000  # characters; a term of Lucene holds 32,766 bytes
@@ -24,7 +23,7 @@ class IndexName:
     `made_by` says what built it, so that another analyzer, encoder or format is built beside and not mixed in.
     """
 
-    collection: str  # unique among all catalogs that share the server
+    collection: str  # unique among all catalogs that share the server, and valid in an index's name
     leg: Leg
     made_by: str
 
@@ -32,17 +31,12 @@ class IndexName:
     def alias(self) -> str:
         """The name to search and write by."""
         digest = hashlib.sha256(f"{FORMAT} {self.made_by}".encode()).hexdigest()[:12]
-        return f"{family(self.collection)}-{self.leg}-{digest}"
+        return f"{self.collection}-{self.leg}-{digest}"
 
     @property
     def index(self) -> str:
         """The index behind the alias."""
         return f"{self.alias}-1"
-
-
-def family(collection: str) -> str:
-    """What the names of all indexes of a collection begin with."""
-    return f"{PREFIX}-{collection}"
 
 
 def template_name(name: IndexName) -> str:

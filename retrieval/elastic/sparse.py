@@ -20,11 +20,14 @@ SCORE_DECIMALS = 4  # as the embedded view: BM25 sums differ in the last bits, r
 
 
 class ElasticSparseView(ElasticView):
-    """An `IndexView` over words, shared by all processes that name the same collection. The query is text."""
+    """An `IndexView` over words, shared by all processes that name the same collection. The query is text.
 
-    def __init__(self, server: ElasticServer, collection: str, analyzer: Analyzer) -> None:
+    `made_by` says besides the analyzer what the chunks were made by: another one has another index.
+    """
+
+    def __init__(self, server: ElasticServer, collection: str, analyzer: Analyzer, made_by: str = "") -> None:
         self._analyzer = analyzer
-        super().__init__(ElasticIndex(server, IndexName(collection, "sparse", analyzer.fingerprint)))
+        super().__init__(ElasticIndex(server, IndexName(collection, "sparse", f"{made_by} {analyzer.fingerprint}")))
 
     def search(self, query: str, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks that share a word with the query, by BM25."""
