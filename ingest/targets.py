@@ -13,7 +13,7 @@ from retrieval.catalog import Catalog
 from retrieval.catalog.collections import FIRST_CHUNKING
 from retrieval.catalog.generations import Generation, GenerationState
 from retrieval.contracts import Encoder
-from retrieval.errors import EncoderError, InvalidInputError
+from retrieval.errors import ConflictError, EncoderError, InvalidInputError
 from retrieval.types import Chunk, Document
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,10 @@ class LiveTargets:
         self._targets: Targets | None = None
 
     def current(self) -> Targets:
-        """The targets as last read. Raises `EncoderError` when the serving generation's encoder cannot be opened."""
+        """The targets as last read.
+
+        Raises `EncoderError` when the serving generation's encoder cannot be opened, `ConflictError` when it changed.
+        """
         with self._guard:
             if self._targets is None:
                 self._targets = self._read()
@@ -124,6 +127,8 @@ class LiveTargets:
             return None
         if encoder.fingerprint == generation.fingerprint:
             return encoder
+        if generation.state is GenerationState.SERVING:
+            raise ConflictError(f"encoder {generation.encoder} is no longer what embedded the collection: `kb reindex`")
         logger.warning("generation %d misses embeddings: encoder %s has changed", generation.id, generation.encoder)
         return None
 
