@@ -22,6 +22,7 @@ from api.commands import (
     search,
     serve,
     stack,
+    worker,
 )
 from api.commands.shared import err
 from infra.logs import set_up_logging
@@ -52,6 +53,7 @@ app.command("reindex")(generations.reindex_command)
 app.command()(maintain.dead_letters)
 app.command()(maintain.modules)
 app.command()(serve.serve)
+app.command()(worker.worker)
 app.command()(bench.bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")

@@ -4,59 +4,54 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import SettingsError
-from ingest.contracts import CHUNKERS
 from ingest.kafka.consumer import GroupConsumer
 from ingest.kafka.observer import Observer
 from ingest.kafka.timed_encoder import TimedEncoder
 from ingest.kafka.worker import Worker
 from ingest.pipeline import Pipeline
+from ingest.targets import LiveTargets
 from retrieval.catalog import Collection
-from retrieval.errors import ConflictError, NotFoundError, OutageError
+from retrieval.contracts import Encoder
+from retrieval.errors import NotFoundError
 
 logger = logging.getLogger(__name__)
 
-RECORD_SECONDS = 1.0  # how soon a collection's new encoder or chunking is noticed
 END_SECONDS = 30.0  # for the batch under way when the server stops
 
 
 class Pipelines:
-    """The pipeline of each collection, made anew when its encoder or chunking changed. No view is opened for it."""
+    """The pipeline of each collection; no view is opened for it. Its generations are read again when they change."""
 
     def __init__(self, kb: KnowledgeBase) -> None:
         self._kb = kb
-        self._records: dict[int, Collection] = {}
-        self._made: dict[int, tuple[tuple[object, ...], Pipeline]] = {}
-        self._read_at = 0.0
+        self._made: dict[int, Pipeline] = {}
+        self._timed: dict[str, TimedEncoder] = {}
 
     def of(self, collection_id: int) -> Pipeline:
         """The pipeline of that collection. Raises `NotFoundError` when it was dropped, `OutageError`."""
-        if collection_id not in self._records or time.monotonic() - self._read_at > RECORD_SECONDS:
-            self._records = {record.id: record for record in self._kb.catalog.collections.all()}
-            self._read_at = time.monotonic()
-        if collection_id not in self._records:
-            raise NotFoundError(f"collection number {collection_id} was dropped")
-        record = self._records[collection_id]
-        shape = (record.encoder, record.encoder_fingerprint, record.settings.chunker, record.settings.chunk_tokens)
-        known = self._made.get(collection_id)
-        if known is None or known[0] != shape:
-            known = self._made[collection_id] = (shape, self._make(record))
-        return known[1]
+        if collection_id not in self._made:
+            record = self._record(collection_id)
+            targets = LiveTargets(self._kb.catalog, collection_id, self._open)
+            self._made[collection_id] = Pipeline(self._kb.catalog, record, targets)
+        return self._made[collection_id]
 
-    def _make(self, record: Collection) -> Pipeline:
-        encoder = self._kb.open_encoder(record.encoder)
-        if encoder.fingerprint != record.encoder_fingerprint:
-            raise OutageError(
-                f"collection {record.name} was embedded by another state of encoder {record.encoder}: "
-                f"run `kb reindex --collection {record.name}`"
-            ) from ConflictError(record.name)
-        chunker = CHUNKERS.create(record.settings.chunker, max_tokens=record.settings.chunk_tokens)
-        return Pipeline(self._kb.catalog, record, TimedEncoder(encoder), chunker)
+    def _record(self, collection_id: int) -> Collection:
+        for record in self._kb.catalog.collections.all():
+            if record.id == collection_id:
+                return record
+        raise NotFoundError(f"collection number {collection_id} was dropped")
+
+    def _open(self, name: str) -> Encoder:
+        encoder = self._kb.open_encoder(name)
+        known = self._timed.get(name)
+        if known is None or known.fingerprint != encoder.fingerprint:
+            known = self._timed[name] = TimedEncoder(encoder)
+        return known
 
 
 def open_worker(kb: KnowledgeBase, observer: Observer | None = None) -> Worker:

@@ -22,6 +22,7 @@ from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Receipt
 from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.sources import SourceRecord
+from retrieval.contracts import Encoder
 from retrieval.errors import OvertakenError
 from retrieval.types import Deletion, Document
 
@@ -55,7 +56,13 @@ class Pipeline:
     def __init__(self, catalog: Catalog, collection: Collection, targets: TargetSource) -> None:
         self._catalog = catalog
         self._collection = collection
+        self._targets = targets
         self._preparation = Preparation(catalog, collection, targets)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The serving generation's encoder."""
+        return self._targets.current().embeddings[0].encoder
 
     def run(
         self,
@@ -95,6 +102,20 @@ class Pipeline:
         return self._write(
             lambda reuse: self._preparation.prepare(changes, IngestReport(), trusting=False, reuse=reuse)
         )
+
+    def prepare(self, source: str, changes: Sequence[Change]) -> Commit:
+        """The changes of a source, ready for `commit` once its rows and offsets were added."""
+        return self._preparation.prepare([replace(change, source=source) for change in changes], IngestReport())
+
+    def commit(self, prepared: Commit) -> Receipt:
+        """Write what was prepared. Raises `OvertakenError`; what was embedded is kept then, for the next try."""
+        try:
+            return self._catalog.writer.commit(self._collection.id, prepared)
+        except OvertakenError:
+            for fingerprint, vectors in {prepared.fingerprint: prepared.vectors, **prepared.other_vectors}.items():
+                self._catalog.embeddings.store(fingerprint, vectors)
+            self._preparation.outdated()
+            raise
 
     def _changes(self, batch: ChangeBatch, rows: RowRenderer | None) -> list[Change]:
         mapped = rows.apply(batch.row_changes) if rows is not None and batch.row_changes else ()
