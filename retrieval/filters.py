@@ -105,7 +105,9 @@ def value_key(value: Any) -> ValueKey | None:
     match value:
         case bool():
             return ("truth", value)
-        case int() | float() | Decimal():
+        case int():  # of any size, where a float would not do
+            return ("number", value)
+        case float() | Decimal():
             return None if math.isnan(value) else ("number", value)
         case str():
             return ("text", value)

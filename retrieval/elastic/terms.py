@@ -8,7 +8,6 @@ them. So one field serves equality and ranges of every kind, and agrees with `re
 from __future__ import annotations
 
 import hashlib
-import math
 import struct
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,7 +137,7 @@ def _nearest_float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(sys.float_info.max, value)
+        return sys.float_info.max if value > 0 else -sys.float_info.max
 
 
 def _ordered_rest(rest: int) -> str:

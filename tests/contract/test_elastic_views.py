@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from elastic import collection_of, elastic_server, elastic_url, stack_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap64
 
 from retrieval.analyzer import Analyzer
-from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView
+from retrieval.attributes import AttributeView
+from retrieval.contracts import Scope
+from retrieval.dense import DenseView
+from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, ServerOptions, index
 from retrieval.elastic.index import drop_indexes
-from retrieval.testing.views import DIM, IndexViewContract, topic_text, topic_vector
+from retrieval.errors import OutageError, ViewLostError, ViewOvertakenError
+from retrieval.filters import And, AnyOf, Bound, Compare, Exists, Filter, Not, Or
+from retrieval.sparse import SparseView
+from retrieval.testing.views import (
+    DIM,
+    TOPICS,
+    IndexViewContract,
+    make_batch,
+    make_chunk,
+    topic_text,
+    topic_vector,
+)
+from retrieval.types import OPERATOR, IndexedChunk, Principal, Ranking, ViewBatch
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+GROUPS = ["everyone", "staff", "board"]
+SCALARS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", "", "2024", -0.5, 2.0**53, 2**53 + 1, True, False]))
+FIELD = st.sampled_from(["a", "b", "missing"])
+CONDITIONS = st.recursive(
+    st.one_of(
+        st.builds(AnyOf, FIELD, st.lists(SCALARS, max_size=3).map(tuple)),
+        st.builds(Compare, FIELD, st.sampled_from(Bound), SCALARS),
+        st.builds(Exists, FIELD),
+    ),
+    lambda inner: st.one_of(
+        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+    ),
+    max_leaves=6,
+)
+PRINCIPALS = st.one_of(
+    st.just(OPERATOR), st.frozensets(st.sampled_from([*GROUPS, "unknown"])).map(lambda groups: Principal("p", groups))
+)
 
 
 class _Elastic(IndexViewContract):
@@ -52,3 +92,207 @@ class TestElasticDense(_Elastic):
 
     def query(self, topic: int) -> Any:
         return topic_vector(topic)
+
+
+@pytest.fixture(scope="module")
+def module_server(elastic_url: str) -> Iterator[ElasticServer]:
+    server = ElasticServer(ServerOptions(elastic_url))
+    yield server
+    server.close()
+
+
+def random_chunks(seed: int, labels: range) -> list[IndexedChunk]:
+    """Chunks of topic 0 with random groups and metadata of every kind, lists and nulls among them."""
+    choose = np.random.default_rng(seed)
+    scalars: list[Any] = [
+        *range(-2, 3),
+        2**53,
+        2**53 + 1,
+        1.0,
+        -0.5,
+        1e300,
+        "x",
+        "y",
+        "xy",
+        "2024-01-01",
+        "",
+        True,
+        False,
+    ]
+
+    def value() -> Any:
+        kind = choose.integers(4)
+        if kind == 0:
+            return None
+        if kind == 1:
+            return [scalars[i] for i in choose.integers(len(scalars), size=choose.integers(4))]
+        return scalars[choose.integers(len(scalars))]
+
+    return [
+        replace(
+            make_chunk(label, 0),
+            groups=tuple(group for group in GROUPS if choose.random() < 0.4),
+            metadata={name: value() for name in ("a", "b") if choose.random() < 0.8},
+        )
+        for label in labels
+    ]
+
+
+@pytest.fixture(scope="module", params=["sparse", "dense"])
+def filtered(
+    request: pytest.FixtureRequest, module_server: ElasticServer
+) -> Iterator[tuple[ElasticSparseView | ElasticDenseView, AttributeView, Any]]:
+    """A view and bitmaps after the same history, part of which changed rights and metadata only."""
+    collection, analyzer = collection_of(None), Analyzer()
+    view: ElasticSparseView | ElasticDenseView
+    if request.param == "sparse":
+        view, query = ElasticSparseView(module_server, collection, analyzer), topic_text(0)
+    else:
+        view, query = ElasticDenseView(module_server, collection, DIM, "test"), topic_vector(0)
+    view.resume()
+    attributes = AttributeView(None)
+    for seq, labels in enumerate((range(1, 80), range(20, 60), range(70, 100)), start=1):
+        for each in (view, attributes):
+            each.apply(ViewBatch(seq, [seq], random_chunks(seq, labels)))
+    yield view, attributes, query
+    drop_indexes(module_server, collection)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PRINCIPALS, st.none() | CONDITIONS)
+def test_a_scope_lets_through_what_the_bitmaps_do(
+    filtered: tuple[ElasticSparseView | ElasticDenseView, AttributeView, Any],
+    principal: Principal,
+    condition: Filter | None,
+) -> None:
+    view, attributes, query = filtered
+    allowed = attributes.allowed(principal, condition)
+    expected = sorted(attributes.labels() if allowed is None else allowed)
+    found = view.search(query, 1000, None, Scope(principal, condition))
+    assert found.labels.tolist() == expected
+
+
+def test_an_index_taken_away_is_noticed_and_made_again(elastic_server: ElasticServer) -> None:
+    view = ElasticSparseView(elastic_server, collection_of(None), Analyzer())
+    view.resume()
+    view.apply(make_batch(1, [(1, 0)]))
+    drop_indexes(elastic_server, view.index.name.collection)
+    for act in (view.is_current, view.check, lambda: view.search(topic_text(0), 1), lambda: view.apply(make_batch(2))):
+        with pytest.raises(ViewLostError):
+            act()
+    assert view.resume() == 0
+    view.apply(make_batch(2, [(2, 0)]))
+    assert view.labels() == BitMap64([2])
+    drop_indexes(elastic_server, view.index.name.collection)
+
+
+def test_of_two_writers_the_second_is_told(elastic_server: ElasticServer) -> None:
+    collection = collection_of(None)
+    first, second = (ElasticSparseView(elastic_server, collection, Analyzer()) for _ in range(2))
+    first.resume(), second.resume()
+    first.apply(make_batch(5, [(1, 0), (2, 1)]))
+    assert not second.is_current()
+    with pytest.raises(ViewOvertakenError):
+        second.apply(make_batch(3, [], [2]))  # of an older state: what it wrote must not win either
+    assert second.resume() == 5
+    second.apply(make_batch(6, [(3, 0)]))
+    assert not first.is_current()
+    assert second.search(topic_text(1), 5).labels.tolist() == [2]
+    assert second.search(topic_text(0), 5).labels.tolist() == [1, 3]
+    drop_indexes(elastic_server, collection)
+
+
+def test_a_late_older_state_does_not_win(elastic_server: ElasticServer) -> None:
+    collection = collection_of(None)
+    view = ElasticSparseView(elastic_server, collection, Analyzer())
+    view.resume()
+    newer = replace(make_chunk(1, 0), metadata={"n": 2})
+    view.apply(ViewBatch(9, [2], [newer]))
+    view.apply(ViewBatch(8, [], [replace(newer, metadata={"n": 1}), make_chunk(2, 0)]))
+    assert view.search(topic_text(0), 5, None, Scope(OPERATOR, AnyOf("n", (2,)))).labels.tolist() == [1]
+    assert (view.seq, view.labels()) == (9, BitMap64([1]))
+    view.apply(ViewBatch(0, [], [replace(newer, metadata={"n": 3})], state=9))  # a rebuild's, which has no seq yet
+    assert view.search(topic_text(0), 5, None, Scope(OPERATOR, AnyOf("n", (3,)))).labels.tolist() == [1]
+    drop_indexes(elastic_server, collection)
+
+
+def test_a_read_only_index_is_an_outage_with_its_remedy(elastic_server: ElasticServer) -> None:
+    view = ElasticSparseView(elastic_server, collection_of(None), Analyzer())
+    view.resume()
+    view.apply(make_batch(1, [(1, 0)]))
+    with elastic_server.writing() as client:
+        client.indices.put_settings(index=view.index.name.index, settings={"index.blocks.read_only_allow_delete": True})
+    with pytest.raises(OutageError, match="free space"):
+        view.apply(make_batch(2, [(2, 0)]))
+    assert view.search(topic_text(0), 5).labels.tolist() == [1]
+    view.resume()  # the disk is not full: the block is lifted
+    view.apply(make_batch(2, [(2, 0)]))
+    assert view.search(topic_text(0), 5).labels.tolist() == [1, 2]
+    drop_indexes(elastic_server, view.index.name.collection)
+
+
+def test_a_server_that_is_not_there_is_an_outage() -> None:
+    server = ElasticServer(ServerOptions("http://127.0.0.1:9"))
+    with pytest.raises(OutageError, match="KB_ELASTICSEARCH_URL"):
+        ElasticSparseView(server, "kb-test-none", Analyzer()).resume()
+    server.close()
+
+
+def test_a_large_batch_goes_in_parts(elastic_server: ElasticServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "BULK_BYTES", 500)
+    monkeypatch.setattr(index, "PAGE", 7)
+    view = ElasticSparseView(elastic_server, collection_of(None), Analyzer())
+    view.resume()
+    view.apply(make_batch(4, [(label, label % TOPICS) for label in range(50)], [99]))
+    assert (view.seq, len(view), view.labels()) == (4, 50, BitMap64(range(50)))
+    drop_indexes(elastic_server, view.index.name.collection)
+
+
+def test_both_sparse_views_score_alike(elastic_server: ElasticServer) -> None:
+    """Same idf, same length norms, same weights for repeated words; rounded to what float sums keep."""
+    choose = np.random.default_rng(11)
+    words = [f"w{first}{second}" for first in "bcdfghjk" for second in "lmnpq"]
+    lengths = choose.integers(3, 300, 300)
+    texts = [" ".join(choose.choice(words, int(length))) for length in lengths]
+    batch = ViewBatch(1, [], [replace(make_chunk(i, 0), text=text) for i, text in enumerate(texts)])
+    ours, theirs = SparseView(None, Analyzer()), ElasticSparseView(elastic_server, collection_of(None), Analyzer())
+    theirs.resume()
+    for view in (ours, theirs):
+        view.apply(batch)
+    for query in ("wbl wbm", "wcl wcl wdm", "wkq", "wfl wgm whn wjp the"):
+        embedded, elastic = ours.search(query, 300), theirs.search(query, 300)
+        assert set(embedded.labels) == set(elastic.labels)
+        np.testing.assert_allclose(by_label(embedded), by_label(elastic), rtol=2e-3)
+    assert theirs.document_frequency("wbl") == ours.document_frequency("wbl")
+    ours.close()
+    drop_indexes(elastic_server, theirs.index.name.collection)
+
+
+def by_label(ranking: Ranking) -> list[float]:
+    return [score for _, score in sorted(zip(ranking.labels.tolist(), ranking.scores.tolist(), strict=True))]
+
+
+def test_both_dense_views_rank_alike(elastic_server: ElasticServer) -> None:
+    choose = np.random.default_rng(12)
+    rows = choose.standard_normal((2000, 32)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    batch = ViewBatch(1, [], [IndexedChunk(i, i, "", "", "", row, ("everyone",), {}) for i, row in enumerate(rows)])
+    ours, theirs = DenseView(None, 32), ElasticDenseView(elastic_server, collection_of(None), 32, "test")
+    theirs.resume()
+    for view in (ours, theirs):
+        view.apply(batch)
+    shared = 0
+    for query in rows[:40] + rows[40:80]:
+        embedded, elastic = (
+            ours.search(query / np.linalg.norm(query), 10),
+            theirs.search(query / np.linalg.norm(query), 10),
+        )
+        shared += len(set(embedded.labels) & set(elastic.labels))
+        scores = dict(zip(embedded.labels.tolist(), embedded.scores.tolist(), strict=True))
+        for label, score in zip(elastic.labels.tolist(), elastic.scores.tolist(), strict=True):
+            assert score == pytest.approx(scores.get(label, score), abs=2e-6)
+    assert shared / 400 >= 0.98
+    given_back = theirs.vectors(np.array([7, 99_999, 3]))
+    np.testing.assert_allclose(given_back, [rows[7], np.zeros(32), rows[3]], atol=1e-6)
+    ours.close()
+    drop_indexes(elastic_server, theirs.index.name.collection)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from retrieval.errors import InvalidInputError
-from retrieval.filters import matches, parse_filter
+from retrieval.filters import AnyOf, Bound, Compare, matches, parse_filter
 
 DOCUMENT = {
     "year": 2021,
@@ -98,3 +98,9 @@ def test_deep_nesting_is_refused() -> None:
         condition = {"$not": condition}
     with pytest.raises(InvalidInputError, match="deep"):
         parse_filter(condition)
+
+
+def test_integers_of_any_size_compare() -> None:
+    assert matches(Compare("n", Bound.GT, 1e308), {"n": 10**400})
+    assert matches(AnyOf("n", (10**400,)), {"n": 10**400})
+    assert not matches(AnyOf("n", (2**53 + 1,)), {"n": 2.0**53})
