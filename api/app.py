@@ -25,6 +25,7 @@ from api.openapi import DESCRIPTION, TAGS, describe
 from api.readiness import Readiness
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
 from api.security import Authentication, Authenticator
+from api.source_monitor import SourceGauges, SourceMonitor
 from api.tokens import TokenVerifier
 from api.workers import Workers
 from infra.settings import Settings
@@ -53,6 +54,8 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.jobs = open_jobs(kb, settings, app.state.metrics.job)
     app.state.workers = Workers()
     app.state.readiness = Readiness(kb)
+    app.state.source_monitor = SourceMonitor(kb)
+    app.state.metrics.register(SourceGauges(app.state.source_monitor))
     errors.install(app)
     _add_layers(app, kb, settings, in_flight)
     for router in VERSIONED:
@@ -78,8 +81,10 @@ def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: 
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.readiness.start()
     app.state.jobs.start()
+    app.state.source_monitor.start()
     try:
         yield
     finally:
         app.state.readiness.stop()
+        app.state.source_monitor.stop()
         app.state.jobs.close()

@@ -58,8 +58,12 @@ class Metrics:
             histogram.observe(milliseconds / 1000)
 
     def job(self, kind: str, outcome: str, seconds: float) -> None:
-        """One job came to its end in this process: succeeded, failed, stopped or unknown."""
+        """One job came to its end in this process, or was put off; as `Attempt.run` calls it."""
         self._jobs.labels(kind, outcome).observe(seconds)
+
+    def register(self, collector: Collector) -> None:
+        """Ask this one too when somebody scrapes."""
+        self._registry.register(collector)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -102,7 +102,8 @@ class StatusReader:
         lost |= set(topics) - {topic for topic, _ in reach}
         if lost:
             status.problems.append(
-                f"events of {', '.join(sorted(lost))} were removed from Kafka before a worker read them; take a full snapshot"
+                f"events of {', '.join(sorted(lost))} were removed from Kafka before a worker read them; "
+                "take a full snapshot"
             )
 
     def _database(self, record: SourceRecord, status: SourceStatus) -> None:

@@ -14,7 +14,7 @@ TABLE_PATTERN = r"^[^.\x00]{1,200}\.[^\x00]{1,200}$"
 MAX_TABLES = 500
 
 _URL_EXAMPLE = "postgresql://kb_reader:PASSWORD@db.example.com:5432/shop"
-_TABLES_EXAMPLE = {
+_TABLES_EXAMPLE: dict[str, Any] = {
     "public.faqs": {
         "title": "question",
         "body": "{question}\n{answer}\nProduct: {product.name}",

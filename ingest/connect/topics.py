@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -153,12 +154,27 @@ class Topics:
                 "live sources need kafka-python; install the extra: pip install 'autoglm-kb[cluster]'"
             ) from error
         try:
+            self._check_reachable()
             yield
-        except KafkaError as error:
+        except (KafkaError, OSError) as error:
             raise SourceOutageError(
                 f"Kafka at {self._servers} does not serve us ({type(error).__name__}: {error}); "
                 "start it, or correct setting kafka_bootstrap_servers (KB_KAFKA_BOOTSTRAP_SERVERS), and try again"
             ) from error
+
+    def _check_reachable(self) -> None:
+        """Raises `OSError` where no broker listens: the client would log its retries, and leave a socket open."""
+        failure: OSError | None = None
+        for server in self._servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT_SECONDS).close()
+            except OSError as error:
+                failure = error
+            else:
+                return
+        assert failure is not None
+        raise failure
 
 
 def _topic(partitions: int, configs: Mapping[str, str]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ from live_world import (
 from stack import StackOf
 
 from infra.stack.stack import Stack
-from retrieval.catalog import Outcome
+from ingest.connect.names import table_topics
+from retrieval.catalog import Commit, Outcome
+from retrieval.catalog.offsets import OffsetAdvance
 from retrieval.types import Deletion, Document, SourcePosition
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.data, pytest.mark.timeout(300)]
@@ -164,6 +168,55 @@ def test_a_full_snapshot_begins_anew_under_other_names(served: LiveWorld, shop: 
     topic = f"{status['topic_prefix']}.public.products"
     (count,) = query(shop["database"], "SELECT count(*) FROM products")[0]
     wait_until(lambda: len(rows(served, topic, "product_id")), lambda seen: seen == count)
+
+
+def test_after_a_full_snapshot_what_it_did_not_bring_is_gone(served: LiveWorld, shop: dict[str, Any]) -> None:
+    kb, far = served.api.kb, SourcePosition((10**15,))
+    stored = [Document(f"public.products/{n}", f"text {n}", source="shop", position=far) for n in (1, 999)]
+    kb.write("docs", stored, wait=True)
+    assert served.call("POST", "/shop/snapshot?collection=docs", json={"full": True}).status_code == 202
+    served.api.app.state.source_monitor.look()
+    collection = kb.catalog.collections.get("docs")
+    assert len(kb.catalog.documents.keys(collection, "shop")) == 2, "searches keep them until all is read"
+    wait_until(lambda: served.status("shop")["snapshot"]["state"], lambda state: state == "completed")
+    kb.write("docs", [replace(stored[0], position=SourcePosition((7,)))])  # as a worker does
+    read_everything(served, "shop")
+    served.api.app.state.source_monitor.look()
+    assert kb.catalog.documents.keys(collection, "shop") == {"public.products/1"}
+
+
+def test_metrics_show_what_was_seen_last(served: LiveWorld, shop: dict[str, Any]) -> None:
+    served.api.app.state.source_monitor.look()
+    before = metrics(served)
+    assert before["kb_source_lag_events"] == 77 + 8
+    assert before["kb_source_connector_up"] == 1
+    assert before["kb_source_slot_retained_bytes"] > 0
+    assert before["kb_source_dead_letters"] == 0
+    read_everything(served, "shop")
+    assert served.call("POST", "/shop/pause?collection=docs").status_code == 200
+    wait_until(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
+    served.api.app.state.source_monitor.look()
+    after = metrics(served)
+    assert (after["kb_source_lag_events"], after["kb_source_lag_seconds"], after["kb_source_connector_up"]) == (0, 0, 0)
+
+
+def metrics(served: LiveWorld) -> dict[str, float]:
+    """The gauges of source "shop"."""
+    lines = served.api.call("GET", "/metrics").text.splitlines()
+    mine = [line for line in lines if 'collection="docs",source="shop"' in line]
+    return {line.partition("{")[0]: float(line.rpartition(" ")[2]) for line in mine}
+
+
+def read_everything(served: LiveWorld, name: str) -> None:
+    """Advance the source's offsets to the topics' ends, as workers do."""
+    catalog, record = served.api.kb.catalog, served.live.get(served.api.kb.catalog.collections.get("docs"), name)
+    topics = served.live.setup.topics()
+    reach = topics.reach(table_topics(record.config["topic_prefix"], record.config["capture"]["tables"]))
+    advances = [
+        OffsetAdvance(record.id, topic, number, None, end, datetime.now(UTC))
+        for (topic, number), (_, end) in reach.items()
+    ]
+    catalog.writer.commit(record.collection_id, Commit((), offsets=advances))
 
 
 def test_a_reader_with_an_operators_publication_is_enough(served: LiveWorld, northwind: str) -> None:
