@@ -12,8 +12,8 @@ from api.jobs.kinds import TASKS
 from api.jobs.tasks import InterruptedJobError, caller_of, without_caller
 from api.knowledge_base import KnowledgeBase
 from infra.registry import RegistryError
-from ingest.errors import IngestError
-from retrieval.catalog.jobs import JobRecord
+from ingest.errors import IngestError, SourceOutageError
+from retrieval.catalog.jobs import MAX_ATTEMPTS, SILENT_SECONDS, JobRecord
 from retrieval.errors import OutageError, RetrievalError
 
 logger = logging.getLogger(__name__)
@@ -34,9 +34,9 @@ class Attempt:
         self._reported_at = 0.0
 
     def run(self, observe: Observe = lambda kind, outcome, seconds: None) -> str:
-        """Do the work; how it ended: succeeded, failed, stopped, or unknown where the catalog does not answer.
+        """Do the work; how it ended: succeeded, failed, stopped, postponed, or unknown where the catalog is away.
 
-        After unknown the job is taken up again once its heartbeat is old.
+        After the last two the job is taken up again once its heartbeat is old.
         """
         began = time.monotonic()
         try:
@@ -59,6 +59,8 @@ class Attempt:
             result = self._work()
         except InterruptedJobError:
             return self._stopped()
+        except (OutageError, SourceOutageError) as error:
+            return self._postponed(str(error))
         except (RetrievalError, IngestError, RegistryError) as error:
             return self._failed(str(error))
         except Exception:  # a thread's end is nobody's to see: the job must say that it failed
@@ -87,6 +89,13 @@ class Attempt:
 
     def _failed(self, error: str) -> str:
         return "failed" if self._kb.catalog.jobs.fail(self.job, error) else self._stopped()
+
+    def _postponed(self, error: str) -> str:
+        """What we depend on does not answer: say no more of the job, so that it is taken up again in a while."""
+        if self.job.attempts >= MAX_ATTEMPTS:
+            return self._failed(error)
+        logger.warning("job %s (%s): %s; tried again in %g s", self.job.id, self.job.kind, error, SILENT_SECONDS)
+        return "postponed"
 
     def _stopped(self) -> str:
         jobs = self._kb.catalog.jobs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from api.jobs import evaluating, upkeep
 from api.jobs.retention import retention
 from api.jobs.tasks import Task
+from api.jobs.uploads import upload
 from api.reindex import reindex
 from api.wire import jobs as wire
 from infra.registry import Registry
@@ -15,7 +16,15 @@ COMPACTION = Task(upkeep.compaction, wire.NoArguments, needs_collection=False)
 SNAPSHOT = Task(upkeep.snapshot, wire.NoArguments, needs_collection=False)
 REINDEX = Task(reindex, wire.ReindexArguments)
 RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False)
+UPLOAD = Task(upload, wire.UploadArguments, Scope.WRITE)
 EVALUATE = Task(evaluating.evaluate, wire.EvaluateArguments, Scope.WRITE, as_caller=True)
+
+
+def _source_snapshot() -> Task:
+    from api.jobs.sources import source_snapshot  # Kafka Connect and the databases' drivers take a while to load
+
+    return Task(source_snapshot, wire.SourceSnapshotArguments)
+
 
 TASKS: Registry[Task] = Registry("task")
 TASKS.register("verify", lambda: VERIFY, "compares the views with the catalog, and mends them when asked")
@@ -24,6 +33,8 @@ TASKS.register("snapshot", lambda: SNAPSHOT, "makes the views durable for a quic
 TASKS.register("reindex", lambda: REINDEX, "builds another generation beside the serving one and switches")
 TASKS.register("retention", lambda: RETENTION, "deletes old jobs, dead keys and, when asked, audit records")
 TASKS.register("evaluate", lambda: EVALUATE, "runs an evaluation set")
+TASKS.register("upload", lambda: UPLOAD, "stores uploaded files as documents")
+TASKS.register("source_snapshot", _source_snapshot, "has a live database read again while it streams")
 
 
 def kinds() -> list[str]:

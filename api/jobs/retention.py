@@ -1,4 +1,4 @@
-"""The task that deletes what is done with: ended jobs, dead API keys, and audit records where that is asked for."""
+"""The task that deletes what is done with: ended jobs, their files, dead API keys, and, where asked, audit records."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from api.jobs.tasks import Report
+from api.jobs.uploads import prune_uploads
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.schema import utc_now
 
@@ -14,10 +15,11 @@ STEPS = 3
 
 def retention(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """How many of each kind were deleted."""
-    deleted = {"jobs": 0, "keys": 0, "audit": 0}
+    deleted = {"jobs": 0, "uploads": 0, "keys": 0, "audit": 0}
     report(0, STEPS)
     if (moment := _moment(arguments["jobs_days"])) is not None:
         deleted["jobs"] = len(kb.catalog.jobs.prune(moment))
+        deleted["uploads"] = prune_uploads(kb.settings, moment)
     report(1, STEPS)
     if (moment := _moment(arguments["keys_days"])) is not None:
         deleted["keys"] = kb.catalog.keys.prune(moment)

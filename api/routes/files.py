@@ -6,20 +6,21 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from api.dependencies import CollectionName, Kb, State, Writer, existing
+from api.dependencies import CollectionName, Kb, Runner, State, Writer, existing
 from api.errors import ApiError
+from api.jobs.presentation import job_json
+from api.jobs.uploads import About, keep, read_upload
 from api.responses import JsonResponse
 from api.routes.failures import failures
 from api.routes.writes import WaitFor, wait, write_status
 from api.wire.base import Groups, Metadata
 from api.wire.documents import UploadResponse
-from ingest.errors import ParseError
-from ingest.parsers import parse_file
+from api.wire.jobs import JobView
 from retrieval.types import Document
 
 MAX_FILES = 100  # of one request
@@ -32,7 +33,10 @@ router = APIRouter(prefix="/collections/{collection}", tags=["documents"], respo
 @router.post(
     "/documents:upload",
     response_model=UploadResponse,
-    responses={202: {"model": UploadResponse}, 207: {"model": UploadResponse, "description": "Some files failed."}},
+    responses={
+        202: {"model": UploadResponse | JobView},
+        207: {"model": UploadResponse, "description": "Some files failed."},
+    },
     summary="Upload files",
 )
 async def upload_files(
@@ -40,22 +44,28 @@ async def upload_files(
     caller: Writer,
     collection: CollectionName,
     state: State,
+    jobs: Runner,
     files: Annotated[list[UploadFile], File(description="Text, Markdown, HTML, PDF, Office, CSV, JSON or mail.")],
     acl: Annotated[list[str] | None, Form(description="Groups that may read them; repeat for more.")] = None,
     metadata: Annotated[str, Form(description="A JSON object for all of them.")] = "{}",
     prefix: Annotated[str, Form(max_length=500, description="Put before each file's name to make its key.")] = "",
     wait_for: WaitFor = "committed",
+    background: Annotated[bool, Query(description="Keep them, answer 202 with a job, and store them by it.")] = False,
 ) -> Response:
     """Parse files and store each as a document, its key being `prefix` and the file's name."""
     if len(files) > MAX_FILES:
         raise ApiError(422, "invalid_request", f"{len(files)} files; expected at most {MAX_FILES} in one request")
     contents = [(_name(file), await file.read()) for file in files]
-    about = _parsed("metadata", _METADATA, _json(metadata))
     groups = None if acl is None else tuple(_parsed("acl", _GROUPS, acl))
+    about = About(prefix, _parsed("metadata", _METADATA, _json(metadata)), groups)
 
     def store() -> Response:
         existing(kb, collection)
-        read = [_read(prefix, name, data, about, groups) for name, data in contents]
+        if background:
+            upload = keep(kb.settings, collection, contents, about)
+            job = jobs.submit("upload", collection, {"upload": upload})
+            return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+        read = [read_upload(about, name, data) for name, data in contents]
         documents = [one for one in read if isinstance(one, Document)]
         if not documents:
             errors = [item for item in read if isinstance(item, dict)]
@@ -72,25 +82,6 @@ async def upload_files(
         return JsonResponse({"seq": receipt.seq, "files": shown, "searchable": searchable}, status)
 
     return await run_in_threadpool(store)
-
-
-def _read(
-    prefix: str, name: str, data: bytes, about: dict[str, Any], groups: tuple[str, ...] | None
-) -> Document | dict[str, str]:
-    """The document, or what is wrong with the file."""
-    try:
-        parsed = parse_file(data, name)
-    except ParseError as error:
-        return {"file": name, "error": str(error)}
-    return Document(
-        key=f"{prefix}{name}",
-        text=parsed.text,
-        title=parsed.title,
-        language=parsed.language,
-        metadata={"file_name": name, **parsed.metadata, **about},
-        acl=groups,
-        outline=parsed.outline,
-    )
 
 
 def _name(file: UploadFile) -> str:

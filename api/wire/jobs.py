@@ -54,6 +54,19 @@ class RetentionArguments(Request):
     audit_days: Days | None = Field(None, description="Records of the audit log.")
 
 
+class SourceSnapshotArguments(Request):
+    """What of a live source is read again."""
+
+    source: Key = Field(description="Name of the live source.")
+    tables: list[Key] | None = Field(None, description="Tables as `schema.table`; null: all.")
+
+
+class UploadArguments(Request):
+    """Which upload is stored."""
+
+    upload: str = Field(pattern=r"^[0-9a-f]{32}$", description="Id that the upload was given.")
+
+
 class JobBody(Request):
     """A job to be run."""
 

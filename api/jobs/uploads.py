@@ -1,0 +1,137 @@
+"""Uploaded files: kept in the data folder until they are documents, so that a restart goes on where it was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from api.jobs.tasks import Report
+from api.knowledge_base import KnowledgeBase
+from infra.settings import Settings
+from ingest.errors import ParseError
+from ingest.parsers import parse_file
+from retrieval.errors import NotFoundError, OutageError
+from retrieval.types import Document
+
+_ABOUT = "about.json"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is said of all files of one upload; `acl` None means the collection's default."""
+
+    prefix: str
+    metadata: dict[str, Any]
+    acl: tuple[str, ...] | None
+
+
+def read_upload(about: About, name: str, data: bytes) -> Document | dict[str, str]:
+    """The document of a file, or what is wrong with it."""
+    try:
+        parsed = parse_file(data, name)
+    except ParseError as error:
+        return {"file": name, "error": str(error)}
+    return Document(
+        key=f"{about.prefix}{name}",
+        text=parsed.text,
+        title=parsed.title,
+        language=parsed.language,
+        metadata={"file_name": name, **parsed.metadata, **about.metadata},
+        acl=about.acl,
+        outline=parsed.outline,
+    )
+
+
+def keep(settings: Settings, collection: str, files: Sequence[tuple[str, bytes]], about: About) -> str:
+    """Store files, all or none; the upload's id. No name from outside becomes part of a path. Raises `OutageError`."""
+    upload = uuid.uuid4().hex
+    try:
+        uploads = _uploads(settings)
+        uploads.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=uploads))
+        for number, (_, data) in enumerate(files):
+            _write(folder / str(number), data)
+        described = {"collection": collection, "names": [name for name, _ in files], "prefix": about.prefix}
+        _write(folder / _ABOUT, orjson.dumps(described | {"metadata": about.metadata, "acl": about.acl}))
+        folder.rename(uploads / upload)
+    except OSError as error:
+        raise OutageError(
+            f"the files cannot be kept in the data folder ({error}); free the disk, then repeat"
+        ) from error
+    return upload
+
+
+def upload(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Store each file as a document; a file that was stored before an interruption is not stored again."""
+    folder = _uploads(kb.settings) / arguments["upload"]
+    names, about = _read_about(folder, collection)
+    outcomes = []
+    for number, name in enumerate(names):
+        report(number, len(names))
+        outcomes.append(_stored_once(kb, collection, about, name, folder / str(number)))
+    report(len(names), len(names))
+    return {"seq": max((one.get("seq", 0) for one in outcomes), default=0), "files": outcomes}
+
+
+def prune_uploads(settings: Settings, before: datetime) -> int:
+    """Delete what is left of uploads from before that time; how many."""
+    uploads = _uploads(settings)
+    old = [one for one in uploads.iterdir() if one.stat().st_mtime < before.timestamp()] if uploads.is_dir() else []
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(old)
+
+
+def _stored_once(kb: KnowledgeBase, collection: str, about: About, name: str, path: Path) -> dict[str, Any]:
+    """What became of the file, now or before an interruption."""
+    remembered = path.with_suffix(".outcome")
+    if remembered.exists():
+        known: dict[str, Any] = orjson.loads(remembered.read_bytes())
+        return known
+    outcome = _store(kb, collection, about, name, path)
+    _write(unfinished := path.with_suffix(".new"), orjson.dumps(outcome))
+    unfinished.rename(remembered)
+    path.unlink(missing_ok=True)  # the outcomes stay until `retention`: the job may be asked again how it went
+    return outcome
+
+
+def _store(kb: KnowledgeBase, collection: str, about: About, name: str, path: Path) -> dict[str, Any]:
+    read = read_upload(about, name, path.read_bytes())
+    if not isinstance(read, Document):
+        return read
+    receipt = kb.write(collection, [read])
+    return {"file": name, "key": read.key, "outcome": receipt.outcomes[0].value, "seq": receipt.seq}
+
+
+def _read_about(folder: Path, collection: str) -> tuple[list[str], About]:
+    try:
+        described = orjson.loads((folder / _ABOUT).read_bytes())
+    except FileNotFoundError:
+        described = {}
+    if described.get("collection") != collection:
+        raise NotFoundError(
+            f"the files of upload {folder.name} to {collection!r} are not in the data folder: deleted, or kept "
+            "by a server with another data folder, which workers must share; upload them again"
+        )
+    acl = described["acl"]
+    return described["names"], About(described["prefix"], described["metadata"], None if acl is None else tuple(acl))
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _uploads(settings: Settings) -> Path:
+    return settings.data_dir / "uploads"

@@ -1,0 +1,231 @@
+"""Jobs and schedules over REST: who may ask for what, what is refused, what is shown."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import served
+from test_api_operations import ended
+
+from api.jobs.defaults import DEFAULTS
+from api.jobs.kinds import TASKS
+from api.jobs.tasks import CALLER, InterruptedJobError
+from api.jobs.uploads import About, keep
+from retrieval.catalog.keys import Scope
+from retrieval.catalog.schema import utc_now
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[served.Served]:
+    with served.in_process(tmp_path_factory.mktemp("jobs")) as opened:
+        served.fill(opened)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def admin(api: served.Served) -> dict[str, str]:
+    return api.headers(Scope.ADMIN)
+
+
+def start(api: served.Served, headers: dict[str, str], kind: str, collection: str = "", **arguments: Any) -> Any:
+    body = {"kind": kind, "collection": collection, "arguments": arguments}
+    return api.client.post("/v1/jobs", json=body, headers=headers)
+
+
+def test_every_upkeep_job_succeeds_while_serving(api: served.Served, admin: dict[str, str]) -> None:
+    api.client.delete("/v1/collections/docs/documents/faq/zh?wait_for=searchable", headers=admin)
+    for kind in ("verify", "compaction", "snapshot", "retention"):
+        job = ended(api, start(api, admin, kind).headers["location"], admin)
+        assert (job["state"], job["error"]) == ("succeeded", ""), job
+        assert job["done"] == job["total"]
+    runtime = api.kb.runtime("docs")
+    assert runtime.follower.is_durable
+    verified = ended(api, start(api, admin, "verify", "docs", repair=True).headers["location"], admin)
+    assert verified["result"]["in_step"] is True
+    assert verified["result"]["collections"][0]["documents"] == 2
+    found = api.client.post("/v1/search", json={"collection": "docs", "query": "warranty"}, headers=admin).json()
+    assert found["hits"][0]["key"] == "faq/warranty"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"kind": "verify", "arguments": {"repair": "certainly"}}, 422),
+        ({"kind": "verify", "arguments": {"unknown": 1}}, 422),
+        ({"kind": "verify", "arguments": {CALLER: {"name": "x", "groups": [], "sees_all": True}}}, 422),
+        ({"kind": "unheard-of"}, 422),
+        ({"kind": "reindex"}, 422),  # it is of one collection
+        ({"kind": "verify", "collection": "absent"}, 404),
+        ({"kind": "evaluate", "collection": "docs"}, 422),
+        ({"kind": "verify", "collection": "../x"}, 422),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    api: served.Served, admin: dict[str, str], body: dict[str, Any], status: int
+) -> None:
+    before = len(api.kb.catalog.jobs.page(1000))
+    answer = api.client.post("/v1/jobs", json=body, headers=admin)
+    assert answer.status_code == status, answer.text
+    schedule = {"name": "nonsense", "every_seconds": 60} | body
+    assert api.client.post("/v1/schedules", json=schedule, headers=admin).status_code == status
+    assert len(api.kb.catalog.jobs.page(1000)) == before
+
+
+def test_who_may_ask(api: served.Served, admin: dict[str, str]) -> None:
+    reader, writer = api.headers(), api.headers(Scope.WRITE)
+    limited = api.headers(Scope.ADMIN, collections=["docs"])
+    assert start(api, reader, "evaluate", "docs", eval_set="x").status_code == 403
+    assert start(api, writer, "verify", "docs").status_code == 403
+    assert start(api, limited, "verify").status_code == 403
+    allowed = start(api, limited, "verify", "docs")
+    assert allowed.status_code == 202
+    ended(api, allowed.headers["location"], limited)
+    over_all = start(api, admin, "verify").headers["location"]
+    assert api.client.get(over_all, headers=limited).status_code == 404
+    assert api.client.get(f"{over_all}/events", headers=limited).status_code == 404
+    assert api.client.post(f"{over_all}/retry", headers=limited).status_code == 404
+    ended(api, over_all, admin)
+    assert api.client.post(f"{over_all}/retry", headers=writer).status_code == 403
+    assert api.client.post(f"{over_all}/retry", headers=admin).status_code == 409  # it succeeded
+
+
+def test_an_evaluation_has_the_rights_of_who_asked(api: served.Served, admin: dict[str, str]) -> None:
+    questions = [{"id": "1", "text": "salary of the chief drive engineer", "judgements": {"hr/salary": 1}}]
+    made = {"collection": "docs", "name": "pay", "queries": questions}
+    assert api.client.post("/v1/eval-sets", json=made, headers=admin).status_code == 201
+    recalls = []
+    for groups in ([], ["hr"]):
+        headers = api.headers(Scope.WRITE, groups=groups)
+        job = ended(api, start(api, headers, "evaluate", "docs", eval_set="pay").headers["location"], headers)
+        recalls.append(job["result"]["metrics"]["recall@10"])
+        assert job["arguments"] == {"eval_set": "pay", "plan": None}
+    assert recalls == [0.0, 1.0]
+
+
+def test_a_list_is_filtered_and_its_events_end(api: served.Served, admin: dict[str, str]) -> None:
+    failed = ended(api, start(api, admin, "evaluate", "docs", eval_set="absent").headers["location"], admin)
+    assert failed["state"] == "failed" and "absent" in failed["error"]
+    params = {"state": "failed", "kind": "evaluate", "collection": "docs"}
+    listed = api.client.get("/v1/jobs", params=params, headers=admin).json()["jobs"]
+    assert failed["id"] in {job["id"] for job in listed} and {job["state"] for job in listed} == {"failed"}
+    assert api.client.get("/v1/jobs", params={"state": "lost"}, headers=admin).status_code == 422
+    events = api.client.get(f"/v1/jobs/{failed['id']}/events", headers=admin)
+    assert events.headers["content-type"].startswith("text/event-stream")
+    assert events.text.count("event: job\n") == 1 and failed["error"].split("'")[0] in events.text
+    metrics = api.client.get("/metrics", headers=admin).text
+    assert 'kb_jobs{kind="evaluate",state="failed"}' in metrics
+    assert 'kb_job_seconds_count{kind="evaluate",outcome="failed"}' in metrics
+
+
+def test_a_schedule_lives(api: served.Served, admin: dict[str, str]) -> None:
+    first_at = (utc_now() + timedelta(days=1)).replace(microsecond=0)
+    body = {"name": "nightly", "kind": "verify", "collection": "docs", "every_seconds": 86_400}
+    made = api.client.post("/v1/schedules", json=body | {"first_at": first_at.isoformat()}, headers=admin)
+    assert made.status_code == 201, made.text
+    assert datetime.fromisoformat(made.json()["next_at"]) == first_at and made.json()["arguments"] == {"repair": False}
+    assert api.client.post("/v1/schedules", json=body, headers=admin).status_code == 409
+    assert (
+        api.client.post("/v1/schedules", json=body | {"first_at": "2026-01-01T00:00"}, headers=admin).status_code == 422
+    )
+    path = "/v1/schedules/nightly"
+    changed = api.client.patch(path, json={"enabled": False, "arguments": {"repair": True}}, headers=admin).json()
+    assert (changed["enabled"], changed["arguments"], changed["every_seconds"]) == (False, {"repair": True}, 86_400)
+    assert api.client.patch(path, json={"arguments": {"x": 1}}, headers=admin).status_code == 422
+    asked = api.client.post(f"{path}/run", headers=admin)
+    assert asked.status_code == 202 and asked.json()["schedule"] == "nightly"
+    assert ended(api, asked.headers["location"], admin)["state"] == "succeeded"
+    assert api.client.get(path, headers=admin).json()["last_job"] == asked.json()["id"]
+    assert api.client.get(path, headers=api.headers(collections=["other"])).status_code == 404
+    assert api.client.delete(path, headers=api.headers(Scope.WRITE)).status_code == 403
+    assert api.client.delete(path, headers=admin).status_code == 204
+    assert api.client.get(path, headers=admin).status_code == 404
+
+
+def test_built_in_schedules_are_there_and_stay(api: served.Served, admin: dict[str, str]) -> None:
+    listed = {one["name"]: one for one in api.client.get("/v1/schedules", headers=admin).json()["schedules"]}
+    for default in DEFAULTS:
+        assert listed[default.name]["enabled"] is default.enabled
+        assert datetime.fromisoformat(listed[default.name]["next_at"]) > utc_now()
+        assert api.client.delete(f"/v1/schedules/{default.name}", headers=admin).status_code == 409
+    off = api.client.patch("/v1/schedules/verify-daily", json={"enabled": False}, headers=admin)
+    assert off.json()["enabled"] is False
+    limited = api.headers(Scope.ADMIN, collections=["docs"])
+    assert api.client.get("/v1/schedules", headers=limited).json()["schedules"] == []
+
+
+def test_a_schedule_that_is_due_is_run_by_the_server(api: served.Served, admin: dict[str, str]) -> None:
+    body = {"name": "soon", "kind": "retention", "every_seconds": 3600, "first_at": utc_now().isoformat()}
+    assert api.client.post("/v1/schedules", json=body, headers=admin).status_code == 201
+    job_id = ""
+    deadline = utc_now() + timedelta(seconds=20)
+    while not job_id and utc_now() < deadline:
+        job_id = api.client.get("/v1/schedules/soon", headers=admin).json()["last_job"]
+    assert ended(api, f"/v1/jobs/{job_id}", admin)["state"] == "succeeded"
+    api.client.delete("/v1/schedules/soon", headers=admin)
+
+
+def upload(api: served.Served, headers: dict[str, str], *names: str, **data: Any) -> Any:
+    files = [("files", (name, f"{name} tells of turbines", "text/plain")) for name in names]
+    path = "/v1/collections/docs/documents:upload?background=true"
+    return api.client.post(path, files=files, data=data, headers=headers)
+
+
+def test_an_upload_in_the_background_becomes_documents(api: served.Served, admin: dict[str, str]) -> None:
+    headers = api.headers(Scope.WRITE)
+    started = upload(api, headers, "a.txt", "../../b.txt", "c.nothing", prefix="kept/", acl=["hr"], metadata='{"n": 1}')
+    assert started.status_code == 202, started.text
+    job = ended(api, started.headers["location"], headers)
+    assert job["state"] == "succeeded" and job["done"] == 3
+    outcomes = {one["file"]: one.get("outcome", "error") for one in job["result"]["files"]}
+    assert outcomes == {"a.txt": "created", "b.txt": "created", "c.nothing": "error"}
+    stored = api.client.get("/v1/collections/docs/documents/kept/b.txt", headers=admin).json()
+    assert stored["acl"] == ["hr"] and stored["metadata"]["n"] == 1 and "turbines" in stored["text"]
+    kept = api.settings.data_dir / "uploads" / job["arguments"]["upload"]
+    assert {path.suffix for path in kept.iterdir()} == {".json", ".outcome"}
+
+
+def test_an_upload_goes_on_where_it_was_interrupted(api: served.Served, admin: dict[str, str]) -> None:
+    contents = [(f"{n}.txt", b"text number %d" % n) for n in range(3)]
+    kept = keep(api.settings, "docs", contents, About("again/", {}, None))
+    task, calls = TASKS.create("upload"), []
+
+    def interrupted(done: int, total: int | None) -> None:
+        calls.append(done)
+        if done == 1:
+            raise InterruptedJobError
+
+    with pytest.raises(InterruptedJobError):
+        task.run(api.kb, "docs", {"upload": kept}, interrupted)
+    newer = {"text": "a person wrote this meanwhile"}
+    api.client.put("/v1/collections/docs/documents/again/0.txt", json=newer, headers=admin).raise_for_status()
+    twice = [task.run(api.kb, "docs", {"upload": kept}, lambda done, total: None) for _ in range(2)]
+    assert twice[0] == twice[1] and [one["outcome"] for one in twice[0]["files"]] == ["created"] * 3
+    stored = api.client.get("/v1/collections/docs/documents/again/0.txt", headers=admin).json()
+    assert stored["text"] == newer["text"]
+
+
+def test_an_upload_whose_files_are_gone_says_so(api: served.Served, admin: dict[str, str]) -> None:
+    for wanted in (uuid.uuid4().hex, keep(api.settings, "other", [("a.txt", b"x")], About("", {}, None))):
+        job = ended(api, start(api, admin, "upload", "docs", upload=wanted).headers["location"], admin)
+        assert job["state"] == "failed" and "upload them again" in job["error"]
+    assert start(api, admin, "upload", "docs", upload="../secrets").status_code == 422
+
+
+def test_retention_forgets_what_is_old(api: served.Served, admin: dict[str, str]) -> None:
+    kb, long_ago = api.kb, utc_now() - timedelta(days=100)
+    kept = api.settings.data_dir / "uploads" / keep(api.settings, "docs", [("a.txt", b"x")], About("", {}, None))
+    os.utime(kept, (long_ago.timestamp(), long_ago.timestamp()))
+    dead = kb.catalog.keys.create("dead", Scope.READ, expires_at=long_ago)[0]
+    living = kb.catalog.keys.create("living", Scope.READ)[0]
+    acts = len(kb.catalog.audit.page(1000))
+    job = ended(api, start(api, admin, "retention").headers["location"], admin)
+    assert job["result"]["deleted"] == {"jobs": 0, "uploads": 1, "keys": 1, "audit": 0}
+    assert not kept.exists()
+    ids = {key.id for key in kb.catalog.keys.all()}
+    assert dead.id not in ids and living.id in ids
+    assert len(kb.catalog.audit.page(1000)) >= acts
