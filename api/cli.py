@@ -21,6 +21,7 @@ from api.commands import (
     schedules,
     search,
     serve,
+    sources,
     stack,
     worker,
 )
@@ -57,6 +58,7 @@ app.command()(worker.worker)
 app.command()(bench.bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
+app.add_typer(sources.app, name="sources")
 app.add_typer(generations.app, name="generations")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(schedules.app, name="schedules")

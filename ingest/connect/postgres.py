@@ -129,7 +129,7 @@ class PostgresDatabase:
         finally:
             connection.rollback()
             connection.autocommit = True
-        return [Finding("publication", "ok", "can be made")]
+        return [Finding("publication", "ok", "not there yet, and ours to make")]
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
