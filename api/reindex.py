@@ -8,57 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from api.build_apart import build_apart
 from api.collection_runtime import drop_generation_views
 from api.comparison import compare
 from api.exclusive import exclusively
 from api.knowledge_base import KnowledgeBase
+from api.reindex_options import ReindexOptions
 from ingest.regeneration import Pace, cut_missing, embed_missing
 from ingest.targets import chunker_of, cutting_of
 from retrieval.catalog import Collection
-from retrieval.catalog.collections import GENERATION_SETTINGS
 from retrieval.catalog.generations import Generation, GenerationState
 from retrieval.errors import ConflictError
 
 logger = logging.getLogger(__name__)
 
+TIMES = ("created_at", "ready_at", "activated_at", "retired_at")
 Report = Callable[[int, int | None], None]  # (done, total); raises where the work is to stop
-
-
-@dataclass(frozen=True, slots=True)
-class ReindexOptions:
-    """What the new generation is made by; None: as the serving one. `share` of the time goes into building."""
-
-    encoder: str = ""  # "": the settings' encoder
-    chunker: str | None = None
-    chunk_tokens: int | None = None
-    dictionary: tuple[str, ...] | None = None
-    synonyms: tuple[tuple[str, ...], ...] | None = None
-    eval_set: str = ""  # "": the collection's only one, if it has one
-    activate: bool = True
-    force: bool = False  # although it is significantly worse on the evaluation set
-    share: float = 0.5
-
-    @classmethod
-    def of(cls, arguments: dict[str, Any]) -> ReindexOptions:
-        """From plain values, as a job stores them."""
-        values = dict(arguments)
-        if values.get("dictionary") is not None:
-            values["dictionary"] = tuple(values["dictionary"])
-        if values.get("synonyms") is not None:
-            values["synonyms"] = tuple(tuple(group) for group in values["synonyms"])
-        return cls(**values)
-
-    def settings(self, serving: Collection) -> dict[str, Any]:
-        """The generation's settings, as JSON has them."""
-        values = asdict(serving.settings) | {k: v for k in GENERATION_SETTINGS if (v := getattr(self, k)) is not None}
-        made_by = {name: values[name] for name in GENERATION_SETTINGS}
-        return made_by | {
-            "dictionary": list(made_by["dictionary"]),
-            "synonyms": [list(group) for group in made_by["synonyms"]],
-        }
 
 
 def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -68,12 +36,15 @@ def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repor
     another generation of the collection is being built, or when the new one does not pass.
     """
     options = ReindexOptions.of(arguments)
-    generation = build_generation(kb, collection, options, report)
+    if options.apart:
+        built = build_apart(kb.settings, collection, options, report)
+    else:
+        built = build_generation(kb, collection, options, report).id
     if options.activate:
-        activate_generation(kb, collection, generation.id, force=options.force)
-    return generation_json(kb.catalog.generations.get(kb.catalog.collections.get(collection), generation.id)) | {
-        "collection": collection
-    }
+        activate_generation(kb, collection, built, force=options.force)
+    shown = generation_json(kb.catalog.generations.get(kb.catalog.collections.get(collection), built))
+    times = {name: None if shown[name] is None else shown[name].isoformat() for name in TIMES}  # a job's result is JSON
+    return shown | times | {"collection": collection}
 
 
 def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions, report: Report) -> Generation:

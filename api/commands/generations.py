@@ -41,7 +41,6 @@ def reindex_command(
         "eval_set": eval_set,
         "activate": False,
         "force": force,
-        "share": 1.0,
     }
     with knowledge_base() as kb, progress_bar(f"reindexing {collection}") as progress:
         report = reindex(

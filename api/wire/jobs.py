@@ -36,7 +36,7 @@ class ReindexArguments(Request):
     eval_set: Key | Literal[""] = Field("", description="Evaluation set; empty: the only one, where there is one.")
     activate: bool = Field(True, description="Let it serve when it passes.")
     force: bool = Field(False, description="Also when it is worse on the evaluation set.")
-    share: float = Field(0.5, gt=0, le=1, description="Share of the time spent building; searches have the rest.")
+    apart: bool = Field(True, description="Build in a process of its own, which steps back for searches.")
 
 
 class EvaluateArguments(Request):

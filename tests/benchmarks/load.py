@@ -17,7 +17,7 @@ from typing import Any
 
 async def run(plan: dict[str, Any]) -> dict[str, Any]:
     """All bodies, shared out among the clients."""
-    requests = iter([_request(plan, body) for body in plan["bodies"]])
+    requests = iter([request_of(plan, body) for body in plan["bodies"]])
     latencies: list[float] = []
     began, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(_client(plan["port"], requests, latencies) for _ in range(plan["clients"])))
@@ -28,7 +28,8 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _request(plan: dict[str, Any], body: dict[str, Any]) -> bytes:
+def request_of(plan: dict[str, Any], body: dict[str, Any]) -> bytes:
+    """The bytes of one search."""
     content = json.dumps(body).encode()
     head = (
         f"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1:{plan['port']}\r\nAuthorization: Bearer {plan['key']}\r\n"
@@ -42,13 +43,13 @@ async def _client(port: int, requests: Iterator[bytes], latencies: list[float]) 
     for request in requests:
         began = time.perf_counter()
         writer.write(request)
-        await _answer(reader)
+        await answered(reader)
         latencies.append(time.perf_counter() - began)
     writer.close()
     await writer.wait_closed()
 
 
-async def _answer(reader: asyncio.StreamReader) -> None:
+async def answered(reader: asyncio.StreamReader) -> None:
     """Read one answer whole. Raises `RuntimeError` for anything but 200."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     lengths = [line.partition(":")[2] for line in head.split("\r\n") if line.lower().startswith("content-length:")]

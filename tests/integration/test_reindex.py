@@ -13,13 +13,13 @@ from changing_world import World
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from api.reindex import (
-    ReindexOptions,
     activate_generation,
     build_generation,
     reindex,
     retire_generation,
     roll_back_generation,
 )
+from api.reindex_options import ReindexOptions
 from infra.settings import Settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
@@ -53,7 +53,7 @@ def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
 
 
 def rebuild(kb: KnowledgeBase, **arguments: Any) -> dict[str, Any]:
-    return reindex(kb, "c", {"share": 1.0} | arguments, lambda done, total: None)
+    return reindex(kb, "c", arguments, lambda done, total: None)
 
 
 def rankings(kb: KnowledgeBase) -> list[list[tuple[str, str, float]]]:
@@ -152,7 +152,7 @@ def test_a_stopped_build_goes_on_where_it_was(kb: KnowledgeBase, tmp_path: Path)
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        reindex(kb, "c", CHANGES["all at once"] | {"share": 1.0}, stop)
+        reindex(kb, "c", CHANGES["all at once"], stop)
     with pytest.raises(ConflictError, match="unfinished"):
         rebuild(kb, **CHANGES["encoder"])
     begun = kb.catalog.generations.all(kb.catalog.collections.get("c"))[-1]
@@ -196,5 +196,5 @@ def test_two_builds_at_once_are_refused(kb: KnowledgeBase) -> None:
                 rebuild(kb, **CHANGES["encoder"])
             refusals.append(refused.value)
 
-    build_generation(kb, "c", ReindexOptions(SMALL, share=1.0), again)
+    build_generation(kb, "c", ReindexOptions(SMALL), again)
     assert len(refusals) == 1

@@ -9,7 +9,8 @@ import pytest
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
-from api.reindex import ReindexOptions, reindex
+from api.reindex import reindex
+from api.reindex_options import ReindexOptions
 from infra.settings import Settings
 from retrieval.errors import ConflictError
 from retrieval.retriever import SearchRequest
@@ -62,7 +63,7 @@ def test_another_encoder_is_refused_until_reindexed(kb: KnowledgeBase) -> None:
     kb.forget_runtime("c")
     with pytest.raises(ConflictError, match="kb reindex --collection c"):
         kb.search("c", SearchRequest("pumps"), OPERATOR)
-    report = reindex(kb, "c", {"share": 1.0}, lambda done, total: None)
+    report = reindex(kb, "c", {}, lambda done, total: None)
     assert report["fingerprint"] == kb.open_encoder("hash").fingerprint
     assert count(kb, "pumps") == 20
     assert verify_collection(kb, "c").in_step

@@ -1,0 +1,60 @@
+"""The routes of generations: a job builds one in a process of its own, activate and rollback move the pointer."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import served
+from served import Served
+
+from retrieval.catalog.keys import Scope
+
+PATIENCE_SECONDS = 60
+
+
+def finished(opened: Served, job: str) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = opened.client.get(f"/v1/jobs/{job}", headers=opened.headers(Scope.ADMIN)).json()
+        if found["state"] not in ("queued", "running"):
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"job {job} did not end within {PATIENCE_SECONDS} s")
+
+
+def test_a_generation_is_built_compared_and_switched(tmp_path: Path) -> None:
+    with served.in_process(tmp_path) as opened:
+        served.fill(opened)
+        admin, client, path = opened.headers(Scope.ADMIN), opened.client, "/v1/collections/docs/generations"
+        body = {"chunk_tokens": 160, "synonyms": [["drive", "motor"]]}
+        assert client.post(path, json=body, headers=opened.headers()).status_code == 403
+        answer = client.post(path, json=body, headers=admin)
+        assert answer.status_code == 202, answer.text
+        job = finished(opened, answer.json()["id"])
+        assert job["state"] == "succeeded", job["error"]
+        assert job["result"]["evidence"]["parity"]["in_step"]
+        first, second = client.get(path, headers=admin).json()["generations"]
+        assert (first["state"], second["state"], second["chunk_tokens"]) == ("standby", "serving", 160)
+        query = {"collection": "docs", "query": "motor"}
+        assert len(client.post("/v1/search", json=query, headers=admin).json()["hits"]) >= 2
+        assert client.post(f"{path}/{second['id']}/retire", headers=admin).status_code == 409
+        assert client.post(f"{path}:rollback", headers=admin).json()["id"] == first["id"]
+        assert client.get(f"{path}/{second['id']}", headers=admin).json()["state"] == "standby"
+        again = client.post(f"{path}/{second['id']}/activate", json={}, headers=admin)
+        assert again.json()["state"] == "serving"
+        assert client.post(f"{path}/{first['id']}/retire", headers=admin).json()["state"] == "retired"
+        assert client.post(f"{path}:rollback", headers=admin).status_code == 409
+        assert client.post(f"{path}/999/activate", json={}, headers=admin).status_code == 404
+
+
+def test_what_cannot_be_built_is_told(tmp_path: Path) -> None:
+    with served.in_process(tmp_path) as opened:
+        served.fill(opened)
+        admin, path = opened.headers(Scope.ADMIN), "/v1/collections/docs/generations"
+        assert opened.client.post(path, json={"chunk_tokens": 10}, headers=admin).status_code == 422
+        job = opened.client.post(path, json={"eval_set": "none-such"}, headers=admin).json()["id"]
+        ended = finished(opened, job)
+        assert (ended["state"], "none-such" in ended["error"]) == ("failed", True)
