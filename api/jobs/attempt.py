@@ -53,6 +53,8 @@ class Attempt:
             self._is_lost = not self._kb.catalog.jobs.beat(self.job)
         except OutageError as error:
             logger.warning("job %s sends no heartbeat: %s; tried again", self.job.id, error)
+        except Exception:  # one job's trouble must not silence the others of this process
+            logger.exception("job %s sends no heartbeat; tried again", self.job.id)
 
     def _run(self) -> str:
         try:

@@ -84,6 +84,8 @@ class EmbeddedJobs:
                     continue
             except OutageError as error:
                 logger.warning("jobs wait for the catalog: %s; looked at again in %g s", error, LOOK_SECONDS)
+            except Exception:  # a thread that died here would leave every later job queued
+                logger.exception("no job could be taken; tried again in %g s", LOOK_SECONDS)
             with self._work:
                 if self._news == seen:
                     self._work.wait(LOOK_SECONDS)

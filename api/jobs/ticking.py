@@ -64,4 +64,6 @@ class Ticker:
                 self._then()
             except OutageError as error:
                 logger.warning("schedules and lost jobs wait: %s; looked at again in %g s", error, self._seconds)
+            except Exception:  # the clock must not stop silently: nothing scheduled would ever run again
+                logger.exception("schedules and lost jobs were not looked at; tried again in %g s", self._seconds)
             self._nudged.wait(self._seconds)

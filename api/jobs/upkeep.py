@@ -48,7 +48,8 @@ def compaction(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], re
     """Rewrite vectors and words without what was deleted; searches and writes go on."""
     for number, name in enumerate(names := _names(kb, collection)):
         report(number, len(names))
-        _compact(kb.runtime(name), partial(report, number, len(names)))
+        with kb.runtimes.use(name) as runtime:
+            _compact(runtime, partial(report, number, len(names)))
     report(len(names), len(names))
     return {"collections": names}
 
@@ -58,11 +59,9 @@ def snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repo
     saved: dict[str, int] = {}
     for number, name in enumerate(names := _names(kb, collection)):
         report(number, len(names))
-        follower = kb.runtime(name).follower
-        if follower.is_durable:
-            with follower.paused():
-                follower.save()
-                saved[name] = follower.seq
+        with kb.runtimes.use(name) as runtime:
+            if _save(runtime):
+                saved[name] = runtime.follower.seq
     report(len(names), len(names))
     return {"saved": saved, "maintained_elsewhere": [name for name in names if name not in saved]}
 
@@ -85,6 +84,13 @@ def _compact(runtime: CollectionRuntime, look: Callable[[], None]) -> None:
             time.sleep(_LOOK_SECONDS)
         with follower.paused():
             view.wait_compacted()
-    if follower.is_durable:
-        with follower.paused():
-            follower.save()
+    _save(runtime)
+
+
+def _save(runtime: CollectionRuntime) -> bool:
+    """Make the views durable; False where another process maintains them."""
+    if not runtime.follower.is_durable:
+        return False
+    with runtime.follower.paused():
+        runtime.follower.save()
+    return True
