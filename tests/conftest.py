@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import local_postgres
 import psycopg
 import pytest
-from stack import stack_of
+from stack import stack, stack_of
 
-__all__ = ["stack_of"]  # a fixture, found by its name here
+__all__ = ["stack", "stack_of"]  # fixtures, found by their names here
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -44,9 +44,9 @@ def data_dir_public() -> Path:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of the maintenance database of a server of this run's own; prefer `fresh_postgres`."""
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as running:
         try:
-            url = stack.enter_context(local_postgres.running())
+            url = running.enter_context(local_postgres.running())
         except local_postgres.CannotStartError as reason:
             if os.environ.get("CI"):
                 pytest.fail(f"CI is set and the server tests cannot run: {reason}")

@@ -37,19 +37,25 @@ def stack_of() -> StackOf:
     """
     run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     cache = load_settings().cache_dir
-    stack = Stack(folder_of(run), cache=Path(cache) if cache else None)
+    shared = Stack(folder_of(run), cache=Path(cache) if cache else None)
 
     def started(*names: str) -> Stack:
-        watch(run, stack.folder)
+        watch(run, shared.folder)
         try:
-            stack.up(names) if names else stack.up()
+            shared.up(names) if names else shared.up()
         except (MissingProgramError, FetchError) as reason:
             if os.environ.get("CI"):
                 pytest.fail(f"CI is set and the servers cannot be started: {reason}")
             pytest.skip(str(reason))
-        return stack
+        return shared
 
     return started
+
+
+@pytest.fixture(scope="session")
+def stack(stack_of: StackOf) -> Stack:
+    """All servers."""
+    return stack_of()
 
 
 def folder_of(run: int) -> Path:

@@ -27,7 +27,7 @@ from infra.stack.site import Means, Site
 from infra.stack.status import Status
 from infra.stack.unit import Unit
 
-LOCK_SECONDS = 300.0  # longest wait for another command on the same folder
+LOCK_SECONDS = 900.0  # longest wait for another command on the same folder
 LAST_FIRST = ("connect", "kafka", "elasticsearch", "redis", "mariadb", "postgres")  # the order of stopping
 
 

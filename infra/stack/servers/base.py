@@ -14,7 +14,7 @@ from infra.stack.errors import StackError
 from infra.stack.java import Java
 from infra.stack.site import Means, Site
 
-CHECK_SECONDS = 5.0  # longest wait inside one check
+CHECK_SECONDS = 10.0  # longest wait inside one check
 TAIL_LINES = 15
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

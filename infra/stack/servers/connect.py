@@ -65,7 +65,7 @@ class Connect:
     needs: ClassVar[tuple[str, ...]] = ("kafka",)
     needs_java: ClassVar[bool] = True
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    start_seconds: ClassVar[float] = 120.0
+    start_seconds: ClassVar[float] = 300.0  # a machine busy with other things starts a JVM slowly
 
     def artifacts(self, java: Java | None) -> tuple[str, ...]:
         """Kafka's jars and the three connectors."""

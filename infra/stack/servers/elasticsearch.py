@@ -51,7 +51,7 @@ class Elasticsearch:
     needs: ClassVar[tuple[str, ...]] = ()
     needs_java: ClassVar[bool] = True
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    start_seconds: ClassVar[float] = 120.0
+    start_seconds: ClassVar[float] = 300.0  # a machine busy with other things starts a JVM slowly
 
     def artifacts(self, java: Java | None) -> tuple[str, ...]:
         """Version 9, or 8 where the Java is too old or not whole."""

@@ -38,7 +38,7 @@ class Postgres:
     needs: ClassVar[tuple[str, ...]] = ()
     needs_java: ClassVar[bool] = False
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # fast shutdown: sessions are cut, files are closed
-    start_seconds: ClassVar[float] = 60.0
+    start_seconds: ClassVar[float] = 120.0
 
     def artifacts(self, java: Java | None) -> tuple[str, ...]:
         """Nothing: it comes with the system."""

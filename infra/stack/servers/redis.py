@@ -32,7 +32,7 @@ class Redis:
     needs: ClassVar[tuple[str, ...]] = ()
     needs_java: ClassVar[bool] = False
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    start_seconds: ClassVar[float] = 30.0
+    start_seconds: ClassVar[float] = 60.0
 
     def artifacts(self, java: Java | None) -> tuple[str, ...]:
         """Nothing: it comes with the system."""
