@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.elastic.client import FullServerError, failure
 from retrieval.elastic.terms import attribute_fields, filter_query
+from retrieval.errors import OutageError, RetrievalError, ViewError, ViewLostError
 from retrieval.filters import AnyOf, Bound, Compare
 
 EDGES = [0.0, -0.0, 1.5, 2**53, 2**53 + 1, -(2**53) - 1, 10**400, -(10**400), 5e-324, math.inf, -math.inf, 1e308]
@@ -61,3 +64,24 @@ def test_a_range_ends_with_its_kind() -> None:
 def test_many_values_are_asked_for_in_parts() -> None:
     query = filter_query(AnyOf("n", tuple(range(70_000))))
     assert [len(part["terms"]["values"]) for part in query["bool"]["should"]] == [65_536, 4_464]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason", "expected", "remedy"),
+    [
+        (401, "security_exception", "unable to authenticate user [x]", OutageError, "KB_ELASTICSEARCH_API_KEY"),
+        (403, "security_exception", "action is unauthorized", OutageError, "may read, write and manage"),
+        (403, "cluster_block_exception", "blocked by: [FORBIDDEN/12/index read-only]", FullServerError, "free space"),
+        (429, "cluster_block_exception", "flood-stage watermark", FullServerError, "free space"),
+        (429, "es_rejected_execution_exception", "queue is full", OutageError, "asked again"),
+        (503, "no_shard_available_action_exception", "recovering", OutageError, "asked again"),
+        (404, "index_not_found_exception", "no such index [kb-1]", ViewLostError, "built again"),
+        (400, "mapper_parsing_exception", "strict", ViewError, "refused"),
+    ],
+)
+def test_a_refusal_tells_what_to_do(
+    status: int, kind: str, reason: str, expected: type[RetrievalError], remedy: str
+) -> None:
+    error = failure(status, kind, reason)
+    assert type(error) is expected
+    assert reason in str(error) and remedy in str(error)
