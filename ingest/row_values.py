@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -40,9 +40,11 @@ def json_value(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        return value if math.isfinite(value) else _endless(value)
     if isinstance(value, Decimal):
         return _decimal(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, bytes | bytearray | memoryview):
@@ -56,10 +58,15 @@ def json_value(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else str(value)
 
 
+def _endless(value: float) -> str:
+    """As databases write what is no number; JSON cannot."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
 def _decimal(value: Decimal) -> int | float | str:
     if not value.is_finite():
         return str(value)
     if value == value.to_integral_value():
         return int(value)
     as_float = float(value)
-    return as_float if Decimal(repr(as_float)) == value else str(value)
+    return as_float if Decimal(repr(as_float)) == value else f"{value:f}"

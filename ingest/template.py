@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+
+import orjson
 
 from ingest.errors import MappingError
 
 # A row with its joined rows: each alias holds the same again, a list of them for "many".
 Scope = Mapping[str, Any]
 
+_LEAST_PLAIN, _MOST_PLAIN = 1e-20, 1e20  # floats that are written without an exponent
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
 _NAME = re.compile(r"\w+(?:\.\w+)*")
 
@@ -117,13 +121,17 @@ def _as_list(value: Any) -> list[Scope]:
 
 
 def value_text(value: Any) -> str:
-    """A column's value as people write it: whole floats without ".0", lists with commas."""
+    """A column's value as people write it: floats without ".0" or an exponent, lists with commas, objects as JSON."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # beyond, floats skip integers
         return str(int(value))
+    if isinstance(value, float) and _LEAST_PLAIN < abs(value) < _MOST_PLAIN:
+        return f"{Decimal(repr(value)):f}"
     if isinstance(value, list):
-        return ", ".join(map(value_text, value))
+        return ", ".join(value_text(item) for item in value if item is not None)
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode()
     return str(value)

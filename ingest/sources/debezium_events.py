@@ -15,11 +15,12 @@ import orjson
 from ingest.changes import RowChange, RowEvent, Truncation
 from ingest.errors import EventError
 from ingest.row_values import key_text
+from ingest.sources.column_kinds import NO_KINDS, Kinds
 from ingest.sources.debezium_values import UNAVAILABLE, decode_row, field_schema
 from retrieval.types import SourcePosition
 
 _WRITES = ("r", "c", "u")  # snapshot read, insert, update
-_STREAMED = (None, False, "false", "incremental")  # `source.snapshot` of what does not come from a first snapshot
+_STREAMED = (None, False, "false")  # `source.snapshot` of what comes from the log
 _FORM = 'expected a Debezium envelope with "op" and "source"; do not unwrap events (ExtractNewRecordState) on the way'
 _BINLOG_NUMBER = re.compile(r"\.(\d+)$")
 
@@ -42,8 +43,19 @@ def read_event(data: bytes, keys: Mapping[str, Sequence[str]]) -> list[RowEvent]
     return read_message(None, message, keys)
 
 
-def read_message(key: Any, value: Any, keys: Mapping[str, Sequence[str]]) -> list[RowEvent]:
-    """The row changes of a message whose key and value are parsed already. Raises `EventError`."""
+def read_message(
+    key: Any,
+    value: Any,
+    keys: Mapping[str, Sequence[str]] | None,
+    headers: Sequence[tuple[str, bytes]] = (),
+    kinds: Kinds = NO_KINDS,
+) -> list[RowEvent]:
+    """The row changes of a message whose key and value are parsed already. Raises `EventError`.
+
+    `keys` names the key columns of tables whose messages have no key, by default the column `id`; None: every message
+    must have one. `headers` say which key the other half of a change of key has. `kinds` tells what columns hold
+    where messages come without schemas.
+    """
     if value is None:
         return []  # a tombstone: the delete before it said all
     key_payload, key_schema = _unwrap(key)
@@ -58,18 +70,40 @@ def read_message(key: Any, value: Any, keys: Mapping[str, Sequence[str]]) -> lis
     table, position, committed_at = _table(source), _position(source), _committed_at(source, envelope)
     if op == "t":
         return [Truncation(table, position, committed_at)]
-    before = decode_row(envelope.get("before"), field_schema(schema, "before"))
-    after = decode_row(envelope.get("after"), field_schema(schema, "after"))
-    columns, own_key = _key(decode_row(key_payload, key_schema), table, before, after, keys)
+    kind = kinds.get(table)
+    before = decode_row(envelope.get("before"), field_schema(schema, "before"), kind)
+    after = decode_row(envelope.get("after"), field_schema(schema, "after"), kind)
+    columns, own_key = _key(decode_row(key_payload, key_schema, kind), table, before, after, keys)
+    moved = _moved(headers, op, key_schema, kind) if headers else None
     if op == "d":
-        return [RowChange(table, own_key, None, position, committed_at)]
+        return [RowChange(table, own_key, None, position, committed_at, moved=moved)]
     if op not in _WRITES or after is None:
         raise EventError(f"op is {op!r} and after is {envelope.get('after')!r:.40}", "expected r, c, u, d or t")
     unavailable = frozenset(column for column, content in after.items() if content is UNAVAILABLE)
     row = {column: content for column, content in after.items() if column not in unavailable}
-    changes: list[RowEvent] = [RowChange(table, own_key, row, position, committed_at, unavailable)]
     former = _former_key(columns, before, own_key)
-    return changes if former is None else [RowChange(table, former, None, position, committed_at), *changes]
+    if former is None:
+        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved)]
+    return [
+        RowChange(table, former, None, position, committed_at, moved=own_key),
+        RowChange(table, own_key, row, position, committed_at, unavailable, former),
+    ]
+
+
+def _moved(
+    headers: Sequence[tuple[str, bytes]], op: str, key_schema: Any, kind: Mapping[str, Any] | None
+) -> str | None:
+    """The key of the other half, where this message is half of a change of key."""
+    wanted = "__debezium.newkey" if op == "d" else "__debezium.oldkey"
+    for name, content in headers:
+        if name == wanted:
+            try:
+                payload, schema = _unwrap(orjson.loads(content))
+            except orjson.JSONDecodeError:
+                return None  # another header converter; only unchanged large values need it
+            row = decode_row(payload, schema or key_schema, kind)
+            return key_text(list(row.values())) if row else None
+    return None
 
 
 def _unwrap(part: Any) -> tuple[Any, Any]:
@@ -120,8 +154,11 @@ def _postgres_position(source: Mapping[str, Any]) -> SourcePosition | None:
     if place is None:
         return None
     ended = _last_commit(source.get("sequence"))
-    if source.get("snapshot") in _STREAMED:
+    snapshot = source.get("snapshot")
+    if snapshot in _STREAMED:
         return SourcePosition((ended or 0, int(place)))
+    if snapshot == "incremental":
+        return SourcePosition((ended, int(place)) if ended is not None else (0, 0))
     return SourcePosition((int(place) if ended is None else ended, 0))
 
 
@@ -144,11 +181,17 @@ def _key(
     table: str,
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
-    keys: Mapping[str, Sequence[str]],
+    keys: Mapping[str, Sequence[str]] | None,
 ) -> tuple[list[str], str]:
     """The key's columns and its text: from the message's key, else from the row."""
     if key:
         return list(key), key_text(list(key.values()))
+    if keys is None:
+        raise EventError(
+            f"table {table} has no primary key, so its rows cannot be told apart",
+            "give the table a primary key, or name key columns in the connector's message.key.columns, then take a "
+            "new snapshot of the table",
+        )
     row = after or before or {}
     columns = list(keys.get(table, ["id"]))
     missing = [column for column in columns if row.get(column) is None or row.get(column) is UNAVAILABLE]

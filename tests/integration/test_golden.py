@@ -1,0 +1,17 @@
+"""The recorded messages are still what connectors send: the recorder's script on live servers, judged the same way."""
+
+from __future__ import annotations
+
+import pytest
+from golden.messages import differences
+from golden.record import ENGINES, record
+from stack import StackOf
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_live_connectors_say_what_the_database_says(engine: str, stack_of: StackOf) -> None:
+    recording = record(stack_of(engine, "kafka", "connect"), engine)
+    for form in ("ours", "schema"):
+        assert differences(engine, form, recording.messages[form], recording.oracle) == []
