@@ -185,8 +185,8 @@ class LiveSources:
         Running it again, for example after a crash, goes on where it ended.
         """
         record = self._sources.change(record, state=SourceState.DELETING.value)
-        leftovers = self.setup.detach(record.config, lambda: self.address(record))
         time.sleep(SETTLE_SECONDS)
+        leftovers = self.setup.detach(record.config, lambda: self.address(record))
         collection = self.collection_of(record)
         gone = self._delete_documents(collection, record) if documents == "delete" else 0
         self._sources.forget_positions(collection, record.name)
@@ -232,11 +232,11 @@ class LiveSources:
         address = self.address(record)
         excluded = self.setup.check(address, mapping)
         record = self._sources.change(record, state=SourceState.PAUSED.value)
+        time.sleep(SETTLE_SECONDS)
         for left in self.setup.detach(record.config, lambda: address):
             logger.error(
                 "source %s begins anew; %s is left behind: %s; run: %s", record.name, left.what, left.why, left.sql
             )
-        time.sleep(SETTLE_SECONDS)
         config = {name: value for name, value in record.config.items() if name != "capture"}
         snapshot_id = str(uuid.uuid4())
         config |= new_names(record.name) | {"rebuilding": snapshot_id}
