@@ -1,0 +1,133 @@
+"""What connectors are told, and the names that belong to a source."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.connect_secrets import ConnectSecrets
+from api.live_changes import tables_to_read
+from api.source_status import snapshot_progress
+from ingest.connect import names
+from ingest.connect.address import DatabaseAddress
+from ingest.connect.configuration import connector_config
+from ingest.connect.inspection import Capture
+from ingest.table_mapping import TablesMapping, parse_mapping
+
+POSTGRES = DatabaseAddress.parse("postgresql://u:secret@db/shop?sslmode=verify-full")
+MARIADB = DatabaseAddress.parse("mariadb://u:secret@db/shop?ssl_mode=required")
+
+
+def config(address: DatabaseAddress, capture: Capture) -> dict[str, str]:
+    return connector_config("kb-x-1", address, capture, "secret", "kafka:9092")
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="."), min_size=1), min_size=1, max_size=4))
+def test_lists_match_their_own_names_and_no_others(tables: list[str]) -> None:
+    """Debezium splits lists at commas and takes each part as a regular expression for the whole name."""
+    qualified = tuple(f"public.{table}" for table in tables)
+    patterns = config(POSTGRES, Capture(qualified, facts={"database": "shop"}))["table.include.list"].split(",")
+    assert all(any(re.fullmatch(pattern, name) for pattern in patterns) for name in qualified)
+    others = {name.replace(".", "x", 1) for name in qualified} | {name + "x" for name in qualified}
+    assert not any(re.fullmatch(pattern, other) for pattern in patterns for other in others - set(qualified))
+
+
+def test_postgresql_reads_its_own_publication_and_slot() -> None:
+    capture = Capture(("public.a",), "kb_x_1", "kb_x_1", facts={"database": "shop", "logical_messages": True})
+    told = config(POSTGRES, capture)
+    assert (told["slot.name"], told["publication.name"], told["publication.autocreate.mode"]) == (
+        "kb_x_1",
+        "kb_x_1",
+        "disabled",
+    )
+    assert told["database.sslmode"] == "verify-full"
+    assert "pg_logical_emit_message(true," in told["heartbeat.action.query"], "without a transaction a snapshot fails"
+    assert told["read.only"] == "true"
+    without = config(POSTGRES, Capture(("public.a",), facts={"database": "shop", "logical_messages": False}))
+    assert "heartbeat.action.query" not in without
+
+
+def test_mariadb_is_read_as_a_replica_of_its_own() -> None:
+    told = config(MARIADB, Capture(("shop.a", "other.b"), server_id=7, read_only_snapshots=False))
+    assert (told["database.server.id"], told["database.include.list"]) == ("7", "other,shop")
+    assert told["database.ssl.mode"] == "required"
+    assert told["schema.history.internal.kafka.topic"] == "kb-x-1.history"
+    assert "read.only" not in told
+
+
+@given(st.text(max_size=200))
+def test_names_are_what_servers_take_and_never_the_same(source: str) -> None:
+    one, other = names.new_prefix(source), names.new_prefix(source)
+    assert one != other
+    assert re.fullmatch(r"kb-[a-z0-9-]{1,40}", one)
+    assert re.fullmatch(r"[a-z0-9_]{1,63}", names.slot_name(one))
+
+
+def test_topics_of_tables_with_other_letters_are_named_as_debezium_names_them() -> None:
+    assert names.table_topic("kb-x-1", "public.order items") == "kb-x-1.public.order_items"
+    assert names.table_topic("kb-x-1", "店.订单") == "kb-x-1._.__"
+
+
+def test_passwords_lie_in_files_for_the_group_only(tmp_path: Path) -> None:
+    secrets = ConnectSecrets(str(tmp_path))
+    assert secrets.put("kb-x-1", "pä\nss") == f"${{directory:{tmp_path}:kb-x-1.password}}"
+    (path,) = tmp_path.iterdir()
+    assert (path.read_text("utf-8"), path.stat().st_mode & 0o777) == ("pä\nss", 0o640)
+    secrets.remove("kb-x-1")
+    secrets.remove("kb-x-1")
+    assert list(tmp_path.iterdir()) == []
+    assert ConnectSecrets("").put("kb-x-1", "given") == "given"
+
+
+def mapping(body: str, **joins: str) -> TablesMapping:
+    include = {alias: {"table": table, "on": {"id": f"{alias}_id"}} for alias, table in joins.items()}
+    return parse_mapping({"tables": {"s.a": {"title": "t", "body": body, "include": include}}})
+
+
+@pytest.mark.parametrize(
+    ("after", "columns", "expected"),
+    [
+        (mapping("{t}"), [], set()),
+        (mapping("{t} {u}"), ["s.a.u"], {"s.a"}),
+        (mapping("{t} {b.name}", b="s.b"), ["s.a.b_id"], {"s.a", "s.b"}),
+    ],
+)
+def test_only_what_is_shown_differently_is_read_again(
+    after: TablesMapping, columns: list[str], expected: set[str]
+) -> None:
+    assert tables_to_read(mapping("{t}"), after, columns) == expected
+
+
+def test_a_joined_table_is_read_again_for_a_new_column_only() -> None:
+    before, after = mapping("{t} {b.name}", b="s.b"), mapping("{t} {b.name} {b.more}", b="s.b")
+    assert tables_to_read(before, after, ["s.b.more"]) == {"s.a", "s.b"}
+    assert tables_to_read(before, before, ["s.b.more"]) == {"s.b"}
+
+
+def told(kind: str, state: str, **more: str) -> dict[str, object]:
+    return {
+        "aggregate_type": f"{kind} Snapshot",
+        "type": state,
+        "additional_data": more,
+        "timestamp": 1_700_000_000_000,
+    }
+
+
+def test_the_progress_is_that_of_the_last_snapshot() -> None:
+    first = [
+        told("Initial", "STARTED"),
+        told("Initial", "IN_PROGRESS", current_collection_in_progress="s.a"),
+        told("Initial", "TABLE_SCAN_COMPLETED", scanned_collection="s.a", total_rows_scanned="8", status="SUCCEEDED"),
+        told("Initial", "IN_PROGRESS", current_collection_in_progress="s.b"),
+    ]
+    shown = snapshot_progress(first)
+    assert (shown["kind"], shown["state"]) == ("initial", "running")
+    assert shown["tables"] == {"s.a": {"state": "succeeded", "rows": 8}, "s.b": {"state": "running", "rows": None}}
+    assert snapshot_progress([*first, told("Initial", "COMPLETED")])["state"] == "completed"
+    again = snapshot_progress([*first, told("Initial", "COMPLETED"), told("Incremental", "STARTED")])
+    assert (again["kind"], again["state"], again["tables"]) == ("incremental", "running", {})
+    assert snapshot_progress([])["state"] == "none"
