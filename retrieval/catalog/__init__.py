@@ -17,6 +17,7 @@ from retrieval.catalog.notices import Notices
 from retrieval.catalog.offsets import Offsets
 from retrieval.catalog.plans import Plans
 from retrieval.catalog.positions import Positions
+from retrieval.catalog.pruning import Pruning
 from retrieval.catalog.recutting import Recutting
 from retrieval.catalog.schedules import Schedules
 from retrieval.catalog.source_tables import SourceTables
@@ -48,6 +49,7 @@ class Catalog:
         self.collections = Collections(self._engine)
         self.generations = Generations(self._engine)
         self.recutting = Recutting(self._engine)
+        self.pruning = Pruning(self._engine)
         self.documents = Documents(self._engine)
         self.writer = Writer(self._engine)
         self.embeddings = Embeddings(self._engine)

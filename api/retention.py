@@ -1,0 +1,71 @@
+"""Frees what the catalog and the data folder no longer need: old operations, generations, chunks, embeddings, views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from api.collection_runtime import drop_generation_views
+from api.knowledge_base import KnowledgeBase
+from api.reindex import retire_generation
+from retrieval.catalog import Collection
+from retrieval.catalog.generations import GenerationState
+from retrieval.catalog.schema import utc_now
+
+OPERATIONS_DAYS = 7  # a replica that was down for longer builds its views from the catalog
+
+
+def compact_catalog(
+    kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Callable[[int, int | None], None]
+) -> dict[str, Any]:
+    """Drop what nobody needs, of that collection or ("") of all; how many of each kind.
+
+    `operations_days`: how long the log is kept; `standby_days`: how long after it served a generation is kept for a
+    rollback (None: until it is retired). Embeddings are shared by collections and pruned for all. May be repeated.
+    """
+    names = [collection] if collection else [one.name for one in kb.catalog.collections.all()]
+    deleted = {"operations": 0, "generations": 0, "chunks": 0, "embeddings": 0}
+    report(0, len(names) + 1)
+    for done, name in enumerate(names, 1):
+        record = kb.catalog.collections.get(name)
+        deleted["operations"] += _prune_operations(kb, record, arguments.get("operations_days", OPERATIONS_DAYS))
+        deleted["generations"] += _retire_standby(kb, record, arguments.get("standby_days"))
+        deleted["chunks"] += _drop_retired(kb, record)
+        report(done, len(names) + 1)
+    deleted["embeddings"] = sum(map(kb.catalog.pruning.embeddings, kb.catalog.pruning.fingerprints()))
+    report(len(names) + 1, len(names) + 1)
+    return {"deleted": deleted}
+
+
+def _prune_operations(kb: KnowledgeBase, record: Collection, days: int | None) -> int:
+    if days is None:
+        return 0
+    before, total = utc_now() - timedelta(days=days), 0
+    while deleted := kb.catalog.pruning.operations(record, before):
+        total += deleted
+    return total
+
+
+def _retire_standby(kb: KnowledgeBase, record: Collection, days: int | None) -> int:
+    if days is None:
+        return 0
+    before = utc_now() - timedelta(days=days)
+    serving = next(one for one in kb.catalog.generations.all(record) if one.id == record.generation)
+    if serving.activated_at is None or serving.activated_at > before:
+        return 0  # the former one left off serving when this one began
+    standby = [one for one in kb.catalog.generations.all(record) if one.state is GenerationState.STANDBY]
+    for one in standby:
+        retire_generation(kb, record.name, one.id)
+    return len(standby)
+
+
+def _drop_retired(kb: KnowledgeBase, record: Collection) -> int:
+    """Chunks and views that a retirement left, since it was interrupted or another process had them open."""
+    total = 0
+    while dropped := kb.catalog.recutting.drop_retired(record):
+        total += dropped
+    for one in kb.catalog.generations.all(record):
+        if one.state is GenerationState.RETIRED:
+            drop_generation_views(kb.settings.data_dir, record, one.id)
+    return total

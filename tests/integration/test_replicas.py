@@ -1,0 +1,139 @@
+"""Processes on one catalog serve the same, whoever wrote, reindexed, changed rights or was away meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from changing_world import World, text_of
+
+from api.knowledge_base import KnowledgeBase
+from api.maintenance import verify_collection
+from api.reindex import reindex, roll_back_generation
+from api.retention import compact_catalog
+from infra.settings import Settings
+from retrieval.catalog import sqlite_url
+from retrieval.catalog.schema import utc_now
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Deletion, Document, Principal
+
+NOTICED_SECONDS = 10.0  # half a second and what opening takes, on a machine that does other things too
+Open = Callable[[str], KnowledgeBase]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens knowledge bases on one catalog, each with a data folder of its own, as processes have."""
+    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
+    with ExitStack() as stack:
+
+        def open_(name: str) -> KnowledgeBase:
+            settings = Settings(data_dir=tmp_path / name, encoder="hash", catalog_url=url)
+            return stack.enter_context(KnowledgeBase.open(settings))
+
+        yield open_
+
+
+def found(kb: KnowledgeBase, query: str, principal: Principal = OPERATOR, min_seq: int = 0) -> list[tuple[str, float]]:
+    result = kb.search("c", SearchRequest(query, 50), principal, min_seq=min_seq)
+    return sorted((hit.chunk.key, round(hit.score, 5)) for hit in result.hits)
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + NOTICED_SECONDS
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_a_write_through_one_process_is_seen_by_the_other(opened: Open) -> None:
+    one, other = opened("one"), opened("other")
+    one.create_collection("c")
+    for number in range(5):
+        writer, reader = (one, other) if number % 2 else (other, one)
+        receipt = writer.write("c", [Document(f"k{number}", text_of(number, 1))])
+        assert [key for key, _ in found(reader, f"subject{number}word", min_seq=receipt.seq)][0] is not None
+        assert found(one, "pump valve", min_seq=receipt.seq) == found(other, "pump valve", min_seq=receipt.seq)
+    gone = one.write("c", [Deletion("k3")])
+    assert "k3" not in dict(found(other, "subject3word", min_seq=gone.seq))
+
+
+def test_a_generation_activated_elsewhere_takes_over_here(opened: Open) -> None:
+    one, other = opened("one"), opened("other")
+    one.create_collection("c")
+    world = World(other, "c")
+    world.fill()
+
+    def switch() -> None:
+        built = reindex(one, "c", {"chunk_tokens": 160, "synonyms": [["pump", "circulator"]]}, lambda done, total: None)
+        assert until(lambda: other.runtime("c").is_of("c", built["id"]))
+
+    world.during(switch)
+    assert world.wrong == []
+    assert verify_collection(other, "c").in_step and verify_collection(one, "c").in_step
+    # Word statistics still count what was deleted since the last merge, so scores may differ in the third digit.
+    assert found(one, "circulator")
+    assert dict(found(one, "circulator")).keys() == dict(found(other, "circulator")).keys()
+    former = roll_back_generation(one, "c")
+    assert until(lambda: other.runtime("c").is_of("c", former.id))
+    assert verify_collection(other, "c").in_step
+
+
+def test_a_process_that_was_away_catches_up_though_the_log_was_pruned(opened: Open) -> None:
+    one = opened("one")
+    one.create_collection("c")
+    world = World(one, "c")
+    world.fill()
+    away = opened("other")
+    assert found(away, "subject5word") == found(one, "subject5word")
+    away.runtimes.close()
+    one.write("c", [Document("d5", text_of(5, 2)), Deletion("d6"), Document("new", "brandnewword")], wait=True)
+    one.write("c", [Document("d7", text_of(7, 1), metadata={"seen": True}, acl=("hr",))], wait=True)
+    record = one.catalog.collections.get("c")
+    assert one.catalog.pruning.operations(record, utc_now() + timedelta(seconds=5)) > 0
+    back = opened("other")
+    assert verify_collection(back, "c").in_step
+    for query in ("subject5word", "subject6word", "brandnewword", "subject7word"):
+        assert found(back, query) == found(one, query)
+        assert found(back, query, Principal("somebody")) == found(one, query, Principal("somebody"))
+    receipt = back.write("c", [Document("later", "laterword")])
+    assert found(one, "laterword", min_seq=receipt.seq) == found(back, "laterword", min_seq=receipt.seq)
+
+
+def test_another_default_reaches_every_process(opened: Open) -> None:
+    one, other = opened("one"), opened("other")
+    one.create_collection("c")
+    one.write("c", [Document("open", "valve one"), Document("closed", "valve two", acl=("board",))], wait=True)
+    staff = Principal("somebody", frozenset({"staff"}))
+    assert found(other, "valve", staff) == []
+    one.catalog.collections.change_settings("c", default_acl=("staff",))
+    one.serve_anew("c")
+    seq = one.catalog.collections.last_seq(one.catalog.collections.get("c").id)
+    assert until(lambda: [key for key, _ in found(other, "valve", staff, min_seq=seq)] == ["open"])
+    allowed = other.runtime("c").follower.views.attributes.allowed(staff, None)
+    assert allowed is not None and len(allowed) == 1
+    assert until(lambda: found(other, "valve", Principal("anybody")) == [])
+
+
+def test_embeddings_that_no_chunk_needs_go_while_documents_change(opened: Open) -> None:
+    one = opened("one")
+    one.create_collection("c")
+    world = World(one, "c")
+    world.fill()
+    record = one.catalog.collections.get("c")
+
+    def compact() -> None:
+        for _ in range(5):
+            compact_catalog(one, "c", {"operations_days": None}, lambda done, total: None)
+
+    world.during(compact)
+    assert world.wrong == []
+    assert one.catalog.embeddings.count_missing(record) == 0
+    one.write("c", [Document("d1", "wholly other text")], wait=True)
+    freed = compact_catalog(one, "c", {}, lambda done, total: None)["deleted"]["embeddings"]
+    assert freed >= 1
+    assert verify_collection(one, "c").in_step
