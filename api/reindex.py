@@ -17,6 +17,7 @@ from api.comparison import compare
 from api.exclusive import exclusively
 from api.knowledge_base import KnowledgeBase
 from api.reindex_options import ReindexOptions
+from api.view_opening import drop_shared_views
 from ingest.regeneration import Pace, cut_missing, embed_missing
 from ingest.targets import chunker_of, cutting_of
 from retrieval.catalog import Collection
@@ -100,6 +101,7 @@ def retire_generation(kb: KnowledgeBase, collection: str, generation: int) -> Ge
             pass
     kb.runtimes.discard(collection, generation)
     drop_generation_views(kb.settings.data_dir, record, generation)
+    drop_shared_views(kb.settings, record, generation)
     return kb.catalog.generations.get(record, generation)
 
 

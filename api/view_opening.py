@@ -40,7 +40,7 @@ def open_views(folder: Path, collection: Collection, settings: Settings, analyze
     """
     folder.mkdir(parents=True, exist_ok=True)
     server = open_server(settings) if settings.uses_elasticsearch else None
-    name = shared_name(settings, collection)
+    name = shared_name(settings, collection, collection.generation)
 
     def opened(*, read_only: bool) -> Views:
         return _views(folder, name, settings, server, analyzer, dim, read_only=read_only)
@@ -69,21 +69,26 @@ def open_server(settings: Settings) -> ElasticServer:
     )
 
 
-def shared_name(settings: Settings, collection: Collection) -> str:
-    """What the names of a collection's indexes begin with; collections of other catalogs have other ones."""
-    identity = f"{collection.name} {collection.created_at.isoformat()}"
-    return f"{settings.elasticsearch_prefix}-{collection.id}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+def shared_name(settings: Settings, collection: Collection, generation: int | None = None) -> str:
+    """What the names of the indexes of a collection, or of one generation, begin with; unique among catalogs."""
+    identity = hashlib.sha256(f"{collection.name} {collection.created_at.isoformat()}".encode()).hexdigest()[:8]
+    mine = f"{settings.elasticsearch_prefix}-{collection.id}-{identity}"
+    return mine if generation is None else f"{mine}-g{generation}"
 
 
-def drop_shared_views(settings: Settings, collection: Collection) -> None:
-    """Delete what the collection has on Elasticsearch; where the server does not answer, that is left and logged."""
+def drop_shared_views(settings: Settings, collection: Collection, generation: int | None = None) -> None:
+    """Delete what a collection, or one generation of it, has on Elasticsearch.
+
+    Where the server does not answer, that is left and logged.
+    """
     if not settings.uses_elasticsearch:
         return
+    name = shared_name(settings, collection, generation)
     server = open_server(settings)
     try:
-        drop_indexes(server, shared_name(settings, collection))
+        drop_indexes(server, name)
     except RetrievalError as error:
-        logger.warning("indexes %s-* are left behind: %s", shared_name(settings, collection), error)
+        logger.warning("indexes %s-* are left behind: %s", name, error)
     finally:
         server.close()
 
