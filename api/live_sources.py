@@ -21,7 +21,7 @@ from ingest.connect.address import HIDDEN, DatabaseAddress
 from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Inspection, Leftover
 from ingest.connect.preview import PreviewResult, preview
-from ingest.connect.tables import TableInfo, list_tables
+from ingest.connect.tables import TableInfo, column_types, list_tables
 from ingest.errors import MappingError, SourceError
 from ingest.table_mapping import TablesMapping, parse_mapping
 from retrieval.catalog import Collection, Commit
@@ -86,10 +86,12 @@ class LiveSources:
         """
         address = DatabaseAddress.parse(url)
         mapping = parse_mapping({"tables": dict(tables)})
+        for there in self._kb.catalog.collections.all():
+            if there.name == collection:
+                self._check_free(there, mapping, name=name)
+        excluded = self.setup.check(address, mapping)
         with compensation(address) as undo:
             found = self._collection(collection, undo)
-            self._check_free(found, mapping, name=name)
-            excluded = self.setup.check(address, mapping)
             record = self._make_row(found, name, address, tables)
             undo("the source's row", lambda: self._sources.delete(record))
             return self._attach(record, address, mapping, excluded, undo)
@@ -164,6 +166,7 @@ class LiveSources:
             wanted = replace(capture, tables=tuple(sorted(after.all_tables)), excluded=tuple(excluded))
             capture_now = self._configure(prefix, address, capture, wanted)
             config = with_capture(record.config, capture_now) | {"url": address.plain}
+            config |= {"types": column_types(address, after.all_tables)}
             config |= {} if tables is None else {"tables": dict(tables)}
             record = self._sources.change(record, config=config, secret=self.setup.encrypted(address))
         for table in sorted(set(before.tables) - set(after.tables)):
@@ -224,7 +227,7 @@ class LiveSources:
             self._sources.change(record, config=with_capture(record.config, capture))
 
         self.setup.attach(record.config, address, sorted(mapping.all_tables), excluded, know, undo)
-        config = with_capture(record.config, held[-1])
+        config = with_capture(record.config, held[-1]) | {"types": column_types(address, mapping.all_tables)}
         return self._sources.change(record, config=config, state=SourceState.ACTIVE.value)
 
     def _begin_anew(self, record: SourceRecord, mapping: TablesMapping) -> Snapshot:

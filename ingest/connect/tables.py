@@ -77,6 +77,12 @@ def known_columns(address: DatabaseAddress, tables: Iterable[str]) -> dict[str, 
         return {table: _columns(inspector, table) for table in tables}
 
 
+def column_types(address: DatabaseAddress, tables: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The SQL type of each column of these tables, by which messages without schemas are read."""
+    known = known_columns(address, tables)
+    return {table: {column.name: column.type for column in columns} for table, columns in known.items()}
+
+
 def unneeded_columns(address: DatabaseAddress, mapping: TablesMapping) -> list[str]:
     """`schema.table.column` of each column that is there, is not part of a key, and that the mapping does not name.
 

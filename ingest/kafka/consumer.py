@@ -105,7 +105,7 @@ class GroupConsumer:
         with _outages(self._servers):
             found = self._consumer.poll(timeout_ms=wait_ms, max_records=most)
         return [
-            Message(one.topic, one.partition, one.offset, one.key, one.value)
+            Message(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers))
             for records in found.values()
             for one in records
         ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ingest.connect.names import table_topics
 from ingest.errors import MappingError
+from ingest.sources.column_kinds import Kinds, kinds_of
 from ingest.table_mapping import TablesMapping, parse_mapping
 from retrieval.catalog import Catalog
 from retrieval.catalog.sources import SourceRecord
@@ -24,13 +25,14 @@ class LiveSource:
     record: SourceRecord
     mapping: TablesMapping
     topics: frozenset[str]
+    kinds: Kinds
 
     @classmethod
     def of(cls, record: SourceRecord) -> LiveSource:
         """The source that a record describes. Raises `MappingError`."""
         mapping = parse_mapping({"tables": record.config["tables"]})
         topics = frozenset(table_topics(record.config["topic_prefix"], mapping.all_tables))
-        return cls(record, mapping, topics)
+        return cls(record, mapping, topics, kinds_of(record.config.get("types", {})))
 
 
 @dataclass(slots=True)

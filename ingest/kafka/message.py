@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,11 @@ import orjson
 from ingest.changes import RowEvent
 from ingest.errors import EventError, IngestError
 from ingest.pipeline import DEAD_LETTER_PAYLOAD_BYTES
+from ingest.sources.column_kinds import NO_KINDS, Kinds
 from ingest.sources.debezium_events import read_message
 from retrieval.catalog import DeadLetter
 from retrieval.catalog.offsets import Partition
 
-_NO_KEYS: Mapping[str, Sequence[str]] = {}  # Debezium sends the key of every table that has one
 REASON_CHARACTERS = 1_000  # of a reason that is kept; a library's message may quote the whole input
 
 
@@ -28,6 +27,7 @@ class Message:
     offset: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def place(self) -> str:
@@ -45,14 +45,14 @@ class Message:
         return len(self.key or b"") + len(self.value or b"")
 
 
-def row_events(message: Message) -> list[RowEvent]:
+def row_events(message: Message, kinds: Kinds = NO_KINDS) -> list[RowEvent]:
     """What the message says of rows; nothing for tombstones and for what concerns no row. Raises `EventError`."""
     if message.value is None:
         return []
     key = None if message.key is None else _json(message.key, "key")
     value = _json(message.value, "value")
     try:
-        return read_message(key, value, _NO_KEYS)
+        return read_message(key, value, None, message.headers, kinds)
     except EventError:
         raise
     except Exception as error:  # it came from outside and may have any shape; no shape may stop the others
