@@ -64,7 +64,7 @@ def add(
     """Make a schedule."""
     with knowledge_base() as kb:
         arguments = checked(kb, kind, collection, parsed(argument or []))
-        first_at = _next_at(at, datetime.now(UTC)) if at else None
+        first_at = next_at(at, datetime.now(UTC)) if at else None
         new = NewSchedule(name, kind, collection, arguments, seconds(every), first_at=first_at)
         _print(kb.catalog.schedules.create(new), as_json)
 
@@ -112,7 +112,8 @@ def seconds(every: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-def _next_at(at: str, now: datetime) -> datetime:
+def next_at(at: str, now: datetime) -> datetime:
+    """The first moment after `now` at HH:MM of the day in UTC. Raises `InvalidInputError`."""
     try:
         time = datetime.strptime(at, "%H:%M")
     except ValueError:

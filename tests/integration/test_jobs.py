@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_processes import Diary, Server, end_all, eventually, install_plugin
+from job_processes import Diary, Process, Server, end_all, eventually, install_plugin
 
+from api.jobs.defaults import DEFAULT_NAMES
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.jobs import MAX_ATTEMPTS
 
@@ -111,6 +113,39 @@ def test_two_servers_share_the_work_and_take_over_from_each_other(folder: Path, 
     assert [job["attempts"] for job in results] == [diary.counted()["begin"] for diary in diaries]
     assert max(job["attempts"] for job in results) == 2, "the kill hit no running job: the test proves too little"
     assert all(diary.counted()["overlap"] == 0 for diary in diaries)
+
+
+def test_the_shell_runs_a_job_itself_where_nothing_serves(folder: Path) -> None:
+    ran = shell(folder, "jobs", "run", "verify", "--json")
+    assert ran["state"] == "succeeded" and ran["result"]["in_step"] is True
+    queued = shell(folder, "jobs", "run", "verify", "-a", "repair=true", "--no-wait", "--json")
+    assert queued["state"] == "queued" and queued["arguments"] == {"repair": True}
+    assert shell(folder, "jobs", "cancel", queued["id"], "--json")["state"] == "cancelled"
+    assert [job["id"] for job in shell(folder, "jobs", "list", "--json")["jobs"]] == [queued["id"], ran["id"]]
+    assert shell(folder, "jobs", "retry", queued["id"], "--json")["state"] == "queued"
+    failed = shell(folder, "jobs", "run", "evaluate", "-c", "absent", "-a", "eval_set=x", "--json", status=1)
+    assert failed == {}  # refused at once: nothing was queued
+
+
+def test_the_shell_keeps_schedules(folder: Path) -> None:
+    made = shell(folder, "schedules", "add", "nightly", "--kind", "verify", "--every", "1d", "--at", "03:00", "--json")
+    assert made["every_seconds"] == 86_400 and "T03:00:00" in made["next_at"]
+    assert shell(folder, "schedules", "disable", "nightly", "--json")["enabled"] is False
+    asked = shell(folder, "schedules", "run", "nightly", "--json")
+    assert shell(folder, "jobs", "show", asked["job"], "--json")["schedule"] == "nightly"
+    names = [one["name"] for one in shell(folder, "schedules", "list", "--json")["schedules"]]
+    assert names == sorted([*DEFAULT_NAMES, "nightly"])
+    shell(folder, "schedules", "delete", "verify-daily", status=1)
+
+
+def shell(folder: Path, *command: str, status: int = 0) -> dict[str, Any]:
+    process = Process(folder, *command)
+    assert process.process.stdout is not None
+    printed = process.process.stdout.read()
+    process.process.wait(30)
+    assert process.kill() == status, process.log.read_text()
+    found: dict[str, Any] = json.loads(printed) if printed else {}
+    return found
 
 
 def test_a_job_that_kills_the_server_stops_after_some_attempts(folder: Path, start: Start) -> None:
