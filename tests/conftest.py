@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import local_postgres
 import psycopg
 import pytest
-from stack import stack, stack_of
+from stack import own_stack_of, stack, stack_of
 
-__all__ = ["stack", "stack_of"]  # fixtures, found by their names here
+__all__ = ["own_stack_of", "stack", "stack_of"]  # fixtures, found by their names here
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

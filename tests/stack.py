@@ -13,10 +13,11 @@ it: a watcher sees the run's process end, however it ends, then stops the server
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,31 +32,56 @@ WATCHER = Path(__file__).with_name("stack_watcher.py")
 
 @pytest.fixture(scope="session")
 def stack_of() -> StackOf:
-    """A function from names of servers (none: all) to a `Stack` in which these answer.
+    """A function from names of servers (none: all) to the `Stack` of the run in which these answer.
 
-    It skips the test with the reason where they cannot be had, and fails it where CI is set.
+    It skips the test with the reason where they cannot be had, and fails it where CI is set. Others use these servers
+    at the same moment: a test that kills or pauses one asks for `own_stack_of`.
     """
-    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    cache = load_settings().cache_dir
-    shared = Stack(folder_of(run), cache=Path(cache) if cache else None)
-
-    def started(*names: str) -> Stack:
-        watch(run, shared.folder)
-        try:
-            shared.up(names) if names else shared.up()
-        except (MissingProgramError, FetchError) as reason:
-            if os.environ.get("CI"):
-                pytest.fail(f"CI is set and the servers cannot be started: {reason}")
-            pytest.skip(str(reason))
-        return shared
-
-    return started
+    return starter(folder_of(this_run()))
 
 
 @pytest.fixture(scope="session")
 def stack(stack_of: StackOf) -> Stack:
-    """All servers."""
+    """All servers of the run."""
     return stack_of()
+
+
+@pytest.fixture(scope="module")
+def own_stack_of() -> Iterator[StackOf]:
+    """As `stack_of`, with servers that only this module's tests use and may do anything to."""
+    folder = own_folder_of(this_run())
+    try:
+        yield starter(folder)
+    finally:
+        Stack(folder).purge()
+
+
+def starter(folder: Path) -> StackOf:
+    """The function behind the fixtures."""
+    cache = load_settings().cache_dir
+    stack = Stack(folder, cache=Path(cache) if cache else None)
+
+    def started(*names: str) -> Stack:
+        watch(this_run(), stack.folder)
+        try:
+            stack.up(names) if names else stack.up()
+        except (MissingProgramError, FetchError) as reason:
+            if os.environ.get("CI"):
+                pytest.fail(f"CI is set and the servers cannot be started: {reason}")
+            pytest.skip(str(reason))
+        return stack
+
+    return started
+
+
+def this_run() -> int:
+    """The process of the whole run: this one, or the one that started this worker."""
+    return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+
+
+def own_folder_of(run: int) -> Path:
+    """A folder beside the run's, with a random name."""
+    return folder_of(run).with_name(f"kb-test-own-{secrets.token_hex(6)}")
 
 
 def folder_of(run: int) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -19,7 +18,7 @@ import pymysql
 import pytest
 import redis
 from kafka import KafkaConsumer, KafkaProducer
-from stack import StackOf, folder_of, watch
+from stack import StackOf, folder_of, own_folder_of, this_run, watch
 
 from infra.settings import Settings
 from infra.stack.processes import alive, identify
@@ -142,9 +141,9 @@ def consume_until(stack: Stack, topic: str, body: object) -> list[object]:
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
-def test_a_row_becomes_an_event_also_after_connect_was_killed(stack_of: StackOf, kind: str) -> None:
+def test_a_row_becomes_an_event_also_after_connect_was_killed(own_stack_of: StackOf, kind: str) -> None:
     """A crash may deliver events again (what was not yet confirmed), and loses none."""
-    stack = stack_of(kind, "connect")
+    stack = own_stack_of(kind, "connect")
     name = f"t{secrets.token_hex(5)}"
     topic = f"{name}.{'public' if kind == 'postgres' else name}.notes"
     rest = httpx.Client(base_url=stack.url("connect"), trust_env=False, timeout=30)
@@ -166,8 +165,8 @@ def test_a_row_becomes_an_event_also_after_connect_was_killed(stack_of: StackOf,
 @pytest.fixture
 def own_folder() -> Iterator[Path]:
     """A folder for a stack of the test's own, stopped and removed also where the test fails."""
-    folder = folder_of(os.getpid()).with_name(f"kb-test-own-{secrets.token_hex(4)}")
-    watch(os.getpid(), folder)
+    folder = own_folder_of(this_run())
+    watch(this_run(), folder)
     try:
         yield folder
     finally:
@@ -288,8 +287,8 @@ def test_the_servers_of_a_killed_run_are_stopped(tmp_path: Path) -> None:
     assert identify(pid or 0) is None
 
 
-def test_kafka_keeps_its_records_through_a_crash(stack_of: StackOf) -> None:
-    stack = stack_of("kafka")
+def test_kafka_keeps_its_records_through_a_crash(own_stack_of: StackOf) -> None:
+    stack = own_stack_of("kafka")
     topic = f"test-{secrets.token_hex(4)}"
     producer = KafkaProducer(bootstrap_servers=stack.url("kafka"), acks="all")
     producer.send(topic, b'{"payload": {"after": {"body": "kept"}}}').get(timeout=30)
