@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from api.knowledge_base import KnowledgeBase
-from api.wire.jobs import NoArguments, RetentionArguments, VerifyArguments
+from api.wire.jobs import CompactionArguments, NoArguments, RetentionArguments, VerifyArguments
 from retrieval.catalog.schedules import NewSchedule
 
 DAY, HOUR = 86_400, 3_600  # seconds
 
 DEFAULTS = (
     NewSchedule("verify-daily", "verify", "", VerifyArguments().model_dump(mode="json"), DAY),
-    NewSchedule("compaction-daily", "compaction", "", NoArguments().model_dump(mode="json"), DAY),
+    NewSchedule("compaction-daily", "compaction", "", CompactionArguments().model_dump(mode="json"), DAY),
     NewSchedule("retention-daily", "retention", "", RetentionArguments().model_dump(mode="json"), DAY),
     # Off: the views save themselves as they go, this only makes a start after a crash a little quicker.
     NewSchedule("snapshot-hourly", "snapshot", "", NoArguments().model_dump(mode="json"), HOUR, enabled=False),

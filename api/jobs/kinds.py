@@ -12,7 +12,7 @@ from infra.registry import Registry
 from retrieval.catalog.keys import Scope
 
 VERIFY = Task(upkeep.verify, wire.VerifyArguments, needs_collection=False)
-COMPACTION = Task(upkeep.compaction, wire.NoArguments, needs_collection=False)
+COMPACTION = Task(upkeep.compaction, wire.CompactionArguments, needs_collection=False)
 SNAPSHOT = Task(upkeep.snapshot, wire.NoArguments, needs_collection=False)
 REINDEX = Task(reindex, wire.ReindexArguments)
 RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False)
@@ -28,7 +28,7 @@ def _source_snapshot() -> Task:
 
 TASKS: Registry[Task] = Registry("task")
 TASKS.register("verify", lambda: VERIFY, "compares the views with the catalog, and mends them when asked")
-TASKS.register("compaction", lambda: COMPACTION, "rewrites the views without what was deleted")
+TASKS.register("compaction", lambda: COMPACTION, "frees what catalog and views no longer need")
 TASKS.register("snapshot", lambda: SNAPSHOT, "makes the views durable for a quick start")
 TASKS.register("reindex", lambda: REINDEX, "builds another generation beside the serving one and switches")
 TASKS.register("retention", lambda: RETENTION, "deletes old jobs, dead keys and, when asked, audit records")

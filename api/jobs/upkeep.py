@@ -11,6 +11,7 @@ from api.collection_runtime import CollectionRuntime
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
+from api.retention import compact_catalog
 
 _LOOK_SECONDS = 0.05  # between two looks at a rewrite under way
 
@@ -45,13 +46,14 @@ def verify(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report
 
 
 def compaction(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Rewrite vectors and words without what was deleted; searches and writes go on."""
+    """Free what catalog and views no longer need; searches and writes go on. How many of each kind were deleted."""
+    freed = compact_catalog(kb, collection, arguments, report)
     for number, name in enumerate(names := _names(kb, collection)):
         report(number, len(names))
         with kb.runtimes.use(name) as runtime:
             _compact(runtime, partial(report, number, len(names)))
     report(len(names), len(names))
-    return {"collections": names}
+    return freed | {"collections": names}
 
 
 def snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -39,6 +39,13 @@ class ReindexArguments(Request):
     apart: bool = Field(True, description="Build in a process of its own, which steps back for searches.")
 
 
+class CompactionArguments(Request):
+    """What else nobody needs any more, in days; null keeps it for ever."""
+
+    operations_days: Days | None = Field(7, description="Operations; a replica away for longer builds its views anew.")
+    standby_days: Days | None = Field(None, description="The former generation, after another took over.")
+
+
 class EvaluateArguments(Request):
     """What is evaluated."""
 
