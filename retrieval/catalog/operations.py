@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.notices import notify
 
 
 def log_default_rights(connection: sa.Connection, collection_id: int) -> None:
@@ -17,6 +18,9 @@ def log_default_rights(connection: sa.Connection, collection_id: int) -> None:
     rows = sa.select(
         d.collection_id, seq, d.number, sa.literal([], sa.JSON), sa.literal(schema.utc_now(), schema.UtcTime)
     ).where(*guarded)
-    added = connection.execute(o.insert().from_select(["collection_id", "seq", "document", "removed", "at"], rows))
-    advanced = schema.collections.update().where(c.id == collection_id).values(last_seq=last + added.rowcount)
+    added = o.insert().from_select(["collection_id", "seq", "document", "removed", "at"], rows)
+    options = {"preserve_rowcount": True}  # SQLAlchemy keeps it for updates only
+    count = connection.execute(added, execution_options=options).rowcount
+    advanced = schema.collections.update().where(c.id == collection_id).values(last_seq=last + count)
     connection.execute(advanced)
+    notify(connection, collection_id)
