@@ -10,6 +10,7 @@ from rich.markup import escape
 from api.commands import (
     bench,
     celery,
+    dead_letters,
     demo,
     evaluate,
     generations,
@@ -51,11 +52,11 @@ app.command("eval")(evaluate.evaluate)
 app.command()(maintain.collections)
 app.command()(maintain.verify)
 app.command("reindex")(generations.reindex_command)
-app.command()(maintain.dead_letters)
 app.command()(maintain.modules)
 app.command()(serve.serve)
 app.command()(worker.worker)
 app.command()(bench.bench)
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
 app.add_typer(sources.app, name="sources")

@@ -122,6 +122,12 @@ class KnowledgeBase:
         """
         self.runtimes.forget(name, save=save)
 
+    def nudge(self, collection_id: int) -> None:
+        """Tell the views of that collection, where it is served here, that something was committed."""
+        for runtime in map(self.runtime, self.runtimes.open_names()):
+            if runtime.collection.id == collection_id:
+                runtime.follower.nudge()
+
     def open_encoder(self, name: str) -> Encoder:
         """The encoder of that name, loaded once."""
         with self._opening:

@@ -44,6 +44,11 @@ class Metrics:
         self._registry.register(_Collections(kb))
         self._registry.register(_Jobs(kb))
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where others of this process may add what they count."""
+        return self._registry
+
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request came to its end; status 0 is one that got no answer."""
         self._requests.labels(method if method in METHODS else "other", route, str(status)).inc()

@@ -14,6 +14,7 @@ import uvicorn
 from api.app import create_app
 from api.knowledge_base import KnowledgeBase
 from api.loopback import is_loopback
+from api.observation import Metrics
 from infra.settings import Settings, SettingsError
 from retrieval.catalog import Catalog
 from retrieval.catalog.keys import Scope
@@ -32,6 +33,7 @@ class Prepared:
     listening: socket.socket
     url: str
     first_key: str | None
+    metrics: Metrics
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, let requests under way finish, and return so that the caller can close."""
@@ -42,8 +44,9 @@ class Prepared:
 def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     """Bind the address. Raises `SettingsError` beyond loopback without a valid key, and for an address in use."""
     first_key = _first_key(kb.catalog, settings.host)
+    app = create_app(kb, settings)
     config = uvicorn.Config(
-        create_app(kb, settings),
+        app,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -56,7 +59,7 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     listening = _listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return Prepared(uvicorn.Server(config), listening, f"http://{shown}:{port}", first_key)
+    return Prepared(uvicorn.Server(config), listening, f"http://{shown}:{port}", first_key, app.state.metrics)
 
 
 def _first_key(catalog: Catalog, host: str) -> str | None:

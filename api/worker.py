@@ -66,7 +66,7 @@ def open_worker(kb: KnowledgeBase, observer: Observer | None = None) -> Worker:
     def connect() -> GroupConsumer:
         return GroupConsumer(settings.kafka_bootstrap_servers, settings.worker_group)
 
-    return Worker(kb.catalog, Pipelines(kb).of, connect, observer)
+    return Worker(kb.catalog, Pipelines(kb).of, connect, observer, kb.nudge)
 
 
 @contextmanager

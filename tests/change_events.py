@@ -14,6 +14,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.sources import SourceRecord
+from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
 
 WORDS = "invoice delivery refund warranty battery charger screen manual password account 电池 退款 发票 保修".split()
@@ -101,7 +102,10 @@ def documents_of(catalog: Catalog, collection: Collection, keys: Iterable[str]) 
     """As `History.documents`, of the collection."""
     found = {}
     for key in keys:
-        document = catalog.documents.get(collection, key, OPERATOR).document
+        try:
+            document = catalog.documents.get(collection, key, OPERATOR).document
+        except NotFoundError:
+            continue  # deleted since the keys were listed
         found[key] = (document.text, document.metadata["status"])
     return found
 

@@ -1,4 +1,4 @@
-"""`kb verify`, `kb reindex`, `kb collections`, `kb dead-letters` and `kb modules`."""
+"""`kb verify`, `kb reindex`, `kb collections` and `kb modules`."""
 
 from __future__ import annotations
 
@@ -45,24 +45,6 @@ def collections(as_json: AsJson = False) -> None:
     table = Table("collection", "documents", "chunks", "encoder", box=None, pad_edge=False)
     for record, documents, chunks in rows:
         table.add_row(record.name, f"{documents:,}", f"{chunks:,}", record.encoder)
-    out.print(table)
-
-
-def dead_letters(
-    collection: CollectionOption = "default",
-    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """What could not be ingested, and why."""
-    with knowledge_base() as kb:
-        letters = kb.catalog.sources.dead_letters(kb.catalog.collections.get(collection), limit)
-    if as_json:
-        keys = ("id", "source", "key", "reason", "remedy", "position", "at")
-        print_json({"dead_letters": [{key: getattr(letter, key) for key in keys} for letter in letters]})
-        return
-    table = Table("id", "source", "key", "reason", "remedy", box=None, pad_edge=False)
-    for letter in letters:
-        table.add_row(str(letter.id), letter.source, letter.key, letter.reason, letter.remedy)
     out.print(table)
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.commands.shared import AsJson, knowledge_base, out, print_json
+from api.knowledge_base import KnowledgeBase
+
+if TYPE_CHECKING:
+    from api.server import Prepared
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: setting host.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = None,
+    with_worker: Annotated[
+        bool, typer.Option("--worker", help="Apply the changes of live databases in this process too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve the REST API until interrupted. Beyond loopback a key must exist; on loopback the first one is made."""
@@ -21,6 +29,7 @@ def serve(
     given: dict[str, Any] = {"host": host, "port": port}
     with knowledge_base(**{name: value for name, value in given.items() if value is not None}) as kb:
         prepared = prepare(kb, kb.settings)
+        beside = _worker(kb, prepared) if with_worker else nullcontext()
         if as_json:
             print_json({"url": prepared.url, "first_key": prepared.first_key})
             sys.stdout.flush()  # a program waits for it on the other end of a pipe
@@ -28,4 +37,13 @@ def serve(
             if prepared.first_key:
                 out.print(f"first admin key, shown only now: [bold]{prepared.first_key}[/]", soft_wrap=True)
             out.print(f"serving on {prepared.url} (API description at {prepared.url}/openapi.json); Ctrl-C stops")
-        prepared.run()
+        with beside:
+            prepared.run()
+
+
+def _worker(kb: KnowledgeBase, prepared: Prepared) -> AbstractContextManager[None]:
+    """A worker in a thread, counted in /metrics. Raises `SettingsError` where no broker is named."""
+    from api.worker import open_worker, worker_thread
+    from api.worker_metrics import WorkerMetrics
+
+    return worker_thread(open_worker(kb, WorkerMetrics(prepared.metrics.registry)))

@@ -15,7 +15,6 @@ from api.live_sources import LiveSources, source_view
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
 from api.source_status import StatusReader
-from api.wire.administration import DeadLetterPage, DeadLetterView
 from api.wire.sources import (
     SOURCE_PATTERN,
     LiveSourceView,
@@ -34,11 +33,8 @@ from api.wire.sources import (
     TestResult,
 )
 from ingest.connect.inspection import Inspection
-from retrieval.catalog.sources import DeadLetterRecord
-from retrieval.errors import NotFoundError
 
 SourcePath = Annotated[str, Path(pattern=SOURCE_PATTERN, description="Name of the source.", examples=["shop"])]
-LetterId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the dead letter.", examples=[1])]
 
 router = APIRouter(tags=["operations"], responses=GUARDED)
 
@@ -184,30 +180,3 @@ def delete_source(
 def inspection_view(inspection: Inspection) -> dict[str, Any]:
     """A connection test as it is shown."""
     return {"ok": inspection.ok, **asdict(inspection)}
-
-
-@router.get("/dead-letters", response_model=DeadLetterPage, summary="List dead letters")
-def list_dead_letters(kb: Kb, caller: Admin, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
-    """What could not become a document, in the order it came, without what was received."""
-    letters = kb.catalog.sources.dead_letters(existing(kb, collection), page.limit, page.after_number() or 0)
-    return page_json("dead_letters", [_letter(one) for one in letters], page.next_cursor(letters, lambda one: one.id))
-
-
-@router.get("/dead-letters/{letter_id}", response_model=DeadLetterView, summary="Look at a dead letter")
-def get_dead_letter(kb: Kb, caller: Admin, collection: CollectionQuery, letter_id: LetterId) -> dict[str, Any]:
-    """One dead letter with what was received, as text."""
-    letters = kb.catalog.sources.dead_letters(existing(kb, collection), 1, letter_id - 1)
-    if not letters or letters[0].id != letter_id:
-        raise NotFoundError(f"dead letter {letter_id} does not exist in collection {collection!r}")
-    payload = letters[0].payload
-    return _letter(letters[0]) | {"payload": None if payload is None else payload.decode(errors="replace")}
-
-
-@router.delete("/dead-letters/{letter_id}", status_code=204, summary="Drop a dead letter")
-def drop_dead_letter(kb: Kb, caller: Admin, collection: CollectionQuery, letter_id: LetterId) -> None:
-    """Forget one dead letter; its input stays unread until its source sends it again."""
-    kb.catalog.sources.drop_dead_letter(existing(kb, collection), letter_id)
-
-
-def _letter(letter: DeadLetterRecord) -> dict[str, Any]:
-    return {name: value for name, value in asdict(letter).items() if name != "payload"}

@@ -122,8 +122,26 @@ class DeadLetterView(Response):
     reason: str
     remedy: str
     position: str | None
+    topic: str | None = Field(None, description="Of Kafka; null for what came another way.")
+    partition: int | None = None
+    offset: int | None = None
+    message_key: str | None = None
     at: datetime
     payload: str | None = Field(None, description="What was received, as text; only when one letter is asked for.")
+
+
+class Replay(Response):
+    """What became of dead letters that were tried once more."""
+
+    replayed: int = Field(description="Letters that are settled now.")
+    failed: int = Field(description="Letters that failed again; each says why.")
+    next_cursor: str | None = Field(None, description="For the letters after these; null when all were tried.")
+
+
+class DroppedLetters(Response):
+    """How many dead letters were forgotten."""
+
+    dropped: int
 
 
 class DeadLetterPage(Response):

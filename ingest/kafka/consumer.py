@@ -32,11 +32,11 @@ class GroupConsumer:
     """A kafka-python consumer of one group. Raises `SourceOutageError` wherever Kafka does not answer."""
 
     def __init__(self, bootstrap_servers: str, group: str) -> None:
-        kafka = _library()
+        kafka = library()
         self._partition: Any = kafka.TopicPartition
         self._kafka = kafka
         self._unplaced: set[Any] = set()
-        with _outages(bootstrap_servers):
+        with outages(bootstrap_servers):
             self._consumer = kafka.KafkaConsumer(
                 bootstrap_servers=bootstrap_servers.split(","),
                 client_id="kb-worker",
@@ -68,7 +68,7 @@ class GroupConsumer:
     def subscribe(self, topics: Iterable[str]) -> None:
         """Read these topics and no others."""
         wanted = sorted(topics)
-        with _outages(self._servers):
+        with outages(self._servers):
             if wanted:
                 self._consumer.subscribe(topics=wanted, listener=self._listener)
             elif self._consumer.subscription():
@@ -102,7 +102,7 @@ class GroupConsumer:
         """Up to `most` messages that are there, or the first that come within the wait; each partition in order."""
         if not self._consumer.subscription():
             return []
-        with _outages(self._servers):
+        with outages(self._servers):
             found = self._consumer.poll(timeout_ms=wait_ms, max_records=most)
         return [
             Message(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers))
@@ -131,13 +131,13 @@ class GroupConsumer:
 
     def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The first offset that each partition still has."""
-        with _outages(self._servers):
+        with outages(self._servers):
             found = self._consumer.beginning_offsets([self._partition(*one) for one in partitions], timeout_ms=CALL_MS)
         return {(one.topic, one.partition): offset for one, offset in found.items()}
 
     def ends(self, topics: Iterable[str]) -> dict[Partition, tuple[int, int]]:
         """(first, next) offset of every partition of the topics; topics that are not there yet are left out."""
-        with _outages(self._servers):
+        with outages(self._servers):
             partitions = [
                 self._partition(topic, number)
                 for topic in topics
@@ -153,7 +153,7 @@ class GroupConsumer:
         """Ask the brokers something. Raises `SourceOutageError` when none answers."""
         ours = list(self._consumer.assignment() or ())[:1]
         if ours:
-            with _outages(self._servers):
+            with outages(self._servers):
                 self._consumer.end_offsets(ours, timeout_ms=CALL_MS)
 
     def _assigned(self, partitions: Iterable[Any]) -> None:
@@ -194,7 +194,8 @@ class _Library:
         return Listener()
 
 
-def _library() -> _Library:
+def library() -> _Library:
+    """kafka-python. Raises `SourceError` with the line to install it where it is absent."""
     try:
         return _Library()
     except ImportError as error:
@@ -204,7 +205,8 @@ def _library() -> _Library:
 
 
 @contextmanager
-def _outages(servers: str) -> Iterator[None]:
+def outages(servers: str) -> Iterator[None]:
+    """Whatever kafka-python raises inside the `with` becomes a `SourceOutageError`."""
     from kafka.errors import KafkaError
 
     try:

@@ -164,9 +164,12 @@ class Sources:
                 return source
         raise NotFoundError(f"source {name!r} does not exist in collection {collection.name!r}")
 
-    def dead_letters(self, collection: Collection, limit: int = 100, after: int = 0) -> list[DeadLetterRecord]:
-        """Dead letters in the order they came, beginning after the id `after`."""
+    def dead_letters(
+        self, collection: Collection, limit: int = 100, after: int = 0, source: str | None = None
+    ) -> list[DeadLetterRecord]:
+        """Dead letters, of one source where named, in the order they came, beginning after the id `after`."""
         c = schema.dead_letters.c
+        mine = sa.true() if source is None else c.source == source
         query = (
             sa.select(
                 c.id,
@@ -182,7 +185,7 @@ class Sources:
                 c.message_key,
                 c.at,
             )
-            .where(c.collection_id == collection.id, c.id > after)
+            .where(c.collection_id == collection.id, c.id > after, mine)
             .order_by(c.id)
             .limit(limit)
         )
@@ -195,6 +198,20 @@ class Sources:
         mine = (c.collection_id == source.collection_id) & (c.source == source.name)
         with reading(self._engine) as connection:
             return connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
+
+    def dead_letter(self, collection: Collection, letter_id: int) -> DeadLetterRecord:
+        """One dead letter. Raises `NotFoundError`."""
+        for letter in self.dead_letters(collection, 1, letter_id - 1):
+            if letter.id == letter_id:
+                return letter
+        raise NotFoundError(f"dead letter {letter_id} does not exist in collection {collection.name!r}")
+
+    def drop_dead_letters(self, collection: Collection, source: str | None = None) -> int:
+        """Forget all dead letters, or one source's; how many there were."""
+        c = schema.dead_letters.c
+        statement = schema.dead_letters.delete().where(c.collection_id == collection.id)
+        with writing(self._engine) as connection:
+            return connection.execute(statement if source is None else statement.where(c.source == source)).rowcount
 
     def drop_dead_letter(self, collection: Collection, letter_id: int) -> None:
         """Forget one dead letter. Raises `NotFoundError`."""

@@ -1,0 +1,175 @@
+"""Workers on a real Kafka: whatever happens to messages and processes, the collection ends as the oracle says."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from change_events import Event, History, event
+from kafka import KafkaAdminClient, TopicPartition
+from stack import StackOf
+from worker_world import World, eventually, running, world
+
+from retrieval.catalog.sources import SourceState
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+@pytest.fixture
+def kafka(stack_of: StackOf) -> str:
+    return stack_of("kafka").url("kafka")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, kafka: str) -> Iterator[World]:
+    with world(tmp_path / "data", kafka) as opened:
+        yield opened
+
+
+def shuffled(history: History, count: int) -> list[Event]:
+    """A history whose messages come twice and out of order."""
+    events = list(history.changes(count))
+    again = events + random.Random(3).sample(events, count // 2)
+    random.Random(4).shuffle(again)
+    return list(again)
+
+
+def test_duplicates_and_any_order_over_partitions_end_as_the_oracle(shop: World) -> None:
+    messages = shuffled(shop.history, 300)
+    for begin in range(0, len(messages), 100):
+        part = messages[begin : begin + 100]
+        for partition in range(4):
+            shop.send(part[partition::4], partition=partition)
+        shop.drain()
+    assert shop.documents == shop.history.documents
+
+
+def test_offsets_are_the_catalogs_and_nothing_is_applied_twice(shop: World) -> None:
+    sent = shop.send(shop.history.changes(200))
+    assert shop.drain().totals()["events"] == sent
+    assert shop.drain().totals()["events"] == 0
+    assert sum(shop.kb.catalog.offsets.read(shop.source.id).values()) == sent
+
+
+def test_two_workers_share_the_partitions_and_rebalance_in_mid_stream(shop: World) -> None:
+    (first, first_metrics), (second, second_metrics) = shop.worker(), shop.worker()
+    with running(first):
+        shop.send(shop.history.changes(300))
+        eventually(lambda: first_metrics.totals()["events"] > 0, "the first worker applies something")
+        with running(second):
+            for _ in range(5):
+                shop.send(shop.history.changes(100))
+                time.sleep(0.5)
+            eventually(lambda: second_metrics.totals()["events"] > 0, "the second worker takes partitions")
+        shop.send(shop.history.changes(100))
+        eventually(lambda: shop.documents == shop.history.documents, "the first worker takes all over again")
+
+
+def test_poison_messages_become_dead_letters_and_stop_nothing(shop: World) -> None:
+    shop.send(shop.history.changes(50))
+    shop.send_raw(b"not json", b"{}")
+    shop.send_raw(b'{"id": 1}', b"\xff\xfe not json")
+    shop.send_raw(b'{"id": 1}', b'{"after": 1}')
+    shop.send_raw(b'{"id": 1}', b'{"op": "u", "after": [], "source": {"connector": "postgresql", "schema": 1}}')
+    shop.send_raw(None, b'"a text"')
+    shop.send(shop.history.changes(50))
+    metrics = shop.drain()
+    assert shop.documents == shop.history.documents
+    letters = shop.kb.catalog.sources.dead_letters(shop.collection)
+    assert len(letters) == metrics.totals()["dead_letters"] == 5
+    for letter in letters:
+        assert letter.key == f"{letter.topic}/{letter.partition}@{letter.offset}"
+        assert letter.reason
+        assert letter.remedy
+
+
+def test_a_document_that_the_catalog_refuses_is_set_aside_alone(
+    tmp_path: Path, kafka: str, fresh_postgres: str
+) -> None:
+    """PostgreSQL takes no NUL in a key; the row's neighbours in the batch are kept."""
+    with world(tmp_path / "data", kafka, catalog_url=fresh_postgres) as shop:
+        rows = {key: shop.history.row(key) for key in range(20)}
+        events = [event("public.faqs", "c", key, row, 100 + key) for key, row in rows.items()]
+        events[7] = replace(events[7], key={"id": "7\x00"})
+        shop.send(events, partition=0)
+        shop.drain()
+        assert shop.documents.keys() == {f"public.faqs/{key}" for key in rows if key != 7}
+        (letter,) = shop.kb.catalog.sources.dead_letters(shop.collection)
+        assert letter.offset == 7
+
+
+def test_a_killed_worker_loses_and_repeats_nothing(shop: World, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KB_")} | {
+        "KB_DATA_DIR": str(tmp_path / "data"),
+        "KB_KAFKA_BOOTSTRAP_SERVERS": shop.servers,
+        "KB_WORKER_GROUP": shop.kb.settings.worker_group,
+    }
+    chance = random.Random(5)
+    for _ in range(4):
+        shop.send(shop.history.changes(400))
+        started = subprocess.Popen(
+            [sys.executable, "-m", "api.cli", "worker"], env=environment, stdout=subprocess.DEVNULL
+        )
+        before = sum(shop.kb.catalog.offsets.read(shop.source.id).values())
+        eventually(lambda: sum(shop.kb.catalog.offsets.read(shop.source.id).values()) > before, "a batch is committed")  # noqa: B023
+        time.sleep(chance.uniform(0, 0.2))
+        started.send_signal(signal.SIGKILL)
+        started.wait()
+    shop.drain()
+    assert shop.documents == shop.history.documents
+
+
+def test_a_stopped_worker_ends_clean(shop: World, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KB_")} | {
+        "KB_DATA_DIR": str(tmp_path / "data"),
+        "KB_KAFKA_BOOTSTRAP_SERVERS": shop.servers,
+        "KB_WORKER_GROUP": shop.kb.settings.worker_group,
+    }
+    shop.send(shop.history.changes(100))
+    command = [sys.executable, "-m", "api.cli", "worker", "--json"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
+        eventually(lambda: bool(shop.kb.catalog.offsets.read(shop.source.id)), "a batch is committed")
+        started.send_signal(signal.SIGTERM)
+        told, _ = started.communicate(timeout=30)
+        assert started.returncode == 0
+    assert '"events":' in told
+
+
+def test_a_paused_source_is_not_read_until_it_is_active_again(shop: World) -> None:
+    worker, metrics = shop.worker()
+    with running(worker):
+        shop.send(shop.history.changes(50))
+        eventually(lambda: shop.documents == shop.history.documents, "the first changes are applied")
+        paused = shop.kb.catalog.sources.change(shop.source, state=SourceState.PAUSED.value)
+        time.sleep(2)
+        before = metrics.totals()["events"]
+        shop.send(shop.history.changes(50))
+        time.sleep(1)
+        assert metrics.totals()["events"] == before
+        shop.kb.catalog.sources.change(paused, state=SourceState.ACTIVE.value)
+        eventually(lambda: shop.documents == shop.history.documents, "the changes made meanwhile are applied")
+
+
+def test_expired_messages_are_told_and_the_rest_is_applied(shop: World) -> None:
+    shop.send(shop.history.changes(40), partition=0)
+    shop.drain()
+    shop.send([event("public.faqs", "c", 900, shop.history.row(900), 10**6)], partition=0)
+    admin = KafkaAdminClient(bootstrap_servers=shop.servers)
+    try:
+        admin.delete_records({TopicPartition(shop.topic, 0): -1})
+    finally:
+        admin.close()
+    shop.history.rows[901] = shop.history.row(901)
+    shop.send([event("public.faqs", "c", 901, shop.history.rows[901], 10**6 + 10)], partition=0)
+    shop.drain()
+    assert shop.documents == shop.history.documents
+    kinds = [notice.kind for notice in shop.kb.catalog.source_tables.notices(shop.source.id)]
+    assert "events_expired" in kinds
