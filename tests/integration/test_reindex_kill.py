@@ -1,0 +1,78 @@
+"""kill -9 of a reindex at any moment leaves the serving generation alone, and the same command goes on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from changing_world import text_of
+
+from api.knowledge_base import KnowledgeBase
+from api.maintenance import verify_collection
+from infra.settings import Settings
+from retrieval.catalog.generations import GenerationState
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Document
+
+DOCUMENTS = 1_500
+KILLS = 3
+PATIENCE_SECONDS = 120
+
+
+def start(data: Path) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"KB_DATA_DIR": str(data), "KB_ENCODER": "hash", "KB_LOG_LEVEL": "WARNING"}
+    command = [sys.executable, "-m", "api.cli", "reindex", "-c", "c", "--chunk-tokens", "160", "--json"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+
+
+def recut(data: Path) -> int:
+    """Chunks of the new chunking, seen from outside."""
+    with sqlite3.connect(f"file:{data / 'catalog.db'}?mode=ro", uri=True, timeout=30) as connection:
+        row = connection.execute("SELECT COUNT(*) FROM chunks WHERE chunking = 2").fetchone()
+    return int(row[0])
+
+
+@pytest.mark.slow
+def test_a_killed_reindex_goes_on_where_it_was(tmp_path: Path) -> None:
+    with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")) as kb:
+        kb.create_collection("c")
+        kb.write("c", [Document(f"d{n}", text_of(n, 1), f"station {n}") for n in range(DOCUMENTS)], wait=True)
+        first = kb.catalog.collections.get("c")
+        expected = kb.catalog.documents.counts(first)[1]
+    dice, done = random.Random(3), [0]
+    while len(done) <= KILLS:
+        process = start(tmp_path)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while process.poll() is None and recut(tmp_path) <= done[-1] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(dice.random() * 0.2)  # in the midst of a cut, a commit or an embedding
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.communicate()
+        done.append(recut(tmp_path))
+        with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")) as kb:  # what serves is untouched
+            assert kb.catalog.collections.get("c").generation == first.generation
+            found = kb.search("c", SearchRequest(f"subject{len(done)}word", 3), OPERATOR).hits
+            assert found[0].chunk.key == f"d{len(done)}"
+            kb.write("c", [Document(f"new{len(done)}", text_of(2_000 + len(done), 1))], wait=True)
+    assert len(done) > 1, "no kill hit a running reindex: the test proves nothing"
+    output, _ = (last := start(tmp_path)).communicate(timeout=PATIENCE_SECONDS)
+    assert last.returncode == 0
+    assert json.loads(output)["state"] == "serving"
+    with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")) as kb:
+        record = kb.catalog.collections.get("c")
+        states = [one.state for one in kb.catalog.generations.all(record)]
+        assert states == [GenerationState.STANDBY, GenerationState.SERVING]
+        verdict = verify_collection(kb, "c")
+        assert verdict.in_step, verdict.sentence()
+        assert verdict.documents == DOCUMENTS + len(done) - 1
+        assert kb.catalog.recutting.count_lost(first, record) == 0
+        assert verdict.chunks > expected
