@@ -85,14 +85,17 @@ class LiveSetup:
         except SettingsError as error:
             raise SourceError(str(error)) from error
 
-    def check(self, address: DatabaseAddress, mapping: TablesMapping) -> list[str]:
-        """The columns that need not be read. Raises `SourceError` with everything that keeps a source from working."""
+    def check_connect(self, address: DatabaseAddress) -> None:
+        """Raises `SourceError` where Kafka Connect is not there, or cannot read such a database."""
         with self.connect(address) as connect:
             if CLASSES[address.engine] not in connect.plugins():
                 raise SourceError(
                     f"Kafka Connect has no connector {CLASSES[address.engine]}; "
                     f"install Debezium's connector for {address.engine} in its plugin path and restart it"
                 )
+
+    def check_database(self, address: DatabaseAddress, mapping: TablesMapping) -> list[str]:
+        """The columns that need not be read. Raises `SourceError` with everything that keeps a source from working."""
         inspection = open_database(address).inspect(sorted(mapping.all_tables))
         if not inspection.ok:
             problems = "; ".join(finding.text for finding in inspection.errors)

@@ -10,7 +10,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,10 +20,10 @@ from api.live_changes import tables_to_read
 from api.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from ingest.connect.address import HIDDEN, DatabaseAddress
 from ingest.connect.database import open_database
-from ingest.connect.inspection import Capture, Inspection, Leftover
+from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
 from ingest.connect.preview import PreviewResult, preview
 from ingest.connect.tables import TableInfo, column_types, list_tables
-from ingest.errors import MappingError, SourceError
+from ingest.errors import MappingError, SourceError, SourceOutageError
 from ingest.table_mapping import TablesMapping, parse_mapping
 from retrieval.catalog import Collection, Commit
 from retrieval.catalog.sources import SourceRecord, SourceState
@@ -64,12 +65,17 @@ class LiveSources:
         self.setup = LiveSetup(kb.settings)
 
     def test(self, url: str, tables: Sequence[str] = ()) -> Inspection:
-        """Whether a source could stream from that database. Raises `SourceError`, `SourceOutageError`."""
-        return open_database(DatabaseAddress.parse(url)).inspect(tables)
+        """Whether a source could stream from that database; that it cannot be reached is a finding too."""
+        address = DatabaseAddress.parse(url)
+        try:
+            return open_database(address).inspect(tables)
+        except SourceError as error:
+            return Inspection(address.engine, "", {}, [Finding("connection", "error", str(error))])
 
     def tables(self, url: str) -> list[TableInfo]:
-        """The tables there that could be mapped."""
-        return list_tables(DatabaseAddress.parse(url))
+        """The tables there that could be mapped. Raises `SourceError`."""
+        with _named_by_caller():
+            return list_tables(DatabaseAddress.parse(url))
 
     def tables_of(self, record: SourceRecord) -> list[TableInfo]:
         """The tables of a source's database, mapped or not."""
@@ -77,7 +83,8 @@ class LiveSources:
 
     def preview(self, url: str, tables: TableForms, limit: int) -> PreviewResult:
         """The documents that a mapping makes of the first rows. Raises `MappingError`, `SourceError`."""
-        return preview(DatabaseAddress.parse(url), parse_mapping({"tables": dict(tables)}), limit)
+        with _named_by_caller():
+            return preview(DatabaseAddress.parse(url), parse_mapping({"tables": dict(tables)}), limit)
 
     def create(self, collection: str, name: str, url: str, tables: TableForms) -> SourceRecord:
         """A source that streams. Where any step fails, what was made before is taken back.
@@ -89,7 +96,9 @@ class LiveSources:
         for there in self._kb.catalog.collections.all():
             if there.name == collection:
                 self._check_free(there, mapping, name=name)
-        excluded = self.setup.check(address, mapping)
+        self.setup.check_connect(address)
+        with _named_by_caller():
+            excluded = self.setup.check_database(address, mapping)
         with compensation(address) as undo:
             found = self._collection(collection, undo)
             record = self._make_row(found, name, address, tables)
@@ -158,7 +167,7 @@ class LiveSources:
         after = before if tables is None else parse_mapping({"tables": dict(tables)})
         collection = self.collection_of(record)
         self._check_free(collection, after, but=record.id)
-        excluded, prefix = self.setup.check(address, after), record.config["topic_prefix"]
+        excluded, prefix = self.setup.check_database(address, after), record.config["topic_prefix"]
         with compensation(address) as undo:
             former = self.address(record)
             undo(f"the former configuration of {prefix}", lambda: self._configure(prefix, former, capture, capture))
@@ -233,7 +242,8 @@ class LiveSources:
     def _begin_anew(self, record: SourceRecord, mapping: TablesMapping) -> Snapshot:
         """Old names are given up, so that nothing of before can arrive; searches keep the documents meanwhile."""
         address = self.address(record)
-        excluded = self.setup.check(address, mapping)
+        self.setup.check_connect(address)
+        excluded = self.setup.check_database(address, mapping)
         record = self._sources.change(record, state=SourceState.PAUSED.value)
         time.sleep(SETTLE_SECONDS)
         for left in self.setup.detach(record.config, lambda: address):
@@ -309,6 +319,15 @@ class LiveSources:
         for start in range(0, len(keys), DELETE_AT_ONCE):
             deletions = [Deletion(key, "") for key in keys[start : start + DELETE_AT_ONCE]]
             self._kb.catalog.writer.commit(collection.id, Commit(deletions))
+
+
+@contextmanager
+def _named_by_caller() -> Iterator[None]:
+    """A database that a request names and that does not answer is that request's trouble, not an outage of ours."""
+    try:
+        yield
+    except SourceOutageError as error:
+        raise SourceError(str(error)) from None
 
 
 def source_view(record: SourceRecord, collection: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class SourceMonitor:
 
     def start(self) -> None:
         """Begin to look, where there is something to look at."""
+        self._stopping.clear()
         if self._kb.settings.connect_url and self._kb.settings.kafka_bootstrap_servers:
             self._thread = threading.Thread(target=self._run, name="source-monitor", daemon=True)
             self._thread.start()

@@ -57,7 +57,7 @@ def netloc(url: str, to: str) -> str:
 REFUSED: dict[str, tuple[Callable[[str], str], dict[str, Any], int, tuple[str, ...]]] = {
     "wrong password": (lambda url: url.replace("@", "x@"), PRODUCTS, 422, ("password authentication failed",)),
     "unknown database": (lambda url: f"{url}x", PRODUCTS, 422, ("does not exist", "check user, password, database")),
-    "nobody there": (lambda url: netloc(url, f"kb:pw@{CLOSED}"), PRODUCTS, 503, ("check host and port",)),
+    "nobody there": (lambda url: netloc(url, f"kb:pw@{CLOSED}"), PRODUCTS, 422, ("check host and port",)),
     "no such engine": (lambda url: url.replace("postgresql", "oracle"), PRODUCTS, 422, ("oracle://", "mariadb://")),
     "unknown table": (str, one("public.nowhere"), 422, ("table public.nowhere is not there", "public.products")),
     "unknown column": (str, products(title="nome"), 422, ("no column 'nome'", "product_name")),
@@ -107,6 +107,14 @@ def test_a_server_without_logical_log_says_which_setting(served: LiveWorld, fres
     assert wrong["sql"] == "ALTER SYSTEM SET wal_level = logical;"
     error = check_native_error(served.create("notes", url, one("public.notes")), 422, "unreadable_source")
     assert "ALTER SYSTEM SET wal_level = logical;" in error["message"]
+
+
+def test_a_database_that_cannot_be_reached_is_a_finding(served: LiveWorld, northwind: str) -> None:
+    for url in (northwind.replace("@", "x@"), netloc(northwind, f"kb:pw@{CLOSED}")):
+        found = served.call("POST", "/test", json={"url": url})
+        assert found.status_code == 200, found.text
+        assert found.json()["ok"] is False
+        assert [finding["check"] for finding in found.json()["findings"]] == ["connection"]
 
 
 def test_names_and_tables_are_taken_once(served: LiveWorld, northwind: str) -> None:
