@@ -14,10 +14,13 @@ from test_api_operations import ended
 
 from api.jobs.defaults import DEFAULTS
 from api.jobs.kinds import TASKS
-from api.jobs.tasks import CALLER, InterruptedJobError
+from api.jobs.tasks import CALLER, InterruptedJobError, Report, Task
 from api.jobs.uploads import About, keep
+from api.wire.jobs import NoArguments
+from retrieval.catalog.jobs import MAX_ATTEMPTS
 from retrieval.catalog.keys import Scope
 from retrieval.catalog.schema import utc_now
+from retrieval.errors import OutageError
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +232,23 @@ def test_retention_forgets_what_is_old(api: served.Served, admin: dict[str, str]
     ids = {key.id for key in kb.catalog.keys.all()}
     assert dead.id not in ids and living.id in ids
     assert len(kb.catalog.audit.page(1000)) >= acts
+
+
+def test_a_job_whose_server_is_away_is_tried_again_and_then_fails(api: served.Served, admin: dict[str, str]) -> None:
+    seen: list[int] = []
+
+    def away(kb: object, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+        seen.append(len(seen))
+        raise OutageError(f"server x does not answer, look {len(seen)}")
+
+    TASKS.register("away", lambda: Task(away, NoArguments, needs_collection=False), "for this test")
+    try:
+        path = start(api, admin, "away").headers["location"]
+        deadline = utc_now() + timedelta(seconds=20)
+        while len(seen) < MAX_ATTEMPTS and utc_now() < deadline:
+            api.kb.catalog.jobs.take_back(silent_seconds=0.3)  # what the clock does after 30 seconds
+        job = ended(api, path, admin)
+    finally:
+        TASKS.unregister("away")
+    assert (job["state"], job["attempts"], len(seen)) == ("failed", MAX_ATTEMPTS, MAX_ATTEMPTS)
+    assert job["error"] == f"server x does not answer, look {MAX_ATTEMPTS}"
