@@ -25,7 +25,7 @@ TAGS = [
     {"name": "keys", "description": "Who may do what."},
     {"name": "evaluation", "description": "Feedback and evaluation sets."},
     {"name": "plans", "description": "How a collection searches: store, compare, promote, roll back."},
-    {"name": "operations", "description": "Sources, dead letters, jobs, the audit log."},
+    {"name": "operations", "description": "Sources, dead letters, jobs, schedules, the audit log."},
     {"name": "mcp", "description": "Model Context Protocol."},
     {"name": "health", "description": "Probes and metrics."},
 ]
