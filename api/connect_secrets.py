@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+from ingest.errors import SourceError
+
+_REFERENCE = re.compile(r"\$\{[^}]*:[^}]*\}")  # as Kafka's ConfigTransformer finds them
 MODE = 0o640  # the group is the folder's: Kafka Connect's
 
 
@@ -15,8 +19,13 @@ class ConnectSecrets:
         self._folder = Path(folder).absolute() if folder else None
 
     def put(self, name: str, password: str) -> str:
-        """What to write into the configuration: a reference to the file, or the password."""
+        """What to write into the configuration: a reference to the file, or the password. Raises `SourceError`."""
         if self._folder is None:
+            if _REFERENCE.search(password):
+                raise SourceError(
+                    "the password contains ${…}, which Kafka Connect would take for a reference of its own; "
+                    "set connect_secrets_dir (KB_CONNECT_SECRETS_DIR), or change the password"
+                )
             return password
         path = self._path(name)
         partial = path.with_suffix(".partial")

@@ -16,6 +16,7 @@ from ingest.connect import names
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.configuration import connector_config
 from ingest.connect.inspection import Capture
+from ingest.errors import SourceError
 from ingest.table_mapping import TablesMapping, parse_mapping
 
 POSTGRES = DatabaseAddress.parse("postgresql://u:secret@db/shop?sslmode=verify-full")
@@ -80,7 +81,9 @@ def test_passwords_lie_in_files_for_the_group_only(tmp_path: Path) -> None:
     secrets.remove("kb-x-1")
     secrets.remove("kb-x-1")
     assert list(tmp_path.iterdir()) == []
-    assert ConnectSecrets("").put("kb-x-1", "given") == "given"
+    assert ConnectSecrets("").put("kb-x-1", "gi$ven{") == "gi$ven{"
+    with pytest.raises(SourceError, match="KB_CONNECT_SECRETS_DIR"):
+        ConnectSecrets("").put("kb-x-1", "a${env:HOME}")
 
 
 def mapping(body: str, **joins: str) -> TablesMapping:
