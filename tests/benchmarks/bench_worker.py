@@ -1,0 +1,130 @@
+"""A worker on a real Kafka: new text, metadata-only changes and the freshness of a change at 100 a second."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from api.knowledge_base import KnowledgeBase
+from api.worker import open_worker
+from api.worker_metrics import WorkerMetrics
+from infra.settings import load_settings
+from infra.stack.stack import Stack
+from ingest.kafka.observer import Applied
+from tests.benchmarks.machine import percentiles, resident_mb
+from tests.benchmarks.options import Options
+from tests.change_events import Event, event, live_source, make_topics, producer, send
+
+TABLE, PREFIX, COLLECTION = "public.faqs", "kb-bench", "bench"
+PER_SECOND = 100  # changes, for the freshness
+TEXT_SHARE = 10  # one of so many changes is new text; the encoder bounds that row anyway
+
+
+class Timed(WorkerMetrics):
+    """Also remembers how fresh each change was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fresh: list[float] = []
+
+    def applied(self, batch: Applied) -> None:
+        """See `Observer`."""
+        super().applied(batch)
+        self.fresh += [(batch.cataloged_at - at).total_seconds() for at in batch.committed_at]
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """The three parts, by one worker in this process; Kafka runs beside it."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)  # the servers run as a user of their own
+        stack = Stack(Path(name) / "stack")
+        stack.up(["kafka"])
+        try:
+            return _measured(Path(name) / "data", stack.url("kafka"), options)
+        finally:
+            stack.purge()
+
+
+def lines(row: dict[str, Any]) -> list[str]:
+    """The table for people."""
+    text, metadata, fresh = row["text"], row["metadata_only"], row["freshness"]
+    return [
+        f"new text: {text['count']} in {text['seconds']:.1f} s, {text['per_s']:.0f}/s",
+        f"metadata-only changes: {metadata['count']} in {metadata['seconds']:.1f} s, {metadata['per_s']:.0f}/s, "
+        f"{metadata['per_cpu_s']:.0f} in a second of processor time",
+        f"commit to catalog at {PER_SECOND} changes/s: p50 {fresh['p50_ms']:.0f}, p95 {fresh['p95_ms']:.0f} ms",
+        f"resident {row['resident_mb']:.0f} MB",
+    ]
+
+
+def _measured(folder: Path, servers: str, options: Options) -> dict[str, Any]:
+    settings = load_settings(data_dir=folder, kafka_bootstrap_servers=servers)
+    with KnowledgeBase.open(settings) as kb:
+        kb.warm_up()
+        make_topics(servers, [f"{PREFIX}.{TABLE}"])
+        live_source(kb.catalog, kb.ensure_collection(COLLECTION), "faqs", PREFIX)
+        count = options.chunks
+        texts = _drained(kb, servers, _texts(count // TEXT_SHARE))
+        _drained(kb, servers, _rows("c", count, 1_000))
+        row = {"text": texts, "metadata_only": _drained(kb, servers, _rows("u", count, 10**9))}
+        row["freshness"] = _fresh(kb, servers, options.writes * 5)
+    digest = hashlib.sha256(repr(_row(1, "x")).encode()).hexdigest()
+    return row | {"resident_mb": resident_mb(), "data_sha256": digest}
+
+
+def _drained(kb: KnowledgeBase, servers: str, events: Iterator[Event]) -> dict[str, Any]:
+    with producer(servers) as opened:
+        count = send(opened, PREFIX, events)
+    wall, cpu = time.perf_counter(), time.process_time()
+    open_worker(kb, Timed()).run(until_caught_up=True)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return {"count": count, "seconds": round(wall, 3), "per_s": count / wall, "per_cpu_s": count / cpu}
+
+
+def _fresh(kb: KnowledgeBase, servers: str, count: int) -> dict[str, float]:
+    metrics = Timed()
+    worker = open_worker(kb, metrics)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        with producer(servers) as opened:
+            _until(lambda: bool(send(opened, PREFIX, [_change(0)])) and bool(metrics.fresh))
+            metrics.fresh.clear()
+            for number in range(count):
+                send(opened, PREFIX, [_change(number)])
+                time.sleep(1 / PER_SECOND)
+        _until(lambda: len(metrics.fresh) >= count)
+        return percentiles(metrics.fresh[:count])
+    finally:
+        worker.stop()
+        thread.join()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def _change(number: int) -> Event:
+    return event(TABLE, "u", number % 200, _row(number % 200, f"fresh {number}"), 2 * 10**9 + number)
+
+
+def _rows(op: str, count: int, start: int) -> Iterator[Event]:
+    return (event(TABLE, op, key, _row(key, f"{op}{key % 7}"), start + key) for key in range(count))
+
+
+def _texts(count: int) -> Iterator[Event]:
+    for key in range(10**6, 10**6 + count):
+        row = _row(key, "new") | {"title": f"How do I return battery {key}"}
+        yield event(TABLE, "c", key, row, key)
+
+
+def _row(key: int, status: str) -> dict[str, Any]:
+    body = "Send the battery back within thirty days together with the invoice. " * 2
+    return {"id": key, "title": "How do I return a battery", "body": body, "status": status}

@@ -1,0 +1,100 @@
+"""What does not answer stops a worker and loses nothing: Kafka, the catalog, the encoder."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from stack import StackOf
+from worker_world import eventually, running, world
+
+from ingest.contracts import CHUNKERS
+from ingest.kafka.consumer import GroupConsumer
+from ingest.kafka.worker import Worker
+from ingest.pipeline import Pipeline
+from ingest.targets import FixedTargets
+from retrieval.contracts import Encoder
+from retrieval.types import Vectors
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+class FailingEncoder:
+    """An encoder that can be broken and mended; a wrapper of a real one."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.broken = threading.Event()
+        self.fingerprint, self.dim = encoder.fingerprint, encoder.dim
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        if self.broken.is_set():
+            raise RuntimeError("out of memory")
+        return self._encoder.encode_passages(texts)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self._encoder.encode_queries(texts)
+
+    def coverage(self, text: str) -> float:
+        return self._encoder.coverage(text)
+
+
+def test_the_broker_killed_and_started_again(tmp_path: Path, stack_of: StackOf) -> None:
+    stack = stack_of("kafka")
+    with world(tmp_path / "data", stack.url("kafka")) as shop:
+        worker, _ = shop.worker()
+        with running(worker):
+            shop.send(shop.history.changes(100))
+            eventually(lambda: shop.documents == shop.history.documents, "the first changes are applied")
+            stack.kill("kafka")
+            time.sleep(1)
+            stack.up(["kafka"])
+            shop.send(shop.history.changes(100))
+            eventually(lambda: shop.documents == shop.history.documents, "the changes after it", patience=120)
+
+
+def test_the_catalog_away_for_some_seconds(
+    tmp_path: Path, stack_of: StackOf, fresh_postgres: str, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = urlsplit(fresh_postgres).path[1:]
+    with (
+        world(tmp_path / "data", stack_of("kafka").url("kafka"), catalog_url=fresh_postgres) as shop,
+        psycopg.connect(postgres_url, autocommit=True) as admin,
+    ):
+        worker, metrics = shop.worker()
+        with running(worker):
+            shop.send(shop.history.changes(50))
+            eventually(lambda: metrics.totals()["events"] > 0, "the first changes are applied")
+            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            shop.send(shop.history.changes(100))
+            time.sleep(3)
+            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+            eventually(lambda: shop.documents == shop.history.documents, "the changes made meanwhile are applied")
+        told = [r for r in caplog.records if r.name == "ingest.kafka.worker" and r.levelno >= logging.WARNING]
+        assert len(told) == 1
+        assert metrics.totals()["dead_letters"] == 0
+
+
+def test_a_broken_encoder_makes_no_dead_letters(tmp_path: Path, stack_of: StackOf) -> None:
+    servers = stack_of("kafka").url("kafka")
+    with world(tmp_path / "data", servers) as shop:
+        encoder = FailingEncoder(shop.kb.open_encoder(shop.collection.encoder))
+        targets = FixedTargets(CHUNKERS.create("structure"), encoder)
+        pipeline = Pipeline(shop.kb.catalog, shop.collection, targets)
+        group = shop.kb.settings.worker_group
+        worker = Worker(shop.kb.catalog, lambda _: pipeline, lambda: GroupConsumer(servers, group))
+        encoder.broken.set()
+        with running(worker):
+            shop.send(shop.history.changes(50))
+            time.sleep(4)
+            assert shop.documents == {}
+            encoder.broken.clear()
+            eventually(lambda: shop.documents == shop.history.documents, "the changes are applied")
+        assert shop.kb.catalog.sources.dead_letters(shop.collection) == []

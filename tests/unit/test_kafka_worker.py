@@ -1,0 +1,100 @@
+"""The parts of a worker that need no server: batches, offsets, pauses, which sources are live, and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from change_events import MAPPING, live_source
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.kafka.applier import MOST_BYTES, MOST_MESSAGES, advances, parts
+from ingest.kafka.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, Backoff
+from ingest.kafka.lag import caught_up
+from ingest.kafka.live_sources import LiveSource, LiveSources
+from ingest.kafka.message import Message
+from retrieval.catalog import Catalog, Collection, sqlite_url
+from retrieval.catalog.sources import SourceState
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog(sqlite_url(tmp_path / "catalog.db"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def collection(catalog: Catalog) -> Collection:
+    return catalog.collections.create("shop", "none", "fingerprint")
+
+
+def messages(sizes: Iterable[int]) -> list[Message]:
+    return [Message("t", 0, offset, None, b"x" * size) for offset, size in enumerate(sizes)]
+
+
+@given(st.lists(st.integers(0, MOST_BYTES * 2), max_size=12))
+def test_parts_hold_every_message_once_in_order_and_are_bounded(sizes: list[int]) -> None:
+    cut = list(parts(messages(sizes)))
+    assert [one.offset for part in cut for one in part] == list(range(len(sizes)))
+    assert all(part for part in cut)
+    assert all(len(part) == 1 or sum(one.size for one in part) <= MOST_BYTES for part in cut)
+
+
+def test_many_small_messages_are_cut_by_their_number() -> None:
+    assert [len(part) for part in parts(messages([1] * (2 * MOST_MESSAGES + 1)))] == [MOST_MESSAGES, MOST_MESSAGES, 1]
+
+
+def test_advances_begin_where_the_catalog_stands(catalog: Catalog, collection: Collection) -> None:
+    source = LiveSource.of(live_source(catalog, collection, "faqs", "kb-1"))
+    some = [Message("t", 1, 5, None, None), Message("t", 0, 9, None, None), Message("t", 1, 6, None, None)]
+    found = advances(source, some, {("t", 1): 5}, None)
+    assert [(one.partition, one.start, one.end) for one in found] == [(0, None, 10), (1, 5, 7)]
+
+
+def test_pauses_double_to_a_bound_and_begin_again() -> None:
+    backoff = Backoff(seed=1)
+    assert not backoff.failing
+    pauses = [backoff.next() for _ in range(12)]
+    for number, pause in enumerate(pauses):
+        plain = min(FIRST_SECONDS * 2**number, LONGEST_SECONDS)
+        assert plain * (1 - JITTER) <= pause <= plain * (1 + JITTER)
+    assert backoff.failing
+    backoff.reset()
+    assert backoff.next() <= FIRST_SECONDS * (1 + JITTER)
+
+
+def test_sources_come_rest_and_go(catalog: Catalog, collection: Collection) -> None:
+    live = LiveSources(catalog)
+    assert not live.refresh()
+    joined = MAPPING | {"include": {"tag": {"table": "public.tags", "on": {"id": "tag_id"}}}}
+    record = live_source(catalog, collection, "faqs", "kb-1", {"public.faqs": joined})
+    assert live.refresh()
+    assert set(live.by_topic) == {"kb-1.public.faqs", "kb-1.public.tags"}
+    assert not live.refresh()
+    paused = catalog.sources.change(record, state=SourceState.PAUSED.value)
+    assert live.refresh()
+    assert not live.by_topic
+    catalog.sources.change(paused, state=SourceState.ACTIVE.value)
+    assert live.refresh()
+
+
+def test_a_source_with_a_broken_mapping_is_told_once_and_the_others_go_on(
+    catalog: Catalog, collection: Collection, caplog: pytest.LogCaptureFixture
+) -> None:
+    live_source(catalog, collection, "broken", "kb-1", {"public.faqs": {"title": "{unclosed", "body": "x"}})
+    live_source(catalog, collection, "sound", "kb-2")
+    live = LiveSources(catalog)
+    for _ in range(3):
+        live.refresh()
+    assert set(live.by_topic) == {"kb-2.public.faqs"}
+    assert [record.message for record in caplog.records if "broken" in record.message] == [caplog.records[0].message]
+
+
+def test_caught_up_counts_partitions_that_were_never_read() -> None:
+    goal = {("t", 0): (0, 0), ("t", 1): (5, 9)}
+    assert not caught_up(goal, {})
+    assert not caught_up(goal, {("t", 1): 8})
+    assert caught_up(goal, {("t", 1): 9})
