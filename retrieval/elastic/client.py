@@ -5,6 +5,7 @@ Nothing is repeated in here: who follows the operation log backs off and tries a
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,7 @@ class ElasticServer:
             raise ImportError(
                 "views on Elasticsearch need its client; run: pip install 'autoglm-kb[cluster]'"
             ) from error
+        logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)  # it tells every attempt; we, once
         options: dict[str, Any] = {"ca_certs": self.options.ca_file} if self.options.ca_file else {}
         if self.options.api_key:
             options["api_key"] = self.options.api_key
