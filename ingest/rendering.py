@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
@@ -11,11 +12,14 @@ import orjson
 from ingest.row_values import JsonRow, link_value
 from ingest.table_mapping import Include, TableMapping, TablesMapping
 from ingest.template import Reference, Scope, Template
-from retrieval.types import Document
+from retrieval.types import Document, SourcePosition
 
 _GROUP_SEPARATORS = re.compile(r"[,;\s]+")
 
 RowKey = tuple[str, str]  # table, primary key
+Aliases = frozenset[tuple[str, ...]]  # paths under which there may be several rows
+
+_NO_ALIASES: Aliases = frozenset()
 
 
 class JoinedRows(Protocol):
@@ -35,21 +39,32 @@ def document_key(table: str, key: str) -> str:
     return f"{table}/{key}"
 
 
-def render(mapping: TablesMapping, table: str, key: str, row: JsonRow, rows: JoinedRows) -> Document:
-    """The document of one row with the rows joined to it. Its position is not known here."""
+def render(
+    mapping: TablesMapping,
+    table: str,
+    key: str,
+    row: JsonRow,
+    rows: JoinedRows,
+    position: SourcePosition | None = None,
+    committed_at: datetime | None = None,
+) -> Document:
+    """The document of one row with the rows joined to it."""
     spec = mapping.tables[table]
-    scope = _scope(row, spec.include, rows)
-    text = spec.body.render(scope, spec.many)
-    title = " ".join(spec.title.render(scope, spec.many).split())
+    many = spec.many if spec.include else _NO_ALIASES
+    scope = _scope(row, spec.include, rows) if spec.include else row
+    text = spec.body.render(scope, many)
+    title = " ".join(spec.title.render(scope, many).split())
     return Document(
         key=document_key(table, key),
         text=text or title,
         title=title,
         table=table,
-        uri=spec.uri.render(scope, spec.many) or None if spec.uri else None,
-        language=_language(spec, scope),
-        metadata={name: _metadata_value(spec, reference, scope) for name, reference in spec.metadata.items()},
+        uri=spec.uri.render(scope, many) or None if spec.uri else None,
+        language=_language(spec, scope, many),
+        metadata={name: _metadata_value(many, reference, scope) for name, reference in spec.metadata.items()},
         acl=_groups(spec.acl, scope),
+        position=position,
+        committed_at=committed_at,
     )
 
 
@@ -110,16 +125,18 @@ def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
-def _metadata_value(spec: TableMapping, reference: Reference, scope: Scope) -> Any:
+def _metadata_value(many: Aliases, reference: Reference, scope: Scope) -> Any:
+    if not reference.aliases:
+        return scope.get(reference.column)
     values = reference.values(scope)
-    if any(reference.aliases[: len(path)] == path for path in spec.many):
+    if any(reference.aliases[: len(path)] == path for path in many):
         return values
     return values[0] if values else None
 
 
-def _language(spec: TableMapping, scope: Scope) -> str:
+def _language(spec: TableMapping, scope: Scope, many: Aliases) -> str:
     language = spec.language
-    return language.render(scope, spec.many).strip().lower() if isinstance(language, Template) else language
+    return language.render(scope, many).strip().lower() if isinstance(language, Template) else language
 
 
 def _groups(acl: Reference | tuple[str, ...] | None, scope: Scope) -> tuple[str, ...] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from ingest.changes import Change, RowChange, RowEvent, Truncation
@@ -159,8 +158,7 @@ class RowMapper:
         row = self._rows.row(table, key)
         if row is None:
             return Deletion(document_key(table, key), position=position, committed_at=committed_at)
-        document = render(self._mapping, table, key, row, self._rows)
-        return replace(document, position=position, committed_at=committed_at)
+        return render(self._mapping, table, key, row, self._rows, position, committed_at)
 
 
 def _latest(one: datetime | None, other: datetime | None) -> datetime | None:

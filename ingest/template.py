@@ -40,6 +40,8 @@ class Reference:
 
     def values(self, scope: Scope) -> list[Any]:
         """The values it stands for, one for each joined row; nulls and columns that are not there left out."""
+        if not self.aliases:
+            return [] if (value := scope.get(self.column)) is None else [value]
         scopes: list[Scope] = [scope]
         for alias in self.aliases:
             scopes = [inner for outer in scopes for inner in _as_list(outer.get(alias))]
