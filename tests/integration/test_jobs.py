@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,11 +74,10 @@ def test_a_killed_server_s_job_goes_on_and_ends_right(folder: Path, start: Start
 
 def test_a_stopped_server_puts_its_job_back(folder: Path, start: Start) -> None:
     server, diary = start(), Diary(folder / "diary")
-    job = asked(server, diary, steps=100)
+    job = asked(server, diary, steps=150)
     eventually(diary.counted, lambda counted: counted["step"] > 3)
-    began = time.monotonic()
     assert server.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 100 * 0.05  # it did not wait for the end of the work
+    assert diary.counted()["step"] < 150  # it did not wait for the end of the work
     result = ended(start(), job)
     assert (result["state"], result["attempts"]) == ("succeeded", 1)
     assert diary.counted()["begin"] == 2 and diary.counted()["overlap"] == 0
