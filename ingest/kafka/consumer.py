@@ -7,7 +7,8 @@ paused until it was placed there, so that nothing is read from an offset that Ka
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,8 +37,10 @@ class GroupConsumer:
         self._partition: Any = kafka.TopicPartition
         self._kafka = kafka
         self._unplaced: set[Any] = set()
-        with outages(bootstrap_servers):
+        _knock(bootstrap_servers)
+        with outages(bootstrap_servers), _closed_on_failure(kafka) as client:
             self._consumer = kafka.KafkaConsumer(
+                kafka_client=client,
                 bootstrap_servers=bootstrap_servers.split(","),
                 client_id="kb-worker",
                 group_id=group,
@@ -166,6 +169,40 @@ class GroupConsumer:
         self._unplaced.difference_update(partitions)
 
 
+def _knock(servers: str) -> None:
+    """Raises `SourceOutageError` where no broker takes a connection: the library would go on trying in a thread."""
+    refusals = []
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CALL_MS / 1000).close()
+        except (OSError, ValueError) as error:
+            refusals.append(f"{server}: {error}")
+        else:
+            return
+    raise SourceOutageError(
+        f"Kafka cannot be reached ({'; '.join(refusals)}); check that it runs and that setting "
+        "kafka_bootstrap_servers, host:port with commas, is right"
+    )
+
+
+@contextmanager
+def _closed_on_failure(kafka: _Library) -> Iterator[Callable[..., Any]]:
+    """What makes the consumer's connections; they and their thread are closed where the consumer cannot be made."""
+    made: list[Any] = []
+
+    def client(**options: Any) -> Any:
+        made.append(kafka.KafkaNetClient(**options))
+        return made[-1]
+
+    try:
+        yield client
+    except BaseException:
+        for one in made:
+            one.close()
+        raise
+
+
 class _Library:
     """The names of kafka-python that are used here."""
 
@@ -173,7 +210,9 @@ class _Library:
         import kafka
         from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
         from kafka.errors import KafkaError
+        from kafka.net.compat import KafkaNetClient
 
+        self.KafkaNetClient: Any = KafkaNetClient
         self.KafkaConsumer: Any = kafka.KafkaConsumer
         self.TopicPartition: Any = kafka.TopicPartition
         self.OffsetAndMetadata: Any = kafka.OffsetAndMetadata

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -106,17 +105,12 @@ def test_a_document_that_the_catalog_refuses_is_set_aside_alone(
         assert letter.offset == 7
 
 
-def test_a_killed_worker_loses_and_repeats_nothing(shop: World, tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KB_")} | {
-        "KB_DATA_DIR": str(tmp_path / "data"),
-        "KB_KAFKA_BOOTSTRAP_SERVERS": shop.servers,
-        "KB_WORKER_GROUP": shop.kb.settings.worker_group,
-    }
+def test_a_killed_worker_loses_and_repeats_nothing(shop: World) -> None:
     chance = random.Random(5)
     for _ in range(4):
         shop.send(shop.history.changes(400))
         started = subprocess.Popen(
-            [sys.executable, "-m", "api.cli", "worker"], env=environment, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "api.cli", "worker"], env=shop.environment, stdout=subprocess.DEVNULL
         )
         before = sum(shop.kb.catalog.offsets.read(shop.source.id).values())
         eventually(lambda: sum(shop.kb.catalog.offsets.read(shop.source.id).values()) > before, "a batch is committed")  # noqa: B023
@@ -127,15 +121,10 @@ def test_a_killed_worker_loses_and_repeats_nothing(shop: World, tmp_path: Path) 
     assert shop.documents == shop.history.documents
 
 
-def test_a_stopped_worker_ends_clean(shop: World, tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KB_")} | {
-        "KB_DATA_DIR": str(tmp_path / "data"),
-        "KB_KAFKA_BOOTSTRAP_SERVERS": shop.servers,
-        "KB_WORKER_GROUP": shop.kb.settings.worker_group,
-    }
+def test_a_stopped_worker_ends_clean(shop: World) -> None:
     shop.send(shop.history.changes(100))
     command = [sys.executable, "-m", "api.cli", "worker", "--json"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
+    with subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, text=True) as started:
         eventually(lambda: bool(shop.kb.catalog.offsets.read(shop.source.id)), "a batch is committed")
         started.send_signal(signal.SIGTERM)
         told, _ = started.communicate(timeout=30)

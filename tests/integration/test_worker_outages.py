@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -46,10 +48,11 @@ class FailingEncoder:
 
 
 def test_the_broker_killed_and_started_again(tmp_path: Path, stack_of: StackOf) -> None:
+    """The worker has a process of its own: its client leaves sockets of refused connections to the collector."""
     stack = stack_of("kafka")
     with world(tmp_path / "data", stack.url("kafka")) as shop:
-        worker, _ = shop.worker()
-        with running(worker):
+        command = [sys.executable, "-m", "api.cli", "worker"]
+        with subprocess.Popen(command, env=shop.environment, stdout=subprocess.DEVNULL) as worker:
             shop.send(shop.history.changes(100))
             eventually(lambda: shop.documents == shop.history.documents, "the first changes are applied")
             stack.kill("kafka")
@@ -57,6 +60,8 @@ def test_the_broker_killed_and_started_again(tmp_path: Path, stack_of: StackOf) 
             stack.up(["kafka"])
             shop.send(shop.history.changes(100))
             eventually(lambda: shop.documents == shop.history.documents, "the changes after it", patience=120)
+            worker.terminate()
+            assert worker.wait(60) == 0
 
 
 def test_the_catalog_away_for_some_seconds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import threading
 import time
@@ -49,6 +50,17 @@ class World:
     def worker(self) -> tuple[Worker, WorkerMetrics]:
         metrics = WorkerMetrics()
         return open_worker(self.kb, metrics), metrics
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For `kb worker` in a process of its own."""
+        others = {name: value for name, value in os.environ.items() if not name.startswith("KB_")}
+        return others | {
+            "KB_DATA_DIR": str(self.kb.settings.data_dir),
+            "KB_CATALOG_URL": self.kb.settings.catalog_url,
+            "KB_KAFKA_BOOTSTRAP_SERVERS": self.servers,
+            "KB_WORKER_GROUP": self.kb.settings.worker_group,
+        }
 
     def drain(self) -> WorkerMetrics:
         """Apply everything that Kafka holds."""
