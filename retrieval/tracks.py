@@ -125,6 +125,8 @@ class SharedTrack(Track):
             self._renew()
         if not self._holds:
             self._observe(last_seq)
+        elif self.seq >= last_seq:  # it was down while there was nothing to apply
+            self._health.follows(self.name)
         return self._holds and super().begin(last_seq)
 
     def take_over(self) -> None:

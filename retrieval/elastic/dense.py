@@ -20,7 +20,8 @@ from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
 MAX_CANDIDATES = 10_000  # of a kNN search, the server's limit
 LEAST_CANDIDATES = 100  # looked at in the graph, as ef of the embedded view
 CANDIDATES_PER_HIT = 1.5
-SCORE_DECIMALS = 6
+SCORE_DECIMALS = 6  # as the embedded view
+MOST_FETCHED = 10_000  # vectors kept for feedback, 15 MB of 384 dimensions; a request for 200 takes 5 to 50 ms
 
 
 class ElasticDenseView(ElasticView):
@@ -33,6 +34,7 @@ class ElasticDenseView(ElasticView):
         self, server: ElasticServer, collection: str, dim: int, made_by: str, *, quantised: bool = False
     ) -> None:
         self._dim = dim
+        self._fetched: dict[int, Vector] = {}
         kind = f"{made_by} {dim} {'int8' if quantised else 'float'}"
         super().__init__(ElasticIndex(server, IndexName(collection, "dense", kind), dim, quantised=quantised))
 
@@ -45,18 +47,29 @@ class ElasticDenseView(ElasticView):
         return best(lambda size: self._nearest(vector, size, within), k, SCORE_DECIMALS)
 
     def vectors(self, labels: Labels) -> Vectors:
-        """(n, dim) the vectors of these chunks, zeros where one is not held."""
-        rows = np.zeros((len(labels), self._dim), np.float32)
-        if len(labels):
-            found = self.index.vectors(labels.tolist())
-            for place, label in enumerate(labels.tolist()):
-                if label in found:
-                    rows[place] = found[label]
+        """(n, dim) the vectors of these chunks, zeros where one is not held; one removed since may still be known."""
+        wanted = labels.tolist()
+        known = self._fetched
+        unknown = [label for label in wanted if label not in known]
+        if unknown:
+            found = {label: np.array(row, np.float32) for label, row in self.index.vectors(unknown).items()}
+            known = self._remember(found) | {label: known[label] for label in wanted if label in known}
+        rows = np.zeros((len(wanted), self._dim), np.float32)
+        for place, label in enumerate(wanted):
+            if label in known:
+                rows[place] = known[label]
         return rows
 
     def embedded(self) -> BitMap64:
         """None: what is written replaces the whole chunk, with its vector."""
         return BitMap64()
+
+    def _remember(self, found: dict[int, Vector]) -> dict[int, Vector]:
+        """What was fetched; kept for the next search, as long as there is room: a label's vector never changes."""
+        if len(self._fetched) + len(found) > MOST_FETCHED:
+            self._fetched = {}  # searches under way keep the old one
+        self._fetched.update(found)
+        return found
 
     def _nearest(self, vector: Sequence[float], size: int, within: list[Query]) -> list[Hit]:
         size = min(size, MAX_CANDIDATES)

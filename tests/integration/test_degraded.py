@@ -1,0 +1,48 @@
+"""A view of this process that cannot follow is left behind: the others go on, and searches say so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from served import in_process
+
+from retrieval.errors import NotYetSearchableError
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Document
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_disk_that_refuses_vectors_leaves_the_words_searchable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with in_process(tmp_path) as served:
+        kb = served.kb
+        kb.create_collection("c")
+        kb.write("c", [Document("old", "an old pump")], wait=True)
+        with monkeypatch.context() as patch:
+            patch.setattr("retrieval.dense.vector_file.os.pwrite", refuse)
+            seq = kb.write("c", [Document("new", "a novel turbine")]).seq
+            until(lambda: "dense" in kb.troubles().get("c", {}))
+            until(lambda: len(kb.search("c", SearchRequest("novel turbine", 1), OPERATOR).hits) == 1)
+            result = kb.search("c", SearchRequest("novel turbine", 1), OPERATOR)
+            assert ([hit.chunk.key for hit in result.hits], result.degraded) == (["new"], ("dense",))
+            assert served.client.get("/readyz").json()["degraded"] == ["dense"]
+            with pytest.raises(NotYetSearchableError, match="dense: .*No space left"):
+                kb.wait_searchable("c", seq, 0.2)
+            metrics = served.client.get("/metrics", headers=served.headers()).text
+            assert 'kb_leg_degraded{collection="c",leg="dense"} 1.0' in metrics
+        kb.wait_searchable("c", seq)
+        until(lambda: not kb.troubles())
+        assert kb.search("c", SearchRequest("novel turbine", 1), OPERATOR).degraded == ()
