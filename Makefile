@@ -1,6 +1,6 @@
 # Short verbs for everything one does here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install core demo check unit test bench bench-peers serve docs clean python servers
+.PHONY: help install core demo check unit test soak bench bench-peers serve docs clean python servers
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -33,6 +33,9 @@ unit: install ## fast tests, offline, about a minute
 
 test: check servers ## everything: check, then unit, contract and integration tests
 	$(BIN)/pytest tests/unit tests/contract tests/integration -n $(WORKERS) --dist loadfile
+
+soak: install servers ## the long tests, one after the other
+	$(BIN)/pytest tests/integration -m soak --timeout 7200
 
 bench: install ## the rows of the measurements page that apply to this machine
 	$(BIN)/kb bench $(BENCH)
