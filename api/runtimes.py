@@ -154,13 +154,21 @@ class Runtimes:
     def _keep_watching(self) -> None:
         while not self._stopping.wait(RECORD_SECONDS):
             for name in self.open_names():
-                try:
-                    self.refresh(name)
-                except NotFoundError:
-                    continue  # dropped: whoever drops it forgets it
-                except RetrievalError as error:
-                    logger.warning("collection %s is served as before: %s; tried again", name, error)
-            self._close_unused()
+                self._try_refresh(name)
+            try:
+                self._close_unused()
+            except Exception:  # as below
+                logger.exception("what served before could not be closed cleanly; what serves is not touched")
+
+    def _try_refresh(self, name: str) -> None:
+        try:
+            self.refresh(name)
+        except NotFoundError:
+            return  # dropped: whoever drops it forgets it
+        except RetrievalError as error:
+            logger.warning("collection %s is served as before: %s; tried again", name, error)
+        except Exception:  # the thread must not die silently: no exchange would be noticed any more
+            logger.exception("collection %s is served as before, since what is to serve does not open", name)
 
     def _close_unused(self) -> None:
         with self._changing:
