@@ -39,7 +39,8 @@ def read_event(data: bytes, keys: Mapping[str, Sequence[str]]) -> list[RowEvent]
     if not isinstance(message, dict):
         raise EventError(f"a JSON {type(message).__name__}, not an object", _FORM)
     if "value" in message and "op" not in message and "payload" not in message:
-        return read_message(message.get("key"), message["value"], keys)
+        headers = [(str(name), str(content).encode()) for name, content in message.get("headers") or ()]
+        return read_message(message.get("key"), message["value"], keys, headers)
     return read_message(None, message, keys)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from retrieval.catalog.engine import reading
 from retrieval.catalog.upsert import upsert
 from retrieval.types import SourcePosition
 
+TOLD_AGAIN_AFTER = timedelta(hours=1)  # what may concern every row of a table is not told for each
 COLUMN_NOTICES = ("columns_added", "columns_removed", "maybe_renamed")
 
 
@@ -97,9 +98,20 @@ def write_tables(connection: sa.Connection, writes: Sequence[TableWrite]) -> Non
         upsert(
             connection, schema.source_tables, [_row(write, _merged(known, write.state))], ["source_id", "table_name"]
         )
-        told_already = known.columns is not None and known.columns == write.state.columns
-        notices = [notice for notice in write.notices if not (told_already and notice.kind in COLUMN_NOTICES)]
+        seen = known.columns is not None and known.columns == write.state.columns
+        notices = [
+            notice
+            for notice in write.notices
+            if not (seen if notice.kind in COLUMN_NOTICES else _told_lately(connection, write.source_id, notice))
+        ]
         _write_notices(connection, write.source_id, notices)
+
+
+def _told_lately(connection: sa.Connection, source_id: int, notice: Notice) -> bool:
+    c = schema.source_notices.c
+    mine = (c.source_id == source_id) & (c.table_name == notice.table) & (c.kind == notice.kind)
+    query = sa.select(sa.func.count()).where(mine, c.at > schema.utc_now() - TOLD_AGAIN_AFTER)
+    return bool(connection.execute(query).scalar_one())
 
 
 def _write_notices(connection: sa.Connection, source_id: int, notices: Sequence[Notice]) -> None:

@@ -73,21 +73,21 @@ class Recording:
 def record(stack: Stack, engine: str) -> Recording:
     """Run the engine's script on the stack, followed by a connector of each form; what they sent until its end."""
     name = f"golden_{secrets.token_hex(4)}"
-    with _database(stack, engine, name) as execute:
+    with database(stack, engine, name) as execute:
         parts = _script(engine, name)
         execute(parts[0])
         prefixes = {form: f"{name}-{form}" for form in FORMS}
-        configurations = {form: _configuration(stack, engine, name, form, prefix) for form, prefix in prefixes.items()}
-        with _connectors(stack, configurations), _consumers(stack, prefixes) as consumers:
+        configurations = {form: configuration(stack, engine, name, form, prefix) for form, prefix in prefixes.items()}
+        with connectors(stack, configurations), consumers(stack, prefixes) as opened:
             received: dict[str, list[dict[str, Any]]] = {form: [] for form in FORMS}
-            _receive(consumers, received, lambda messages: _reads(messages) >= ROWS_BEFORE[engine])
+            receive(opened, received, lambda messages: _reads(messages) >= ROWS_BEFORE[engine])
             oracle = _oracle(engine, execute)
             execute(parts[1])
-            _receive(consumers, received, lambda messages: _incremental(messages) >= 5)
+            receive(opened, received, lambda messages: _incremental(messages) >= 5)
             oracle += _oracle(engine, execute)
             execute(parts[2])
-            _receive(consumers, received, _has_end)
-            _receive(consumers, received, _has_heartbeat)
+            receive(opened, received, _has_end)
+            receive(opened, received, _has_heartbeat)
     unique = {json.dumps(row, sort_keys=True): row for row in oracle}
     return Recording({form: _thinned(messages) for form, messages in received.items()}, list(unique.values()))
 
@@ -98,7 +98,7 @@ def _script(engine: str, name: str) -> list[str]:
 
 
 @contextmanager
-def _database(stack: Stack, engine: str, name: str) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+def database(stack: Stack, engine: str, name: str) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """A new database of that name, and a function that runs statements and returns the rows of the last."""
     if engine == "postgres":
         url = stack.url("postgres")
@@ -156,7 +156,7 @@ def _mariadb_place(stack: Stack) -> dict[str, Any]:
     return {"host": url.hostname, "port": url.port, "user": url.username, "password": url.password}
 
 
-def _configuration(stack: Stack, engine: str, database: str, form: str, prefix: str) -> dict[str, str]:
+def configuration(stack: Stack, engine: str, database: str, form: str, prefix: str) -> dict[str, str]:
     url = urlsplit(stack.url(engine))
     slot = prefix.replace("-", "_")
     schemas = str(form == "schema").lower()
@@ -190,7 +190,7 @@ def _configuration(stack: Stack, engine: str, database: str, form: str, prefix: 
 
 
 @contextmanager
-def _connectors(stack: Stack, configurations: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+def connectors(stack: Stack, configurations: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
     with httpx.Client(base_url=stack.url("connect"), timeout=30, trust_env=False) as client:
         names = {form: configuration["topic.prefix"] for form, configuration in configurations.items()}
         try:
@@ -203,23 +203,23 @@ def _connectors(stack: Stack, configurations: Mapping[str, Mapping[str, str]]) -
 
 
 @contextmanager
-def _consumers(stack: Stack, prefixes: Mapping[str, str]) -> Iterator[dict[str, KafkaConsumer]]:
-    consumers = {
+def consumers(stack: Stack, prefixes: Mapping[str, str]) -> Iterator[dict[str, KafkaConsumer]]:
+    made = {
         form: KafkaConsumer(
             bootstrap_servers=stack.url("kafka"), auto_offset_reset="earliest", group_id=None, metadata_max_age_ms=500
         )
         for form in prefixes
     }
     try:
-        for form, consumer in consumers.items():
+        for form, consumer in made.items():
             consumer.subscribe(pattern=rf"^(__debezium-heartbeat\.)?{prefixes[form]}(\..*)?$")
-        yield consumers
+        yield made
     finally:
-        for consumer in consumers.values():
+        for consumer in made.values():
             consumer.close()
 
 
-def _receive(
+def receive(
     consumers: Mapping[str, KafkaConsumer],
     received: Mapping[str, list[dict[str, Any]]],
     enough: Callable[[list[dict[str, Any]]], bool],
@@ -247,7 +247,7 @@ def _line(message: Any) -> dict[str, Any]:
     return line
 
 
-def _envelopes(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def envelopes(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for message in messages:
         value = message["value"]
         payload = value["payload"] if isinstance(value, dict) and value.keys() == {"schema", "payload"} else value
@@ -256,15 +256,15 @@ def _envelopes(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _reads(messages: list[dict[str, Any]]) -> int:
-    return sum(envelope.get("op") == "r" for envelope in _envelopes(messages))
+    return sum(envelope.get("op") == "r" for envelope in envelopes(messages))
 
 
 def _incremental(messages: list[dict[str, Any]]) -> int:
-    return sum(envelope["source"].get("snapshot") == "incremental" for envelope in _envelopes(messages))
+    return sum(envelope["source"].get("snapshot") == "incremental" for envelope in envelopes(messages))
 
 
 def _has_end(messages: list[dict[str, Any]]) -> bool:
-    return any((envelope.get("after") or {}).get("a") == 999 for envelope in _envelopes(messages))
+    return any((envelope.get("after") or {}).get("a") == 999 for envelope in envelopes(messages))
 
 
 def _has_heartbeat(messages: list[dict[str, Any]]) -> bool:

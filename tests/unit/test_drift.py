@@ -82,3 +82,13 @@ def test_several_columns_at_once_are_told_apart() -> None:
         ("columns_removed", ["a", "b"]),
     ]
     assert notices[0].detail["used"] == ["answer"]
+
+
+def test_rows_that_wait_are_told_of_once_in_a_while(tmp_path: Path) -> None:
+    source = Source(tmp_path)
+    for at in (1, 2):
+        row = {"id": at, "question": "q"}
+        waiting = RowChange("s.faqs", str(at), row, SourcePosition((at,)), unavailable=frozenset({"answer"}))
+        assert source.apply(waiting) == []
+    assert [kind for kind, _ in source.notices] == ["rows_incomplete"]
+    source.catalog.close()
