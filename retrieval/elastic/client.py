@@ -43,10 +43,11 @@ class ElasticServer:
     """A cluster, connected to and examined at first use. Thread-safe.
 
     Every call raises `OutageError` while the server cannot be used, `ViewLostError` where an index is gone, and
-    `ViewError` when it refuses what we sent.
+    `ViewError` when it refuses what we sent. The constructor raises `ImportError` where the client is not installed.
     """
 
     def __init__(self, options: ServerOptions) -> None:
+        _require_client()
         self.options = options
         self._examining = threading.Lock()
         self._is_known = False
@@ -84,13 +85,9 @@ class ElasticServer:
 
     @cached_property
     def _client(self) -> Elasticsearch:
-        try:
-            from elasticsearch import Elasticsearch
-            from elasticsearch.serializer import OrjsonSerializer
-        except ImportError as error:
-            raise ImportError(
-                "views on Elasticsearch need its client; run: pip install 'autoglm-kb[cluster]'"
-            ) from error
+        from elasticsearch import Elasticsearch
+        from elasticsearch.serializer import OrjsonSerializer
+
         logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)  # it tells every attempt; we, once
         options: dict[str, Any] = {"ca_certs": self.options.ca_file} if self.options.ca_file else {}
         if self.options.api_key:
@@ -135,6 +132,13 @@ class ElasticServer:
                 f"Elasticsearch does not answer ({error}); check that it runs, KB_ELASTICSEARCH_URL and, for https, "
                 "KB_ELASTICSEARCH_CA_FILE"
             ) from error
+
+
+def _require_client() -> None:
+    try:
+        import elasticsearch  # noqa: F401 - here to be missed early, used where requests are made
+    except ImportError as error:
+        raise ImportError("views on Elasticsearch need its client; run: pip install 'autoglm-kb[cluster]'") from error
 
 
 def api_failure(error: ApiError) -> RetrievalError:
