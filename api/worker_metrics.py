@@ -67,6 +67,10 @@ class WorkerMetrics:
         self._outcomes.update(batch.outcomes)
         self._sums.update(events=batch.events, dead_letters=batch.dead_letters)
 
+    def polled(self, seconds: float) -> None:
+        """See `Observer`."""
+        self._stages.labels("poll").observe(seconds)
+
     def lag(self, by_source: Mapping[str, Lag]) -> None:
         """See `Observer`."""
         for source, lag in by_source.items():

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from ingest.changes import Change, RowEvent
 from ingest.errors import EventError
-from ingest.kafka.live_sources import LiveSource
+from ingest.kafka.live_sources import KIND, LiveSource
 from ingest.kafka.message import Message, dead_letter, row_events
 from ingest.kafka.observer import Applied, Observer, Stages
 from ingest.kafka.timed_encoder import TimedEncoder
@@ -83,6 +83,7 @@ class Applier:
         except (OutageError, OvertakenError, NotFoundError):
             raise
         except Exception as error:  # whatever a document does to a chunker, an encoder or a database: others go on
+            self._check_source()
             if len(messages) == 1:
                 self._bury(messages[0], error)
                 return
@@ -164,6 +165,11 @@ class Applier:
         """Seconds that the encoder was busy so far."""
         encoder = self._pipeline.encoder
         return encoder.seconds if isinstance(encoder, TimedEncoder) else 0.0
+
+    def _check_source(self) -> None:
+        """What fails because its source was deleted or paused meanwhile is nobody's fault. Raises `NotFoundError`."""
+        if all(one.id != self._source.record.id for one in self._catalog.sources.live(KIND)):
+            raise NotFoundError(f"source {self._source.record.name} was deleted or paused")
 
     def _check_encoder(self) -> None:
         try:

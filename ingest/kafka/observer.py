@@ -12,8 +12,6 @@ from typing import Protocol
 
 from retrieval.catalog import Outcome
 
-STAGES = ("poll", "parse", "map", "prepare", "encode", "commit")
-
 
 @dataclass(slots=True)
 class Stages:
@@ -69,6 +67,10 @@ class Observer(Protocol):
         """A batch was committed."""
         ...
 
+    def polled(self, seconds: float) -> None:
+        """Messages came, after so long a wait."""
+        ...
+
     def lag(self, by_source: Mapping[str, Lag]) -> None:
         """Measured about once a second, for the partitions that this worker reads."""
         ...
@@ -82,6 +84,9 @@ class Unobserved:
     """An `Observer` that nobody looks at."""
 
     def applied(self, batch: Applied) -> None:
+        """See `Observer`."""
+
+    def polled(self, seconds: float) -> None:
         """See `Observer`."""
 
     def lag(self, by_source: Mapping[str, Lag]) -> None:

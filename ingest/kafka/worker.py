@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from itertools import groupby
 
+from ingest.errors import SourceError
 from ingest.kafka.applier import MOST_MESSAGES, Applier, Positions
 from ingest.kafka.backoff import Backoff
 from ingest.kafka.consumer import GroupConsumer
@@ -71,6 +72,11 @@ class Worker:
                     return self._work(session, until_caught_up)
             except OutageError as error:
                 self._wait_out(error)
+            except SourceError:  # the library is missing: waiting does not install it
+                raise
+            except Exception as error:  # a worker that ended would be missed later than one that tries again
+                logger.exception("the worker met what it does not know; please report it")
+                self._wait_out(error)
 
     def _work(self, session: _Session, until_caught_up: bool) -> None:
         while not self._stopping.is_set():
@@ -82,7 +88,7 @@ class Worker:
                 logger.info("the servers answer again; events are applied from the stored offsets")
                 self._backoff.reset()
 
-    def _wait_out(self, error: OutageError) -> None:
+    def _wait_out(self, error: Exception) -> None:
         again = self._backoff.failing
         pause = self._backoff.next()
         level = logging.DEBUG if again else logging.WARNING
@@ -131,6 +137,7 @@ class _Session:
 
     def turn(self) -> None:
         """Place what was newly assigned, read what is there, apply it."""
+        began = time.monotonic()
         messages = self._consumer.poll(POLL_MS if self._live.by_topic else 0, MOST_MESSAGES)
         if not self._live.by_topic:
             time.sleep(POLL_MS / 1000)
@@ -139,6 +146,7 @@ class _Session:
         if not messages:
             return
         self._heard_at = time.monotonic()
+        self._observer.polled(self._heard_at - began)
         for source_id, mine in self._by_source(messages):
             self._apply(self._live.by_id[source_id], mine)
         self.proven = True

@@ -19,7 +19,7 @@ from ingest.pipeline import Pipeline
 from ingest.targets import FixedTargets
 from retrieval.catalog import Catalog, Collection, sqlite_url
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.errors import OvertakenError
+from retrieval.errors import NotFoundError, OvertakenError
 
 TOPIC = "kb-1.public.faqs"
 
@@ -107,3 +107,12 @@ def test_only_the_message_that_spoils_a_batch_is_set_aside(shop: Shop) -> None:
     assert (letter.topic, letter.offset) == (TOPIC, 4)
     assert "cannot encode poison" in letter.reason
     assert shop.positions() == {(TOPIC, 0): 9}
+
+
+def test_a_source_that_was_deleted_in_mid_batch_writes_nothing(shop: Shop) -> None:
+    applier = shop.applier({})
+    shop.catalog.sources.delete(shop.source.record)
+    with pytest.raises(NotFoundError):
+        applier.apply(logged([event("public.faqs", "c", 1, {"id": 1, "title": "A", "body": "b", "status": "x"}, 100)]))
+    assert shop.documents == {}
+    assert shop.catalog.sources.dead_letters(shop.collection) == []
