@@ -12,7 +12,7 @@ from served import Served
 
 from retrieval.catalog.keys import Scope
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300  # a process of the lowest priority on a busy machine
 
 
 def finished(opened: Served, job: str) -> dict[str, Any]:

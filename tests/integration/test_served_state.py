@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
+from api.reindex import reindex, roll_back_generation
 from infra.settings import Settings
 from ingest.changes import Change
 from retrieval.retriever import SearchRequest
@@ -44,6 +45,17 @@ class Save:
     pass
 
 
+@dataclass(frozen=True)
+class Reindex:
+    chunk_tokens: int
+
+
+@dataclass(frozen=True)
+class RollBack:
+    pass
+
+
+ACTS = [None, Save(), Restart(clean=True), Restart(clean=False), Reindex(160), Reindex(220), RollBack()]
 HISTORIES = st.lists(
     st.one_of(
         st.builds(
@@ -119,11 +131,15 @@ def test_served_state_equals_a_dict(kb: KnowledgeBase, data: st.DataObject, hist
         size = data.draw(st.integers(1, len(order)), label="batch")
         kb.write(collection, order[:size], wait=True)
         order = order[size:]
-        act = data.draw(st.sampled_from([None, Save(), Restart(clean=True), Restart(clean=False)]), label="then")
+        act = data.draw(st.sampled_from(ACTS), label="then")
         if isinstance(act, Save):
             with kb.runtime(collection).follower.paused():
                 kb.runtime(collection).follower.save()
         elif isinstance(act, Restart):
             kb.forget_runtime(collection, save=act.clean)
+        elif isinstance(act, Reindex):
+            reindex(kb, collection, {"chunk_tokens": act.chunk_tokens}, lambda done, total: None)
+        elif isinstance(act, RollBack) and len(kb.catalog.generations.all(kb.catalog.collections.get(collection))) > 1:
+            roll_back_generation(kb, collection)
     assert_served(kb, collection, expected(history))
     kb.drop_collection(collection)
