@@ -1,4 +1,4 @@
-"""kill -9 of a reindex at any moment leaves the serving generation alone, and the same command goes on from there."""
+"""Reindexing in a process of its own: killed at any moment it goes on from there, and a running server follows it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from changing_world import text_of
+from test_kill import Server
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
@@ -24,6 +26,7 @@ from retrieval.types import OPERATOR, Document
 DOCUMENTS = 1_500
 KILLS = 3
 PATIENCE_SECONDS = 120
+EXCHANGE_SECONDS = 3.0  # half a second and what opening takes
 
 
 def start(data: Path) -> subprocess.Popen[bytes]:
@@ -76,3 +79,39 @@ def test_a_killed_reindex_goes_on_where_it_was(tmp_path: Path) -> None:
         assert verdict.documents == DOCUMENTS + len(done) - 1
         assert kb.catalog.recutting.count_lost(first, record) == 0
         assert verdict.chunks > expected
+
+
+@pytest.mark.slow
+def test_a_running_server_follows_a_reindex_from_the_command_line(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    try:
+        with server.client(server.key) as client:
+            client.post("/v1/collections", json={"name": "c"}).raise_for_status()
+            for number in range(20):
+                body = {"title": f"station {number}", "text": text_of(number, 1)}
+                client.put(f"/v1/collections/c/documents/d{number}?wait_for=searchable", json=body).raise_for_status()
+            process, failures = start(tmp_path), []
+            while process.poll() is None:
+                failures += searched(client)
+                time.sleep(0.02)
+            assert json.loads(process.communicate()[0])["state"] == "serving"
+            exchanged = time.monotonic() + EXCHANGE_SECONDS
+            while time.monotonic() < exchanged:
+                failures += searched(client)
+                time.sleep(0.02)
+            answer = client.put("/v1/collections/c/documents/d3?wait_for=searchable", json={"text": text_of(3, 2)})
+            answer.raise_for_status()
+            hits = client.post("/v1/search", json={"collection": "c", "query": "release3x2", "top_k": 3}).json()["hits"]
+            assert hits[0]["key"] == "d3"
+            assert failures == []
+    finally:
+        server.kill()
+
+
+def searched(client: httpx.Client) -> list[str]:
+    """What is wrong with the answer to a search that must find a document."""
+    answer = client.post("/v1/search", json={"collection": "c", "query": "subject7word", "top_k": 3})
+    if answer.status_code != 200:
+        return [answer.text]
+    found = [hit["key"] for hit in answer.json()["hits"]]
+    return [] if found[:1] == ["d7"] else [f"found {found}"]
