@@ -1,81 +1,52 @@
-"""Checks that the views agree with the catalog, and mends them."""
+"""Checks that source, catalog and views agree, and mends what does not, from the outside in.
+
+First the catalog against live sources and against itself, then the views against the catalog: what is mended in one is
+on its way to the next.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 from pyroaring import BitMap64
 
 from api.collection_runtime import CollectionRuntime
 from api.knowledge_base import KnowledgeBase
+from api.source_verification import SourceComparison, compare_sources
+from api.verdict import Difference, Verdict
+from api.view_contents import differing_contents, replace_vectors
 from ingest.regeneration import embed_missing
+from retrieval.errors import NotFoundError
+from retrieval.types import OPERATOR
 
 MAX_LOOKS = 20  # under steady writes one of so many falls between two commits
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How one view departs from the catalog, in labels."""
+def verify_collection(
+    kb: KnowledgeBase, collection: str, *, repair: bool = False, with_sources: bool = True
+) -> Verdict:
+    """Compare live sources, catalog and each view by key, label and hash; mend them when asked.
 
-    missing: int
-    surplus: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a verification found. `unembedded` passages can be found by words only."""
-
-    collection: str
-    seq: int
-    documents: int
-    chunks: int
-    unembedded: int
-    views: dict[str, Difference]
-    repaired: bool = False
-
-    @property
-    def in_step(self) -> bool:
-        """Whether every view holds exactly the catalog's chunks, each with its embedding."""
-        return not self.unembedded and not any(d.missing or d.surplus for d in self.views.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "collection": self.collection,
-            "seq": self.seq,
-            "documents": self.documents,
-            "chunks": self.chunks,
-            "unembedded": self.unembedded,
-            "views": {n: {"missing": d.missing, "surplus": d.surplus} for n, d in self.views.items()},
-            "in_step": self.in_step,
-            "repaired": self.repaired,
-        }
-
-    def sentence(self) -> str:
-        """The verdict for a person."""
-        size = f"{self.collection}: {self.documents:,} documents, {self.chunks:,} chunks at operation {self.seq}"
-        if self.in_step:
-            return f"{size}; catalog, words index and vectors agree"
-        found = [f"{n}: {d.missing} missing, {d.surplus} too many" for n, d in self.views.items()]
-        found += [f"{self.unembedded} passages without embedding"] if self.unembedded else []
-        return f"{size}; {'; '.join(found)}; {'repaired' if self.repaired else 'repair with --repair'}"
-
-
-def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = False) -> Verdict:
-    """Compare each view with the catalog by label (a label names one passage for ever); mend it when asked."""
+    A view is compared by label, for a label names one passage for ever. Searches and changes go on meanwhile.
+    """
     with kb.runtimes.use(collection) as runtime:
-        before = verify_runtime(kb, runtime)
+        comparisons = compare_sources(kb, runtime) if with_sources else {}
+        before, damaged = _everything(kb, runtime, comparisons)
         if not repair or before.in_step:
             return before
+        for comparison in comparisons.values():
+            comparison.mend(damaged)
+        lost = _rewrite(kb, runtime, damaged)
+        replace_vectors(kb.catalog, runtime, differing_contents(kb.catalog, runtime).vectors)
         embed_missing(kb.catalog, runtime.collection, runtime.encoder)
         runtime.follower.rebuild()
-        after = verify_runtime(kb, runtime)
-    return Verdict(collection, after.seq, after.documents, after.chunks, before.unembedded, before.views, after.in_step)
+        after, still = _everything(kb, runtime, compare_sources(kb, runtime) if with_sources else {})
+    is_mended = after.in_step or (bool(lost) and set(still) <= set(lost))
+    return replace(before, seq=after.seq, documents=after.documents, chunks=after.chunks, lost=lost, repaired=is_mended)
 
 
 def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> Verdict:
-    """Compare the views of one generation with what the catalog has for it."""
+    """Compare the views of one generation with what the catalog has for it, by label."""
     views = runtime.follower.views
     for _ in range(MAX_LOOKS):
         with runtime.follower.paused():
@@ -88,6 +59,36 @@ def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> Verdict:
             if state.seq == views.seq:  # else something was committed between the two looks
                 break
     return Verdict(runtime.name, state.seq, state.documents, len(state.labels), len(state.unembedded), differences)
+
+
+def _everything(
+    kb: KnowledgeBase, runtime: CollectionRuntime, comparisons: dict[str, SourceComparison]
+) -> tuple[Verdict, dict[str, bool]]:
+    """The verdict, and damaged documents with whether their text is whole."""
+    verdict = verify_runtime(kb, runtime)
+    contents = differing_contents(kb.catalog, runtime)
+    views = {
+        **verdict.views,
+        "dense": replace(verdict.views["dense"], changed=len(contents.vectors)),
+        "attributes": replace(verdict.views["attributes"], changed=len(contents.attributes)),
+    }
+    damaged = dict(kb.catalog.integrity.damaged(runtime.collection))
+    sources = {name: comparison.verdict for name, comparison in comparisons.items()}
+    return replace(verdict, views=views, damaged=sorted(damaged), sources=sources), damaged
+
+
+def _rewrite(kb: KnowledgeBase, runtime: CollectionRuntime, damaged: dict[str, bool]) -> list[str]:
+    """Write damaged documents anew from their own text; those whose text is not known any more come back."""
+    still = dict(kb.catalog.integrity.damaged(runtime.collection)) if damaged else {}  # a source may have mended some
+    whole = [key for key, is_whole in still.items() if is_whole]
+    kb.catalog.integrity.distrust(runtime.collection, set(whole))
+    for key in whole:
+        try:
+            stored = kb.catalog.documents.get(runtime.collection, key, OPERATOR)
+        except NotFoundError:  # deleted meanwhile
+            continue
+        runtime.pipeline.write([stored.document])
+    return sorted(key for key, is_whole in still.items() if not is_whole)
 
 
 def _difference(expected: BitMap64, held: BitMap64) -> Difference:

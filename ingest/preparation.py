@@ -5,7 +5,6 @@ A document whose title and text came before is not mended, cut or embedded again
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,10 +15,10 @@ from ingest.report import IngestReport
 from ingest.targets import Targets, TargetSource
 from retrieval.catalog import Catalog, Collection, Commit, Upsert
 from retrieval.catalog.documents import StoredInput
+from retrieval.catalog.integrity import text_digest
 from retrieval.types import Deletion, Document, Vector, text_hash
 
 MENDING = "1"  # raise it when cleaning or language detection change: stored documents are then mended again
-_DIGEST_DIGITS = 32  # 128 bits
 
 
 class Preparation:
@@ -61,15 +60,14 @@ class Preparation:
 
     def _upsert(self, document: Document, known: Mapping[str, StoredInput], trusting: bool, targets: Targets) -> Upsert:
         mended = trusting and bool(document.language)
-        came = _digest(MENDING, str(mended), document)
+        came = _came(document, mended)
         stored = known.get(document.key)
         if stored is not None and stored.input_hash.startswith(came + ":"):
-            language = document.language or stored.language
-            return Upsert(replace(document, language=language, title=stored.title), None, stored.input_hash)
+            return Upsert(replace(document, language=stored.language, title=stored.title), None, stored.input_hash)
         whole = document if mended else mended_document(document)
         serving, *others = targets.cuttings
         cuts = {cutting.number: cutting.cut(whole) for cutting in others}
-        return Upsert(whole, serving.cut(whole), f"{came}:{_digest('', '', whole)}", cuts)
+        return Upsert(whole, serving.cut(whole), f"{came}:{text_digest(whole)}", cuts)
 
     def _embed(self, upserts: Sequence[Upsert], targets: Targets) -> dict[str, dict[str, Vector]]:
         """By fingerprint, the serving generation's first, vectors of passages that have none yet by text hash."""
@@ -100,6 +98,20 @@ def _passages(upserts: Sequence[Upsert], serving: int) -> dict[int, dict[str, st
     return passages
 
 
+def _came(document: Document, mended: bool) -> str:
+    """Digest of what mending, language and chunks follow from."""
+    return text_digest(document, MENDING, str(mended), document.language)
+
+
+def is_as_stored(document: Document, stored: StoredInput) -> bool:
+    """Whether a source's document would change nothing."""
+    came = _came(document, bool(document.language))
+    if not stored.input_hash.startswith(came + ":"):
+        return False
+    kept = replace(document, language=stored.language, title=stored.title)
+    return kept.content_hash(stored.input_hash.partition(":")[2]) == stored.content_hash
+
+
 def mended_document(document: Document) -> Document:
     """The document with text mended and, where it can be told, its language."""
     if not document.outline:  # its blocks are offsets into the text as it stands
@@ -107,9 +119,3 @@ def mended_document(document: Document) -> Document:
     if not document.language:
         document = replace(document, language=detect_language(f"{document.title}\n{document.text}"))
     return document
-
-
-def _digest(mending: str, mended: str, document: Document) -> str:
-    blocks = (f"{b.start} {b.end} {b.kind.value} {b.level} {b.page}" for b in document.outline)
-    parts = (mending, mended, document.title, document.text, "\n".join(blocks))
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_DIGITS]

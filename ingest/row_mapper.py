@@ -56,6 +56,11 @@ class RowMapper:
                     touched[row_key] = _latest(touched.get(row_key), change.committed_at)
         return tuple(self._change(table, key, at) for (table, key), at in touched.items())
 
+    def render_stored(self, table: str, keys: Sequence[str]) -> tuple[Change, ...]:
+        """The documents of stored rows as they are, without any event."""
+        self._rows.prefetch({table: keys})
+        return tuple(self._change(table, key, None) for key in keys)
+
     def drain(self) -> tuple[RowWrite | TableWrite, ...]:
         """What to store in the same transaction as the documents of the last `apply`; each thing is given once.
 

@@ -133,7 +133,9 @@ class PendingRows:
     def keys_where(self, table: str, column: str, value: str) -> list[str]:
         """See `RowStore`."""
         if (table, column, value) not in self._found:
-            self._found[table, column, value] = frozenset(self._store.keys_where(table, column, value))
+            found = frozenset(self._store.keys_where(table, column, value))
+            self._found[table, column, value] = found
+            self.prefetch({table: sorted(found)})  # whoever asks for keys reads their rows
         stored = {key for key in self._found[table, column, value] if (table, key) not in self._pending}
         return sorted(stored | self._linked.get((table, column, value), set()))
 

@@ -70,6 +70,12 @@ class AttributeView:
         with self._guard:
             return self._labels.copy()
 
+    def describes(self, chunk: IndexedChunk) -> bool:
+        """Whether the chunk is held with just these groups and metadata."""
+        held = self._attributes.get(chunk.label)
+        expected = _Attributes(chunk.document, tuple(chunk.groups), chunk.metadata)
+        return held is not None and _plain(held) == _plain(expected)
+
     def document_of(self, label: int) -> int | None:
         """The document a chunk belongs to; None where the label is unknown."""
         attributes = self._attributes.get(label)
@@ -198,6 +204,12 @@ class AttributeView:
             index = FieldIndex.build((label, a.metadata.get(name)) for label, a in self._attributes.items())
             self._fields[name] = index
         return index
+
+
+def _plain(attributes: _Attributes) -> bytes:
+    """As a snapshot would write it: a time that was read from one equals the time itself."""
+    content = (attributes.document, sorted(attributes.groups), dict(attributes.metadata))
+    return orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 def _shared_attributes(chunk: IndexedChunk, shared: dict[int, _Attributes]) -> _Attributes:

@@ -19,7 +19,7 @@ from retrieval.errors import NotFoundError, NotYetSearchableError, OutageError, 
 from retrieval.filters import Filter
 from retrieval.health import Health
 from retrieval.tracks import SharedTrack, Track
-from retrieval.types import Principal, ViewBatch
+from retrieval.types import IndexedChunk, Principal, ViewBatch
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,10 @@ class Attributes(Protocol):
 
     def labels(self) -> BitMap64:
         """All labels held."""
+        ...
+
+    def describes(self, chunk: IndexedChunk) -> bool:
+        """Whether the chunk is held with just these groups and metadata."""
         ...
 
     def save(self) -> None:

@@ -8,6 +8,7 @@ from retrieval.catalog.embeddings import Embeddings
 from retrieval.catalog.engine import migrate, open_engine, sqlite_url
 from retrieval.catalog.eval_sets import EvalSets
 from retrieval.catalog.generations import Generations
+from retrieval.catalog.integrity import Integrity
 from retrieval.catalog.jobs import Jobs
 from retrieval.catalog.journal import Audit, Feedback
 from retrieval.catalog.keys import Keys
@@ -51,6 +52,7 @@ class Catalog:
         self.recutting = Recutting(self._engine)
         self.pruning = Pruning(self._engine)
         self.documents = Documents(self._engine)
+        self.integrity = Integrity(self._engine)
         self.writer = Writer(self._engine)
         self.embeddings = Embeddings(self._engine)
         self.log = OperationLog(self._engine)

@@ -68,6 +68,7 @@ class StoredInput:
     input_hash: str
     title: str
     language: str
+    content_hash: str
 
 
 def may_read(acl: Iterable[str], principal: Principal) -> bool:
@@ -167,7 +168,7 @@ class Documents:
         found: dict[str, StoredInput] = {}
         with reading(self._engine) as connection:
             for part in in_parts(sorted(set(keys))):
-                query = sa.select(d.key, d.input_hash, d.title, d.language).where(
+                query = sa.select(d.key, d.input_hash, d.title, d.language, d.content_hash).where(
                     d.collection_id == collection.id, d.key.in_(part), d.deleted.is_(False)
                 )
                 found.update((key, StoredInput(*values)) for key, *values in connection.execute(query))

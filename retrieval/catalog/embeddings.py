@@ -63,6 +63,14 @@ class Embeddings:
         with reading(self._engine) as connection:
             return connection.execute(sa.select(sa.func.count()).where(*mine, ~have)).scalar_one()
 
+    def forget(self, fingerprint: str, hashes: Iterable[str]) -> None:
+        """Drop embeddings that are not to be trusted; they are missing then, and made again."""
+        e = schema.embeddings.c
+        with writing(self._engine) as connection:
+            for part in in_parts(sorted(set(hashes))):
+                gone = schema.embeddings.delete().where(e.fingerprint == fingerprint, e.text_hash.in_(part))
+                connection.execute(gone)
+
     def store(self, fingerprint: str, vectors: Mapping[str, Vector]) -> None:
         """Add embeddings; those that are there already stay."""
         with writing(self._engine) as connection:

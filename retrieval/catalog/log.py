@@ -84,6 +84,14 @@ class OperationLog:
                 unembedded=BitMap64(connection.execute(mine.where(~embedded)).scalars()),
             )
 
+    def text_hashes(self, collection: Collection, labels: BitMap64) -> set[str]:
+        """What the embeddings of these chunks are stored under."""
+        c = schema.chunks.c
+        query = sa.select(c.text_hash).where(c.collection_id == collection.id)
+        with reading(self._engine) as connection:
+            parts = in_parts(list(labels))
+            return {found for part in parts for found in connection.execute(query.where(c.label.in_(part))).scalars()}
+
     def _next(self, collection: Collection, seq: int, embedded: BitMap64 | None) -> ViewBatch | None:
         with reading(self._engine) as connection:
             c = schema.operations.c

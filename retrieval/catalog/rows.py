@@ -5,7 +5,7 @@ Reads see the rows of the batch under way; the batch is written with its documen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from retrieval.catalog.state import in_parts
 from retrieval.catalog.upsert import upsert
 from retrieval.errors import OvertakenError
 from retrieval.types import SourcePosition
+
+ROWS_PER_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,24 @@ class SourceRows:
                 for part in in_parts(keys)
                 for row in connection.execute(query.where(r.row_key.in_(part)))
             }
+
+    def pages(self, table: str) -> Iterator[dict[str, dict[str, Any]]]:
+        """All living rows of a table by key, some hundreds at a time."""
+        r = schema.source_rows.c
+        query = (
+            sa.select(r.row_key, r.data)
+            .where(r.source_id == self.source_id, r.table_name == table, r.data.is_not(sa.null()))
+            .order_by(r.row_key)
+            .limit(ROWS_PER_PAGE)
+        )
+        after: str | None = None
+        while True:
+            with reading(self._engine) as connection:
+                rows = connection.execute(query if after is None else query.where(r.row_key > after)).all()
+            if not rows:
+                return
+            yield {row.row_key: row.data for row in rows}
+            after = rows[-1].row_key
 
     def keys_where(self, table: str, column: str, value: str) -> list[str]:
         """The keys of living rows whose linked column has that value."""

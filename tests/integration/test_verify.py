@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sqlalchemy as sa
+from pyroaring import BitMap64
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from api.reindex import reindex
 from api.reindex_options import ReindexOptions
 from infra.settings import Settings
+from retrieval.catalog import schema
 from retrieval.errors import ConflictError
+from retrieval.plan import DEFAULT_PLAN, FusionMethod
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document, ViewBatch
 
@@ -45,8 +51,6 @@ def test_chunks_a_view_should_not_hold_are_taken_out(kb: KnowledgeBase) -> None:
     views = kb.runtime("c").follower.views
     (batch, *_) = kb.catalog.log.everything(kb.runtime("c").collection, views.held(), views.dense.labels())
     ghost = batch.added[0]
-    from dataclasses import replace
-
     views.sparse.apply(ViewBatch(views.seq, [], [replace(ghost, label=9_999)]))
     assert verify_collection(kb, "c").views["sparse"].surplus == 1
     assert count(kb, "number0") == 20 or 9_999 in views.sparse.labels()  # served or not, the ghost never leaves
@@ -75,4 +79,59 @@ def test_lost_view_files_are_rebuilt(kb: KnowledgeBase, tmp_path: Path) -> None:
         if path.is_file() and path.suffix != ".lock":
             path.write_bytes(b"\x00garbage")
     assert count(kb, "pumps") == 20
+    assert verify_collection(kb, "c").in_step
+
+
+def plant(kb: KnowledgeBase, statement: sa.Executable) -> None:
+    """Change the catalog past its writer."""
+    with kb.catalog._engine.begin() as connection:
+        assert connection.execute(statement).rowcount >= 1
+
+
+def test_an_altered_chunk_is_cut_again_from_its_text(kb: KnowledgeBase) -> None:
+    plant(kb, schema.chunks.update().where(schema.chunks.c.label == 3).values(text="text of somebody else"))
+    assert verify_collection(kb, "c").damaged == ["k2"]
+    mended = verify_collection(kb, "c", repair=True)
+    assert (mended.repaired, mended.lost) == (True, [])
+    assert verify_collection(kb, "c").in_step
+    (hit,) = [one for one in kb.search("c", SearchRequest("number2", 1), OPERATOR).hits]
+    assert hit.chunk.text == "text number2 about pumps"
+
+
+def test_an_altered_text_is_reported_until_it_is_written_again(kb: KnowledgeBase) -> None:
+    altered = schema.document_texts.update().where(schema.document_texts.c.text == "text number2 about pumps")
+    plant(kb, altered.values(text="text of somebody else"))
+    verdict = verify_collection(kb, "c", repair=True)
+    assert verdict.lost == ["k2"]
+    assert "write these again" in verdict.sentence()
+    kb.write("c", [Document("k2", "text number2 about pumps, again")], wait=True)
+    assert verify_collection(kb, "c").in_step
+
+
+def test_an_altered_embedding_is_made_again(kb: KnowledgeBase) -> None:
+    vector = np.zeros(kb.runtime("c").encoder.dim, np.float32)
+    vector[0] = 1.0
+    (text_hash, *_) = kb.catalog.log.text_hashes(kb.runtime("c").collection, BitMap64([3]))
+    plant(
+        kb, schema.embeddings.update().where(schema.embeddings.c.text_hash == text_hash).values(vector=vector.tobytes())
+    )
+    assert verify_collection(kb, "c").views["dense"].changed == 1
+    assert verify_collection(kb, "c", repair=True).repaired
+    assert verify_collection(kb, "c").in_step
+    best = kb.search(
+        "c",
+        SearchRequest("text number2 about pumps", 1),
+        OPERATOR,
+        plan=replace(DEFAULT_PLAN, fusion=FusionMethod.DENSE),
+    )
+    assert best.hits[0].chunk.key == "k2"
+
+
+def test_rights_that_a_view_has_wrong_are_mended(kb: KnowledgeBase) -> None:
+    views = kb.runtime("c").follower.views
+    (batch, *_) = kb.catalog.log.everything(kb.runtime("c").collection, BitMap64(), None)
+    opened = replace(batch.added[0], groups=("strangers",))
+    views.attributes.apply(ViewBatch(views.seq, [], [opened]))
+    assert verify_collection(kb, "c").views["attributes"].changed == 1
+    assert verify_collection(kb, "c", repair=True).repaired
     assert verify_collection(kb, "c").in_step

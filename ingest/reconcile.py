@@ -1,0 +1,226 @@
+"""Compares a live source with what the catalog holds of it, and mends what differs.
+
+Rows are compared with rows, and documents with what the stored rows render to. A difference that is only a change on
+its way here is gone at a second look; what is seen twice, with the same row at the source, is real. Mending reads each
+row once more and stores it as if the source had just sent it; a worker that stores rows of the source meanwhile wins,
+and the mending looks again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import partial
+
+import sqlalchemy as sa
+
+from ingest.changes import Change, RowChange
+from ingest.connect.scan import Identity, Row, TableScan
+from ingest.incomplete import waits
+from ingest.mapping import RowMapper, document_key
+from ingest.pipeline import Pipeline
+from ingest.preparation import is_as_stored
+from ingest.rendering import render
+from ingest.row_values import JsonRow, link_value
+from ingest.table_mapping import TablesMapping
+from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.documents import StoredInput
+from retrieval.catalog.rows import SourceRows
+from retrieval.catalog.sources import SourceRecord
+from retrieval.catalog.state import in_parts
+from retrieval.errors import OvertakenError
+from retrieval.types import Deletion, Document
+
+MEND_AT_ONCE = 200  # rows of one transaction: short, lest a busy worker always be faster
+TRIES = 20  # against a worker that is faster
+
+
+class Finding(StrEnum):
+    """How what we hold departs from its source."""
+
+    MISSING = "missing"
+    CHANGED = "changed"
+    SURPLUS = "surplus"
+
+
+@dataclass(frozen=True, slots=True)
+class RowDifference:
+    """A row of a table. `identity` is its primary key where the source has it, `row` what the source has now."""
+
+    table: str
+    key: str
+    finding: Finding
+    identity: Identity | None = None
+    row: Row | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDifferences:
+    """What a comparison found; documents by key."""
+
+    rows: Sequence[RowDifference] = ()
+    documents: Mapping[str, Finding] = field(default_factory=dict)
+    rows_compared: int = 0
+
+    def confirmed_by(self, later: SourceDifferences) -> SourceDifferences:
+        """Those that a later look found just so again."""
+        seen = {(one.table, one.key): one for one in self.rows}
+        rows = [one for one in later.rows if _is_the_same(seen.get((one.table, one.key)), one)]
+        documents = {key: finding for key, finding in later.documents.items() if self.documents.get(key) is finding}
+        return replace(later, rows=rows, documents=documents)
+
+    @property
+    def found(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.rows or self.documents)
+
+
+def _is_the_same(earlier: RowDifference | None, later: RowDifference) -> bool:
+    return earlier is not None and (earlier.finding, earlier.row) == (later.finding, later.row)
+
+
+class Reconciler:
+    """Compares and mends one source of one collection."""
+
+    def __init__(
+        self, catalog: Catalog, collection: Collection, source: SourceRecord, mapping: TablesMapping, pipeline: Pipeline
+    ) -> None:
+        self._catalog = catalog
+        self._collection = collection
+        self._source = source
+        self._mapping = mapping
+        self._pipeline = pipeline
+        self._stored = catalog.sources.rows(source)
+
+    def compare(self, connection: sa.Connection) -> SourceDifferences:
+        """Everything that differs now, changes on their way included. Raises `MappingError`, `SourceError`."""
+        rows: list[RowDifference] = []
+        compared = 0
+        for name in sorted(self._mapping.all_tables):
+            scan = TableScan(connection, name, self._mapping.columns_of(name))
+            count, differing = _compare_table(scan, self._stored)
+            compared += count
+            rows += differing
+        return SourceDifferences(rows, self.compare_documents(), compared)
+
+    def compare_documents(self) -> dict[str, Finding]:
+        """The documents that are not what the stored rows render to."""
+        found: dict[str, Finding] = {}
+        expected: set[str] = set()
+        for document, stored in self._rendered():
+            expected.add(document.key)
+            if stored is None:
+                found[document.key] = Finding.MISSING
+            elif not is_as_stored(document, stored):
+                found[document.key] = Finding.CHANGED
+        living = self._catalog.documents.keys(self._collection, self._source.name)
+        return found | dict.fromkeys(sorted(living - expected), Finding.SURPLUS)
+
+    def distrust(self, damaged: Iterable[str]) -> set[str]:
+        """Let the source's documents among the damaged ones be written anew by `mend`; which they are."""
+        own = self._catalog.documents.keys(self._collection, self._source.name).intersection(damaged)
+        self._catalog.integrity.distrust(self._collection, own)
+        return own
+
+    def mend(self, connection: sa.Connection, differences: SourceDifferences) -> int:
+        """Store the differing rows as the source has them now, and write the differing documents; how many."""
+        by_table: dict[str, list[RowDifference]] = {}
+        for difference in differences.rows:
+            by_table.setdefault(difference.table, []).append(difference)
+        for table, rows in sorted(
+            by_table.items(), key=lambda one: one[0] in self._mapping.tables
+        ):  # joined ones first
+            scan = TableScan(connection, table, self._mapping.columns_of(table))
+            for part in in_parts(rows, MEND_AT_ONCE):
+                self._mend_rows(scan, part)
+        return len(differences.rows) + self._mend_documents()
+
+    def _rendered(self) -> Iterator[tuple[Document, StoredInput | None]]:
+        """Every document that the stored rows make, with what is stored of it; joined rows are held in memory."""
+        joined = _Joined(self._mapping, self._stored)
+        for table in sorted(self._mapping.tables):
+            needed = self._mapping.columns_of(table)
+            for page in self._stored.pages(table):
+                rows = [(key, row) for key, row in page.items() if not waits(row, needed)]
+                documents = [render(self._mapping, table, key, row, joined) for key, row in rows]
+                stored = self._catalog.documents.inputs(self._collection, [one.key for one in documents])
+                yield from ((one, stored.get(one.key)) for one in documents)
+
+    def _mend_rows(self, scan: TableScan, differing: Sequence[RowDifference]) -> None:
+        def events() -> list[RowChange]:
+            now = scan.fetch([one.identity for one in differing if one.identity is not None])
+            return [RowChange(one.table, one.key, now.get(one.key)) for one in differing]
+
+        self._write(lambda mapper: mapper.apply(events()))
+
+    def _mend_documents(self) -> int:
+        """Documents that still differ once the rows are right."""
+        differing = self.compare_documents()
+        self._catalog.integrity.distrust(self._collection, set(differing))
+        surplus = {key for key, finding in differing.items() if finding is Finding.SURPLUS}
+        for table in self._mapping.tables:
+            prefix = document_key(table, "")
+            keys = [key.removeprefix(prefix) for key in differing if key.startswith(prefix) and key not in surplus]
+            for part in in_parts(keys, MEND_AT_ONCE):
+                self._write(partial(RowMapper.render_stored, table=table, keys=part))
+        for part in in_parts(sorted(surplus), MEND_AT_ONCE):
+            self._write(partial(_deletions, keys=part))
+        return len(differing)
+
+    def _write(self, changes: Callable[[RowMapper], Sequence[Change]]) -> None:
+        for attempt in range(TRIES):
+            read = self._catalog.offsets.rows_version(self._source.id)  # before any row is read
+            mapper = RowMapper(self._mapping, self._stored)
+            prepared = self._pipeline.prepare(self._source.name, changes(mapper))
+            try:
+                self._pipeline.commit(replace(prepared, rows=mapper.drain(), rows_read=read))
+                return
+            except OvertakenError:
+                if attempt == TRIES - 1:
+                    raise
+
+
+class _Joined:
+    """The stored rows of joined tables, all at once: a query for each join of each document would take minutes."""
+
+    def __init__(self, mapping: TablesMapping, stored: SourceRows) -> None:
+        self._rows: dict[str, dict[str, JsonRow]] = {}
+        self._linked: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        for table in mapping.joined_tables:
+            needed, columns = mapping.columns_of(table), mapping.link_columns(table)
+            living = {key: row for page in stored.pages(table) for key, row in page.items() if not waits(row, needed)}
+            self._rows[table] = living
+            for key, row in living.items():
+                for column in columns:
+                    if (value := link_value(row.get(column))) is not None:
+                        self._linked[table, column, value].append(key)
+
+    def row(self, table: str, key: str) -> JsonRow | None:
+        """See `ingest.rendering.JoinedRows`."""
+        return self._rows[table].get(key)
+
+    def keys_where(self, table: str, column: str, value: str) -> list[str]:
+        """See `ingest.rendering.JoinedRows`."""
+        return self._linked.get((table, column, value), [])
+
+
+def _deletions(_: RowMapper, keys: Sequence[str]) -> list[Change]:
+    return [Deletion(key) for key in keys]
+
+
+def _compare_table(scan: TableScan, stored: SourceRows) -> tuple[int, list[RowDifference]]:
+    """(rows read, differences)."""
+    seen: set[str] = set()
+    found: list[RowDifference] = []
+    for page in scan.pages():
+        known = stored.read_many(scan.name, list(page))
+        seen.update(page)
+        for key, row in page.items():
+            held = known[key][1] if key in known else None
+            if held is None or not scan.same(row, held):
+                finding = Finding.MISSING if held is None else Finding.CHANGED
+                found.append(RowDifference(scan.name, key, finding, scan.identity(row), row))
+    surplus = [key for key in stored.keys(scan.name) if key not in seen]
+    return len(seen), found + [RowDifference(scan.name, key, Finding.SURPLUS) for key in surplus]
