@@ -88,7 +88,8 @@ def preview(
     for document in found.documents:
         out.print(f"{document.key}  {document.title}", style="bold", markup=False)
         out.print(document.text, markup=False)
-        out.print(f"metadata {dict(document.metadata)}, readable by {document.acl}\n", style="dim", markup=False)
+        readers = "the collection's default" if document.acl is None else ", ".join(document.acl) or "nobody"
+        out.print(f"metadata {dict(document.metadata)}, readable by {readers}\n", style="dim", markup=False)
     for problem in found.problems:
         out.print(f"{problem.table} {problem.key or ''}: {problem.message}", style="red", markup=False)
 
