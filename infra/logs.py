@@ -46,3 +46,5 @@ def set_up_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    # kafka-python warns of each of its steps that takes 0.1 s, as every first connection and every busy machine has
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
