@@ -24,6 +24,7 @@ from api.open_paths import OPENAPI_PATH
 from api.openapi import DESCRIPTION, TAGS, describe
 from api.readiness import Readiness
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
+from api.searchable import SearchableMonitor
 from api.security import Authentication, Authenticator
 from api.source_monitor import SourceGauges, SourceMonitor
 from api.tokens import TokenVerifier
@@ -56,6 +57,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.readiness = Readiness(kb)
     app.state.source_monitor = SourceMonitor(kb)
     app.state.metrics.register(SourceGauges(app.state.source_monitor))
+    app.state.searchable = SearchableMonitor(kb, app.state.metrics.registry)
     errors.install(app)
     _add_layers(app, kb, settings, in_flight)
     for router in VERSIONED:
@@ -82,9 +84,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.readiness.start()
     app.state.jobs.start()
     app.state.source_monitor.start()
+    app.state.searchable.start()
     try:
         yield
     finally:
         app.state.readiness.stop()
         app.state.source_monitor.stop()
+        app.state.searchable.stop()
         app.state.jobs.close()

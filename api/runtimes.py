@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 10.0  # an exchanged runtime stays open so long: callers outside of `use`, and an early rollback
 
 Open = Callable[[Collection], CollectionRuntime]
+Heard = Callable[[Collection, int], None]  # searches of that collection see that operation from now on
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Runtimes:
     def __init__(self, catalog: Catalog, open_runtime: Open) -> None:
         self._catalog = catalog
         self._open = open_runtime
+        self._heard: Heard | None = None
         self._serving: dict[str, CollectionRuntime] = {}
         self._former: list[_Former] = []
         self._users: dict[int, int] = {}  # id of a runtime -> requests that use it
@@ -95,6 +97,10 @@ class Runtimes:
                     self._former.append(_Former(runtime))
             logger.info("collection %s is served by generation %d now", name, record.generation)
 
+    def listen(self, heard: Heard) -> None:
+        """Call `heard` when a collection opens and whenever its searches see more, in a thread that must go on."""
+        self._heard = heard
+
     def forget(self, name: str, *, save: bool = True) -> None:
         """Close what serves that collection at once, and what did."""
         with self._changing:
@@ -134,8 +140,14 @@ class Runtimes:
     def _opened(self, record: Collection) -> CollectionRuntime:
         opened = self._open(record)
         opened.follower.catch_up()
+        self._tell(record, opened.follower.seq)
+        opened.follower.listen(lambda seq: self._tell(record, seq))
         opened.follower.start()
         return opened
+
+    def _tell(self, record: Collection, seq: int) -> None:
+        if self._heard is not None:
+            self._heard(record, seq)
 
     def _revived(self, record: Collection) -> CollectionRuntime | None:
         """The runtime that served this before, where it is open still: it never stopped following."""

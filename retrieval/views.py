@@ -117,6 +117,7 @@ class Follower:
         self._threads: list[threading.Thread] = []
         self._convoys = self._make_convoys(f"{secrets.token_hex(4)}")
         self._seq = views.seq
+        self._heard: Callable[[int], None] | None = None
         self._failure: BaseException | None = None
 
     @property
@@ -193,6 +194,10 @@ class Follower:
             except NotYetSearchableError:
                 if self._seq == before:
                     raise
+
+    def listen(self, heard: Callable[[int], None]) -> None:
+        """Call `heard` with the operation reached whenever searches see more, in the thread that follows: be quick."""
+        self._heard = heard
 
     def nudge(self) -> None:
         """Tell the threads that something was committed, so that they need not wait for their next look."""
@@ -271,7 +276,9 @@ class Follower:
 
     def _moved(self) -> None:
         with self._changed:
-            self._seq = self.views.seq
+            before, self._seq = self._seq, self.views.seq
+            if self._heard is not None and self._seq > before:
+                self._heard(self._seq)
             self._changed.notify_all()
 
     def _troubles(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from retrieval.catalog.arrivals import Arrivals
 from retrieval.catalog.collections import Collection, Collections, CollectionSettings
 from retrieval.catalog.documents import Documents
 from retrieval.catalog.embeddings import Embeddings
@@ -56,6 +57,7 @@ class Catalog:
         self.writer = Writer(self._engine)
         self.embeddings = Embeddings(self._engine)
         self.log = OperationLog(self._engine)
+        self.arrivals = Arrivals(self._engine)
         self.sources = Sources(self._engine)
         self.source_tables = SourceTables(self._engine)
         self.offsets = Offsets(self._engine)
