@@ -1,8 +1,8 @@
 """The REST API, top to bottom: what it stands on, the layers every request passes, the routes.
 
-A request passes, outside in: the envelope (request id, headers, audit, metrics, last word on failures), the limit on
-requests in flight, authentication, the caller's rate limit, the body limit, and then its route, which asks for the
-scope it needs.
+A request passes, outside in: the envelope (request id, headers, audit, metrics, traces, last word on failures), the
+limit on requests in flight, authentication, the caller's rate limit, the body limit, and then its route, which asks for
+the scope it needs.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ from api.searchable import SearchableMonitor
 from api.security import Authentication, Authenticator
 from api.source_monitor import SourceGauges, SourceMonitor
 from api.tokens import TokenVerifier
+from api.traces import ArrivalTraces
 from api.workers import Workers
 from infra.settings import Settings
+from infra.telemetry import open_traces
 
 
 def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN_FLIGHT) -> FastAPI:
     """The application over an open knowledge base, which stays the caller's to close.
 
-    Raises `SettingsError` where the settings of the token issuer do not fit together.
+    Raises `SettingsError` where the settings of the token issuer do not fit together, or traces cannot be sent.
     """
     app = FastAPI(
         title="autoglm-kb",
@@ -57,7 +59,9 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.readiness = Readiness(kb)
     app.state.source_monitor = SourceMonitor(kb)
     app.state.metrics.register(SourceGauges(app.state.source_monitor))
-    app.state.searchable = SearchableMonitor(kb, app.state.metrics.registry)
+    app.state.traces = open_traces(settings, "kb-api")
+    seen = None if app.state.traces is None else ArrivalTraces(kb.catalog, app.state.traces).seen
+    app.state.searchable = SearchableMonitor(kb, app.state.metrics.registry, seen)
     errors.install(app)
     _add_layers(app, kb, settings, in_flight)
     for router in VERSIONED:
@@ -76,7 +80,9 @@ def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: 
     app.add_middleware(Authentication, authenticator=app.state.authenticator)
     app.add_middleware(ConcurrencyLimit, most=in_flight)
     auditor = Auditor(kb.catalog.audit)
-    app.add_middleware(Envelope, metrics=app.state.metrics, auditor=auditor, templates=templates())
+    app.add_middleware(
+        Envelope, metrics=app.state.metrics, auditor=auditor, templates=templates(), traces=app.state.traces
+    )
 
 
 @asynccontextmanager
@@ -92,3 +98,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.source_monitor.stop()
         app.state.searchable.stop()
         app.state.jobs.close()
+        if app.state.traces is not None:
+            app.state.traces.close()

@@ -1,4 +1,4 @@
-"""The outermost layer: request id, safe headers, the last resort for errors, metrics and the audit log."""
+"""The outermost layer: request id, safe headers, the last resort for errors, metrics, traces and the audit log."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from api.audit import Auditor
 from api.errors import as_api_error, render
 from api.observation import Metrics
 from api.request_state import RequestState, begin
+from api.traces import request_span
+from infra.telemetry import Place, Traces
 
 logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-Id"
+TRACE_HEADER = "traceparent"  # W3C Trace Context
 UNMATCHED = "unmatched"  # one label for all paths without a route, lest anybody makes up labels
 SAFE_HEADERS = {  # OWASP REST Security Cheat Sheet; a route that serves pages sets its own
     "Cache-Control": "no-store",
@@ -32,11 +35,19 @@ SAFE_HEADERS = {  # OWASP REST Security Cheat Sheet; a route that serves pages s
 class Envelope:
     """ASGI middleware around everything else; whatever happens inside, one well-formed answer leaves."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, auditor: Auditor, templates: Mapping[Any, str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        auditor: Auditor,
+        templates: Mapping[Any, str],
+        traces: Traces | None = None,
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._auditor = auditor
         self._templates = templates  # by the route's function
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -64,7 +75,11 @@ class Envelope:
                 raise  # the answer was under way; the server closes the connection, so the client notices
             await render(state, scope["path"], failure)(scope, receive, enveloped_send)
         finally:
-            self._metrics.request(scope["method"], self._route(scope), status, time.perf_counter() - began)
+            route, seconds = self._route(scope), time.perf_counter() - began
+            self._metrics.request(scope["method"], route, status, seconds)
+            if self._traces is not None:
+                parent = Place.parse(Headers(scope=scope).get(TRACE_HEADER, ""))
+                self._traces.record(request_span(scope["method"], route, status, seconds, state), parent=parent)
 
     async def _audit(self, scope: Scope, state: RequestState, status: int) -> None:
         if self._auditor.concerns(state, status):

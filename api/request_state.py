@@ -10,6 +10,7 @@ from typing import Any
 from starlette.types import Scope
 
 from api.callers import Caller
+from retrieval.retriever import SearchResult
 
 _KEY = "kb.request"
 _SANE = frozenset(string.ascii_letters + string.digits + "-_.:/")
@@ -25,6 +26,7 @@ class RequestState:
     audited: bool = False  # a write or an admin act: goes to the audit log, whatever came of it
     denied: bool = False  # refused for want of rights, also where the answer says "not found"
     target: str = ""  # what it acts on; "" means the path
+    searched: SearchResult | None = None  # what came of the search that it made, for its trace
     detail: dict[str, Any] = field(default_factory=dict)  # for the audit log; never secrets
 
 

@@ -16,6 +16,7 @@ from api.knowledge_base import KnowledgeBase
 from api.loopback import is_loopback
 from api.observation import Metrics
 from infra.settings import Settings, SettingsError
+from infra.telemetry import Traces
 from retrieval.catalog import Catalog
 from retrieval.catalog.keys import Scope
 
@@ -34,6 +35,7 @@ class Prepared:
     url: str
     first_key: str | None
     metrics: Metrics
+    traces: Traces | None
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, let requests under way finish, and return so that the caller can close."""
@@ -59,7 +61,9 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     listening = _listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return Prepared(uvicorn.Server(config), listening, f"http://{shown}:{port}", first_key, app.state.metrics)
+    return Prepared(
+        uvicorn.Server(config), listening, f"http://{shown}:{port}", first_key, app.state.metrics, app.state.traces
+    )
 
 
 def _first_key(catalog: Catalog, host: str) -> str | None:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from api.knowledge_base import KnowledgeBase
+from api.worker_traces import WorkerTraces
 from infra.settings import SettingsError
+from infra.telemetry import Traces
 from ingest.kafka.consumer import GroupConsumer
-from ingest.kafka.observer import Observer
+from ingest.kafka.observer import Observer, Unobserved
 from ingest.kafka.timed_encoder import TimedEncoder
 from ingest.kafka.worker import Worker
 from ingest.pipeline import Pipeline
@@ -54,8 +56,10 @@ class Pipelines:
         return known
 
 
-def open_worker(kb: KnowledgeBase, observer: Observer | None = None) -> Worker:
+def open_worker(kb: KnowledgeBase, observer: Observer | None = None, traces: Traces | None = None) -> Worker:
     """A worker of the settings' group and brokers. Raises `SettingsError` where no broker is named."""
+    if traces is not None:
+        observer = WorkerTraces(kb.catalog, traces, observer or Unobserved())
     settings = kb.settings
     if not settings.kafka_bootstrap_servers:
         raise SettingsError(

@@ -91,9 +91,9 @@ class WorkerMetrics:
 
 
 @contextmanager
-def served(metrics: WorkerMetrics, port: int) -> Iterator[None]:
-    """The metrics on a port of loopback inside the `with`."""
-    server, thread = start_http_server(port, "127.0.0.1", metrics.registry)
+def served(metrics: WorkerMetrics, port: int, host: str = "127.0.0.1") -> Iterator[None]:
+    """The metrics on a port of that address inside the `with`."""
+    server, thread = start_http_server(port, host, metrics.registry)
     try:
         yield
     finally:

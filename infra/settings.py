@@ -95,6 +95,12 @@ class Settings(BaseSettings):
         "auto", description="Who runs jobs: this process, or Celery's workers; auto: Celery where a broker is named."
     )
 
+    otlp_endpoint: str = Field(
+        "", description="Base URL of an OpenTelemetry collector (OTLP/HTTP) that traces go to; empty: no traces."
+    )
+    otlp_sample_ratio: float = Field(
+        0.1, ge=0, le=1, description="Share of requests, batches and rows that are traced; a caller's traceparent wins."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["text", "json"] = Field("text", description="Shape of a log line.")
 

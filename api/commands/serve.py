@@ -46,4 +46,4 @@ def _worker(kb: KnowledgeBase, prepared: Prepared) -> AbstractContextManager[Non
     from api.worker import open_worker, worker_thread
     from api.worker_metrics import WorkerMetrics
 
-    return worker_thread(open_worker(kb, WorkerMetrics(prepared.metrics.registry)))
+    return worker_thread(open_worker(kb, WorkerMetrics(prepared.metrics.registry), prepared.traces))

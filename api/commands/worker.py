@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import Annotated, Any
 
 import typer
 
 from api.commands.shared import AsJson, knowledge_base, out, print_json
+from infra.telemetry import open_traces
 from ingest.kafka.worker import Worker
 
 
@@ -19,8 +20,11 @@ def worker(
         bool, typer.Option("--until-caught-up", "--once", help="End when all that Kafka holds by now is applied.")
     ] = False,
     metrics_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Serve Prometheus metrics there, on loopback.")
+        int | None, typer.Option(min=1, max=65535, help="Serve Prometheus metrics there, to anybody who asks.")
     ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address of the metrics; beyond loopback no key guards them.")] = (
+        "127.0.0.1"
+    ),
     as_json: AsJson = False,
 ) -> None:
     """Apply the changes of live databases from Kafka until interrupted. Start as many as there is work for."""
@@ -30,9 +34,11 @@ def worker(
     metrics = WorkerMetrics()
     with knowledge_base() as kb:
         kb.warm_up()
-        found = open_worker(kb, metrics)
+        traces = open_traces(kb.settings, "kb-worker")
+        found = open_worker(kb, metrics, traces)
         began = time.perf_counter()
-        with _ended_by_signals(found), served(metrics, metrics_port) if metrics_port else nullcontext():
+        shown = served(metrics, metrics_port, metrics_host) if metrics_port else nullcontext()
+        with _ended_by_signals(found), shown, nullcontext() if traces is None else closing(traces):
             if not as_json:
                 servers = kb.settings.kafka_bootstrap_servers
                 out.print(f"applying changes from Kafka at {servers}, group {kb.settings.worker_group}; Ctrl-C stops")

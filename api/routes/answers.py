@@ -48,6 +48,7 @@ async def answer(
     if _streams(body, accept):
         return await stream(threads, question.events(), _failed)
     found = await threads.answer(question.answer)
+    state.searched = found.search
     return JsonResponse(answer_json(found.answer, found.search))
 
 

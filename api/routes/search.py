@@ -28,9 +28,11 @@ router = APIRouter(tags=["search"], responses=failures(504), route_class=DirectR
 async def search(body: SearchBody, caller: Reader, request: Request) -> Response:
     """The passages that match best, by words and by meaning, among those the caller may read."""
     served = request.app.state
-    check_reach(state_of(request.scope), body.collection)
+    state = state_of(request.scope)
+    check_reach(state, body.collection)
     result: SearchResult = await served.workers.search(lambda: _search(served.kb, caller, body))
     served.metrics.search(result.stages)
+    state.searched = result
     return JsonResponse(result_json(result, explain=body.explain))
 
 

@@ -20,10 +20,12 @@ from ingest.kafka.observer import Applied, Observer, Stages
 from ingest.kafka.timed_encoder import TimedEncoder
 from ingest.mapping import RowMapper
 from ingest.pipeline import Pipeline
-from retrieval.catalog import Catalog, Commit, DeadLetter, Outcome
+from retrieval.catalog import Catalog, Commit, DeadLetter, Outcome, Upsert
 from retrieval.catalog.offsets import OffsetAdvance, Partition
 from retrieval.catalog.schema import utc_now
+from retrieval.catalog.sources import SourceRecord
 from retrieval.errors import NotFoundError, OutageError, OvertakenError
+from retrieval.types import Deletion
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +124,9 @@ class Applier:
             receipt = self._pipeline.commit(commit)
         self._advance(commit)
         self._committed(record.collection_id)
-        self._observer.applied(_applied(record.name, batch, changes, receipt.counts()))
+        self._observer.applied(
+            _applied(record, batch, changes, list(zip(commit.changes, receipt.outcomes, strict=True)))
+        )
 
     def _mapped(self, batch: _Batch) -> tuple[RowMapper, Sequence[Change]]:
         """A mapper with what the batch says, applied; messages that it refuses have become dead letters."""
@@ -159,7 +163,7 @@ class Applier:
         commit = Commit(dead_letters=letters, offsets=advances(self._source, [message], self._positions, None))
         self._pipeline.commit(commit)
         self._advance(commit)
-        self._observer.applied(_applied(self._source.record.name, _Batch([message], letters=letters), ()))
+        self._observer.applied(_applied(self._source.record, _Batch([message], letters=letters), ()))
 
     def _encoding(self) -> float:
         """Seconds that the encoder was busy so far."""
@@ -214,17 +218,20 @@ def _latest(changes: Sequence[Change]) -> datetime | None:
 
 
 def _applied(
-    source: str,
+    source: SourceRecord,
     batch: _Batch,
     changes: Sequence[Change],
-    outcomes: Counter[Outcome] | None = None,
+    written: Sequence[tuple[Upsert | Deletion, Outcome]] = (),
 ) -> Applied:
     return Applied(
-        source=source,
+        source=source.name,
         events=len(batch.messages),
-        outcomes=outcomes or Counter(),
+        outcomes=Counter(outcome for _, outcome in written),
         dead_letters=len(batch.letters),
         stages=batch.stages.seconds,
         committed_at=[change.committed_at for change in changes if change.committed_at is not None],
         cataloged_at=utc_now(),
+        collection_id=source.collection_id,
+        read=batch.parsed,
+        written=written,
     )

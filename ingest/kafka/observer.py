@@ -10,7 +10,10 @@ from datetime import datetime
 from time import perf_counter
 from typing import Protocol
 
-from retrieval.catalog import Outcome
+from ingest.changes import RowEvent
+from ingest.kafka.message import Message
+from retrieval.catalog import Outcome, Upsert
+from retrieval.types import Deletion
 
 
 @dataclass(slots=True)
@@ -51,6 +54,9 @@ class Applied:
     stages: Mapping[str, float]  # seconds
     committed_at: Sequence[datetime]  # at the source, of each change
     cataloged_at: datetime
+    collection_id: int
+    read: Sequence[tuple[Message, Sequence[RowEvent]]] = ()  # what each message said
+    written: Sequence[tuple[Upsert | Deletion, Outcome]] = ()  # what came of each change
 
 
 @dataclass(frozen=True, slots=True)
