@@ -100,6 +100,8 @@ class Runtimes:
     def listen(self, heard: Heard) -> None:
         """Call `heard` when a collection opens and whenever its searches see more, in a thread that must go on."""
         self._heard = heard
+        for runtime in list(self._serving.values()):
+            heard(runtime.collection, runtime.follower.seq)
 
     def forget(self, name: str, *, save: bool = True) -> None:
         """Close what serves that collection at once, and what did."""
