@@ -35,7 +35,7 @@ test: check servers ## everything: check, then unit, contract and integration te
 	$(BIN)/pytest tests/unit tests/contract tests/integration -n $(WORKERS) --dist loadfile
 
 soak: install servers ## the long tests, one after the other
-	$(BIN)/pytest tests/integration -m soak --timeout 7200
+	$(BIN)/pytest tests/integration tests/soak -m soak --timeout 7200
 
 bench: install ## the rows of the measurements page that apply to this machine
 	$(BIN)/kb bench $(BENCH)
