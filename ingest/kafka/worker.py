@@ -179,12 +179,17 @@ class _Session:
     def _apply(self, source: LiveSource, messages: Sequence[Message]) -> None:
         positions = self._positions.setdefault(source.record.id, {})
         self._losses.notice(source, messages, positions)
+        most = len(messages)
         while messages:
+            part = messages[:most]
             try:
-                return self._applier(source, positions).apply(messages)
+                self._applier(source, positions).apply(part)
+                messages, most = messages[len(part) :], 2 * most
             except OvertakenError as error:
                 logger.debug("%s", error)
                 messages = self._still_ours(source, messages, positions)
+                # A long batch takes longer to render than a quick neighbour's pause: as it was, it would never win.
+                most = max(1, len(part) // 2)
                 time.sleep(random.uniform(0, RENDER_AGAIN_SECONDS))  # noqa: S311  # spreads load, guards nothing
             except NotFoundError as error:
                 logger.info("source %s: %s; its messages are not applied any more", source.record.name, error)

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from stack import StackOf
 from worker_world import World, eventually, running, world
 
+from retrieval.catalog import schema
 from retrieval.catalog.sources import SourceState
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -70,6 +72,28 @@ def test_two_workers_share_the_partitions_and_rebalance_in_mid_stream(shop: Worl
             eventually(lambda: second_metrics.totals()["events"] > 0, "the second worker takes partitions")
         shop.send(shop.history.changes(100))
         eventually(lambda: shop.documents == shop.history.documents, "the first worker takes all over again")
+
+
+def test_a_long_batch_is_not_overtaken_for_ever(shop: World) -> None:
+    """A neighbour that commits rows of the source every 50 ms is quicker than a backlog's batch is rendered."""
+    shop.send(shop.history.changes(600, keys=600))
+    sources, over = schema.sources, threading.Event()
+
+    def overtake() -> None:
+        while not over.wait(0.05):
+            with shop.kb.catalog._engine.begin() as connection:
+                connection.execute(sources.update().values(rows_version=sources.c.rows_version + 1))
+
+    neighbour = threading.Thread(target=overtake)
+    neighbour.start()
+    try:
+        worker, metrics = shop.worker()
+        with running(worker):
+            eventually(lambda: metrics.totals()["events"] == 600, "the batch is applied in parts")
+    finally:
+        over.set()
+        neighbour.join()
+    assert shop.documents == shop.history.documents
 
 
 def test_poison_messages_become_dead_letters_and_stop_nothing(shop: World) -> None:
