@@ -39,7 +39,7 @@ class Judge:
             mapper = RowMapper(mapping, MemoryRows())
             changes = [one for batch in SqlSource(url, mapping).poll(None) for one in batch.row_changes]
             found = [one for one in mapper.apply(changes) if isinstance(one, Document)]
-            documents |= {one.key: (one.title.strip(), one.text.strip()) for one in found}
+            documents |= {one.key: (one.title.strip(), _trimmed(one.text)) for one in found}
         return documents
 
     def titles(self) -> dict[str, str]:
@@ -60,7 +60,7 @@ class Judge:
         for key in keys:
             answer = self.client.get(f"/collections/{COLLECTION}/documents/{key}")
             if answer.status_code == httpx.codes.OK:
-                texts[key] = answer.json()["text"].strip()
+                texts[key] = _trimmed(answer.json()["text"])
         return texts
 
     def snapshot(self, seconds: float) -> dict[str, Any]:
@@ -132,6 +132,11 @@ class Judge:
 
     def _verified_by_command(self) -> dict[str, Any]:
         return dict(json.loads(self.processes.run("verify", "-c", COLLECTION, "--json")))
+
+
+def _trimmed(text: str) -> str:
+    """Without the spaces at the ends of lines, which cleaning removes: an empty column leaves one."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
 def _difference(held: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
