@@ -80,6 +80,7 @@ _BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
     retrieval_errors.InvalidInputError: (422, "invalid_input"),
     retrieval_errors.NotYetSearchableError: (504, "not_yet_searchable"),
     retrieval_errors.OutageError: (503, "outage"),
+    retrieval_errors.LogPrunedError: (503, "index_unavailable"),
     retrieval_errors.ViewError: (503, "index_unavailable"),
     registry.RegistryError: (422, "unknown_name"),
     ingest_errors.SourceOutageError: (503, "outage"),

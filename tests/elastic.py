@@ -37,4 +37,6 @@ def elastic_server(elastic_url: str) -> Iterator[ElasticServer]:
 
 def collection_of(folder: Path | None) -> str:
     """The collection that stands for a folder, so that the embedded views' contract runs unchanged."""
-    return "kb-test-" + (secrets.token_hex(6) if folder is None else hashlib.sha256(str(folder).encode()).hexdigest()[:12])
+    return "kb-test-" + (
+        secrets.token_hex(6) if folder is None else hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    )

@@ -98,6 +98,7 @@ def outage(error: sa.exc.OperationalError) -> OutageError:
     advice = {
         "database or disk is full": "free space on the data folder's disk; nothing was lost, the write can be repeated",
         "attempt to write a readonly database": "make the data folder writable for this user",
+        "unable to open database file": "make the data folder writable for this user, and its disk too",
         "database is locked": "another process holds a long transaction; repeat, or stop it",
     }.get(reason, "check that the catalog's database runs and can be reached, then repeat")
     return OutageError(f"the catalog cannot be used: {reason}; {advice}")

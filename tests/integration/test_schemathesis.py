@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 EXAMPLES = 6  # for each operation and mode; forty operations in less than a minute
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
@@ -36,7 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: str(mode.value))
 def test_nothing_that_is_sent_breaks_a_route(served: World, mode: GenerationMode) -> None:
-    schema = schemathesis.openapi.from_asgi("/openapi.json", served.app)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", _started(served.app))
     headers = {"Authorization": f"Bearer {served.keys['admin']}"}
     broken, tried = [], 0
     for found in schema.get_all_operations():
@@ -50,6 +51,19 @@ def test_nothing_that_is_sent_breaks_a_route(served: World, mode: GenerationMode
         tried += 1
     assert not broken, "\n\n".join(broken)
     assert tried == sum(len(methods) for methods in served.app.openapi()["paths"].values())
+
+
+def _started(app: ASGIApp) -> ASGIApp:
+    """The application as it serves already: each client would start and stop it once more."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return await app(scope, receive, send)
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return serve
 
 
 def _fuzz(strategy: Any, headers: dict[str, str]) -> None:
