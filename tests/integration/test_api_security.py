@@ -42,6 +42,9 @@ READ = {
     ("GET", "/v1/plans/{plan}/diff"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/{job}"),
+    ("GET", "/v1/jobs/{job}/events"),
+    ("GET", "/v1/schedules"),
+    ("GET", "/v1/schedules/{name}"),
     ("POST", "/mcp"),
 }
 # What names no collection and shows a limited key only its own share, or nothing that any collection holds.
@@ -49,6 +52,7 @@ OWN_SHARE = {
     ("GET", "/v1/collections"),
     ("GET", "/v1/models"),
     ("GET", "/v1/jobs"),
+    ("GET", "/v1/schedules"),
     ("POST", "/mcp"),
     # these look at the caller's own database, before there is a source or a collection
     ("POST", "/v1/sources/test"),

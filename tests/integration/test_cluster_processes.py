@@ -17,10 +17,10 @@ import httpx
 import psycopg
 import pytest
 from change_events import WORDS
+from stack import StackOf
 from worker_world import World, eventually, world
 
 from retrieval.catalog.keys import Scope
-from tests.stack import StackOf
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

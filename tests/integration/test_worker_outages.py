@@ -47,9 +47,9 @@ class FailingEncoder:
         return self._encoder.coverage(text)
 
 
-def test_the_broker_killed_and_started_again(tmp_path: Path, stack_of: StackOf) -> None:
+def test_the_broker_killed_and_started_again(tmp_path: Path, own_stack_of: StackOf) -> None:
     """The worker has a process of its own: its client leaves sockets of refused connections to the collector."""
-    stack = stack_of("kafka")
+    stack = own_stack_of("kafka")  # others use the run's broker at this moment
     with world(tmp_path / "data", stack.url("kafka")) as shop:
         command = [sys.executable, "-m", "api.cli", "worker"]
         with subprocess.Popen(command, env=shop.environment, stdout=subprocess.DEVNULL) as worker:
