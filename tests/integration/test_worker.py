@@ -75,12 +75,12 @@ def test_two_workers_share_the_partitions_and_rebalance_in_mid_stream(shop: Worl
 
 
 def test_a_long_batch_is_not_overtaken_for_ever(shop: World) -> None:
-    """A neighbour that commits rows of the source every 50 ms is quicker than a backlog's batch is rendered."""
-    shop.send(shop.history.changes(600, keys=600))
+    """A neighbour that commits rows of the source every 100 ms is quicker than a backlog's batch is rendered."""
+    sent = shop.send(shop.history.changes(400, keys=400))
     sources, over = schema.sources, threading.Event()
 
     def overtake() -> None:
-        while not over.wait(0.05):
+        while not over.wait(0.1):
             with shop.kb.catalog._engine.begin() as connection:
                 connection.execute(sources.update().values(rows_version=sources.c.rows_version + 1))
 
@@ -89,7 +89,7 @@ def test_a_long_batch_is_not_overtaken_for_ever(shop: World) -> None:
     try:
         worker, metrics = shop.worker()
         with running(worker):
-            eventually(lambda: metrics.totals()["events"] == 600, "the batch is applied in parts")
+            eventually(lambda: metrics.totals()["events"] == sent, "the batch is applied in parts", 150)
     finally:
         over.set()
         neighbour.join()
