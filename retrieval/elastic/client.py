@@ -138,7 +138,7 @@ def _require_client() -> None:
     try:
         import elasticsearch  # noqa: F401 - here to be missed early, used where requests are made
     except ImportError as error:
-        raise RetrievalError("views on Elasticsearch need its client; run: pip install 'autoglm-kb[cluster]'") from error
+        raise RetrievalError("views on Elasticsearch need its client: pip install 'autoglm-kb[cluster]'") from error
 
 
 def api_failure(error: ApiError) -> RetrievalError:
