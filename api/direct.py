@@ -7,7 +7,7 @@ with nothing wrong with it needs none of that. Whatever does not fit is answered
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from fastapi import Request
 from fastapi.routing import APIRoute
@@ -18,18 +18,15 @@ from api.callers import Caller
 from api.request_state import state_of
 from retrieval.catalog.keys import Scope
 
-Body = TypeVar("Body", bound=BaseModel)
-Handler = Callable[[Request], Awaitable[Response]]
 
-
-class DirectRoute(APIRoute, Generic[Body]):
+class DirectRoute(APIRoute):
     """A route whose function is `(body, caller, request) -> Response` and needs the scope READ."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         """The direct way where it fits, else the ordinary one."""
         ordinary = super().get_route_handler()
-        model: type[Body] = get_type_hints(self.endpoint)["body"]
-        endpoint: Callable[[Body, Caller, Request], Awaitable[Response]] = self.endpoint
+        model: type[BaseModel] = get_type_hints(self.endpoint)["body"]
+        endpoint: Callable[[BaseModel, Caller, Request], Awaitable[Response]] = self.endpoint
 
         async def handle(request: Request) -> Response:
             caller, body = state_of(request.scope).caller, None
@@ -42,7 +39,7 @@ class DirectRoute(APIRoute, Generic[Body]):
         return handle
 
 
-def _parsed(model: type[Body], content: bytes) -> Body | None:
+def _parsed(model: type[BaseModel], content: bytes) -> BaseModel | None:
     try:
         return model.model_validate_json(content)
     except ValidationError:

@@ -14,7 +14,7 @@ from api.collection_runtime import CollectionRuntime
 from api.knowledge_base import KnowledgeBase
 from api.source_verification import SourceComparison, compare_sources
 from api.verdict import Difference, Verdict
-from api.view_contents import differing_contents, replace_vectors
+from api.view_contents import Contents, differing_contents, replace_vectors
 from ingest.regeneration import embed_missing
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
@@ -22,25 +22,23 @@ from retrieval.types import OPERATOR
 MAX_LOOKS = 20  # under steady writes one of so many falls between two commits
 
 
-def verify_collection(
-    kb: KnowledgeBase, collection: str, *, repair: bool = False, with_sources: bool = True
-) -> Verdict:
+def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = False) -> Verdict:
     """Compare live sources, catalog and each view by key, label and hash; mend them when asked.
 
     A view is compared by label, for a label names one passage for ever. Searches and changes go on meanwhile.
     """
     with kb.runtimes.use(collection) as runtime:
-        comparisons = compare_sources(kb, runtime) if with_sources else {}
-        before, damaged = _everything(kb, runtime, comparisons)
+        comparisons = compare_sources(kb, runtime)
+        before, damaged, contents = _everything(kb, runtime, comparisons)
         if not repair or before.in_step:
             return before
         for comparison in comparisons.values():
             comparison.mend(damaged)
         lost = _rewrite(kb, runtime, damaged)
-        replace_vectors(kb.catalog, runtime, differing_contents(kb.catalog, runtime).vectors)
+        replace_vectors(kb.catalog, runtime, contents.vectors)
         embed_missing(kb.catalog, runtime.collection, runtime.encoder)
         runtime.follower.rebuild()
-        after, still = _everything(kb, runtime, compare_sources(kb, runtime) if with_sources else {})
+        after, still, _ = _everything(kb, runtime, compare_sources(kb, runtime))
     is_mended = after.in_step or (bool(lost) and set(still) <= set(lost))
     return replace(before, seq=after.seq, documents=after.documents, chunks=after.chunks, lost=lost, repaired=is_mended)
 
@@ -63,8 +61,8 @@ def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> Verdict:
 
 def _everything(
     kb: KnowledgeBase, runtime: CollectionRuntime, comparisons: dict[str, SourceComparison]
-) -> tuple[Verdict, dict[str, bool]]:
-    """The verdict, and damaged documents with whether their text is whole."""
+) -> tuple[Verdict, dict[str, bool], Contents]:
+    """The verdict, damaged documents with whether their text is whole, and what views hold otherwise."""
     verdict = verify_runtime(kb, runtime)
     contents = differing_contents(kb.catalog, runtime)
     views = {
@@ -74,7 +72,7 @@ def _everything(
     }
     damaged = dict(kb.catalog.integrity.damaged(runtime.collection))
     sources = {name: comparison.verdict for name, comparison in comparisons.items()}
-    return replace(verdict, views=views, damaged=sorted(damaged), sources=sources), damaged
+    return replace(verdict, views=views, damaged=sorted(damaged), sources=sources), damaged, contents
 
 
 def _rewrite(kb: KnowledgeBase, runtime: CollectionRuntime, damaged: dict[str, bool]) -> list[str]:

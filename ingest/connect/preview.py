@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from ingest.changes import RowChange
 from ingest.connect.address import DatabaseAddress
-from ingest.connect.tables import reading
-from ingest.errors import IngestError, MappingError
+from ingest.connect.tables import reading, reflected
+from ingest.errors import IngestError
 from ingest.mapping import MemoryRows, RowMapper, document_key, key_text
 from ingest.table_mapping import Include, TablesMapping
 from retrieval.types import Document, SourcePosition
@@ -69,14 +69,8 @@ def _is_empty(change: object, key: str) -> bool:
 
 
 def _reflected(connection: sa.Connection, mapping: TablesMapping, name: str) -> sa.Table:
-    schema, _, table = name.partition(".")
-    try:
-        found = sa.Table(table, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
-    except sa.exc.NoSuchTableError:
-        raise MappingError(f"table {name} does not exist, or the user may not see it") from None
+    found = reflected(connection, name)
     mapping.check_columns(name, found.columns.keys())
-    if not found.primary_key.columns:
-        raise MappingError(f"table {name} has no primary key, by which its rows are known; give it one")
     return found
 
 

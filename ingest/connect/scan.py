@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from ingest.connect.tables import reflected
 from ingest.errors import MappingError
 from ingest.row_values import json_value, key_text
 from ingest.template import value_text
@@ -26,7 +27,7 @@ class TableScan:
     def __init__(self, connection: sa.Connection, name: str, columns: frozenset[str]) -> None:
         self._connection = connection
         self.name = name
-        self._table = _reflected(connection, name)
+        self._table = reflected(connection, name)
         self._keys = list(self._table.primary_key.columns)
         wanted = columns | {column.name for column in self._keys}
         missing = sorted(wanted - set(self._table.columns.keys()))
@@ -68,17 +69,6 @@ class TableScan:
 
     def _key(self, row: Row) -> str:
         return key_text(list(self.identity(row)))
-
-
-def _reflected(connection: sa.Connection, name: str) -> sa.Table:
-    schema, _, table = name.partition(".")
-    try:
-        found = sa.Table(table, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
-    except sa.exc.NoSuchTableError:
-        raise MappingError(f"table {name} does not exist any more, or the user may not see it") from None
-    if not found.primary_key.columns:
-        raise MappingError(f"table {name} has no primary key, by which its rows are known; give it one")
-    return found
 
 
 def _same(kind: sa.types.TypeEngine[Any], value: Any, stored: Any) -> bool:

@@ -118,6 +118,18 @@ def reading(address: DatabaseAddress) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
+def reflected(connection: sa.Connection, name: str) -> sa.Table:
+    """The table `schema.table` as it is there. Raises `MappingError` where it is not, or has no primary key."""
+    schema, _, table = name.partition(".")
+    try:
+        found = sa.Table(table, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
+    except exc.NoSuchTableError:
+        raise MappingError(f"table {name} does not exist, or the user may not see it") from None
+    if not found.primary_key.columns:
+        raise MappingError(f"table {name} has no primary key, by which its rows are known; give it one")
+    return found
+
+
 def reason(address: DatabaseAddress, error: exc.SQLAlchemyError) -> str:
     """The driver's words, one line, without the password."""
     lines = str(getattr(error, "orig", None) or error).splitlines() or ["unknown"]
