@@ -8,6 +8,7 @@ from retrieval.catalog.documents import Documents
 from retrieval.catalog.embeddings import Embeddings
 from retrieval.catalog.engine import migrate, open_engine, sqlite_url
 from retrieval.catalog.eval_sets import EvalSets
+from retrieval.catalog.experiments import Experiments
 from retrieval.catalog.generations import Generations
 from retrieval.catalog.integrity import Integrity
 from retrieval.catalog.jobs import Jobs
@@ -71,6 +72,7 @@ class Catalog:
         self.audit = Audit(self._engine)
         self.feedback = Feedback(self._engine)
         self.eval_sets = EvalSets(self._engine)
+        self.experiments = Experiments(self._engine)
 
     def close(self) -> None:
         """Release the database's connections."""

@@ -362,3 +362,24 @@ eval_queries = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("judgements", sa.JSON, nullable=False),  # document key -> grade
 )
+
+experiments = sa.Table(
+    "experiments",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    _collection_key(),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("finished_at", UtcTime),
+    sa.Index("ix_experiments_collection_id", "collection_id"),
+)
+
+trials = sa.Table(  # append-only
+    "trials",
+    METADATA,
+    sa.Column("experiment_id", sa.ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)

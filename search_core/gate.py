@@ -1,0 +1,97 @@
+"""The promotion gate: a candidate serves only when sealed questions prove that it is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.metrics import bootstrap_interval, randomisation_test
+
+LEVEL = 0.05  # of the paired test
+LATENCY_RATIO = 1.3  # a promoted plan may take this much longer than the one it replaces
+LEAST_STRATUM = 10  # questions; a smaller kind of question has no interval worth the name
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """The difference on one kind of question, with its paired 95 % bootstrap interval."""
+
+    name: str
+    questions: int
+    lift: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the sealed questions say: means before and after, the lift with its interval, and why it may not serve."""
+
+    before: float
+    after: float
+    lift: float
+    low: float
+    high: float
+    p_value: float
+    questions: int
+    strata: tuple[Stratum, ...]
+    reasons: tuple[str, ...]  # why not; empty: it may serve
+
+    @property
+    def passes(self) -> bool:
+        """Whether the candidate may serve."""
+        return not self.reasons
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"passes": self.passes}
+
+
+def judge(
+    before: Values, after: Values, kinds: Sequence[Sequence[str]], *, seed: int, latency_ratio: float = 1.0
+) -> Verdict:
+    """Compare question by question; `kinds[i]` are the strata that question i belongs to, such as its language.
+
+    The test is the paired randomisation test (Smucker et al. 2007). Equal values are never better: p is 1 then.
+    """
+    differences = after - before
+    low, high = bootstrap_interval(differences, seed=seed)
+    p_value = randomisation_test(after, before, seed=seed) if np.any(differences) else 1.0
+    strata = _strata(differences, kinds, seed)
+    lift = float(differences.mean())
+    reasons = _reasons(lift, low, p_value, strata, latency_ratio)
+    means = float(before.mean()), float(after.mean())
+    return Verdict(*means, lift, low, high, p_value, len(differences), strata, reasons)
+
+
+def _reasons(lift: float, low: float, p_value: float, strata: Sequence[Stratum], latency: float) -> tuple[str, ...]:
+    found = []
+    if lift <= 0:
+        found.append(f"the sealed questions show no gain ({lift:+.4f})")
+    elif p_value >= LEVEL or low <= 0:
+        found.append(f"a gain of {lift:+.4f} may be chance (p = {p_value:.3f}; expected below {LEVEL})")
+    for stratum in strata:
+        if stratum.high < 0:
+            found.append(f"{stratum.questions} questions of kind {stratum.name} become worse ({stratum.lift:+.4f})")
+    if latency > LATENCY_RATIO:
+        found.append(f"searches would take {latency:.2f} times as long; expected at most {LATENCY_RATIO}")
+    return tuple(found)
+
+
+def _strata(differences: Values, kinds: Sequence[Sequence[str]], seed: int) -> tuple[Stratum, ...]:
+    places: dict[str, list[int]] = {}
+    for place, names in enumerate(kinds):
+        for name in names:
+            places.setdefault(name, []).append(place)
+    found = []
+    for name, mine in sorted(places.items()):
+        if LEAST_STRATUM <= len(mine) < len(differences):
+            values = differences[mine]
+            found.append(Stratum(name, len(mine), float(values.mean()), *bootstrap_interval(values, seed=seed)))
+    return tuple(found)

@@ -1,0 +1,94 @@
+"""The corpus as it was at one operation: what a search over architectures reads while the corpus goes on changing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from pyroaring import BitMap64
+
+from retrieval.analyzer import Analyzer
+from retrieval.catalog import Catalog, Collection
+from retrieval.sparse import SparseView
+from retrieval.types import IndexedChunk, Labels, Vectors
+from search_core.errors import CorpusError
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusSnapshot:
+    """Chunks by rising label, their vectors (n, dim) and a words index over them, all as of operation `seq`."""
+
+    collection: Collection
+    seq: int
+    chunks: tuple[IndexedChunk, ...]
+    labels: Labels
+    vectors: Vectors
+    words: SparseView
+
+    @property
+    def documents(self) -> int:
+        """How many documents the chunks belong to."""
+        return len({chunk.document for chunk in self.chunks})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over labels, document keys and texts: what was learned from, for the manifest."""
+        digest = hashlib.sha256()
+        for chunk in self.chunks:
+            for part in (str(chunk.label), key_of(chunk), chunk.title, chunk.heading, chunk.text):
+                digest.update(part.encode() + b"\0")
+        return digest.hexdigest()
+
+    def rows(self, labels: Labels) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """(n,) where these labels stand in `chunks` and `vectors`. They must be there."""
+        return np.searchsorted(self.labels, labels)
+
+    def vectors_of(self, labels: Labels) -> Vectors:
+        """(n, dim) the vectors of these chunks: a `retrieval.fusion.VectorLookup`."""
+        return self.vectors[self.rows(labels)]
+
+    def close(self) -> None:
+        """Give up the words index."""
+        self.words.close()
+
+
+def key_of(chunk: IndexedChunk) -> str:
+    """The key of the chunk's document."""
+    return str(chunk.metadata["_key"])
+
+
+def read_snapshot(catalog: Catalog, collection: Collection) -> CorpusSnapshot:
+    """The collection as it is now. Raises `CorpusError` where there is nothing to search, or not all of it is embedded.
+
+    The words index is the one that serves an embedded collection, in memory, so scores are those of serving.
+    """
+    analyzer = Analyzer(collection.settings.dictionary, collection.settings.synonyms)
+    words = SparseView(None, analyzer)
+    chunks: list[IndexedChunk] = []
+    seq = 0
+    for batch in catalog.log.everything(collection, BitMap64(), BitMap64()):
+        words.apply(batch)
+        chunks.extend(batch.added)
+        seq = max(seq, batch.version)
+    words.save()
+    chunks.sort(key=lambda chunk: chunk.label)
+    try:
+        _check(collection.name, chunks)
+    except CorpusError:
+        words.close()
+        raise
+    vectors = np.stack([chunk.vector for chunk in chunks if chunk.vector is not None])
+    labels = np.array([chunk.label for chunk in chunks], np.int64)
+    return CorpusSnapshot(collection, seq, tuple(chunks), labels, vectors, words)
+
+
+def _check(name: str, chunks: list[IndexedChunk]) -> None:
+    if not chunks:
+        raise CorpusError(f"collection {name!r} is empty: there is nothing to tune; ingest documents first")
+    bare = sum(chunk.vector is None for chunk in chunks)
+    if bare:
+        raise CorpusError(
+            f"{bare} of {len(chunks)} chunks of collection {name!r} have no vector yet; "
+            f"`kb verify --repair --collection {name}` makes them"
+        )
