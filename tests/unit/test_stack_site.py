@@ -140,3 +140,8 @@ def test_secrets_have_the_shapes_that_the_servers_read() -> None:
     assert head == "{PBKDF2}10000"
     again = hashlib.pbkdf2_hmac("sha512", b"secret", base64.b64decode(salt), 10_000, dklen=32)
     assert base64.b64decode(digest) == again
+
+
+def test_no_cluster_id_looks_like_an_option() -> None:
+    drawn = iter([b"\xf8" + bytes(15), b"\xfb" + bytes(15), b"\xfc" + bytes(15)])
+    assert cluster_id(lambda: next(drawn)) == "_" + "A" * 21

@@ -6,6 +6,7 @@ import base64
 import signal
 import socket
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -105,9 +106,15 @@ def programs(site: Site, means: Means, name: str) -> Path:
     return link_tree(cached, site.folder / "programs" / cached.name)
 
 
-def cluster_id() -> str:
-    """A random cluster id as Kafka wants it: 16 bytes, URL-safe base64 without padding."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+def cluster_id(draw: Callable[[], bytes] = lambda: uuid.uuid4().bytes) -> str:
+    """A random cluster id as Kafka wants it: 16 bytes, URL-safe base64 without padding, from `draw`.
+
+    Never one that begins with a dash, which one in 64 would: the tool that formats the log takes it for an option.
+    Kafka's own `Uuid.randomUuid` does the same.
+    """
+    while (drawn := base64.urlsafe_b64encode(draw()).rstrip(b"=").decode()).startswith("-"):
+        pass
+    return drawn
 
 
 def log_format() -> list[str]:
