@@ -24,8 +24,10 @@ from api.open_paths import OPENAPI_PATH
 from api.openapi import DESCRIPTION, TAGS, describe
 from api.readiness import Readiness
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
+from api.routes.console import add_console
 from api.searchable import SearchableMonitor
 from api.security import Authentication, Authenticator
+from api.sessions import Sessions
 from api.source_monitor import SourceGauges, SourceMonitor
 from api.tokens import TokenVerifier
 from api.traces import ArrivalTraces
@@ -52,7 +54,9 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     )
     app.state.kb = kb
     app.state.settings = settings
-    app.state.authenticator = Authenticator(kb.catalog.keys, TokenVerifier.of(settings))
+    app.state.sessions = Sessions(kb.catalog.keys, settings)
+    app.state.authenticator = Authenticator(kb.catalog.keys, app.state.sessions, TokenVerifier.of(settings))
+    app.state.oidc_login = None
     app.state.metrics = Metrics(kb)
     app.state.jobs = open_jobs(kb, settings, app.state.metrics.job)
     app.state.workers = Workers()
@@ -68,6 +72,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
         app.include_router(router, prefix=PREFIX)
     for router in UNVERSIONED:
         app.include_router(router)
+    add_console(app)
     describe(app)
     return app
 

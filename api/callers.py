@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from retrieval.catalog.keys import KeyRecord, Scope
 from retrieval.types import EVERYONE, Principal
@@ -43,3 +45,18 @@ class Caller:
         if not self.sees_all and not wanted <= self.groups:
             return None
         return Principal(self.name, wanted, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A caller who logged in to the console, the name he is shown by, and until when."""
+
+    id: str
+    caller: Caller
+    label: str
+    expires_at: datetime
+
+    @property
+    def csrf(self) -> str:
+        """What must come with every request that changes something; not to be had from the cookie by any script."""
+        return hashlib.sha256(f"csrf {self.id}".encode()).hexdigest()

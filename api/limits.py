@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError, render
-from api.open_paths import is_open
+from api.open_paths import EVENTS_PATH, SESSION_PATH, is_open
 from api.request_state import state_of
 
 MAX_IN_FLIGHT = 128  # requests at once; 40 threads work on them, the rest waits for milliseconds
@@ -79,8 +79,8 @@ class ConcurrencyLimit:
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request pass unless too many are at work; health checks always pass."""
-        if scope["type"] != "http" or is_open(scope["path"]):
+        """Let the request pass unless too many are at work; health checks and the console's files always pass."""
+        if scope["type"] != "http" or not _is_work(scope["path"]):
             return await self._app(scope, receive, send)
         if self._in_flight >= self._most:
             raise ApiError(503, "busy", f"{self._most} requests are at work; try again", retry_after=BUSY_RETRY_SECONDS)
@@ -89,6 +89,11 @@ class ConcurrencyLimit:
             await self._app(scope, receive, send)
         finally:
             self._in_flight -= 1
+
+
+def _is_work(path: str) -> bool:
+    """Listeners to events stay for minutes and do nothing; their number has a bound of its own (api/pulse.py)."""
+    return path == SESSION_PATH or (path != EVENTS_PATH and not is_open(path))
 
 
 class TokenBuckets:

@@ -1,9 +1,12 @@
-"""The few paths that answer without a key: two probes that tell nothing but yes or no, and the description."""
+"""The few paths that answer without a key: two probes, the description, and the console's pages, which hold no data."""
 
 from __future__ import annotations
 
 PROBES = frozenset({"/healthz", "/readyz"})
 OPENAPI_PATH = "/openapi.json"
+CONSOLE = "/console"
+SESSION_PATH = f"{CONSOLE}/session"
+EVENTS_PATH = "/v1/events"
 
 
 def is_probe(path: str) -> bool:
@@ -11,6 +14,13 @@ def is_probe(path: str) -> bool:
     return path in PROBES
 
 
-def is_open(path: str) -> bool:
-    """Whether the path needs no key. Everything that is not listed here does."""
-    return path in PROBES or path == OPENAPI_PATH
+def is_console(path: str) -> bool:
+    """Whether the path is one of the console's pages or files, or of its login."""
+    return path == CONSOLE or path.startswith(f"{CONSOLE}/")
+
+
+def is_open(path: str, method: str = "GET") -> bool:
+    """Whether the request needs no key. Everything that is not listed here does."""
+    if path == SESSION_PATH:
+        return method == "POST"  # logging in
+    return path in PROBES or path in ("/", OPENAPI_PATH) or is_console(path)

@@ -26,6 +26,7 @@ TAGS = [
     {"name": "evaluation", "description": "Feedback and evaluation sets."},
     {"name": "plans", "description": "How a collection searches: store, compare, promote, roll back."},
     {"name": "operations", "description": "Sources, dead letters, jobs, schedules, the audit log."},
+    {"name": "console", "description": "Logging in to the console, and what its overview and live pages read."},
     {"name": "mcp", "description": "Model Context Protocol."},
     {"name": "health", "description": "Probes and metrics."},
 ]
@@ -50,6 +51,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     document.setdefault("components", {})["securitySchemes"] = {"key": _SCHEME}
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            operation["security"] = [] if is_open(path) else [{"key": []}]
+        for method, operation in operations.items():
+            operation["security"] = [] if is_open(path, method.upper()) else [{"key": []}]
     return document

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from api.callers import Caller
+from api.callers import Caller, Session
 from retrieval.retriever import SearchResult
 
 _KEY = "kb.request"
@@ -23,6 +23,7 @@ class RequestState:
 
     request_id: str
     caller: Caller | None = None
+    session: Session | None = None  # of the console, where the caller is known by one
     audited: bool = False  # a write or an admin act: goes to the audit log, whatever came of it
     denied: bool = False  # refused for want of rights, also where the answer says "not found"
     target: str = ""  # what it acts on; "" means the path

@@ -1,17 +1,22 @@
-"""Who may come in: every request but a few open ones needs a key or a token, before any route is looked at."""
+"""Who may come in: all but a few open requests need a key, a token or a session, before any route is looked at."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import time
+from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.callers import Caller
+from api.callers import Caller, Session
 from api.errors import ApiError, unauthenticated
 from api.open_paths import is_open
 from api.request_state import state_of
+from api.sessions import COOKIE, CSRF_HEADER, SAFE_METHODS, Sessions
 from api.tokens import TokenVerifier
 from retrieval.catalog.keys import KEY_PREFIX, Keys
 
@@ -20,39 +25,75 @@ MAX_TRUSTED = 10_000  # keys remembered; beyond that all are looked up again
 MAX_CREDENTIAL = 16_384  # characters; a token with many groups stays below it
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request shows of who sends it. A cookie counts only where no Authorization header says otherwise."""
+
+    authorization: str | None
+    cookie: str | None = None
+
+    @classmethod
+    def of(cls, scope: Scope) -> Presented:
+        """What the request's headers hold."""
+        values = [value for name, value in scope["headers"] if name == b"authorization"]
+        if values:
+            return cls(values[0].decode("latin-1") if len(values) == 1 else None)  # two answers to "who" are none
+        cookies = cookie_parser("; ".join(Headers(scope=scope).getlist("cookie")))
+        return cls(None, cookies.get(COOKIE))
+
+    @property
+    def digest(self) -> bytes:
+        """Under which it is remembered: secrets are not kept, not even in memory."""
+        kind, text = ("key", self.authorization) if self.cookie is None else ("cookie", self.cookie)
+        return hashlib.sha256(f"{kind} {text or ''}".encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, and the console's session by which that is known, if it is by one."""
+
+    caller: Caller
+    session: Session | None = None
+
+
 class Authenticator:
-    """Turns the Authorization header into a caller."""
+    """Turns what a request presents into who sends it."""
 
-    def __init__(self, keys: Keys, tokens: TokenVerifier | None = None) -> None:
+    def __init__(self, keys: Keys, sessions: Sessions, tokens: TokenVerifier | None = None) -> None:
         self._keys = keys
+        self._sessions = sessions
         self._tokens = tokens
-        self._trusted: dict[bytes, tuple[float, Caller]] = {}
+        self._trusted: dict[bytes, tuple[float, Identity]] = {}
 
-    def remembered(self, authorization: str | None) -> Caller | None:
-        """The caller, where the same header was good within the last second; does not block."""
-        found = self._trusted.get(_digest(authorization or ""))
+    def remembered(self, presented: Presented) -> Identity | None:
+        """Who it is, where the same was good within the last second; does not block."""
+        found = self._trusted.get(presented.digest)
         return found[1] if found is not None and time.monotonic() - found[0] < TRUST_SECONDS else None
 
-    def check(self, authorization: str | None) -> Caller:
-        """The caller. Raises `ApiError` 401; reads the catalog, so it blocks."""
+    def check(self, presented: Presented) -> Identity:
+        """Who it is. Raises `ApiError` 401; reads the catalog, so it blocks."""
         asked_at = time.monotonic()
-        caller = self._caller(_credential(authorization))
+        identity = self._identity(presented)
         if len(self._trusted) >= MAX_TRUSTED:
             self._trusted.clear()
-        self._trusted[_digest(authorization or "")] = (asked_at, caller)
-        return caller
+        self._trusted[presented.digest] = (asked_at, identity)
+        return identity
 
     def forget(self) -> None:
         """Look every key up again: one was revoked in this process."""
         self._trusted.clear()
 
-    def _caller(self, credential: str) -> Caller:
+    def _identity(self, presented: Presented) -> Identity:
+        if presented.cookie is not None:
+            session = self._sessions.read(presented.cookie)
+            return Identity(session.caller, session)
+        credential = _credential(presented.authorization)
         if self._tokens is not None and not credential.startswith(f"{KEY_PREFIX}_"):
-            return self._tokens.verify(credential)
+            return Identity(self._tokens.verify(credential))
         record = self._keys.check(credential)
         if record is None:
             raise unauthenticated("the key is unknown, expired or revoked; ask an operator for another")
-        return Caller.of_key(record)
+        return Identity(Caller.of_key(record))
 
 
 class Authentication:
@@ -64,16 +105,28 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request pass with its caller in the state, or raise `ApiError`."""
-        if scope["type"] == "http" and not is_open(scope["path"]):
-            authorization = _authorization(scope)
-            caller = self._authenticator.remembered(authorization)
-            state_of(scope).caller = caller or await run_in_threadpool(self._authenticator.check, authorization)
+        if scope["type"] == "http" and not is_open(scope["path"], scope["method"]):
+            presented = Presented.of(scope)
+            known = self._authenticator.remembered(presented)
+            identity = known or await run_in_threadpool(self._authenticator.check, presented)
+            state = state_of(scope)
+            state.caller, state.session = identity.caller, identity.session
+            _check_origin(scope, identity.session)
         await self._app(scope, receive, send)
 
 
-def _authorization(scope: Scope) -> str | None:
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
-    return values[0].decode("latin-1") if len(values) == 1 else None  # two answers to "who are you" are none
+def _check_origin(scope: Scope, session: Session | None) -> None:
+    """A browser sends the cookie by itself: what changes something must also know what only our pages know."""
+    if session is None or scope["method"] in SAFE_METHODS:
+        return
+    told = dict(scope["headers"]).get(CSRF_HEADER, b"")
+    if not hmac.compare_digest(told, session.csrf.encode()):
+        raise ApiError(
+            403,
+            "csrf",
+            "a request by the console's session must carry X-CSRF-Token as GET /console/session tells it; "
+            "reload the page, or use a key",
+        )
 
 
 def _credential(authorization: str | None) -> str:
@@ -90,7 +143,3 @@ def _credential(authorization: str | None) -> str:
             headers={"WWW-Authenticate": "Bearer"},
         )
     return credential
-
-
-def _digest(authorization: str) -> bytes:
-    return hashlib.sha256(authorization.encode()).digest()  # secrets are not kept, not even in memory

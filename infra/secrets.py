@@ -13,16 +13,17 @@ from infra.settings import Settings, SettingsError
 KEY_FILE = "secret.key"  # in the data folder, where no key is set
 KEY_MODE = 0o600
 SHORTEST_KEY = 32  # characters; `openssl rand -base64 32` gives 44
-_PURPOSE = b"autoglm-kb secrets at rest, v1"
+AT_REST = b"autoglm-kb secrets at rest, v1"
+CONSOLE_SESSIONS = b"autoglm-kb console sessions, v1"
 
 
 class SecretBox:
     """Encrypts with the first key and decrypts with any, so that a new key can be put in front of the old one.
 
-    A key is any text of at least 32 characters.
+    A key is any text of at least 32 characters. What was encrypted for one purpose cannot be passed off as another's.
     """
 
-    def __init__(self, keys: Sequence[str], origin: str) -> None:
+    def __init__(self, keys: Sequence[str], origin: str, purpose: bytes = AT_REST) -> None:
         from cryptography.fernet import Fernet, MultiFernet
 
         for key in keys:
@@ -32,44 +33,51 @@ class SecretBox:
                     "make one by `openssl rand -base64 32`"
                 )
         self._origin = origin
-        self._fernet = MultiFernet([Fernet(_derived(key)) for key in keys])
+        self._fernet = MultiFernet([Fernet(_derived(key, purpose)) for key in keys])
 
     @classmethod
-    def of(cls, settings: Settings) -> SecretBox:
+    def of(cls, settings: Settings, purpose: bytes = AT_REST) -> SecretBox:
         """With the keys of KB_SECRET_KEY (commas between them), else of a file in the data folder, made at first use.
 
         Raises `SettingsError` for a key that is too short or a file that cannot be read.
         """
         given = [key.strip() for key in settings.secret_key.get_secret_value().split(",") if key.strip()]
         if given:
-            return cls(given, "setting secret_key (KB_SECRET_KEY)")
+            return cls(given, "setting secret_key (KB_SECRET_KEY)", purpose)
         path = settings.data_dir / KEY_FILE
-        return cls([_read_or_make(path)], str(path))
+        return cls([_read_or_make(path)], str(path), purpose)
 
     def encrypt(self, secret: str) -> bytes:
         """The secret as it may be stored."""
         return self._fernet.encrypt(secret.encode())
 
-    def decrypt(self, stored: bytes, what: str) -> str:
-        """The secret; `what` names it in messages. Raises `SettingsError` where another key encrypted it."""
+    def opened(self, stored: bytes) -> str | None:
+        """The secret; None where it was not encrypted here, for the same purpose and with a key that is known."""
         from cryptography.fernet import InvalidToken
 
         try:
             return self._fernet.decrypt(stored).decode()
         except InvalidToken:
+            return None
+
+    def decrypt(self, stored: bytes, what: str) -> str:
+        """The secret; `what` names it in messages. Raises `SettingsError` where another key encrypted it."""
+        secret = self.opened(stored)
+        if secret is None:
             raise SettingsError(
                 f"{what} was encrypted with another key than that of {self._origin}; "
                 "every process of a cluster needs the same KB_SECRET_KEY: set the one that was used, or set the "
                 "password again (PATCH /v1/sources/NAME with the whole url)"
-            ) from None
+            )
+        return secret
 
 
-def _derived(key: str) -> bytes:
+def _derived(key: str, purpose: bytes) -> bytes:
     """32 bytes of a text of any length, as Fernet takes them."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(key.encode())
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(key.encode())
     return base64.urlsafe_b64encode(derived)
 
 

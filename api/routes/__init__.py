@@ -13,6 +13,7 @@ from api.routes import (
     audit,
     bulk,
     collections,
+    console_session,
     dead_letters,
     dify,
     documents,
@@ -52,7 +53,7 @@ VERSIONED: tuple[APIRouter, ...] = (
     schedules.router,
     audit.router,
 )
-UNVERSIONED: tuple[APIRouter, ...] = (mcp.router, health.router)
+UNVERSIONED: tuple[APIRouter, ...] = (mcp.router, health.router, console_session.router)
 PREFIX = "/v1"
 
 
