@@ -1,7 +1,9 @@
 """What the search core raises.
 
 SearchCoreError (a RetrievalError)
-├── SpaceError          a search space or an architecture that does not fit its rules
+├── SpaceError          a search space contradicts itself, or its file cannot be read; an InvalidInputError too
+├── ArchitectureError   choices that a search space does not allow; an InvalidInputError too
+├── PolicyError         a policy cannot start or go on: a strange trial, an extra that is not installed
 ├── CorpusError         a collection that cannot be tuned: empty, or not embedded
 ├── SupervisionError    judged questions that are too few, empty or contradictory
 ├── BudgetError         a budget that is not a time, or too short to do anything in
@@ -11,15 +13,23 @@ SearchCoreError (a RetrievalError)
 
 from __future__ import annotations
 
-from retrieval.errors import RetrievalError
+from retrieval.errors import InvalidInputError, RetrievalError
 
 
 class SearchCoreError(RetrievalError):
     """Base of everything the search core raises on purpose."""
 
 
-class SpaceError(SearchCoreError):
-    """A search space or an architecture does not fit its rules."""
+class SpaceError(SearchCoreError, InvalidInputError):
+    """A search space contradicts itself or its file cannot be read; the message names the decision."""
+
+
+class ArchitectureError(SearchCoreError, InvalidInputError):
+    """Choices that the search space does not allow; the message names the decision."""
+
+
+class PolicyError(SearchCoreError):
+    """A policy cannot start or go on."""
 
 
 class CorpusError(SearchCoreError):

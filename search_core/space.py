@@ -1,0 +1,323 @@
+"""The search space: which decisions an architecture takes, which values each has, and what they cost.
+
+A space is data. Built-in ones are YAML files in `search_core/spaces/`; a third party brings another by a file of its
+own or by the entry point group `autoglm_kb.space`. See docs/search-space.md.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+
+from infra.registry import Registry
+from search_core.architecture import Architecture, Scalar
+from search_core.errors import ArchitectureError, SpaceError
+
+NOTHING: Mapping[str, tuple[Scalar, ...]] = MappingProxyType({})
+
+
+class Tier(StrEnum):
+    """How dear it is to try a value."""
+
+    PLAN = "plan"  # milliseconds, from cached candidate lists
+    GRAPH = "graph"  # seconds: edges and a small graph network
+    ENCODER = "encoder"  # minutes: the language model itself is trained
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One choice to make. Raises `SpaceError` when it contradicts itself."""
+
+    name: str
+    tier: Tier
+    values: tuple[Scalar, ...]
+    default: Scalar
+    summary: str
+    when: Mapping[str, tuple[Scalar, ...]] = field(
+        default_factory=lambda: NOTHING, hash=False
+    )  # all must hold, of earlier decisions
+    trial_cost: float = 0.0  # seconds that a value other than the default adds to a trial, by order of magnitude
+    serving_cost: float = 0.0  # milliseconds that a value other than the default adds to a query, likewise
+
+    def __post_init__(self) -> None:
+        thing = f"decision {self.name!r}"
+        if not self.name or not self.summary:
+            raise SpaceError(
+                f"{thing} has name {self.name!r} and summary {self.summary!r}; expected both to say something"
+            )
+        keys = [key(value) for value in self.values]
+        if not keys or len(set(keys)) < len(keys):
+            raise SpaceError(f"{thing} has values {list(self.values)!r}; expected at least one and none twice")
+        if key(self.default) not in keys:
+            raise SpaceError(f"{thing} has default {self.default!r}; expected one of {list(self.values)!r}")
+        if min(self.trial_cost, self.serving_cost) < 0:
+            raise SpaceError(f"{thing} has a negative cost; expected seconds and milliseconds from 0")
+
+    def index(self, value: Scalar) -> int:
+        """The place of a value in `values`. Raises `ArchitectureError` when it is none of them."""
+        keys = [key(known) for known in self.values]
+        if key(value) not in keys:
+            raise ArchitectureError(f"{self.name} is {value!r}; expected one of {list(self.values)!r}")
+        return keys.index(key(value))
+
+    def asked(self, choices: Mapping[str, Scalar]) -> bool:
+        """Whether these choices meet every condition of this decision."""
+        return all(
+            name in choices and key(choices[name]) in {key(value) for value in values}
+            for name, values in self.when.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an architecture is expected to cost, by order of magnitude."""
+
+    trial_seconds: float
+    serving_milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """Decisions in the order in which they are taken. Raises `SpaceError` naming the decision that is wrong.
+
+    A decision is asked when its conditions on earlier ones hold; an architecture answers every decision that is asked
+    and no other, so that two ways to write the same thing do not exist.
+    """
+
+    name: str
+    decisions: tuple[Decision, ...]
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.decisions:
+            raise SpaceError(
+                f"search space {self.name!r} has {len(self.decisions)} decisions; expected a name and some"
+            )
+        earlier: dict[str, Decision] = {}
+        for decision in self.decisions:
+            _check_place(decision, earlier)
+            earlier[decision.name] = decision
+
+    def __getitem__(self, name: str) -> Decision:
+        """The decision of that name. Raises `ArchitectureError` when there is none."""
+        for decision in self.decisions:
+            if decision.name == name:
+                return decision
+        known = ", ".join(decision.name for decision in self.decisions)
+        raise ArchitectureError(f"search space {self.name!r} has no decision {name!r}; known: {known}")
+
+    def legal(self, choices: Mapping[str, Scalar]) -> tuple[Decision, ...]:
+        """The decisions that may be taken next, given these; all their values are legal. Empty: complete."""
+        return tuple(d for d in self.decisions if d.name not in choices and d.asked(choices))
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """The same architecture. Raises `ArchitectureError` naming the decision when this space does not allow it."""
+        if architecture.space != self.name:
+            raise ArchitectureError(f"architecture is of space {architecture.space!r}; expected {self.name!r}")
+        choices = architecture.as_dict()
+        for name, value in choices.items():
+            decision = self[name]
+            decision.index(value)
+            if not decision.asked(choices):
+                raise ArchitectureError(f"{name} is {value!r}, but is only asked when {_condition(decision)}")
+        if missing := self.legal(choices):
+            raise ArchitectureError(f"{missing[0].name} is missing; expected one of {list(missing[0].values)!r}")
+        return architecture
+
+    def complete(self, choices: Mapping[str, Scalar], rng: random.Random | None = None) -> Architecture:
+        """The architecture with these choices as far as they are asked, the others at random or at their defaults.
+
+        Raises `ArchitectureError` when a choice that is asked has none of its values.
+        """
+        made: dict[str, Scalar] = {}
+        for decision in self.decisions:
+            if decision.asked(made):
+                made[decision.name] = _value(decision, choices, rng)
+        return Architecture(self.name, made)
+
+    def default(self) -> Architecture:
+        """What serves before anything was searched."""
+        return self.complete({})
+
+    def sample(self, rng: random.Random) -> Architecture:
+        """An architecture with each asked decision drawn evenly; equal states of `rng` give equal ones."""
+        return self.complete({}, rng)
+
+    def mutate(self, architecture: Architecture, rng: random.Random) -> Architecture:
+        """A neighbour: one decision changed, what that newly asks drawn at random, what it no longer asks dropped.
+
+        The same architecture comes back only where no decision has a second value.
+        """
+        choices = architecture.as_dict()
+        open_ones = [d for d in self.decisions if d.name in choices and len(d.values) > 1]
+        if not open_ones:
+            return architecture
+        decision = rng.choice(open_ones)
+        others = [value for value in decision.values if key(value) != key(choices[decision.name])]
+        return self.complete(choices | {decision.name: rng.choice(others)}, rng)
+
+    def size(self) -> int:
+        """How many architectures there are; exact."""
+        return _count(self.decisions, self._needed_after(), 0, {}, {})
+
+    def __iter__(self) -> Iterator[Architecture]:
+        """Every architecture, the last decision changing fastest."""
+        yield from self._below(0, {})
+
+    def _below(self, place: int, made: dict[str, Scalar]) -> Iterator[Architecture]:
+        if place == len(self.decisions):
+            yield Architecture(self.name, made)
+            return
+        decision = self.decisions[place]
+        if not decision.asked(made):
+            yield from self._below(place + 1, made)
+            return
+        for value in decision.values:
+            yield from self._below(place + 1, made | {decision.name: value})
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """The expected cost: the sum over the choices that differ from their defaults."""
+        moved = [
+            d for d in (self[name] for name, _ in architecture.choices) if not same(architecture[d.name], d.default)
+        ]
+        return Cost(sum(d.trial_cost for d in moved), sum(d.serving_cost for d in moved))
+
+    def only(self, *tiers: Tier) -> SearchSpace:
+        """The same space with the decisions of all other tiers held at their defaults."""
+        return self.held({d.name: d.default for d in self.decisions if d.tier not in tiers})
+
+    def held(self, choices: Mapping[str, Scalar]) -> SearchSpace:
+        """The same space with these decisions held at these values. Raises `ArchitectureError` for values unknown."""
+        for name, value in choices.items():
+            self[name].index(value)
+        kept = (
+            replace(d, values=(choices[d.name],), default=choices[d.name]) if d.name in choices else d
+            for d in self.decisions
+        )
+        return replace(self, decisions=tuple(kept))
+
+    def extended(self, name: str, decisions: Iterable[Decision]) -> SearchSpace:
+        """A space of another name with more decisions at the end; one of a known name takes the old one's place."""
+        fresh = {decision.name: decision for decision in decisions}
+        kept = [fresh.pop(old.name, old) for old in self.decisions]
+        return SearchSpace(name, (*kept, *fresh.values()))
+
+    def _needed_after(self) -> list[frozenset[str]]:
+        """For each place, the decisions that conditions from there on ask about."""
+        needed: list[frozenset[str]] = [frozenset()]
+        for decision in reversed(self.decisions):
+            needed.append(needed[-1] | set(decision.when))
+        return needed[::-1]
+
+
+def key(value: Scalar) -> tuple[str, Scalar]:
+    """A value together with its type, because `True == 1 == 1.0` in Python but not in a plan."""
+    return type(value).__name__, value
+
+
+def same(one: Scalar, other: Scalar) -> bool:
+    """Whether two values are equal and of one type."""
+    return key(one) == key(other)
+
+
+def _value(decision: Decision, choices: Mapping[str, Scalar], rng: random.Random | None) -> Scalar:
+    if decision.name in choices:
+        return decision.values[decision.index(choices[decision.name])]
+    return decision.default if rng is None else rng.choice(decision.values)
+
+
+def _check_place(decision: Decision, earlier: Mapping[str, Decision]) -> None:
+    thing = f"decision {decision.name!r}"
+    if decision.name in earlier:
+        raise SpaceError(f"{thing} comes twice; give the second another name")
+    for name, values in decision.when.items():
+        if name not in earlier:
+            raise SpaceError(
+                f"{thing} depends on {name!r}; expected an earlier decision: {', '.join(earlier) or 'none'}"
+            )
+        known = {key(value) for value in earlier[name].values}
+        if not values:
+            raise SpaceError(f"{thing} depends on no value of {name!r}; name some or drop the condition")
+        if strange := [value for value in values if key(value) not in known and len(earlier[name].values) > 1]:
+            listed = list(earlier[name].values)
+            raise SpaceError(f"{thing} depends on {name} = {strange[0]!r}; expected values among {listed!r}")
+
+
+def _condition(decision: Decision) -> str:
+    return " and ".join(f"{name} is one of {list(values)!r}" for name, values in decision.when.items())
+
+
+def _count(
+    decisions: tuple[Decision, ...],
+    needed: list[frozenset[str]],
+    place: int,
+    made: dict[str, Scalar],
+    known: dict[tuple[int, tuple[tuple[str, tuple[str, Scalar]], ...]], int],
+) -> int:
+    if place == len(decisions):
+        return 1
+    made = {name: value for name, value in made.items() if name in needed[place]}  # the rest cannot matter any more
+    state = place, tuple((name, key(value)) for name, value in sorted(made.items()))
+    if state not in known:
+        decision = decisions[place]
+        ways = [made | {decision.name: value} for value in decision.values] if decision.asked(made) else [made]
+        known[state] = sum(_count(decisions, needed, place + 1, way, known) for way in ways)
+    return known[state]
+
+
+SPACES: Registry[SearchSpace] = Registry("space")
+
+
+@cache
+def _built_in(file: str) -> SearchSpace:
+    from search_core.space_file import read_space
+
+    return read_space(resources.files("search_core.spaces").joinpath(file).read_text("utf-8"), file)
+
+
+SPACES.register("gnn-lm-v1", lambda: _built_in("gnn-lm-v1.yaml"), "retrieval plan, graph network and encoder")
+
+
+def open_space(name: str) -> SearchSpace:
+    """The space registered under a name, or the one in the YAML file of that path.
+
+    Raises `SpaceError` naming the known ones when it is neither.
+    """
+    if name in SPACES:
+        return SPACES.create(name)
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} and path.is_file():
+        from search_core.space_file import read_space
+
+        return read_space(path.read_text("utf-8"), path.name)
+    known = ", ".join(entry.name for entry in SPACES)
+    raise SpaceError(f"search space is {name!r}; expected a registered one ({known}) or a path to a .yaml file")
+
+
+def plan_choices(architecture: Architecture) -> dict[str, object]:
+    """The choices that are fields of a retrieval Plan.
+
+    `diffusion.edges` and its kin come back as `{"diffusion": {"edges": ...}}`, or as `{"diffusion": None}` where the
+    first of them is "none". Decisions that are not asked are left out: the plan's own default stands.
+    """
+    space = open_space(architecture.space)
+    found: dict[str, object] = {}
+    for decision in space.decisions:
+        if decision.tier is Tier.PLAN and decision.name in architecture.as_dict():
+            _place(found, decision.name, architecture[decision.name])
+    return found
+
+
+def _place(found: dict[str, object], name: str, value: Scalar) -> None:
+    group, dot, member = name.partition(".")
+    if not dot:
+        found[name] = value
+        return
+    inside = found.setdefault(group, None if value == "none" else {})
+    if isinstance(inside, dict):
+        inside[member] = value

@@ -1,0 +1,78 @@
+"""Reads a search space from YAML; every message names the decision and the field that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from search_core.architecture import Scalar
+from search_core.errors import SpaceError
+from search_core.space import NOTHING, Decision, SearchSpace, Tier, open_space
+
+_FIELDS = {"tier", "values", "default", "summary", "when", "trial_cost", "serving_cost"}
+_SPACE_FIELDS = {"name", "extends", "decisions"}
+
+
+def read_space(text: str, origin: str) -> SearchSpace:
+    """The space that a YAML text describes; `origin` names it in messages. Raises `SpaceError`."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpaceError(f"{origin} is not YAML: {error}") from error
+    if not isinstance(values, dict) or not isinstance(values.get("decisions"), dict) or "name" not in values:
+        raise SpaceError(f"{origin} has no name or no decisions; expected `name: ...` and `decisions: {{name: ...}}`")
+    if strange := sorted(set(map(str, values)) - _SPACE_FIELDS):
+        raise SpaceError(f"{origin} has unknown field {strange[0]!r}; known: {', '.join(sorted(_SPACE_FIELDS))}")
+    decisions = [_decision(str(name), told, origin) for name, told in values["decisions"].items()]
+    if parent := values.get("extends"):
+        return open_space(str(parent)).extended(str(values["name"]), decisions)
+    return SearchSpace(str(values["name"]), tuple(decisions))
+
+
+def _decision(name: str, told: Any, origin: str) -> Decision:
+    thing = f"{origin}: decision {name!r}"
+    if not isinstance(told, dict):
+        raise SpaceError(f"{thing} is {told!r}; expected fields {', '.join(sorted(_FIELDS))}")
+    if strange := sorted(set(map(str, told)) - _FIELDS):
+        raise SpaceError(f"{thing} has unknown field {strange[0]!r}; known: {', '.join(sorted(_FIELDS))}")
+    values = _values(f"{thing}: values", told.get("values"))
+    return Decision(
+        name=name,
+        tier=_tier(thing, told.get("tier")),
+        values=values,
+        default=told.get("default", values[0]),
+        summary=str(told.get("summary", "")),
+        when=_when(thing, told.get("when")),
+        trial_cost=_cost(f"{thing}: trial_cost", told.get("trial_cost", 0)),
+        serving_cost=_cost(f"{thing}: serving_cost", told.get("serving_cost", 0)),
+    )
+
+
+def _tier(thing: str, value: Any) -> Tier:
+    try:
+        return Tier(value)
+    except ValueError:
+        raise SpaceError(f"{thing}: tier is {value!r}; expected one of {', '.join(Tier)}") from None
+
+
+def _values(thing: str, values: Any) -> tuple[Scalar, ...]:
+    listed = values if isinstance(values, list) else [values]
+    if not listed or not all(isinstance(value, str | int | float | bool | None) for value in listed):
+        raise SpaceError(f"{thing} is {values!r}; expected a list of texts, numbers, truths or null")
+    return tuple(listed)
+
+
+def _when(thing: str, conditions: Any) -> Mapping[str, tuple[Scalar, ...]]:
+    if conditions is None:
+        return NOTHING
+    if not isinstance(conditions, dict):
+        raise SpaceError(f"{thing}: when is {conditions!r}; expected `earlier decision: [values]`")
+    return {str(name): _values(f"{thing}: when {name}", values) for name, values in conditions.items()}
+
+
+def _cost(thing: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SpaceError(f"{thing} is {value!r}; expected a number")
+    return float(value)
