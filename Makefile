@@ -1,6 +1,6 @@
 # Short verbs for everything one does here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install core demo check unit test soak bench bench-peers serve docs clean python servers
+.PHONY: help install core console screenshots demo check unit test soak bench bench-peers serve docs clean python servers browser
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -16,8 +16,13 @@ BENCH ?=
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
-install: $(VENV)/.installed-dev ## environment for working here: the package, its extras, the tools
-core: $(VENV)/.installed-core
+CONSOLE_SOURCES := $(shell find api/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+install: $(VENV)/.installed-dev $(VENV)/.console ## environment for working here: the package, its extras, the tools
+core: $(VENV)/.installed-core $(VENV)/.console
+
+console: $(BIN)/python ## the console's pages, where their sources changed
+	@infra/setup/console.sh $(BIN)/python
 
 demo: core ## ingest a sample company, search it, ask it, change it; no server, no Docker
 	@$(BIN)/kb demo
@@ -31,7 +36,7 @@ check: install ## style, types and import arrows
 unit: install ## fast tests, offline, about a minute
 	$(BIN)/pytest tests/unit -m "not slow" -n $(WORKERS) --dist loadfile
 
-test: check servers ## everything: check, then unit, contract and integration tests
+test: check servers browser ## everything: check, then unit, contract and integration tests
 	$(BIN)/pytest tests/unit tests/contract tests/integration -n $(WORKERS) --dist loadfile
 
 soak: install servers ## the long tests, one after the other
@@ -39,6 +44,9 @@ soak: install servers ## the long tests, one after the other
 
 bench: install ## the rows of the measurements page that apply to this machine
 	$(BIN)/kb bench $(BENCH)
+
+screenshots: install browser ## the console's pages as pictures in docs/pictures
+	KB_TEST_PICTURES=1 $(BIN)/pytest tests/integration/test_console_pictures.py -q
 
 bench-peers: .venv-peers/.installed ## environment of the systems we measure beside (about 6 GB)
 
@@ -60,10 +68,17 @@ python:
 servers: ## Debian's packages for the server tests and `kb stack up`: PostgreSQL, MariaDB, Redis, Java, Maven
 	@infra/setup/debian.sh servers || true
 
+browser: ## Debian's Chromium for the tests of the console
+	@infra/setup/debian.sh browser || true
+
 $(BIN)/python: | python
 	@infra/setup/debian.sh compiler $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip
+
+# Without npm's registry this warns, and everything but the console works.
+$(VENV)/.console: $(CONSOLE_SOURCES) | $(BIN)/python
+	@infra/setup/console.sh $(BIN)/python && touch $@ || true
 
 .venv-peers/.installed: tests/benchmarks/peers/requirements.txt tests/benchmarks/peers/constraints.txt | python
 	$(PYTHON) -m venv .venv-peers

@@ -107,8 +107,9 @@ class Authentication:
         """Let the request pass with its caller in the state, or raise `ApiError`."""
         if scope["type"] == "http" and not is_open(scope["path"], scope["method"]):
             presented = Presented.of(scope)
-            known = self._authenticator.remembered(presented)
-            identity = known or await run_in_threadpool(self._authenticator.check, presented)
+            identity = self._authenticator.remembered(presented)
+            if identity is None:
+                identity = await run_in_threadpool(self._authenticator.check, presented)
             state = state_of(scope)
             state.caller, state.session = identity.caller, identity.session
             _check_origin(scope, identity.session)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# System packages that pip cannot bring: a C++ compiler and Python's headers, PostgreSQL for the server tests, and what
-# `kb stack up` runs beside it.
-# Usage: infra/setup/debian.sh compiler PYTHON | postgres | servers
+# System packages that pip cannot bring: a C++ compiler and Python's headers, PostgreSQL for the server tests, what
+# `kb stack up` runs beside it, and a browser for the tests of the console.
+# Usage: infra/setup/debian.sh compiler PYTHON | postgres | servers | browser
 # Installs with apt-get where it may (as root, or sudo without a password); otherwise says exactly what to run.
 set -euo pipefail
 
@@ -72,6 +72,14 @@ servers() {
     fi
 }
 
+# Chromium, and letters for the Chinese pages. Ubuntu has Chromium as a snap only, but its machines for CI have Chrome.
+browser() {
+    local missing=()
+    command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+    fc-list :lang=zh 2>/dev/null | grep -q . || missing+=(fonts-noto-cjk)
+    [ ${#missing[@]} = 0 ] || install_packages "the tests of the console need a browser" "${missing[@]}"
+}
+
 # The newest Java that Debian has; Elasticsearch 9 takes 21 and newer, all else 17.
 newest_jdk() {
     local version
@@ -96,5 +104,6 @@ case "${1:-}" in
     compiler) compiler "${2:?compiler needs the interpreter to build for}" ;;
     postgres) postgres ;;
     servers) servers ;;
-    *) echo "usage: infra/setup/debian.sh compiler PYTHON | postgres | servers" >&2; exit 2 ;;
+    browser) browser ;;
+    *) echo "usage: infra/setup/debian.sh compiler PYTHON | postgres | servers | browser" >&2; exit 2 ;;
 esac
