@@ -163,22 +163,16 @@ class SearchSpace:
 
     def size(self) -> int:
         """How many architectures there are; exact."""
-        return _count(self.decisions, self._needed_after(), 0, {}, {})
+        from search_core.counting import Counting
+
+        return Counting(self).size
 
     def __iter__(self) -> Iterator[Architecture]:
         """Every architecture, the last decision changing fastest."""
-        yield from self._below(0, {})
+        from search_core.counting import Counting
 
-    def _below(self, place: int, made: dict[str, Scalar]) -> Iterator[Architecture]:
-        if place == len(self.decisions):
-            yield Architecture(self.name, made)
-            return
-        decision = self.decisions[place]
-        if not decision.asked(made):
-            yield from self._below(place + 1, made)
-            return
-        for value in decision.values:
-            yield from self._below(place + 1, made | {decision.name: value})
+        counting = Counting(self)
+        return (counting.at(place) for place in range(counting.size))
 
     def cost(self, architecture: Architecture) -> Cost:
         """The expected cost: the sum over the choices that differ from their defaults."""
@@ -206,13 +200,6 @@ class SearchSpace:
         fresh = {decision.name: decision for decision in decisions}
         kept = [fresh.pop(old.name, old) for old in self.decisions]
         return SearchSpace(name, (*kept, *fresh.values()))
-
-    def _needed_after(self) -> list[frozenset[str]]:
-        """For each place, the decisions that conditions from there on ask about."""
-        needed: list[frozenset[str]] = [frozenset()]
-        for decision in reversed(self.decisions):
-            needed.append(needed[-1] | set(decision.when))
-        return needed[::-1]
 
 
 def key(value: Scalar) -> tuple[str, Scalar]:
@@ -250,24 +237,6 @@ def _check_place(decision: Decision, earlier: Mapping[str, Decision]) -> None:
 
 def _condition(decision: Decision) -> str:
     return " and ".join(f"{name} is one of {list(values)!r}" for name, values in decision.when.items())
-
-
-def _count(
-    decisions: tuple[Decision, ...],
-    needed: list[frozenset[str]],
-    place: int,
-    made: dict[str, Scalar],
-    known: dict[tuple[int, tuple[tuple[str, tuple[str, Scalar]], ...]], int],
-) -> int:
-    if place == len(decisions):
-        return 1
-    made = {name: value for name, value in made.items() if name in needed[place]}  # the rest cannot matter any more
-    state = place, tuple((name, key(value)) for name, value in sorted(made.items()))
-    if state not in known:
-        decision = decisions[place]
-        ways = [made | {decision.name: value} for value in decision.values] if decision.asked(made) else [made]
-        known[state] = sum(_count(decisions, needed, place + 1, way, known) for way in ways)
-    return known[state]
 
 
 SPACES: Registry[SearchSpace] = Registry("space")

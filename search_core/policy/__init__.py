@@ -1,1 +1,10 @@
 """Policies choose what to try next: random, grid, TPE, evolution, the learned controller; begin at `contract.py`."""
+
+from __future__ import annotations
+
+from search_core.policy import builtin
+from search_core.policy.contract import NO_BRIEFING, POLICIES, Briefing, Earlier, Policy, Trial
+
+__all__ = ["NO_BRIEFING", "POLICIES", "Briefing", "Earlier", "Policy", "Trial"]
+
+builtin.register()
