@@ -24,6 +24,7 @@ from api.commands import (
     serve,
     sources,
     stack,
+    tune,
     worker,
 )
 from api.commands.shared import err
@@ -49,6 +50,7 @@ app.command()(ingest.ingest)
 app.command()(search.search)
 app.command()(search.ask)
 app.command("eval")(evaluate.evaluate)
+app.command()(tune.tune)
 app.command()(maintain.collections)
 app.command()(maintain.verify)
 app.command("reindex")(generations.reindex_command)
@@ -59,6 +61,7 @@ app.command()(bench.bench)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
+app.add_typer(tune.app, name="experiments")
 app.add_typer(sources.app, name="sources")
 app.add_typer(generations.app, name="generations")
 app.add_typer(jobs.app, name="jobs")

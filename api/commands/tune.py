@@ -1,0 +1,190 @@
+"""`kb tune` and `kb experiments`: let the search core look for a better plan, and look at what it tried."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar
+from api.knowledge_base import KnowledgeBase
+from retrieval.errors import InvalidInputError
+from retrieval.evaluation import read_qrels, read_queries
+from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
+from search_core.result import Result
+from search_core.trainer import AutoModelTrainer
+
+app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
+
+ExperimentId = Annotated[str, typer.Argument(help="The experiment's id.")]
+
+
+def tune(
+    queries: Annotated[Path | None, typer.Option(help='JSON lines {"id", "text"}.')] = None,
+    qrels: Annotated[Path | None, typer.Option(help="Tab separated: query-id, corpus-id, score.")] = None,
+    collection: CollectionOption = "default",
+    eval_set: Annotated[str, typer.Option(help="A stored evaluation set, instead of files.")] = "",
+    budget: Annotated[str, typer.Option(help="Time for the run, such as 90s, 5m or 1h.")] = "5m",
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal trials.")] = 0,
+    task: Annotated[str, typer.Option(help="A task's name, or a sentence that says what is wanted.")] = "text-to-graph",
+    space: Annotated[str, typer.Option(help="Search space: a name, or a YAML file.")] = DEFAULT_SPACE,
+    policy: Annotated[str, typer.Option(help="What proposes candidates; `kb modules` lists them.")] = DEFAULT_POLICY,
+    max_epochs: Annotated[int, typer.Option(min=1, help="How often the policy is asked.")] = 50,
+    promote: Annotated[bool, typer.Option(help="Let a proven winner serve at once.")] = True,
+    resume: Annotated[str, typer.Option(help="Id of an experiment that was stopped.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Search for a better plan on judged questions, prove it on sealed ones, let it serve. Ctrl-C keeps the best."""
+    if (queries is None) != (qrels is None):
+        raise InvalidInputError("--queries and --qrels belong together; give both, or neither")
+    texts = None if queries is None else read_queries(queries)
+    judged = None if qrels is None else read_qrels(qrels)
+    request = Request(task, space, max_epochs, collection, budget, seed, policy, eval_set, texts, judged, promote)
+    with knowledge_base() as kb:
+        if resume:
+            record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), resume)
+            request = Request.from_dict(record.request)
+        result = _run(kb, request, resume, as_json)
+    print_json(result.to_dict()) if as_json else _show(result)
+
+
+def _run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) -> Result:
+    with progress_bar("tuning") as progress:
+        trainer = AutoModelTrainer.of(
+            request,
+            settings=kb.settings,
+            catalog=kb.catalog,
+            encoder_of=kb.open_encoder,
+            progress=lambda told: _advance(progress, told),
+            experiment=experiment,
+        )
+        if not as_json:
+            spec = trainer.spec
+            err.print(f"task: {spec.text} ({spec.task}), metric {spec.metric}, budget {spec.budget_seconds:g} s")
+        with _stopping(trainer):
+            return trainer.run()
+
+
+def _advance(progress: Progress, told: dict[str, Any]) -> None:
+    text = f"trial {told['trial']}, best {told['best']:.4f}, {told['left']:.0f} s left"
+    progress.update(progress.task_ids[0], advance=1, description=text)
+
+
+@contextmanager
+def _stopping(trainer: AutoModelTrainer) -> Iterator[None]:
+    """The first Ctrl-C ends the search and goes on with what was found; the second one ends the command."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        err.print("stopping: what was found is tested now; Ctrl-C again ends at once")
+        trainer.stop()
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show(result: Result) -> None:
+    verdict = result.verdict
+    table = Table("on sealed questions", "before", "after", box=None, pad_edge=False)
+    before = result.metrics.get("serving", result.metrics["default"])
+    for metric, value in before.items():
+        table.add_row(metric, f"{value:.4f}", f"{result.metrics['tuned'][metric]:.4f}")
+    out.print(table)
+    interval = f"{verdict.low:+.4f} to {verdict.high:+.4f}"
+    out.print(f"gain {verdict.lift:+.4f} ({interval}), p = {verdict.p_value:.4f}, {verdict.questions} questions")
+    out.print(f"{result.trials} trials in {result.seconds:.0f} s; artifact in {result.folder}")
+    if result.promoted:
+        out.print(f"plan {result.plan_id} serves now; `kb plans rollback` returns to the one before")
+    for reason in result.reasons:
+        out.print(f"nothing was promoted: {reason}")
+
+
+@app.command("list")
+def list_experiments(collection: CollectionOption = "default", as_json: AsJson = False) -> None:
+    """The experiments of a collection, newest first."""
+    with knowledge_base() as kb:
+        records = kb.catalog.experiments.all(kb.catalog.collections.get(collection))
+    rows = [
+        {"id": one.id, "state": one.state.value, "trials": one.trials, "created_at": one.created_at}
+        | {name: (one.result or {}).get(name) for name in ("lift", "p_value", "promoted")}
+        for one in records
+    ]
+    if as_json:
+        print_json({"experiments": rows})
+        return
+    table = Table("id", "state", "trials", "gain", "promoted", box=None, pad_edge=False)
+    for row in rows:
+        gain = "" if row["lift"] is None else f"{row['lift']:+.4f}"
+        table.add_row(str(row["id"]), str(row["state"]), str(row["trials"]), gain, str(row["promoted"] or ""))
+    out.print(table)
+
+
+@app.command()
+def show(experiment: ExperimentId, collection: CollectionOption = "default", as_json: AsJson = False) -> None:
+    """An experiment with every trial."""
+    with knowledge_base() as kb:
+        record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), experiment)
+        trials = kb.catalog.experiments.trials(record.id)
+    if as_json:
+        print_json({"id": record.id, "state": record.state, "result": record.result, "trials": trials})
+        return
+    table = Table("trial", "policy", "plan", "first look", "all", "seconds", box=None, pad_edge=False)
+    for trial in trials:
+        whole = "" if trial["whole"] is None else f"{trial['whole']:.4f}"
+        first = (str(trial["number"]), trial["policy"], trial["plan"])
+        table.add_row(*first, f"{trial['reward']:.4f}", whole, f"{trial['seconds']:.3f}")
+    out.print(table)
+
+
+@app.command()
+def compare(
+    one: ExperimentId,
+    other: Annotated[str, typer.Argument(help="Another experiment's id.")],
+    collection: CollectionOption = "default",
+) -> None:
+    """Two experiments beside each other."""
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        records = [kb.catalog.experiments.get(found, name) for name in (one, other)]
+    table = Table("", one, other, box=None, pad_edge=False)
+    for name in ("seed", "policy", "budget"):
+        table.add_row(name, *(str(record.request[name]) for record in records))
+    for name in ("trials", "lift", "p_value", "promoted", "seconds", "trajectory"):
+        table.add_row(name, *(str((record.result or {}).get(name, ""))[:16] for record in records))
+    out.print(table)
+
+
+@app.command()
+def replay(experiment: ExperimentId, collection: CollectionOption = "default", as_json: AsJson = False) -> None:
+    """Run an experiment again with its seed and say whether it went the same way. Promotes nothing."""
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        record = kb.catalog.experiments.get(found, experiment)
+        if record.result is None or "trajectory" not in record.result:
+            raise InvalidInputError(
+                f"experiment {experiment!r} is {record.state.value}; only a finished one can be replayed"
+            )
+        request = Request.from_dict(record.request | {"promote": False})
+        again = _run(kb, request, "", as_json).to_dict()
+    same = {
+        "trajectory": again["trajectory"] == record.result["trajectory"],
+        "artifact": again["artifact"]["digest"] == record.result["artifact"]["digest"],
+    }
+    if as_json:
+        print_json({"experiment": again["experiment"], "same": same})
+    else:
+        for name, value in same.items():
+            out.print(f"{name}: {'the same' if value else 'DIFFERENT'}")
+    if not all(same.values()):
+        raise typer.Exit(1)

@@ -1,0 +1,39 @@
+"""The time budget of a run: wall seconds that count, and a stop that a person may ask for."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+class Clock:
+    """Counts from when it is made. Thread-safe."""
+
+    def __init__(self, budget_seconds: float) -> None:
+        self.budget = budget_seconds
+        self._began = time.monotonic()
+        self._cpu_began = time.process_time()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End the search at the next trial; what was found is kept and tested."""
+        self._stopped.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._stopped.is_set()
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds since the start."""
+        return time.monotonic() - self._began
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of this process since the start."""
+        return time.process_time() - self._cpu_began
+
+    def left(self, share: float = 1.0) -> float:
+        """Seconds until `share` of the budget is used, at least 0; 0 once stopped."""
+        return 0.0 if self.is_stopped else max(0.0, share * self.budget - self.seconds)

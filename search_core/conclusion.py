@@ -1,0 +1,149 @@
+"""The end of a run: the sealed questions are opened once, the artifact is written, the finalist serves or does not."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from retrieval.plan import DEFAULT_PLAN, Plan
+from search_core.artifacts import Artifact, write_artifact
+from search_core.card import write_card
+from search_core.conditions import Conditions, serving_plan
+from search_core.experiment_log import trajectory
+from search_core.finalist import Finalist
+from search_core.gate import Verdict, judge
+from search_core.kinds import kinds_of
+from search_core.latency import compare_latency
+from search_core.legs import CachedLegs
+from search_core.result import Result
+
+REPORTED = ("ndcg@10", "mrr@10", "recall@10")
+NOT_JUDGED = (
+    "the questions were made from the corpus and nobody judged them; promote the plan yourself if you trust them"
+)
+
+
+def conclude(conditions: Conditions, finalist: Finalist) -> Result:
+    """Test, write, promote where it is proven."""
+    sealed = conditions.legs.only(conditions.split.sealed)
+    verdict = _verdict(conditions, sealed, finalist.plan)
+    reasons = _reasons(conditions, finalist, verdict)
+    metrics = _metrics(conditions, sealed, finalist.plan)
+    trials = conditions.catalog.experiments.trials(conditions.record.id)
+    manifest = _manifest(conditions, finalist, verdict, metrics, len(trials))
+    artifact = _artifact(conditions, finalist, verdict, reasons, manifest)
+    plan_id = None if finalist.plan == conditions.incumbent else _stored(conditions, finalist, artifact)
+    promoted, reasons = _promoted(conditions, plan_id, reasons, verdict)
+    return Result(
+        experiment=conditions.record.id,
+        best=finalist.architecture,
+        plan=finalist.plan,
+        incumbent=conditions.incumbent,
+        artifact=artifact,
+        verdict=verdict,
+        metrics=metrics,
+        leaderboard=finalist.leaderboard,
+        promoted=promoted,
+        plan_id=plan_id,
+        reasons=reasons,
+        supervision=manifest["supervision"],
+        trials=len(trials),
+        trajectory=trajectory(trials),
+        seconds=conditions.clock.seconds,
+        cpu_seconds=conditions.clock.cpu_seconds,
+        folder=artifact.folder,
+    )
+
+
+def _verdict(conditions: Conditions, sealed: CachedLegs, plan: Plan) -> Verdict:
+    metric = conditions.spec.metric
+    before, after = sealed.score(conditions.incumbent, metric), sealed.score(plan, metric)
+    latency = compare_latency(sealed, conditions.encoder, conditions.incumbent, plan)
+    kinds = [kinds_of(question) for question in sealed.questions]
+    bound = conditions.spec.latency_ms
+    return judge(before, after, kinds, seed=conditions.request.seed, latency=latency, bound_ms=bound)
+
+
+def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tuple[str, ...]:
+    if finalist.plan == conditions.incumbent:
+        return ("what serves already was not beaten by more than chance on the working questions",)
+    return verdict.reasons if conditions.supervision.judged else (NOT_JUDGED, *verdict.reasons)
+
+
+def _metrics(conditions: Conditions, sealed: CachedLegs, tuned: Plan) -> dict[str, dict[str, float]]:
+    plans = {"default": DEFAULT_PLAN, "tuned": tuned}
+    if conditions.incumbent != DEFAULT_PLAN:
+        plans["serving"] = conditions.incumbent
+    return {
+        name: {metric: round(float(sealed.score(plan, metric).mean()), 5) for metric in REPORTED}
+        for name, plan in plans.items()
+    }
+
+
+def _manifest(
+    conditions: Conditions, finalist: Finalist, verdict: Verdict, metrics: dict[str, Any], trials: int
+) -> dict[str, Any]:
+    snapshot, supervision, split = conditions.snapshot, conditions.supervision, conditions.split
+    parts = {"fit": len(split.fit), "choose": len(split.choose), "sealed": len(split.sealed)}
+    return {
+        "kind": "retrieval-plan",
+        "collection": conditions.collection.name,
+        "encoder": conditions.collection.encoder,
+        "encoder_fingerprint": conditions.collection.encoder_fingerprint,
+        "seq": snapshot.seq,
+        "documents": snapshot.documents,
+        "chunks": len(snapshot.chunks),
+        "data_sha256": snapshot.digest,
+        "version": metadata.version("autoglm-kb"),
+        "seed": conditions.request.seed,
+        "task": conditions.spec.to_dict(),
+        "metric": conditions.spec.metric,
+        "metrics": metrics,
+        "verdict": verdict.to_dict(),
+        "architecture": finalist.architecture.to_dict(),
+        "policy": dict(finalist.policy),
+        "supervision": {
+            "origin": supervision.origin,
+            "judged": supervision.judged,
+            "questions": len(supervision.questions),
+            "split": parts | {"by_document": split.by_document},
+            "notes": list(supervision.notes),
+        },
+        "trials": trials,
+        "seconds": round(conditions.clock.seconds, 2),
+        "cpu_seconds": round(conditions.clock.cpu_seconds, 2),
+    }
+
+
+def _artifact(
+    conditions: Conditions, finalist: Finalist, verdict: Verdict, reasons: tuple[str, ...], manifest: dict[str, Any]
+) -> Artifact:
+    card = write_card(conditions.collection.name, finalist.architecture, finalist.plan, verdict, reasons, manifest)
+    return write_artifact(conditions.folder / "artifact", finalist.plan, manifest, card)
+
+
+def _stored(conditions: Conditions, finalist: Finalist, artifact: Artifact) -> int:
+    """The plan's number. A run that is repeated does not store its plan twice."""
+    plans, name = conditions.catalog.plans, f"tuned-{conditions.record.id[:8]}"
+    for known in plans.all(conditions.collection):
+        if (known.name, known.digest) == (name, artifact.plan.digest):
+            return known.id
+    origin = f"experiment {conditions.record.id}"
+    return plans.add(conditions.collection, name, finalist.plan.to_dict(), finalist.plan.digest, origin).id
+
+
+def _promoted(
+    conditions: Conditions, plan_id: int | None, reasons: tuple[str, ...], verdict: Verdict
+) -> tuple[bool, tuple[str, ...]]:
+    if reasons or plan_id is None:
+        return False, reasons
+    if not conditions.request.promote:
+        return False, (f"it was not to be promoted; `kb plans promote {plan_id}` does it",)
+    now = conditions.catalog.collections.get(conditions.collection.name)
+    if serving_plan(conditions.catalog, now) != conditions.incumbent:
+        return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)
+    if now.encoder_fingerprint != conditions.collection.encoder_fingerprint:
+        return False, ("another encoder began to serve during the run; run it again",)
+    reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
+    conditions.catalog.plans.promote(now, plan_id, f"experiment {conditions.record.id}", reason)
+    return True, ()

@@ -1,0 +1,80 @@
+"""The log of one run: each trial once, in the catalog and as JSON lines in the run folder, in the order of the trials.
+
+A killed run is resumed from it: policies are functions of their seed and what they were told, so the same questions are
+asked again, and answers that are in the log already are not computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from retrieval.catalog.experiments import Experiments
+from search_core.errors import ArtifactError
+
+FILE = "trials.jsonl"
+START = "0" * 64  # what the first line's hash stands on
+
+
+class ExperimentLog:
+    """Appends trials; each line of the file carries the hash of the one before, so that an alteration shows."""
+
+    def __init__(self, experiments: Experiments, experiment_id: str, folder: Path) -> None:
+        self._experiments = experiments
+        self._id = experiment_id
+        self._path = folder / FILE
+        self._known = {body["number"]: body for body in experiments.trials(experiment_id)}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._chain = self._write_known()
+        self._next = 1
+
+    @property
+    def count(self) -> int:
+        """Trials passed so far in this process, those found in the log included."""
+        return self._next - 1
+
+    def recall(self, digest: str, fidelity: float) -> dict[str, Any] | None:
+        """The next trial, where the log has it already and it is this one; else None."""
+        body = self._known.get(self._next)
+        if body is None or (body["architecture"]["digest"], body["fidelity"]) != (digest, fidelity):
+            return None
+        self._next += 1
+        return body
+
+    def append(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a trial as the next one; it is durable in the catalog when this returns."""
+        number = self._next
+        self._experiments.append(self._id, number, body)
+        numbered = {"number": number} | dict(body)
+        self._chain = self._write(numbered, self._chain)
+        self._next += 1
+        return numbered
+
+    def _write_known(self) -> str:
+        """The file as the catalog has it; what a killed process left half written is gone."""
+        chain = START
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ArtifactError(f"log {self._path} cannot be written: {error.strerror}") from error
+        for number in sorted(self._known):
+            chain = self._write(self._known[number], chain)
+        return chain
+
+    def _write(self, body: Mapping[str, Any], chain: str) -> str:
+        line = json.dumps({"previous": chain} | dict(body), sort_keys=True, ensure_ascii=False)
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise ArtifactError(f"log {self._path} cannot be written: {error.strerror}; free some space") from error
+        return hashlib.sha256(line.encode()).hexdigest()
+
+
+def trajectory(trials: list[dict[str, Any]]) -> str:
+    """SHA-256 over what was tried and what it earned, times left out: equal for runs that went the same way."""
+    steps = [[trial["architecture"]["digest"], trial["fidelity"], round(trial["reward"], 9)] for trial in trials]
+    return hashlib.sha256(json.dumps(steps).encode()).hexdigest()

@@ -1,0 +1,70 @@
+"""From an architecture's choices to the Plan that serves, and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from retrieval.plan import Plan
+from search_core.architecture import Architecture, Scalar
+from search_core.space import Decision, SearchSpace, Tier, plan_choices, same
+
+NONE = "none"
+_PLAN_FIELDS = {field.name for field in fields(Plan)}
+
+
+def plan_of(architecture: Architecture, base: Plan) -> Plan:
+    """The plan of these choices. What no decision is about, such as hits returned, stays as in `base`."""
+    choices = {name: value for name, value in plan_choices(architecture).items() if name in _PLAN_FIELDS}
+    if choices.get("adapter") == NONE:
+        choices["adapter"] = None
+    kept = {"top": base.top, "rerank": None if base.rerank is None else asdict(base.rerank)}
+    return Plan.from_dict(kept | choices)
+
+
+def architecture_of(plan: Plan, space: SearchSpace) -> Architecture:
+    """The architecture nearest to a plan: a number that the space lacks becomes the next one that it has."""
+    values = _flat(plan.to_dict())
+    choices: dict[str, Scalar] = {}
+    for decision in space.decisions:
+        if decision.tier is Tier.PLAN and decision.name in values:
+            choices[decision.name] = _nearest(decision, values[decision.name])
+    return space.complete(choices)
+
+
+def plan_space(space: SearchSpace) -> SearchSpace:
+    """The plan tier alone, without what the plan of this release cannot say."""
+    held: dict[str, Scalar] = {}
+    for decision in space.decisions:
+        is_trained = decision.name == "adapter"  # is fitted when the rest is chosen
+        if decision.tier is Tier.PLAN and (is_trained or decision.name.partition(".")[0] not in _PLAN_FIELDS):
+            held[decision.name] = decision.default
+    return space.only(Tier.PLAN).held(held)
+
+
+def changes(one: Architecture, other: Architecture) -> int:
+    """In how many decisions two architectures differ."""
+    ours, theirs = one.as_dict(), other.as_dict()
+    names = set(ours) | set(theirs)
+    return sum(name not in ours or name not in theirs or not same(ours[name], theirs[name]) for name in names)
+
+
+def _nearest(decision: Decision, value: Any) -> Scalar:
+    known = decision.values
+    for candidate in known:
+        if same(candidate, value):
+            return candidate
+    numbers = [one for one in known if isinstance(one, int | float) and not isinstance(one, bool)]
+    if numbers and isinstance(value, int | float):
+        return min(numbers, key=lambda one: abs(one - value))
+    return decision.default
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": below for inner, below in value.items()}
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,36 @@
+"""Everything that decides a run; stored with the experiment, so that it can be resumed and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+DEFAULT_SPACE = "gnn-lm-v1"
+DEFAULT_POLICY = "random"  # trials of the plan tier are cheap: no policy beats it there (docs/search-core.md)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller asks for. Without `queries` and `qrels` an evaluation set is taken, else the corpus is asked."""
+
+    task: str = "text-to-graph"
+    search_space: str = DEFAULT_SPACE
+    max_epochs: int = 50
+    collection: str = "default"
+    budget: str | float = "5m"
+    seed: int = 0
+    policy: str = DEFAULT_POLICY
+    eval_set: str = ""
+    queries: Mapping[str, str] | None = None
+    qrels: Mapping[str, Mapping[str, int]] | None = None
+    promote: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Request:
+        """The inverse of `to_dict`."""
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})

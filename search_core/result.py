@@ -1,0 +1,65 @@
+"""What a run came to: before and after on sealed questions, what was promoted or why not, where the artifact lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrieval.plan import Plan
+from search_core.architecture import Architecture
+from search_core.artifacts import Artifact
+from search_core.gate import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome. `best` may be what serves already: keeping the incumbent is a normal end."""
+
+    experiment: str
+    best: Architecture
+    plan: Plan
+    incumbent: Plan
+    artifact: Artifact
+    verdict: Verdict
+    metrics: Mapping[str, Mapping[str, float]]  # default, incumbent and tuned -> metric -> mean on sealed questions
+    leaderboard: tuple[Mapping[str, Any], ...]
+    promoted: bool
+    plan_id: int | None  # of the stored plan; None where the incumbent stays
+    reasons: tuple[str, ...]  # why nothing was promoted; empty where it was
+    supervision: Mapping[str, Any]
+    trials: int
+    trajectory: str
+    seconds: float
+    cpu_seconds: float
+    folder: Path
+
+    @property
+    def lift(self) -> float:
+        """Gain over what served, in the metric, on sealed questions."""
+        return self.verdict.lift
+
+    def to_dict(self) -> dict[str, Any]:
+        """The pinned form of `kb tune --json`, with more beside it."""
+        verdict = self.verdict
+        return {
+            "experiment": self.experiment,
+            **{name: dict(values) for name, values in self.metrics.items()},
+            "lift": round(verdict.lift, 5),
+            "lift_interval": [round(verdict.low, 5), round(verdict.high, 5)],
+            "p_value": round(verdict.p_value, 5),
+            "promoted": self.promoted,
+            "reasons": list(self.reasons),
+            "trials": self.trials,
+            "seconds": round(self.seconds, 2),
+            "cpu_seconds": round(self.cpu_seconds, 2),
+            "plan": self.plan.to_dict() | {"digest": self.plan.digest, "id": self.plan_id},
+            "architecture": self.best.to_dict() | {"digest": self.best.digest, "description": self.best.describe()},
+            "sealed_questions": verdict.questions,
+            "strata": verdict.to_dict()["strata"],
+            "supervision": dict(self.supervision),
+            "leaderboard": [dict(row) for row in self.leaderboard],
+            "trajectory": self.trajectory,
+            "artifact": {"digest": self.artifact.digest, "folder": str(self.folder)},
+        }

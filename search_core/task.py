@@ -1,0 +1,85 @@
+"""What is asked of a run: a named task or a sentence becomes a TaskSpec that is shown before anything starts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from search_core.errors import BudgetError, SearchCoreError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}  # seconds
+LEAST_BUDGET = 5.0  # seconds: less does not suffice to read a corpus and to ask both legs
+TASKS = {
+    "text-to-graph": "build and fit the retrieval of a corpus",
+    "retrieval": "build and fit the retrieval of a corpus",
+    "answer": "find the passage that answers",
+    "intent": "tell the class of a text",
+    "node-classification": "tell the class of a node of a graph",
+}
+_LATENCY = re.compile(
+    r"(?:under|below|within|at most|不超过|低于|少于)\s*(\d+(?:\.\d+)?)\s*(ms|milliseconds|s|seconds|毫秒|秒)", re.I
+)
+_KINDS = (  # a word of the sentence -> task; the first that occurs decides
+    (re.compile(r"\b(intent|classif\w*|categor\w*)\b|意图|分类", re.I), "intent"),
+    (re.compile(r"\b(answers?|reply|replies|respond\w*)\b|回答|答案|回复", re.I), "answer"),
+    (re.compile(r"\b(find|search|retriev\w*|look ?up|documents?|passages?)\b|查找|检索|搜索", re.I), "retrieval"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """Objective, metric and constraints of a run; `latency_ms` None: no bound of its own."""
+
+    task: str
+    text: str
+    metric: str
+    latency_ms: float | None
+    budget_seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def parse_task(task: str, budget_seconds: float) -> TaskSpec:
+    """A name of `TASKS`, or a sentence in English or Chinese that says what is wanted.
+
+    Raises `SearchCoreError` where the sentence names nothing that can be done.
+    """
+    if task in TASKS:
+        return TaskSpec(task, TASKS[task], _metric(task), None, budget_seconds)
+    for pattern, kind in _KINDS:
+        if pattern.search(task):
+            return TaskSpec(kind, task, _metric(kind), _latency(task), budget_seconds)
+    raise SearchCoreError(
+        f"task {task!r} says nothing that is known here; name one of {', '.join(TASKS)}, or write a sentence such as "
+        '"find the reply to a customer\'s question, under 20 ms"'
+    )
+
+
+def parse_budget(text: str | float) -> float:
+    """Seconds of `90`, `90s`, `5m`, `1h` or `1h30m`. Raises `BudgetError`."""
+    seconds = float(text) if isinstance(text, int | float) else _seconds(text.strip().lower())
+    if not seconds >= LEAST_BUDGET:
+        raise BudgetError(f"budget {text!r} is {seconds:g} s; expected at least {LEAST_BUDGET:g} s, better 5m")
+    return seconds
+
+
+def _seconds(text: str) -> float:
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise BudgetError(f"budget {text!r} is no time; expected something like 90s, 5m or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _metric(task: str) -> str:
+    return "mrr@10" if task == "answer" else "ndcg@10"
+
+
+def _latency(text: str) -> float | None:
+    found = _LATENCY.search(text)
+    if found is None:
+        return None
+    in_seconds = found[2].lower() in ("s", "seconds", "秒")
+    return float(found[1]) * (1000 if in_seconds else 1)

@@ -1,0 +1,150 @@
+"""AutoModelTrainer: from a task and a collection to a served plan that is provably better, or to the one that serves.
+
+task ─▶ corpus snapshot ─▶ questions in three parts ─▶ both legs asked once                     conditions.py
+─▶ candidates: ask the policy, score, tell ─▶ one finalist                                 finalist.py
+─▶ sealed questions ─▶ gate ─▶ artifact ─▶ promoted, or the reasons why not                conclusion.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from infra.settings import Settings, load_settings
+from retrieval.catalog import Catalog, Collection, sqlite_url
+from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
+from retrieval.contracts import Encoder
+from retrieval.encoder import open_encoder
+from retrieval.errors import ConflictError, RetrievalError
+from search_core.clock import Clock
+from search_core.conclusion import conclude
+from search_core.conditions import prepare
+from search_core.errors import SearchCoreError
+from search_core.finalist import find_finalist
+from search_core.plan_tier import Progress
+from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
+from search_core.result import Result
+from search_core.task import TaskSpec, parse_budget, parse_task
+
+SEARCH_TASKS = ("text-to-graph", "retrieval", "answer")
+
+
+class AutoModelTrainer:
+    """Searches, tests and promotes for one collection; `run` may be called once.
+
+    `queries` (id -> text) and `qrels` (id -> document key -> grade) are judged questions; without them an evaluation
+    set of the collection is taken, else questions are made from the corpus and nothing is promoted. Without a catalog
+    the one of the settings is opened. Raises `SearchCoreError` for a task that is not about a collection, and
+    `BudgetError`.
+    """
+
+    def __init__(
+        self,
+        task: str = "text-to-graph",
+        search_space: str = DEFAULT_SPACE,
+        max_epochs: int = 50,
+        *,
+        collection: str = "default",
+        budget: str | float = "5m",
+        seed: int = 0,
+        policy: str = DEFAULT_POLICY,
+        eval_set: str = "",
+        queries: Mapping[str, str] | None = None,
+        qrels: Mapping[str, Mapping[str, int]] | None = None,
+        promote: bool = True,
+        settings: Settings | None = None,
+        catalog: Catalog | None = None,
+        encoder_of: Callable[[str], Encoder] | None = None,
+        progress: Progress = lambda _: None,
+    ) -> None:
+        request = Request(
+            task, search_space, max_epochs, collection, budget, seed, policy, eval_set, queries, qrels, promote
+        )
+        self._begin(request, settings, catalog, encoder_of, progress, "")
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        *,
+        settings: Settings | None = None,
+        catalog: Catalog | None = None,
+        encoder_of: Callable[[str], Encoder] | None = None,
+        progress: Progress = lambda _: None,
+        experiment: str = "",
+    ) -> AutoModelTrainer:
+        """A trainer for a request; with the id of an experiment that was stopped, it goes on where that ended."""
+        trainer = cls.__new__(cls)
+        trainer._begin(request, settings, catalog, encoder_of, progress, experiment)
+        return trainer
+
+    def _begin(
+        self,
+        request: Request,
+        settings: Settings | None,
+        catalog: Catalog | None,
+        encoder_of: Callable[[str], Encoder] | None,
+        progress: Progress,
+        experiment: str,
+    ) -> None:
+        self.request = request
+        self._settings = settings or load_settings()
+        self._catalog = catalog
+        self._encoder_of = encoder_of or self._open_encoder
+        self._progress = progress
+        self._experiment = experiment
+        self._clock = Clock(parse_budget(request.budget))
+        self.spec: TaskSpec = parse_task(request.task, self._clock.budget)
+        if self.spec.task not in SEARCH_TASKS:
+            known = ", ".join(SEARCH_TASKS)
+            raise SearchCoreError(f"task {self.spec.task!r} is not about a collection; expected one of {known}")
+
+    def stop(self) -> None:
+        """End the search at the next trial and go on with what was found. Any thread may call it."""
+        self._clock.stop()
+
+    def run(self) -> Result:
+        """The outcome. Raises `SearchCoreError` where there is nothing to learn from; what serves is untouched then."""
+        if self._catalog is not None:
+            return self._recorded(self._catalog)
+        catalog = Catalog(self._settings.catalog_url or sqlite_url(self._settings.data_dir / "catalog.db"))
+        try:
+            return self._recorded(catalog)
+        finally:
+            catalog.close()
+
+    def _recorded(self, catalog: Catalog) -> Result:
+        """The run, with its beginning and its end in the catalog."""
+        collection = catalog.collections.get(self.request.collection)
+        record = self._record(catalog, collection)
+        try:
+            result = self._run(catalog, collection, record)
+        except RetrievalError as error:
+            catalog.experiments.finish(record.id, ExperimentState.FAILED, {"error": str(error)})
+            raise
+        except BaseException:
+            catalog.experiments.finish(record.id, ExperimentState.STOPPED, None)
+            raise
+        catalog.experiments.finish(record.id, ExperimentState.FINISHED, result.to_dict())
+        return result
+
+    def _record(self, catalog: Catalog, collection: Collection) -> ExperimentRecord:
+        if not self._experiment:
+            return catalog.experiments.create(collection, self.request.to_dict())
+        known = catalog.experiments.get(collection, self._experiment)
+        if known.state is ExperimentState.FINISHED:
+            raise ConflictError(f"experiment {known.id!r} is finished; start another one")
+        catalog.experiments.resume(known.id)
+        return known
+
+    def _run(self, catalog: Catalog, collection: Collection, record: ExperimentRecord) -> Result:
+        folder = self._settings.data_dir / "experiments" / record.id
+        encoder = self._encoder_of(collection.encoder)
+        conditions = prepare(self.request, self.spec, catalog, collection, record, folder, encoder, self._clock)
+        try:
+            return conclude(conditions, find_finalist(conditions, self._progress))
+        finally:
+            conditions.snapshot.close()
+
+    def _open_encoder(self, name: str) -> Encoder:
+        settings = self._settings
+        return open_encoder(name, settings.data_dir / "models", settings.encoder_precision, settings.encoder_threads)
