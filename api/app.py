@@ -22,6 +22,7 @@ from api.limits import MAX_IN_FLIGHT, BodyLimit, ConcurrencyLimit, RateLimit
 from api.observation import Metrics
 from api.open_paths import OPENAPI_PATH
 from api.openapi import DESCRIPTION, TAGS, describe
+from api.pulse import Pulse
 from api.readiness import Readiness
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
 from api.routes.console import add_console
@@ -62,6 +63,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.workers = Workers()
     app.state.readiness = Readiness(kb)
     app.state.source_monitor = SourceMonitor(kb)
+    app.state.pulse = Pulse(kb, app.state.source_monitor, app.state.readiness, app.state.metrics.history)
     app.state.metrics.register(SourceGauges(app.state.source_monitor))
     app.state.traces = open_traces(settings, "kb-api")
     seen = None if app.state.traces is None else ArrivalTraces(kb.catalog, app.state.traces).seen
@@ -96,9 +98,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.jobs.start()
     app.state.source_monitor.start()
     app.state.searchable.start()
+    app.state.pulse.start()
     try:
         yield
     finally:
+        app.state.pulse.stop()
         app.state.readiness.stop()
         app.state.source_monitor.stop()
         app.state.searchable.stop()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from api.history import History
 from api.knowledge_base import KnowledgeBase
 from retrieval.errors import RetrievalError
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+FRESHNESS = {"kb_searchable_seconds": "source", "kb_catalog_to_searchable_seconds": "catalog"}  # api/searchable.py
 JOB_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
 
@@ -41,6 +45,7 @@ class Metrics:
             registry=self._registry,
             buckets=JOB_SECONDS,
         )
+        self.history = History()
         self._registry.register(_Collections(kb))
         self._registry.register(_Jobs(kb))
 
@@ -53,6 +58,7 @@ class Metrics:
         """One request came to its end; status 0 is one that got no answer."""
         self._requests.labels(method if method in METHODS else "other", route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+        self.history.request(route, status, seconds)
 
     def search(self, stages: Mapping[str, float]) -> None:
         """One search spent these milliseconds by stage."""
@@ -70,9 +76,35 @@ class Metrics:
         """Ask this one too when somebody scrapes."""
         self._registry.register(collector)
 
+    def freshness(self) -> list[dict[str, Any]]:
+        """How long changes took until searches here saw them, by collection and source, from each kind of commit."""
+        names = [f"{name}{suffix}" for name in FRESHNESS for suffix in ("_bucket", "_count", "_sum")]
+        found = self._registry.restricted_registry(names).collect()
+        return [one for metric in found for one in _by_source(metric, FRESHNESS[metric.name])]
+
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def _by_source(metric: Metric, since: str) -> Iterator[dict[str, Any]]:
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for sample in metric.samples:
+        place = (sample.labels["collection"], sample.labels["source"])
+        one = found.setdefault(place, {"buckets": [], "count": 0, "mean_seconds": 0.0})
+        if sample.name.endswith("_bucket"):
+            bound = float(sample.labels["le"])
+            below = sum(bucket["count"] for bucket in one["buckets"])
+            seconds = None if math.isinf(bound) else bound
+            one["buckets"].append({"seconds": seconds, "count": int(sample.value) - below})
+        elif sample.name.endswith("_count"):
+            one["count"] = int(sample.value)
+        elif sample.name.endswith("_sum"):
+            one["mean_seconds"] = sample.value
+    for (collection, source), one in sorted(found.items()):
+        if one["count"]:
+            one["mean_seconds"] = round(one["mean_seconds"] / one["count"], 4)
+            yield {"collection": collection, "source": source, "since": since, **one}
 
 
 class _Collections(Collector):

@@ -61,9 +61,9 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     listening = _listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return Prepared(
-        uvicorn.Server(config), listening, f"http://{shown}:{port}", first_key, app.state.metrics, app.state.traces
-    )
+    server = uvicorn.Server(config)
+    app.state.pulse.is_ending = lambda: server.should_exit  # else listeners would hold up the end
+    return Prepared(server, listening, f"http://{shown}:{port}", first_key, app.state.metrics, app.state.traces)
 
 
 def _first_key(catalog: Catalog, host: str) -> str | None:

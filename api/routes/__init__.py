@@ -13,6 +13,7 @@ from api.routes import (
     audit,
     bulk,
     collections,
+    console_live,
     console_session,
     dead_letters,
     dify,
@@ -52,6 +53,7 @@ VERSIONED: tuple[APIRouter, ...] = (
     jobs.router,
     schedules.router,
     audit.router,
+    console_live.router,
 )
 UNVERSIONED: tuple[APIRouter, ...] = (mcp.router, health.router, console_session.router)
 PREFIX = "/v1"

@@ -51,6 +51,7 @@ READ = {
     ("DELETE", "/console/session"),
     ("GET", "/v1/overview"),
     ("GET", "/v1/events"),
+    ("GET", "/v1/modules"),
 }
 # What names no collection and shows a limited key only its own share, or nothing that any collection holds.
 OWN_SHARE = {
@@ -63,6 +64,7 @@ OWN_SHARE = {
     ("GET", "/console/session"),
     ("DELETE", "/console/session"),
     ("GET", "/v1/overview"),
+    ("GET", "/v1/modules"),
     # these look at the caller's own database, before there is a source or a collection
     ("POST", "/v1/sources/test"),
     ("POST", "/v1/sources/tables"),

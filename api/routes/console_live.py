@@ -1,0 +1,155 @@
+"""What the console's pages watch: the overview at a glance, and server-sent events of whatever changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from api.callers import Caller
+from api.dependencies import Authentication, Meters, Reader
+from api.errors import ApiError
+from api.modules import all_modules
+from api.picture import Picture
+from api.pulse import Pulse
+from api.responses import to_json
+from api.routes.failures import GUARDED
+from api.security import Authenticator, Presented
+from api.sse import event
+from api.wire.console import ModuleList, Overview
+
+LISTEN_SECONDS = 300.0  # after which a listener is asked to come again, as EventSource does by itself
+GLANCE_SECONDS = 0.25  # between two glances at the picture; it is renewed every half second
+HEARTBEAT_SECONDS = 10.0  # so that proxies keep the connection, and the page notices a lost one
+RIGHTS_SECONDS = 2.0  # how soon a listener whose key was revoked is sent away
+BEGIN = b"retry: 2000\n\n"  # milliseconds until EventSource comes again
+
+router = APIRouter(tags=["console"], responses=GUARDED)
+VIEWS: dict[str, Callable[[Picture, Caller], list[dict[str, Any]]]] = {
+    "freshness": Picture.freshness_for,
+    "sources": Picture.sources_for,
+    "jobs": Picture.jobs_for,
+    "alerts": Picture.alerts_for,
+}
+
+
+async def _pulse(request: Request) -> Pulse:
+    pulse: Pulse = request.app.state.pulse
+    return pulse
+
+
+Watch = Annotated[Pulse, Depends(_pulse)]
+
+
+@router.get("/overview", response_model=Overview, summary="How everything stands")
+def overview(caller: Reader, pulse: Watch, meters: Meters) -> dict[str, Any]:
+    """Sizes, lag, sources, jobs and alerts now; for keys of all collections, the last hour of this process too."""
+    now = pulse.current()
+    everything = caller.collections is None
+    shown: dict[str, Any] = {
+        "at": now.at,
+        "collections": now.freshness_for(caller),
+        "sources": now.sources_for(caller),
+        "jobs": dict(now.job_counts) if everything else {},
+        "alerts": now.alerts_for(caller),
+        "history": [asdict(step) for step in pulse.history.steps] if everything else [],
+        "freshness": [one for one in meters.freshness() if caller.reaches(one["collection"])],
+    }
+    return shown
+
+
+@router.get("/modules", response_model=ModuleList, summary="List the exchangeable parts")
+def list_modules(caller: Reader) -> dict[str, Any]:
+    """Encoders, rerankers, parsers, kinds of jobs and the like, with where each comes from."""
+    return {"modules": all_modules()}
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,
+    summary="Watch what changes",
+    responses={
+        200: {
+            "content": {"text/event-stream": {}},
+            "description": "Events `freshness`, `sources`, `jobs`, `alerts`: each what the overview holds of it.",
+        }
+    },
+)
+async def events(
+    caller: Reader,
+    pulse: Watch,
+    authentication: Authentication,
+    request: Request,
+    seconds: Annotated[float, Query(ge=1, le=3600, description="How long to listen.")] = LISTEN_SECONDS,
+) -> Response:
+    """Server-sent events: everything once, then what changed. `jobs` holds only the jobs that changed."""
+    pulse.check_room()
+    body = _changes(pulse, caller, _still_good(authentication, Presented.of(request.scope)), seconds)
+    return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _still_good(authentication: Authenticator, presented: Presented) -> Callable[[], bool]:
+    def check() -> bool:
+        try:
+            authentication.check(presented)
+        except ApiError:
+            return False
+        return True
+
+    return check
+
+
+async def _changes(
+    pulse: Pulse, caller: Caller, still_good: Callable[[], bool], seconds: float
+) -> AsyncIterator[bytes]:
+    began = spoke = checked = time.monotonic()
+    sent: dict[str, bytes] = {}
+    seen: Picture | None = None
+    with pulse.listening():
+        yield BEGIN
+        await run_in_threadpool(pulse.current)
+        while not pulse.is_ending() and time.monotonic() - began < seconds:
+            if pulse.picture is not seen:
+                seen = pulse.picture
+                for message in _news(seen, caller, sent):
+                    spoke = time.monotonic()
+                    yield message
+            if time.monotonic() - spoke > HEARTBEAT_SECONDS:
+                spoke = time.monotonic()
+                yield b": still here\n\n"
+            if time.monotonic() - checked > RIGHTS_SECONDS:
+                checked = time.monotonic()
+                if not await run_in_threadpool(still_good):
+                    return
+            await anyio.sleep(GLANCE_SECONDS)
+
+
+def _news(picture: Picture, caller: Caller, sent: dict[str, bytes]) -> list[bytes]:
+    """The events of what differs from what was sent; updates `sent`."""
+    found = []
+    for name, view in VIEWS.items():
+        now = view(picture, caller)
+        text = to_json(now)
+        if sent.get(name) == text:
+            continue
+        if name == "jobs":
+            now = _changed_jobs(now, sent)
+        sent[name] = text
+        found.append(event(name, {"at": picture.at, name: now}))
+    return found
+
+
+def _changed_jobs(jobs: list[dict[str, Any]], sent: dict[str, bytes]) -> list[dict[str, Any]]:
+    changed = []
+    for job in jobs:
+        text = to_json(job)
+        if sent.get(f"job {job['id']}") != text:
+            sent[f"job {job['id']}"] = text
+            changed.append(job)
+    return changed
