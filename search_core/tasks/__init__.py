@@ -1,0 +1,1 @@
+"""Tasks besides retrieval that an architecture can be trained for."""
