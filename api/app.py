@@ -20,12 +20,14 @@ from api.jobs.opening import open_jobs
 from api.knowledge_base import KnowledgeBase
 from api.limits import MAX_IN_FLIGHT, BodyLimit, ConcurrencyLimit, RateLimit
 from api.observation import Metrics
+from api.oidc_login import OidcLogin
 from api.open_paths import OPENAPI_PATH
 from api.openapi import DESCRIPTION, TAGS, describe
 from api.pulse import Pulse
 from api.readiness import Readiness
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
 from api.routes.console import add_console
+from api.routes.console_oidc import add_oidc_login
 from api.searchable import SearchableMonitor
 from api.security import Authentication, Authenticator
 from api.sessions import Sessions
@@ -57,7 +59,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.settings = settings
     app.state.sessions = Sessions(kb.catalog.keys, settings)
     app.state.authenticator = Authenticator(kb.catalog.keys, app.state.sessions, TokenVerifier.of(settings))
-    app.state.oidc_login = None
+    app.state.oidc_login = OidcLogin.of(settings)
     app.state.metrics = Metrics(kb)
     app.state.jobs = open_jobs(kb, settings, app.state.metrics.job)
     app.state.workers = Workers()
@@ -74,6 +76,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
         app.include_router(router, prefix=PREFIX)
     for router in UNVERSIONED:
         app.include_router(router)
+    add_oidc_login(app)
     add_console(app)
     describe(app)
     return app

@@ -52,9 +52,13 @@ class TokenVerifier:
 
     def verify(self, token: str) -> Caller:
         """The token's holder. Raises `ApiError`: 401 for a token that is not good, 503 when the issuer is silent."""
+        return self.caller_of(self.claims(token))
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """What a token says, once it was verified; raises as `verify`."""
         try:
             key = self._signing_keys.get(jwt.get_unverified_header(token).get("kid"))
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=ALGORITHMS,
@@ -65,6 +69,10 @@ class TokenVerifier:
             )
         except jwt.PyJWTError as error:
             raise unauthenticated(f"the token is not accepted: {error}; sign in again") from error
+        return claims
+
+    def caller_of(self, claims: Mapping[str, Any]) -> Caller:
+        """Whom verified claims name: he may read what his groups may."""
         return Caller(f"oidc:{claims['sub']}", Scope.READ, self._groups(claims) | {EVERYONE})
 
     def _groups(self, claims: Mapping[str, Any]) -> frozenset[str]:
@@ -118,12 +126,19 @@ class SigningKeys:
         self._fetched_at = time.monotonic()
 
     def _discover(self, client: httpx.Client) -> str:
-        """OpenID Connect Discovery 1.0, section 4: the document must name the very issuer."""
-        found = _json(client, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-        url = found.get("jwks_uri")
-        if found.get("issuer") != self._issuer or not isinstance(url, str) or not _is_safe(url):
-            raise ValueError("its discovery document names another issuer or no safe jwks_uri")
-        return url
+        return discover(client, self._issuer, "jwks_uri")[0]
+
+
+def discover(client: httpx.Client, issuer: str, *names: str) -> list[str]:
+    """The addresses of those names (OpenID Connect Discovery 1.0, section 4: the document must name the very issuer).
+
+    Raises `ValueError` where it does not, or an address is not safe; `httpx.HTTPError` where the issuer is silent.
+    """
+    found = _json(client, f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    urls = [found.get(name) for name in names]
+    if found.get("issuer") != issuer or not all(isinstance(url, str) and _is_safe(url) for url in urls):
+        raise ValueError(f"its discovery document names another issuer or no safe {', '.join(names)}")
+    return [str(url) for url in urls]
 
 
 def _json(client: httpx.Client, url: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ KEY_MODE = 0o600
 SHORTEST_KEY = 32  # characters; `openssl rand -base64 32` gives 44
 AT_REST = b"autoglm-kb secrets at rest, v1"
 CONSOLE_SESSIONS = b"autoglm-kb console sessions, v1"
+CONSOLE_LOGINS = b"autoglm-kb console logins, v1"
 
 
 class SecretBox:

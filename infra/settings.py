@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     oidc_audience: str = Field("", description="Audience a token must carry; required with an issuer.")
     oidc_jwks_url: str = Field("", description="Where the issuer's signing keys are; empty: by discovery.")
     oidc_groups_claim: str = Field("groups", description="Claim of a token that lists the caller's groups.")
+    oidc_client_id: str = Field("", description="Our client id at the issuer; empty: the console takes keys only.")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="Our secret at the issuer; empty: a public client."
+    )
 
     generator: Literal["extractive", "openai"] = Field(
         "extractive", description="Who writes answers: sentences from the passages, or an OpenAI-compatible endpoint."

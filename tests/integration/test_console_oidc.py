@@ -1,0 +1,177 @@
+"""Logging in through a provider that is really there: code, PKCE, nonce; and everything that must not pass."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from api_world import World, world
+from test_oidc import AUDIENCE, Issuer
+
+from api.oidc_login import OidcLogin
+from api.sessions import COOKIE
+from infra.settings import SettingsError, load_settings
+
+CLIENT, SECRET = "console of kb", "s3cret&more"
+
+
+class Provider(Issuer):
+    """An issuer that also gives codes and changes them for tokens, as RFC 6749 and 7636 say."""
+
+    asked: dict[str, str]
+    changes: dict[str, Any]
+
+    def authorize(self, address: str) -> dict[str, str]:
+        """What the browser brings back, once the person has logged in there."""
+        self.asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        assert (self.asked["response_type"], self.asked["client_id"]) == ("code", CLIENT)
+        assert self.asked["code_challenge_method"] == "S256"
+        return {"code": "a-code", "state": self.asked["state"]}
+
+    def exchange(self, form: dict[str, str], authorization: str) -> dict[str, Any]:
+        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+        expected = {
+            "code": "a-code",
+            "redirect_uri": self.asked["redirect_uri"],
+            "grant_type": "authorization_code",
+        }
+        user = base64.b64encode(b"console%20of%20kb:s3cret%26more").decode()
+        proven = base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == self.asked["code_challenge"]
+        if not proven or authorization != f"Basic {user}" or any(form[name] != one for name, one in expected.items()):
+            return {"error": "invalid_grant"}
+        claims = {"aud": CLIENT, "nonce": self.asked["nonce"], "name": "Ada <b>", **self.changes}
+        return {"id_token": self.token(**claims), "access_token": "x", "token_type": "Bearer"}
+
+    def document(self, path: str) -> dict[str, Any]:
+        found = super().document(path)
+        if path.endswith("openid-configuration"):
+            found |= {name: f"{self.url}/{name}" for name in ("authorization_endpoint", "token_endpoint")}
+        return found
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    made = Provider()
+    made.make_key("rsa", "RS256")
+    made.changes = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._say(200, made.document(self.path))
+
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            form = {name: values[0] for name, values in parse_qs(text).items()}
+            said = made.exchange(form, self.headers.get("Authorization", ""))
+            self._say(400 if "error" in said else 200, said)
+
+        def _say(self, status: int, said: dict[str, Any]) -> None:
+            body = json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield made
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def served(provider: Provider, tmp_path: Path) -> Iterator[World]:
+    client = {"oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
+    with world(tmp_path, oidc_issuer=provider.url, oidc_audience=AUDIENCE, **client) as opened:
+        yield opened
+
+
+def away(served: World) -> str:
+    response = served.client.get("/console/login/oidc", follow_redirects=False)
+    assert response.status_code == 303, response.text
+    cookie = response.headers["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=lax" in cookie and "path=/console/login/oidc" in cookie
+    return response.headers["location"]
+
+
+def back(served: World, answer: dict[str, str]) -> httpx.Response:
+    return served.client.get("/console/login/oidc/callback", params=answer, follow_redirects=False)
+
+
+def refused(response: httpx.Response, status: int = 401) -> None:
+    assert response.status_code == status and COOKIE not in response.cookies, response.text
+    assert "default-src 'self'" in response.headers["content-security-policy"] and "Not logged in" in response.text
+
+
+def test_whom_the_provider_names_is_logged_in(served: World, provider: Provider) -> None:
+    assert served.client.get("/console/login-ways").json() == {"key": True, "oidc": True}
+    response = back(served, provider.authorize(away(served)))
+    assert (response.status_code, response.headers["location"]) == (303, "/console/")
+    session = served.client.get("/console/session").json()
+    assert (session["name"], session["scope"]) == ("Ada <b>", "read")
+    assert "4711" in served.client.get("/v1/collections/docs/documents/secret").text  # the group staff may
+    csrf = {"X-CSRF-Token": session["csrf"]}
+    write = served.client.put("/v1/collections/docs/documents/x", json={"text": "x"}, headers=csrf)
+    assert write.status_code == 403
+    assert served.kb.catalog.audit.page(2)[1].principal == "oidc:ada"
+
+
+def test_other_groups_see_other_documents(served: World, provider: Provider) -> None:
+    provider.changes = {"groups": ["sales"]}
+    assert back(served, provider.authorize(away(served))).status_code == 303
+    assert served.client.get("/v1/collections/docs/documents/secret").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "changes", [{"nonce": "another"}, {"nonce": None}, {"aud": AUDIENCE}, {"iss": "https://evil.example"}, {"exp": 1}]
+)
+def test_tokens_that_are_not_of_this_login_are_refused(
+    served: World, provider: Provider, changes: dict[str, Any]
+) -> None:
+    provider.changes = changes
+    refused(back(served, provider.authorize(away(served))))
+
+
+def test_answers_for_another_browser_are_refused(served: World, provider: Provider) -> None:
+    answer = provider.authorize(away(served))
+    refused(back(served, answer | {"state": "guessed"}))
+    served.client.cookies.clear()
+    refused(back(served, answer))  # an attacker's own answer, in the victim's browser
+
+
+def test_codes_that_the_provider_refuses_open_nothing(served: World, provider: Provider) -> None:
+    refused(back(served, provider.authorize(away(served)) | {"code": "stolen"}))
+    refused(back(served, {"error": "<script>alert(1)</script>"}))
+    assert "<script>" not in back(served, {"error": "<script>alert(1)</script>"}).text
+
+
+def test_too_many_groups_are_told(served: World, provider: Provider) -> None:
+    provider.changes = {"groups": [f"group number {number}" for number in range(500)]}
+    refused(back(served, provider.authorize(away(served))), 403)
+
+
+def test_a_silent_provider_is_told(tmp_path: Path) -> None:
+    with world(tmp_path, oidc_issuer="http://127.0.0.1:9", oidc_audience="kb", oidc_client_id="x") as served:
+        refused(served.client.get("/console/login/oidc", follow_redirects=False), 503)
+
+
+def test_without_a_client_there_is_no_such_login(tmp_path: Path) -> None:
+    assert OidcLogin.of(load_settings(data_dir=tmp_path)) is None
+    with pytest.raises(SettingsError, match="oidc_issuer"):
+        OidcLogin.of(load_settings(data_dir=tmp_path, oidc_client_id="x"))
