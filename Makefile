@@ -1,6 +1,6 @@
 # Short verbs for everything one does here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install core console screenshots demo check unit test soak bench bench-peers serve docs clean python servers browser
+.PHONY: help install core console screenshots demo check unit test soak bench bench-peers check-dgl serve docs clean python servers browser
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -50,6 +50,10 @@ screenshots: install browser ## the console's pages as pictures in docs/pictures
 
 bench-peers: .venv-peers/.installed ## environment of the systems we measure beside (about 6 GB)
 
+check-dgl: install .venv-dgl/.installed ## the same weights by DGL's message passing, in its own environment (about 6 GB)
+	$(BIN)/python -m tests.benchmarks.dgl.export .venv-dgl/parity
+	DGLBACKEND=pytorch .venv-dgl/bin/python -m tests.benchmarks.dgl.compare .venv-dgl/parity
+
 serve: core ## the API on loopback; prints a first admin key once
 	$(BIN)/kb serve
 
@@ -83,6 +87,11 @@ $(VENV)/.console: $(CONSOLE_SOURCES) | $(BIN)/python
 .venv-peers/.installed: tests/benchmarks/peers/requirements.txt tests/benchmarks/peers/constraints.txt | python
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install -c $(word 2,$^) -r $<
+	@touch $@
+
+.venv-dgl/.installed: tests/benchmarks/dgl/requirements.txt tests/benchmarks/dgl/constraints.txt | python
+	$(PYTHON) -m venv .venv-dgl
+	.venv-dgl/bin/python -m pip --disable-pip-version-check --quiet install -c $(word 2,$^) -r $<
 	@touch $@
 
 # The stamps make a second `make` quick; a changed dependency list installs again.

@@ -163,4 +163,6 @@ def _csr(rows: Places, columns: Places, values: Features, shape: tuple[int, int]
     ends = torch.from_numpy(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))]))
     with warnings.catch_warnings():  # torch calls compressed matrices a beta; what they compute is tested
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
-        return torch.sparse_csr_tensor(ends, torch.from_numpy(columns), torch.from_numpy(values), shape)
+        return torch.sparse_csr_tensor(
+            ends, torch.from_numpy(columns), torch.from_numpy(values), shape, check_invariants=False
+        )
