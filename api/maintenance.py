@@ -19,7 +19,7 @@ from ingest.regeneration import embed_missing
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
 
-MAX_LOOKS = 20  # under steady writes one of so many falls between two commits
+MAX_LOOKS = 20  # until the views have reached what was committed when the comparison began
 
 
 def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = False) -> Verdict:
@@ -44,18 +44,23 @@ def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = Fals
 
 
 def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> Verdict:
-    """Compare the views of one generation with what the catalog has for it, by label."""
-    views = runtime.follower.views
+    """Compare the views of one generation with what the catalog has for it, by label.
+
+    Writes go on meanwhile, so the catalog is read a little later than the views. What was changed in between is left
+    out: whether views follow that is not known yet. Views that stand still are told by all that they lack.
+    """
+    views, goal = runtime.follower.views, kb.catalog.collections.last_seq(runtime.collection.id)
     for _ in range(MAX_LOOKS):
         with runtime.follower.paused():
-            state = kb.catalog.log.state(runtime.collection)
-            differences = {
-                "sparse": _difference(state.labels, views.sparse.labels()),
-                "dense": _difference(state.labels - state.unembedded, views.dense.labels()),
-                "attributes": _difference(state.labels, views.attributes.labels()),
-            }
-            if state.seq == views.seq:  # else something was committed between the two looks
-                break
+            reached = views.seq  # first: another process may advance a view on a server while it is read
+            held = {"sparse": views.sparse.labels(), "dense": views.dense.labels()}
+            held["attributes"] = views.attributes.labels()
+        state = kb.catalog.log.state(runtime.collection, since=reached)
+        if reached >= goal:
+            break
+    on_its_way = state.changed if reached >= goal else BitMap64()
+    wanted = {"sparse": state.labels, "dense": state.labels - state.unembedded, "attributes": state.labels}
+    differences = {name: _difference(wanted[name], held[name], on_its_way) for name in wanted}
     return Verdict(runtime.name, state.seq, state.documents, len(state.labels), len(state.unembedded), differences)
 
 
@@ -89,5 +94,5 @@ def _rewrite(kb: KnowledgeBase, runtime: CollectionRuntime, damaged: dict[str, b
     return sorted(key for key, is_whole in still.items() if not is_whole)
 
 
-def _difference(expected: BitMap64, held: BitMap64) -> Difference:
-    return Difference(len(expected - held), len(held - expected))
+def _difference(expected: BitMap64, held: BitMap64, but: BitMap64) -> Difference:
+    return Difference(len(expected - held - but), len(held - expected - but))

@@ -18,6 +18,7 @@ from retrieval.errors import InvalidInputError, OutageError
 SQLITE_BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another process's transaction
 WRITES = {"kb_writes": True}  # execution option: take SQLite's write lock at BEGIN, not at the first write
 SINGLE = {"kb_single": True}  # execution option: no BEGIN around the one statement that reads
+ONE_STATE = {"postgresql": {"isolation_level": "REPEATABLE READ"}}  # by default each statement there sees a later one
 
 
 def sqlite_url(path: Path) -> str:
@@ -76,7 +77,8 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction that only reads a single state of the catalog. Raises `OutageError` when it cannot."""
     try:
-        with engine.connect() as connection, connection.begin():
+        options = ONE_STATE.get(engine.dialect.name, {})
+        with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
     except sa.exc.OperationalError as error:
         raise outage(error) from error

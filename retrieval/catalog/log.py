@@ -25,12 +25,16 @@ SOURCE_FIELD, TABLE_FIELD, LANGUAGE_FIELD, KEY_FIELD = "_source", "_table", "_la
 
 @dataclass(frozen=True, slots=True)
 class CatalogState:
-    """The catalog's side of a verification. `unembedded` are labels whose passage has no embedding yet."""
+    """The catalog's side of a verification. `unembedded` are labels whose passage has no embedding yet.
+
+    `changed` are labels that came, left or were described otherwise after the operation that was asked about.
+    """
 
     seq: int
     documents: int
     labels: BitMap64
     unembedded: BitMap64
+    changed: BitMap64
 
 
 class OperationLog:
@@ -69,8 +73,8 @@ class OperationLog:
                 gone, after = [], rows[-1].label
         yield ViewBatch(seq, gone, [])
 
-    def state(self, collection: Collection) -> CatalogState:
-        """What views of this collection should hold, read at one moment."""
+    def state(self, collection: Collection, since: int | None = None) -> CatalogState:
+        """What views of this collection should hold, read at one moment; `changed` after `since`, None: nothing."""
         c, d, e = schema.chunks.c, schema.documents.c, schema.embeddings.c
         mine = _labels(collection)
         embedded = sa.exists().where(e.fingerprint == collection.encoder_fingerprint, e.text_hash == c.text_hash)
@@ -82,6 +86,7 @@ class OperationLog:
                 documents=connection.execute(living).scalar_one(),
                 labels=BitMap64(connection.execute(mine).scalars()),
                 unembedded=BitMap64(connection.execute(mine.where(~embedded)).scalars()),
+                changed=BitMap64() if since is None else _changed(connection, collection, since),
             )
 
     def text_hashes(self, collection: Collection, labels: BitMap64) -> set[str]:
@@ -159,6 +164,17 @@ def _columns() -> sa.Select[Any]:
 def _labels(collection: Collection) -> sa.Select[Any]:
     c = schema.chunks.c
     return sa.select(c.label).where(c.collection_id == collection.id, c.chunking == collection.chunking)
+
+
+def _changed(connection: sa.Connection, collection: Collection, since: int) -> BitMap64:
+    """Labels that operations after `since` took away, and those that their documents have now."""
+    o = schema.operations.c
+    query = sa.select(o.document, o.removed).where(o.collection_id == collection.id, o.seq > since)
+    operations = connection.execute(query).all()
+    found = BitMap64([label for operation in operations for label in operation.removed])
+    for part in in_parts(sorted({operation.document for operation in operations})):
+        found.update(connection.execute(_labels(collection).where(schema.chunks.c.document.in_(part))).scalars())
+    return found
 
 
 def _chunks_of(collection: Collection, numbers: Sequence[int]) -> sa.Select[Any]:

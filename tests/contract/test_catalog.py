@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pyroaring import BitMap64
 
-from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Outcome, Receipt, Upsert, sqlite_url
+from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Outcome, Receipt, Upsert, schema, sqlite_url
+from retrieval.catalog.engine import reading
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
 from retrieval.catalog.offsets import OffsetAdvance
@@ -172,6 +174,30 @@ def test_groups_decide_who_reads(catalog: Catalog, handbook: Collection) -> None
     assert [found.document.key for found in catalog.documents.page(handbook, Principal("x"), limit=9)] == ["open"]
     with pytest.raises(NotFoundError):
         catalog.documents.get(handbook, "hr", Principal("x"))
+
+
+def test_a_reading_transaction_sees_one_state(catalog: Catalog, handbook: Collection) -> None:
+    living = sa.select(sa.func.count()).select_from(schema.documents)
+    last = sa.select(schema.collections.c.last_seq).where(schema.collections.c.id == handbook.id)
+    with reading(catalog._engine) as connection:
+        before = connection.execute(last).scalar_one()
+        write(catalog, handbook, upsert("a", "text"))
+        assert connection.execute(last).scalar_one() == before
+        assert connection.execute(living).scalar_one() == 0, "of the state in which the number was read"
+    with reading(catalog._engine) as connection:
+        assert connection.execute(last).scalar_one() == before + 1
+
+
+def test_what_changed_since_an_operation_is_told_by_label(catalog: Catalog, handbook: Collection) -> None:
+    write(catalog, handbook, upsert("a", "one", "two"), upsert("b", "three"))
+    before = catalog.log.state(handbook)
+    write(catalog, handbook, upsert("a", "one", "other"), upsert("c", "four"))
+    after = catalog.log.state(handbook, since=before.seq)
+    assert before.changed == BitMap64()
+    assert after.changed >= before.labels ^ after.labels
+    (untouched,) = before.labels - after.changed
+    assert untouched in after.labels
+    assert catalog.log.state(handbook, since=after.seq).changed == BitMap64()
 
 
 def test_the_log_replays_to_the_catalog_from_anywhere(catalog: Catalog, handbook: Collection) -> None:

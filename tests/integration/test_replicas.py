@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from changing_world import World, text_of
 
 from api.knowledge_base import KnowledgeBase
@@ -19,7 +20,7 @@ from infra.settings import Settings
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.schema import utc_now
 from retrieval.retriever import SearchRequest
-from retrieval.types import OPERATOR, Deletion, Document, Principal
+from retrieval.types import OPERATOR, Deletion, Document, Principal, ViewBatch
 
 NOTICED_SECONDS = 10.0  # half a second and what opening takes, on a machine that does other things too
 Open = Callable[[str], KnowledgeBase]
@@ -81,6 +82,35 @@ def test_a_generation_activated_elsewhere_takes_over_here(opened: Open) -> None:
     former = roll_back_generation(one, "c")
     assert until(lambda: other.runtime("c").is_of("c", former.id))
     assert verify_collection(other, "c").in_step
+
+
+def test_parity_is_judged_of_one_moment_however_busy_the_writers_are(opened: Open) -> None:
+    one, other = opened("one"), opened("other")
+    one.create_collection("c")
+    world = World(other, "c")
+    world.fill()
+    written: list[int] = []
+
+    def write_first(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        is_read = not connection.get_execution_options().get("kb_writes")
+        if is_judging and is_read and statement.startswith(("SELECT collections.last_seq", "SELECT count(")):
+            number = len(written) % 5
+            written.append(other.write("c", [Document(f"d{number}", text_of(number, 2 + len(written)))]).seq)
+
+    sa.event.listen(one.catalog._engine, "before_cursor_execute", write_first)
+    is_judging = True
+    built = reindex(one, "c", {"chunk_tokens": 160}, lambda done, total: None)
+    found = verify_collection(one, "c")
+    is_judging = False
+    assert len(written) > 5
+    assert found.in_step, found
+    assert built["evidence"]["parity"]["in_step"], built["evidence"]
+
+    views = one.runtime("c").follower.views
+    views.sparse.apply(ViewBatch(views.sparse.seq, list(views.sparse.labels())[:3], []))
+    is_judging = True
+    assert verify_collection(one, "c").views["sparse"].missing >= 1, "what was not changed meanwhile is told"
+    is_judging = False
 
 
 def test_a_process_that_was_away_catches_up_though_the_log_was_pruned(opened: Open) -> None:
