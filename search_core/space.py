@@ -186,14 +186,19 @@ class SearchSpace:
         return self.held({d.name: d.default for d in self.decisions if d.tier not in tiers})
 
     def held(self, choices: Mapping[str, Scalar]) -> SearchSpace:
-        """The same space with these decisions held at these values. Raises `ArchitectureError` for values unknown."""
+        """The same space with these decisions held at these values, less what can no longer be asked.
+
+        Raises `ArchitectureError` for values unknown.
+        """
         for name, value in choices.items():
             self[name].index(value)
-        kept = (
-            replace(d, values=(choices[d.name],), default=choices[d.name]) if d.name in choices else d
-            for d in self.decisions
-        )
-        return replace(self, decisions=tuple(kept))
+        kept: dict[str, Decision] = {}
+        for decision in self.decisions:
+            if _within_reach(decision, kept):
+                values = (choices[decision.name],) if decision.name in choices else decision.values
+                default = values[0] if decision.name in choices else decision.default
+                kept[decision.name] = replace(decision, values=values, default=default)
+        return replace(self, decisions=tuple(kept.values()))
 
     def extended(self, name: str, decisions: Iterable[Decision]) -> SearchSpace:
         """A space of another name with more decisions at the end; one of a known name takes the old one's place."""
@@ -227,12 +232,21 @@ def _check_place(decision: Decision, earlier: Mapping[str, Decision]) -> None:
             raise SpaceError(
                 f"{thing} depends on {name!r}; expected an earlier decision: {', '.join(earlier) or 'none'}"
             )
-        known = {key(value) for value in earlier[name].values}
         if not values:
             raise SpaceError(f"{thing} depends on no value of {name!r}; name some or drop the condition")
-        if strange := [value for value in values if key(value) not in known and len(earlier[name].values) > 1]:
+        known = {key(value) for value in earlier[name].values}
+        strange = [value for value in values if key(value) not in known]
+        if strange and (len(known) > 1 or len(strange) == len(values)):  # a held decision has lost its other values
             listed = list(earlier[name].values)
-            raise SpaceError(f"{thing} depends on {name} = {strange[0]!r}; expected values among {listed!r}")
+            raise SpaceError(f"{thing} depends on {name} being {strange[0]!r}; expected values among {listed!r}")
+
+
+def _within_reach(decision: Decision, earlier: Mapping[str, Decision]) -> bool:
+    """Whether each condition can hold."""
+    return all(
+        name in earlier and {key(value) for value in values} & {key(value) for value in earlier[name].values}
+        for name, values in decision.when.items()
+    )
 
 
 def _condition(decision: Decision) -> str:

@@ -1,0 +1,77 @@
+"""The archive of earlier runs, from which a policy starts warm: JSON Lines, one run a line, only ever appended."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from filelock import FileLock
+
+from search_core.errors import PolicyError
+from search_core.policy.contract import Briefing, Earlier, Trial
+
+FORMAT = 1  # of a line; raised when a field changes its meaning
+
+
+class Archive:
+    """A file of runs, each with task, corpus, the embedding of their description, and its trials."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, *, corpus: str, task: str, encoder: str, profile: Sequence[float], trials: Iterable[Trial]) -> None:
+        """Append one run. `encoder` says whose vector `profile` is; vectors of different encoders do not compare.
+
+        Raises `PolicyError` when the profile has numbers that are none.
+        """
+        if not all(math.isfinite(number) for number in profile):
+            raise PolicyError(f"the profile of {corpus!r} has numbers that are not finite; expected an embedding")
+        told = {"format": FORMAT, "corpus": corpus, "task": task, "encoder": encoder}
+        line = told | {"profile": list(profile), "trials": [trial.to_dict() for trial in trials]}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"), self.path.open("ab+") as file:
+            file.truncate(_whole(file))  # of a writer that fell in the middle of a line
+            file.write((json.dumps(line, allow_nan=False) + "\n").encode())
+
+    def briefing(
+        self, *, profile: Sequence[float], encoder: str, task: str = "", leave_out: Iterable[str] = ()
+    ) -> Briefing:
+        """What a new run may know: the runs of this task (any, if empty) described by this encoder.
+
+        `leave_out` names corpora whose runs are not told. A last line that was cut off by a crash is passed over; any
+        other broken line raises `PolicyError` with its number.
+        """
+        left_out = set(leave_out)
+        chosen = [
+            Earlier(tuple(run["profile"]), tuple(Trial.from_dict(trial) for trial in run["trials"]))
+            for run in self._runs()
+            if run["encoder"] == encoder and run["corpus"] not in left_out and task in {"", run["task"]}
+        ]
+        return Briefing(tuple(profile), tuple(chosen))
+
+    def _runs(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text("utf-8").split("\n")
+        runs = [self._run(number, line, cut=number == len(lines)) for number, line in enumerate(lines, 1) if line]
+        return [run for run in runs if run is not None]
+
+    def _run(self, number: int, line: str, *, cut: bool) -> dict[str, Any] | None:
+        try:
+            run = json.loads(line)
+        except json.JSONDecodeError as error:
+            if cut:  # the last line has no end: its writer fell
+                return None
+            raise PolicyError(f"{self.path}:{number} is not JSON ({error}); remove that line") from error
+        if not isinstance(run, dict) or run.get("format") != FORMAT:
+            raise PolicyError(f"{self.path}:{number} is not of format {FORMAT}; remove that line, or the file")
+        return run
+
+
+def _whole(file: BinaryIO) -> int:
+    """Bytes up to the end of the last whole line."""
+    file.seek(0)
+    return file.read().rfind(b"\n") + 1
