@@ -22,6 +22,7 @@ from api.responses import JsonResponse
 from infra import registry
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors
+from search_core import errors as search_core_errors
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ _BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
     retrieval_errors.OutageError: (503, "outage"),
     retrieval_errors.LogPrunedError: (503, "index_unavailable"),
     retrieval_errors.ViewError: (503, "index_unavailable"),
+    search_core_errors.SearchCoreError: (422, "cannot_tune"),
     registry.RegistryError: (422, "unknown_name"),
     ingest_errors.SourceOutageError: (503, "outage"),
     ingest_errors.UnsupportedError: (415, "unsupported_file_type"),

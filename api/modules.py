@@ -10,8 +10,20 @@ from ingest.contracts import CHUNKERS, PARSERS, SOURCES
 from retrieval.answer.generators import GENERATORS
 from retrieval.encoder import ENCODERS
 from retrieval.rerank import RERANKERS
+from search_core.policy import POLICIES
+from search_core.space import SPACES
 
-REGISTRIES: tuple[Registry[Any], ...] = (SOURCES, PARSERS, CHUNKERS, ENCODERS, RERANKERS, GENERATORS, TASKS)
+REGISTRIES: tuple[Registry[Any], ...] = (
+    SOURCES,
+    PARSERS,
+    CHUNKERS,
+    ENCODERS,
+    RERANKERS,
+    GENERATORS,
+    SPACES,
+    POLICIES,
+    TASKS,
+)
 
 
 def all_modules() -> list[dict[str, str]]:

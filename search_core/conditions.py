@@ -76,7 +76,7 @@ def prepare(
         split=split,
         legs=legs,
         space=space,
-        incumbent=serving_plan(catalog, collection),
+        incumbent=serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against),
         log=log,
         clock=clock,
     )

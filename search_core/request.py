@@ -25,6 +25,7 @@ class Request:
     queries: Mapping[str, str] | None = None
     qrels: Mapping[str, Mapping[str, int]] | None = None
     promote: bool = True
+    against: Mapping[str, Any] | None = None  # a plan to be compared with, instead of the one that serves
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -16,6 +16,7 @@ SHARES = (
     0.40,
 )  # fit, choose, sealed: a gate without power promotes nothing, so the sealed part is the largest
 LEAST_QUESTIONS = 20  # below that no paired test of a third of them can reach p < 0.05 but by luck
+LEAST_PART = 4  # questions; of fewer not even a standard error is known
 LARGEST_GROUP = 0.2  # of the questions; larger groups of linked questions cannot be kept on one side
 
 
@@ -33,7 +34,7 @@ def split_questions(questions: Sequence[EvalQuery], seed: int) -> Split:
     """Questions that share a relevant document, or their words, stay on one side as far as that is possible.
 
     Where nearly all questions are linked with each other, only equal questions are kept together and `by_document` is
-    False. Raises `SupervisionError` for fewer than `LEAST_QUESTIONS`.
+    False. Raises `SupervisionError` for fewer than `LEAST_QUESTIONS`, or where all are the same.
     """
     if len(questions) < LEAST_QUESTIONS:
         raise SupervisionError(
@@ -46,6 +47,11 @@ def split_questions(questions: Sequence[EvalQuery], seed: int) -> Split:
         groups = _groups(questions, by_document=False)
     parts = _deal(groups, len(questions), seed)
     fit, choose, sealed = (tuple(sorted(part)) for part in parts)
+    if min(len(fit), len(choose), len(sealed)) < LEAST_PART:
+        raise SupervisionError(
+            f"{len(questions)} judged questions are only {len(groups)} different ones, which cannot be split in three; "
+            "add questions in other words to the evaluation set"
+        )
     return Split(fit, choose, sealed, by_document)
 
 

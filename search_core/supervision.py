@@ -56,12 +56,12 @@ def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -
     words the contrary of what another says. Raises `SupervisionError` where none is left.
     """
     asked = [question for question in questions if question.text.strip()]
-    known = [question for question in asked if _relevant(question) & keys]
-    contradicted = _contradicted(known)
-    useful = tuple(question for question in known if question.id not in contradicted)
+    contradicted = _contradicted(asked)
+    agreed = [question for question in asked if question.id not in contradicted]
+    useful = tuple(question for question in agreed if _relevant(question) & keys)
     counts = (
         (len(questions) - len(asked), "without text"),
-        (len(asked) - len(known), "whose relevant documents are not in the collection"),
+        (len(agreed) - len(useful), "whose relevant documents are not in the collection"),
         (len(contradicted), "that contradict each other"),
     )
     notes = tuple(f"{count} questions {why} were left out" for count, why in counts if count)

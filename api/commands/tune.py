@@ -175,7 +175,8 @@ def replay(experiment: ExperimentId, collection: CollectionOption = "default", a
             raise InvalidInputError(
                 f"experiment {experiment!r} is {record.state.value}; only a finished one can be replayed"
             )
-        request = Request.from_dict(record.request | {"promote": False})
+        against = {name: value for name, value in record.result["incumbent"].items() if name != "digest"}
+        request = Request.from_dict(record.request | {"promote": False, "against": against})
         again = _run(kb, request, "", as_json).to_dict()
     same = {
         "trajectory": again["trajectory"] == record.result["trajectory"],

@@ -26,6 +26,13 @@ def _source_snapshot() -> Task:
     return Task(source_snapshot, wire.SourceSnapshotArguments)
 
 
+def _tune() -> Task:
+    from api.jobs.tuning import tune  # the search core is of no use to a process that only serves
+    from api.wire.experiments import TuneArguments
+
+    return Task(tune, TuneArguments)
+
+
 TASKS: Registry[Task] = Registry("task")
 TASKS.register("verify", lambda: VERIFY, "compares the views with the catalog, and mends them when asked")
 TASKS.register("compaction", lambda: COMPACTION, "frees what catalog and views no longer need")
@@ -34,6 +41,7 @@ TASKS.register("reindex", lambda: REINDEX, "builds another generation beside the
 TASKS.register("retention", lambda: RETENTION, "deletes old jobs, dead keys and, when asked, audit records")
 TASKS.register("evaluate", lambda: EVALUATE, "runs an evaluation set")
 TASKS.register("upload", lambda: UPLOAD, "stores uploaded files as documents")
+TASKS.register("tune", _tune, "searches for a better plan, proves it, lets it serve")
 TASKS.register("source_snapshot", _source_snapshot, "has a live database read again while it streams")
 
 

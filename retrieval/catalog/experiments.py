@@ -94,6 +94,11 @@ class Experiments:
             rows = connection.execute(query.order_by(t.number).limit(limit))
             return [{"number": row.number} | row.body for row in rows]
 
+    def best(self, experiment_id: str) -> float | None:
+        """The highest mean on all working questions so far; None before the first."""
+        wholes = [trial["whole"] for trial in self.trials(experiment_id) if trial.get("whole") is not None]
+        return max(wholes, default=None)
+
     def resume(self, experiment_id: str) -> None:
         """Say that it runs again."""
         self._settle(experiment_id, ExperimentState.RUNNING, None)

@@ -1,0 +1,27 @@
+"""The task that runs an experiment of the search core; interrupted, it goes on from the experiment's log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.jobs.tasks import Report
+from api.knowledge_base import KnowledgeBase
+from search_core.plan_tier import CANDIDATES_PER_EPOCH
+from search_core.request import Request
+from search_core.trainer import AutoModelTrainer
+
+
+def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+    """The experiment's result, as `kb tune --json` prints it."""
+    record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), arguments["experiment"])
+    request = Request.from_dict(record.request)
+    total = request.max_epochs * CANDIDATES_PER_EPOCH
+    trainer = AutoModelTrainer.of(
+        request,
+        settings=kb.settings,
+        catalog=kb.catalog,
+        encoder_of=kb.open_encoder,
+        progress=lambda told: report(min(int(told["trial"]), total), total),
+        experiment=record.id,
+    )
+    return trainer.run().to_dict()

@@ -1,0 +1,116 @@
+"""Experiments: have the search core look for a better plan, watch it, see what it tried."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Runner, State, check_reach, existing
+from api.jobs.tasks import with_caller
+from api.knowledge_base import KnowledgeBase
+from api.paging import page_json
+from api.responses import JsonResponse
+from api.routes.failures import GUARDED, failures
+from api.wire.experiments import (
+    ExperimentBody,
+    ExperimentDetail,
+    ExperimentPage,
+    ExperimentStarted,
+    TrialPage,
+)
+from retrieval.catalog import Collection
+from retrieval.catalog.experiments import ExperimentRecord
+from retrieval.errors import InvalidInputError, NotFoundError
+from search_core.architecture import Architecture
+from search_core.policy import POLICIES
+from search_core.request import Request
+from search_core.space import SPACES
+from search_core.task import parse_budget, parse_task
+
+ExperimentPath = Annotated[str, Path(alias="experiment", pattern=r"^[0-9a-f]{16}$", description="The experiment's id.")]
+
+router = APIRouter(prefix="/experiments", tags=["experiments"], responses=GUARDED)
+
+
+@router.post("", status_code=202, response_model=ExperimentStarted, responses=failures(409))
+def start_experiment(body: ExperimentBody, kb: Kb, caller: Admin, state: State, jobs: Runner) -> JsonResponse:
+    """Search for a better plan, prove it on sealed questions, let it serve: a job of kind `tune`."""
+    found = existing(kb, check_reach(state, body.collection))
+    request = _checked(kb, found, body)
+    record = kb.catalog.experiments.create(found, request.to_dict())
+    job = jobs.submit("tune", found.name, with_caller({"experiment": record.id}, caller.principal))
+    state.target, state.detail["experiment"] = found.name, record.id
+    view = _view(kb, found, record) | {"job": job.id}
+    location = f"/v1/experiments/{record.id}?collection={found.name}"
+    return JsonResponse(view, 202, {"Location": location})
+
+
+@router.get("", response_model=ExperimentPage)
+def list_experiments(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+    """The experiments of a collection, newest first."""
+    found = existing(kb, collection)
+    records = kb.catalog.experiments.all(found)
+    after = page.after_text()
+    start = next((place + 1 for place, one in enumerate(records) if one.id == after), 0)
+    shown = records[start : start + page.limit]
+    views = [_view(kb, found, one) for one in shown]
+    return page_json("experiments", views, page.next_cursor(shown, lambda one: one.id))
+
+
+@router.get("/{experiment}", response_model=ExperimentDetail)
+def get_experiment(experiment: ExperimentPath, kb: Kb, caller: Reader, collection: CollectionQuery) -> dict[str, Any]:
+    """One experiment with its result and a picture of the chosen architecture."""
+    found = existing(kb, collection)
+    record = kb.catalog.experiments.get(found, experiment)
+    return _view(kb, found, record) | {"result": record.result, "picture": _picture(record)}
+
+
+@router.get("/{experiment}/trials", response_model=TrialPage)
+def list_trials(
+    experiment: ExperimentPath, kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery
+) -> dict[str, Any]:
+    """What was tried, in order."""
+    record = kb.catalog.experiments.get(existing(kb, collection), experiment)
+    trials = kb.catalog.experiments.trials(record.id, after=page.after_number() or 0, limit=page.limit)
+    return page_json("trials", trials, page.next_cursor(trials, lambda trial: trial["number"]))
+
+
+def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) -> Request:
+    """The request, or an error now rather than in the job."""
+    for registry, name in ((SPACES, body.search_space), (POLICIES, body.policy)):
+        if name not in registry:
+            known = ", ".join(entry.name for entry in registry)
+            raise InvalidInputError(f"{registry.kind} {name!r} is not known here; expected one of {known}")
+    parse_task(body.task, parse_budget(body.budget))
+    if body.eval_set:
+        kb.catalog.eval_sets.get(collection, body.eval_set)
+    return Request(**body.model_dump())
+
+
+def _view(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -> dict[str, Any]:
+    result = record.result or {}
+    asked = {name: value for name, value in record.request.items() if name not in ("queries", "qrels")}
+    return {
+        "id": record.id,
+        "collection": collection.name,
+        "state": record.state.value,
+        "request": asked | {"judged_questions": len(record.request.get("qrels") or ())},
+        "trials": record.trials,
+        "best": kb.catalog.experiments.best(record.id),
+        "lift": result.get("lift"),
+        "p_value": result.get("p_value"),
+        "promoted": result.get("promoted"),
+        "created_at": record.created_at,
+        "finished_at": record.finished_at,
+    }
+
+
+def _picture(record: ExperimentRecord) -> str | None:
+    chosen = (record.result or {}).get("architecture")
+    if chosen is None:
+        return None
+    try:
+        return Architecture(chosen["space"], chosen["choices"]).to_svg()
+    except (InvalidInputError, NotFoundError):  # a space that is not installed here
+        return None

@@ -1,0 +1,76 @@
+"""Experiments of the search core over the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api.wire.base import CollectionName, Key, Line, Request, Response
+
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Budget = Annotated[str, Field(pattern=r"^[0-9.hms ]{1,20}$", description="Time for the run, such as 90s, 5m or 1h30m.")]
+
+
+class TuneArguments(Request):
+    """Which experiment a job of kind `tune` runs, or goes on with."""
+
+    experiment: str = Field(pattern=r"^[0-9a-f]{16}$", description="Id, as `POST /v1/experiments` gave it.")
+
+
+class ExperimentBody(Request):
+    """An experiment to be run."""
+
+    collection: CollectionName
+    task: Line = Field("text-to-graph", description="A task's name, or a sentence that says what is wanted.")
+    search_space: ModuleName = Field("gnn-lm-v1", description="A registered search space.")
+    policy: ModuleName = Field("random", description="What proposes candidates.")
+    max_epochs: int = Field(50, ge=1, le=100_000, description="How often the policy is asked.")
+    budget: Budget = "5m"
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    eval_set: Key | Literal[""] = Field("", description="Evaluation set; empty: the only one, or made from the corpus.")
+    promote: bool = Field(True, description="Let a proven winner serve at once.")
+
+
+class ExperimentView(Response):
+    """One experiment."""
+
+    id: str
+    collection: str
+    state: str = Field(description="running, finished, stopped or failed.")
+    request: dict[str, Any] = Field(description="What was asked for.")
+    trials: int = Field(description="How many candidates were tried so far.")
+    best: float | None = Field(description="The best mean on working questions so far.")
+    lift: float | None = Field(description="Gain on sealed questions over what served.")
+    p_value: float | None
+    promoted: bool | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ExperimentDetail(ExperimentView):
+    """One experiment with its result."""
+
+    result: dict[str, Any] | None = Field(description="As `kb tune --json` prints it; where it failed, the error.")
+    picture: str | None = Field(description="The chosen architecture as SVG.")
+
+
+class ExperimentStarted(ExperimentView):
+    """An experiment that a job runs."""
+
+    job: str = Field(description="Id of the job; cancelling it stops the experiment.")
+
+
+class ExperimentPage(Response):
+    """A page of experiments, newest first."""
+
+    experiments: list[ExperimentView]
+    next_cursor: str | None
+
+
+class TrialPage(Response):
+    """A page of trials in order."""
+
+    trials: list[dict[str, Any]]
+    next_cursor: str | None

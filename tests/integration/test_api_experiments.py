@@ -1,0 +1,69 @@
+"""Experiments over REST: started as a job, watched, read; refused at once where they cannot be run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from tuning_world import questions, tuning_world
+
+from api.app import create_app
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.catalog.keys import Scope
+
+PATIENCE_SECONDS = 200.0
+
+
+def ended(client: TestClient, headers: dict[str, str], job: str) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = client.get(f"/v1/jobs/{job}", headers=headers).json()
+        if found["state"] not in ("queued", "running"):
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"job {job} did not end within {PATIENCE_SECONDS} s")
+
+
+def test_an_experiment_runs_as_a_job_and_its_winner_serves(tmp_path: Path) -> None:
+    with tuning_world(tmp_path) as kb, TestClient(create_app(kb, kb.settings)) as client:
+        texts, qrels = questions()
+        collection = kb.catalog.collections.get("c")
+        kb.catalog.eval_sets.create(collection, "real", [EvalQuery(name, texts[name], qrels[name]) for name in qrels])
+        keys = {scope: kb.catalog.keys.create("test", scope)[1] for scope in Scope}
+        admin, reader = ({"Authorization": f"Bearer {keys[scope]}"} for scope in (Scope.ADMIN, Scope.READ))
+        body = {"collection": "c", "budget": "60s", "max_epochs": 2, "eval_set": "real"}
+        assert client.post("/v1/experiments", json=body, headers=reader).status_code == 403
+        for wrong, word in (
+            ({"search_space": "nowhere"}, "nowhere"),
+            ({"policy": "oracle"}, "oracle"),
+            ({"budget": "1s"}, "budget"),
+            ({"task": "make coffee"}, "coffee"),
+        ):
+            refused = client.post("/v1/experiments", json=body | wrong, headers=admin)
+            assert refused.status_code == 422, refused.text
+            assert word in refused.json()["error"]["message"]
+        assert client.post("/v1/experiments", json=body | {"eval_set": "gone"}, headers=admin).status_code == 404
+        started = client.post("/v1/experiments", json=body, headers=admin)
+        assert started.status_code == 202, started.text
+        job = ended(client, admin, started.json()["job"])
+        assert job["state"] == "succeeded", job["error"]
+        path = f"/v1/experiments/{started.json()['id']}"
+        shown = client.get(path, params={"collection": "c"}, headers=reader).json()
+        assert (shown["state"], shown["promoted"]) == ("finished", True)
+        assert shown["picture"].startswith("<svg")
+        assert shown["result"]["tuned"]["ndcg@10"] > shown["result"]["default"]["ndcg@10"]
+        assert client.get("/v1/plans", params={"collection": "c"}, headers=reader).json()["serving"]["id"] is not None
+        trials: list[dict[str, Any]] = []
+        asked: dict[str, Any] = {"collection": "c", "limit": 10}
+        while True:
+            page = client.get(f"{path}/trials", params=asked, headers=reader).json()
+            trials += page["trials"]
+            if page["next_cursor"] is None:
+                break
+            asked["cursor"] = page["next_cursor"]
+        assert [trial["number"] for trial in trials] == list(range(1, shown["trials"] + 1))
+        listed = client.get("/v1/experiments", params={"collection": "c"}, headers=reader).json()["experiments"]
+        assert [one["id"] for one in listed] == [shown["id"]]

@@ -1,0 +1,237 @@
+"""The search core end to end on a small real collection: it finds, proves and promotes, or says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuning_world import documents, questions, tuning_world
+
+from api.knowledge_base import KnowledgeBase
+from retrieval.catalog.experiments import ExperimentState
+from retrieval.errors import ConflictError
+from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Deletion, Document
+from search_core.artifacts import load_artifact
+from search_core.errors import CorpusError, SupervisionError
+from search_core.legs import ask_legs
+from search_core.plan_mapping import plan_of, plan_space
+from search_core.request import Request
+from search_core.result import Result
+from search_core.snapshot import read_snapshot
+from search_core.space import open_space
+from search_core.supervision import given
+from search_core.trainer import AutoModelTrainer
+
+QUICK: dict[str, Any] = {"collection": "c", "budget": "120s", "max_epochs": 2}
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    with tuning_world(tmp_path) as opened:
+        yield opened
+
+
+def trainer(kb: KnowledgeBase, **more: Any) -> AutoModelTrainer:
+    about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
+    return AutoModelTrainer(**QUICK | about | more)
+
+
+def tuned(kb: KnowledgeBase, **more: Any) -> Result:
+    texts, qrels = questions()
+    return trainer(kb, **{"queries": texts, "qrels": qrels} | more).run()
+
+
+def test_cached_legs_rank_as_the_serving_search_does(kb: KnowledgeBase) -> None:
+    collection = kb.catalog.collections.get("c")
+    snapshot = read_snapshot(kb.catalog, collection)
+    texts, qrels = questions()
+    asked = given(texts, qrels, frozenset(document.key for document in documents())).questions[:20]
+    legs = ask_legs(snapshot, kb.open_encoder("hash"), asked)
+    space, draw = plan_space(open_space("gnn-lm-v1")), random.Random(0)
+    for _ in range(15):
+        plan = plan_of(space.sample(draw), DEFAULT_PLAN)
+        for place, question in enumerate(asked):
+            served = kb.search("c", SearchRequest(question.text, 10, highlight=False), OPERATOR, plan=plan)
+            assert legs.rank(plan, place) == [hit.chunk.key for hit in served.hits], plan
+    snapshot.close()
+
+
+def test_a_proven_winner_serves_at_once_and_can_be_taken_back(kb: KnowledgeBase) -> None:
+    result = tuned(kb)
+    assert result.promoted
+    assert not result.reasons
+    assert result.lift > 0.1
+    kb.runtime("c").refresh()
+    assert kb.plan_of("c") == result.plan != DEFAULT_PLAN
+    artifact = load_artifact(result.folder)
+    assert artifact.plan == result.plan
+    assert artifact.manifest["supervision"]["split"]["sealed"] == result.verdict.questions
+    kb.write("c", [Document("new", "zyzzyva is a word of its own", "")], wait=True, timeout=60.0)
+    assert kb.search("c", SearchRequest("zyzzyva"), OPERATOR).hits[0].chunk.key == "new"
+    kb.catalog.plans.roll_back(kb.catalog.collections.get("c"), "test", "")
+    kb.runtime("c").refresh()
+    assert kb.plan_of("c") == DEFAULT_PLAN
+
+
+def test_searches_go_on_while_a_winner_takes_over(kb: KnowledgeBase) -> None:
+    texts, _ = questions()
+    stop, plans, failures = threading.Event(), set[str](), list[str]()
+
+    def search() -> None:
+        while not stop.is_set():
+            for text in list(texts.values())[:20]:
+                try:
+                    found = kb.search("c", SearchRequest(text, highlight=False), OPERATOR)
+                except Exception as error:  # whatever it is, it is what this test is about
+                    failures.append(repr(error))
+                    return
+                plans.add(found.plan.digest)
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    result = tuned(kb)
+    kb.runtime("c").refresh()
+    kb.search("c", SearchRequest(texts["q0"]), OPERATOR)
+    threading.Event().wait(0.5)
+    stop.set()
+    thread.join()
+    assert not failures
+    assert plans == {DEFAULT_PLAN.digest, result.plan.digest}
+
+
+def test_shuffled_judgements_promote_nothing(kb: KnowledgeBase) -> None:
+    texts, qrels = questions()
+    for seed in range(4):
+        names, judged = list(qrels), list(qrels.values())
+        random.Random(seed).shuffle(judged)
+        result = tuned(kb, queries=texts, qrels=dict(zip(names, judged, strict=True)), seed=seed)
+        assert not result.promoted
+        assert result.reasons
+    assert kb.catalog.collections.get("c").plan_id is None
+
+
+def test_the_same_seed_goes_the_same_way(kb: KnowledgeBase) -> None:
+    one, other = tuned(kb, promote=False), tuned(kb, promote=False)
+    assert one.experiment != other.experiment
+    assert (one.trajectory, one.artifact.digest) == (other.trajectory, other.artifact.digest)
+    assert tuned(kb, promote=False, seed=1).trajectory != one.trajectory
+
+
+def test_a_killed_run_goes_on_from_its_log(kb: KnowledgeBase) -> None:
+    whole = tuned(kb, promote=False)
+    texts, qrels = questions()
+    request = Request(**QUICK, queries=texts, qrels=qrels, promote=False)
+    about: dict[str, Any] = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
+
+    def die(told: dict[str, Any]) -> None:
+        if told["trial"] == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        AutoModelTrainer.of(request, progress=die, **about).run()
+    collection = kb.catalog.collections.get("c")
+    [record] = [one for one in kb.catalog.experiments.all(collection) if one.state is ExperimentState.STOPPED]
+    assert record.trials == 9
+    before = kb.catalog.experiments.trials(record.id)
+    resumed = AutoModelTrainer.of(request, experiment=record.id, **about).run()
+    assert (resumed.trajectory, resumed.artifact.digest) == (whole.trajectory, whole.artifact.digest)
+    assert kb.catalog.experiments.trials(record.id)[:9] == before
+    lines = (resumed.folder.parent / "trials.jsonl").read_text().splitlines()
+    assert [json.loads(line)["number"] for line in lines] == list(range(1, resumed.trials + 1))
+    with pytest.raises(ConflictError, match="finished"):
+        AutoModelTrainer.of(request, experiment=record.id, **about).run()
+
+
+def test_stopping_keeps_what_was_found(kb: KnowledgeBase) -> None:
+    texts, qrels = questions()
+    began: list[AutoModelTrainer] = []
+
+    def stop(told: dict[str, Any]) -> None:
+        if told["trial"] == 6:
+            began[0].stop()
+
+    began.append(trainer(kb, queries=texts, qrels=qrels, max_epochs=500, progress=stop))
+    result = began[0].run()
+    assert result.trials < 20
+    assert result.promoted  # the words leg alone is in the portfolio
+
+
+def test_without_judgements_nothing_is_promoted(kb: KnowledgeBase) -> None:
+    result = trainer(kb).run()
+    assert not result.promoted
+    assert not result.supervision["judged"]
+    assert "nobody judged" in " ".join(result.reasons) or result.plan == DEFAULT_PLAN
+    assert "rank correlation" in result.supervision["notes"][0]
+
+
+def test_what_cannot_be_tuned_is_told_and_serving_is_untouched(kb: KnowledgeBase) -> None:
+    texts, qrels = questions()
+    with pytest.raises(SupervisionError, match="1 judged questions"):
+        tuned(kb, queries=texts, qrels={"q1": qrels["q1"]})
+    contradictory = {name: {"d1": int(place % 2)} for place, name in enumerate(texts)}
+    with pytest.raises(SupervisionError, match="contradict"):
+        tuned(kb, queries=dict.fromkeys(texts, "the same words"), qrels=contradictory)
+    with pytest.raises(SupervisionError, match="only 1 different"):
+        tuned(kb, queries=dict.fromkeys(texts, "the same words"), qrels={name: {"d1": 1} for name in texts})
+    kb.create_collection("empty")
+    with pytest.raises(CorpusError, match="empty"):
+        tuned(kb, collection="empty")
+    collection = kb.catalog.collections.get("c")
+    states = [one.state for one in kb.catalog.experiments.all(collection)]
+    assert set(states) == {ExperimentState.FAILED}
+    assert collection.plan_id is None
+
+
+def test_a_corpus_that_changes_meanwhile_disturbs_nothing(kb: KnowledgeBase) -> None:
+    quiet = tuned(kb, promote=False)
+
+    def change(told: dict[str, Any]) -> None:
+        number = told["trial"]
+        kb.write("c", [Document(f"x{number}", "another text altogether", ""), Deletion(f"d{number}")])
+
+    changing = tuned(kb, promote=False, progress=change)
+    assert changing.metrics == quiet.metrics
+
+
+def test_a_plan_that_began_to_serve_meanwhile_stays(kb: KnowledgeBase) -> None:
+    collection = kb.catalog.collections.get("c")
+    mine = Plan(dense_weight=0.2)
+    record = kb.catalog.plans.add(collection, "mine", mine.to_dict(), mine.digest, "test")
+    result = tuned(kb, progress=lambda told: kb.catalog.plans.promote(collection, record.id, "test", ""))
+    assert not result.promoted
+    assert "during the run" in result.reasons[0]
+    assert kb.catalog.collections.get("c").plan_id == record.id
+
+
+def test_the_command_prints_what_scripts_rely_on(kb: KnowledgeBase, tmp_path: Path) -> None:
+    texts, qrels = questions()
+    asked, judged = tmp_path / "queries.jsonl", tmp_path / "qrels.tsv"
+    asked.write_text("".join(json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items()))
+    judged.write_text("".join(f"{name}\t{key}\t1\n" for name, found in qrels.items() for key in found))
+    kb.close()
+    command = [sys.executable, "-m", "api.cli", "tune", "-c", "c", "--queries", str(asked), "--qrels", str(judged)]
+    more = ["--budget", "60s", "--max-epochs", "2", "--seed", "0", "--json"]
+    env = os.environ | {"KB_DATA_DIR": str(tmp_path), "KB_ENCODER": "hash"}
+    done = subprocess.run(command + more, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["tuned"]["ndcg@10"] > told["default"]["ndcg@10"]
+    assert told["lift"] == pytest.approx(told["tuned"]["ndcg@10"] - told["default"]["ndcg@10"], abs=1e-4)
+    assert told["promoted"] is True
+    assert told["p_value"] < 0.05
+    assert told["trials"] > 10
+    assert 0 < told["seconds"] < 60
+    replay = [sys.executable, "-m", "api.cli", "experiments", "replay", told["experiment"], "-c", "c", "--json"]
+    again = subprocess.run(replay, env=env, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["same"] == {"trajectory": True, "artifact": True}

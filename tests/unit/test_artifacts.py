@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from retrieval.plan import DEFAULT_PLAN
+from search_core.artifacts import load_artifact, write_artifact
+from search_core.errors import ArtifactError
+
+
+def test_what_was_written_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    written = write_artifact(tmp_path, DEFAULT_PLAN, {"seed": 3}, "# A card\n")
+    loaded = load_artifact(tmp_path)
+    assert loaded == written
+    assert (loaded.plan, loaded.manifest["seed"]) == (DEFAULT_PLAN, 3)
+
+
+def test_the_digest_is_of_what_serves(tmp_path: Path) -> None:
+    one = write_artifact(tmp_path / "one", DEFAULT_PLAN, {"seconds": 1}, "one\n")
+    assert write_artifact(tmp_path / "two", DEFAULT_PLAN, {"seconds": 2}, "two\n").digest == one.digest
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "plan.json", "README.md"])
+def test_an_alteration_is_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    write_artifact(tmp_path, DEFAULT_PLAN, {}, "card\n")
+    with (tmp_path / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(ArtifactError, match=name):
+        load_artifact(tmp_path)
+
+
+def test_what_is_missing_or_added_is_found(tmp_path: Path) -> None:
+    write_artifact(tmp_path, DEFAULT_PLAN, {}, "card\n")
+    (tmp_path / "extra.bin").write_bytes(b"?")
+    with pytest.raises(ArtifactError, match="extra.bin"):
+        load_artifact(tmp_path)
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        load_artifact(tmp_path / "nowhere")

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
+
+from retrieval.catalog.eval_sets import EvalQuery
+from search_core.errors import BudgetError, SearchCoreError, SupervisionError
+from search_core.splits import LEAST_QUESTIONS, split_questions
+from search_core.supervision import checked, given
+from search_core.task import parse_budget, parse_task
+
+KEYS = frozenset(f"d{number}" for number in range(400))
+
+
+def question(number: int, text: str = "", **judged: int) -> EvalQuery:
+    return EvalQuery(f"q{number}", text or f"question {number}", judged or {f"d{number}": 1})
+
+
+@examples(st.lists(st.integers(0, 30), min_size=LEAST_QUESTIONS, max_size=120), st.integers(0, 5))
+def test_no_relevant_document_stands_on_two_sides(documents: list[int], seed: int) -> None:
+    questions = [question(number, **{f"d{document}": 1}) for number, document in enumerate(documents)]
+    split = split_questions(questions, seed)
+    parts = (split.fit, split.choose, split.sealed)
+    assert sorted(place for part in parts for place in part) == list(range(len(questions)))
+    if split.by_document:
+        sides = [{documents[place] for place in part} for part in parts]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+
+
+def test_equal_questions_stay_together_where_documents_link_all() -> None:
+    questions = [question(n, f"Ask  {n // 2}", common=1) for n in range(60)]
+    split = split_questions(questions, 0)
+    assert not split.by_document
+    for part in (split.fit, split.choose, split.sealed):
+        assert {place ^ 1 for place in part} == set(part)
+
+
+def test_too_few_questions_are_told() -> None:
+    with pytest.raises(SupervisionError, match=f"there are 3 judged questions; expected at least {LEAST_QUESTIONS}"):
+        split_questions([question(n) for n in range(3)], 0)
+
+
+def test_what_teaches_nothing_is_left_out_with_a_note() -> None:
+    found = checked(
+        [
+            question(1),
+            EvalQuery("empty", "  ", {"d1": 1}),
+            question(3, gone=1),
+            question(4, "the same?", d4=1),
+            question(5, "The  same?", d4=0, d5=1),
+        ],
+        "given",
+        KEYS,
+    )
+    assert [one.id for one in found.questions] == ["q1"]
+    assert found.notes == (
+        "1 questions without text were left out",
+        "1 questions whose relevant documents are not in the collection were left out",
+        "2 questions that contradict each other were left out",
+    )
+
+
+def test_files_that_do_not_belong_together_are_told() -> None:
+    with pytest.raises(SupervisionError, match="'q9'"):
+        given({"q1": "one"}, {"q9": {"d1": 1}}, KEYS)
+    with pytest.raises(SupervisionError, match="not in the collection"):
+        given({"q1": "one"}, {"q1": {"elsewhere": 1}}, KEYS)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), (" 2.5m ", 150)])
+def test_budgets(text: str, seconds: float) -> None:
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "5 m", "-3m", "1s", "nan", "m5"])
+def test_what_is_no_budget(text: str) -> None:
+    with pytest.raises(BudgetError, match="expected"):
+        parse_budget(text)
+
+
+def test_a_sentence_becomes_a_task() -> None:
+    spec = parse_task("find the reply to a customer's question, under 20 ms", 60)
+    assert (spec.task, spec.metric, spec.latency_ms) == ("answer", "mrr@10", 20.0)
+    assert parse_task("检索产品文档，不超过2秒", 60).latency_ms == 2000
+    assert parse_task("text-to-graph", 60).metric == "ndcg@10"
+    with pytest.raises(SearchCoreError, match="says nothing"):
+        parse_task("make coffee", 60)
