@@ -11,6 +11,7 @@ from api.view_opening import open_views
 from infra.settings import Settings
 from ingest.pipeline import Pipeline
 from ingest.targets import LiveTargets, OpenEncoder
+from retrieval.adapter import ARTIFACTS, OpenAdapters
 from retrieval.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import TermStatistics
@@ -55,7 +56,8 @@ class CollectionRuntime:
         opened = open_views(folder, collection, settings, self.analyzer, encoder.dim)
         views, self._server = opened.views, opened.server
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
-        self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers())
+        adapters = OpenAdapters(settings.data_dir / ARTIFACTS, encoder.fingerprint, encoder.dim)
+        self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers(), adapters)
         self.answerer = _answerer(settings, encoder, self.analyzer)
         self.pipeline = Pipeline(catalog, collection, LiveTargets(catalog, collection.id, open_encoder))
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from retrieval.adapter import check_name
 from retrieval.errors import InvalidInputError
 
 PLAN_VERSION = 1  # of the JSON form; raised when a field changes its meaning
@@ -55,6 +56,7 @@ class Plan:
     feedback_top: int = 2  # the first candidates that others are compared with
     rerank: RerankStep | None = None
     top: int = 10  # hits returned unless the request says otherwise
+    adapter: str | None = None  # the artifact whose query adapter maps the query vector, see adapter.py
 
     def __post_init__(self) -> None:
         for name in ("sparse_depth", "dense_depth", "feedback_top", "top"):
@@ -63,6 +65,8 @@ class Plan:
             _check_whole("plan.rerank.depth", self.rerank.depth)
         for name in ("dense_weight", "feedback"):
             _check_share(f"plan.{name}", getattr(self, name))
+        if self.adapter is not None:
+            check_name(self.adapter)
 
     @property
     def digest(self) -> str:
@@ -70,8 +74,11 @@ class Plan:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, the version first."""
-        return {"version": PLAN_VERSION, **asdict(self)}
+        """Plain values for JSON, the version first; without an adapter as before there were any, digest included."""
+        values = {"version": PLAN_VERSION, **asdict(self)}
+        if self.adapter is None:
+            del values["adapter"]
+        return values
 
     def to_json(self) -> str:
         """One line with sorted keys, so that equal plans are equal text."""
@@ -147,6 +154,12 @@ def _choice(thing: str, value: Any, choices: type[StrEnum]) -> str:
     return value
 
 
+def _adapter(thing: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidInputError(f"{thing} is {value!r}; expected null or an artifact's id")
+    return value
+
+
 def _rerank(thing: str, value: Any) -> RerankStep | None:
     if value is None:
         return None
@@ -167,6 +180,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "feedback_top": _whole,
     "rerank": _rerank,
     "top": _whole,
+    "adapter": _adapter,
 }
 
 DEFAULT_PLAN = Plan()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from retrieval.adapter import QueryAdapter, no_adapters
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredChunk, chunk_id, document_id
@@ -88,12 +89,14 @@ class Retriever:
         analyzer: Analyzer,
         views: Views,
         reranker: Callable[[str], Reranker],
+        adapter: Callable[[str], QueryAdapter] = no_adapters,
     ) -> None:
         self._catalog = catalog
         self._encoder = encoder
         self._analyzer = analyzer
         self._views = views
         self._reranker = reranker
+        self._adapter = adapter
 
     def search(self, collection: Collection, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
         """The best chunks that exist now and that the caller may read."""
@@ -133,8 +136,11 @@ class Retriever:
         """(dim,) the query's; of no length where no leg asks for it."""
         if plan.fusion is FusionMethod.SPARSE:
             return np.empty(0, np.float32)
-        vector: Vector = self._encoder.encode_queries([query])[0]
+        vectors = self._encoder.encode_queries([query])
+        if plan.adapter is not None:
+            vectors = self._adapter(plan.adapter).apply(vectors)
         clock.lap("encode")
+        vector: Vector = vectors[0]
         return vector
 
     def _dense(self, plan: Plan, vector: Vector, needed: int, allowed: Allowed, scope: Scope) -> Ranking:

@@ -1,0 +1,203 @@
+"""Learns a query adapter from judged questions; the index stays as it is.
+
+The loss is the softmax over the whole corpus, spread evenly over what is judged relevant, plus L2 on the distance to
+the identity. How many steps to keep is chosen on held-out questions, with none (the identity) among the choices, and
+then all questions are used for that many steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.adapter import QueryAdapter
+from retrieval.metrics import ndcg
+from retrieval.types import Vectors
+from search_core.errors import SupervisionError, TrainingError
+
+if TYPE_CHECKING:
+    import torch
+
+AdapterKind = Literal["none", "bias", "low-rank-16", "low-rank-64", "full"]
+KINDS: tuple[AdapterKind, ...] = ("none", "bias", "low-rank-16", "low-rank-64", "full")
+RATE = 2e-3  # Adam's, measured on Cranfield
+SCALE = 20.0  # of cosines before the softmax
+CHECK_EVERY = 25  # steps between two looks at the held-out questions
+HELD_OUT = 0.2  # share of the questions the number of steps is chosen on
+LEAST_QUESTIONS = 10
+LEAST_GAIN = 0.002  # of held-out nDCG@10 over the identity; less is noise
+ROWS_PER_BATCH = 1024  # questions compared with the corpus at once
+
+_Look = Callable[[int, QueryAdapter], None]
+Judged = Sequence[Mapping[int, int]]  # per question: row of the passage -> grade, relevant above 0
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A learned adapter. `steps` 0 is the identity: nothing tried was better on the held-out questions."""
+
+    kind: AdapterKind
+    map: QueryAdapter
+    steps: int
+    held_out: float  # nDCG@10 of the chosen steps on the held-out questions
+    held_out_before: float  # of the identity
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it leaves queries as they are."""
+        return self.steps == 0
+
+
+def fit_adapter(
+    query_vectors: Vectors,
+    passage_vectors: Vectors,
+    judgements: Judged,
+    kind: AdapterKind = "full",
+    *,
+    encoder: str = "",
+    seed: int = 0,
+    steps: int = 150,
+    l2: float = 1e-3,
+) -> Adapter:
+    """An adapter of (q, dim) queries for (n, dim) passages, both unit rows; the same seed gives the same adapter.
+
+    Raises `SupervisionError` for fewer than `LEAST_QUESTIONS` questions with a relevant passage, and `TrainingError`
+    where training goes astray.
+    """
+    known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
+    if len(known) < LEAST_QUESTIONS:
+        raise SupervisionError(
+            f"{len(known)} questions have a relevant passage; an adapter is learned from {LEAST_QUESTIONS} or more"
+        )
+    queries, judged = query_vectors[known], [judgements[place] for place in known]
+    dim = int(queries.shape[1])
+    order = np.random.default_rng(seed).permutation(len(known))
+    held = order[: max(2, int(len(known) * HELD_OUT))]
+    before = _ndcg(queries[held], passage_vectors, [judged[place] for place in held])
+    nothing = Adapter(kind, QueryAdapter(encoder, dim), 0, before, before)
+    if kind == "none" or steps == 0:
+        return nothing
+    kept = np.setdiff1d(order, held)
+    looks: dict[int, float] = {}
+
+    def look(step: int, adapter: QueryAdapter) -> None:
+        looks[step] = _ndcg(adapter.apply(queries[held]), passage_vectors, [judged[place] for place in held])
+
+    train = _Training(queries[kept], passage_vectors, [judged[place] for place in kept], kind, seed, l2)
+    train.run(steps, look)
+    best = max(looks, key=lambda step: (looks[step], -step))
+    if looks[best] < before + LEAST_GAIN:
+        return nothing
+    final = _Training(queries, passage_vectors, judged, kind, seed, l2).run(best)
+    return Adapter(kind, replace(final, encoder=encoder), best, looks[best], before)
+
+
+class _Training:
+    """Full-batch Adam from the identity, on one thread: the same arithmetic in the same order each time."""
+
+    def __init__(
+        self, queries: Vectors, passages: Vectors, judged: Judged, kind: AdapterKind, seed: int, l2: float
+    ) -> None:
+        import torch
+
+        self._torch = torch
+        self._queries = torch.from_numpy(np.ascontiguousarray(queries, np.float32))
+        self._passages = torch.from_numpy(np.ascontiguousarray(passages, np.float32))
+        self._targets = [_targets(one) for one in judged]
+        self._l2 = l2
+        self._weights = _first_weights(kind, int(queries.shape[1]), seed)
+
+    def run(self, steps: int, look: _Look | None = None) -> QueryAdapter:
+        """The adapter after `steps`; `look` is called every `CHECK_EVERY` of them and after the last."""
+        torch = self._torch
+        torch.set_num_threads(1)
+        optimiser = torch.optim.Adam(list(self._weights.values()), lr=RATE)
+        for step in range(1, steps + 1):
+            optimiser.zero_grad()
+            loss = self._backward()
+            if not np.isfinite(loss):
+                raise TrainingError(
+                    f"the adapter's loss is {loss} at step {step}; expected a number: check the vectors"
+                )
+            optimiser.step()
+            if look is not None and (step % CHECK_EVERY == 0 or step == steps):
+                look(step, self._adapter())
+        return self._adapter()
+
+    def _backward(self) -> float:
+        """Gradients of the whole batch, in parts that fit in memory; the loss."""
+        count, total = len(self._queries), 0.0
+        for start in range(0, count, ROWS_PER_BATCH):
+            part = slice(start, min(start + ROWS_PER_BATCH, count))
+            loss = self._loss(part) / count
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        penalty = self._l2 * self._torch.stack([(weight * weight).sum() for weight in self._deltas()]).sum()
+        penalty.backward()  # type: ignore[no-untyped-call]
+        return total + penalty.item()
+
+    def _loss(self, part: slice) -> torch.Tensor:
+        import torch
+
+        moved = torch.nn.functional.normalize(self._moved(self._queries[part]), dim=1)
+        logs = torch.log_softmax(SCALE * moved @ self._passages.T, dim=1)
+        targets = self._targets[part]
+        rows = np.concatenate([np.full(len(columns), row) for row, (columns, _) in enumerate(targets)])
+        columns = np.concatenate([columns for columns, _ in targets])
+        shares = np.concatenate([shares for _, shares in targets])
+        picked = logs[torch.from_numpy(rows), torch.from_numpy(columns)]
+        return -(picked * torch.from_numpy(shares)).sum()  # type: ignore[no-any-return]
+
+    def _moved(self, queries: torch.Tensor) -> torch.Tensor:
+        weights, moved = self._weights, queries
+        if "delta" in weights:
+            moved = moved + queries @ weights["delta"]
+        if "down" in weights:
+            moved = moved + (queries @ weights["down"]) @ weights["up"]
+        return moved + weights["bias"]
+
+    def _deltas(self) -> list[torch.Tensor]:
+        weights = self._weights
+        product = [weights["down"] @ weights["up"]] if "down" in weights else []
+        return [weights["bias"], *([weights["delta"]] if "delta" in weights else []), *product]
+
+    def _adapter(self) -> QueryAdapter:
+        arrays = {name: weight.detach().numpy().copy() for name, weight in self._weights.items()}
+        return QueryAdapter("", int(self._queries.shape[1]), **arrays)
+
+
+def _first_weights(kind: AdapterKind, dim: int, seed: int) -> dict[str, torch.Tensor]:
+    """The identity: no delta and no bias. Of a low rank only `up` is zero, or nothing would ever move."""
+    import torch
+
+    zeros = {"bias": torch.zeros(dim)}
+    if kind == "full":
+        zeros["delta"] = torch.zeros(dim, dim)
+    elif kind.startswith("low-rank-"):
+        rank = int(kind.rpartition("-")[2])
+        generator = torch.Generator().manual_seed(seed)
+        zeros["down"] = torch.randn(dim, rank, generator=generator) / dim**0.5
+        zeros["up"] = torch.zeros(rank, dim)
+    return {name: weight.requires_grad_() for name, weight in zeros.items()}
+
+
+def _targets(judged: Mapping[int, int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Relevant rows and their shares of the probability, by grade."""
+    relevant = {row: grade for row, grade in judged.items() if grade > 0}
+    grades = np.array(list(relevant.values()), np.float32)
+    return np.array(list(relevant), np.int64), grades / grades.sum()
+
+
+def _ndcg(queries: Vectors, passages: Vectors, judged: Judged) -> float:
+    """Mean nDCG@10 of exact search."""
+    values: list[float] = []
+    for start in range(0, len(queries), ROWS_PER_BATCH):
+        scores = queries[start : start + ROWS_PER_BATCH] @ passages.T
+        for row, one in zip(scores, judged[start : start + ROWS_PER_BATCH], strict=True):
+            first = np.argsort(-row, kind="stable")[:10]
+            values.append(ndcg([str(at) for at in first], {str(at): grade for at, grade in one.items()}, 10))
+    return float(np.mean(values))
