@@ -10,7 +10,7 @@ from search_core.architecture import Architecture, Scalar
 from search_core.space import Decision, SearchSpace, Tier, same
 
 # in the picture, pixels
-BOX_WIDTH, BOX_HEIGHT, GAP, COLUMN = 240, 34, 10, 320
+BOX_HEIGHT, GAP, COLUMN, MARGIN, INDENT = 34, 10, 320, 24, 16
 TITLES = {Tier.PLAN: "Plan", Tier.GRAPH: "Graph network", Tier.ENCODER: "Encoder"}
 
 
@@ -83,15 +83,15 @@ def _layout(architecture: Architecture, space: SearchSpace) -> tuple[dict[str, t
     boxes: dict[str, tuple[int, int]] = {}
     filled = dict.fromkeys(columns, 0)
     for decision in _chosen(architecture, space):
-        indent = 16 if decision.when else 0
-        x = columns.index(decision.tier) * COLUMN + 24 + indent
+        above = max((boxes[name][0] % COLUMN for name in decision.when if name in boxes), default=MARGIN - INDENT)
+        x = columns.index(decision.tier) * COLUMN + min(above + INDENT, MARGIN + 3 * INDENT)
         boxes[decision.name] = x, 34 + filled[decision.tier] * (BOX_HEIGHT + GAP)
         filled[decision.tier] += 1
     return boxes, columns
 
 
 def _title(column: int, text: str) -> str:
-    return f'<text x="{column * COLUMN + 24}" y="20" font-weight="bold" fill="currentColor">{escape(text)}</text>'
+    return f'<text x="{column * COLUMN + MARGIN}" y="20" font-weight="bold" fill="currentColor">{escape(text)}</text>'
 
 
 def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
@@ -104,12 +104,13 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 def _box(decision: Decision, value: Scalar, x: int, y: int) -> str:
     moved = not same(value, decision.default)
+    width = COLUMN - MARGIN - x % COLUMN  # all end in one line
     fill, border = ("#dbeafe", "#2563eb") if moved else ("#f3f4f6", "#9ca3af")  # blue: differs from the default
     return (
-        f'<g><title>{escape(decision.summary)}</title><rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" '
+        f'<g><title>{escape(decision.summary)}</title><rect x="{x}" y="{y}" width="{width}" height="{BOX_HEIGHT}" '
         f'rx="6" fill="{fill}" stroke="{border}"/>'
         f'<text x="{x + 10}" y="{y + 21}" fill="#111827">{escape(decision.name)}</text>'
-        f'<text x="{x + BOX_WIDTH - 10}" y="{y + 21}" text-anchor="end" font-weight="bold" fill="#111827">'
+        f'<text x="{x + width - 10}" y="{y + 21}" text-anchor="end" font-weight="bold" fill="#111827">'
         f"{escape(said(value))}</text></g>"
     )
 
