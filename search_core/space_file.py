@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 
 from search_core.architecture import Scalar
+from search_core.decision import NOTHING, Decision, Tier
 from search_core.errors import SpaceError
-from search_core.space import NOTHING, Decision, SearchSpace, Tier, open_space
+from search_core.space import SearchSpace, open_space
 
 _FIELDS = {"tier", "values", "default", "summary", "when", "trial_cost", "serving_cost"}
 _SPACE_FIELDS = {"name", "extends", "decisions"}
