@@ -150,7 +150,7 @@ class _Training:
         columns = np.concatenate([columns for columns, _ in targets])
         shares = np.concatenate([shares for _, shares in targets])
         picked = logs[torch.from_numpy(rows), torch.from_numpy(columns)]
-        return -(picked * torch.from_numpy(shares)).sum()  # type: ignore[no-any-return]
+        return -(picked * torch.from_numpy(shares)).sum()
 
     def _moved(self, queries: torch.Tensor) -> torch.Tensor:
         weights, moved = self._weights, queries

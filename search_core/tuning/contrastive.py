@@ -1,0 +1,136 @@
+"""Trains an encoder so that a question lies nearer to its own passage than to all others of the batch.
+
+The multiple-negatives ranking loss, both ways, over in-batch and mined negatives. The logits are our own because a
+batch of a real corpus holds passages that answer a neighbour's question too: those are masked, which the loss of
+sentence-transformers cannot be told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search_core.errors import TrainingError
+from search_core.tuning.training_model import TrainingModel, TrainingOptions, is_bf16_faster
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHT_DECAY = 0.01  # AdamW's
+LONGEST_GRADIENT = 1.0  # its norm is cut to that
+LAST_RATE = 0.02  # of the rate, which the decay ends at
+MASKED = -1e4  # the logit of a passage that is right too
+MOST_REFUSALS = 4  # times the batch: a small corpus repeats itself, and then so may a batch
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question, a passage that answers it, and passages that do not. `answers`: groups that answer it too."""
+
+    question: str
+    passage: str
+    group: int
+    answers: frozenset[int] = frozenset()
+    negatives: tuple[str, ...] = ()
+    negative_groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Named weights after training, the loss of each step, processor seconds of the training."""
+
+    weights: dict[str, Any]
+    losses: tuple[float, ...]
+    cpu_seconds: float
+
+
+def train(
+    folder: Path,
+    examples: Iterator[Example],
+    options: TrainingOptions,
+    budget_seconds: float,
+    seed: int,
+    progress: Callable[[int, float], None] = lambda step, loss: None,
+) -> Trained:
+    """Weights of the model in `folder` after training. Raises `TrainingError` where the loss is no number.
+
+    `budget_seconds` counts processor time of this process, which a busy neighbour does not use up.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    model = TrainingModel(folder, options)
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate_at(step, options))
+    in_bf16 = options.fast and is_bf16_faster()
+    began = time.process_time()
+    losses: list[float] = []
+    model.start()
+    for step in range(options.steps):
+        optimiser.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
+            loss = batch_loss(model, _batch(examples, options.batch))
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the loss is {loss.item()} at step {step}; expected a number: lower the rate")
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.trained(), LONGEST_GRADIENT)
+        model.before_step()
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+        progress(step, losses[-1])
+        if time.process_time() - began > budget_seconds:
+            break
+    return Trained(model.weights(), tuple(losses), time.process_time() - began)
+
+
+def batch_loss(model: TrainingModel, batch: Sequence[Example]) -> torch.Tensor:
+    """Cross entropy of each question over all passages, and of each passage over all questions; their mean."""
+    import torch
+
+    options = model.options
+    passages = [one.passage for one in batch] + [text for one in batch for text in one.negatives]
+    groups = [one.group for one in batch] + [group for one in batch for group in one.negative_groups]
+    asked = model.embed([one.question for one in batch], options.question_tokens)
+    answers = model.embed(passages, options.passage_tokens)
+    logits = (options.scale * asked @ answers.T).float()
+    logits = logits.masked_fill(torch.from_numpy(also_right(batch, groups)), MASKED)
+    right = torch.arange(len(batch))
+    entropy = torch.nn.functional.cross_entropy
+    return (entropy(logits, right) + entropy(logits[:, : len(batch)].T, right)) / 2
+
+
+def also_right(batch: Sequence[Example], groups: Sequence[int]) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """(batch, passages) where a passage answers a question that it does not belong to: it is no negative."""
+    mask = np.zeros((len(batch), len(groups)), bool)
+    for row, one in enumerate(batch):
+        right = one.answers | {one.group}
+        mask[row] = [column != row and group in right for column, group in enumerate(groups)]
+    return mask
+
+
+def _rate_at(step: int, options: TrainingOptions) -> float:
+    """Rises for `warm_up` steps, then falls to nearly nothing, in straight lines."""
+    if step < options.warm_up:
+        return (step + 1) / options.warm_up
+    return max(LAST_RATE, (options.steps - step) / max(1, options.steps - options.warm_up))
+
+
+def _batch(examples: Iterator[Example], size: int) -> list[Example]:
+    """Examples of different groups, as long as the corpus has enough of them."""
+    batch: list[Example] = []
+    groups: set[int] = set()
+    refused = 0
+    while len(batch) < size:
+        example = next(examples)
+        if example.group in groups and refused < MOST_REFUSALS * size:
+            refused += 1
+            continue
+        groups.add(example.group)
+        batch.append(example)
+    return batch

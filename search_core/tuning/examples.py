@@ -1,0 +1,64 @@
+"""Endless training examples: from judged questions, or from the corpus alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search_core.errors import SupervisionError
+from search_core.tuning.contrastive import Example
+from search_core.tuning.pairs import CorpusText, own_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A judged question: row of a corpus text -> grade, relevant above 0."""
+
+    question: str
+    judgements: Mapping[int, int]
+
+    @property
+    def relevant(self) -> tuple[int, ...]:
+        """Rows that answer it."""
+        return tuple(row for row, grade in self.judgements.items() if grade > 0)
+
+
+def own_examples(texts: Sequence[CorpusText], seed: int) -> Iterator[Example]:
+    """Pairs that the corpus holds, for ever. Raises `SupervisionError` where it holds none."""
+    for pair in own_pairs(texts, seed):
+        yield Example(pair.question, pair.passage, pair.group)
+
+
+def labelled_examples(
+    texts: Sequence[CorpusText],
+    labelled: Sequence[Labelled],
+    seed: int,
+    negatives: Sequence[Sequence[int]] | None = None,
+    per_question: int = 1,
+) -> Iterator[Example]:
+    """Each judged question once a round with one of its passages, drawn by the square of its grade.
+
+    `negatives`: mined rows per question, `per_question` of them drawn each time; questions with too few repeat the
+    last. Raises `SupervisionError` where no question has a relevant passage.
+    """
+    generator = np.random.default_rng(seed)
+    known = [place for place, one in enumerate(labelled) if one.relevant]
+    if not known:
+        raise SupervisionError(f"none of {len(labelled)} questions has a relevant text; check the ids")
+    while True:
+        for place in generator.permutation(known):
+            one = labelled[place]
+            grades = np.array([one.judgements[row] for row in one.relevant], float) ** 2
+            row = int(generator.choice(one.relevant, p=grades / grades.sum()))
+            hard = negatives[place] if negatives is not None else ()
+            drawn = [int(at) for at in generator.choice(hard, per_question)] if len(hard) else []
+            yield Example(
+                one.question,
+                texts[row].whole,
+                row,
+                frozenset(one.relevant),
+                tuple(texts[at].whole for at in drawn),
+                tuple(drawn),
+            )

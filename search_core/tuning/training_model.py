@@ -1,0 +1,170 @@
+"""A sentence-transformers model while it is trained: which weights move, and how fast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrieval.types import Vectors
+from search_core.errors import TrainingError
+
+if TYPE_CHECKING:
+    import torch
+
+PART = 16  # texts through the model at once: of like length, so that little is padding
+LORA_TARGETS = ("query", "value")  # linear layers of BERT's attention, as in the LoRA paper
+PROBE = (2048, 384, 1536)  # a product of MiniLM's shape
+LAYERS = "encoder.layer"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How to train. `new_rows`: the first row of new pieces, the only rows of the table trained; None: none are new."""
+
+    steps: int = 200
+    batch: int = 32
+    rate: float = 3e-5  # AdamW's
+    new_rows: int | None = None
+    new_rows_factor: float = 20.0  # times `rate`
+    train_embeddings: bool = False  # of known pieces; new ones are always trained
+    warm_up: int = 20  # steps
+    scale: float = 20.0  # of cosines, before the softmax
+    question_tokens: int = 48
+    passage_tokens: int = 112
+    lora_rank: int = 0  # 0: the weights themselves
+    last_layers: int | None = None  # train only so many; None: all
+    fast: bool = False  # bf16 where it is faster; otherwise fp32, one thread, which replays exactly
+
+
+class TrainingModel:
+    """One model on one thread. Raises `TrainingError` where the folder holds none that can be trained."""
+
+    def __init__(self, folder: Path, options: TrainingOptions) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.options = options
+        self._whole = _open(folder)
+        self._body: Any = self._whole[0].auto_model
+        self._table: torch.nn.Parameter = self._body.get_input_embeddings().weight
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return int(self._body.config.hidden_size)
+
+    def start(self) -> None:
+        """Dropout on."""
+        self._whole.train()
+
+    def parameters(self) -> list[dict[str, Any]]:
+        """Groups for the optimiser; everything else is frozen from here on."""
+        options = self.options
+        self._freeze()
+        rest = [weight for weight in self.trained() if weight is not self._table]
+        groups: list[dict[str, Any]] = [{"params": rest, "lr": options.rate}]
+        if self._table.requires_grad:
+            factor = 1.0 if options.new_rows is None else options.new_rows_factor
+            groups.append({"params": [self._table], "lr": options.rate * factor, "weight_decay": 0.0})
+        return groups
+
+    def trained(self) -> list[torch.nn.Parameter]:
+        """The weights that move."""
+        return [weight for weight in self._body.parameters() if weight.requires_grad]
+
+    def before_step(self) -> None:
+        """Known rows stay while new ones are learned: there are few new ones, and they are far behind."""
+        if self.options.new_rows is not None and self._table.grad is not None:
+            self._table.grad[: self.options.new_rows] = 0.0
+
+    def embed(self, texts: Sequence[str], tokens: int) -> torch.Tensor:
+        """(n, dim) unit rows with their gradients; texts are cut at `tokens`."""
+        import torch
+
+        self._whole.max_seq_length = tokens
+        order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+        back = np.argsort(order).tolist()
+        parts = []
+        for start in range(0, len(order), PART):
+            features = self._whole.preprocess([texts[at] for at in order[start : start + PART]])
+            parts.append(self._whole(features)["sentence_embedding"])
+        return torch.cat(parts)[back]
+
+    def encode(self, texts: Sequence[str], tokens: int) -> Vectors:
+        """(n, dim) unit rows, without gradients and dropout."""
+        import torch
+
+        self._whole.eval()
+        with torch.no_grad():
+            vectors: Vectors = self.embed(texts, tokens).float().numpy()
+        return vectors
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Copies by name, low-rank updates added to what they update."""
+        for module in self._body.modules():
+            if hasattr(module, "lora_A"):
+                module.merge()
+        named = self._body.state_dict()
+        return {
+            name.replace(".base_layer.", "."): weight.detach().clone()
+            for name, weight in named.items()
+            if ".lora_" not in name
+        }
+
+    def load(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take these weights."""
+        self._body.load_state_dict(dict(weights))
+
+    def _freeze(self) -> None:
+        options = self.options
+        if options.lora_rank:
+            self._inject(options.lora_rank)
+        for weight in self._body.embeddings.parameters():
+            weight.requires_grad_(options.train_embeddings and not options.lora_rank)
+        self._table.requires_grad_(options.train_embeddings or options.new_rows is not None)
+        if options.last_layers is not None:
+            first = self._body.config.num_hidden_layers - options.last_layers
+            for name, weight in self._body.named_parameters():
+                if name.startswith(LAYERS) and int(name.split(".")[2]) < first:
+                    weight.requires_grad_(False)
+
+    def _inject(self, rank: int) -> None:
+        """Low-rank matrices beside the attention's; peft freezes what it is put beside, and all else."""
+        from peft import LoraConfig, inject_adapter_in_model
+
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(LORA_TARGETS), lora_dropout=0.0)
+        inject_adapter_in_model(config, self._body)
+
+
+def _open(folder: Path) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise ImportError('tuning an encoder needs torch: pip install "autoglm-kb[train]"') from error
+    try:
+        return SentenceTransformer(str(folder), device="cpu")
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"model {folder} cannot be opened for training: {error}; expected its folder") from error
+
+
+@cache
+def is_bf16_faster() -> bool:
+    """Whether this processor multiplies bf16 faster than fp32: many say they know bf16 and are slower with it."""
+    import torch
+
+    def seconds(kind: torch.dtype) -> float:
+        rows, inner, columns = PROBE
+        left, right = torch.ones(rows, inner, dtype=kind), torch.ones(inner, columns, dtype=kind)
+        left @ right  # the first one prepares
+        began = time.process_time()
+        for _ in range(3):
+            left @ right
+        return time.process_time() - began
+
+    return seconds(torch.bfloat16) < seconds(torch.float32)

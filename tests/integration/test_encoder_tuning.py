@@ -1,0 +1,158 @@
+"""Tuning an encoder: new pieces, pairs from the corpus, training, interpolation, and a folder that serves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retrieval.encoder import open_encoder
+from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
+from retrieval.encoder.tokens import TextTokenizer
+from search_core.errors import CorpusError, SupervisionError, TrainingError
+from search_core.tuning.contrastive import Example, also_right, train
+from search_core.tuning.encoder import TunedEncoder, tune_encoder
+from search_core.tuning.examples import Labelled, labelled_examples
+from search_core.tuning.export import MANIFEST_FILE
+from search_core.tuning.interpolation import interpolate
+from search_core.tuning.negatives import mine_negatives
+from search_core.tuning.options import TuneOptions
+from search_core.tuning.pairs import CorpusText, own_pairs
+from search_core.tuning.training_model import TrainingOptions
+from search_core.tuning.vocabulary import extend, survey
+
+THINGS = ("火车票", "飞机票", "保险单", "身份证", "驾驶证", "结婚证", "毕业证", "护照本")
+TEXTS = [
+    CorpusText(
+        f"{thing}丢失怎么办", f"{thing}丢失之后，请尽快联系发证机关挂失。携带户口簿办理{thing}补领手续，费用{at}元。"
+    )
+    for at, thing in enumerate(THINGS)
+]
+SHORT = TrainingOptions(steps=2, batch=4, question_tokens=16, passage_tokens=32, warm_up=1)
+
+
+@pytest.fixture(scope="module")
+def base() -> Path:
+    return locate(DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="module")
+def tuned(base: Path, tmp_path_factory: pytest.TempPathFactory) -> TunedEncoder:
+    target = tmp_path_factory.mktemp("tuned") / "model"
+    return tune_encoder(TEXTS, None, base, target, TuneOptions(SHORT, interpolations=(0.0, 1.0)))
+
+
+class TestVocabulary:
+    def test_what_is_missing_is_found_and_then_known(self, base: Path, tmp_path: Path) -> None:
+        texts = [text.whole for text in TEXTS]
+        before = survey(base, texts)
+        assert before.unknown_share > 0.3
+        extend(base, tmp_path / "more", before.missing, seed=0)
+        after = survey(tmp_path / "more", texts, least_documents=2)
+        assert after.missing == ()
+        assert after.unknown_share < before.unknown_share / 2
+
+    def test_letters_inside_words_get_continuations(self, base: Path, tmp_path: Path) -> None:
+        texts = ["ꙮꙮ abc", "ꙮꙮ def"]
+        assert set(survey(base, texts).missing) == {"ꙮ", "##ꙮ"}
+        extend(base, tmp_path / "more", ("ꙮ", "##ꙮ"), seed=0)
+        assert survey(tmp_path / "more", texts).unknown_share == 0.0
+
+    def test_known_text_keeps_its_tokens(self, base: Path, tmp_path: Path) -> None:
+        extend(base, tmp_path / "more", survey(base, [text.whole for text in TEXTS]).missing, seed=0)
+        text = ["How do I replace a lost passport, unaffable as I am?"]
+        old, new = (TextTokenizer(folder / "tokenizer.json", 64).encode(text) for folder in (base, tmp_path / "more"))
+        assert old == new
+
+    def test_english_needs_nothing(self, base: Path) -> None:
+        found = survey(base, ["The passport office is open.", "Bring a photograph."])
+        assert (found.unknown_share, found.missing) == (0.0, ())
+
+    def test_no_texts_are_refused(self, base: Path) -> None:
+        with pytest.raises(CorpusError, match="no texts"):
+            survey(base, [])
+
+
+class TestPairs:
+    def test_every_text_is_asked_about_and_most_crops_are_taken_out(self) -> None:
+        pairs = list(islice(own_pairs(TEXTS, seed=0), 80))
+        assert {pair.group for pair in pairs} == set(range(len(TEXTS)))
+        assert [pair.question for pair in pairs] == [pair.question for pair in islice(own_pairs(TEXTS, seed=0), 80)]
+
+    def test_texts_too_short_to_ask_about_are_refused(self) -> None:
+        with pytest.raises(SupervisionError, match="none of 1 texts"):
+            next(own_pairs([CorpusText("", "x")], seed=0))
+
+
+class TestExamples:
+    def test_what_answers_a_neighbour_is_no_negative(self) -> None:
+        batch = [Example("q", "p", 0, frozenset({0, 1}), ("n",), (5,)), Example("r", "s", 1)]
+        assert also_right(batch, [0, 1, 5]).tolist() == [[False, True, False], [False, False, False]]
+
+    def test_mined_negatives_are_never_judged_and_never_nearly_as_high(self) -> None:
+        generator = np.random.default_rng(0)
+        passages = generator.normal(size=(100, 8)).astype(np.float32)
+        passages /= np.linalg.norm(passages, axis=1, keepdims=True)
+        (mined,) = mine_negatives(passages[:1], passages, [{0: 1, 7: 1}])
+        assert mined
+        assert not {0, 7} & set(mined)
+        assert max(passages[list(mined)] @ passages[0]) <= 0.95
+
+    def test_each_question_comes_with_its_own_passages(self) -> None:
+        labelled = [Labelled("one", {0: 2, 1: 1, 2: 0}), Labelled("none", {3: 0})]
+        drawn = list(islice(labelled_examples(TEXTS, labelled, seed=0), 30))
+        assert {one.group for one in drawn} == {0, 1}
+
+    def test_nothing_relevant_is_refused(self) -> None:
+        with pytest.raises(SupervisionError, match="none of 1 questions"):
+            next(labelled_examples(TEXTS, [Labelled("none", {3: 0})], seed=0))
+
+
+class TestTuning:
+    def test_the_folder_serves_and_knows_the_language(self, tuned: TunedEncoder, base: Path, tmp_path: Path) -> None:
+        new, old = (open_encoder(str(folder), tmp_path / "models", threads=1) for folder in (tuned.folder, base))
+        question = "丢失怎么办"
+        assert new.coverage(question) == 1.0
+        assert new.coverage(question) > old.coverage(question)
+        vectors = new.encode_passages([text.whole for text in TEXTS])
+        assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-3)
+        assert new.fingerprint != old.fingerprint
+
+    def test_it_says_how_it_came_to_be(self, tuned: TunedEncoder) -> None:
+        card = (tuned.folder / "README.md").read_text(encoding="utf-8")
+        assert tuned.report["new_pieces"] > 10
+        assert f"| {tuned.report['new_pieces']} |" in card
+        assert tuned.report["steps"] == 2
+        assert not tuned.is_base
+
+    def test_the_same_seed_gives_the_same_folder(self, tuned: TunedEncoder, base: Path, tmp_path: Path) -> None:
+        again = tune_encoder(TEXTS, None, base, tmp_path / "again", TuneOptions(SHORT, interpolations=(0.0, 1.0)))
+        one, two = (one.folder / MANIFEST_FILE for one in (tuned, again))
+        assert one.read_text(encoding="utf-8") == two.read_text(encoding="utf-8")
+
+    def test_lora_moves_the_attention_only_and_is_merged(self, base: Path) -> None:
+        labelled = [Labelled(text.title, {at: 1}) for at, text in enumerate(TEXTS)]
+        options = replace(SHORT, lora_rank=4, rate=1e-2)
+        trained = train(base, labelled_examples(TEXTS, labelled, 0), options, 60, 0)
+        plain = train(base, labelled_examples(TEXTS, labelled, 0), replace(SHORT, steps=0), 60, 0)
+        assert set(trained.weights) == set(plain.weights)
+        moved = {name for name in plain.weights if not (plain.weights[name] == trained.weights[name]).all()}
+        assert moved
+        assert all(".query.weight" in name or ".value.weight" in name for name in moved)
+
+    def test_a_rate_that_explodes_is_named(self, base: Path) -> None:
+        examples = labelled_examples(TEXTS, [Labelled(text.title, {at: 1}) for at, text in enumerate(TEXTS)], 0)
+        with pytest.raises(TrainingError, match="loss is nan"):
+            train(base, examples, replace(SHORT, rate=float("inf"), steps=4), 60, 0)
+
+    def test_halfway_is_halfway_and_new_rows_stay(self) -> None:
+        import torch
+
+        base, tuned = {"w": torch.zeros(2, 3)}, {"w": torch.ones(3, 3)}
+        assert interpolate(base, tuned, 0.5)["w"].tolist() == [[0.5] * 3, [0.5] * 3, [1.0] * 3]
+        assert (interpolate(base, base, 0.3)["w"] == base["w"]).all()
+        with pytest.raises(TrainingError, match="tensor w"):
+            interpolate({"w": torch.zeros(2, 2)}, tuned, 0.5)
