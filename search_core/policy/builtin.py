@@ -10,6 +10,7 @@ from search_core.space import SearchSpace
 
 _BUILT_IN = (
     ("random", "search_core.policy.plain", "RandomDraws", "even draws, nothing twice"),
+    ("even", "search_core.policy.plain", "EvenDraws", "even draws over whole architectures"),
     ("grid", "search_core.policy.plain", "Grid", "every architecture once, evenly spread from the first on"),
     ("evolution", "search_core.policy.evolution", "Evolution", "regularised evolution (Real et al. 2019)"),
     ("tpe", "search_core.policy.tpe", "TreeParzen", "tree-structured Parzen estimators (Optuna)"),

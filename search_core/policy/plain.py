@@ -58,6 +58,8 @@ class Grid:
 class RandomDraws:
     """Each decision drawn evenly, nothing asked twice; the measure of every other policy (Bergstra & Bengio 2012)."""
 
+    name = "random"
+
     def __init__(
         self, space: SearchSpace, seed: int, briefing: Briefing = NO_BRIEFING, *, book: Book | None = None
     ) -> None:
@@ -68,9 +70,12 @@ class RandomDraws:
 
     def ask(self, count: int) -> list[Architecture]:
         """Architectures not asked before; fewer when the space is used up."""
-        drawn = (self._book.fresh(lambda: self._space.sample(self._rng)) for _ in range(count))
+        drawn = (self._book.fresh(self._draw) for _ in range(count))
         found = [architecture for architecture in drawn if architecture is not None]
         return found + self._rest.ask(count - len(found))
+
+    def _draw(self) -> Architecture:
+        return self._space.sample(self._rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember what was run, so that it is not asked again."""
@@ -79,4 +84,19 @@ class RandomDraws:
     def report(self) -> dict[str, Any]:
         """How many trials it was told of."""
         told = {"trials": self._book.told, "failures": self._book.failures}
-        return {"policy": "random", **told, "steps_back": False}
+        return {"policy": self.name, **told, "steps_back": False}
+
+
+class EvenDraws(RandomDraws):
+    """Each architecture drawn with the same chance, so that a choice that opens many others is made more often."""
+
+    name = "even"
+
+    def __init__(
+        self, space: SearchSpace, seed: int, briefing: Briefing = NO_BRIEFING, *, book: Book | None = None
+    ) -> None:
+        super().__init__(space, seed, briefing, book=book)
+        self._counting = Counting(space)
+
+    def _draw(self) -> Architecture:
+        return self._counting.at(self._rng.randrange(self._counting.size))

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default::DeprecationWarning"),
     pytest.mark.filterwarnings("default::FutureWarning"),
 ]
-NAMES = ("random", "grid", "evolution", "tpe", "controller")
+NAMES = ("random", "even", "grid", "evolution", "tpe", "controller")
 NEEDS = {"tpe": ("optuna",), "controller": ("torch", "torch_geometric")}
 
 
