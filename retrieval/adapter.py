@@ -105,6 +105,15 @@ def no_adapters(name: str) -> QueryAdapter:
     )
 
 
+def require_adapter(name: str | None, data_dir: Path, encoder: str) -> None:
+    """Before a plan is promoted: that the adapter it names, if any, can serve a collection of that encoder.
+
+    Raises `InvalidInputError` where it is missing, altered or foreign.
+    """
+    if name is not None:
+        load_adapter(data_dir / ARTIFACTS / check_name(name), encoder, None)
+
+
 def check_name(name: str) -> str:
     """The name, if it is one that stays inside the folder of artifacts. Raises `InvalidInputError` otherwise."""
     if not _NAME.fullmatch(name):
@@ -128,8 +137,8 @@ def write_adapter(folder: Path, adapter: QueryAdapter) -> None:
     (folder / DESCRIPTION_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def load_adapter(folder: Path, encoder: str, dim: int) -> QueryAdapter:
-    """The verified adapter of a folder, for vectors of `dim` by the encoder of that fingerprint.
+def load_adapter(folder: Path, encoder: str, dim: int | None) -> QueryAdapter:
+    """The verified adapter of a folder, for vectors of `dim` (None: any) by the encoder of that fingerprint.
 
     Raises `InvalidInputError` naming the folder where it is missing, altered, or made for another encoder.
     """
@@ -141,26 +150,30 @@ def load_adapter(folder: Path, encoder: str, dim: int) -> QueryAdapter:
         content = (folder / TENSORS_FILE).read_bytes()
         tensors: Tensors = load(content)
     except (OSError, ValueError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error  # without the server's paths
         raise InvalidInputError(
-            f"adapter {folder.name} cannot be read: {error}; expected {DESCRIPTION_FILE} and {TENSORS_FILE} there; "
+            f"adapter {folder.name} cannot be read: {reason}; expected {DESCRIPTION_FILE} and {TENSORS_FILE} there; "
             "tune again or serve a plan without adapter"
         ) from error
-    _check(folder, description, content, encoder, dim)
+    known = _check(folder, description, content, encoder, dim)
     try:
-        return QueryAdapter(encoder, dim, **tensors)
+        return QueryAdapter(encoder, known, **tensors)
     except TypeError as error:
         raise InvalidInputError(f"adapter {folder.name} has unknown tensors: {', '.join(sorted(tensors))}") from error
 
 
-def _check(folder: Path, description: object, content: bytes, encoder: str, dim: int) -> None:
+def _check(folder: Path, description: object, content: bytes, encoder: str, dim: int | None) -> int:
+    """The adapter's dimensions."""
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise InvalidInputError(f"adapter {folder.name}: {DESCRIPTION_FILE} is no format {FORMAT}; tune again")
     if description.get("sha256") != hashlib.sha256(content).hexdigest():
         raise InvalidInputError(
             f"adapter {folder.name}: {TENSORS_FILE} is not what was written; restore it or tune again"
         )
-    if (description.get("encoder"), description.get("dim")) != (encoder, dim):
+    known = int(description.get("dim", 0))
+    if description.get("encoder") != encoder or dim not in (None, known):
         raise InvalidInputError(
             f"adapter {folder.name} was learned for encoder {str(description.get('encoder'))[:12]} with "
-            f"{description.get('dim')} dimensions, but the collection has {encoder[:12]} with {dim}: tune again"
+            f"{known} dimensions, but the collection has {encoder[:12]} with {dim or known}: tune again"
         )
+    return known

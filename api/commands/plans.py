@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from retrieval.adapter import require_adapter
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
 
@@ -71,9 +72,9 @@ def diff(
         one = _plan(kb.catalog.plans, record, number).to_dict()
         two = _plan(kb.catalog.plans, record, other).to_dict()
     table = Table("choice", str(number), str(other), box=None, pad_edge=False)
-    for choice in one:
-        if one[choice] != two[choice]:
-            table.add_row(choice, str(one[choice]), str(two[choice]))
+    for choice in one | two:
+        if one.get(choice) != two.get(choice):
+            table.add_row(choice, str(one.get(choice)), str(two.get(choice)))
     out.print(table)
 
 
@@ -82,6 +83,8 @@ def promote(number: PlanNumber, collection: CollectionOption = "default", reason
     """Let a plan serve from now on; running servers follow within a second."""
     with knowledge_base() as kb:
         record = kb.catalog.collections.get(collection)
+        adapter = _plan(kb.catalog.plans, record, number).adapter
+        require_adapter(adapter, kb.settings.data_dir, record.encoder_fingerprint)
         kb.catalog.plans.promote(record, number or None, "operator", reason)
         kb.catalog.audit.record("operator", "plans.promote", f"{collection}/{number}", {"reason": reason})
     out.print(f"plan {number} serves {collection}; go back by `kb plans roll-back -c {collection}`")

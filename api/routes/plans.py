@@ -12,6 +12,7 @@ from api.knowledge_base import KnowledgeBase
 from api.paging import MAX_NUMBER, page_json
 from api.routes.failures import GUARDED, failures
 from api.wire.operations import PlanBody, PlanDifference, PlanPage, PlanView, SwitchBody
+from retrieval.adapter import require_adapter
 from retrieval.catalog import Collection
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
@@ -63,7 +64,11 @@ def diff_plans(
     """The choices in which two plans differ."""
     found = existing(kb, collection)
     one, other = (_plan(kb, found, _number(name)).to_dict() for name in (plan, against))
-    differences = [{"field": name, "one": one[name], "other": other[name]} for name in one if one[name] != other[name]]
+    differences = [
+        {"field": name, "one": one.get(name), "other": other.get(name)}
+        for name in one | other
+        if one.get(name) != other.get(name)
+    ]
     return {"differences": differences}
 
 
@@ -71,7 +76,9 @@ def diff_plans(
 def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
     """Let a plan serve from now on; requests under way end with the former one."""
     found = existing(kb, check_reach(state, body.collection))
-    kb.catalog.plans.promote(found, _number(plan), caller.name, body.reason)
+    number = _number(plan)
+    require_adapter(_plan(kb, found, number).adapter, kb.settings.data_dir, found.encoder_fingerprint)
+    kb.catalog.plans.promote(found, number, caller.name, body.reason)
     return _switched(kb, state, body)
 
 
