@@ -29,9 +29,10 @@ SCALE = 20.0  # of cosines before the softmax
 CHECK_EVERY = 25  # steps between two looks at the held-out questions
 HELD_OUT = 0.2  # share of the questions the number of steps is chosen on
 LEAST_QUESTIONS = 10
-LEAST_GAIN = 0.002  # of held-out nDCG@10 over the identity; less is noise
+STANDARD_ERRORS = 1.0  # of the paired gain over the identity that the gain must exceed; less is noise
 ROWS_PER_BATCH = 1024  # questions compared with the corpus at once
 
+Values = NDArray[np.float64]
 _Look = Callable[[int, QueryAdapter], None]
 Judged = Sequence[Mapping[int, int]]  # per question: row of the passage -> grade, relevant above 0
 
@@ -61,7 +62,7 @@ def fit_adapter(
     encoder: str = "",
     seed: int = 0,
     steps: int = 150,
-    l2: float = 1e-3,
+    l2: float = 1e-2,
 ) -> Adapter:
     """An adapter of (q, dim) queries for (n, dim) passages, both unit rows; the same seed gives the same adapter.
 
@@ -78,22 +79,23 @@ def fit_adapter(
     order = np.random.default_rng(seed).permutation(len(known))
     held = order[: max(2, int(len(known) * HELD_OUT))]
     before = _ndcg(queries[held], passage_vectors, [judged[place] for place in held])
-    nothing = Adapter(kind, QueryAdapter(encoder, dim), 0, before, before)
+    nothing = Adapter(kind, QueryAdapter(encoder, dim), 0, float(before.mean()), float(before.mean()))
     if kind == "none" or steps == 0:
         return nothing
     kept = np.setdiff1d(order, held)
-    looks: dict[int, float] = {}
+    looks: dict[int, Values] = {}
 
     def look(step: int, adapter: QueryAdapter) -> None:
         looks[step] = _ndcg(adapter.apply(queries[held]), passage_vectors, [judged[place] for place in held])
 
     train = _Training(queries[kept], passage_vectors, [judged[place] for place in kept], kind, seed, l2)
     train.run(steps, look)
-    best = max(looks, key=lambda step: (looks[step], -step))
-    if looks[best] < before + LEAST_GAIN:
+    best = max(looks, key=lambda step: (looks[step].mean(), -step))
+    gains = looks[best] - before
+    if gains.mean() <= STANDARD_ERRORS * gains.std(ddof=1) / len(gains) ** 0.5:
         return nothing
     final = _Training(queries, passage_vectors, judged, kind, seed, l2).run(best)
-    return Adapter(kind, replace(final, encoder=encoder), best, looks[best], before)
+    return Adapter(kind, replace(final, encoder=encoder), best, float(looks[best].mean()), float(before.mean()))
 
 
 class _Training:
@@ -192,12 +194,12 @@ def _targets(judged: Mapping[int, int]) -> tuple[NDArray[np.int64], NDArray[np.f
     return np.array(list(relevant), np.int64), grades / grades.sum()
 
 
-def _ndcg(queries: Vectors, passages: Vectors, judged: Judged) -> float:
-    """Mean nDCG@10 of exact search."""
+def _ndcg(queries: Vectors, passages: Vectors, judged: Judged) -> Values:
+    """(q,) nDCG@10 of exact search."""
     values: list[float] = []
     for start in range(0, len(queries), ROWS_PER_BATCH):
         scores = queries[start : start + ROWS_PER_BATCH] @ passages.T
         for row, one in zip(scores, judged[start : start + ROWS_PER_BATCH], strict=True):
             first = np.argsort(-row, kind="stable")[:10]
             values.append(ndcg([str(at) for at in first], {str(at): grade for at, grade in one.items()}, 10))
-    return float(np.mean(values))
+    return np.array(values)
