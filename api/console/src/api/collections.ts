@@ -1,0 +1,52 @@
+/** Collections: which there are, and which one the pages are about. */
+import { useQuery } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { useParams } from "react-router";
+import { api, call, type Model } from "./client";
+
+export type Collection = Model<"CollectionView">;
+const MANY = 500; // of one page; whoever has more types the name
+const STORED = "kb-collection";
+
+export function useCollections() {
+  return useQuery({
+    queryKey: ["collections"],
+    queryFn: async () => (await call(api.GET("/v1/collections", { params: { query: { limit: MANY } } }))).collections,
+    staleTime: 10_000,
+  });
+}
+
+/** The collection in the page's address; remembered for the menu. */
+export function useCollection(): string {
+  const { collection } = useParams();
+  useEffect(() => {
+    if (collection) keep(collection);
+  }, [collection]);
+  if (!collection) throw new Error("useCollection is used on a page without a collection");
+  return collection;
+}
+
+/** The collection that the menu's links are about: the page's, else the last one, else the first; null where none is. */
+export function chosenCollection(collections: readonly Collection[] | undefined, path: string): string | null {
+  const named = /^\/c\/([^/]+)/.exec(path)?.[1];
+  if (named) return named;
+  const names = (collections ?? []).map((one) => one.name);
+  const last = kept();
+  return last !== null && names.includes(last) ? last : (names[0] ?? null);
+}
+
+function keep(name: string): void {
+  try {
+    localStorage.setItem(STORED, name);
+  } catch {
+    // the first collection is chosen then
+  }
+}
+
+function kept(): string | null {
+  try {
+    return localStorage.getItem(STORED);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,120 @@
+/** Live updates: one stream of server-sent events renews what the pages show. */
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import type { Model } from "./client";
+
+type Overview = Model<"Overview">;
+type Job = Model<"JobView">;
+
+const AGAIN_MS = 3_000; // after the browser gave up itself
+const GRACE_MS = 4_000; // the server ends a stream every few minutes, and the browser is back after two seconds
+
+/** Whether the stream stands; false when it has been lost for longer than a moment. */
+export function useLiveUpdates(): boolean {
+  const client = useQueryClient();
+  const [connected, setConnected] = useState(true);
+  useEffect(() => {
+    const stream = new LiveStream(client, setConnected);
+    return () => stream.end();
+  }, [client]);
+  return connected;
+}
+
+class LiveStream {
+  private source: EventSource | null = null;
+  private grace: ReturnType<typeof setTimeout> | undefined;
+  private again: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly client: QueryClient,
+    private readonly tell: (connected: boolean) => void,
+  ) {
+    this.begin();
+    window.addEventListener("online", this.restart);
+    window.addEventListener("offline", this.lost);
+  }
+
+  end(): void {
+    window.removeEventListener("online", this.restart);
+    window.removeEventListener("offline", this.lost);
+    this.stop();
+  }
+
+  private readonly restart = () => {
+    this.stop();
+    this.begin();
+  };
+
+  private readonly lost = () => this.tell(false);
+
+  private stop(): void {
+    this.source?.close();
+    clearTimeout(this.grace);
+    clearTimeout(this.again);
+    this.grace = undefined;
+  }
+
+  private begin(): void {
+    const source = new EventSource("/v1/events");
+    this.source = source;
+    source.onopen = () => this.opened();
+    source.onerror = () => this.failed(source);
+    for (const [name, apply] of Object.entries(HANDLERS)) {
+      source.addEventListener(name, (event: MessageEvent<string>) => apply(this.client, JSON.parse(event.data)));
+    }
+  }
+
+  private opened(): void {
+    clearTimeout(this.grace);
+    this.grace = undefined;
+    this.tell(true);
+  }
+
+  private failed(source: EventSource): void {
+    this.grace ??= setTimeout(() => this.tell(false), GRACE_MS);
+    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    clearTimeout(this.again);
+    this.again = setTimeout(() => {
+      void this.client.invalidateQueries({ queryKey: ["session"] }); // it may have ended
+      this.begin();
+    }, AGAIN_MS);
+  }
+}
+
+interface Message {
+  at: string;
+  freshness: Overview["collections"];
+  sources: Overview["sources"];
+  jobs: Job[];
+  alerts: Overview["alerts"];
+}
+
+const HANDLERS: Readonly<Record<string, (client: QueryClient, message: Message) => void>> = {
+  freshness(client, { freshness }) {
+    const before = client.getQueryData<Overview>(["overview"])?.collections ?? [];
+    patch(client, { collections: freshness });
+    for (const one of freshness) {
+      const former = before.find((other) => other.name === one.name);
+      if (former && former.last_seq !== one.last_seq) void client.invalidateQueries({ queryKey: ["content", one.name] });
+    }
+    if (before.length !== freshness.length) void client.invalidateQueries({ queryKey: ["collections"] });
+  },
+  sources(client, { sources }) {
+    patch(client, { sources });
+    void client.invalidateQueries({ queryKey: ["sources"] });
+    void client.invalidateQueries({ queryKey: ["letters"] });
+  },
+  jobs(client, { jobs }) {
+    for (const job of jobs) client.setQueryData(["job", job.id], job);
+    void client.invalidateQueries({ queryKey: ["jobs"] });
+    if (jobs.some((job) => job.kind === "tune")) void client.invalidateQueries({ queryKey: ["experiments"] });
+    if (jobs.some((job) => job.kind === "reindex")) void client.invalidateQueries({ queryKey: ["generations"] });
+  },
+  alerts(client, { alerts }) {
+    patch(client, { alerts });
+  },
+};
+
+function patch(client: QueryClient, change: Partial<Overview>): void {
+  client.setQueryData<Overview>(["overview"], (now) => now && { ...now, ...change });
+}

@@ -1,0 +1,62 @@
+/** The login, or the pages behind it. */
+import { Suspense } from "react";
+import { Route, Routes, useLocation } from "react-router";
+import { allows, SessionContext, useSession, useSessionQuery } from "@/api/session";
+import { Empty } from "@/components/Empty";
+import { Failure } from "@/components/Failure";
+import { Loading } from "@/components/Loaded";
+import { useSpeech } from "@/i18n";
+import { Boundary } from "./Boundary";
+import { Login } from "./Login";
+import { PAGES, type PageEntry } from "./pages";
+import { Shell } from "./Shell";
+
+export function App() {
+  const session = useSessionQuery();
+  if (session.isPending) return <Loading />;
+  if (session.data === undefined) return <Failure error={session.error} retry={() => void session.refetch()} />;
+  if (session.data === null) return <Login />;
+  return (
+    <SessionContext.Provider value={session.data}>
+      <Shell>
+        <Pages />
+      </Shell>
+    </SessionContext.Provider>
+  );
+}
+
+function Pages() {
+  const { pathname } = useLocation();
+  return (
+    <Boundary place={pathname}>
+      <Suspense fallback={<Loading />}>
+        <Routes>
+          {PAGES.map((page) => (
+            <Route key={page.path} path={page.path} element={<Guarded page={page} />} />
+          ))}
+          <Route path="*" element={<NoSuchPage />} />
+        </Routes>
+      </Suspense>
+    </Boundary>
+  );
+}
+
+/** The page, or why it is not for this session; the API refuses too, whatever is shown here. */
+function Guarded({ page }: { page: PageEntry }) {
+  const { t, told } = useSpeech();
+  const session = useSession();
+  const { pathname } = useLocation();
+  if (allows(session, page.right)) return <page.Component key={placeOf(pathname)} />;
+  const words = { right: t(`right.${page.right}`), scope: told(`right.${session.scope}`, session.scope) };
+  return <Empty title={t("shell.not-allowed")}>{t("shell.not-allowed-text", words)}</Empty>;
+}
+
+function NoSuchPage() {
+  const { t } = useSpeech();
+  return <Empty title={t("shell.no-such-page")}>{t("shell.no-such-page-text")}</Empty>;
+}
+
+/** What begins anew when it changes: the page and its collection. */
+function placeOf(path: string): string {
+  return path;
+}

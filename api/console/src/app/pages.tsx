@@ -1,0 +1,34 @@
+/** Every page: its address, its name, who may see it, and the file it is loaded from when it is opened. */
+import { Gauge } from "lucide-react";
+import { type ComponentType, lazy, type LazyExoticComponent } from "react";
+import type { Right } from "@/api/session";
+import type { PlainKey } from "@/i18n";
+
+export type Section = "shell.ask" | "shell.knowledge" | "shell.quality" | "shell.operate";
+type Loader = () => Promise<{ default: ComponentType }>;
+
+export interface PageEntry {
+  /** Below /console; `/c/:collection/…` for pages about one collection. */
+  readonly path: string;
+  readonly name: PlainKey;
+  readonly right: Right;
+  readonly Component: LazyExoticComponent<ComponentType>;
+  /** Where the menu lists it; not at all without it. */
+  readonly section?: Section | null;
+  readonly Icon?: ComponentType<{ size?: number; "aria-hidden"?: boolean }>;
+}
+
+function page(path: string, name: PlainKey, right: Right, load: Loader, menu: Partial<PageEntry> = {}): PageEntry {
+  return { path, name, right, Component: lazy(load), ...menu };
+}
+
+const ASK = "shell.ask";
+const KNOWLEDGE = "shell.knowledge";
+const QUALITY = "shell.quality";
+const OPERATE = "shell.operate";
+
+export const PAGES: readonly PageEntry[] = [
+  page("/", "page.overview", "read", () => import("@/pages/overview/Overview"), { section: null, Icon: Gauge }),
+];
+
+export const SECTIONS = [ASK, KNOWLEDGE, QUALITY, OPERATE] as const;

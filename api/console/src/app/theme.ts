@@ -1,0 +1,13 @@
+/** The component library's theme. Its colours are in theme.css: the content security policy allows no style element. */
+import { createTheme, Drawer, Modal, Tooltip } from "@mantine/core";
+
+export const theme = createTheme({
+  respectReducedMotion: true,
+  cursorType: "pointer",
+  components: {
+    // Locking the page's scroll behind a dialog adds a style element, which the policy refuses.
+    Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: true } }),
+    Drawer: Drawer.extend({ defaultProps: { lockScroll: false, position: "right", size: "min(720px, 100vw)" } }),
+    Tooltip: Tooltip.extend({ defaultProps: { events: { hover: true, focus: true, touch: true }, withinPortal: true } }),
+  },
+});

@@ -1,0 +1,55 @@
+/** What went wrong, in the words of the API where it said some, with the request's id for the server's log. */
+import { Alert, Button, Code, Stack, Text } from "@mantine/core";
+import { CircleAlert } from "lucide-react";
+import { ApiError } from "@/api/client";
+import { type Speech, useSpeech } from "@/i18n";
+
+/** One sentence for a person. */
+export function explain(error: unknown, { t }: Speech): string {
+  if (!(error instanceof ApiError)) return t("failure.unexpected", { what: String(error) });
+  if (error.status === 0) return t("failure.unreachable");
+  if (error.message) return error.message;
+  if (error.status === 403) return t("failure.forbidden");
+  if (error.status === 404) return t("failure.not_found");
+  return `${error.status} ${error.code}`;
+}
+
+export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
+  const speech = useSpeech();
+  const fields = error instanceof ApiError ? fieldsOf(error.detail) : [];
+  return (
+    <Alert color="red" icon={<CircleAlert size={18} aria-hidden />} title={speech.t("failure.title")} role="alert">
+      <Stack gap="xs" align="flex-start">
+        <Text size="sm">{explain(error, speech)}</Text>
+        {fields.map((field) => (
+          <Text size="sm" key={field}>
+            {field}
+          </Text>
+        ))}
+        {error instanceof ApiError && error.requestId && (
+          <Text size="xs" c="dimmed">
+            <Code>{speech.t("common.request", { id: error.requestId })}</Code>
+          </Text>
+        )}
+        {retry && (
+          <Button size="xs" variant="default" onClick={retry}>
+            {speech.t("common.retry")}
+          </Button>
+        )}
+      </Stack>
+    </Alert>
+  );
+}
+
+/** What a 422 says of each field. */
+function fieldsOf(detail: unknown): string[] {
+  if (!Array.isArray(detail)) return [];
+  return detail.slice(0, 8).map((one: unknown) => (typeof one === "object" && one !== null ? sentence(one) : String(one)));
+}
+
+function sentence(one: object): string {
+  const said = one as { field?: unknown; loc?: unknown; message?: unknown; msg?: unknown; file?: unknown; error?: unknown };
+  const what = said.field ?? said.file ?? (Array.isArray(said.loc) ? said.loc.join(".") : said.loc);
+  const why = said.message ?? said.msg ?? said.error ?? JSON.stringify(one);
+  return what === undefined ? String(why) : `${String(what)}: ${String(why)}`;
+}

@@ -1,0 +1,34 @@
+/** A change: done by the API, told to the person, and what it touched read again. */
+import { notifications } from "@mantine/notifications";
+import { type QueryKey, useMutation, useQueryClient } from "@tanstack/react-query";
+import { explain } from "@/components/Failure";
+import { useSpeech } from "@/i18n";
+
+interface Act<Input, Result> {
+  act: (input: Input) => Promise<Result>;
+  /** What is told when it is done; nothing without it. */
+  done?: string | ((result: Result, input: Input) => string);
+  /** Keys of what is read again. */
+  touches?: readonly QueryKey[];
+  then?: (result: Result, input: Input) => void;
+  /** Failures are shown by the page itself, beside the form. */
+  quiet?: boolean;
+}
+
+export function useAct<Input = void, Result = unknown>({ act, done, touches = [], then, quiet }: Act<Input, Result>) {
+  const client = useQueryClient();
+  const speech = useSpeech();
+  return useMutation<Result, unknown, Input>({
+    mutationFn: act,
+    onSuccess: async (result, input) => {
+      if (done) notifications.show({ message: typeof done === "string" ? done : done(result, input), color: "green" });
+      await Promise.all(touches.map((queryKey) => client.invalidateQueries({ queryKey })));
+      then?.(result, input);
+    },
+    onError: (error) => {
+      if (quiet) return;
+      const options = { title: speech.t("failure.title"), message: explain(error, speech), color: "red" };
+      notifications.show({ ...options, autoClose: 10_000, role: "alert" });
+    },
+  });
+}

@@ -1,0 +1,29 @@
+/** Lists of any length, a page at a time: `limit` and `cursor` of the API, with the way back remembered. */
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+
+export const PAGE_SIZE = 50;
+
+interface Fetched {
+  next_cursor?: string | null;
+}
+
+/** The current page of a list, and how to turn it. `key` names the list; another key begins at its first page. */
+export function usePages<T extends Fetched>(key: readonly unknown[], fetch: (cursor?: string) => Promise<T>) {
+  const [cursors, setCursors] = useState<readonly string[]>([]);
+  const name = JSON.stringify(key);
+  useEffect(() => setCursors([]), [name]);
+  const cursor = cursors.at(-1);
+  const query = useQuery({
+    queryKey: [...key, "page", cursor ?? ""],
+    queryFn: () => fetch(cursor),
+    placeholderData: keepPreviousData,
+  });
+  const following = query.data?.next_cursor ?? null;
+  return {
+    query,
+    number: cursors.length + 1,
+    next: following === null ? null : () => setCursors([...cursors, following]),
+    previous: cursors.length === 0 ? null : () => setCursors(cursors.slice(0, -1)),
+  };
+}

@@ -1,0 +1,47 @@
+/** The console's beginning: styles, what all pages need, the pages. */
+import "@mantine/core/styles.css";
+import "@mantine/notifications/styles.css";
+import "./app/theme.css";
+import { MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { BrowserRouter } from "react-router";
+import { ApiError } from "./api/client";
+import { App } from "./app/App";
+import { theme } from "./app/theme";
+import { ConfirmProvider } from "./components/confirm";
+import { SpeechProvider } from "./i18n";
+
+const FRESH_MS = 2_000; // what was read this long ago is shown again without asking
+const MOST_TRIES = 2;
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: FRESH_MS,
+      // What the server refused it refuses again; what did not answer may.
+      retry: (tries, error) => tries < MOST_TRIES && (!(error instanceof ApiError) || error.status === 0 || error.status === 503),
+    },
+  },
+});
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no element with the id root");
+createRoot(root).render(
+  <StrictMode>
+    <MantineProvider theme={theme} defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
+      <QueryClientProvider client={client}>
+        <SpeechProvider>
+          <Notifications position="bottom-right" />
+          <ConfirmProvider>
+            <BrowserRouter basename="/console">
+              <App />
+            </BrowserRouter>
+          </ConfirmProvider>
+        </SpeechProvider>
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);
