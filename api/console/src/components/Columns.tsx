@@ -1,0 +1,18 @@
+/** As many equal columns as have room; one below the other on a narrow window. */
+import type { ReactNode } from "react";
+import classes from "./Columns.module.css";
+
+interface Props {
+  /** Least width of a column, in pixels. */
+  least?: number;
+  children: ReactNode;
+}
+
+export function Columns({ least = 340, children }: Props) {
+  const template = `repeat(auto-fit, minmax(min(${least}px, 100%), 1fr))`;
+  return (
+    <div className={classes.columns} style={{ gridTemplateColumns: template }}>
+      {children}
+    </div>
+  );
+}

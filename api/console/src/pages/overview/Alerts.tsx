@@ -1,0 +1,59 @@
+/** What a person should know now, the worst first, in plain words of the page's language. */
+import { Alert, Anchor, Group, Stack, Text } from "@mantine/core";
+import { CircleAlert, CircleCheck, Info, TriangleAlert } from "lucide-react";
+import { Link } from "react-router";
+import type { Model } from "@/api/client";
+import { useSpeech } from "@/i18n";
+import type { Parameters } from "@/i18n/types";
+
+type AlertView = Model<"AlertView">;
+const LOOKS = {
+  error: ["red", CircleAlert],
+  warning: ["yellow", TriangleAlert],
+  info: ["blue", Info],
+} as const;
+
+export function Alerts({ alerts }: { alerts: readonly AlertView[] }) {
+  const { t } = useSpeech();
+  if (alerts.length === 0) {
+    return (
+      <Alert color="green" icon={<CircleCheck size={18} aria-hidden />}>
+        {t("overview.calm")}
+      </Alert>
+    );
+  }
+  return (
+    <Stack gap="xs" role="region" aria-label={t("overview.attention")}>
+      {alerts.map((alert, place) => (
+        <One key={`${alert.code} ${alert.collection} ${alert.source} ${place}`} alert={alert} />
+      ))}
+    </Stack>
+  );
+}
+
+function One({ alert }: { alert: AlertView }) {
+  const { t, told } = useSpeech();
+  const [colour, Icon] = LOOKS[alert.severity];
+  const words = { ...alert.params, collection: alert.collection, source: alert.source } as Parameters;
+  const place = placeOf(alert);
+  return (
+    <Alert color={colour} icon={<Icon size={18} aria-hidden />} py="xs">
+      <Group justify="space-between" gap="sm">
+        <Text size="sm">{told(`alert.${alert.code}`, alert.message, words)}</Text>
+        {place && (
+          <Anchor component={Link} to={place} size="sm" underline="always">
+            {t("common.open")}
+          </Anchor>
+        )}
+      </Group>
+    </Alert>
+  );
+}
+
+/** The page where one can do something about it. */
+function placeOf(alert: AlertView): string | null {
+  if (alert.code === "dead_letters") return `/c/${alert.collection}/letters?source=${encodeURIComponent(alert.source)}`;
+  if (alert.source) return `/c/${alert.collection}/sources/${encodeURIComponent(alert.source)}`;
+  if (alert.code === "queue") return "/jobs";
+  return alert.collection ? "/collections" : null;
+}

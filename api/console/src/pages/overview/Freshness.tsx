@@ -1,0 +1,46 @@
+/** How long changes took until searches saw them, as a histogram for each source. */
+import { Stack, Text, Title } from "@mantine/core";
+import type { Model } from "@/api/client";
+import { BarsChart, ChartCard } from "@/components/charts";
+import { Columns } from "@/components/Columns";
+import { useSpeech } from "@/i18n";
+
+type View = Model<"FreshnessView">;
+
+export function Freshness({ freshness }: { freshness: readonly View[] }) {
+  const { t } = useSpeech();
+  if (freshness.length === 0) return null;
+  return (
+    <Stack gap="sm">
+      <div>
+        <Title order={2} size="h4">
+          {t("overview.freshness")}
+        </Title>
+        <Text size="sm" c="dimmed">
+          {t("overview.freshness-hint")}
+        </Text>
+      </div>
+      <Columns>
+        {freshness.map((one) => (
+          <FreshnessChart key={`${one.collection} ${one.source} ${one.since}`} of={one} />
+        ))}
+      </Columns>
+    </Stack>
+  );
+}
+
+/** One source's histogram. */
+export function FreshnessChart({ of }: { of: View }) {
+  const { t } = useSpeech();
+  const bars = of.buckets.map((bucket) => ({
+    label: bucket.seconds == null ? t("overview.beyond") : t("overview.within", { seconds: bucket.seconds }),
+    value: bucket.count,
+  }));
+  const hint = t("overview.freshness-mean", { count: of.count, seconds: Math.round(of.mean_seconds * 1000) / 1000 });
+  const name = of.source ? t("overview.freshness-of", { collection: of.collection, source: of.source }) : of.collection;
+  return (
+    <ChartCard title={name} hint={hint}>
+      <BarsChart name={name} bars={bars} />
+    </ChartCard>
+  );
+}
