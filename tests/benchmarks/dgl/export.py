@@ -1,6 +1,6 @@
 """First half of the parity check, in this project's environment: write graph, weights and outputs as safetensors.
 
-    python -m tests.benchmarks.dgl.export FOLDER
+python -m tests.benchmarks.dgl.export FOLDER
 """
 
 from __future__ import annotations
