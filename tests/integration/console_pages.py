@@ -1,0 +1,55 @@
+"""The console's built pages over a served knowledge base, and a person who is logged in to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import browser
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+from served import Served, in_process, on_port
+
+from api.console_files import DIST, ConsoleFiles
+
+BUILT = Path(os.environ.get("KB_TEST_CONSOLE", DIST))  # another build than the package's may be looked at
+
+
+def require_built() -> None:
+    """Skips the test where the pages are not built, fails it where CI is set."""
+    if ConsoleFiles(BUILT).built:
+        return
+    reason = f"the console is not built in {BUILT}; run: make console"
+    if os.environ.get("CI"):
+        pytest.fail(f"CI is set and the console cannot be tested: {reason}")
+    pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **settings: Any) -> Iterator[tuple[Served, str]]:
+    """A knowledge base with its pages on a port; the base URL."""
+    require_built()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.routes.console.ConsoleFiles", lambda: ConsoleFiles(BUILT))
+        with in_process(folder, **settings) as served, on_port(served) as address:
+            yield served, address
+
+
+@contextlib.contextmanager
+def person(chromium: Browser, base: str, key: str, **options: Any) -> Iterator[BrowserContext]:
+    """A browser of somebody who has logged in with that key; `options` are Playwright's, such as `locale="zh-CN"`."""
+    with browser.context(chromium, base, **options) as context:
+        answer = context.request.post("/console/session", data={"key": key})
+        assert answer.ok, answer.text()
+        yield context
+
+
+def opened(context: BrowserContext, path: str) -> Page:
+    """A page of the console, its heading shown."""
+    page = context.new_page()
+    page.goto(f"/console{path}")
+    page.get_by_role("heading", level=1).wait_for()
+    return page
