@@ -15,7 +15,16 @@ from api.paging import page_json
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
 from api.routes.search import plan_of
-from api.wire.evaluation import EvalRun, EvalRunBody, EvalSetBody, EvalSetDetail, EvalSetPage, EvalSetView
+from api.wire.evaluation import (
+    EvalCase,
+    EvalCaseBody,
+    EvalRun,
+    EvalRunBody,
+    EvalSetBody,
+    EvalSetDetail,
+    EvalSetPage,
+    EvalSetView,
+)
 from api.wire.jobs import JobView
 from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord
 
@@ -52,6 +61,20 @@ def get_eval_set(name: SetPath, kb: Kb, caller: Writer, collection: CollectionQu
         for query in kb.catalog.eval_sets.queries(record)
     ]
     return _view(record) | {"questions": questions}
+
+
+@router.post("/{name}/cases", response_model=EvalCase)
+def save_eval_case(name: SetPath, body: EvalCaseBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+    """Add a judged question to a set, which is made where it is new.
+
+    A question that is there already gains the judgements. Documents that the caller may not read cannot be named.
+    """
+    found = existing(kb, check_reach(state, body.collection))
+    state.target = f"{body.collection}/{name}"
+    for key in body.judgements:
+        kb.catalog.documents.get(found, key, caller.principal)
+    stored = kb.catalog.eval_sets.judge(found, name, body.text.strip(), body.judgements)
+    return {"eval_set": name, "id": stored.id, "text": stored.text, "judgements": dict(stored.judgements)}
 
 
 @router.delete("/{name}", status_code=204)

@@ -89,6 +89,35 @@ class EvalSetBody(Request):
     queries: Annotated[list[EvalQuestion], Field(min_length=1, max_length=100_000)]
 
 
+class EvalCaseBody(Request):
+    """A question to be judged: what is right, and what is not."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"collection": "docs", "text": "How long is the warranty?", "judgements": {"faq/1": 1, "faq/9": 0}}
+            ]
+        },
+    )
+
+    collection: CollectionName
+    text: Question
+    judgements: dict[Key, Annotated[int, Field(ge=0, le=100)]] = Field(
+        min_length=1, max_length=1000, description="Document key: grade; 0 is judged and not relevant."
+    )
+
+
+class EvalCase(Response):
+    """A question of a set as it stands now."""
+
+    eval_set: str
+    id: str
+    text: str
+    judgements: dict[str, int]
+
+
 class EvalSetView(Response):
     """A set without its questions."""
 
@@ -118,12 +147,106 @@ class EvalRunBody(Request):
     background: bool = Field(False, description="Run as a job, whatever the set's size.")
 
 
-class EvalRun(Response):
-    """What the plan is worth on the set: means with 95 % bootstrap intervals."""
+class RunSlice(Response):
+    """What the plan is worth on one kind of question, such as those in Chinese."""
 
+    name: str = Field(description="english, chinese or mixed; short or long.")
+    queries: int
+    metrics: dict[str, float]
+    interval: tuple[float, float] = Field(description="Of ndcg@10, 95 %; that of few questions says little.")
+
+
+class RunChange(Response):
+    """What changed since the run before that saw the same documents."""
+
+    against: int = Field(description="That run's number.")
+    questions: int = Field(description="Questions that both asked.")
+    difference: float | None = Field(description="Of ndcg@10, later less earlier.")
+    worse: list[str] = Field(description="Metrics whose difference lies wholly below 0 by its 95 % interval.")
+    better: list[str]
+    worse_slices: list[str]
+
+
+class EvalRun(Response):
+    """What the plan was worth on the set: means with 95 % bootstrap intervals."""
+
+    id: int
+    at: datetime = Field(description="When it ended.")
+    principal: str
+    rights: str = Field(description="Equal where two runs saw the same documents.")
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
+    slices: list[RunSlice]
+    change: RunChange | None
     queries: int
     p50_ms: float
     p95_ms: float
     plan: dict[str, Any]
+    plan_id: int | None = Field(description="Number of the stored plan; null: the built-in default, or none stored.")
+    plan_name: str
+    encoder_fingerprint: str
+    seq: int = Field(description="The collection's last operation when it began.")
+
+
+class EvalRunPage(Response):
+    """A page of runs, newest first."""
+
+    runs: list[EvalRun]
+    next_cursor: str | None
+
+
+Verdict = Literal["worse", "alike", "better"]
+
+
+class MetricChange(Response):
+    """A metric before and after, and the difference with its paired 95 % bootstrap interval."""
+
+    before: float
+    after: float
+    mean: float
+    interval: tuple[float, float]
+    p_value: float | None = Field(description="Paired randomisation test; null for very many questions.")
+    verdict: Verdict
+
+
+class SliceChange(Response):
+    """The difference in ndcg@10 on one kind of question."""
+
+    name: str
+    queries: int
+    mean: float
+    interval: tuple[float, float]
+    verdict: Verdict
+
+
+class EvalComparison(Response):
+    """What changed between two runs, on the questions that both asked."""
+
+    run: int
+    against: int
+    same_rights: bool = Field(description="Whether both saw the same documents.")
+    questions: int
+    metrics: dict[str, MetricChange]
+    slices: list[SliceChange]
+    won: int = Field(description="Questions with a higher ndcg@10.")
+    lost: int
+
+
+class RunQuestion(Response):
+    """One question of a run."""
+
+    id: str
+    text: str
+    kinds: list[str]
+    values: dict[str, float]
+    ranks: dict[str, int | None] = Field(description="Where each relevant document stood; null: not among 100.")
+    before: dict[str, float] | None
+    ranks_before: dict[str, int | None] | None
+    difference: float | None
+
+
+class RunQuestionPage(Response):
+    """A page of questions."""
+
+    questions: list[RunQuestion]
+    next_cursor: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,10 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.upsert import insert
 from retrieval.errors import ConflictError, NotFoundError
+
+ID_DIGITS = 10  # of a question's id; more where two questions begin alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,46 @@ class EvalSets:
         with reading(self._engine) as connection:
             return [EvalQuery(*row) for row in connection.execute(query)]
 
+    def judge(self, collection: Collection, name: str, text: str, judgements: Mapping[str, int]) -> EvalQuery:
+        """Add a question to a set, which is made where it is new; a question of the same text gains the judgements.
+
+        What was judged before keeps its grade unless it is judged again. Two people may judge at once.
+        """
+        q = schema.eval_queries.c
+        with writing(self._engine) as connection:
+            number = _open_set(connection, collection, name)
+            query = sa.select(q.query_id, q.judgements).where(q.eval_set_id == number, q.text == text)
+            known = connection.execute(query.order_by(q.query_id).limit(1)).one_or_none()
+            if known is None:
+                taken = set(connection.execute(sa.select(q.query_id).where(q.eval_set_id == number)).scalars())
+                stored = EvalQuery(_free_id(text, taken), text, dict(judgements))
+                connection.execute(schema.eval_queries.insert().values(**_row(number, stored)))
+                return stored
+            stored = EvalQuery(known.query_id, text, known.judgements | dict(judgements))
+            changed = schema.eval_queries.update().where(q.eval_set_id == number, q.query_id == stored.id)
+            connection.execute(changed.values(judgements=stored.judgements))
+            return stored
+
     def drop(self, collection: Collection, name: str) -> None:
         """Delete a set with its questions. Raises `NotFoundError`."""
         record = self.get(collection, name)
         with writing(self._engine) as connection:
             connection.execute(schema.eval_sets.delete().where(schema.eval_sets.c.id == record.id))
+
+
+def _open_set(connection: sa.Connection, collection: Collection, name: str) -> int:
+    """The number of the set of that name, made where it is new, and nobody else's until the transaction ends."""
+    s = schema.eval_sets.c
+    row = {"collection_id": collection.id, "name": name, "created_at": schema.utc_now()}
+    connection.execute(insert(connection, schema.eval_sets).on_conflict_do_nothing(), [row])
+    query = sa.select(s.id).where(s.collection_id == collection.id, s.name == name).with_for_update()
+    return int(connection.execute(query).scalar_one())
+
+
+def _free_id(text: str, taken: set[str]) -> str:
+    """An id made of the question, so that the same question has the same id in every set."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return next(one for length in range(ID_DIGITS, len(digest) + 1) if (one := f"q-{digest[:length]}") not in taken)
 
 
 def _row(eval_set_id: int, query: EvalQuery) -> dict[str, object]:

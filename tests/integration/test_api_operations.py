@@ -80,6 +80,27 @@ def test_an_evaluation_set_lives_and_runs(api: served.Served) -> None:
     assert again.status_code == 404
 
 
+def test_a_case_is_added_to_a_set_and_judged_again(api: served.Served) -> None:
+    writer = api.headers(Scope.WRITE)
+    path, question = "/v1/eval-sets/found-wrong/cases", {"collection": "docs", "text": " warranty of drives "}
+    first = api.client.post(path, json={**question, "judgements": {"faq/warranty": 0}}, headers=writer)
+    assert first.status_code == 200 and first.json()["text"] == "warranty of drives"
+    again = {"faq/warranty": 1, "faq/zh": 0}
+    second = api.client.post(path, json={**question, "judgements": again}, headers=writer).json()
+    assert (second["id"], second["judgements"]) == (first.json()["id"], again)
+    other = api.client.post(path, json={**question, "text": "质保", "judgements": {"faq/zh": 1}}, headers=writer).json()
+    assert other["id"] != second["id"]
+    stored = api.client.get("/v1/eval-sets/found-wrong", params={"collection": "docs"}, headers=writer).json()
+    assert {one["text"]: one["judgements"] for one in stored["questions"]} == {
+        "warranty of drives": again,
+        "质保": {"faq/zh": 1},
+    }
+    secret = api.client.post(path, json={**question, "judgements": {"hr/salary": 1}}, headers=writer)
+    absent = api.client.post(path, json={**question, "judgements": {"hr/absent": 1}}, headers=writer)
+    assert secret.status_code == absent.status_code == 404  # nobody learns of what he may not read
+    assert api.client.post(path, json={**question, "judgements": {}}, headers=writer).status_code == 422
+
+
 def test_a_run_in_the_background_is_a_job_with_the_same_result(api: served.Served) -> None:
     writer = api.headers(Scope.WRITE)
     create(api, "/v1/eval-sets", writer, name="first", queries=QUERIES)
