@@ -42,19 +42,24 @@ class GraphInput:
 
 def graph_input(features: NDArray[np.float32], edges: Edges) -> GraphInput:
     """Tensors of the graph. Raises `CorpusError` for NaN, infinity, or features of another number of nodes."""
-    if features.ndim != 2 or len(features) != edges.nodes:
-        raise CorpusError(f"node features have the shape {features.shape}; expected ({edges.nodes}, width)")
-    if not np.isfinite(features).all():
-        rows = np.flatnonzero(~np.isfinite(features).all(axis=1))
-        raise CorpusError(
-            f"{len(rows)} nodes, the first being {rows[0]}, have features that are no numbers; embed them again"
-        )
+    check_features(features, edges.nodes)
     return GraphInput(
         torch.from_numpy(np.ascontiguousarray(features, np.float32)),
         torch.from_numpy(edges.index),
         torch.from_numpy(edges.weight),
         torch.from_numpy(edges.kind),
     )
+
+
+def check_features(features: NDArray[np.float32], nodes: int) -> None:
+    """Raise `CorpusError` unless there is one row of finite numbers a node."""
+    if features.ndim != 2 or len(features) != nodes:
+        raise CorpusError(f"node features have the shape {features.shape}; expected ({nodes}, width)")
+    if not np.isfinite(features).all():
+        rows = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        raise CorpusError(
+            f"{len(rows)} nodes, the first being {rows[0]}, have features that are no numbers; embed them again"
+        )
 
 
 class GraphLM(nn.Module):

@@ -1,0 +1,75 @@
+"""A graph model for retrieval: it learns what its questions show, and leaves vectors alone otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
+
+from search_core.errors import BudgetError, CorpusError, SupervisionError
+from search_core.models.retrieval_gnn import fit_graph_lm, identity_config, knn_edges
+
+CHUNKS, DIM, QUESTIONS = 60, 16, 40
+
+
+def unit(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def world() -> tuple[Any, Any, list[dict[int, float]]]:
+    """Half of each chunk's vector is noise that no question shares: it is to be taken out of the chunks."""
+    draw = np.random.default_rng(0)
+    told, noise = draw.normal(size=(CHUNKS, DIM)), draw.normal(size=(CHUNKS, DIM))
+    told[:, DIM // 2 :], noise[:, : DIM // 2] = 0.0, 0.0
+    hums = 1.5 * noise[draw.integers(4, size=CHUNKS)]
+    asked = told[:QUESTIONS] + 1.5 * noise[draw.integers(4, size=QUESTIONS)]
+    return unit(told + hums), unit(asked), [{row: 1.0} for row in range(QUESTIONS)]
+
+
+def test_it_learns_from_questions_and_the_seed_decides(world: tuple[Any, Any, Any]) -> None:
+    chunks, questions, judged = world
+    edges, config = knn_edges(chunks, 4), identity_config(DIM, width=16)
+    one, again = (fit_graph_lm(chunks, edges, questions, judged, config, 3, 60.0) for _ in range(2))
+    assert one.epoch > 0
+    assert min(one.losses) < one.losses[0]
+    assert np.array_equal(one.vectors(), again.vectors())
+    assert np.linalg.norm(one.vectors(), axis=1) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_where_nothing_is_better_the_vectors_stay(world: tuple[Any, Any, Any]) -> None:
+    chunks, _, judged = world
+    fitted = fit_graph_lm(
+        chunks, knn_edges(chunks, 4), chunks[:QUESTIONS], judged, identity_config(DIM, width=16), 0, 1e-9
+    )
+    assert fitted.epoch == 0
+    assert fitted.vectors() == pytest.approx(chunks, abs=1e-6)
+
+
+def test_neighbours_are_the_nearest(world: tuple[Any, Any, Any]) -> None:
+    chunks = world[0]
+    edges = knn_edges(chunks, 3)
+    similar = chunks @ chunks.T - 2 * np.eye(CHUNKS)
+    for row in (0, 17, 59):
+        nearest = {int(at) for at in np.argsort(-similar[row])[:3] if similar[row, at] > 0}
+        assert nearest <= set(edges.index[1][edges.index[0] == row].tolist())
+
+
+def test_what_is_no_number_or_fits_nothing_is_refused(world: tuple[Any, Any, Any]) -> None:
+    chunks, questions, judged = world
+    edges, config = knn_edges(chunks, 4), identity_config(DIM)
+    broken = questions.copy()
+    broken[0, 0] = np.nan
+    with pytest.raises(SupervisionError, match="no number"):
+        fit_graph_lm(chunks, edges, broken, judged, config, 0, 5.0)
+    with pytest.raises(SupervisionError, match="expected at least 2"):
+        fit_graph_lm(chunks, edges, questions[:1], judged[:1], config, 0, 5.0)
+    with pytest.raises(SupervisionError, match="chunk 99"):
+        fit_graph_lm(chunks, edges, questions[:1], [{99: 1.0}], config, 0, 5.0)
+    with pytest.raises(BudgetError):
+        fit_graph_lm(chunks, edges, questions, judged, config, 0, 0.0)
+    with pytest.raises(CorpusError, match="16 wide"):
+        fit_graph_lm(chunks, edges, questions, judged, identity_config(8), 0, 5.0)
