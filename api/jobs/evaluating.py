@@ -1,23 +1,25 @@
-"""The task that runs an evaluation set, also used where the answer is waited for."""
+"""The task that runs an evaluation set and keeps what it found, also used where the answer is waited for."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from api.eval_history import keep_run, plan_names, run_json
 from api.evaluation import evaluate_collection
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
-from retrieval.evaluation import METRICS
 from retrieval.plan import Plan
 
 
 def evaluate(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
-    """What a plan is worth on the set, seen with the rights of who asked."""
-    record = kb.catalog.eval_sets.get(kb.catalog.collections.get(collection), arguments["eval_set"])
+    """What a plan is worth on the set, seen with the rights of who asked; it is the set's newest run from then on."""
+    found = kb.catalog.collections.get(collection)
+    record = kb.catalog.eval_sets.get(found, arguments["eval_set"])
     queries = kb.catalog.eval_sets.queries(record)
     questions = {query.id: query.text for query in queries}
     qrels = {query.id: query.judgements for query in queries}
     plan = None if arguments["plan"] is None else Plan.from_dict(arguments["plan"])
+    principal = arguments["principal"]
     done = 0
 
     def advance() -> None:
@@ -25,6 +27,6 @@ def evaluate(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repo
         done += 1
         report(done, len(queries))
 
-    run = evaluate_collection(kb, collection, questions, qrels, arguments["principal"], plan, advance)
-    found = run.to_dict()
-    return {"metrics": {name: found.pop(name) for name in METRICS}} | found
+    run = evaluate_collection(kb, collection, questions, qrels, principal, plan, advance)
+    kept = keep_run(kb, found, record, queries, run, principal)
+    return run_json(kept, plan_names(kb, found))

@@ -59,6 +59,7 @@ class RetentionArguments(Request):
     jobs_days: Days | None = Field(30, description="Jobs that ended, and the files they kept.")
     keys_days: Days | None = Field(90, description="API keys after they expired or were revoked.")
     audit_days: Days | None = Field(None, description="Records of the audit log.")
+    eval_runs_days: Days | None = Field(365, description="Runs of evaluation sets, the newest of each excepted.")
 
 
 class SourceSnapshotArguments(Request):

@@ -7,6 +7,7 @@ from retrieval.catalog.collections import Collection, Collections, CollectionSet
 from retrieval.catalog.documents import Documents
 from retrieval.catalog.embeddings import Embeddings
 from retrieval.catalog.engine import migrate, open_engine, sqlite_url
+from retrieval.catalog.eval_runs import EvalRuns
 from retrieval.catalog.eval_sets import EvalSets
 from retrieval.catalog.experiments import Experiments
 from retrieval.catalog.generations import Generations
@@ -72,6 +73,7 @@ class Catalog:
         self.audit = Audit(self._engine)
         self.feedback = Feedback(self._engine)
         self.eval_sets = EvalSets(self._engine)
+        self.eval_runs = EvalRuns(self._engine)
         self.experiments = Experiments(self._engine)
 
     def close(self) -> None:

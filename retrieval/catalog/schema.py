@@ -363,6 +363,24 @@ eval_queries = sa.Table(
     sa.Column("judgements", sa.JSON, nullable=False),  # document key -> grade
 )
 
+eval_runs = sa.Table(  # append-only
+    "eval_runs",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("eval_set_id", sa.ForeignKey("eval_sets.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),  # when it ended
+    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("rights", sa.Text, nullable=False),  # equal where the runs saw the same documents
+    sa.Column("plan", sa.JSON, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),  # of the plan
+    sa.Column("fingerprint", sa.Text, nullable=False),  # of the encoder
+    sa.Column("seq", sa.BigInteger, nullable=False),  # the collection's last operation when it began
+    sa.Column("summary", sa.JSON, nullable=False),  # means, intervals, slices, latency
+    sa.Column("questions", sa.JSON, nullable=False),  # a row for each: its metrics, where its documents stood
+    sa.Index("ix_eval_runs_eval_set_id", "eval_set_id"),
+    sqlite_autoincrement=True,  # a number is never another run's
+)
+
 experiments = sa.Table(
     "experiments",
     METADATA,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Outcome, Receipt, Upsert, schema, sqlite_url
 from retrieval.catalog.engine import reading
+from retrieval.catalog.eval_runs import NewEvalRun
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
 from retrieval.catalog.offsets import OffsetAdvance
@@ -293,6 +295,29 @@ def test_eval_sets_feedback_and_audit_read_back(catalog: Catalog, handbook: Coll
     assert catalog.feedback.page(handbook)[0].comment == "wrong"
     catalog.audit.record("me", "keys.create", "k1", {"scope": "read"}, "r-1")
     assert catalog.audit.page()[0].detail == {"scope": "read"}
+
+
+def test_runs_of_an_eval_set_are_kept_newest_first_until_they_are_old(catalog: Catalog, handbook: Collection) -> None:
+    faq = catalog.eval_sets.create(handbook, "faq", [EvalQuery("q1", "how?", {"a": 1})])
+    other = catalog.eval_sets.create(handbook, "other", [EvalQuery("q1", "how?", {"a": 1})])
+    row = {"id": "q1", "text": "如何?", "ranks": {"a": None}}
+    made = NewEvalRun("me", "all", {"fusion": "rrf"}, "d", "fp", 7, {"metrics": {"ndcg@10": 0.5}}, [row])
+    first, second = catalog.eval_runs.add(faq, made), catalog.eval_runs.add(faq, replace(made, rights="few"))
+    assert [run.id for run in catalog.eval_runs.page(faq, 10)] == [second.id, first.id]
+    assert [run.id for run in catalog.eval_runs.page(faq, 10, before=second.id)] == [first.id]
+    assert catalog.eval_runs.get(faq, first.id).summary == made.summary
+    assert catalog.eval_runs.questions(second) == [row]
+    assert catalog.eval_runs.former(faq, "all") == first
+    assert catalog.eval_runs.former(other, "all") is None
+    with pytest.raises(NotFoundError):
+        catalog.eval_runs.get(other, first.id)
+    assert catalog.eval_runs.prune(first.at) == 0
+    assert catalog.eval_runs.prune(second.at + timedelta(seconds=1)) == 1  # the newest stays
+    catalog.eval_runs.drop(faq, second.id)
+    assert catalog.eval_runs.page(faq, 10) == []
+    catalog.eval_sets.drop(handbook, "faq")
+    with pytest.raises(NotFoundError):
+        catalog.eval_runs.add(faq, made)
 
 
 def test_dropping_a_collection_takes_everything_and_its_number_is_not_reused(

@@ -227,7 +227,7 @@ def test_retention_forgets_what_is_old(api: served.Served, admin: dict[str, str]
     living = kb.catalog.keys.create("living", Scope.READ)[0]
     acts = len(kb.catalog.audit.page(1000))
     job = ended(api, start(api, admin, "retention").headers["location"], admin)
-    assert job["result"]["deleted"] == {"jobs": 0, "uploads": 1, "keys": 1, "audit": 0}
+    assert job["result"]["deleted"] == {"jobs": 0, "uploads": 1, "keys": 1, "audit": 0, "eval_runs": 0}
     assert not kept.exists()
     ids = {key.id for key in kb.catalog.keys.all()}
     assert dead.id not in ids and living.id in ids
