@@ -14,6 +14,7 @@ from typing import Any
 
 from ingest.errors import SourceError, SourceOutageError
 from ingest.kafka.message import Message
+from ingest.kafka.rejoining import keep_joining
 from retrieval.catalog.offsets import Partition
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ class GroupConsumer:
                 self._consumer.subscribe(topics=wanted, listener=self._listener)
             elif self._consumer.subscription():
                 self._consumer.unsubscribe()
-        self._unplaced &= set(self._consumer.assignment() or ())
+        # In place and by name: the library's thread may be adding partitions of the new topics at this moment.
+        self._unplaced.difference_update([one for one in tuple(self._unplaced) if one.topic not in wanted])
 
     @property
     def assigned(self) -> set[Partition]:
@@ -106,6 +108,7 @@ class GroupConsumer:
         if not self._consumer.subscription():
             return []
         with outages(self._servers):
+            keep_joining(self._consumer)
             found = self._consumer.poll(timeout_ms=wait_ms, max_records=most)
         return [
             Message(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers))
@@ -162,8 +165,8 @@ class GroupConsumer:
     def _assigned(self, partitions: Iterable[Any]) -> None:
         """Called in the library's own thread."""
         for one in partitions:
+            self._consumer.pause(one)  # first: whoever sees it among the unplaced places it, and lets it go on
             self._unplaced.add(one)
-            self._consumer.pause(one)
 
     def _revoked(self, partitions: Iterable[Any]) -> None:
         self._unplaced.difference_update(partitions)
