@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from search_core.errors import SupervisionError, TrainingError
 from search_core.models.graph_config import GraphLMConfig
-from search_core.models.graph_lm import build_graph_lm, graph_input
+from search_core.models.graph_lm import build_graph_lm, check_features, graph_input
 from search_core.tasks.planetoid import NodeTask
 from search_core.tasks.random_propagation import (
     Grand,
     RandomPropagation,
-    SparseWords,
     consistency_loss,
     normalised_adjacency,
 )
@@ -98,8 +97,9 @@ class _GraphLMLearner:
 
 class _GrandLearner:
     def __init__(self, task: NodeTask, propagation: RandomPropagation, seed: int) -> None:
-        words, adjacency = SparseWords(task.features), normalised_adjacency(task.edges)
-        self.module = Grand(words, adjacency, task.classes, propagation)
+        check_features(task.features, task.edges.nodes)
+        adjacency = normalised_adjacency(task.edges)
+        self.module = Grand(task.features, adjacency, task.classes, propagation)
         self._options, self._generator = propagation, torch.Generator().manual_seed(seed)
         self._train, self._labels = torch.from_numpy(task.train), torch.from_numpy(task.labels[task.train])
 
@@ -157,7 +157,7 @@ def _step(adam: torch.optim.Optimizer, learner: _Learner, epoch: int) -> None:
     adam.zero_grad()
     loss = learner.loss()
     if not torch.isfinite(loss):
-        raise TrainingError(f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate")
+        raise TrainingError(f"the loss is {loss.item()} in epoch {epoch}; lower the learning rate")
     loss.backward()  # type: ignore[no-untyped-call]
     adam.step()
 

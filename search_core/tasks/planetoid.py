@@ -41,7 +41,8 @@ def read_planetoid(folder: Path) -> NodeTask:
     try:
         lines = (folder / "nodes.jsonl").read_text(encoding="utf-8").splitlines()
         nodes = sorted((json.loads(line) for line in lines), key=lambda node: int(node["id"]))
-        pairs = np.loadtxt(folder / "edges.tsv", dtype=np.int64, skiprows=1, ndmin=2)
+        edges = (folder / "edges.tsv").read_text(encoding="utf-8").splitlines()[1:]
+        pairs = np.array([line.split() for line in edges], np.int64).reshape(-1, 2)
         parts = {name: _part(nodes, name) for name in ("train", "val", "test")}
         labels = np.array([node["label"] for node in nodes], np.int64)
         features = bag_of_words([node["features"] for node in nodes])

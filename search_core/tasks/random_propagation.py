@@ -5,9 +5,8 @@ the mean of the first K powers of the normalised adjacency, classifies them by a
 asks the copies to agree with their sharpened mean on every node.
 
 Spreading is linear, so the first layer's product is taken before it: the sparse words times (vocabulary, hidden), then
-K products of `hidden` columns instead of `vocabulary` ones, some fifty times less work. The published code drops single
-entries of the spread features; here a copy drops whole words, which commutes with spreading and gives every single node
-the same distribution. What it reaches is in docs/graph-models.md.
+K products of `hidden` columns instead of `vocabulary` ones, some fifty times less work. Entries are therefore dropped
+out before they are spread; the published code does it after. What it reaches is in docs/graph-models.md.
 """
 
 from __future__ import annotations
@@ -44,28 +43,43 @@ CITESEER = RandomPropagation(
 
 
 class SparseWords:
-    """A constant sparse matrix and its transposed one, which its product's gradient takes."""
+    """Copies of a sparse matrix below each other, for products whose entries are dropped out anew each step.
 
-    def __init__(self, features: Features) -> None:
-        rows, columns = (place.astype(np.int64) for place in np.nonzero(features))
-        values = features[rows, columns]
+    Both orientations are at hand, because the gradient of the product takes the transposed one.
+    """
+
+    def __init__(self, features: Features, copies: int) -> None:
+        rows, columns = (place.astype(np.int64) for place in np.nonzero(np.tile(features, (copies, 1))))
         order = np.argsort(columns, kind="stable")
-        self.nodes, self.width = features.shape
-        self.matrix = _csr(rows, columns, values, (self.nodes, self.width))
-        self.transposed = _csr(columns[order], rows[order], values[order], (self.width, self.nodes))
+        self.copies, (self.nodes, self.width) = copies, features.shape
+        self.values = torch.from_numpy(np.tile(features, (copies, 1))[rows, columns])
+        self._rows = (_ends(rows, copies * self.nodes), torch.from_numpy(columns))
+        self._columns = (_ends(columns, self.width), torch.from_numpy(rows[order]))
+        self._order = torch.from_numpy(order)
+
+    def matrix(self, values: Tensor) -> Tensor:
+        """(copies * nodes, width) with these values."""
+        return _csr(*self._rows, values, (self.copies * self.nodes, self.width))
+
+    def transposed(self, values: Tensor) -> Tensor:
+        """(width, copies * nodes) with the same values."""
+        return _csr(*self._columns, values[self._order], (self.width, self.copies * self.nodes))
 
 
 class _WordsTimes(torch.autograd.Function):
-    """Constant sparse matrix times dense weights."""
+    """Sparse words with the given entries times dense weights; only the weights have a gradient."""
 
     @staticmethod
-    def forward(context: torch.autograd.function.FunctionCtx, weight: Tensor, words: SparseWords) -> Tensor:
-        context.made = words  # type: ignore[attr-defined]
-        return words.matrix @ weight
+    def forward(
+        context: torch.autograd.function.FunctionCtx, weight: Tensor, words: SparseWords, values: Tensor
+    ) -> Tensor:
+        context.made = (words, values)  # type: ignore[attr-defined]
+        return words.matrix(values) @ weight
 
     @staticmethod
-    def backward(context: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
-        return context.made.transposed @ gradient.contiguous(), None  # type: ignore[attr-defined]
+    def backward(context: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        words, values = context.made  # type: ignore[attr-defined]
+        return words.transposed(values) @ gradient.contiguous(), None, None
 
 
 class _Spread(torch.autograd.Function):
@@ -83,11 +97,10 @@ class _Spread(torch.autograd.Function):
 
 
 def spread(columns: Tensor, adjacency: Tensor, order: int) -> Tensor:
-    """(nodes, c): the mean of A^0 x .. A^K x."""
-    power = total = columns
+    """(nodes, c): the mean of A^0 x .. A^K x, by Horner's rule: one product and sum a power, nothing kept."""
+    total = columns
     for _ in range(order):
-        power = adjacency @ power
-        total = total + power
+        total = torch.addmm(columns, adjacency, total)
     return total / (order + 1)
 
 
@@ -99,40 +112,42 @@ def normalised_adjacency(edges: Edges) -> Tensor:
     root = 1 / np.sqrt(np.bincount(rows, weight, edges.nodes))
     values = (root[rows] * weight * root[columns]).astype(np.float32)
     order = np.lexsort((columns, rows))
-    return _csr(rows[order], columns[order], values[order], (edges.nodes, edges.nodes))
+    ends, others = _ends(rows, edges.nodes), torch.from_numpy(columns[order])
+    return _csr(ends, others, torch.from_numpy(values[order]), (edges.nodes, edges.nodes))
 
 
 class Grand(nn.Module):
     """The perceptron behind random propagation; calling it gives the S copies' log probabilities."""
 
-    def __init__(self, words: SparseWords, adjacency: Tensor, classes: int, options: RandomPropagation) -> None:
+    def __init__(self, features: Features, adjacency: Tensor, classes: int, options: RandomPropagation) -> None:
         super().__init__()
-        self.words, self.adjacency, self.options = words, adjacency, options
-        self.first = nn.Parameter(_uniform(words.width, options.hidden))
+        self.adjacency, self.options = adjacency, options
+        self._copies, self._single = SparseWords(features, options.samples), SparseWords(features, 1)
+        self.first = nn.Parameter(_uniform(features.shape[1], options.hidden))
         self.first_bias = nn.Parameter(_uniform(1, options.hidden)[0])
         self.second = nn.Parameter(_uniform(options.hidden, classes))
         self.second_bias = nn.Parameter(_uniform(1, classes)[0])
 
     def forward(self, generator: torch.Generator) -> Tensor:
         """(samples, nodes, classes) log probabilities of one step's random copies."""
-        options, nodes = self.options, self.words.nodes
-        ones = torch.ones(self.words.width, options.samples, 1)
-        words = (self.first.unsqueeze(1) * _drop(ones, options.input_dropout, generator)).flatten(1)
-        kept = torch.rand(nodes, options.samples, 1, generator=generator) >= options.drop_node  # as published, unscaled
-        mixed = self._spread((self._words(words).view(nodes, options.samples, -1) * kept).flatten(1))
-        hidden = torch.relu(mixed.view(nodes, options.samples, -1) + self.first_bias)
+        options, nodes = self.options, self._single.nodes
+        words = self._copies
+        entered = self._words(words, _drop(words.values, options.input_dropout, generator))
+        kept = torch.rand(options.samples, nodes, 1, generator=generator) >= options.drop_node  # as published, unscaled
+        columns = (entered.view(options.samples, nodes, -1) * kept).transpose(0, 1).reshape(nodes, -1)
+        hidden = torch.relu(self._spread(columns).view(nodes, options.samples, -1) + self.first_bias)
         hidden = _drop(hidden, options.hidden_dropout, generator)
         return torch.log_softmax(hidden @ self.second + self.second_bias, dim=2).transpose(0, 1)
 
     @torch.no_grad()
     def predict(self) -> Tensor:
         """(nodes, classes) log probabilities; nothing is dropped, the features are scaled by what training sees."""
-        mixed = self._spread(self._words(self.first) * (1 - self.options.drop_node))
-        hidden = torch.relu(mixed + self.first_bias)
+        entered = self._words(self._single, self._single.values) * (1 - self.options.drop_node)
+        hidden = torch.relu(self._spread(entered) + self.first_bias)
         return torch.log_softmax(hidden @ self.second + self.second_bias, dim=1)
 
-    def _words(self, weight: Tensor) -> Tensor:
-        return _WordsTimes.apply(weight, self.words)  # type: ignore[no-any-return]
+    def _words(self, words: SparseWords, values: Tensor) -> Tensor:
+        return _WordsTimes.apply(self.first, words, values)  # type: ignore[no-any-return]
 
     def _spread(self, columns: Tensor) -> Tensor:
         return _Spread.apply(columns, self.adjacency, self.options.order)  # type: ignore[no-any-return]
@@ -158,11 +173,13 @@ def _drop(values: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     return values * kept / (1 - rate)
 
 
-def _csr(rows: Places, columns: Places, values: Features, shape: tuple[int, int]) -> Tensor:
+def _ends(rows: Places, count: int) -> Tensor:
+    """Where each row of a compressed matrix begins and ends."""
+    return torch.from_numpy(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=count))]))
+
+
+def _csr(ends: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     """Compressed rows of what is sorted by row."""
-    ends = torch.from_numpy(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))]))
     with warnings.catch_warnings():  # torch calls compressed matrices a beta; what they compute is tested
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
-        return torch.sparse_csr_tensor(
-            ends, torch.from_numpy(columns), torch.from_numpy(values), shape, check_invariants=False
-        )
+        return torch.sparse_csr_tensor(ends, columns, values, shape, check_invariants=False)
