@@ -141,6 +141,8 @@ class IndexedChunk:
     vector: Vector | None  # None where the encoder has not embedded it
     groups: tuple[str, ...]
     metadata: Mapping[str, Any]
+    uri: str | None = None  # where its document stands, see `Document`
+    links: tuple[str, ...] = ()  # keys of the documents and rows that its document refers to
 
 
 @dataclass(frozen=True, slots=True)
