@@ -23,6 +23,7 @@ from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever
 from retrieval.view_folder import lock_folder
 from retrieval.views import Follower
+from retrieval.why import Inquiry
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class CollectionRuntime:
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
         adapters = OpenAdapters(settings.data_dir / ARTIFACTS, encoder.fingerprint, encoder.dim)
         self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers(), adapters)
+        self.inquiry = Inquiry(catalog, encoder, self.analyzer, views, adapters, self.retriever)
         self.answerer = _answerer(settings, encoder, self.analyzer)
         self.pipeline = Pipeline(catalog, collection, LiveTargets(catalog, collection.id, open_encoder))
 

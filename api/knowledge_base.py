@@ -28,6 +28,7 @@ from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchRequest, SearchResult
 from retrieval.types import Principal
 
+from retrieval.why import Why
 logger = logging.getLogger(__name__)
 
 PASSAGES_PER_ANSWER = 8  # chunks an answer is read from
@@ -61,7 +62,8 @@ class KnowledgeBase:
             raise OutageError(
                 f"data folder {settings.data_dir} cannot be used: {error.strerror}; name a writable one in KB_DATA_DIR"
             ) from error
-        return cls(settings, Catalog(settings.catalog_url or sqlite_url(settings.data_dir / "catalog.db")))
+        url = settings.catalog_url or sqlite_url(settings.data_dir / "catalog.db")
+        return cls(settings, Catalog(url, settings.kept_versions))
 
     def close(self) -> None:
         """Save the views and release everything."""
@@ -157,6 +159,20 @@ class KnowledgeBase:
             return runtime.retriever.search(runtime.collection, plan or runtime.plan, request, principal)
 
     def answer(
+    def why(
+        self,
+        collection: str,
+        key: str,
+        request: SearchRequest,
+        searcher: Principal,
+        asker: Principal,
+        *,
+        plan: Plan | None = None,
+    ) -> Why:
+        """Why a search with the rights of `searcher` does (not) find the document. Raises `NotFoundError`."""
+        with self.runtimes.use(collection) as runtime:
+            return runtime.inquiry.why(runtime.collection, plan or runtime.plan, request, key, searcher, asker)
+
         self,
         collection: str,
         question: str,

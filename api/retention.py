@@ -1,4 +1,4 @@
-"""Frees what the catalog and the data folder no longer need: old operations, generations, chunks, embeddings, views."""
+"""Frees what the catalog and the data folder no longer need: old operations, versions, generations, views."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from retrieval.catalog import Collection
 from retrieval.catalog.generations import GenerationState
 from retrieval.catalog.schema import utc_now
 
+VERSIONS_DAYS = 30  # until then a deletion can be undone; afterwards the text is gone for good
 OPERATIONS_DAYS = 7  # a replica that was down for longer builds its views from the catalog
 
 
@@ -21,15 +22,17 @@ def compact_catalog(
 ) -> dict[str, Any]:
     """Drop what nobody needs, of that collection or ("") of all; how many of each kind.
 
-    `operations_days`: how long the log is kept; `standby_days`: how long after it served a generation is kept for a
-    rollback (None: until it is retired). Embeddings are shared by collections and pruned for all. May be repeated.
+    `operations_days`: how long the log is kept; `versions_days`: former versions, and with them deleted documents;
+    `standby_days`: how long after it served a generation is kept for a rollback (None: until it is retired).
+    Embeddings are shared by collections and pruned for all. May be repeated.
     """
     names = [collection] if collection else [one.name for one in kb.catalog.collections.all()]
-    deleted = {"operations": 0, "generations": 0, "chunks": 0, "embeddings": 0}
+    deleted = {"operations": 0, "versions": 0, "generations": 0, "chunks": 0, "embeddings": 0}
     report(0, len(names) + 1)
     for done, name in enumerate(names, 1):
         record = kb.catalog.collections.get(name)
         deleted["operations"] += _prune_operations(kb, record, arguments.get("operations_days", OPERATIONS_DAYS))
+        deleted["versions"] += _prune_versions(kb, record, arguments.get("versions_days", VERSIONS_DAYS))
         deleted["generations"] += _retire_standby(kb, record, arguments.get("standby_days"))
         deleted["chunks"] += _drop_retired(kb, record)
         report(done, len(names) + 1)
@@ -45,6 +48,10 @@ def _prune_operations(kb: KnowledgeBase, record: Collection, days: int | None) -
     while deleted := kb.catalog.pruning.operations(record, before):
         total += deleted
     return total
+
+
+def _prune_versions(kb: KnowledgeBase, record: Collection, days: int | None) -> int:
+    return 0 if days is None else kb.catalog.versions.prune(record, utc_now() - timedelta(days=days))
 
 
 def _retire_standby(kb: KnowledgeBase, record: Collection, days: int | None) -> int:

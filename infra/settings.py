@@ -24,6 +24,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path(".kb"), description="Data folder: catalog, views, models, uploads.")
     catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in the data folder.")
+    kept_versions: int = Field(
+        5, ge=0, le=1000, description="Former versions kept of each document, for the console; 0: none."
+    )
     encoder: str = Field(
         "all-MiniLM-L6-v2", description="Encoder: a registered name, or a sentence-transformers model id or folder."
     )

@@ -17,7 +17,7 @@ import numpy as np
 from retrieval.adapter import QueryAdapter, no_adapters
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
-from retrieval.catalog.documents import StoredChunk, chunk_id, document_id
+from retrieval.catalog.documents import StoredChunk, chunk_id, document_id, own_fields
 from retrieval.contracts import Allowed, Encoder, Reranker, Scope
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, matches
@@ -204,8 +204,7 @@ def _passes(filter: Filter | None, chunk: StoredChunk) -> bool:
 
 def metadata_of(chunk: StoredChunk) -> dict[str, Any]:
     """What filters see of a chunk: its document's metadata and the fields beginning with an underscore."""
-    own = {"_source": chunk.source, "_table": chunk.table, "_language": chunk.language, "_key": chunk.key}
-    return chunk.metadata | own
+    return chunk.metadata | own_fields(chunk.source, chunk.table, chunk.language, chunk.key)
 
 
 def _passage(chunk: StoredChunk) -> str:

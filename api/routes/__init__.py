@@ -17,6 +17,7 @@ from api.routes import (
     console_session,
     dead_letters,
     dify,
+    document_history,
     documents,
     eval_runs,
     eval_sets,
@@ -34,13 +35,16 @@ from api.routes import (
     search,
     sources,
 )
+    why,
 
 VERSIONED: tuple[APIRouter, ...] = (
     search.router,
     answers.router,
+    why.router,
     openai.router,
     dify.router,
     documents.router,
+    document_history.router,
     bulk.router,
     files.router,
     collections.router,

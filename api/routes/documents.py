@@ -1,20 +1,33 @@
-"""Documents, one at a time: put, get, delete; and their list."""
+"""Documents, one at a time: put, get, change rights, delete; and their list."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from api.dependencies import CollectionName, Kb, PageQuery, Reader, State, Writer, existing
+from api.dependencies import Admin, CollectionName, Kb, PageQuery, Reader, State, Writer, existing
+from api.errors import ApiError
 from api.paging import page_json
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, document_of, position_of, written
-from api.wire.base import Key, Line
-from api.wire.documents import DocumentBody, DocumentPage, DocumentView, WriteResponse
+from api.wire.base import Key, Line, Text
+from api.wire.documents import (
+    DocumentBody,
+    DocumentChange,
+    DocumentFacets,
+    DocumentPage,
+    DocumentView,
+    WriteResponse,
+)
+from retrieval.catalog import Outcome
 from retrieval.catalog.documents import StoredVersion, chunk_id, document_id
+from retrieval.filters import parse_filter
 from retrieval.types import Chunk, Deletion
 
 KeyPath = Annotated[Key, Path(description="The document's key; it may contain slashes.", examples=["faq/1"])]
@@ -42,6 +55,26 @@ def put_document(
     existing(kb, collection)
     receipt = kb.write(collection, [document_of(key, body)])
     state.detail |= {"seq": receipt.seq, "outcome": receipt.outcomes[0].value}
+    return written(kb, collection, key, receipt, wait_for)
+
+
+@router.patch("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Change who may read it")
+def change_document(
+    kb: Kb,
+    caller: Admin,
+    collection: CollectionName,
+    key: KeyPath,
+    body: DocumentChange,
+    state: State,
+    wait_for: WaitFor = "committed",
+) -> Response:
+    """Change a document's groups; the rest stays. The next change at its source brings the source's groups again."""
+    stored = kb.catalog.documents.get(existing(kb, collection), key, caller.principal)
+    acl = None if body.acl is None else tuple(body.acl)
+    receipt = kb.write(collection, [replace(stored.document, acl=acl)])
+    state.detail |= {"seq": receipt.seq, "outcome": receipt.outcomes[0].value, "acl": body.acl}
+    if receipt.outcomes[0] is Outcome.STALE:
+        raise ApiError(409, "conflict", f"document {key!r} changed at its source meanwhile; look at it, then try again")
     return written(kb, collection, key, receipt, wait_for)
 
 
@@ -87,6 +120,11 @@ def list_documents(
     page: PageQuery,
     source: Annotated[Line | None, Query(description="Only this source's.")] = None,
     prefix: Annotated[Line, Query(description="Only keys that begin like this.")] = "",
+    query: Annotated[Line, Query(description="Only those whose key or title contains this, in any case.")] = "",
+    language: Annotated[str | None, Query(max_length=20, description="Only this language's (ISO 639-1).")] = None,
+    filter: Annotated[
+        Text | None, Query(max_length=20_000, description="Only what passes: conditions as in a search, as JSON text.")
+    ] = None,
 ) -> Response:
     """The documents the caller may read, by key, without their text."""
     stored = kb.catalog.documents.page(
@@ -96,9 +134,37 @@ def list_documents(
         after=page.after_text(),
         source=source,
         prefix=prefix,
+        words=query.strip(),
+        language=language,
+        filter=None if filter is None else parse_filter(_condition(filter)),
     )
     shown = [_summary(collection, one) for one in stored]
     return JsonResponse(page_json("documents", shown, page.next_cursor(stored, lambda one: one.document.key)))
+
+
+@router.get("/documents:facets", response_model=DocumentFacets, summary="What documents can be narrowed by")
+def document_facets(kb: Kb, caller: Reader, collection: CollectionName) -> dict[str, Any]:
+    """How many documents the caller may read, by source and by language."""
+    sources: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
+    for (source, language), count in kb.catalog.documents.facets(existing(kb, collection), caller.principal).items():
+        sources[source] += count
+        languages[language] += count
+    return {
+        "documents": sources.total(),
+        "sources": [{"source": name, "documents": count} for name, count in sources.most_common()],
+        "languages": [{"language": name, "documents": count} for name, count in languages.most_common()],
+    }
+
+
+def _condition(text: str) -> dict[str, Any]:
+    try:
+        condition = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(422, "invalid_request", f"filter is not JSON ({error}); expected an object") from None
+    if not isinstance(condition, dict):
+        raise ApiError(422, "invalid_request", 'filter is no object; expected one such as {"year": {"$gte": 2024}}')
+    return condition
 
 
 def _summary(collection: str, stored: StoredVersion) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class UploadedFile(Response):
 
     file: str
     key: str | None = None
-    outcome: str | None = None
+    outcome: str | None = Field(None, description="As of any write, or skipped: no parser reads such a type.")
     error: str | None = None
 
 
@@ -161,3 +161,79 @@ class DocumentPage(Response):
 
     documents: list[DocumentSummary]
     next_cursor: str | None
+
+
+class DocumentChange(Request):
+    """What of a document is changed without sending it whole."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"acl": ["support", "sales"]}]}
+    )
+
+    acl: Groups | None = Field(
+        description="Groups that may read it; null: the collection's default; []: nobody but admins."
+    )
+
+
+class SourceCount(Response):
+    """How many documents a source has."""
+
+    source: str
+    documents: int
+
+
+class LanguageCount(Response):
+    """How many documents are in a language; "" where it could not be told."""
+
+    language: str
+    documents: int
+
+
+class DocumentFacets(Response):
+    """What the documents that the caller may read can be narrowed by, the most frequent first."""
+
+    documents: int
+    sources: list[SourceCount]
+    languages: list[LanguageCount]
+
+
+class FormerView(Response):
+    """A document as it was until `replaced_at`."""
+
+    key: str
+    version: int
+    title: str
+    uri: str | None
+    source: str
+    table: str
+    language: str
+    metadata: dict[str, Any]
+    acl: list[str] | None
+    as_of: str
+    replaced_at: str
+    deleted: bool = Field(description="Nothing has taken its place since.")
+    text: str | None = Field(None, description="Only when one version is asked for.")
+
+
+class FormerVersions(Response):
+    """A document's former versions, newest first."""
+
+    versions: list[FormerView]
+
+
+class FormerPage(Response):
+    """A page of deleted documents, by key."""
+
+    documents: list[FormerView]
+    next_cursor: str | None
+
+
+class RestoreBody(Request):
+    """Which version is brought back."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"key": "faq/1", "version": 3}]}
+    )
+
+    key: Key
+    version: Annotated[int, Field(ge=1, le=2**63 - 1)]

@@ -43,6 +43,7 @@ class CompactionArguments(Request):
     """What else nobody needs any more, in days; null keeps it for ever."""
 
     operations_days: Days | None = Field(7, description="Operations; a replica away for longer builds its views anew.")
+    versions_days: Days | None = Field(30, description="Former versions of documents, and deleted ones.")
     standby_days: Days | None = Field(None, description="The former generation, after another took over.")
 
 

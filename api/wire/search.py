@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from api.wire.base import CollectionName, Groups, Json, Number, Request, Response, Text
+from api.wire.base import CollectionName, Groups, Json, Key, Number, Request, Response, Text
 from retrieval.retriever import MAX_QUERY_LENGTH, MAX_TOP_K
 
 AsGroups = Annotated[
@@ -86,6 +86,7 @@ class Explanation(Response):
 
     sparse: Leg | None
     dense: Leg | None
+    feedback: float = Field(0.0, description="What likeness to the first candidates added.")
     graph: Leg | None
     rerank: Leg | None
 
@@ -126,3 +127,78 @@ class SearchResponse(Response):
     )
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")
+
+
+class WhyBody(Request):
+    """A search, and the document that is looked for in it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"query": "How long is the warranty?", "collection": "docs", "key": "faq/1", "top_k": 5}]
+        },
+    )
+
+    query: Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH, pattern=r"\S")]
+    collection: CollectionName
+    key: Annotated[Key, Field(description="The document's key.")]
+    top_k: Annotated[int | None, Field(ge=1, le=MAX_TOP_K, description="Most hits; without it, the plan's.")] = None
+    filter: FilterField = None
+    plan: Annotated[
+        Number | Literal["default"] | Json | None,
+        Field(description="A stored plan's number, `default`, or a plan itself; without it, the one that serves."),
+    ] = None
+    as_groups: AsGroups = None
+
+
+class LegFinding(Response):
+    """What one leg makes of the document's best passage."""
+
+    leg: str = Field(description="sparse (words) or dense (meaning).")
+    used: bool = Field(description="Whether the plan asks this leg.")
+    answers: bool
+    depth: int = Field(description="How many passages a search asks it for.")
+    looked_at: int = Field(description="How many passages the rank was looked for among.")
+    rank: int | None = Field(description="Among the passages this search may return; null: not among those looked at.")
+    score: float | None = Field(description="Whatever the rights and the filter; null: the leg does not find it.")
+    chunk_id: str | None
+
+
+class QueryWord(Response):
+    """A word of the query."""
+
+    word: str
+    found: bool = Field(description="Whether the document has it.")
+
+
+class WhyResponse(Response):
+    """Where the document ended, and what shows it."""
+
+    verdict: Literal[
+        "found",
+        "outranked",
+        "too_deep",
+        "no_match",
+        "filtered",
+        "forbidden",
+        "not_searchable",
+        "deleted",
+    ] = Field(
+        description="found; outranked: others score higher; too_deep: every leg ranks it below its depth; no_match: no "
+        "leg finds it; filtered; forbidden: by the groups that search; not_searchable: not yet; deleted."
+    )
+    key: str
+    top_k: int | None = None
+    place: int | None = Field(None, description="Among documents; null: below all that were compared.")
+    score: float | None = None
+    last_score: float | None = Field(None, description="Of the last hit that the search returns.")
+    explain: Explanation | None = None
+    legs: list[LegFinding] = []
+    words: list[QueryWord] = []
+    document_groups: list[str] = []
+    groups: list[str] | None = Field(None, description="The groups that searched; null: they may read everything.")
+    passes_filter: bool = True
+    seq: int | None = Field(None, description="The document's last write.")
+    searchable_seq: int | None = Field(None, description="The last write that searches see.")
+    deleted_at: str | None = None

@@ -27,6 +27,7 @@ from retrieval.catalog.schedules import Schedules
 from retrieval.catalog.source_tables import SourceTables
 from retrieval.catalog.sources import Sources
 from retrieval.catalog.writer import Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
+from retrieval.catalog.versions import KEPT_VERSIONS, Versions
 
 __all__ = [
     "Catalog",
@@ -45,9 +46,10 @@ class Catalog:
     """One catalog, opened and migrated; each attribute is one kind of thing it keeps.
 
     Raises `InvalidInputError` for a URL that is neither SQLite nor PostgreSQL, `OutageError` when it cannot be opened.
+    Of each document it keeps the newest `kept_versions` former ones.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kept_versions: int = KEPT_VERSIONS) -> None:
         self._engine = open_engine(url)
         migrate(self._engine)
         self.collections = Collections(self._engine)
@@ -56,7 +58,8 @@ class Catalog:
         self.pruning = Pruning(self._engine)
         self.documents = Documents(self._engine)
         self.integrity = Integrity(self._engine)
-        self.writer = Writer(self._engine)
+        self.versions = Versions(self._engine)
+        self.writer = Writer(self._engine, kept_versions)
         self.embeddings = Embeddings(self._engine)
         self.log = OperationLog(self._engine)
         self.arrivals = Arrivals(self._engine)

@@ -16,7 +16,10 @@ from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, reading_once
 from retrieval.catalog.state import in_parts
 from retrieval.errors import NotFoundError
+from retrieval.filters import Filter, matches
 from retrieval.types import Block, BlockKind, Chunk, Document, Principal, SourcePosition
+
+FILTERED_AT_ONCE = 1_000  # rows read together where each is looked at by a filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ class StoredInput:
     title: str
     language: str
     content_hash: str
+
+
+def own_fields(source: str, table: str, language: str, key: str) -> dict[str, Any]:
+    """The fields that filters know of every document beside its metadata."""
+    return {"_source": source, "_table": table, "_language": language, "_key": key}
 
 
 def may_read(acl: Iterable[str], principal: Principal) -> bool:
@@ -125,21 +133,42 @@ class Documents:
         after: str = "",
         source: str | None = None,
         prefix: str = "",
+        words: str = "",
+        language: str | None = None,
+        filter: Filter | None = None,
     ) -> list[StoredVersion]:
-        """Up to `limit` living documents the caller may read, by key, beginning after the key `after`; without text."""
+        """Up to `limit` living documents the caller may read, by key, beginning after the key `after`; without text.
+
+        `words`: what the key or the title contains, in any case. `filter`: what the metadata must be like.
+        """
         listed: list[StoredVersion] = []
+        narrowed = _narrowed(_versions(collection, False), source, prefix, words, language)
         d = schema.documents.c
+        batch = limit if filter is None else max(limit, FILTERED_AT_ONCE)
         with reading(self._engine) as connection:
             while len(listed) < limit:
-                query = _versions(collection, False).where(d.key > after).order_by(d.key).limit(limit)
-                query = query if source is None else query.where(d.source == source)
-                query = query.where(d.key.startswith(prefix, autoescape=True)) if prefix else query
-                rows = connection.execute(query).all()
-                listed += [_version(row, "", []) for row in rows if may_read(_acl(collection, row), principal)]
-                if len(rows) < limit:
+                rows = connection.execute(narrowed.where(d.key > after).order_by(d.key).limit(batch)).all()
+                readable = (row for row in rows if may_read(_acl(collection, row), principal))
+                found = (_version(row, "", []) for row in readable)
+                listed += [one for one in found if filter is None or matches(filter, _fields(one.document))]
+                if len(rows) < batch:
                     break
                 after = rows[-1].key
         return listed[:limit]
+
+    def facets(self, collection: Collection, principal: Principal) -> dict[tuple[str, str], int]:
+        """How many living documents the caller may read, by (source, language)."""
+        d = schema.documents.c
+        acl = sa.cast(d.acl, sa.Text)
+        query = sa.select(d.source, d.language, acl, sa.func.count()).group_by(d.source, d.language, acl)
+        found: dict[tuple[str, str], int] = {}
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.where(d.collection_id == collection.id, d.deleted.is_(False)))
+            for source, language, groups, count in rows:
+                allowed = collection.settings.default_acl if groups is None else orjson.loads(groups)
+                if may_read(allowed, principal):
+                    found[source, language] = found.get((source, language), 0) + count
+        return found
 
     def chunks(self, collection: Collection, key: str) -> list[tuple[int, Chunk]]:
         """The labels and chunks of a document in order."""
@@ -173,6 +202,13 @@ class Documents:
                 )
                 found.update((key, StoredInput(*values)) for key, *values in connection.execute(query))
         return found
+
+    def count_of(self, collection: Collection, source: str) -> int:
+        """How many living documents a source brought."""
+        c = schema.documents.c
+        mine = (c.collection_id == collection.id) & (c.source == source) & sa.not_(c.deleted)
+        with reading(self._engine) as connection:
+            return connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
 
     def counts(self, collection: Collection) -> tuple[int, int]:
         """(living documents, chunks)."""
@@ -250,6 +286,23 @@ def _versions(collection: Collection, with_text: bool) -> sa.Select[Any]:
         )
         query = query.add_columns(t.text, t.outline).select_from(joined)
     return query
+
+
+def _narrowed(
+    query: sa.Select[Any], source: str | None, prefix: str, words: str, language: str | None
+) -> sa.Select[Any]:
+    d = schema.documents.c
+    query = query if source is None else query.where(d.source == source)
+    query = query if language is None else query.where(d.language == language)
+    query = query.where(d.key.startswith(prefix, autoescape=True)) if prefix else query
+    if words:
+        query = query.where(d.key.icontains(words, autoescape=True) | d.title.icontains(words, autoescape=True))
+    return query
+
+
+def _fields(document: Document) -> dict[str, Any]:
+    """What filters see of a document, as in a search."""
+    return dict(document.metadata) | own_fields(document.source, document.table, document.language, document.key)
 
 
 def _acl(collection: Collection, row: sa.Row[Any]) -> Sequence[str]:

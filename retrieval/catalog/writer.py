@@ -1,8 +1,8 @@
 """The one way documents enter or leave the catalog: a batch becomes one transaction.
 
 Order within it: lock the collection, refuse a reader that was overtaken, decide each change against what is stored,
-write documents and chunks, embeddings, the operation log, the source's cursor or offsets and the dead letters; then
-commit. Nothing else commits documents.
+keep what is overwritten as a former version, write documents and chunks, embeddings, the operation log, the source's
+cursor or offsets and the dead letters; then commit. Nothing else commits documents.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from retrieval.catalog.rows import RowWrite, write_rows
 from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.state import StoredDocument, load_stored
 from retrieval.catalog.upsert import upsert
+from retrieval.catalog.versions import KEPT_VERSIONS, keep_former
 from retrieval.errors import NotFoundError, OvertakenError
 from retrieval.types import Chunk, Deletion, Document, Vector, text_hash
 
@@ -102,8 +103,9 @@ class Receipt:
 class Writer:
     """Commits batches to one catalog."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, kept_versions: int = KEPT_VERSIONS) -> None:
         self._engine = engine
+        self._kept_versions = kept_versions  # former ones, of each document
 
     def commit(self, collection_id: int, commit: Commit) -> Receipt:
         """Write a batch, all or nothing.
@@ -118,6 +120,8 @@ class Writer:
             stored = load_stored(connection, collection_id, {_key(change) for change in commit.changes})
             outcomes = tuple(_apply(stored, change, commit.chunking, counters) for change in commit.changes)
             dirty = [document for document in stored.values() if document.dirty]
+            overwritten = [document.number for document in dirty if document.text is not None and document.version > 1]
+            keep_former(connection, collection_id, overwritten, schema.utc_now(), self._kept_versions)
             _write_documents(connection, collection_id, dirty, counters)
             write_vectors(connection, commit.fingerprint, commit.vectors)
             for fingerprint, vectors in commit.other_vectors.items():

@@ -22,9 +22,11 @@ OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/console/login-ways")}
 READ = {
     ("GET", "/metrics"),
     ("POST", "/v1/search"),
+    ("POST", "/v1/search/why"),
     ("GET", "/v1/collections"),
     ("GET", "/v1/collections/{collection}"),
     ("GET", "/v1/collections/{collection}/documents"),
+    ("GET", "/v1/collections/{collection}/documents:facets"),
     ("GET", "/v1/collections/{collection}/documents/{key}"),
     ("GET", "/v1/collections/{collection}/generations"),
     ("GET", "/v1/collections/{collection}/generations/{generation}"),

@@ -1,0 +1,171 @@
+"""Former versions of documents: the text as it was before it changed or was deleted, for people who maintain it.
+
+Searches and answers never read them. Changes of metadata or rights alone leave none. The newest few of a document are
+kept; `prune` forgets what was replaced long ago, and with it deleted text for good.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.catalog.collections import Collection
+from retrieval.catalog.documents import may_read
+from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.state import in_parts
+from retrieval.catalog.version_table import document_versions
+from retrieval.errors import NotFoundError
+from retrieval.types import Block, BlockKind, Document, Principal
+
+KEPT_VERSIONS = 5  # of a document, unless the settings say otherwise
+_COPIED = ("key", "title", "uri", "source", "table_name", "language", "metadata", "acl", "committed_at", "cataloged_at")
+
+
+@dataclass(frozen=True, slots=True)
+class FormerVersion:
+    """A document as it was until `replaced_at`; `deleted` where nothing has taken its place since."""
+
+    document: Document
+    version: int
+    cataloged_at: datetime
+    replaced_at: datetime
+    deleted: bool
+
+    @property
+    def as_of(self) -> datetime:
+        """When the source committed it, or when we received it."""
+        return self.document.committed_at or self.cataloged_at
+
+
+def keep_former(
+    connection: sa.Connection, collection_id: int, numbers: Sequence[int], now: datetime, kept: int
+) -> None:
+    """Copy living documents aside before their text is overwritten, and forget all but the newest `kept` of each."""
+    if not kept:
+        return
+    for part in in_parts(sorted(numbers)):
+        connection.execute(_copy(collection_id, part, now))
+        v = document_versions.c
+        mine = (v.collection_id == collection_id, v.number.in_(part))
+        query = sa.select(v.number, v.version).where(*mine).order_by(v.number, v.version.desc())
+        versions: dict[int, list[int]] = defaultdict(list)
+        for number, version in connection.execute(query):
+            versions[number].append(version)
+        gone = [{"of": number, "old": one} for number, all in versions.items() for one in all[kept:]]
+        if gone:
+            old = (v.number == sa.bindparam("of"), v.version == sa.bindparam("old"))
+            connection.execute(document_versions.delete().where(v.collection_id == collection_id, *old), gone)
+
+
+def _copy(collection_id: int, numbers: Sequence[int], now: datetime) -> sa.Insert:
+    d, t = schema.documents.c, schema.document_texts.c
+    with_text = (t.collection_id == d.collection_id) & (t.number == d.number)
+    replaced_at = sa.literal(now, schema.UtcTime).label("replaced_at")
+    copied = [d.collection_id, d.number, d.version, *(d[name] for name in _COPIED), t.text, t.outline, replaced_at]
+    former = (
+        sa.select(*copied)
+        .join_from(schema.documents, schema.document_texts, with_text)
+        .where(d.collection_id == collection_id, d.number.in_(numbers), d.deleted.is_(False))
+    )
+    return document_versions.insert().from_select([column.name for column in copied], former)
+
+
+class Versions:
+    """Reads and forgets former versions."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def all(self, collection: Collection, key: str, principal: Principal) -> list[FormerVersion]:
+        """A document's former versions, newest first, without text; those the caller may read as they were.
+
+        Empty, too, where the caller may not read the document as it is now.
+        """
+        return [_former(row, "", []) for row in self._rows(_query(collection).where(_key(key)), collection, principal)]
+
+    def get(self, collection: Collection, key: str, version: int, principal: Principal) -> FormerVersion:
+        """One of them with its text. Raises `NotFoundError`."""
+        v = document_versions.c
+        query = _query(collection, v.text, v.outline).where(_key(key), v.version == version)
+        for row in self._rows(query, collection, principal):
+            return _former(row, row.text, row.outline)
+        raise NotFoundError(
+            f"version {version} of document {key!r} is not kept in collection {collection.name!r}; "
+            "only the newest former versions are"
+        )
+
+    def deleted(
+        self, collection: Collection, principal: Principal, *, limit: int, after: str = ""
+    ) -> list[FormerVersion]:
+        """Up to `limit` deleted documents by key, after the key `after`: each as it was last, without text."""
+        v, d = document_versions.c, schema.documents.c
+        found: list[FormerVersion] = []
+        while len(found) < limit:
+            newest = sa.select(sa.func.max(v.version)).where(v.collection_id == d.collection_id, v.number == d.number)
+            query = _query(collection).where(d.deleted.is_(True), d.key > after)
+            query = query.where(v.version == newest.correlate(schema.documents).scalar_subquery())
+            rows = self._execute(query.order_by(None).order_by(d.key).limit(limit))
+            found += [_former(row, "", []) for row in rows if _may_read(row, collection, principal)]
+            if len(rows) < limit:
+                break
+            after = rows[-1].key
+        return found[:limit]
+
+    def prune(self, collection: Collection, before: datetime) -> int:
+        """Forget what was replaced or deleted before that moment; how many versions."""
+        v = document_versions.c
+        with writing(self._engine) as connection:
+            gone = document_versions.delete().where(v.collection_id == collection.id, v.replaced_at < before)
+            return connection.execute(gone).rowcount
+
+    def _rows(self, query: sa.Select[Any], collection: Collection, principal: Principal) -> list[sa.Row[Any]]:
+        return [row for row in self._execute(query) if _may_read(row, collection, principal)]
+
+    def _execute(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+        with reading(self._engine) as connection:
+            return list(connection.execute(query))
+
+
+def _query(collection: Collection, *more: sa.Column[Any]) -> sa.Select[Any]:
+    v, d = document_versions.c, schema.documents.c
+    joined = (d.collection_id == v.collection_id) & (d.number == v.number)
+    columns = [v.version, v.replaced_at, *(v[name] for name in _COPIED), *more]
+    return (
+        sa.select(*columns, d.deleted, d.acl.label("acl_now"))
+        .join_from(document_versions, schema.documents, joined)
+        .where(v.collection_id == collection.id)
+        .order_by(v.version.desc())
+    )
+
+
+def _key(key: str) -> sa.ColumnElement[bool]:
+    return schema.documents.c.key == key
+
+
+def _may_read(row: sa.Row[Any], collection: Collection, principal: Principal) -> bool:
+    """Under the rights it had and, where the document lives, under those that it has."""
+    lists = [row.acl] if row.deleted else [row.acl, row.acl_now]
+    return all(may_read(collection.settings.default_acl if acl is None else acl, principal) for acl in lists)
+
+
+def _former(row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]]) -> FormerVersion:
+    document = Document(
+        key=row.key,
+        text=text,
+        title=row.title,
+        source=row.source,
+        table=row.table_name,
+        uri=row.uri,
+        language=row.language,
+        metadata=row._mapping["metadata"],
+        acl=None if row.acl is None else tuple(row.acl),
+        outline=tuple(Block(start, end, BlockKind(kind), level, page) for start, end, kind, level, page in outline),
+        committed_at=row.committed_at,
+    )
+    return FormerVersion(document, row.version, row.cataloged_at, row.replaced_at, row.deleted)
