@@ -34,17 +34,17 @@ from api.routes import (
     schedules,
     search,
     sources,
-)
     why,
+)
 
 VERSIONED: tuple[APIRouter, ...] = (
     search.router,
-    answers.router,
     why.router,
+    answers.router,
     openai.router,
     dify.router,
-    documents.router,
     document_history.router,
+    documents.router,
     bulk.router,
     files.router,
     collections.router,
