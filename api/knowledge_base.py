@@ -27,8 +27,8 @@ from retrieval.filters import Filter
 from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchRequest, SearchResult
 from retrieval.types import Principal
-
 from retrieval.why import Why
+
 logger = logging.getLogger(__name__)
 
 PASSAGES_PER_ANSWER = 8  # chunks an answer is read from
@@ -158,7 +158,6 @@ class KnowledgeBase:
                 runtime.follower.wait_for(min_seq, timeout)
             return runtime.retriever.search(runtime.collection, plan or runtime.plan, request, principal)
 
-    def answer(
     def why(
         self,
         collection: str,
@@ -173,6 +172,7 @@ class KnowledgeBase:
         with self.runtimes.use(collection) as runtime:
             return runtime.inquiry.why(runtime.collection, plan or runtime.plan, request, key, searcher, asker)
 
+    def answer(
         self,
         collection: str,
         question: str,
