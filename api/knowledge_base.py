@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.collection_runtime import CollectionRuntime, drop_views
+from api.reading_log import noted
 from api.runtimes import Runtimes
 from api.view_opening import drop_shared_views
 from infra.settings import Settings
@@ -244,7 +245,12 @@ class KnowledgeBase:
     ) -> IngestReport:
         """Read a source to its end; its changes are searchable when this returns."""
         with self.runtimes.use(collection) as runtime:
-            report = runtime.pipeline.run(source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress)
+            record = self.catalog.sources.register(runtime.collection, source.name, source.kind)
+            with noted(self.catalog, record) as note:
+                report = runtime.pipeline.run(
+                    source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress
+                )
+                note(report)
         with self.runtimes.use(collection) as runtime:  # another generation may serve by now
             runtime.follower.wait_while_advancing(report.seq, WAIT_SECONDS)
         return report

@@ -62,6 +62,11 @@ class LiveSetup:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
+    @property
+    def configured(self) -> bool:
+        """Whether the settings name Kafka and Kafka Connect."""
+        return bool(self._settings.connect_url and self._settings.kafka_bootstrap_servers)
+
     def connect(self, address: DatabaseAddress | None = None) -> ConnectClient:
         """Kafka Connect; what it says is repeated without the password of `address`."""
         return ConnectClient(self._settings.connect_url, address.scrub if address else lambda text: text)

@@ -13,11 +13,13 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.live_changes import tables_to_read
 from api.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
+from api.source_names import check_free
+from api.source_removal import Fate, delete_documents, delete_keys, remove_source
 from ingest.connect.address import HIDDEN, DatabaseAddress
 from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
@@ -25,16 +27,14 @@ from ingest.connect.preview import PreviewResult, preview
 from ingest.connect.tables import TableInfo, column_types, list_tables
 from ingest.errors import MappingError, SourceError, SourceOutageError
 from ingest.table_mapping import TablesMapping, parse_mapping
-from retrieval.catalog import Collection, Commit
+from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord, SourceState
 from retrieval.errors import ConflictError
-from retrieval.types import Deletion
 
 logger = logging.getLogger(__name__)
 
 KIND = "database"
 SETTLE_SECONDS = 2.0  # workers look every second which sources they shall read
-DELETE_AT_ONCE = 1_000  # documents of one transaction
 
 TableForms = Mapping[str, Any]
 
@@ -74,7 +74,7 @@ class LiveSources:
 
     def tables(self, url: str) -> list[TableInfo]:
         """The tables there that could be mapped. Raises `SourceError`."""
-        with _named_by_caller():
+        with named_by_caller():
             return list_tables(DatabaseAddress.parse(url))
 
     def tables_of(self, record: SourceRecord) -> list[TableInfo]:
@@ -83,7 +83,7 @@ class LiveSources:
 
     def preview(self, url: str, tables: TableForms, limit: int) -> PreviewResult:
         """The documents that a mapping makes of the first rows. Raises `MappingError`, `SourceError`."""
-        with _named_by_caller():
+        with named_by_caller():
             return preview(DatabaseAddress.parse(url), parse_mapping({"tables": dict(tables)}), limit)
 
     def create(self, collection: str, name: str, url: str, tables: TableForms) -> SourceRecord:
@@ -95,9 +95,9 @@ class LiveSources:
         mapping = parse_mapping({"tables": dict(tables)})
         for there in self._kb.catalog.collections.all():
             if there.name == collection:
-                self._check_free(there, mapping, name=name)
+                check_free(self._kb, there, mapping, name=name)
         self.setup.check_connect(address)
-        with _named_by_caller():
+        with named_by_caller():
             excluded = self.setup.check_database(address, mapping)
         with compensation(address) as undo:
             found = self._collection(collection, undo)
@@ -162,11 +162,11 @@ class LiveSources:
         Documents of tables that are not mapped any more are deleted.
         """
         _require_active(record)
-        address = self.address(record) if url is None else _same_database(record, DatabaseAddress.parse(url))
+        address = self.address(record) if url is None else same_database(record, DatabaseAddress.parse(url))
         before, capture = mapping_of(record), capture_of(record.config)
         after = before if tables is None else parse_mapping({"tables": dict(tables)})
         collection = self.collection_of(record)
-        self._check_free(collection, after, but=record.id)
+        check_free(self._kb, collection, after, but=record.id)
         excluded, prefix = self.setup.check_database(address, after), record.config["topic_prefix"]
         with compensation(address) as undo:
             former = self.address(record)
@@ -179,7 +179,7 @@ class LiveSources:
             config |= {} if tables is None else {"tables": dict(tables)}
             record = self._sources.change(record, config=config, secret=self.setup.encrypted(address))
         for table in sorted(set(before.tables) - set(after.tables)):
-            self._delete_documents(collection, record, table)
+            delete_documents(self._kb, collection, record, table)
         again = sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded)))
         if again:
             time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
@@ -191,7 +191,7 @@ class LiveSources:
         self.setup.configure(prefix, address, capture)
         return capture
 
-    def delete(self, record: SourceRecord, documents: Literal["delete", "keep"] = "delete") -> Deleted:
+    def delete(self, record: SourceRecord, documents: Fate = "delete") -> Deleted:
         """Remove a source wherever it left anything. What cannot be reached now is told, with the SQL to run.
 
         Running it again, for example after a crash, goes on where it ended.
@@ -200,18 +200,16 @@ class LiveSources:
         time.sleep(SETTLE_SECONDS)
         leftovers = self.setup.detach(record.config, lambda: self.address(record))
         collection = self.collection_of(record)
-        gone = self._delete_documents(collection, record) if documents == "delete" else 0
-        self._sources.forget_positions(collection, record.name)
-        self._sources.delete(record)
+        gone = remove_source(self._kb, collection, record, documents)
         if documents == "delete":
-            gone += self._delete_documents(collection, record)  # of a worker that was late
+            gone += delete_documents(self._kb, collection, record)  # of a worker that was late
         return Deleted(gone, leftovers)
 
     def finish_rebuild(self, record: SourceRecord) -> int:
         """After a full snapshot was read to its end: remove the documents that it did not bring; how many."""
         collection = self.collection_of(record)
         unseen = sorted(self._sources.unplaced_keys(collection, record.name))
-        self._delete_keys(collection, unseen)
+        delete_keys(self._kb, collection, unseen)
         config = {name: value for name, value in record.config.items() if name != "rebuilding"}
         self._sources.change(record, config=config)
         logger.info("source %s: its full snapshot is read; %d documents are gone with it", record.name, len(unseen))
@@ -274,25 +272,6 @@ class LiveSources:
             undo(f"collection {name}", lambda: self._kb.drop_collection(name))
         return self._kb.catalog.collections.get(name)
 
-    def _check_free(
-        self, collection: Collection, mapping: TablesMapping, name: str = "", but: int | None = None
-    ) -> None:
-        """Names of sources, and the tables whose rows are documents, are unique in a collection."""
-        for other in self._sources.all(collection):
-            if other.id == but:
-                continue
-            if other.name == name:
-                raise ConflictError(
-                    f"source {name!r} exists already in collection {collection.name!r}; "
-                    "delete it or choose another name"
-                )
-            shared = sorted(set(other.config.get("tables", {})) & set(mapping.tables)) if other.kind == KIND else []
-            if shared:
-                raise ConflictError(
-                    f"table {', '.join(shared)} is mapped by source {other.name!r} of collection {collection.name!r} "
-                    "already; map it once, or use another collection"
-                )
-
     def _make_row(
         self, collection: Collection, name: str, address: DatabaseAddress, tables: TableForms
     ) -> SourceRecord:
@@ -307,22 +286,9 @@ class LiveSources:
         logger.info("source %s of %s: connecting %s", name, collection.name, address.shown)
         return record
 
-    def _delete_documents(self, collection: Collection, record: SourceRecord, table: str | None = None) -> int:
-        """All documents of the source, or of one of its tables."""
-        keys = self._kb.catalog.documents.keys(collection, record.name)
-        chosen = sorted(key for key in keys if table is None or key.startswith(f"{table}/"))
-        self._delete_keys(collection, chosen)
-        return len(chosen)
-
-    def _delete_keys(self, collection: Collection, keys: Sequence[str]) -> None:
-        """Without a position, and as nobody's: what a later source sends under these keys counts."""
-        for start in range(0, len(keys), DELETE_AT_ONCE):
-            deletions = [Deletion(key, "") for key in keys[start : start + DELETE_AT_ONCE]]
-            self._kb.catalog.writer.commit(collection.id, Commit(deletions))
-
 
 @contextmanager
-def _named_by_caller() -> Iterator[None]:
+def named_by_caller() -> Iterator[None]:
     """A database that a request names and that does not answer is that request's trouble, not an outage of ours."""
     try:
         yield
@@ -331,12 +297,15 @@ def _named_by_caller() -> Iterator[None]:
 
 
 def source_view(record: SourceRecord, collection: str) -> dict[str, Any]:
-    """A live source as it is shown: without any password."""
+    """A source as it is shown: without any password. What only databases have is null where it is none."""
     config = record.config
-    address = DatabaseAddress.parse(config["url"])
-    shown = {"name": record.name, "collection": collection, "kind": record.kind, "state": record.state.value}
-    shown |= {"engine": config["engine"], "url": address.with_password(HIDDEN).shown, "tables": config["tables"]}
-    return shown | {"topic_prefix": config["topic_prefix"], "updated_at": record.updated_at}
+    url = None
+    if "url" in config:
+        url = DatabaseAddress.parse(config["url"]).with_password(HIDDEN).shown
+    shown: dict[str, Any] = {"name": record.name, "collection": collection, "kind": record.kind}
+    shown |= {"state": record.state.value}
+    shown |= {"engine": config.get("engine"), "url": url, "tables": config.get("tables", {})}
+    return shown | {"topic_prefix": config.get("topic_prefix"), "updated_at": record.updated_at}
 
 
 def mapping_of(record: SourceRecord) -> TablesMapping:
@@ -349,7 +318,7 @@ def _require_active(record: SourceRecord) -> None:
         raise ConflictError(f"source {record.name!r} is {record.state.value}, expected active; resume it first")
 
 
-def _same_database(record: SourceRecord, address: DatabaseAddress) -> DatabaseAddress:
+def same_database(record: SourceRecord, address: DatabaseAddress) -> DatabaseAddress:
     """Another database has other rows and other positions."""
     if (address.engine, address.database) != (record.config["engine"], record.config["database"]):
         raise SourceError(

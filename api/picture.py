@@ -38,6 +38,7 @@ class SourceNow:
     lag_events: int | None
     lag_seconds: float | None
     problems: tuple[str, ...]
+    notices: int  # of the last days
 
 
 @dataclass(frozen=True, slots=True)

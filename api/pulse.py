@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from api import alerts
 from api.alerts import Alert
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 COUNT_SECONDS = 5.0  # between two counts of a collection that changes: counting reads an index
 NEWEST_JOBS = 50
+NOTICES_FOR = timedelta(days=7)  # then a changed column is no news
 MAX_LISTENERS = 64  # each is an open connection; people who watch are few
 
 
@@ -115,7 +116,12 @@ class Pulse:
     def _look(self) -> Picture:
         found = self._kb.catalog.collections.all()
         collections = tuple(self._collection(one) for one in found)
-        sources = tuple(self._source(one, record) for one in found for record in self._kb.catalog.sources.all(one))
+        notices = self._kb.catalog.source_tables.counts_since(datetime.now(UTC) - NOTICES_FOR)
+        sources = tuple(
+            self._source(one, record, notices.get(record.id, 0))
+            for one in found
+            for record in self._kb.catalog.sources.all(one)
+        )
         counts: dict[str, int] = {}
         for (_, state), count in self._kb.catalog.jobs.counts().items():
             counts[state.value] = counts.get(state.value, 0) + count
@@ -139,13 +145,14 @@ class Pulse:
         self._counts[record.id] = (seq, time.monotonic(), sizes)
         return sizes
 
-    def _source(self, collection: Collection, record: SourceRecord) -> SourceNow:
+    def _source(self, collection: Collection, record: SourceRecord, notices: int) -> SourceNow:
         seen: SourceStatus | None = self._monitor.seen.get((collection.name, record.name))
         dead_letters = self._kb.catalog.sources.count_dead_letters(record)
         common = (collection.name, record.name, record.kind, record.state.value, record.updated_at, dead_letters)
         if seen is None:
-            return SourceNow(*common, None, None, None, ())
-        return SourceNow(*common, seen.connector.state, seen.lag_events, seen.lag_seconds, tuple(seen.problems))
+            return SourceNow(*common, None, None, None, (), notices)
+        problems = tuple(seen.problems)
+        return SourceNow(*common, seen.connector.state, seen.lag_events, seen.lag_seconds, problems, notices)
 
     def _jobs(self) -> tuple[JobRecord, ...]:
         jobs = self._kb.catalog.jobs

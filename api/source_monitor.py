@@ -40,7 +40,7 @@ class SourceMonitor:
     def start(self) -> None:
         """Begin to look, where there is something to look at."""
         self._stopping.clear()
-        if self._kb.settings.connect_url and self._kb.settings.kafka_bootstrap_servers:
+        if self._live.setup.configured:
             self._thread = threading.Thread(target=self._run, name="source-monitor", daemon=True)
             self._thread.start()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.live_setup import capture_of, why
-from api.live_sources import LiveSources, mapping_of
+from api.live_sources import KIND, LiveSources, mapping_of
 from ingest.connect import names
 from ingest.connect.client import ConnectorStatus
 from ingest.connect.database import open_database
@@ -34,6 +34,7 @@ class SourceStatus:
     lag_seconds: float | None = None
     last_event_at: datetime | None = None
     database: Mapping[str, Any] = field(default_factory=dict)
+    documents: int = 0
     dead_letters: int = 0
     notices: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -47,7 +48,7 @@ class SourceStatus:
 
 
 class StatusReader:
-    """Looks at one source after another."""
+    """Looks at one source after another; of those that are no live ones the catalog alone is asked."""
 
     def __init__(self, kb: KnowledgeBase) -> None:
         self._catalog = kb.catalog
@@ -56,14 +57,21 @@ class StatusReader:
     def read(self, record: SourceRecord, *, thorough: bool = True) -> SourceStatus:
         """Its status; without `thorough` only what metrics show. Raises `OutageError` where the catalog is down."""
         status = SourceStatus(dead_letters=self._catalog.sources.count_dead_letters(record))
+        if record.kind != KIND:
+            self._known(record, status)
+            return status
         self._ask(status, lambda: self._connector(record, status))
         self._ask(status, lambda: self._lag(record, status))
         self._ask(status, lambda: self._database(record, status))
         if thorough:
             self._ask(status, lambda: self._snapshot(record, status))
-            newest = self._catalog.source_tables.notices(record.id, limit=1_000)[-NOTICES:]
-            status.notices = [asdict(notice) for notice in reversed(newest)]
+            self._known(record, status)
         return status
+
+    def _known(self, record: SourceRecord, status: SourceStatus) -> None:
+        status.documents = self._catalog.documents.count_of(self._live.collection_of(record), record.name)
+        newest = self._catalog.source_tables.notices(record.id, limit=1_000)[-NOTICES:]
+        status.notices = [asdict(notice) for notice in reversed(newest)]
 
     def rebuilt(self, record: SourceRecord) -> bool:
         """Whether a full snapshot has been taken and read to its end. Raises `SourceError`."""

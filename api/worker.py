@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from api.knowledge_base import KnowledgeBase
+from api.run_log import RunLog
 from api.worker_traces import WorkerTraces
 from infra.settings import SettingsError
 from infra.telemetry import Traces
@@ -58,8 +59,9 @@ class Pipelines:
 
 def open_worker(kb: KnowledgeBase, observer: Observer | None = None, traces: Traces | None = None) -> Worker:
     """A worker of the settings' group and brokers. Raises `SettingsError` where no broker is named."""
+    observer = RunLog(kb.catalog, observer or Unobserved())
     if traces is not None:
-        observer = WorkerTraces(kb.catalog, traces, observer or Unobserved())
+        observer = WorkerTraces(kb.catalog, traces, observer)
     settings = kb.settings
     if not settings.kafka_bootstrap_servers:
         raise SettingsError(

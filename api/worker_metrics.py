@@ -81,6 +81,9 @@ class WorkerMetrics:
         """See `Observer`."""
         self._outages.inc()
 
+    def ended(self) -> None:
+        """See `Observer`."""
+
     def totals(self) -> dict[str, Any]:
         """What was done since the start."""
         return {

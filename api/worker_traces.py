@@ -54,6 +54,10 @@ class WorkerTraces:
         """See `Observer`."""
         self._then.stopped_for(reason, pause_seconds)
 
+    def ended(self) -> None:
+        """See `Observer`."""
+        self._then.ended()
+
     def _rows(self, batch: Applied, began: float, link: Place) -> None:
         collection = self._collection(batch.collection_id) if batch.written else None
         if collection is None:

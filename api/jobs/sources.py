@@ -1,4 +1,4 @@
-"""The task that has a live database read again, beside the changes that go on streaming."""
+"""The task that has a database read again: a live one beside the changes that go on streaming, another as a whole."""
 
 from __future__ import annotations
 
@@ -8,13 +8,31 @@ from typing import Any
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from api.live_sources import LiveSources
+from api.snapshot_sources import KIND, SnapshotSources
+from retrieval.catalog.sources import SourceRecord
 
 
 def source_snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
-    """What is being read again; the rows arrive like other changes, and those that came before change nothing."""
+    """What is being read again, its rows arriving like other changes; of a source that is not live, what it brought."""
+    found = kb.catalog.collections.get(collection)
+    record = kb.catalog.sources.get(found, arguments["source"])
+    if record.kind == KIND:
+        return _read(kb, collection, record, report)
     report(0, 1)
     live = LiveSources(kb)
-    record = live.get(kb.catalog.collections.get(collection), arguments["source"])
-    asked = live.snapshot(record, arguments["tables"])
+    asked = live.snapshot(live.get(found, record.name), arguments["tables"])
     report(1, 1)
     return asdict(asked)
+
+
+def _read(kb: KnowledgeBase, collection: str, record: SourceRecord, report: Report) -> dict[str, Any]:
+    """Counts of a reading; `done` are documents looked at."""
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        report(done, None)
+
+    report(0, None)
+    return SnapshotSources(kb).read(collection, record, progress).to_dict()

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ import orjson
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
-from ingest.errors import ParseError
+from ingest.errors import ParseError, UnsupportedError
 from ingest.parsers import parse_file
 from retrieval.errors import NotFoundError, OutageError
 from retrieval.types import Document
@@ -35,9 +35,11 @@ class About:
 
 
 def read_upload(about: About, name: str, data: bytes) -> Document | dict[str, str]:
-    """The document of a file, or what is wrong with it."""
+    """The document of a file, or what is wrong with it; a file of a type that nothing here reads is skipped."""
     try:
-        parsed = parse_file(data, name)
+        parsed = parse_file(data, PurePosixPath(name).name)
+    except UnsupportedError as error:
+        return {"file": name, "outcome": "skipped", "error": str(error)}
     except ParseError as error:
         return {"file": name, "error": str(error)}
     return Document(
@@ -45,7 +47,7 @@ def read_upload(about: About, name: str, data: bytes) -> Document | dict[str, st
         text=parsed.text,
         title=parsed.title,
         language=parsed.language,
-        metadata={"file_name": name, **parsed.metadata, **about.metadata},
+        metadata={"file_name": PurePosixPath(name).name, **parsed.metadata, **about.metadata},
         acl=about.acl,
         outline=parsed.outline,
     )

@@ -33,6 +33,7 @@ from api.routes import (
     plans,
     schedules,
     search,
+    source_log,
     sources,
     why,
 )
@@ -57,6 +58,7 @@ VERSIONED: tuple[APIRouter, ...] = (
     plans.router,
     experiments.router,
     sources.router,
+    source_log.router,
     dead_letters.router,
     jobs.router,
     schedules.router,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
+from api.dead_letter_rows import about
 from api.dead_letters import replay
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, existing
 from api.paging import page_json
@@ -20,6 +21,8 @@ LetterId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the de
 SourceQuery = Annotated[
     str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="Only letters of this source.")
 ]
+
+FAILURES_TOLD = 20  # of one replay; each letter says why it failed
 
 router = APIRouter(tags=["operations"], responses=GUARDED)
 
@@ -51,9 +54,10 @@ def drop_dead_letters(kb: Kb, caller: Admin, collection: CollectionQuery, source
 
 @router.get("/dead-letters/{letter_id}", response_model=DeadLetterView, summary="Look at a dead letter")
 def get_dead_letter(kb: Kb, caller: Admin, collection: CollectionQuery, letter_id: LetterId) -> dict[str, Any]:
-    """One dead letter with what was received, as text."""
-    letter = kb.catalog.sources.dead_letter(existing(kb, collection), letter_id)
-    return _letter(letter) | {"payload": _text(letter.payload)}
+    """One dead letter with what was received, as text, and what is stored of the same row and document."""
+    record = existing(kb, collection)
+    letter = kb.catalog.sources.dead_letter(record, letter_id)
+    return _letter(letter) | {"payload": _text(letter.payload)} | about(kb, record, letter)
 
 
 @router.post("/dead-letters/{letter_id}/replay", response_model=Replay, summary="Try a dead letter again")
@@ -79,5 +83,6 @@ def _text(data: bytes | None) -> str | None:
 
 
 def _told(replayed: Sequence[Replayed]) -> dict[str, Any]:
-    failed = sum(bool(one.reason) for one in replayed)
-    return {"replayed": len(replayed) - failed, "failed": failed}
+    failed = [one for one in replayed if one.reason]
+    told = [{"id": one.letter.id, "key": one.letter.key, "reason": one.reason} for one in failed[:FAILURES_TOLD]]
+    return {"replayed": len(replayed) - len(failed), "failed": len(failed), "failures": told}

@@ -49,13 +49,14 @@ async def upload_files(
     acl: Annotated[list[str] | None, Form(description="Groups that may read them; repeat for more.")] = None,
     metadata: Annotated[str, Form(description="A JSON object for all of them.")] = "{}",
     prefix: Annotated[str, Form(max_length=500, description="Put before each file's name to make its key.")] = "",
+    folders: Annotated[bool, Form(description="Keep the folders that a file's name begins with in its key.")] = False,
     wait_for: WaitFor = "committed",
     background: Annotated[bool, Query(description="Keep them, answer 202 with a job, and store them by it.")] = False,
 ) -> Response:
     """Parse files and store each as a document, its key being `prefix` and the file's name."""
     if len(files) > MAX_FILES:
         raise ApiError(422, "invalid_request", f"{len(files)} files; expected at most {MAX_FILES} in one request")
-    contents = [(_name(file), await file.read()) for file in files]
+    contents = [(_name(file, folders), await file.read()) for file in files]
     groups = None if acl is None else tuple(_parsed("acl", _GROUPS, acl))
     about = About(prefix, _parsed("metadata", _METADATA, _json(metadata)), groups)
 
@@ -84,12 +85,13 @@ async def upload_files(
     return await run_in_threadpool(store)
 
 
-def _name(file: UploadFile) -> str:
-    """The file's own name, whatever folders the client sends before it."""
-    name = PurePosixPath((file.filename or "").replace("\\", "/")).name.replace("\x00", "")
-    if not name:
+def _name(file: UploadFile, folders: bool) -> str:
+    """The file's own name, after the folders that the client sends before it where they are wanted."""
+    path = PurePosixPath((file.filename or "").replace("\\", "/").replace("\x00", ""))
+    parts = [part for part in path.parts if part not in ("/", ".", "..")]
+    if not parts:
         raise ApiError(422, "invalid_request", "a file has no name; send one in its part's Content-Disposition")
-    return name
+    return "/".join(parts if folders else parts[-1:])
 
 
 def _json(text: str) -> Any:

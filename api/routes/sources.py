@@ -10,10 +10,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, State, check_reach, existing
-from api.live_sources import LiveSources, source_view
+from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Runner, State, check_reach, existing
+from api.live_sources import KIND, LiveSources, source_view
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
+from api.snapshot_sources import KIND as SNAPSHOT
+from api.snapshot_sources import SnapshotSources
+from api.source_removal import remove_source
 from api.source_status import StatusReader
 from api.wire.sources import (
     SOURCE_PATTERN,
@@ -33,8 +36,11 @@ from api.wire.sources import (
     TestResult,
 )
 from ingest.connect.inspection import Inspection
+from ingest.connect.tables import list_tables
 
 SourcePath = Annotated[str, Path(pattern=SOURCE_PATTERN, description="Name of the source.", examples=["shop"])]
+
+NEEDED_TO_READ = ("connection", "table ")  # checks; the others concern following the log
 
 router = APIRouter(tags=["operations"], responses=GUARDED)
 
@@ -61,18 +67,23 @@ def list_sources(kb: Kb, caller: Reader, collection: CollectionQuery, page: Page
 @router.post(
     "/sources", status_code=201, response_model=LiveSourceView, responses=failures(409), summary="Connect a database"
 )
-def create_source(body: SourceBody, live: Live, caller: Admin, state: State) -> dict[str, Any]:
-    """Follow tables of a database from now on: all their rows first, then every change. Makes the collection if new."""
+def create_source(body: SourceBody, live: Live, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+    """Follow tables of a database from now on: all their rows first, then every change. Makes the collection if new.
+
+    With `mode` snapshot nothing is followed: `POST /v1/sources/{name}/snapshot` reads the rows, each time anew.
+    """
     check_reach(state, body.collection)
     state.target = f"{body.collection}/{body.name}"
-    record = live.create(body.collection, body.name, body.url.get_secret_value(), body.tables)
+    create = SnapshotSources(kb).create if body.mode == "snapshot" else live.create
+    record = create(body.collection, body.name, body.url.get_secret_value(), body.tables)
     return source_view(record, body.collection)
 
 
 @router.post("/sources/test", response_model=TestResult, summary="Test a database")
 def test_source(body: TestBody, live: Live, caller: Admin) -> dict[str, Any]:
     """Whether a source could stream from there: version, settings, rights, and the SQL that mends what is missing."""
-    return inspection_view(live.test(body.url.get_secret_value(), body.tables))
+    found = live.test(body.url.get_secret_value(), body.tables)
+    return inspection_view(found) | {"live": live.setup.configured}
 
 
 @router.post("/sources/tables", response_model=TableList, summary="List a database's tables")
@@ -92,8 +103,8 @@ def preview_source(body: PreviewBody, live: Live, caller: Admin) -> dict[str, An
 
 @router.get("/sources/{name}", response_model=SourceStatus, responses=failures(409), summary="Look at a source")
 def get_source(name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery) -> dict[str, Any]:
-    """A live source: its connector, snapshot and lag, what the database keeps for it, what needs a person."""
-    record = live.get(existing(kb, collection), name)
+    """How a source is doing: for a live one connector, snapshot, lag, what the database keeps, what needs a person."""
+    record = kb.catalog.sources.get(existing(kb, collection), name)
     return source_view(record, collection) | StatusReader(kb).read(record).to_dict()
 
 
@@ -102,6 +113,9 @@ def list_source_tables(
     name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery
 ) -> dict[str, Any]:
     """The tables of a source's database, mapped or not."""
+    record = kb.catalog.sources.get(existing(kb, collection), name)
+    if record.kind == SNAPSHOT:
+        return {"tables": [asdict(table) for table in list_tables(SnapshotSources(kb).address(record))]}
     return {"tables": [asdict(table) for table in live.tables_of(live.get(existing(kb, collection), name))]}
 
 
@@ -113,7 +127,11 @@ def change_source(
     state.target = f"{collection}/{name}"
     state.detail |= {"changed": sorted(body.model_fields_set)}
     url = None if body.url is None else body.url.get_secret_value()
-    return source_view(live.change(live.get(existing(kb, collection), name), body.tables, url), collection)
+    found = existing(kb, collection)
+    record = kb.catalog.sources.get(found, name)
+    if record.kind == SNAPSHOT:
+        return source_view(SnapshotSources(kb).change(found, record, body.tables, url), collection)
+    return source_view(live.change(live.get(found, name), body.tables, url), collection)
 
 
 @router.post("/sources/{name}/pause", response_model=LiveSourceView, responses=failures(409), summary="Pause a source")
@@ -153,12 +171,27 @@ def restart_source(
     summary="Read tables again",
 )
 def snapshot_source(
-    name: SourcePath, body: SnapshotBody, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+    name: SourcePath,
+    body: SnapshotBody,
+    live: Live,
+    kb: Kb,
+    caller: Admin,
+    collection: CollectionQuery,
+    state: State,
+    jobs: Runner,
 ) -> dict[str, Any]:
-    """Every row of these tables once more; with `full` the whole source anew, as after a restored backup."""
+    """Every row of these tables once more; with `full` the whole source anew, as after a restored backup.
+
+    A source that is not live is read as a whole, by a job.
+    """
     state.target = f"{collection}/{name}"
     state.detail |= {"tables": body.tables or "all", "full": body.full}
-    return asdict(live.snapshot(live.get(existing(kb, collection), name), body.tables, full=body.full))
+    found = existing(kb, collection)
+    record = kb.catalog.sources.get(found, name)
+    if record.kind == SNAPSHOT:
+        job = jobs.submit("source_snapshot", collection, {"source": name, "tables": None})
+        return {"id": job.id, "kind": "job", "tables": sorted(record.config.get("tables", {}))}
+    return asdict(live.snapshot(live.get(found, name), body.tables, full=body.full))
 
 
 @router.delete("/sources/{name}", response_model=SourceDeletion, summary="Delete a source")
@@ -171,12 +204,17 @@ def delete_source(
     state: State,
     documents: Annotated[Literal["delete", "keep"], Query(description="What becomes of its documents.")] = "delete",
 ) -> dict[str, Any]:
-    """Remove a live source with what it holds at the servers; what cannot be reached is told, with what to run."""
+    """Remove a source with what it holds at the servers; what cannot be reached is told, with what to run."""
     state.target = f"{collection}/{name}"
-    done = live.delete(live.get(existing(kb, collection), name), documents)
+    found = existing(kb, collection)
+    record = kb.catalog.sources.get(found, name)
+    if record.kind != KIND:
+        return {"deleted_documents": remove_source(kb, found, record, documents), "leftovers": []}
+    done = live.delete(record, documents)
     return {"deleted_documents": done.documents, "leftovers": [asdict(left) for left in done.leftovers]}
 
 
 def inspection_view(inspection: Inspection) -> dict[str, Any]:
     """A connection test as it is shown."""
-    return {"ok": inspection.ok, **asdict(inspection)}
+    readable = not any(one.check.startswith(NEEDED_TO_READ) for one in inspection.errors)
+    return {"ok": inspection.ok, "readable": readable, **asdict(inspection)}

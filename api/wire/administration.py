@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -113,6 +113,26 @@ class KeyPage(Response):
     next_cursor: str | None
 
 
+class LetterRow(Response):
+    """The row that a dead letter tells of, beside the one that is stored."""
+
+    table: str
+    key: str = Field(description="Empty where the message does not tell.")
+    received: dict[str, Any] | None = Field(description="null: a deletion, or not to be understood.")
+    stored: dict[str, Any] | None = Field(description="The row as it was known before; null: not at all.")
+    stored_position: str | None
+    needed: list[str] = Field(description="The columns that the mapping names.")
+
+
+class LetterDocument(Response):
+    """The document that searches still find while a newer one waits as a dead letter."""
+
+    key: str
+    title: str
+    version: int
+    as_of: datetime
+
+
 class DeadLetterView(Response):
     """An input that could not become a document."""
 
@@ -128,6 +148,16 @@ class DeadLetterView(Response):
     message_key: str | None = None
     at: datetime
     payload: str | None = Field(None, description="What was received, as text; only when one letter is asked for.")
+    row: LetterRow | None = Field(None, description="Of live databases; only when one letter is asked for.")
+    document: LetterDocument | None = Field(None, description="Only when one letter is asked for.")
+
+
+class ReplayFailure(Response):
+    """A letter that failed again."""
+
+    id: int
+    key: str
+    reason: str
 
 
 class Replay(Response):
@@ -135,6 +165,7 @@ class Replay(Response):
 
     replayed: int = Field(description="Letters that are settled now.")
     failed: int = Field(description="Letters that failed again; each says why.")
+    failures: list[ReplayFailure] = Field(description="The first 20 of them.")
     next_cursor: str | None = Field(None, description="For the letters after these; null when all were tried.")
 
 

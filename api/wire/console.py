@@ -64,6 +64,7 @@ class SourceNow(Response):
     lag_events: int | None
     lag_seconds: float | None
     problems: tuple[str, ...] = Field(description="For scope admin.")
+    notices: int = Field(description="Changed columns and the like in the last 7 days.")
 
 
 class AlertView(Response):

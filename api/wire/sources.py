@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, SecretStr
 
@@ -50,13 +50,17 @@ class SourceBody(Request):
     collection: CollectionName
     url: DatabaseUrl
     tables: Mapping
+    mode: Literal["live", "snapshot"] = Field(
+        "live",
+        description="snapshot: read only when `POST /v1/sources/{name}/snapshot` says so; needs no other server.",
+    )
 
 
 class SourceView(Response):
     """A source in a list."""
 
     name: str
-    kind: str = Field(description="`database` for live ones.")
+    kind: str = Field(description="`database` for live ones, `sql` for databases that are read when asked.")
     state: str = Field(description="active, paused or deleting.")
     cursor: str | None
     updated_at: datetime
@@ -70,16 +74,16 @@ class SourcePage(Response):
 
 
 class LiveSourceView(Response):
-    """A live source as it is stored."""
+    """A source as it is stored; what only databases have is null elsewhere."""
 
     name: str
     collection: str
     kind: str
     state: str = Field(description="active, paused or deleting.")
-    engine: str = Field(description="postgresql, mysql or mariadb.")
-    url: str = Field(description="With `***` for the password.")
+    engine: str | None = Field(description="postgresql, mysql or mariadb.")
+    url: str | None = Field(description="With `***` for the password.")
     tables: dict[str, Any]
-    topic_prefix: str = Field(description="Of its topics; also its connector's name.")
+    topic_prefix: str | None = Field(description="Of a live source's topics; also its connector's name.")
     updated_at: datetime
 
 
@@ -119,9 +123,11 @@ class TestBody(Request):
 
 
 class TestResult(Response):
-    """Whether a source could stream from that database."""
+    """Whether a source could stream from that database, or be read."""
 
-    ok: bool
+    ok: bool = Field(description="It could be followed live.")
+    readable: bool = Field(description="It could be read, with `mode` snapshot.")
+    live: bool = Field(description="This server is connected to Kafka Connect, which following needs.")
     engine: str
     version: str
     facts: dict[str, Any]
@@ -227,8 +233,11 @@ class SnapshotBody(Request):
 class SnapshotView(Response):
     """A snapshot that was asked for; `GET /v1/sources/{name}` tells how far it is."""
 
-    id: str
-    kind: str = Field(description="incremental: while streaming goes on; blocking: streaming waits; full: anew.")
+    id: str = Field(description="Of kind job: the job's.")
+    kind: str = Field(
+        description="incremental: while streaming goes on; blocking: streaming waits; full: anew; job: the source is "
+        "not live, a job reads it."
+    )
     tables: list[str]
 
 
@@ -244,11 +253,55 @@ class SourceChange(Request):
 
 
 class SourceStatus(LiveSourceView):
-    """A live source and how it is doing. What could not be asked now is in `problems`."""
+    """A source and how it is doing. What could not be asked now is in `problems`; live sources only have the rest."""
 
+    documents: int = Field(description="Living documents that it brought.")
     connector: dict[str, Any] = Field(description="Of Kafka Connect: state, task_state, trace.")
     snapshot: dict[str, Any] = Field(description="The last one: kind, state, tables with rows.")
     lag: dict[str, Any] = Field(description="events, seconds, last_event_at; slot bytes for PostgreSQL.")
     dead_letters: int
     notices: list[dict[str, Any]] = Field(description="Changes of the tables' columns and the like, newest first.")
     problems: list[str] = Field(description="What is wrong, with what to do.")
+
+
+class RunView(Response):
+    """One entry of a source's run log."""
+
+    id: int
+    source: str
+    kind: Literal["reading", "stream"] = Field(description="A reading to the source's end, or a minute of streaming.")
+    began_at: datetime
+    ended_at: datetime
+    outcomes: dict[str, int] = Field(
+        description="Documents: created, updated, metadata, unchanged, deleted, stale (older than stored), absent."
+    )
+    failed: int = Field(description="Inputs that became dead letters.")
+    events: int = Field(description="Change events; 0 for readings.")
+    stages: dict[str, float] = Field(description="Seconds of streaming: parse, map, prepare, encode, commit.")
+    error: str = Field(description="Why a reading ended early; empty where it did not.")
+
+
+class RunPage(Response):
+    """A page of the run log, newest first."""
+
+    runs: list[RunView]
+    next_cursor: str | None
+
+
+class ArrivalView(Response):
+    """A document that a source brought or removed."""
+
+    seq: int
+    key: str
+    title: str
+    source: str
+    version: int
+    deleted: bool
+    committed_at: datetime | None = Field(description="At the source, where that says.")
+    cataloged_at: datetime
+
+
+class ArrivalList(Response):
+    """The newest changes, newest first."""
+
+    changes: list[ArrivalView]

@@ -232,6 +232,7 @@ def _applied(
         committed_at=[change.committed_at for change in changes if change.committed_at is not None],
         cataloged_at=utc_now(),
         collection_id=source.collection_id,
+        source_id=source.id,
         read=batch.parsed,
         written=written,
     )

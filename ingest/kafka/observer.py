@@ -55,6 +55,7 @@ class Applied:
     committed_at: Sequence[datetime]  # at the source, of each change
     cataloged_at: datetime
     collection_id: int
+    source_id: int
     read: Sequence[tuple[Message, Sequence[RowEvent]]] = ()  # what each message said
     written: Sequence[tuple[Upsert | Deletion, Outcome]] = ()  # what came of each change
 
@@ -85,6 +86,10 @@ class Observer(Protocol):
         """Something does not answer; the next try follows after the pause."""
         ...
 
+    def ended(self) -> None:
+        """The worker has stopped."""
+        ...
+
 
 class Unobserved:
     """An `Observer` that nobody looks at."""
@@ -99,4 +104,7 @@ class Unobserved:
         """See `Observer`."""
 
     def stopped_for(self, reason: str, pause_seconds: float) -> None:
+        """See `Observer`."""
+
+    def ended(self) -> None:
         """See `Observer`."""

@@ -65,6 +65,12 @@ class Worker:
 
     def run(self, *, until_caught_up: bool = False) -> None:
         """Work until `stop`, or until everything that Kafka holds by now was applied."""
+        try:
+            self._run(until_caught_up)
+        finally:
+            self._observer.ended()
+
+    def _run(self, until_caught_up: bool) -> None:
         while not self._stopping.is_set():
             try:
                 with closing(self._connect()) as consumer:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -40,11 +41,19 @@ class SqlSource:
     kind = "sql"
     mirror = False
 
-    def __init__(self, url: str, mapping: TablesMapping, name: str = "", clock: Clock = time.time) -> None:
+    def __init__(
+        self,
+        url: str,
+        mapping: TablesMapping,
+        name: str = "",
+        clock: Clock = time.time,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> None:
         self._url = _url(url)
         self._mapping = mapping
         self.name = name or self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
         self._clock = clock
+        self._connect_args = dict(connect_args or {})  # of the driver, such as for TLS
 
     def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
         """Batches of rows, joined tables first, so that documents are rendered once and whole.
@@ -53,7 +62,7 @@ class SqlSource:
         `MappingError` for tables and columns that do not exist, before anything is read.
         """
         scan = next_scan(int(cursor) if cursor else None, self._clock)
-        engine = sa.create_engine(self._url)
+        engine = sa.create_engine(self._url, connect_args=self._connect_args)
         try:
             with _connect(engine) as connection:
                 tables = [self._reflect(connection, name) for name in self._order()]

@@ -24,6 +24,7 @@ from retrieval.catalog.positions import Positions
 from retrieval.catalog.pruning import Pruning
 from retrieval.catalog.recutting import Recutting
 from retrieval.catalog.schedules import Schedules
+from retrieval.catalog.source_runs import SourceRuns
 from retrieval.catalog.source_tables import SourceTables
 from retrieval.catalog.sources import Sources
 from retrieval.catalog.writer import Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
@@ -65,6 +66,7 @@ class Catalog:
         self.arrivals = Arrivals(self._engine)
         self.sources = Sources(self._engine)
         self.source_tables = SourceTables(self._engine)
+        self.source_runs = SourceRuns(self._engine)
         self.offsets = Offsets(self._engine)
         self.leases = Leases(self._engine)
         self.positions = Positions(self._engine)

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.engine import reading
 
+LOOKED_AT = 5_000  # operations
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -19,6 +21,20 @@ class Arrival:
     key: str
     source: str
     position: str | None  # in its source, encoded
+    committed_at: datetime | None  # at its source, where that says
+    cataloged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A document as its newest operation left it."""
+
+    seq: int
+    key: str
+    title: str
+    source: str
+    version: int
+    deleted: bool
     committed_at: datetime | None  # at its source, where that says
     cataloged_at: datetime
 
@@ -46,3 +62,21 @@ class Arrivals:
         )
         with reading(self._engine) as connection:
             return [Arrival(*row) for row in connection.execute(query)]
+
+    def newest(self, collection_id: int, source: str | None = None, limit: int = 20) -> list[Change]:
+        """What came last, newest first, among the last `LOOKED_AT` operations; for those whom no ACL binds."""
+        o, d, c = schema.operations.c, schema.documents.c, schema.collections.c
+        joined = schema.operations.join(
+            schema.documents, (d.collection_id == o.collection_id) & (d.number == o.document) & (d.seq == o.seq)
+        )
+        last = sa.select(c.last_seq).where(c.id == collection_id).scalar_subquery()
+        query = (
+            sa.select(o.seq, d.key, d.title, d.source, d.version, d.deleted, d.committed_at, d.cataloged_at)
+            .select_from(joined)
+            .where(o.collection_id == collection_id, o.seq > last - LOOKED_AT)
+            .order_by(o.seq.desc())
+            .limit(limit)
+        )
+        query = query if source is None else query.where(d.source == source)
+        with reading(self._engine) as connection:
+            return [Change(*row) for row in connection.execute(query)]

@@ -110,6 +110,23 @@ source_notices = sa.Table(
     sqlite_autoincrement=True,
 )
 
+source_runs = sa.Table(
+    "source_runs",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("source_id", sa.ForeignKey("sources.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # reading, stream
+    sa.Column("began_at", UtcTime, nullable=False),  # of a stream: the minute
+    sa.Column("ended_at", UtcTime, nullable=False),
+    sa.Column("outcomes", sa.JSON, nullable=False),  # outcome -> documents
+    sa.Column("failed", sa.BigInteger, nullable=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("stages", sa.JSON, nullable=False),  # stage -> seconds
+    sa.Column("error", sa.Text, nullable=False),
+    sa.UniqueConstraint("source_id", "kind", "began_at"),
+    sqlite_autoincrement=True,  # pages go on by number
+)
+
 source_rows = sa.Table(
     "source_rows",
     METADATA,

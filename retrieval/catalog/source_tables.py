@@ -71,6 +71,13 @@ class SourceTables:
             states = read_states(connection, source_id)
         return {table: state.columns for table, state in sorted(states.items()) if state.columns is not None}
 
+    def counts_since(self, moment: datetime) -> dict[int, int]:
+        """How many notices each source has from then on; sources without any are left out."""
+        c = schema.source_notices.c
+        query = sa.select(c.source_id, sa.func.count()).where(c.at >= moment).group_by(c.source_id)
+        with reading(self._engine) as connection:
+            return {source_id: count for source_id, count in connection.execute(query)}
+
     def notices(self, source_id: int, limit: int = 100, after: int = 0) -> list[NoticeRecord]:
         """Notices in the order they came, beginning after the id `after`."""
         c = schema.source_notices.c
