@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
-from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.plan import DEFAULT_PLAN
 from search_core.artifacts import Artifact, write_artifact
 from search_core.card import write_card
 from search_core.conditions import Conditions, serving_plan
@@ -14,26 +15,30 @@ from search_core.finalist import Finalist
 from search_core.gate import Verdict, judge
 from search_core.kinds import kinds_of
 from search_core.latency import compare_latency
-from search_core.legs import CachedLegs
 from search_core.result import Result
+from search_core.road.publishing import model_folder, publish
+from search_core.road.sealed import stages_on_sealed
 
 REPORTED = ("ndcg@10", "mrr@10", "recall@10")
 NOT_JUDGED = (
     "the questions were made from the corpus and nobody judged them; promote the plan yourself if you trust them"
 )
 
+NOT_EMBEDDED = (
+    "the collection is to be embedded anew by the tuned encoder first, as a generation beside the one that serves"
+)
+
 
 def conclude(conditions: Conditions, finalist: Finalist) -> Result:
     """Test, write, promote where it is proven."""
-    sealed = conditions.legs.only(conditions.split.sealed)
-    verdict = _verdict(conditions, sealed, finalist.plan)
+    verdict = _verdict(conditions, finalist)
     reasons = _reasons(conditions, finalist, verdict)
-    metrics = _metrics(conditions, sealed, finalist.plan)
+    metrics = _metrics(conditions, finalist)
     trials = conditions.catalog.experiments.trials(conditions.record.id)
     manifest = _manifest(conditions, finalist, verdict, metrics, len(trials))
     artifact = _artifact(conditions, finalist, verdict, reasons, manifest)
     plan_id = None if finalist.plan == conditions.incumbent else _stored(conditions, finalist, artifact)
-    promoted, reasons = _promoted(conditions, plan_id, reasons, verdict)
+    promoted, reasons = _promoted(conditions, finalist, plan_id, reasons, verdict)
     return Result(
         experiment=conditions.record.id,
         best=finalist.architecture,
@@ -47,6 +52,8 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
         plan_id=plan_id,
         reasons=reasons,
         supervision=manifest["supervision"],
+        stages=tuple(manifest["stages"]),
+        model=model_folder(finalist.candidate),
         trials=len(trials),
         trajectory=trajectory(trials),
         seconds=conditions.clock.seconds,
@@ -55,11 +62,11 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
     )
 
 
-def _verdict(conditions: Conditions, sealed: CachedLegs, plan: Plan) -> Verdict:
-    metric = conditions.spec.metric
-    before, after = sealed.score(conditions.incumbent, metric), sealed.score(plan, metric)
-    latency = compare_latency(sealed, conditions.encoder, conditions.incumbent, plan)
-    kinds = [kinds_of(question) for question in sealed.questions]
+def _verdict(conditions: Conditions, finalist: Finalist) -> Verdict:
+    metric, sealed = conditions.spec.metric, conditions.split.sealed
+    before, after = finalist.serving.values(sealed, metric), finalist.candidate.values(sealed, metric)
+    latency = compare_latency(finalist.serving, finalist.candidate, sealed)
+    kinds = [kinds_of(conditions.legs.questions[place]) for place in sealed]
     bound = conditions.spec.latency_ms
     return judge(before, after, kinds, seed=conditions.request.seed, latency=latency, bound_ms=bound)
 
@@ -70,13 +77,15 @@ def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tu
     return verdict.reasons if conditions.supervision.judged else (NOT_JUDGED, *verdict.reasons)
 
 
-def _metrics(conditions: Conditions, sealed: CachedLegs, tuned: Plan) -> dict[str, dict[str, float]]:
-    plans = {"default": DEFAULT_PLAN, "tuned": tuned}
+def _metrics(conditions: Conditions, finalist: Finalist) -> dict[str, dict[str, float]]:
+    plain = replace(finalist.serving, plan=DEFAULT_PLAN, legs=conditions.legs)
+    candidates = {"default": plain, "tuned": finalist.candidate}
     if conditions.incumbent != DEFAULT_PLAN:
-        plans["serving"] = conditions.incumbent
+        candidates["serving"] = finalist.serving
+    sealed = conditions.split.sealed
     return {
-        name: {metric: round(float(sealed.score(plan, metric).mean()), 5) for metric in REPORTED}
-        for name, plan in plans.items()
+        name: {metric: round(float(candidate.values(sealed, metric).mean()), 5) for metric in REPORTED}
+        for name, candidate in candidates.items()
     }
 
 
@@ -102,12 +111,14 @@ def _manifest(
         "verdict": verdict.to_dict(),
         "architecture": finalist.architecture.to_dict(),
         "policy": dict(finalist.policy),
+        "tiers": list(conditions.tiers),
+        "stages": stages_on_sealed(conditions, finalist),
         "supervision": {
             "origin": supervision.origin,
             "judged": supervision.judged,
             "questions": len(supervision.questions),
-            "split": parts | {"by_document": split.by_document},
-            "notes": list(supervision.notes),
+            "split": parts | {"by_document": split.by_document, "shared": split.shared},
+            "notes": [*supervision.notes, *_shared(conditions)],
         },
         "trials": trials,
         "seconds": round(conditions.clock.seconds, 2),
@@ -118,8 +129,16 @@ def _manifest(
 def _artifact(
     conditions: Conditions, finalist: Finalist, verdict: Verdict, reasons: tuple[str, ...], manifest: dict[str, Any]
 ) -> Artifact:
+    publish(conditions, finalist.candidate)
     card = write_card(conditions.collection.name, finalist.architecture, finalist.plan, verdict, reasons, manifest)
     return write_artifact(conditions.folder / "artifact", finalist.plan, manifest, card)
+
+
+def _shared(conditions: Conditions) -> tuple[str, ...]:
+    shared = conditions.split.shared
+    if not shared:
+        return ()
+    return (f"{shared:.0%} of the sealed questions share a relevant document with questions that were worked with",)
 
 
 def _stored(conditions: Conditions, finalist: Finalist, artifact: Artifact) -> int:
@@ -133,10 +152,12 @@ def _stored(conditions: Conditions, finalist: Finalist, artifact: Artifact) -> i
 
 
 def _promoted(
-    conditions: Conditions, plan_id: int | None, reasons: tuple[str, ...], verdict: Verdict
+    conditions: Conditions, finalist: Finalist, plan_id: int | None, reasons: tuple[str, ...], verdict: Verdict
 ) -> tuple[bool, tuple[str, ...]]:
     if reasons or plan_id is None:
         return False, reasons
+    if finalist.candidate.model is not None:
+        return False, (NOT_EMBEDDED,)
     if not conditions.request.promote:
         return False, (f"it was not to be promoted; `kb plans promote {plan_id}` does it",)
     now = conditions.catalog.collections.get(conditions.collection.name)

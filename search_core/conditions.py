@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.adapter import ARTIFACTS, QueryAdapter, load_adapter
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
@@ -14,11 +15,12 @@ from search_core.experiment_log import ExperimentLog
 from search_core.legs import CachedLegs, ask_legs
 from search_core.pseudo_questions import questions_from_corpus
 from search_core.request import Request
-from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot
+from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
 from search_core.space import SearchSpace, open_space
-from search_core.splits import Split, split_questions
+from search_core.splits import Split, given_split, split_questions
 from search_core.supervision import Supervision, given, stored
 from search_core.task import TaskSpec
+from search_core.tiers import parse_tiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,16 @@ class Conditions:
     legs: CachedLegs
     space: SearchSpace
     incumbent: Plan
+    adapter: QueryAdapter | None  # the incumbent's
+    tiers: tuple[str, ...]
+    data_dir: Path
     log: ExperimentLog
     clock: Clock
+
+    @property
+    def working(self) -> tuple[int, ...]:
+        """The questions that are not sealed."""
+        return tuple(sorted((*self.split.fit, *self.split.choose)))
 
 
 def prepare(
@@ -51,18 +61,20 @@ def prepare(
     folder: Path,
     encoder: Encoder,
     clock: Clock,
+    data_dir: Path,
 ) -> Conditions:
     """Read the corpus, find questions, ask both legs. Raises `SearchCoreError` where there is nothing to learn from."""
     space = open_space(request.search_space)
     snapshot = read_snapshot(catalog, collection)
     try:
         snapshot, supervision = _supervised(request, catalog, snapshot, encoder)
-        split = split_questions(supervision.questions, request.seed)
+        split = _split(request, snapshot, supervision)
         legs = ask_legs(snapshot, encoder, supervision.questions)
         log = ExperimentLog(catalog.experiments, record.id, folder)
     except BaseException:
         snapshot.close()
         raise
+    incumbent = serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against)
     return Conditions(
         request=request,
         spec=spec,
@@ -76,7 +88,10 @@ def prepare(
         split=split,
         legs=legs,
         space=space,
-        incumbent=serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against),
+        incumbent=incumbent,
+        adapter=_adapter(incumbent, encoder, data_dir),
+        tiers=parse_tiers(request.tiers, spec.budget_seconds),
+        data_dir=data_dir,
         log=log,
         clock=clock,
     )
@@ -87,6 +102,20 @@ def serving_plan(catalog: Catalog, collection: Collection) -> Plan:
     if collection.plan_id is None:
         return DEFAULT_PLAN
     return Plan.from_dict(catalog.plans.get(collection, collection.plan_id).body)
+
+
+def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision) -> Split:
+    texts = texts_by_key(snapshot)
+    if request.parts is not None:
+        return given_split(supervision.questions, request.parts, texts)
+    return split_questions(supervision.questions, request.seed, texts)
+
+
+def _adapter(plan: Plan, encoder: Encoder, data_dir: Path) -> QueryAdapter | None:
+    """The query adapter that the plan names. Raises `InvalidInputError` where it cannot serve."""
+    if plan.adapter is None:
+        return None
+    return load_adapter(data_dir / ARTIFACTS / plan.adapter, encoder.fingerprint, encoder.dim)
 
 
 def _supervised(

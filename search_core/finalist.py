@@ -1,81 +1,106 @@
-"""From many candidates to the one that goes before the sealed questions."""
+"""From many candidates to the one that goes before the sealed questions: one stage a tier, the cheap ones first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 from retrieval.plan import DEFAULT_PLAN, Plan
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
-from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
-from search_core.plan_tier import PlanTier, Progress, Scored, choose
-from search_core.policy import POLICIES
-from search_core.space import SearchSpace
+from search_core.legs import CachedLegs
+from search_core.plan_mapping import architecture_of, plan_space
+from search_core.plan_tier import PlanTier, Progress
+from search_core.road.candidate import Candidate, StageReport
+from search_core.road.plans import plan_stage
+from search_core.tiers import shares
 
-PLAN_SHARE = 0.7  # of the budget, at most, for the search over plans
 SHOWN = 10  # rows of the leaderboard
+STAGES = {  # imported when a run comes to them: torch stands behind each
+    "adapter": ("search_core.road.adapter_stage", "adapter_stage"),
+    "graph": ("search_core.road.graph_stage", "graph_stage"),
+    "encoder": ("search_core.road.encoder_stage", "encoder_stage"),
+}
+Stage = Callable[[Conditions, Candidate, float, float, Progress], tuple[Candidate, StageReport]]
 
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
-    """The candidate, and who came after it on the working questions."""
+    """The candidate, what serves now, who came after it on the working questions, and what each stage did."""
 
-    architecture: Architecture
-    plan: Plan
+    candidate: Candidate
+    serving: Candidate
     leaderboard: tuple[Mapping[str, Any], ...]
     policy: Mapping[str, Any]  # its report
+    stages: tuple[StageReport, ...]
+
+    @property
+    def architecture(self) -> Architecture:
+        """Its choices."""
+        return self.candidate.architecture
+
+    @property
+    def plan(self) -> Plan:
+        """What would serve."""
+        return self.candidate.plan
+
+    @property
+    def legs(self) -> CachedLegs:
+        """What both legs answer by its models, to all questions."""
+        return self.candidate.legs
 
 
 def find_finalist(conditions: Conditions, progress: Progress) -> Finalist:
-    """Sweep the plan tier: what serves and a portfolio of known good plans first, then what the policy asks for."""
-    request, clock = conditions.request, conditions.clock
-    space = plan_space(conditions.space)
-    working = conditions.legs.only(sorted((*conditions.split.fit, *conditions.split.choose)))
-    tier = PlanTier(
-        working,
-        lambda architecture: plan_of(architecture, conditions.incumbent),
-        conditions.spec.metric,
-        conditions.log,
-        request.policy,
-    )
-    incumbent = tier.add(architecture_of(conditions.incumbent, space), conditions.incumbent)
-    tier.try_all(portfolio(space), clock, PLAN_SHARE, progress)
-    policy = POLICIES.create(request.policy, space, request.seed)
-    tier.search(policy, request.max_epochs, clock, PLAN_SHARE, progress)
-    scored = list(tier.scored.values())
-    chosen = choose(scored, incumbent, lambda one: changes(one.architecture, incumbent.architecture))
-    return Finalist(chosen.architecture, chosen.plan, _leaderboard(scored, chosen), policy.report())
+    """Go through the tiers of the run; each begins with the best of the one before, and may keep it."""
+    ends = shares(conditions.tiers)
+    start = _serving(conditions)
+    best, report, tier = plan_stage(conditions, start, ends["plan"], progress)
+    reports, mean = [report], tier.best.mean
+    for name in conditions.tiers[1:]:
+        best, report = _stage(name)(conditions, best, mean, ends[name], progress)
+        reports.append(report)
+        mean += (report.gain or 0.0) if report.kept else 0.0
+    return Finalist(best, start, _leaderboard(tier, reports[0]), reports[0].policy, tuple(reports))
 
 
-def portfolio(space: SearchSpace) -> list[Architecture]:
-    """Plans that are good somewhere: each leg alone, reciprocal ranks, weights from words to vectors, no feedback."""
-    rows: list[dict[str, Any]] = [
-        {},
-        {"fusion": "sparse"},
-        {"fusion": "dense"},
-        {"fusion": "rrf", "dense_weight": 0.5},
-        {"feedback": 0.0},
-        *({"dense_weight": weight} for weight in (0.3, 0.5, 0.9)),
-        *({"dense_weight": weight, "feedback": 0.0, "normalisation": "min-max"} for weight in (0.3, 0.5, 0.7)),
-        {"sparse_depth": 200, "dense_depth": 200, "feedback": 0.3},
-    ]
-    known = {decision.name: decision for decision in space.decisions}
-    return [
-        space.complete({name: value for name, value in row.items() if name in known and value in known[name].values})
-        for row in rows
-    ]
+def _serving(conditions: Conditions) -> Candidate:
+    """What serves now, as the first candidate."""
+    base, adapter = conditions.legs, conditions.adapter
+    legs = base if adapter is None else base.with_query_vectors(adapter.apply(base.query_vectors))
+    architecture = architecture_of(conditions.incumbent, plan_space(conditions.space))
+    return Candidate(architecture, conditions.incumbent, base, legs, conditions.encoder, adapter)
 
 
-def _leaderboard(scored: list[Scored], chosen: Scored) -> tuple[Mapping[str, Any], ...]:
-    best = sorted(scored, key=lambda one: (-one.mean, one.plan.digest))[:SHOWN]
-    rows = best if chosen in best else [*best, chosen]
+def _stage(name: str) -> Stage:
+    module, function = STAGES[name]
+    try:
+        found: Stage = getattr(import_module(module), function)
+    except ImportError as error:
+        if error.name is not None and error.name.startswith("search_core"):
+            raise
+        return _left_out(name, f'it needs {error.name or "torch"}: pip install "autoglm-kb[train]"')
+    return found
+
+
+def _left_out(name: str, reason: str) -> Stage:
+    report = StageReport(name, 0, 0.0, 0.0, False, reason)
+    return lambda conditions, start, best, share, progress: (start, replace(report))
+
+
+def _leaderboard(tier: PlanTier, report: StageReport) -> tuple[Mapping[str, Any], ...]:
+    """The first plans of the plan tier; the one that it chose is among them."""
+    assert report.best is not None
+    chosen = report.best.plan
+    ranked = sorted(tier.scored.values(), key=lambda one: (-one.mean, one.plan.digest))
+    rows = ranked[:SHOWN]
+    rows += [one for one in ranked[SHOWN:] if one.plan == chosen]
     return tuple(
         {
             "plan": one.plan.digest,
             "mean": round(one.mean, 5),
-            "chosen": one is chosen,
+            "chosen": one.plan == chosen,
             "default": one.plan == DEFAULT_PLAN,
             "architecture": one.architecture.to_dict() | {"digest": one.architecture.digest},
         }

@@ -6,32 +6,32 @@ import time
 
 import numpy as np
 
-from retrieval.contracts import Encoder
-from retrieval.plan import Plan
 from search_core.gate import Latency
-from search_core.legs import CachedLegs
+from search_core.road.candidate import Candidate
 
-QUESTIONS = 30  # timed with each plan
+QUESTIONS = 30  # timed with each candidate
 
 
-def compare_latency(legs: CachedLegs, encoder: Encoder, before: Plan, after: Plan) -> Latency | None:
-    """Whole searches, encoding and both legs included; None where the plans are equal."""
-    if before == after:
+def compare_latency(before: Candidate, after: Candidate, places: tuple[int, ...]) -> Latency | None:
+    """Whole searches, encoding, adapter and both legs included; None where both are the same."""
+    if before.plan == after.plan and after.model is None:
         return None
-    count = min(QUESTIONS, len(legs.questions))
     times: dict[bool, list[float]] = {False: [], True: []}
-    for place in range(count):
-        for is_after, plan in ((False, before), (True, after)):
+    for place in places[:QUESTIONS]:
+        for is_after, candidate in ((False, before), (True, after)):
             began = time.perf_counter()
-            _search(legs, encoder, plan, place)
+            _search(candidate, place)
             times[is_after].append((time.perf_counter() - began) * 1000)
     old, new = (float(np.median(times[is_after])) for is_after in (False, True))
     return Latency(old, new)
 
 
-def _search(legs: CachedLegs, encoder: Encoder, plan: Plan, place: int) -> None:
+def _search(candidate: Candidate, place: int) -> None:
+    legs, plan = candidate.legs, candidate.plan
     text = legs.questions[place].text
-    vector = encoder.encode_queries([text])
+    vector = candidate.encoder.encode_queries([text])
+    if candidate.adapter is not None:
+        vector = candidate.adapter.apply(vector)
     legs.snapshot.words.search(text, plan.sparse_depth)
     scores = (vector @ legs.snapshot.vectors.T)[0]
     np.argpartition(-scores, min(plan.dense_depth, len(scores)) - 1)

@@ -43,6 +43,7 @@ class PlanTier:
 
     def __init__(self, legs: CachedLegs, plan_of: PlanOf, metric: str, log: ExperimentLog, policy_name: str) -> None:
         self.scored: dict[str, Scored] = {}  # by the plan's digest
+        self.trials = 0
         self._legs = legs
         self._plan_of = plan_of
         self._metric = metric
@@ -112,7 +113,8 @@ class PlanTier:
                     "cpu_seconds": round(time.process_time() - cpu_began, 4),
                 }
             )
-        progress({"trial": known["number"], "best": self.best.mean, "left": clock.left()})
+        self.trials += 1
+        progress({"tier": "plan", "trial": known["number"], "best": self.best.mean, "left": clock.left()})
         return Trial(architecture, reward, float(known["cpu_seconds"]), self._fidelity)
 
     def _is_hopeful(self, values: Values) -> bool:

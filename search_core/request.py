@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 DEFAULT_SPACE = "gnn-lm-v1"
-DEFAULT_POLICY = "random"  # trials of the plan tier are cheap: no policy beats it there (docs/search-core.md)
+DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,9 @@ class Request:
     qrels: Mapping[str, Mapping[str, int]] | None = None
     promote: bool = True
     against: Mapping[str, Any] | None = None  # a plan to be compared with, instead of the one that serves
+    tiers: str = ""  # names of `search_core.tiers.TIERS` with commas; "": by the budget
+    parts: Mapping[str, str] | None = None  # question id -> fit, choose or sealed; None: dealt by the seed
+    earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class Result:
     plan_id: int | None  # of the stored plan; None where the incumbent stays
     reasons: tuple[str, ...]  # why nothing was promoted; empty where it was
     supervision: Mapping[str, Any]
+    stages: tuple[Mapping[str, Any], ...]  # what each tier did, with its sealed mean
+    model: Path | None  # a tuned encoder that must embed the collection before the plan can serve
     trials: int
     trajectory: str
     seconds: float
@@ -59,7 +61,10 @@ class Result:
             "architecture": self.best.to_dict() | {"digest": self.best.digest, "description": self.best.describe()},
             "sealed_questions": verdict.questions,
             "strata": verdict.to_dict()["strata"],
+            "latency_ms": None if verdict.latency is None else asdict(verdict.latency),
             "supervision": dict(self.supervision),
+            "stages": [dict(stage) for stage in self.stages],
+            "model": None if self.model is None else str(self.model),
             "leaderboard": [dict(row) for row in self.leaderboard],
             "trajectory": self.trajectory,
             "artifact": {"digest": self.artifact.digest, "folder": str(self.folder)},

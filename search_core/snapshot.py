@@ -58,6 +58,14 @@ def key_of(chunk: IndexedChunk) -> str:
     return str(chunk.metadata["_key"])
 
 
+def texts_by_key(snapshot: CorpusSnapshot) -> dict[str, str]:
+    """What each document says, folded and without spaces, by its key: equal documents are seen as equal."""
+    found: dict[str, list[str]] = {}
+    for chunk in snapshot.chunks:
+        found.setdefault(key_of(chunk), []).append(chunk.text)
+    return {key: "".join(" ".join(parts).casefold().split()) for key, parts in found.items()}
+
+
 def read_snapshot(catalog: Catalog, collection: Collection) -> CorpusSnapshot:
     """The collection as it is now. Raises `CorpusError` where there is nothing to search, or not all of it is embedded.
 

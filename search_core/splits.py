@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +20,29 @@ LEAST_PART = 4  # questions; of fewer not even a standard error is known
 LARGEST_GROUP = 0.2  # of the questions; larger groups of linked questions cannot be kept on one side
 
 
+NOTHING: Mapping[str, str] = {}
+PARTS = ("fit", "choose", "sealed")
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Places of questions. `by_document` says whether no relevant document stands on two sides."""
+    """Places of questions. `by_document` says whether no relevant document stands on two sides.
+
+    `shared`: the share of sealed questions of which a relevant document, or one of the same words, is relevant to a
+    question that was worked with. Weights that are learned may know such documents; a plan cannot.
+    """
 
     fit: tuple[int, ...]
     choose: tuple[int, ...]
     sealed: tuple[int, ...]
     by_document: bool
+    shared: float = 0.0
 
 
-def split_questions(questions: Sequence[EvalQuery], seed: int) -> Split:
+def split_questions(questions: Sequence[EvalQuery], seed: int, texts: Mapping[str, str] = NOTHING) -> Split:
     """Questions that share a relevant document, or their words, stay on one side as far as that is possible.
+
+    `texts`: what each document says, by key; documents that say the same count as one.
 
     Where nearly all questions are linked with each other, only equal questions are kept together and `by_document` is
     False. Raises `SupervisionError` for fewer than `LEAST_QUESTIONS`, or where all are the same.
@@ -41,10 +52,10 @@ def split_questions(questions: Sequence[EvalQuery], seed: int) -> Split:
             f"there are {len(questions)} judged questions; expected at least {LEAST_QUESTIONS}, better 200: "
             "add questions to the evaluation set, or leave it out to use questions made from the corpus"
         )
-    groups = _groups(questions, by_document=True)
+    groups = _groups(questions, texts, by_document=True)
     by_document = max(map(len, groups)) <= LARGEST_GROUP * len(questions)
     if not by_document:
-        groups = _groups(questions, by_document=False)
+        groups = _groups(questions, texts, by_document=False)
     parts = _deal(groups, len(questions), seed)
     fit, choose, sealed = (tuple(sorted(part)) for part in parts)
     if min(len(fit), len(choose), len(sealed)) < LEAST_PART:
@@ -52,7 +63,57 @@ def split_questions(questions: Sequence[EvalQuery], seed: int) -> Split:
             f"{len(questions)} judged questions are only {len(groups)} different ones, which cannot be split in three; "
             "add questions in other words to the evaluation set"
         )
-    return Split(fit, choose, sealed, by_document)
+    return checked_split(questions, fit, choose, sealed, texts)
+
+
+def given_split(questions: Sequence[EvalQuery], parts: Mapping[str, str], texts: Mapping[str, str] = NOTHING) -> Split:
+    """The parts that a caller says: question id -> fit, choose or sealed; a question that is not named is sealed.
+
+    Raises `SupervisionError` for another part, a part too small, or equal questions in two of them.
+    """
+    strange = sorted({part for part in parts.values() if part not in PARTS})
+    if strange:
+        raise SupervisionError(f"part {strange[0]!r} of the questions is not known; expected {', '.join(PARTS)}")
+    fit, choose, sealed = (
+        tuple(at for at, question in enumerate(questions) if parts.get(question.id, "sealed") == part) for part in PARTS
+    )
+    for name, part in zip(PARTS, (fit, choose, sealed), strict=True):
+        if len(part) < LEAST_PART:
+            raise SupervisionError(f"part {name} has {len(part)} questions; expected at least {LEAST_PART}")
+    return checked_split(questions, fit, choose, sealed, texts)
+
+
+def checked_split(
+    questions: Sequence[EvalQuery],
+    fit: tuple[int, ...],
+    choose: tuple[int, ...],
+    sealed: tuple[int, ...],
+    texts: Mapping[str, str] = NOTHING,
+) -> Split:
+    """The split, with what overlaps counted. Raises `SupervisionError` where one question stands on two sides."""
+    sides = [set(fit), set(choose), set(sealed)]
+    words = [{_words(questions[at]) for at in side} for side in sides]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        if sides[one] & sides[other] or words[one] & words[other]:
+            raise SupervisionError(
+                f"the parts {PARTS[one]} and {PARTS[other]} have a question in common; expected none"
+            )
+    documents = [[_documents(questions[at], texts) for at in side] for side in sides]
+    united = [frozenset().union(*side) for side in documents]
+    by_document = not (united[0] & united[1] or united[0] & united[2] or united[1] & united[2])
+    worked = united[0] | united[1]
+    shared = sum(bool(mine & worked) for mine in documents[2]) / max(1, len(documents[2]))
+    return Split(fit, choose, sealed, by_document, round(shared, 4))
+
+
+def _words(question: EvalQuery) -> str:
+    return " ".join(question.text.casefold().split())
+
+
+def _documents(question: EvalQuery, texts: Mapping[str, str]) -> frozenset[str]:
+    """What is relevant, by what it says where that is known."""
+    relevant = (key for key, grade in question.judgements.items() if grade > 0)
+    return frozenset(f"text:{texts[key]}" if texts.get(key) else f"key:{key}" for key in relevant)
 
 
 def _deal(groups: list[list[int]], count: int, seed: int) -> list[list[int]]:
@@ -65,7 +126,7 @@ def _deal(groups: list[list[int]], count: int, seed: int) -> list[list[int]]:
     return parts
 
 
-def _groups(questions: Sequence[EvalQuery], *, by_document: bool) -> list[list[int]]:
+def _groups(questions: Sequence[EvalQuery], texts: Mapping[str, str], *, by_document: bool) -> list[list[int]]:
     """Connected questions (union-find)."""
     parent = list(range(len(questions)))
 
@@ -77,9 +138,9 @@ def _groups(questions: Sequence[EvalQuery], *, by_document: bool) -> list[list[i
 
     first: dict[str, int] = {}
     for place, question in enumerate(questions):
-        links = ["text:" + " ".join(question.text.casefold().split())]
+        links = ["question:" + _words(question)]
         if by_document:
-            links += [f"document:{key}" for key, grade in question.judgements.items() if grade > 0]
+            links += sorted(_documents(question, texts))
         for link in links:
             parent[root(place)] = root(first.setdefault(link, place))
     found: dict[int, list[int]] = {}

@@ -8,6 +8,7 @@ task ─▶ corpus snapshot ─▶ questions in three parts ─▶ both legs ask
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from infra.settings import Settings, load_settings
 from retrieval.catalog import Catalog, Collection, sqlite_url
@@ -24,6 +25,7 @@ from search_core.plan_tier import Progress
 from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
 from search_core.task import TaskSpec, parse_budget, parse_task
+from search_core.tiers import parse_tiers
 
 SEARCH_TASKS = ("text-to-graph", "retrieval", "answer")
 
@@ -32,9 +34,10 @@ class AutoModelTrainer:
     """Searches, tests and promotes for one collection; `run` may be called once.
 
     `queries` (id -> text) and `qrels` (id -> document key -> grade) are judged questions; without them an evaluation
-    set of the collection is taken, else questions are made from the corpus and nothing is promoted. Without a catalog
-    the one of the settings is opened. Raises `SearchCoreError` for a task that is not about a collection, and
-    `BudgetError`.
+    set of the collection is taken, else questions are made from the corpus and nothing is promoted. `tiers` names what
+    is searched (`search_core.tiers`; empty: by the budget), `parts` (question id -> fit, choose or sealed) keeps a
+    split that a set comes with. Without a catalog the one of the settings is opened. Raises `SearchCoreError` for a
+    task that is not about a collection, and `BudgetError`.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class AutoModelTrainer:
         queries: Mapping[str, str] | None = None,
         qrels: Mapping[str, Mapping[str, int]] | None = None,
         promote: bool = True,
+        tiers: str = "",
+        parts: Mapping[str, str] | None = None,
         settings: Settings | None = None,
         catalog: Catalog | None = None,
         encoder_of: Callable[[str], Encoder] | None = None,
@@ -59,6 +64,7 @@ class AutoModelTrainer:
         request = Request(
             task, search_space, max_epochs, collection, budget, seed, policy, eval_set, queries, qrels, promote
         )
+        request = replace(request, tiers=tiers, parts=parts)
         self._begin(request, settings, catalog, encoder_of, progress, "")
 
     @classmethod
@@ -97,6 +103,7 @@ class AutoModelTrainer:
         if self.spec.task not in SEARCH_TASKS:
             known = ", ".join(SEARCH_TASKS)
             raise SearchCoreError(f"task {self.spec.task!r} is not about a collection; expected one of {known}")
+        self.tiers = parse_tiers(request.tiers, self._clock.budget)
 
     def stop(self) -> None:
         """End the search at the next trial and go on with what was found. Any thread may call it."""
@@ -139,7 +146,8 @@ class AutoModelTrainer:
     def _run(self, catalog: Catalog, collection: Collection, record: ExperimentRecord) -> Result:
         folder = self._settings.data_dir / "experiments" / record.id
         encoder = self._encoder_of(collection.encoder)
-        conditions = prepare(self.request, self.spec, catalog, collection, record, folder, encoder, self._clock)
+        about = (self.request, self.spec, catalog, collection, record, folder, encoder, self._clock)
+        conditions = prepare(*about, self._settings.data_dir)
         try:
             return conclude(conditions, find_finalist(conditions, self._progress))
         finally:

@@ -36,6 +36,7 @@ def tune(
     task: Annotated[str, typer.Option(help="A task's name, or a sentence that says what is wanted.")] = "text-to-graph",
     space: Annotated[str, typer.Option(help="Search space: a name, or a YAML file.")] = DEFAULT_SPACE,
     policy: Annotated[str, typer.Option(help="What proposes candidates; `kb modules` lists them.")] = DEFAULT_POLICY,
+    tiers: Annotated[str, typer.Option(help="Of plan,adapter,graph,encoder; by default what the budget allows.")] = "",
     max_epochs: Annotated[int, typer.Option(min=1, help="How often the policy is asked.")] = 50,
     promote: Annotated[bool, typer.Option(help="Let a proven winner serve at once.")] = True,
     resume: Annotated[str, typer.Option(help="Id of an experiment that was stopped.")] = "",
@@ -46,7 +47,9 @@ def tune(
         raise InvalidInputError("--queries and --qrels belong together; give both, or neither")
     texts = None if queries is None else read_queries(queries)
     judged = None if qrels is None else read_qrels(qrels)
-    request = Request(task, space, max_epochs, collection, budget, seed, policy, eval_set, texts, judged, promote)
+    request = Request(
+        task, space, max_epochs, collection, budget, seed, policy, eval_set, texts, judged, promote, tiers=tiers
+    )
     with knowledge_base() as kb:
         if resume:
             record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), resume)
@@ -73,7 +76,7 @@ def _run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) ->
 
 
 def _advance(progress: Progress, told: dict[str, Any]) -> None:
-    text = f"trial {told['trial']}, best {told['best']:.4f}, {told['left']:.0f} s left"
+    text = f"{told['tier']} tier, trial {told['trial']}, best {told['best']:.4f}, {told['left']:.0f} s left"
     progress.update(progress.task_ids[0], advance=1, description=text)
 
 

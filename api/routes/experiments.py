@@ -24,9 +24,10 @@ from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import InvalidInputError, NotFoundError
 from search_core.architecture import Architecture
 from search_core.policy import POLICIES
-from search_core.request import Request
+from search_core.request import DEFAULT_POLICY, Request
 from search_core.space import SPACES
 from search_core.task import parse_budget, parse_task
+from search_core.tiers import parse_tiers
 
 ExperimentPath = Annotated[str, Path(alias="experiment", pattern=r"^[0-9a-f]{16}$", description="The experiment's id.")]
 
@@ -79,10 +80,12 @@ def list_trials(
 def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) -> Request:
     """The request, or an error now rather than in the job."""
     for registry, name in ((SPACES, body.search_space), (POLICIES, body.policy)):
-        if name not in registry:
+        if name not in registry and name != DEFAULT_POLICY:
             known = ", ".join(entry.name for entry in registry)
             raise InvalidInputError(f"{registry.kind} {name!r} is not known here; expected one of {known}")
-    parse_task(body.task, parse_budget(body.budget))
+    budget = parse_budget(body.budget)
+    parse_task(body.task, budget)
+    parse_tiers(body.tiers, budget)
     if body.eval_set:
         kb.catalog.eval_sets.get(collection, body.eval_set)
     return Request(**body.model_dump())

@@ -25,7 +25,12 @@ class ExperimentBody(Request):
     collection: CollectionName
     task: Line = Field("text-to-graph", description="A task's name, or a sentence that says what is wanted.")
     search_space: ModuleName = Field("gnn-lm-v1", description="A registered search space.")
-    policy: ModuleName = Field("random", description="What proposes candidates.")
+    policy: ModuleName = Field("auto", description="What proposes candidates; auto: what is best on each tier.")
+    tiers: str = Field(
+        "",
+        pattern=r"^[a-z, ]{0,60}$",
+        description="What is searched: some of plan, adapter, graph, encoder with commas; empty: by the budget.",
+    )
     max_epochs: int = Field(50, ge=1, le=100_000, description="How often the policy is asked.")
     budget: Budget = "5m"
     seed: int = Field(0, ge=0, le=2**31 - 1)

@@ -98,6 +98,32 @@ def fit_adapter(
     return Adapter(kind, replace(final, encoder=encoder), best, float(looks[best].mean()), float(before.mean()))
 
 
+def adapter_path(
+    query_vectors: Vectors,
+    passage_vectors: Vectors,
+    judgements: Judged,
+    kind: AdapterKind,
+    *,
+    encoder: str = "",
+    seed: int = 0,
+    steps: int = 100,
+    l2: float = 1e-2,
+) -> list[tuple[int, QueryAdapter]]:
+    """Steps and the adapter after them, every `CHECK_EVERY` and after the last: for who has questions to choose by.
+
+    Raises `SupervisionError` for fewer than `LEAST_QUESTIONS` questions with a relevant passage, and `TrainingError`.
+    """
+    known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
+    if len(known) < LEAST_QUESTIONS:
+        raise SupervisionError(
+            f"{len(known)} questions have a relevant passage; an adapter is learned from {LEAST_QUESTIONS} or more"
+        )
+    path: list[tuple[int, QueryAdapter]] = []
+    training = _Training(query_vectors[known], passage_vectors, [judgements[at] for at in known], kind, seed, l2)
+    training.run(steps, lambda step, adapter: path.append((step, replace(adapter, encoder=encoder))))
+    return path
+
+
 class _Training:
     """Full-batch Adam from the identity, on one thread: the same arithmetic in the same order each time."""
 

@@ -32,7 +32,7 @@ from search_core.space import open_space
 from search_core.supervision import given
 from search_core.trainer import AutoModelTrainer
 
-QUICK: dict[str, Any] = {"collection": "c", "budget": "120s", "max_epochs": 2}
+QUICK: dict[str, Any] = {"collection": "c", "budget": "120s", "max_epochs": 2, "tiers": "plan"}
 
 
 @pytest.fixture

@@ -1,0 +1,99 @@
+"""What goes from stage to stage: an architecture with its plan, its models, and what both legs answer by them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.adapter import QueryAdapter
+from retrieval.contracts import Encoder
+from retrieval.plan import Plan
+from search_core.architecture import Architecture
+from search_core.legs import CachedLegs, Values
+
+
+@dataclass(frozen=True, slots=True)
+class TunedModel:
+    """An encoder made in this run: its folder, opened, and what its making reported."""
+
+    folder: Path
+    encoder: Encoder
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Legs are of all questions; who scores says which of them he means."""
+
+    architecture: Architecture
+    plan: Plan
+    base: CachedLegs  # without adapter
+    legs: CachedLegs  # with it
+    encoder: Encoder
+    adapter: QueryAdapter | None = None
+    model: TunedModel | None = None  # None: the collection's own encoder
+
+    def values(self, places: tuple[int, ...], metric: str) -> Values:
+        """(places,) what it is worth on these questions."""
+        return self.legs.only(places).score(self.plan, metric)
+
+    def with_plan(self, architecture: Architecture, plan: Plan) -> Candidate:
+        """The same models under another plan."""
+        return replace(self, architecture=architecture, plan=plan)
+
+    def with_adapter(self, adapter: QueryAdapter, architecture: Architecture) -> Candidate:
+        """The same with this adapter before the dense leg, whose answers are asked again."""
+        legs = self.base.with_query_vectors(adapter.apply(self.base.query_vectors))
+        plan = replace(self.plan, adapter=adapter_name(adapter))
+        return replace(self, architecture=architecture, plan=plan, legs=legs, adapter=adapter)
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What a stage did. `best` may be kept or not; `reason` says why not, or why the stage was left out."""
+
+    tier: str
+    trials: int
+    seconds: float
+    cpu_seconds: float
+    kept: bool
+    reason: str = ""
+    gain: float | None = None  # on the questions that it chose by, over what came in
+    best: Candidate | None = None
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; the candidate is its architecture's digest."""
+        return {
+            "tier": self.tier,
+            "trials": self.trials,
+            "seconds": round(self.seconds, 2),
+            "cpu_seconds": round(self.cpu_seconds, 2),
+            "kept": self.kept,
+            "reason": self.reason,
+            "gain": None if self.gain is None else round(self.gain, 5),
+            "architecture": None if self.best is None else self.best.architecture.digest,
+            "policy": dict(self.policy),
+        }
+
+
+def adapter_name(adapter: QueryAdapter) -> str:
+    """The artifact's id, from what it holds: the same adapter has the same name, and so its plan the same digest."""
+    digest = hashlib.sha256(f"{adapter.encoder} {adapter.dim}".encode())
+    for name, array in adapter.tensors.items():
+        digest.update(name.encode() + np.ascontiguousarray(array, np.float32).tobytes())
+    return f"adapter-{digest.hexdigest()[:16]}"
+
+
+def is_better(values: Values, before: Values, errors: float = 1.0) -> bool:
+    """Whether the paired gain exceeds so many of its standard errors; less is noise."""
+    difference = values - before
+    if len(difference) < 2 or not np.any(difference):
+        return False
+    error = float(difference.std(ddof=1)) / len(difference) ** 0.5
+    return bool(difference.mean() > errors * error)

@@ -1,0 +1,90 @@
+"""The plan tier as a stage, and the plan chosen anew where the models under it have changed: model first, then plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from retrieval.plan import Plan
+from search_core.architecture import Architecture
+from search_core.conditions import Conditions
+from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
+from search_core.plan_tier import PlanTier, Progress, Scored, choose
+from search_core.policy import POLICIES
+from search_core.road.candidate import Candidate, StageReport
+from search_core.road.portfolio import portfolio
+from search_core.road.recording import Stopwatch
+from search_core.space import SearchSpace
+
+PLAN_POLICY = "random"  # of "auto": trials are cheap here, and no policy beats it (docs/search-space.md)
+PAIRED = ("dense_weight", "feedback")  # decisions that are moved together when a plan is chosen anew
+
+
+def plan_stage(
+    conditions: Conditions, start: Candidate, share: float, progress: Progress
+) -> tuple[Candidate, StageReport, PlanTier]:
+    """Sweep the plan tier: what serves and a portfolio of known good plans first, then what the policy asks for."""
+    request, clock, watch = conditions.request, conditions.clock, Stopwatch()
+    space = plan_space(conditions.space)
+    name = PLAN_POLICY if request.policy == "auto" else request.policy
+    tier = _tier(conditions, start, conditions.working, name)
+    incumbent = tier.add(architecture_of(start.plan, space), start.plan)
+    tier.try_all(portfolio(space), clock, share, progress)
+    policy = POLICIES.create(name, space, request.seed)
+    tier.search(policy, request.max_epochs, clock, share, progress)
+    chosen = _chosen(tier, incumbent)
+    kept = chosen.plan != start.plan
+    report = StageReport(
+        "plan",
+        tier.trials,
+        watch.seconds,
+        watch.cpu_seconds,
+        kept,
+        "" if kept else "what serves already was not beaten by more than chance",
+        chosen.mean - incumbent.mean,
+        start.with_plan(chosen.architecture, chosen.plan),
+        policy.report(),
+    )
+    return start.with_plan(chosen.architecture, chosen.plan), report, tier
+
+
+def plans_anew(conditions: Conditions, start: Candidate, share: float, progress: Progress) -> Candidate:
+    """The best plan near the start's, scored with its legs on `choose`, which its models have not learned from."""
+    space = plan_space(conditions.space)
+    tier = _tier(conditions, start, conditions.split.choose, "sweep")
+    incumbent = tier.add(start.architecture, start.plan)
+    open_ones = {decision.name for decision in space.decisions if len(decision.values) > 1}
+    kept = {name: value for name, value in start.architecture.choices if name not in open_ones}
+    moved = {name: value for name, value in start.architecture.choices if name in open_ones}
+    near = [conditions.space.complete(one.as_dict() | kept) for one in _near(space.complete(moved), space)]
+    tier.try_all(near, conditions.clock, share, progress)
+    chosen = _chosen(tier, incumbent)
+    return start.with_plan(chosen.architecture, chosen.plan)
+
+
+def _tier(conditions: Conditions, start: Candidate, places: tuple[int, ...], policy: str) -> PlanTier:
+    metric = conditions.spec.metric
+    return PlanTier(start.legs.only(places), _plan_by(start), metric, conditions.log, policy)
+
+
+def _plan_by(start: Candidate) -> Callable[[Architecture], Plan]:
+    """What no decision is about, such as the adapter learned in this run, stays as it is."""
+    return lambda architecture: replace(plan_of(architecture, start.plan), adapter=start.plan.adapter)
+
+
+def _chosen(tier: PlanTier, incumbent: Scored) -> Scored:
+    return choose(list(tier.scored.values()), incumbent, lambda one: changes(one.architecture, incumbent.architecture))
+
+
+def _near(architecture: Architecture, space: SearchSpace) -> Iterator[Architecture]:
+    """The portfolio, every plan that differs in one decision, and all pairs of weight and feedback."""
+    yield from portfolio(space)
+    choices = architecture.as_dict()
+    known = {decision.name: decision for decision in space.decisions}
+    for name, decision in known.items():
+        if name in choices:
+            yield from (space.complete(choices | {name: value}) for value in decision.values if value != choices[name])
+    if all(name in choices and name in known for name in PAIRED):
+        first, second = (known[name] for name in PAIRED)
+        for one in first.values:
+            yield from (space.complete(choices | {first.name: one, second.name: two}) for two in second.values)

@@ -1,0 +1,27 @@
+"""Plans that are good somewhere: tried first, whatever the policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from search_core.architecture import Architecture
+from search_core.space import SearchSpace
+
+
+def portfolio(space: SearchSpace) -> list[Architecture]:
+    """Each leg alone, reciprocal ranks, weights from words to vectors, without feedback."""
+    rows: list[dict[str, Any]] = [
+        {},
+        {"fusion": "sparse"},
+        {"fusion": "dense"},
+        {"fusion": "rrf", "dense_weight": 0.5},
+        {"feedback": 0.0},
+        *({"dense_weight": weight} for weight in (0.3, 0.5, 0.9)),
+        *({"dense_weight": weight, "feedback": 0.0, "normalisation": "min-max"} for weight in (0.3, 0.5, 0.7)),
+        {"sparse_depth": 200, "dense_depth": 200, "feedback": 0.3},
+    ]
+    known = {decision.name: decision for decision in space.decisions}
+    return [
+        space.complete({name: value for name, value in row.items() if name in known and value in known[name].values})
+        for row in rows
+    ]

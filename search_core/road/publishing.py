@@ -1,0 +1,49 @@
+"""Puts learned models where serving looks for them, and beside the plan in the run's own artifact folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from retrieval.adapter import ARTIFACTS, write_adapter
+from search_core.conditions import Conditions
+from search_core.errors import ArtifactError
+from search_core.road.candidate import Candidate, adapter_name
+
+ENCODER = "encoder"  # folder of a tuned encoder inside the artifact
+
+
+def publish(conditions: Conditions, candidate: Candidate) -> None:
+    """Write what the candidate's plan names. Raises `ArtifactError` where the disk does not take it.
+
+    It serves nothing yet. A name says what the model holds, so what is there already is the same.
+    """
+    try:
+        if candidate.adapter is not None:
+            name = adapter_name(candidate.adapter)
+            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / "artifact"):
+                write_adapter(folder, candidate.adapter)
+        if candidate.model is not None:
+            _copied(candidate.model.folder, conditions.folder / "artifact" / ENCODER)
+    except OSError as error:
+        raise ArtifactError(f"models cannot be written: {error.strerror}; free some space") from error
+
+
+def model_folder(candidate: Candidate) -> Path | None:
+    """The folder of the tuned encoder, for `open_encoder`."""
+    return None if candidate.model is None else candidate.model.folder
+
+
+def _copied(source: Path, target: Path) -> None:
+    """By hard links where the file system has them: a model is 90 MB."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, copy_function=_link)
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+    return target

@@ -1,0 +1,39 @@
+"""What each stage is worth on the sealed questions: for the report alone, after the finalist has been chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from retrieval.metrics import bootstrap_interval, randomisation_test
+from retrieval.plan import DEFAULT_PLAN
+from search_core.conditions import Conditions
+from search_core.finalist import Finalist
+from search_core.legs import Values
+
+
+def stages_on_sealed(conditions: Conditions, finalist: Finalist) -> list[dict[str, Any]]:
+    """Each stage's report with its best's mean, also of what was not kept, beside the default plan's."""
+    metric, sealed = conditions.spec.metric, conditions.split.sealed
+    plain = replace(finalist.serving, plan=DEFAULT_PLAN, legs=conditions.legs).values(sealed, metric)
+    rows = []
+    for report in finalist.stages:
+        row = report.to_dict()
+        if report.best is not None:
+            row |= _against(plain, report.best.values(sealed, metric), conditions.request.seed)
+        rows.append(row)
+    return rows
+
+
+def _against(plain: Values, values: Values, seed: int) -> dict[str, Any]:
+    difference = values - plain
+    low, high = bootstrap_interval(difference, seed=seed)
+    p_value = randomisation_test(values, plain, seed=seed) if np.any(difference) else 1.0
+    return {
+        "default_sealed": round(float(plain.mean()), 5),
+        "sealed": round(float(values.mean()), 5),
+        "over_default": [round(float(difference.mean()), 5), round(low, 5), round(high, 5)],
+        "p_value": round(p_value, 5),
+    }
