@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 DIST = Path(__file__).resolve().parent / "console" / "dist"
 INDEX = "index.html"
 HASHED = "assets/"  # Vite names what is in there by its content
+OF_COLLECTIONS = "c/"  # pages about one collection, whose things may have a dot in their names
 LEAST_COMPRESSED = 1_024  # bytes: below, the header of gzip eats the gain
 COMPRESSIBLE = ("text/", "application/json", "application/javascript", "image/svg+xml", "application/manifest+json")
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
@@ -53,7 +54,8 @@ class ConsoleFiles:
     def page(self, name: str) -> ConsoleFile | None:
         """As `get`, but a path that is no file is one of the pages that the script in index.html knows."""
         found = self.get(name)
-        if found is None and not PurePosixPath(name).suffix and not name.startswith(HASHED):
+        is_page = name.startswith(OF_COLLECTIONS) or not (PurePosixPath(name).suffix or name.startswith(HASHED))
+        if found is None and is_page:
             return self.get(INDEX)
         return found
 

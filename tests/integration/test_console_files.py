@@ -44,7 +44,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 def test_pages_are_one_file_that_is_asked_for_again(client: TestClient) -> None:
-    for path in ("/", "/console", "/console/", "/console/documents/docs", "/console/search"):
+    for path in ("/", "/console", "/console/", "/console/documents/docs", "/console/c/docs/sources/shop.v1"):
         response = client.get(path)
         assert (response.status_code, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
         assert response.text.startswith("<!doctype") and response.headers["cache-control"] == "no-cache"

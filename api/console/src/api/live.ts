@@ -89,15 +89,20 @@ interface Message {
   alerts: Overview["alerts"];
 }
 
+/** The last operation of each collection that the stream told of. */
+const lastSeen = new Map<string, number>();
+
 const HANDLERS: Readonly<Record<string, (client: QueryClient, message: Message) => void>> = {
   freshness(client, { freshness }) {
-    const before = client.getQueryData<Overview>(["overview"])?.collections ?? [];
     patch(client, { collections: freshness });
     for (const one of freshness) {
-      const former = before.find((other) => other.name === one.name);
-      if (former && former.last_seq !== one.last_seq) void client.invalidateQueries({ queryKey: ["content", one.name] });
+      const changed = lastSeen.get(one.name) !== one.last_seq; // also when it is told of first: it may be newer than the page
+      if (changed) void client.invalidateQueries({ queryKey: ["content", one.name] });
     }
-    if (before.length !== freshness.length) void client.invalidateQueries({ queryKey: ["collections"] });
+    const others = freshness.length !== lastSeen.size || freshness.some((one) => !lastSeen.has(one.name));
+    if (others) void client.invalidateQueries({ queryKey: ["collections"] });
+    lastSeen.clear();
+    for (const one of freshness) lastSeen.set(one.name, one.last_seq);
   },
   sources(client, { sources }) {
     patch(client, { sources });
