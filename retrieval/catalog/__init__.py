@@ -23,12 +23,13 @@ from retrieval.catalog.plans import Plans
 from retrieval.catalog.positions import Positions
 from retrieval.catalog.pruning import Pruning
 from retrieval.catalog.recutting import Recutting
+from retrieval.catalog.rollouts import Rollouts
 from retrieval.catalog.schedules import Schedules
 from retrieval.catalog.source_runs import SourceRuns
 from retrieval.catalog.source_tables import SourceTables
 from retrieval.catalog.sources import Sources
-from retrieval.catalog.writer import Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
 from retrieval.catalog.versions import KEPT_VERSIONS, Versions
+from retrieval.catalog.writer import Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
 
 __all__ = [
     "Catalog",
@@ -46,8 +47,8 @@ __all__ = [
 class Catalog:
     """One catalog, opened and migrated; each attribute is one kind of thing it keeps.
 
-    Raises `InvalidInputError` for a URL that is neither SQLite nor PostgreSQL, `OutageError` when it cannot be opened.
     Of each document it keeps the newest `kept_versions` former ones.
+    Raises `InvalidInputError` for a URL that is neither SQLite nor PostgreSQL, `OutageError` when it cannot be opened.
     """
 
     def __init__(self, url: str, kept_versions: int = KEPT_VERSIONS) -> None:
@@ -72,6 +73,7 @@ class Catalog:
         self.positions = Positions(self._engine)
         self.notices = Notices(self._engine)
         self.plans = Plans(self._engine)
+        self.rollouts = Rollouts(self._engine)
         self.jobs = Jobs(self._engine)
         self.schedules = Schedules(self._engine)
         self.keys = Keys(self._engine)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.rollouts import RolloutRecord, Stage, end_superseded, moved
 from retrieval.errors import ConflictError, NotFoundError
 
 
@@ -63,6 +64,14 @@ class Plans:
         with writing(self._engine) as connection:
             self._switch(connection, collection.id, plan_id, by, reason)
 
+    def complete(self, collection: Collection, rollout: RolloutRecord, by: str, reason: str) -> bool:
+        """Let a rollout's plan serve all; False where the rollout was moved by another meanwhile."""
+        with writing(self._engine) as connection:
+            is_ours = moved(connection, rollout, Stage.FULL, 1.0, reason)
+            if is_ours:
+                self._switch(connection, collection.id, rollout.plan_id, by, reason)
+        return is_ours
+
     def roll_back(self, collection: Collection, by: str, reason: str) -> int | None:
         """Return to the plan that served before; its id, None being the default. Raises `ConflictError`."""
         c = schema.plan_switches.c
@@ -80,6 +89,7 @@ class Plans:
         c = schema.collections.c
         previous = connection.execute(sa.select(c.plan_id).where(c.id == collection_id).with_for_update()).scalar_one()
         connection.execute(schema.collections.update().where(c.id == collection_id).values(plan_id=plan_id))
+        end_superseded(connection, collection_id, plan_id)
         connection.execute(
             schema.plan_switches.insert().values(
                 collection_id=collection_id,

@@ -286,6 +286,36 @@ plan_switches = sa.Table(
     sa.Column("at", UtcTime, nullable=False),
 )
 
+rollouts = sa.Table(  # a plan on its way: shown to nobody, to some, to all
+    "rollouts",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _collection_key(),
+    sa.Column("plan_id", sa.Integer),  # the candidate; NULL: the built-in default
+    sa.Column("previous_id", sa.Integer),  # what served when it began
+    sa.Column("stage", sa.Text, nullable=False),  # shadow, canary; ended: full, stopped, rolled_back, superseded
+    sa.Column("share", sa.Float, nullable=False),  # of the searches that it takes part in
+    sa.Column("options", sa.JSON, nullable=False),  # unit, advance_after
+    sa.Column("reference", sa.JSON(none_as_null=True)),  # milliseconds that latencies are counted above
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),  # of the last change
+    sa.Column("began_at", UtcTime, nullable=False),
+    sa.Column("changed_at", UtcTime, nullable=False),
+    sa.Column("ended_at", UtcTime),
+    sa.Index("ix_rollouts_collection_id", "collection_id"),
+    sqlite_autoincrement=True,  # its number is hashed with callers, so that others go first each time
+)
+
+rollout_counts = sa.Table(  # sums over all processes
+    "rollout_counts",
+    METADATA,
+    sa.Column("rollout_id", sa.ForeignKey("rollouts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("stage", sa.Text, primary_key=True),
+    sa.Column("arm", sa.Text, primary_key=True),  # serving, candidate, pair
+    sa.Column("measure", sa.Text, primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+)
+
 jobs = sa.Table(
     "jobs",
     METADATA,

@@ -1,0 +1,118 @@
+"""Rollouts in the catalog: SQLite and PostgreSQL keep the same, and of two processes that act on one, one does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.catalog import Catalog, Collection, sqlite_url
+from retrieval.catalog.rollouts import RolloutRecord, Stage
+from retrieval.errors import ConflictError, NotFoundError
+from retrieval.plan import Plan
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
+    opened = Catalog(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def handbook(catalog: Catalog) -> Collection:
+    return catalog.collections.create("handbook", "hash", "fp")
+
+
+def stored(catalog: Catalog, collection: Collection, **choices: Any) -> int:
+    plan = Plan(**choices)
+    return catalog.plans.add(collection, "candidate", plan.to_dict(), plan.digest, "test").id
+
+
+def begun(catalog: Catalog, collection: Collection, plan: int, stage: Stage = Stage.SHADOW) -> RolloutRecord:
+    return catalog.rollouts.begin(collection, plan, stage, 0.1, {"unit": "session"}, "tester", "try it")
+
+
+def test_one_rollout_runs_at_a_time_and_of_a_plan_that_does_not_serve(catalog: Catalog, handbook: Collection) -> None:
+    plan = stored(catalog, handbook, top=5)
+    first = begun(catalog, handbook, plan)
+    assert (first.stage, first.share, first.plan_id, first.previous_id) == (Stage.SHADOW, 0.1, plan, None)
+    assert first.runs and first.options == {"unit": "session"} and first.reference is None
+    with pytest.raises(ConflictError, match=f"rollout {first.id} of collection 'handbook' runs"):
+        begun(catalog, handbook, stored(catalog, handbook, top=6))
+    assert catalog.rollouts.move(first, Stage.STOPPED, 0.0, "enough")
+    assert catalog.rollouts.running() == []
+    catalog.plans.promote(handbook, plan, "tester", "")
+    with pytest.raises(ConflictError, match="serves 'handbook' already"):
+        begun(catalog, handbook, plan)
+    again = begun(catalog, handbook, stored(catalog, handbook, top=7))
+    assert again.previous_id == plan
+    assert [one.id for one in catalog.rollouts.page(handbook)] == [again.id, first.id]
+    assert [one.id for one in catalog.rollouts.page(handbook, before=again.id)] == [first.id]
+    assert catalog.rollouts.newest() == [again]
+
+
+def test_of_two_who_move_it_one_does(catalog: Catalog, handbook: Collection) -> None:
+    rollout = begun(catalog, handbook, stored(catalog, handbook, top=5))
+    assert catalog.rollouts.move(rollout, Stage.CANARY, 0.5, "on")
+    assert not catalog.rollouts.move(rollout, Stage.ROLLED_BACK, 0.0, "worse")
+    assert not catalog.plans.complete(handbook, rollout, "tester", "late")
+    assert catalog.collections.get("handbook").plan_id is None
+    now = catalog.rollouts.get(handbook, rollout.id)
+    assert (now.stage, now.share, now.reason, now.ended_at) == (Stage.CANARY, 0.5, "on", None)
+
+
+def test_completing_switches_the_pointer_in_one_transaction(catalog: Catalog, handbook: Collection) -> None:
+    plan = stored(catalog, handbook, top=5)
+    rollout = begun(catalog, handbook, plan, Stage.CANARY)
+    assert catalog.plans.complete(handbook, rollout, "tester", "good")
+    assert catalog.collections.get("handbook").plan_id == plan
+    ended = catalog.rollouts.get(handbook, rollout.id)
+    assert (ended.stage, ended.share) == (Stage.FULL, 1.0) and ended.ended_at is not None and not ended.runs
+    assert catalog.plans.roll_back(handbook, "tester", "") is None
+    assert catalog.rollouts.get(handbook, rollout.id).stage is Stage.FULL
+
+
+def test_another_plan_that_is_promoted_ends_it(catalog: Catalog, handbook: Collection) -> None:
+    rollout = begun(catalog, handbook, stored(catalog, handbook, top=5), Stage.CANARY)
+    other = stored(catalog, handbook, top=6)
+    catalog.plans.promote(handbook, other, "tester", "")
+    ended = catalog.rollouts.get(handbook, rollout.id)
+    assert ended.stage is Stage.SUPERSEDED and ended.reason == f"plan {other} was promoted meanwhile"
+
+
+def test_counts_of_all_processes_add_up(catalog: Catalog, handbook: Collection) -> None:
+    rollout = begun(catalog, handbook, stored(catalog, handbook, top=5))
+
+    def process(_: int) -> None:
+        for _ in range(5):
+            catalog.rollouts.add(rollout.id, Stage.SHADOW, {("candidate", "queries"): 2, ("pair", "overlap"): 0.5})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(process, range(4)))
+    catalog.rollouts.add(rollout.id, Stage.CANARY, {("candidate", "queries"): 1})
+    counts = catalog.rollouts.counts(rollout.id)
+    assert counts[Stage.SHADOW] == {("candidate", "queries"): 40, ("pair", "overlap"): 10}
+    assert counts[Stage.CANARY] == {("candidate", "queries"): 1}
+
+
+def test_latencies_are_referred_to_once(catalog: Catalog, handbook: Collection) -> None:
+    rollout = begun(catalog, handbook, stored(catalog, handbook, top=5))
+    assert catalog.rollouts.refer(rollout, {"p50": 3.0, "p95": 9.0})
+    assert not catalog.rollouts.refer(rollout, {"p50": 4.0, "p95": 8.0})
+    assert catalog.rollouts.get(handbook, rollout.id).reference == {"p50": 3.0, "p95": 9.0}
+
+
+def test_a_rollout_goes_with_its_collection(catalog: Catalog, handbook: Collection) -> None:
+    rollout = begun(catalog, handbook, stored(catalog, handbook, top=5))
+    catalog.rollouts.add(rollout.id, Stage.SHADOW, {("candidate", "queries"): 1})
+    catalog.collections.drop("handbook")
+    assert catalog.rollouts.running() == [] and catalog.rollouts.counts(rollout.id) == {}
+    catalog.rollouts.add(rollout.id, Stage.SHADOW, {("candidate", "queries"): 1})  # what a process still had
+    other = catalog.collections.create("other", "hash", "fp")
+    with pytest.raises(NotFoundError, match=f"rollout {rollout.id} does not exist in collection 'other'"):
+        catalog.rollouts.get(other, rollout.id)
