@@ -12,7 +12,7 @@ from typing import Any
 from retrieval.errors import EncoderError
 
 MANIFEST_FILE = "manifest.json"
-EXPORT_SCHEME = 1  # part of the fingerprint; raise it when an export of the same model gives other vectors
+EXPORT_SCHEME = 2  # part of the fingerprint; raise it when an export of the same model gives other vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class TorchExporter:
         options = {"MatMulConstBOnly": True}
         quantize_dynamic(
             floats, file, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8,
-            extra_options=options,
+            reduce_range=True, extra_options=options,
         )  # fmt: skip
         floats.unlink()
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from retrieval.encoder import ENCODERS, open_encoder
-from retrieval.encoder.bert_graph import quantise_columns
+from retrieval.encoder.bert_graph import WEIGHT_MAX, quantise_columns
 from retrieval.encoder.convert import INT8_BOUND, judge_int8
 from retrieval.encoder.cpu import gains_by_int8
 from retrieval.encoder.export import exported
@@ -191,7 +191,8 @@ def test_columns_are_quantised_to_half_a_step() -> None:
     weight[:, 3] = 0
     numbers, scale = quantise_columns(weight)
     assert np.abs(numbers * scale - weight).max() <= scale.max() / 2 + 1e-7
-    assert np.abs(numbers).max() == 127
+    assert np.abs(numbers).max() == WEIGHT_MAX
+    assert 2 * 255 * WEIGHT_MAX < 2**15  # what AVX2 adds two products in
 
 
 def test_coverage_counts_the_letters_of_known_words(tmp_path: Path) -> None:
@@ -207,7 +208,13 @@ def test_coverage_counts_the_letters_of_known_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "gains"),
-    [("flags : fpu avx2 avx512_vnni", True), ("flags : fpu avx2", False), ("Features : fp asimddp", True), ("", False)],
+    [
+        ("flags : fpu avx2 avx512_vnni", True),
+        ("flags : fpu avx2", True),
+        ("flags : fpu avx", False),
+        ("Features : fp asimddp", True),
+        ("", False),
+    ],
 )
 def test_the_processor_is_asked_for_int8_products(tmp_path: Path, flags: str, gains: bool) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
