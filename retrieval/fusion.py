@@ -68,14 +68,16 @@ class _Leg:
     parts: Scores  # (n,) contribution of each of the ranking's candidates
     absent: float  # contribution to candidates that this leg did not find
 
-    def place(self, labels: Labels) -> NDArray[np.int64]:
-        """(m,) the position of each label in the ranking, -1 where it is absent."""
-        if not len(self.ranking):
-            return np.full(len(labels), -1, np.int64)
-        order = np.argsort(self.ranking.labels)
-        found = np.searchsorted(self.ranking.labels, labels, sorter=order).clip(max=len(order) - 1)
-        place = order[found]
-        return np.where(self.ranking.labels[place] == labels, place, -1)
+    def spread(self, labels: Labels) -> tuple[NDArray[np.int64], Scores]:
+        """(m,) where each of the rising `labels` stands in the ranking, -1 where it does not, and what it contributes.
+
+        They hold every label of the ranking.
+        """
+        places, parts = np.full(len(labels), -1, np.int64), np.full(len(labels), self.absent)
+        if count := len(self.ranking):
+            found = np.searchsorted(labels, self.ranking.labels)
+            places[found], parts[found] = np.arange(count), self.parts
+        return places, parts
 
     def explained(self, places: NDArray[np.int64]) -> list[LegPart | None]:
         """What the leg gave to the candidates at these places of its ranking."""
@@ -102,6 +104,15 @@ class Candidates(Sequence[Fused]):
     def __len__(self) -> int:
         return len(self._labels)
 
+    def labels(self, most: int) -> list[int]:
+        """The labels of the first candidates."""
+        first: list[int] = self._labels[:most].tolist()
+        return first
+
+    def at(self, places: Sequence[int]) -> list[Fused]:
+        """The candidates at these places, counted from 0."""
+        return self._made(np.array(places, np.int64))
+
     def __iter__(self) -> Iterator[Fused]:
         return iter(self[:])
 
@@ -116,6 +127,9 @@ class Candidates(Sequence[Fused]):
         if not isinstance(index, slice):
             at = range(len(self))[index]  # counts from the end where negative, and refuses what is outside
             return self[at : at + 1][0]
+        return self._made(index)
+
+    def _made(self, index: slice | NDArray[np.int64]) -> list[Fused]:
         in_legs = (leg.explained(places[index]) for leg, places in self._legs)
         labels, scores, gains = (array[index].tolist() for array in (self._labels, self._scores, self._gains))
         return list(map(Fused, labels, scores, *in_legs, gains))
@@ -138,13 +152,13 @@ def fuse(
     dense = Ranking.empty() if plan.fusion is FusionMethod.SPARSE else dense
     weight = dense_weight(plan, sparse, dense, signals)
     legs = _sparse_leg(plan, sparse, 1.0 - weight, signals), _dense_leg(plan, dense, weight, signals)
-    labels = np.union1d(sparse.labels, dense.labels)
-    places = [leg.place(labels) for leg in legs]
-    scores = sum((_gather(leg, place) for leg, place in zip(legs, places, strict=True)), np.zeros(len(labels)))
+    labels = np.unique(np.concatenate((sparse.labels, dense.labels)))  # rising: a stable sort breaks ties by them
+    (sparse_places, scores), (dense_places, more) = (leg.spread(labels) for leg in legs)
+    scores += more
     gains = _feedback(plan, labels, scores, signals, vectors_of)
-    scores = scores + gains
-    best = np.lexsort((labels, -scores))
-    in_legs = [(leg, place[best]) for leg, place in zip(legs, places, strict=True)]
+    scores += gains
+    best = np.argsort(-scores, kind="stable")
+    in_legs = list(zip(legs, (sparse_places[best], dense_places[best]), strict=True))
     return Candidates(labels[best], scores[best], gains[best], in_legs)
 
 
@@ -160,7 +174,7 @@ def _feedback(
     if vectors_of is None or weight == 0.0 or plan.fusion is not FusionMethod.CONVEX or not len(labels):
         return np.zeros(len(labels))
     vectors = vectors_of(labels)
-    first = np.lexsort((labels, -scores))[: plan.feedback_top]
+    first = np.argsort(-scores, kind="stable")[: plan.feedback_top]
     likeness: Scores = (vectors @ vectors[first].mean(axis=0)).astype(np.float64)
     return weight * likeness
 
@@ -243,9 +257,3 @@ def _absent(plan: Plan, parts: Scores, *, complete: bool) -> float:
     if plan.normalisation in (Normalisation.BEST, Normalisation.BOUNDS):
         return 0.0 if complete else float(parts[-1]) / 2
     return float(parts[-1])
-
-
-def _gather(leg: _Leg, place: NDArray[np.int64]) -> Scores:
-    if not len(leg.parts):
-        return np.zeros(len(place))
-    return np.where(place >= 0, leg.parts[place], leg.absent)

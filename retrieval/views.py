@@ -49,6 +49,10 @@ class Attributes(Protocol):
         """All labels held."""
         ...
 
+    def document_of(self, label: int) -> int | None:
+        """The document a chunk belongs to; None where the label is unknown."""
+        ...
+
     def describes(self, chunk: IndexedChunk) -> bool:
         """Whether the chunk is held with just these groups and metadata."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
-from retrieval.catalog.engine import reading, reading_once
+from retrieval.catalog.engine import reading
+from retrieval.catalog.prepared import PreparedRead, Reader
 from retrieval.catalog.state import in_parts
 from retrieval.errors import NotFoundError
 from retrieval.filters import Filter, matches
@@ -100,18 +101,18 @@ class Documents:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._lists = _Lists(engine.dialect.name)
-        self._visible = _visible_chunks(self._lists)
+        self._visible = PreparedRead(engine, _visible_chunks(self._lists))
+        self._read_acl, *self._readers = self._visible.readers
 
     def visible(self, collection: Collection, labels: Sequence[int], principal: Principal) -> dict[int, StoredChunk]:
         """The chunks among `labels` that exist now and that the caller may read. Everything else is left out."""
         found: dict[int, StoredChunk] = {}
         for part in in_parts(labels):
-            with reading_once(self._engine) as connection:
-                asked = {"collection": collection.id, "numbers": self._lists.value(part)}
-                rows = connection.execute(self._visible, asked).all()
+            rows = self._visible.rows({"collection": collection.id, "numbers": self._lists.value(part)})
             for acl, *values in rows:
-                if may_read(collection.settings.default_acl if acl is None else acl, principal):
-                    chunk = StoredChunk(*values)
+                listed = acl if acl is None or self._read_acl is None else self._read_acl(acl)
+                if may_read(collection.settings.default_acl if listed is None else listed, principal):
+                    chunk = StoredChunk(*_read(values, self._readers))
                     found[chunk.label] = chunk
         return found
 
@@ -217,6 +218,10 @@ class Documents:
             living = sa.select(sa.func.count()).where(d.collection_id == collection.id, d.deleted.is_(False))
             cut = sa.select(sa.func.count()).where(c.collection_id == collection.id, c.chunking == collection.chunking)
             return connection.execute(living).scalar_one(), connection.execute(cut).scalar_one()
+
+
+def _read(values: Sequence[Any], readers: Sequence[Reader | None]) -> Iterator[Any]:
+    return (value if read is None else read(value) for value, read in zip(values, readers, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect().execution_options(**WRITES) as connection, connection.begin():
             yield connection
     except sa.exc.OperationalError as error:
-        raise outage(error) from error
+        raise outage(error.orig) from error
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
     except sa.exc.OperationalError as error:
-        raise outage(error) from error
+        raise outage(error.orig) from error
 
 
 @contextmanager
@@ -91,12 +91,12 @@ def reading_once(engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect().execution_options(**SINGLE) as connection:
             yield connection
     except sa.exc.OperationalError as error:
-        raise outage(error) from error
+        raise outage(error.orig) from error
 
 
-def outage(error: sa.exc.OperationalError) -> OutageError:
-    """The database's refusal in words for an operator: disk full, locked, or not answering."""
-    reason = str(error.orig).strip()
+def outage(error: BaseException | None) -> OutageError:
+    """The driver's refusal in words for an operator: disk full, locked, or not answering."""
+    reason = str(error).strip()
     advice = {
         "database or disk is full": "free space on the data folder's disk; nothing was lost, the write can be repeated",
         "attempt to write a readonly database": "make the data folder writable for this user",

@@ -20,7 +20,7 @@ from retrieval.errors import InvalidInputError, OutageError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
 
 FLAT_LIMIT = 4096  # vectors up to which no graph is built: scoring all takes 0.2 ms (bench_views.py)
-TAIL_LIMIT = 1024  # vectors that may wait outside the graph: 0.05 ms a search
+TAIL_LIMIT = 256  # vectors that may wait outside the graph: 0.05 ms a search
 CATCH_UP_LEAST = 32  # vectors a write moves from a too long tail into the graph, 10 ms
 CATCH_UP_FACTOR = 4  # and this many for each chunk it adds, so that the tail shrinks while a collection is filled
 EXACT_PER_FETCH = 10  # scoring one row exactly costs a tenth of fetching one more from the graph (bench_views.py)
