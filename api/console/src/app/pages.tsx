@@ -1,5 +1,5 @@
 /** Every page: its address, its name, who may see it, and the file it is loaded from when it is opened. */
-import { Gauge } from "lucide-react";
+import { FileText, Gauge, MessageSquareText, Search } from "lucide-react";
 import { type ComponentType, lazy, type LazyExoticComponent } from "react";
 import type { Right } from "@/api/session";
 import type { PlainKey } from "@/i18n";
@@ -29,6 +29,13 @@ const OPERATE = "shell.operate";
 
 export const PAGES: readonly PageEntry[] = [
   page("/", "page.overview", "read", () => import("@/pages/overview/Overview"), { section: null, Icon: Gauge }),
+  page("/c/:collection/search", "page.search", "read", () => import("@/pages/search/SearchLab"), { section: ASK, Icon: Search }),
+  page("/c/:collection/chat", "page.chat", "read", () => import("@/pages/chat/Chat"), { section: ASK, Icon: MessageSquareText }),
+  page("/c/:collection/documents", "page.documents", "read", () => import("@/pages/documents/Documents"), {
+    section: KNOWLEDGE,
+    Icon: FileText,
+  }),
+  page("/c/:collection/documents/view", "page.documents", "read", () => import("@/pages/documents/DocumentPage")),
 ];
 
 export const SECTIONS = [ASK, KNOWLEDGE, QUALITY, OPERATE] as const;

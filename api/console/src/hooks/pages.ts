@@ -9,7 +9,11 @@ interface Fetched {
 }
 
 /** The current page of a list, and how to turn it. `key` names the list; another key begins at its first page. */
-export function usePages<T extends Fetched>(key: readonly unknown[], fetch: (cursor?: string) => Promise<T>) {
+export function usePages<T extends Fetched>(
+  key: readonly unknown[],
+  fetch: (cursor?: string) => Promise<T>,
+  enabled = true,
+) {
   const [cursors, setCursors] = useState<readonly string[]>([]);
   const name = JSON.stringify(key);
   useEffect(() => setCursors([]), [name]);
@@ -18,6 +22,7 @@ export function usePages<T extends Fetched>(key: readonly unknown[], fetch: (cur
     queryKey: [...key, "page", cursor ?? ""],
     queryFn: () => fetch(cursor),
     placeholderData: keepPreviousData,
+    enabled,
   });
   const following = query.data?.next_cursor ?? null;
   return {

@@ -1,0 +1,57 @@
+/** Plans: how a collection is searched. */
+import { useQuery } from "@tanstack/react-query";
+import { useAct } from "@/hooks/act";
+import { useSpeech } from "@/i18n";
+import { api, call, type Model } from "./client";
+
+export type PlanView = Model<"PlanView">;
+const MANY = 500;
+
+/** The stored plans of a collection, newest first, and the one that serves. */
+export function usePlans(collection: string) {
+  return useQuery({
+    queryKey: ["plans", collection],
+    queryFn: async () => {
+      const query = { collection, limit: MANY };
+      const page = await call(api.GET("/v1/plans", { params: { query } }));
+      return { plans: [...page.plans].reverse(), serving: page.serving };
+    },
+  });
+}
+
+/** A plan's name in addresses: its number, or `default` for the built-in one. */
+export function planId(plan: PlanView): string {
+  return plan.id == null ? "default" : String(plan.id);
+}
+
+/** Let a plan serve. */
+export function usePromote(collection: string) {
+  const { t } = useSpeech();
+  return useAct({
+    act: ({ plan, reason }: { plan: string; reason: string }) =>
+      call(api.POST("/v1/plans/{plan}/promote", { params: { path: { plan } }, body: { collection, reason } })),
+    done: (view) => t("plans.promoted", { name: view.name }),
+    touches: [["plans", collection], ["collections"], ["content", collection]],
+  });
+}
+
+/** Return to the plan that served before. */
+export function useRollback(collection: string) {
+  const { t } = useSpeech();
+  return useAct({
+    act: (reason: string) => call(api.POST("/v1/plans:rollback", { body: { collection, reason } })),
+    done: (view) => t("plans.rolled-back", { name: view.name }),
+    touches: [["plans", collection], ["collections"], ["content", collection]],
+  });
+}
+
+/** Store a plan under a name. */
+export function useStorePlan(collection: string) {
+  const { t } = useSpeech();
+  return useAct({
+    act: ({ name, plan }: { name: string; plan: Record<string, unknown> }) =>
+      call(api.POST("/v1/plans", { body: { collection, name, plan } })),
+    done: (view) => t("plans.stored", { name: view.name }),
+    touches: [["plans", collection]],
+  });
+}

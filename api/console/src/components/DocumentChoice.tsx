@@ -1,0 +1,41 @@
+/** Chooses one document of a collection by part of its title or key. */
+import { Select } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { useState } from "react";
+import { useDocuments } from "@/api/documents";
+import { useSpeech } from "@/i18n";
+
+const TYPING_MS = 200;
+
+interface Props {
+  collection: string;
+  label: string;
+  choose: (key: string, title: string) => void;
+}
+
+export function DocumentChoice({ collection, label, choose }: Props) {
+  const { t } = useSpeech();
+  const [typed, setTyped] = useState("");
+  const [query] = useDebouncedValue(typed.trim(), TYPING_MS);
+  const found = useDocuments(collection, { query: query || undefined }, query !== "").query.data?.documents ?? [];
+  const options = query === "" ? [] : found.map((one) => ({ value: one.key, label: one.title ? `${one.title} · ${one.key}` : one.key }));
+  return (
+    <Select
+      label={label}
+      placeholder={t("documents.find-hint")}
+      data={options}
+      searchable
+      searchValue={typed}
+      onSearchChange={setTyped}
+      filter={({ options: all }) => all} // the server has searched already
+      nothingFoundMessage={query === "" ? t("documents.type-to-find") : t("documents.nothing-found")}
+      value={null}
+      onChange={(key) => {
+        const one = found.find((document) => document.key === key);
+        if (one) choose(one.key, one.title);
+        setTyped("");
+      }}
+      flex="1 1 240px"
+    />
+  );
+}

@@ -1,0 +1,37 @@
+/** The words of an answer; `[n]` in them is a button that opens what it cites. Never markup, whatever was written. */
+import type { Citation } from "@/api/answers";
+import { useSpeech } from "@/i18n";
+import classes from "./Chat.module.css";
+
+const CITED = /\[(\d{1,3})\]/g;
+
+interface Props {
+  text: string;
+  citations: readonly Citation[];
+  cite: (number: number) => void;
+}
+
+export function Answer({ text, citations, cite }: Props) {
+  const { t } = useSpeech();
+  const known = new Map(citations.map((one) => [one.number, one]));
+  return (
+    <div className={classes.answer}>
+      {text.split(CITED).map((piece, place) => {
+        if (place % 2 === 0) return <span key={place}>{piece}</span>; // the odd ones are the numbers
+        const cited = known.get(Number(piece));
+        if (!cited) return <span key={place}>[{piece}]</span>;
+        return (
+          <button
+            key={place}
+            type="button"
+            className={classes.cited}
+            onClick={() => cite(cited.number)}
+            aria-label={t("chat.open-citation", { number: cited.number, title: cited.title })}
+          >
+            {piece}
+          </button>
+        );
+      })}
+    </div>
+  );
+}

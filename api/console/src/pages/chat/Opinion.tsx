@@ -1,0 +1,186 @@
+/** Thumbs with a reason; for those who maintain the collection, one click more makes an evaluation case of it. */
+import { ActionIcon, Button, Group, Radio, Stack, Text, TextInput, Tooltip } from "@mantine/core";
+import { ThumbsDown, ThumbsUp } from "lucide-react";
+import { useState } from "react";
+import { keyOf } from "@/api/documents";
+import { useSaveCase } from "@/api/evalCases";
+import { useGiveFeedback } from "@/api/feedback";
+import { useAllows } from "@/api/session";
+import { DocumentChoice } from "@/components/DocumentChoice";
+import { type PlainKey, useSpeech } from "@/i18n";
+import type { Exchange } from "./conversation";
+
+const CASES = "chat-feedback"; // the set that such cases go into
+
+/** A reason as it is stored, its words, and whether what was cited is nevertheless right. */
+const REASONS: readonly (readonly [string, PlainKey, boolean])[] = [
+  ["wrong", "chat.reason-wrong", false],
+  ["outdated", "chat.reason-outdated", false],
+  ["incomplete", "chat.reason-incomplete", true],
+  ["wrong source", "chat.reason-source", false],
+];
+const REASONS_REFUSED: readonly (readonly [string, PlainKey, boolean])[] = [
+  ["should have answered", "chat.reason-answer", false],
+];
+
+type Rating = 1 | -1;
+
+export function Opinion({ collection, exchange }: { collection: string; exchange: Exchange }) {
+  const { t } = useSpeech();
+  const [rating, setRating] = useState<Rating | null>(null);
+  const [given, setGiven] = useState(false);
+  const [citedRight, setCitedRight] = useState(true);
+  const give = useGiveFeedback(() => setGiven(true));
+  const cited = citedKeys(exchange);
+  const send = (chosen: Rating, comment: string) =>
+    give.mutate({ collection, query: exchange.question, document_key: cited[0] ?? null, rating: chosen, comment });
+  const choose = (chosen: Rating) => {
+    setRating(chosen);
+    if (chosen === 1) send(1, "");
+  };
+  return (
+    <Stack gap="xs">
+      <Group gap={6}>
+        <Thumb rating={1} chosen={rating} choose={choose} disabled={given} />
+        <Thumb rating={-1} chosen={rating} choose={choose} disabled={given} />
+        {given && (
+          <Text size="sm" c="dimmed" role="status">
+            {t("chat.thanks")}
+          </Text>
+        )}
+      </Group>
+      {rating === -1 && !given && (
+        <Reason
+          refused={exchange.final?.refused ?? false}
+          sending={give.isPending}
+          send={(reason, isCitedRight) => {
+            setCitedRight(isCitedRight);
+            send(-1, reason);
+          }}
+        />
+      )}
+      {rating !== null && given && <MakeCase collection={collection} exchange={exchange} rating={rating} citedRight={citedRight} />}
+    </Stack>
+  );
+}
+
+interface ThumbProps {
+  rating: Rating;
+  chosen: Rating | null;
+  choose: (rating: Rating) => void;
+  disabled: boolean;
+}
+
+function Thumb({ rating, chosen, choose, disabled }: ThumbProps) {
+  const { t } = useSpeech();
+  const Icon = rating === 1 ? ThumbsUp : ThumbsDown;
+  const name = t(rating === 1 ? "chat.helpful" : "chat.not-helpful");
+  return (
+    <Tooltip label={name}>
+      <ActionIcon
+        variant={chosen === rating ? "filled" : "default"}
+        color={rating === 1 ? "green" : "red"}
+        onClick={() => choose(rating)}
+        aria-label={name}
+        aria-pressed={chosen === rating}
+        disabled={disabled && chosen !== rating}
+      >
+        <Icon size={15} aria-hidden />
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
+interface ReasonProps {
+  refused: boolean;
+  sending: boolean;
+  /** Hears the reason, and whether what was cited is nevertheless right. */
+  send: (comment: string, citedRight: boolean) => void;
+}
+
+function Reason({ refused, send, sending }: ReasonProps) {
+  const { t } = useSpeech();
+  const reasons = refused ? REASONS_REFUSED : REASONS;
+  const [reason, setReason] = useState(reasons[0]?.[0] ?? "");
+  const [words, setWords] = useState("");
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        const citedRight = reasons.find(([name]) => name === reason)?.[2] ?? false;
+        send(words.trim() ? `${reason}: ${words.trim()}` : reason, citedRight);
+      }}
+    >
+      <Stack gap="xs">
+        <Radio.Group label={t("chat.what-is-wrong")} value={reason} onChange={setReason}>
+          <Group gap="md" mt={4}>
+            {reasons.map(([name, label]) => (
+              <Radio key={name} value={name} label={t(label)} size="xs" />
+            ))}
+          </Group>
+        </Radio.Group>
+        <Group align="flex-end" gap="sm">
+          <TextInput
+            label={t("chat.in-words")}
+            size="xs"
+            value={words}
+            onChange={(event) => setWords(event.currentTarget.value)}
+            flex="1 1 260px"
+          />
+          <Button type="submit" size="xs" loading={sending}>
+            {t("chat.send")}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+interface CaseProps {
+  collection: string;
+  exchange: Exchange;
+  rating: Rating;
+  citedRight: boolean;
+}
+
+function MakeCase({ collection, exchange, rating, citedRight }: CaseProps) {
+  const { t } = useSpeech();
+  const allows = useAllows();
+  const [right, setRight] = useState<readonly (readonly [string, string])[]>([]);
+  const [saved, setSaved] = useState(false);
+  const save = useSaveCase(collection, () => setSaved(true));
+  if (!allows("write") || saved) return null;
+  const judged: Record<string, number> = Object.fromEntries(citedKeys(exchange).map((key) => [key, citedRight ? 1 : 0]));
+  for (const [key] of right) judged[key] = 1;
+  const nothing = Object.keys(judged).length === 0;
+  return (
+    <Stack gap="xs">
+      {rating === -1 && (
+        <DocumentChoice
+          collection={collection}
+          label={t("chat.right-document")}
+          choose={(key, title) => setRight([...right.filter(([one]) => one !== key), [key, title]])}
+        />
+      )}
+      {right.length > 0 && <Text size="sm">{t("chat.right-ones", { titles: right.map(([key, title]) => title || key).join(", ") })}</Text>}
+      <Group gap="sm">
+        <Button
+          size="xs"
+          variant="light"
+          disabled={nothing}
+          loading={save.isPending}
+          onClick={() => save.mutate({ set: CASES, text: exchange.question, judgements: judged })}
+        >
+          {t("chat.make-case", { set: CASES })}
+        </Button>
+        {nothing && <Text size="xs" c="dimmed">{t("chat.case-needs")}</Text>}
+      </Group>
+    </Stack>
+  );
+}
+
+/** The documents that an answer cites, each once. */
+function citedKeys(exchange: Exchange): string[] {
+  if (exchange.final?.refused) return [];
+  return [...new Set(exchange.citations.map((one) => keyOf(one.document_id)))];
+}

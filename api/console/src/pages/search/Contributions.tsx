@@ -1,0 +1,60 @@
+/** A hit's score drawn: one bar, a stretch for each leg, and the numbers in words below. */
+import { Group, Text } from "@mantine/core";
+import type { Hit } from "@/api/search";
+import { useSpeech } from "@/i18n";
+import classes from "./Contributions.module.css";
+import { colourOf, LEGS, partsOf } from "./legs";
+
+interface Props {
+  hit: Hit;
+  /** The sum that fills the whole width, the same for all hits of a result. */
+  most: number;
+}
+
+export function Contributions({ hit, most }: Props) {
+  const { t, told, language } = useSpeech();
+  const number = (value: number) => value.toLocaleString(language, { maximumFractionDigits: 3 });
+  const parts = partsOf(hit);
+  const drawn = parts.filter((part) => (part.contribution ?? 0) > 0);
+  return (
+    <div>
+      <div className={classes.bar} aria-hidden>
+        {drawn.map((part) => (
+          <div
+            key={part.leg}
+            className={classes.part}
+            style={{ width: `${(100 * (part.contribution ?? 0)) / (most || 1)}%`, background: colourOf(part.leg) }}
+          />
+        ))}
+      </div>
+      <Group gap="4px 12px" mt={4} component="ul" className={classes.list}>
+        {parts.map((part) => (
+          <Text key={part.leg} component="li" size="xs" className={classes.item}>
+            <Dot leg={part.leg} />
+            {told(`search.leg-${part.leg}`, part.leg)} {number(part.contribution ?? part.score ?? 0)}
+            {part.rank !== null && <span className={classes.rank}> {t("search.rank", { rank: part.rank })}</span>}
+          </Text>
+        ))}
+      </Group>
+    </div>
+  );
+}
+
+/** What the colours mean. */
+export function Legend() {
+  const { t, told } = useSpeech();
+  return (
+    <Group gap={14} component="ul" className={classes.list} aria-label={t("search.legend")}>
+      {LEGS.map((leg) => (
+        <Text key={leg} component="li" size="xs" c="dimmed" className={classes.item}>
+          <Dot leg={leg} />
+          {told(`search.leg-${leg}`, leg)}
+        </Text>
+      ))}
+    </Group>
+  );
+}
+
+function Dot({ leg }: { leg: string }) {
+  return <span className={classes.dot} style={{ background: colourOf(leg) }} aria-hidden />;
+}

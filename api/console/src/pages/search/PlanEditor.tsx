@@ -1,0 +1,95 @@
+/** The values of a plan as a form, whatever fields this server's plans have. */
+import { Button, Drawer, Group, JsonInput, NumberInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
+import { useState } from "react";
+import { useSpeech } from "@/i18n";
+import type { PlanValues } from "./choice";
+
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  fusion: ["convex", "rrf", "sparse", "dense"],
+  normalisation: ["best", "min-max", "z-score", "bounds"],
+};
+const FIXED = new Set(["version"]); // the form of the plan itself
+
+interface Props {
+  opened: boolean;
+  close: () => void;
+  values: PlanValues;
+  done: (values: PlanValues) => void;
+}
+
+export function PlanEditor({ opened, close, values, done }: Props) {
+  const { t } = useSpeech();
+  return (
+    <Drawer opened={opened} onClose={close} title={t("search.adjust-title")} closeButtonProps={{ "aria-label": t("common.close") }}>
+      {opened && <Form values={values} done={done} />}
+    </Drawer>
+  );
+}
+
+function Form({ values, done }: { values: PlanValues; done: (values: PlanValues) => void }) {
+  const { t } = useSpeech();
+  const [now, setNow] = useState<PlanValues>(values);
+  const [broken, setBroken] = useState<readonly string[]>([]);
+  const set = (name: string, value: unknown) => setNow((former) => ({ ...former, [name]: value }));
+  const setText = (name: string, text: string) => {
+    try {
+      set(name, text.trim() ? JSON.parse(text) : null);
+      setBroken(broken.filter((one) => one !== name));
+    } catch {
+      setBroken([...broken.filter((one) => one !== name), name]);
+    }
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        done(now);
+      }}
+    >
+      <Stack>
+        <Text size="sm" c="dimmed">
+          {t("search.adjust-text")}
+        </Text>
+        {Object.entries(now)
+          .filter(([name]) => !FIXED.has(name))
+          .map(([name, value]) => (
+            <Field key={name} name={name} value={value} set={(changed) => set(name, changed)} setText={(text) => setText(name, text)} />
+          ))}
+        <Group justify="flex-end">
+          <Button type="submit" disabled={broken.length > 0}>
+            {t("search.adjust-done")}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+interface FieldProps {
+  name: string;
+  value: unknown;
+  set: (value: unknown) => void;
+  setText: (text: string) => void;
+}
+
+function Field({ name, value, set, setText }: FieldProps) {
+  const { told } = useSpeech();
+  const shared = { label: told(`plan.${name}`, name), description: told(`plan.${name}-hint`, name) };
+  const choices = CHOICES[name];
+  if (choices) {
+    const data = choices.map((one) => ({ value: one, label: told(`plan.${name}-${one}`, one) }));
+    return <Select {...shared} data={data} value={String(value)} onChange={(chosen) => chosen && set(chosen)} allowDeselect={false} />;
+  }
+  if (typeof value === "boolean") {
+    return <Switch {...shared} checked={value} onChange={(event) => set(event.currentTarget.checked)} />;
+  }
+  if (typeof value === "number") {
+    const step = Number.isInteger(value) && value > 1 ? 1 : 0.05;
+    return <NumberInput {...shared} value={value} step={step} min={0} onChange={(given) => typeof given === "number" && set(given)} />;
+  }
+  if (typeof value === "string") {
+    return <TextInput {...shared} value={value} onChange={(event) => set(event.currentTarget.value)} />;
+  }
+  const text = value == null ? "" : JSON.stringify(value);
+  return <JsonInput {...shared} defaultValue={text} onChange={setText} autosize minRows={1} />;
+}

@@ -1,0 +1,108 @@
+/** Letting a plan serve, and returning to the one before; both ask once and name the plan. */
+import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { planId, usePlans, usePromote, useRollback, useStorePlan } from "@/api/plans";
+import { useConfirm } from "@/components/confirm";
+import { useSpeech } from "@/i18n";
+import { type Choice, isStored, type PlanValues } from "./choice";
+
+/** `ask` lets a plan serve; one that is not stored yet is given a name first. `applied` hears the plan's number. */
+export function useApply(collection: string, applied: (id: string) => void) {
+  const { t } = useSpeech();
+  const confirm = useConfirm();
+  const plans = usePlans(collection).data;
+  const promote = usePromote(collection);
+  const store = useStorePlan(collection);
+  const [unnamed, setUnnamed] = useState<PlanValues | null>(null);
+  const serve = async (plan: string, reason: string) => {
+    await promote.mutateAsync({ plan, reason });
+    applied(plan);
+  };
+  const ask = async (choice: Choice, values: PlanValues) => {
+    if (!isStored(choice)) return setUnnamed(values);
+    const name = plans?.plans.find((one) => planId(one) === choice.name)?.name ?? t("search.plan-default");
+    const agreed = await confirm({
+      title: t("search.apply-ask", { name }),
+      body: t("search.apply-text", { collection, former: plans?.serving.name ?? "" }),
+      action: t("search.apply"),
+    });
+    if (agreed) await serve(choice.name, t("search.apply-reason")).catch(() => undefined); // told already
+  };
+  const storeAndServe = async (name: string) => {
+    const values = unnamed ?? {};
+    setUnnamed(null);
+    try {
+      const made = await store.mutateAsync({ name, plan: values });
+      await serve(planId(made), t("search.apply-reason"));
+    } catch {
+      // told already
+    }
+  };
+  const dialog = (
+    <NameDialog
+      opened={unnamed !== null}
+      close={() => setUnnamed(null)}
+      collection={collection}
+      former={plans?.serving.name ?? ""}
+      done={(name) => void storeAndServe(name)}
+    />
+  );
+  return { ask, dialog, isPending: promote.isPending || store.isPending };
+}
+
+interface DialogProps {
+  opened: boolean;
+  close: () => void;
+  collection: string;
+  former: string;
+  done: (name: string) => void;
+}
+
+function NameDialog({ opened, close, collection, former, done }: DialogProps) {
+  const { t } = useSpeech();
+  const [name, setName] = useState("");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    done(name.trim());
+  };
+  return (
+    <Modal opened={opened} onClose={close} title={t("search.name-title")} closeButtonProps={{ "aria-label": t("common.close") }}>
+      <form onSubmit={submit}>
+        <Stack>
+          <Text size="sm">{t("search.apply-text", { collection, former })}</Text>
+          <TextInput
+            label={t("search.name")}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            data-autofocus
+            required
+          />
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              {t("common.cancel")}
+            </Button>
+            <Button type="submit" disabled={!name.trim()}>
+              {t("search.name-go")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+export function useRollBack(collection: string) {
+  const { t } = useSpeech();
+  const confirm = useConfirm();
+  const plans = usePlans(collection).data;
+  const rollback = useRollback(collection);
+  const ask = async () => {
+    const agreed = await confirm({
+      title: t("search.roll-back-ask"),
+      body: t("search.roll-back-text", { collection, name: plans?.serving.name ?? "" }),
+      action: t("search.roll-back"),
+    });
+    if (agreed) rollback.mutate(t("search.apply-reason"));
+  };
+  return { ask, isPending: rollback.isPending };
+}
