@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from api.callers import Caller
 from api.history import Step
+from retrieval.catalog.columns import utc_now
+from retrieval.catalog.rollouts import RolloutRecord, Stage
 
 Severity = Literal["info", "warning", "error"]
 MUCH_LAG = 1_000  # operations that searches do not see yet: some seconds of indexing
 OLD_SECONDS = 60.0  # what is known of a live source should be true within a second
 LONG_QUEUE = 100  # jobs that wait
+BACK_FOR = timedelta(days=1)  # then everybody has seen it
 LOOK_BACK_STEPS = 30  # of the history: five minutes
 
 
@@ -58,6 +62,18 @@ def of_source(
     if dead_letters:
         message = f"{dead_letters} inputs of source {source} could not be read and wait for a person"
         yield Alert("dead_letters", "warning", message, collection, source, {"count": dead_letters})
+
+
+def of_rollout(collection: str, rollout: RolloutRecord) -> Iterator[Alert]:
+    """Alerts about the newest rollout of a collection: that it runs, or that it went back by itself lately."""
+    params = {"plan": rollout.plan_id or 0, "stage": rollout.stage.value, "why": rollout.reason}
+    if rollout.stage is Stage.ROLLED_BACK and utc_now() - rollout.changed_at < BACK_FOR:
+        message = f"plan {params['plan']} of {collection} was taken back by itself: {rollout.reason}"
+        yield Alert("rollout_rolled_back", "warning", message, collection, params=params)
+    if rollout.runs:
+        share = round(100 * rollout.share, 1)
+        message = f"plan {params['plan']} of {collection} is rolled out: {rollout.stage.value}, {share:g} %"
+        yield Alert("rollout_runs", "info", message, collection, params=params | {"percent": share})
 
 
 def of_process(steps: Sequence[Step], queued: int) -> Iterator[Alert]:

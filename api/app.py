@@ -25,6 +25,8 @@ from api.open_paths import OPENAPI_PATH
 from api.openapi import DESCRIPTION, TAGS, describe
 from api.pulse import Pulse
 from api.readiness import Readiness
+from api.rollout.gauges import RolloutGauges
+from api.rollout.watch import RolloutWatch
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
 from api.routes.console import add_console
 from api.routes.console_oidc import add_oidc_login
@@ -67,6 +69,8 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.source_monitor = SourceMonitor(kb)
     app.state.pulse = Pulse(kb, app.state.source_monitor, app.state.readiness, app.state.metrics.history)
     app.state.metrics.register(SourceGauges(app.state.source_monitor))
+    app.state.metrics.register(RolloutGauges(kb))
+    app.state.rollout_watch = RolloutWatch(kb)
     app.state.traces = open_traces(settings, "kb-api")
     seen = None if app.state.traces is None else ArrivalTraces(kb.catalog, app.state.traces).seen
     app.state.searchable = SearchableMonitor(kb, app.state.metrics.registry, seen)
@@ -101,6 +105,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.jobs.start()
     app.state.source_monitor.start()
     app.state.searchable.start()
+    app.state.rollout_watch.start()
     app.state.pulse.start()
     try:
         yield
@@ -109,6 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.readiness.stop()
         app.state.source_monitor.stop()
         app.state.searchable.stop()
+        app.state.rollout_watch.stop()
         app.state.jobs.close()
         if app.state.traces is not None:
             app.state.traces.close()

@@ -16,6 +16,7 @@ from retrieval.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import TermStatistics
 from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.contracts import Encoder
 from retrieval.errors import ConflictError, OutageError, ViewLockedError
 from retrieval.plan import DEFAULT_PLAN, Plan
@@ -53,6 +54,7 @@ class CollectionRuntime:
         self._record_at = time.monotonic()
         self._made_of = _made_of(collection)
         self._plans: dict[int, Plan] = {}
+        self._now = (collection, self._running_rollout())
         folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
         opened = open_views(folder, collection, settings, self.analyzer, encoder.dim)
         views, self._server = opened.views, opened.server
@@ -86,8 +88,13 @@ class CollectionRuntime:
 
     def refresh(self) -> None:
         """Read the collection's row again."""
+        rollout = self._running_rollout()  # first: whose rollout completed meanwhile finds its plan in the row
         self._record = self._catalog.collections.seen_by(self._record.id, self._record.generation)
+        self._now = (self._record, rollout)
         self._record_at = time.monotonic()
+
+    def _running_rollout(self) -> RolloutRecord | None:
+        return next(iter(self._catalog.rollouts.running(self._record.id)), None)
 
     def is_of(self, name: str, generation: int) -> bool:
         """Whether this is that generation of that collection."""
@@ -100,7 +107,16 @@ class CollectionRuntime:
     @property
     def plan(self) -> Plan:
         """The plan that serves now."""
-        plan_id = self.collection.plan_id
+        return self._plan(self.collection.plan_id)
+
+    def plans_now(self) -> tuple[Plan, RolloutRecord | None, Plan | None]:
+        """The plan that serves, the running rollout and its candidate, all of one moment."""
+        if time.monotonic() - self._record_at > RECORD_SECONDS:
+            self.refresh()
+        record, rollout = self._now
+        return self._plan(record.plan_id), rollout, None if rollout is None else self._plan(rollout.plan_id)
+
+    def _plan(self, plan_id: int | None) -> Plan:
         if plan_id is None:
             return DEFAULT_PLAN
         if plan_id not in self._plans:

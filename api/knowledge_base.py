@@ -10,6 +10,7 @@ from typing import Any
 
 from api.collection_runtime import CollectionRuntime, drop_views
 from api.reading_log import noted
+from api.rollout.live import LiveSearch
 from api.runtimes import Runtimes
 from api.view_opening import drop_shared_views
 from infra.settings import Settings
@@ -52,6 +53,7 @@ class KnowledgeBase:
         self.catalog = catalog
         self._encoders: dict[str, Encoder] = {}
         self.runtimes = Runtimes(catalog, self.open_runtime)
+        self.live = LiveSearch(self.runtimes)
         self._opening = threading.RLock()
 
     @classmethod
@@ -68,6 +70,7 @@ class KnowledgeBase:
 
     def close(self) -> None:
         """Save the views and release everything."""
+        self.live.close()
         self.runtimes.close()
         self.catalog.close()
 
@@ -152,12 +155,18 @@ class KnowledgeBase:
         plan: Plan | None = None,
         min_seq: int = 0,
         timeout: float = WAIT_SECONDS,
+        session: str = "",
     ) -> SearchResult:
-        """Hits the caller may read, seeing at least operation `min_seq`. Raises `NotYetSearchableError`."""
+        """Hits the caller may read, seeing at least operation `min_seq`. Raises `NotYetSearchableError`.
+
+        Without a plan, by the one that serves this caller: while one is rolled out, a session keeps to its own.
+        """
         with self.runtimes.use(collection) as runtime:
             if min_seq:
                 runtime.follower.wait_for(min_seq, timeout)
-            return runtime.retriever.search(runtime.collection, plan or runtime.plan, request, principal)
+            if plan is None:
+                return self.live.search(runtime, request, principal, session)
+            return runtime.retriever.search(runtime.collection, plan, request, principal)
 
     def why(
         self,
@@ -220,7 +229,7 @@ class KnowledgeBase:
     ) -> SearchResult:
         query = standalone_question(history, question)
         request = SearchRequest(query, top_k or PASSAGES_PER_ANSWER, filter, group_by="chunk", highlight=False)
-        return runtime.retriever.search(runtime.collection, runtime.plan, request, principal)
+        return self.live.search(runtime, request, principal)
 
     def write(
         self, collection: str, changes: Sequence[Change], *, wait: bool = False, timeout: float = WAIT_SECONDS

@@ -21,6 +21,8 @@ def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
         "plan": digest_of(result.plan),
         "degraded": result.degraded,
     }
+    if result.arm:
+        shown["arm"] = result.arm
     if explain:
         shown["stages"] = {stage: round(ms, 3) for stage, ms in result.stages.items()}
         shown["coverage"] = round(result.coverage, 3)

@@ -171,4 +171,8 @@ class Pulse:
             yield from alerts.of_source(
                 source.collection, source.name, source.lag_seconds, source.dead_letters, source.problems
             )
+        names = {one.id: one.name for one in self._kb.catalog.collections.all()}
+        for rollout in self._kb.catalog.rollouts.newest():
+            if rollout.collection_id in names:
+                yield from alerts.of_rollout(names[rollout.collection_id], rollout)
         yield from alerts.of_process(self.history.steps, queued)

@@ -7,6 +7,7 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.requests import Request
 from starlette.types import Scope
 
 from api.callers import Caller, Session
@@ -15,6 +16,7 @@ from retrieval.retriever import SearchResult
 _KEY = "kb.request"
 _SANE = frozenset(string.ascii_letters + string.digits + "-_.:/")
 MAX_REQUEST_ID = 128  # characters
+SESSION_HEADER = "x-session-id"
 
 
 @dataclass(slots=True)
@@ -35,6 +37,12 @@ def state_of(scope: Scope) -> RequestState:
     """The request's state; made where the outermost middleware did not (a route tested on its own)."""
     state = scope.get(_KEY)
     return state if isinstance(state, RequestState) else begin(scope, "")
+
+
+def session_of(request: Request) -> str:
+    """What the caller calls his session (header X-Session-Id), else the console's; "" without any."""
+    session = state_of(request.scope).session
+    return request.headers.get(SESSION_HEADER, "" if session is None else session.id)[:MAX_REQUEST_ID]
 
 
 def begin(scope: Scope, given_id: str) -> RequestState:

@@ -77,6 +77,7 @@ class SearchResult:
     coverage: float
     stages: dict[str, float] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()  # legs that did not answer, or answered from an older state
+    arm: str = ""  # serving or candidate, while a share of the searches is served by a plan that is rolled out
 
 
 class Retriever:

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from api.commands import rollouts
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
 from retrieval.adapter import require_adapter
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
 
 app = typer.Typer(help="Plans: how a collection is searched.", no_args_is_help=True)
+rollouts.add_to(app)
 
 PlanNumber = Annotated[int, typer.Argument(help="Number of the plan; 0 is the built-in default.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the switch.")]

@@ -31,6 +31,7 @@ from api.routes import (
     mcp,
     openai,
     plans,
+    rollouts,
     schedules,
     search,
     source_log,
@@ -55,6 +56,7 @@ VERSIONED: tuple[APIRouter, ...] = (
     feedback.router,
     eval_sets.router,
     eval_runs.router,
+    rollouts.router,  # before the plans: `rollout` is no plan's name
     plans.router,
     experiments.router,
     sources.router,

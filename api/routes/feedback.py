@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from api.dependencies import CollectionQuery, Kb, PageQuery, Reader, State, Writer, check_reach, existing
 from api.paging import page_json
+from api.request_state import session_of
 from api.routes.failures import GUARDED
 from api.wire.evaluation import Created, FeedbackBody, FeedbackPage
 
@@ -16,13 +17,14 @@ router = APIRouter(prefix="/feedback", tags=["evaluation"], responses=GUARDED)
 
 
 @router.post("", status_code=201, response_model=Created)
-def give_feedback(body: FeedbackBody, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
+def give_feedback(body: FeedbackBody, kb: Kb, caller: Reader, state: State, request: Request) -> dict[str, Any]:
     """Say whether a result helped. A document that the caller may not read cannot be named."""
     state.audited = True
     found = existing(kb, check_reach(state, body.collection))
     if body.document_key is not None:
         kb.catalog.documents.get(found, body.document_key, caller.principal)
     number = kb.catalog.feedback.add(found, caller.name, body.query, body.document_key, body.rating, body.comment)
+    kb.live.feedback(body.collection, caller.name, session_of(request), body.query, body.rating)
     state.detail["feedback"] = number
     return {"id": number}
 

@@ -50,7 +50,7 @@ def create_plan(body: PlanBody, kb: Kb, caller: Writer, state: State) -> dict[st
 def get_plan(plan: PlanId, kb: Kb, caller: Reader, collection: CollectionQuery) -> dict[str, Any]:
     """One plan."""
     found = existing(kb, collection)
-    return _view(found, _record(kb, found, _number(plan)))
+    return _view(found, _record(kb, found, plan_number(plan)))
 
 
 @router.get("/{plan}/diff", response_model=PlanDifference)
@@ -63,7 +63,7 @@ def diff_plans(
 ) -> dict[str, Any]:
     """The choices in which two plans differ."""
     found = existing(kb, collection)
-    one, other = (_plan(kb, found, _number(name)).to_dict() for name in (plan, against))
+    one, other = (_plan(kb, found, plan_number(name)).to_dict() for name in (plan, against))
     differences = [
         {"field": name, "one": one.get(name), "other": other.get(name)}
         for name in one | other
@@ -76,7 +76,7 @@ def diff_plans(
 def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
     """Let a plan serve from now on; requests under way end with the former one."""
     found = existing(kb, check_reach(state, body.collection))
-    number = _number(plan)
+    number = plan_number(plan)
     require_adapter(_plan(kb, found, number).adapter, kb.settings.data_dir, found.encoder_fingerprint)
     kb.catalog.plans.promote(found, number, caller.name, body.reason)
     return _switched(kb, state, body)
@@ -97,7 +97,8 @@ def _switched(kb: KnowledgeBase, state: State, body: SwitchBody) -> dict[str, An
     return _view(found, _record(kb, found, found.plan_id))
 
 
-def _number(name: str) -> int | None:
+def plan_number(name: str) -> int | None:
+    """The number in a path; None is the default plan. Raises `ApiError` 404 for what no catalog holds."""
     if name == DEFAULT:
         return None
     number = int(name)

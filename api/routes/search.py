@@ -12,7 +12,7 @@ from api.dependencies import Reader, check_reach, existing, principal_of
 from api.direct import DirectRoute
 from api.knowledge_base import KnowledgeBase
 from api.presentation import result_json
-from api.request_state import state_of
+from api.request_state import session_of, state_of
 from api.responses import JsonResponse
 from api.routes.failures import failures
 from api.wire.search import SearchBody, SearchResponse
@@ -30,13 +30,14 @@ async def search(body: SearchBody, caller: Reader, request: Request) -> Response
     served = request.app.state
     state = state_of(request.scope)
     check_reach(state, body.collection)
-    result: SearchResult = await served.workers.search(lambda: _search(served.kb, caller, body))
+    session = session_of(request)
+    result: SearchResult = await served.workers.search(lambda: _search(served.kb, caller, body, session))
     served.metrics.search(result.stages)
     state.searched = result
     return JsonResponse(result_json(result, explain=body.explain))
 
 
-def _search(kb: KnowledgeBase, caller: Caller, body: SearchBody) -> SearchResult:
+def _search(kb: KnowledgeBase, caller: Caller, body: SearchBody, session: str) -> SearchResult:
     principal = principal_of(caller, body.as_groups)
     condition = None if body.filter is None else parse_filter(body.filter)
     request = SearchRequest(body.query, body.top_k, condition, body.group_by, body.highlight)
@@ -44,7 +45,9 @@ def _search(kb: KnowledgeBase, caller: Caller, body: SearchBody) -> SearchResult
     if body.min_seq:
         _check_seq(kb, body.collection, body.min_seq)
     timeout = kb.settings.request_timeout_seconds
-    return kb.search(body.collection, request, principal, plan=plan, min_seq=body.min_seq, timeout=timeout)
+    return kb.search(
+        body.collection, request, principal, plan=plan, min_seq=body.min_seq, timeout=timeout, session=session
+    )
 
 
 def _check_seq(kb: KnowledgeBase, collection: str, seq: int) -> None:

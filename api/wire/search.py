@@ -122,6 +122,9 @@ class SearchResponse(Response):
     as_of: str
     took_ms: float
     plan: str = Field(description="Digest of the plan that searched.")
+    arm: Literal["serving", "candidate"] | None = Field(
+        None, description="Which plan that is, while a rollout serves a share of the searches."
+    )
     degraded: tuple[str, ...] = Field(
         (), description="Legs (sparse, dense) that did not answer, or answered from an older state."
     )

@@ -45,6 +45,8 @@ READ = {
     ("GET", "/v1/plans"),
     ("GET", "/v1/plans/{plan}"),
     ("GET", "/v1/plans/{plan}/diff"),
+    ("GET", "/v1/plans/rollout"),
+    ("GET", "/v1/plans/rollouts"),
     ("GET", "/v1/experiments"),
     ("GET", "/v1/experiments/{experiment}"),
     ("GET", "/v1/experiments/{experiment}/trials"),

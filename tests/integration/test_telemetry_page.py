@@ -12,7 +12,9 @@ from prometheus_client.core import Metric
 
 from api.worker_metrics import WorkerMetrics
 from ingest.kafka.observer import Applied, Lag
-from retrieval.catalog import Outcome
+from retrieval.catalog import Catalog, Outcome
+from retrieval.catalog.rollouts import Stage
+from retrieval.plan import Plan
 from retrieval.types import Document
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "telemetry.md"
@@ -41,6 +43,15 @@ def compare(documented: dict[str, set[str]], found: dict[str, set[str]]) -> None
         assert not labels or labels == documented[name], name
 
 
+def roll_out(catalog: Catalog) -> None:
+    """A rollout of which one search was counted."""
+    docs, plan = catalog.collections.get("docs"), Plan(top=5)
+    stored = catalog.plans.add(docs, "candidate", plan.to_dict(), plan.digest, "test")
+    options = {"unit": "session", "advance_after": 0}
+    rollout = catalog.rollouts.begin(docs, stored.id, Stage.SHADOW, 0.1, options, "test", "")
+    catalog.rollouts.add(rollout.id, Stage.SHADOW, {("serving", "searches"): 1.0, ("pair", "pairs"): 1.0})
+
+
 def test_the_metrics_of_a_server(tmp_path: Path) -> None:
     with world(tmp_path) as served:
         served.search("warranty")
@@ -48,6 +59,7 @@ def test_the_metrics_of_a_server(tmp_path: Path) -> None:
         served.app.state.searchable.stop()  # its own look must not come between
         served.app.state.searchable.look()
         served.app.state.metrics.job("verify", "succeeded", 1.0)
+        roll_out(served.kb.catalog)
         found = exposed(list(served.app.state.metrics.registry.collect()))
     compare(listed("serve"), found)
     assert found["kb_searchable_seconds"] == {"collection", "source"}

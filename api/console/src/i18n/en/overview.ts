@@ -48,6 +48,8 @@ export const overview = {
   "overview.upload": "Upload files",
   "overview.problem": "{count} problem|{count} problems",
   "alert.unusable": "{collection} cannot be searched: {why}",
+  "alert.rollout_rolled_back": "Plan {plan} of {collection} was taken back by itself: {why}",
+  "alert.rollout_runs": "Plan {plan} of {collection} is rolled out: {stage}, {percent} %",
   "alert.leg_degraded": "Searches of {collection} go without the {leg} leg, or find it behind: {why}",
   "alert.view_lag": "Searches of {collection} do not see the last {operations} changes yet.",
   "alert.source_problem": "Source {source} of {collection}: {why}",

@@ -51,6 +51,8 @@ export const overview: Translation<typeof en> = {
   "overview.upload": "上传文件",
   "overview.problem": "{count} 个问题",
   "alert.unusable": "{collection} 无法检索：{why}",
+  "alert.rollout_rolled_back": "{collection} 的方案 {plan} 已被自动撤回：{why}",
+  "alert.rollout_runs": "{collection} 的方案 {plan} 正在逐步上线：{stage}，{percent} %",
   "alert.leg_degraded": "{collection} 的检索缺少 {leg} 通道，或该通道落后：{why}",
   "alert.view_lag": "{collection} 的检索还看不到最近 {operations} 次变更。",
   "alert.source_problem": "{collection} 的数据源 {source}：{why}",

@@ -1,0 +1,106 @@
+"""`kb plans rollout | advance | status | stop`: let a plan go out step by step."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.rollout import steps
+from api.rollout.assignment import Unit
+from api.rollout.view import rollout_json
+from retrieval.catalog.rollouts import Stage
+
+PlanNumber = Annotated[int, typer.Argument(help="Number of the plan; 0 is the built-in default.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the rollout.")]
+Share = Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the searches: compared in shadow, served in canary.")]
+BY = "operator"
+
+
+def rollout(
+    number: PlanNumber,
+    collection: CollectionOption = "default",
+    stage: Annotated[Stage, typer.Option(help="shadow or canary.")] = Stage.SHADOW,
+    share: Share = steps.DEFAULT_SHARE,
+    unit: Annotated[Unit, typer.Option(help="What always gets the same plan.")] = Unit.SESSION,
+    advance_after: Annotated[
+        int, typer.Option(min=0, help="Go on by itself after so many searches without regress; 0: by hand.")
+    ] = 0,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a plan go out: compared in the background, then for a share, then for all; it goes back by itself."""
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        options: dict[str, Any] = {"stage": stage, "share": share, "unit": unit, "advance_after": advance_after}
+        begun = steps.begin(kb, found, number or None, BY, **options, reason=reason)
+        shown = rollout_json(kb.catalog, found, begun)
+    _show(shown, as_json)
+
+
+def advance(
+    collection: CollectionOption = "default",
+    share: Annotated[float | None, typer.Option(help="A share; without one, the next stage.")] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """The next step of the rollout: canary, a larger share, or all."""
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        moved = steps.advance(kb, found, steps.newest(kb, found), share, BY, reason)
+        shown = rollout_json(kb.catalog, found, moved)
+    _show(shown, as_json)
+
+
+def status(collection: CollectionOption = "default", as_json: AsJson = False) -> None:
+    """The rollout that runs, or the last one, with what was counted."""
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        shown = rollout_json(kb.catalog, found, steps.newest(kb, found))
+    _show(shown, as_json)
+
+
+def stop(collection: CollectionOption = "default", reason: Reason = "", as_json: AsJson = False) -> None:
+    """End the rollout; what served before goes on to serve, or serves again."""
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        ended = steps.stop(kb, found, steps.newest(kb, found), BY, reason)
+        shown = rollout_json(kb.catalog, kb.catalog.collections.get(collection), ended)
+    _show(shown, as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make these commands of `kb plans`."""
+    for command in (rollout, advance, status, stop):
+        app.command()(command)
+
+
+def _show(rollout: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(rollout)
+        return
+    plan = rollout["plan_id"] or "0 (default)"
+    out.print(f"rollout {rollout['id']} of plan {plan} in {rollout['collection']}: {rollout['stage']}, ", end="")
+    out.print(
+        f"share {rollout['share']:g} by {rollout['unit']}" + (f"; {rollout['reason']}" if rollout["reason"] else "")
+    )
+    for stage in rollout["stages"]:
+        _show_stage(stage)
+    if rollout["ended_at"] is None:
+        out.print(f"go on by `kb plans advance -c {rollout['collection']}`, end it by `kb plans stop`")
+
+
+def _show_stage(stage: dict[str, Any]) -> None:
+    table = Table(stage["stage"], "searches", "errors", "no hit", "up", "down", "p50 ms", "p95 ms", box=None)
+    for arm in ("serving", "candidate"):
+        counted = [stage[arm][name] for name in ("searches", "errors", "empty", "helpful", "unhelpful")]
+        times = ["" if stage[arm][name] is None else f"{stage[arm][name]:.1f}" for name in ("p50_ms", "p95_ms")]
+        table.add_row(arm, *map(str, counted), *times)
+    out.print(table)
+    if stage["overlap"] is not None:
+        out.print(f"{stage['pairs']} searches compared: {stage['overlap']:.0%} of the first 10 documents are the same")
+    for check in stage["checks"]:
+        if check["evidence"] is None or check["evidence"] > 1:
+            out.print(f"{'WORSE' if check['is_worse'] else 'noted'}: {check['words']}")

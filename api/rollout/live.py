@@ -1,0 +1,95 @@
+"""Searches of a collection whose plan is being exchanged: each by exactly one plan, the same for the same caller."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from api.collection_runtime import CollectionRuntime
+from api.rollout.assignment import Unit, is_chosen, unit_of
+from api.rollout.shadow import Shadow
+from api.rollout.tally import Tally, of_error, of_search
+from api.runtimes import Runtimes
+from retrieval.catalog.rollouts import RolloutRecord, Stage
+from retrieval.errors import InvalidInputError
+from retrieval.plan import Plan
+from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.types import Principal
+
+SERVING, CANDIDATE = "serving", "candidate"
+
+
+class LiveSearch:
+    """Searches by the plan that serves the caller. A candidate that fails costs its caller nothing but time."""
+
+    def __init__(self, runtimes: Runtimes) -> None:
+        self.tally = Tally()
+        self._runtimes = runtimes
+        self._shadow = Shadow(runtimes, self.tally)
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self._shadow.close()
+
+    def search(
+        self, runtime: CollectionRuntime, request: SearchRequest, principal: Principal, session: str = ""
+    ) -> SearchResult:
+        """Hits by what serves this caller now."""
+        serving, rollout, candidate = runtime.plans_now()
+        if rollout is None or candidate is None:
+            return runtime.retriever.search(runtime.collection, serving, request, principal)
+        if rollout.stage is Stage.SHADOW:
+            result = runtime.retriever.search(runtime.collection, serving, request, principal)
+            if random.random() < rollout.share:  # noqa: S311  # which searches are compared is no secret
+                self._shadow.offer(rollout, request, principal)
+            return result
+        unit = unit_of(Unit(rollout.options["unit"]), principal.name, session, request.query)
+        if is_chosen(rollout.id, unit, rollout.share):
+            return self._by_candidate(runtime, rollout, candidate, serving, request, principal)
+        return self._by_serving(runtime, rollout, serving, request, principal)
+
+    def feedback(self, collection: str, caller: str, session: str, query: str, rating: int) -> None:
+        """Count a judgement for the plan that served it."""
+        with self._runtimes.use(collection) as runtime:
+            _, rollout, _ = runtime.plans_now()
+        if rollout is None or rollout.stage is not Stage.CANARY:
+            return
+        unit = unit_of(Unit(rollout.options["unit"]), caller, session, query)
+        arm = CANDIDATE if is_chosen(rollout.id, unit, rollout.share) else SERVING
+        self.tally.add(rollout, {(arm, "helpful" if rating > 0 else "unhelpful"): 1.0})
+
+    def _by_candidate(
+        self,
+        runtime: CollectionRuntime,
+        rollout: RolloutRecord,
+        candidate: Plan,
+        serving: Plan,
+        request: SearchRequest,
+        principal: Principal,
+    ) -> SearchResult:
+        try:
+            result = runtime.retriever.search(runtime.collection, candidate, request, principal)
+        except Exception:  # whatever it is: where the serving plan can answer, the candidate is to blame
+            result = runtime.retriever.search(runtime.collection, serving, request, principal)
+            self.tally.add(rollout, of_error(CANDIDATE))
+            return replace(result, arm=SERVING)
+        self.tally.add(rollout, of_search(rollout, CANDIDATE, result))
+        return replace(result, arm=CANDIDATE)
+
+    def _by_serving(
+        self,
+        runtime: CollectionRuntime,
+        rollout: RolloutRecord,
+        serving: Plan,
+        request: SearchRequest,
+        principal: Principal,
+    ) -> SearchResult:
+        try:
+            result = runtime.retriever.search(runtime.collection, serving, request, principal)
+        except InvalidInputError:  # the request's own fault
+            raise
+        except Exception:  # counted, not hidden
+            self.tally.add(rollout, of_error(SERVING))
+            raise
+        self.tally.add(rollout, of_search(rollout, SERVING, result))
+        return replace(result, arm=SERVING)

@@ -1,0 +1,116 @@
+"""The steps of a rollout, whoever takes them: begin, advance, stop, roll back. Each is written to the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.knowledge_base import KnowledgeBase
+from api.rollout.assignment import Unit
+from retrieval.adapter import require_adapter
+from retrieval.catalog import Collection
+from retrieval.catalog.rollouts import RolloutRecord, Stage
+from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
+from retrieval.plan import DEFAULT_PLAN, Plan
+
+DEFAULT_SHARE = 0.1
+
+
+def begin(
+    kb: KnowledgeBase,
+    collection: Collection,
+    plan_id: int | None,
+    by: str,
+    *,
+    stage: Stage = Stage.SHADOW,
+    share: float = DEFAULT_SHARE,
+    unit: Unit = Unit.SESSION,
+    advance_after: int = 0,
+    reason: str = "",
+) -> RolloutRecord:
+    """A rollout of that plan. Raises `NotFoundError`, `ConflictError` where one runs, `InvalidInputError`."""
+    if stage not in (Stage.SHADOW, Stage.CANARY):
+        raise InvalidInputError(f"stage is {stage.value!r}; a rollout begins with shadow or canary")
+    _check_share(share)
+    plan = DEFAULT_PLAN if plan_id is None else Plan.from_dict(kb.catalog.plans.get(collection, plan_id).body)
+    require_adapter(plan.adapter, kb.settings.data_dir, collection.encoder_fingerprint)
+    options = {"unit": unit.value, "advance_after": advance_after}
+    rollout = kb.catalog.rollouts.begin(collection, plan_id, stage, share, options, by, reason)
+    _told(kb, collection, rollout, by, "begin", {"stage": stage.value, "share": share, "reason": reason})
+    return rollout
+
+
+def advance(
+    kb: KnowledgeBase, collection: Collection, rollout: RolloutRecord, share: float | None, by: str, reason: str
+) -> RolloutRecord:
+    """From shadow to a share, from a share to a larger one where that is named, else to everybody.
+
+    Raises `ConflictError` where it has ended, or another moved it at the same moment; `InvalidInputError`.
+    """
+    _check_runs(rollout, collection)
+    if share is not None:
+        _check_share(share)
+    if rollout.stage is Stage.CANARY and share is None:
+        done = kb.catalog.plans.complete(collection, rollout, by, reason)
+    else:
+        wanted = rollout.share if share is None else share
+        done = kb.catalog.rollouts.move(rollout, Stage.CANARY, wanted, reason)
+    return _moved(kb, collection, rollout, by, "advance", reason, done)
+
+
+def stop(kb: KnowledgeBase, collection: Collection, rollout: RolloutRecord, by: str, reason: str) -> RolloutRecord:
+    """End it: what served goes on to serve; one that has reached everybody gives way to the plan before.
+
+    Raises `ConflictError` where there is nothing to stop any more.
+    """
+    if rollout.stage is Stage.FULL and collection.plan_id == rollout.plan_id:
+        kb.catalog.plans.promote(collection, rollout.previous_id, by, reason or "its rollout was taken back")
+        _told(kb, collection, rollout, by, "take back", {"reason": reason, "plan": rollout.previous_id})
+        return kb.catalog.rollouts.get(collection, rollout.id)
+    _check_runs(rollout, collection)
+    done = kb.catalog.rollouts.move(rollout, Stage.STOPPED, 0.0, reason or "stopped by hand")
+    return _moved(kb, collection, rollout, by, "stop", reason, done)
+
+
+def roll_back(kb: KnowledgeBase, collection: Collection, rollout: RolloutRecord, by: str, reason: str) -> None:
+    """End it because of what was counted; nothing where another process did so already."""
+    if kb.catalog.rollouts.move(rollout, Stage.ROLLED_BACK, 0.0, f"{rollout.stage.value}: {reason}"):
+        _told(kb, collection, rollout, by, "roll back", {"reason": reason, "stage": rollout.stage.value})
+
+
+def newest(kb: KnowledgeBase, collection: Collection) -> RolloutRecord:
+    """The rollout that runs, or the last one. Raises `NotFoundError`."""
+    for rollout in kb.catalog.rollouts.page(collection, 1):
+        return rollout
+    raise NotFoundError(f"no plan of collection {collection.name!r} was ever rolled out")
+
+
+def _moved(
+    kb: KnowledgeBase, collection: Collection, rollout: RolloutRecord, by: str, act: str, reason: str, done: bool
+) -> RolloutRecord:
+    now = kb.catalog.rollouts.get(collection, rollout.id)
+    if not done:
+        raise ConflictError(f"rollout {rollout.id} was moved to {now.stage.value} at the same moment; look at it again")
+    _told(kb, collection, now, by, act, {"stage": now.stage.value, "share": now.share, "reason": reason})
+    return now
+
+
+def _told(
+    kb: KnowledgeBase, collection: Collection, rollout: RolloutRecord, by: str, act: str, detail: dict[str, Any]
+) -> None:
+    """Write it down, and let this process's searches know at once; others notice within half a second."""
+    target = f"{collection.name}/{rollout.plan_id or 'default'}"
+    kb.catalog.audit.record(by, f"plans.rollout {act}", target, {"rollout": rollout.id, **detail})
+    if collection.name in kb.runtimes.open_names():
+        kb.runtime(collection.name).refresh()
+
+
+def _check_runs(rollout: RolloutRecord, collection: Collection) -> None:
+    if not rollout.runs:
+        raise ConflictError(
+            f"rollout {rollout.id} of collection {collection.name!r} is {rollout.stage.value}; it ended"
+        )
+
+
+def _check_share(share: float) -> None:
+    if not 0.0 < share <= 1.0:
+        raise InvalidInputError(f"share is {share}; expected a number above 0, up to 1")

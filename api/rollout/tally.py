@@ -1,0 +1,96 @@
+"""What this process counted of rollouts since it last told the catalog."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+
+from retrieval.catalog.rollouts import RolloutRecord, Stage
+from retrieval.retriever import SearchResult
+
+STEP = math.log(1.2)  # buckets of milliseconds grow by a fifth
+LATENCY_RATIO = 1.3  # a plan may take this much longer than the one it replaces; search_core/gate.py asks the same
+POINTS = ("p50", "p95")
+FIRST_HITS = 10  # whose overlap is compared
+
+Place = tuple[int, Stage]
+Sums = dict[tuple[str, str], float]
+
+
+class Tally:
+    """Sums by rollout and stage. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._sums: dict[Place, Sums] = {}
+        self._guard = threading.Lock()
+
+    def add(self, rollout: RolloutRecord, counts: Mapping[tuple[str, str], float]) -> None:
+        """Add what one search was."""
+        self._merge((rollout.id, rollout.stage), counts)
+
+    def drain(self) -> dict[Place, Sums]:
+        """Everything since the last call."""
+        with self._guard:
+            sums, self._sums = self._sums, {}
+        return sums
+
+    def put_back(self, place: Place, sums: Sums) -> None:
+        """What could not be told is told later."""
+        self._merge(place, sums)
+
+    def _merge(self, place: Place, counts: Mapping[tuple[str, str], float]) -> None:
+        with self._guard:
+            sums = self._sums.setdefault(place, {})
+            for key, value in counts.items():
+                sums[key] = sums.get(key, 0.0) + value
+
+
+def of_search(rollout: RolloutRecord, arm: str, result: SearchResult) -> Sums:
+    """What a search by that arm counts as."""
+    counts = {(arm, "searches"): 1.0, (arm, f"ms:{bucket_of(result.took_ms)}"): 1.0}
+    if not result.hits:
+        counts[arm, "empty"] = 1.0
+    if rollout.reference:
+        counts[arm, "timed"] = 1.0
+        allowed = LATENCY_RATIO if arm == "candidate" else 1.0
+        for point in POINTS:
+            if result.took_ms > allowed * rollout.reference[point]:
+                counts[arm, f"over_{point}"] = 1.0
+    return counts
+
+
+def of_error(arm: str) -> Sums:
+    """What a search by that arm counts as that failed."""
+    return {(arm, "searches"): 1.0, (arm, "errors"): 1.0}
+
+
+def of_pair(serving: SearchResult | None, candidate: SearchResult | None) -> Sums:
+    """What two searches for the same count as; None: it failed."""
+    if serving is None or candidate is None:
+        worse = serving is not None
+        return {} if serving is candidate else {("pair", "error_worse" if worse else "error_better"): 1.0}
+    one, other = ({hit.document_id for hit in result.hits[:FIRST_HITS]} for result in (serving, candidate))
+    most = max(len(one), len(other))
+    counts = {("pair", "pairs"): 1.0, ("pair", "overlap"): len(one & other) / most if most else 1.0}
+    if bool(one) != bool(other):
+        counts["pair", "empty_worse" if one else "empty_better"] = 1.0
+    if candidate.took_ms > LATENCY_RATIO * serving.took_ms:
+        counts["pair", "slower"] = 1.0
+    return counts
+
+
+def bucket_of(milliseconds: float) -> int:
+    """The bucket of a latency."""
+    return math.floor(math.log(max(milliseconds, 1e-3)) / STEP)
+
+
+def quantile(sums: Mapping[tuple[str, str], float], arm: str, share: float) -> float | None:
+    """Milliseconds below which that share of an arm's searches stayed, to a tenth; None without any."""
+    buckets = sorted((int(name[3:]), count) for (of, name), count in sums.items() if of == arm and name[:3] == "ms:")
+    wanted, seen = share * sum(count for _, count in buckets), 0.0
+    for bucket, count in buckets:
+        seen += count
+        if seen >= wanted:
+            return round(math.exp((bucket + 0.5) * STEP), 3)
+    return None

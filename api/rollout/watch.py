@@ -1,0 +1,98 @@
+"""Tells the catalog every second what this process counted, and acts on what all processes counted together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from api.knowledge_base import KnowledgeBase
+from api.rollout.regress import regression
+from api.rollout.steps import advance, roll_back
+from api.rollout.tally import quantile
+from retrieval.catalog import Collection
+from retrieval.catalog.rollouts import RolloutRecord, Stage
+from retrieval.errors import RetrievalError
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+LEAST_TIMED = 50  # searches of what serves, before their latencies are what others are compared with
+WATCHER = "rollout watch"  # who acts, in the audit log
+
+
+class RolloutWatch:
+    """A thread beside the requests. Any number of processes may run one on a catalog."""
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self._kb = kb
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="rollouts", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more; what was counted is told once more."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def look(self) -> None:
+        """Tell and act once. Raises `RetrievalError` where the catalog cannot be used."""
+        self._tell()
+        running = self._kb.catalog.rollouts.running()
+        if running:
+            collections = {one.id: one for one in self._kb.catalog.collections.all()}
+            for rollout in running:
+                if rollout.collection_id in collections:
+                    self._judge(collections[rollout.collection_id], rollout)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            self._try_look()
+        self._try_look()
+
+    def _try_look(self) -> None:
+        try:
+            self.look()
+        except RetrievalError as error:
+            logger.warning("rollouts cannot be watched: %s; tried again", error)
+        except Exception:  # the watch must not end because of one rollout
+            logger.exception("rollouts cannot be watched; tried again")
+
+    def _tell(self) -> None:
+        for (number, stage), sums in self._kb.live.tally.drain().items():
+            try:
+                self._kb.catalog.rollouts.add(number, stage, sums)
+            except RetrievalError:
+                self._kb.live.tally.put_back((number, stage), sums)
+                raise
+
+    def _judge(self, collection: Collection, rollout: RolloutRecord) -> None:
+        counts = self._kb.catalog.rollouts.counts(rollout.id)
+        sums = counts.get(rollout.stage, {})
+        self._refer(rollout, counts)
+        worse = regression(rollout.stage, sums)
+        if worse:
+            roll_back(self._kb, collection, rollout, WATCHER, worse)
+            return
+        wanted = rollout.options.get("advance_after", 0)
+        seen = sums.get(("pair", "pairs") if rollout.stage is Stage.SHADOW else ("candidate", "searches"), 0.0)
+        if wanted and seen >= wanted:
+            advance(self._kb, collection, rollout, None, WATCHER, f"nothing became worse in {seen:.0f} searches")
+
+    def _refer(self, rollout: RolloutRecord, counts: Mapping[Stage, Mapping[tuple[str, str], float]]) -> None:
+        """Keep the serving plan's latencies as what both arms are counted above, once there are enough of them."""
+        for stage in (rollout.stage, Stage.SHADOW):
+            sums = counts.get(stage, {})
+            if rollout.stage is not Stage.CANARY or rollout.reference or not sums:
+                return
+            if sums.get(("serving", "searches"), 0.0) - sums.get(("serving", "errors"), 0.0) >= LEAST_TIMED:
+                p50, p95 = (quantile(sums, "serving", share) for share in (0.5, 0.95))
+                if p50 and p95:
+                    self._kb.catalog.rollouts.refer(rollout, {"p50": p50, "p95": p95})
+                    return

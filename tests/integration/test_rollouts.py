@@ -1,0 +1,261 @@
+"""Rollouts over REST: nobody sees a shadow, a session keeps to one plan, what is worse goes back by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_world import check_native_error
+from rollout_world import MEANING, SUBJECTS, WORDS, Going, documents, going, keys_of, until
+from served import Served, in_process
+from typer.testing import CliRunner
+
+from api.cli import app
+from api.knowledge_base import KnowledgeBase
+from api.rollout import steps
+from api.rollout.watch import RolloutWatch
+from infra.settings import Settings
+from retrieval.catalog import sqlite_url
+from retrieval.catalog.rollouts import Stage
+from retrieval.plan import RerankStep
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Principal
+
+SESSIONS = [f"session-{number}" for number in range(40)]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with in_process(tmp_path_factory.mktemp("kb")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def world(served: Served) -> Going:
+    return going(served, f"docs{len(served.kb.catalog.collections.all())}")
+
+
+def stage_of(rollout: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = (stage for stage in rollout["stages"] if stage["stage"] == name)
+    return found
+
+
+def test_nobody_sees_a_shadow_and_it_is_compared(world: Going) -> None:
+    begun = world.post(f"/plans/{world.words}/rollout", share=1.0, reason="try words")
+    assert begun.status_code == 201, begun.text
+    assert (begun.json()["stage"], begun.json()["previous_id"]) == ("shadow", world.meaning)
+
+    def compared() -> bool:
+        for subject in SUBJECTS:
+            result = world.search(subject)
+            assert result["plan"] == MEANING.digest and "arm" not in result
+        world.watch.look()
+        return stage_of(world.rollout(), "shadow")["pairs"] >= 20
+
+    until(compared)
+    shadow = stage_of(world.rollout(), "shadow")
+    assert shadow["candidate"]["searches"] == shadow["serving"]["searches"] == shadow["pairs"]
+    assert shadow["candidate"]["errors"] == shadow["candidate"]["empty"] == 0
+    assert shadow["candidate"]["p50_ms"] > 0
+    expected = [
+        len(set(keys_of(world.search(subject, plan=world.words))) & set(keys_of(world.search(subject)))) / 10
+        for subject in SUBJECTS
+    ]
+    assert min(expected) <= shadow["overlap"] <= max(expected)
+
+
+def test_a_session_keeps_to_one_plan_while_the_share_grows(world: Going) -> None:
+    assert world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.3).status_code == 201
+
+    def asked() -> dict[str, str]:
+        served_by: dict[str, str] = {}
+        for session in SESSIONS:
+            for subject in SUBJECTS[:3]:
+                result = world.search(subject, session)
+                named = WORDS if result["arm"] == "candidate" else MEANING
+                number = world.words if result["arm"] == "candidate" else world.meaning
+                assert result["plan"] == named.digest
+                assert keys_of(result) == keys_of(world.search(subject, plan=number))
+                assert served_by.setdefault(session, result["arm"]) == result["arm"]
+        return served_by
+
+    first = asked()
+    chosen = {session for session, arm in first.items() if arm == "candidate"}
+    assert 0 < len(chosen) < len(SESSIONS)
+    assert asked() == first
+    assert world.post("/plans/rollout:advance", share=0.7).json()["share"] == 0.7
+    more = {session for session, arm in asked().items() if arm == "candidate"}
+    assert chosen < more
+    assert world.post("/plans/rollout:advance", reason="good").json()["stage"] == "full"
+    assert {world.search("pump", session)["plan"] for session in SESSIONS} == {WORDS.digest}
+    assert "arm" not in world.search("pump")
+
+
+def test_by_query_one_key_is_served_by_both(world: Going) -> None:
+    world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.5, unit="query")
+    arms = [[world.search(f"{subject} {number}")["arm"] for number in range(5)] for subject in SUBJECTS]
+    assert {arm for row in arms for arm in row} == {"serving", "candidate"}
+    assert arms == [[world.search(f"{subject} {number}")["arm"] for number in range(5)] for subject in SUBJECTS]
+
+
+def test_a_candidate_that_fails_costs_nobody_his_answer_and_goes_back(world: Going) -> None:
+    broken = world.store("broken", replace(WORDS, rerank=RerankStep("no-such-reranker")))
+    world.post(f"/plans/{broken}/rollout", stage="canary", share=0.5)
+    for _ in range(3):
+        for session in SESSIONS:
+            result = world.search("pump", session)
+            assert result["plan"] == MEANING.digest and result.get("arm") != "candidate"
+    world.watch.look()  # unless the server's own was first
+    ended = world.rollout()
+    assert ended["stage"] == "rolled_back" and "failed searches" in ended["reason"]
+    assert "arm" not in world.search("pump", SESSIONS[0])
+    acts = [act for act in world.served.kb.catalog.audit.page() if act.action == "plans.rollout roll back"]
+    acts = [act for act in acts if act.target.startswith(f"{world.collection}/")]
+    assert len(acts) == 1 and "failed searches" in acts[0].detail["reason"]
+    overview = world.served.client.get("/v1/overview", headers=world.admin).json()
+    (alert,) = (
+        one
+        for one in overview["alerts"]
+        if one["code"] == "rollout_rolled_back" and one["collection"] == world.collection
+    )
+    assert alert["severity"] == "warning" and "failed searches" in alert["message"]
+    metrics = world.served.client.get("/metrics", headers=world.admin).text
+    assert f'kb_rollout_rolled_back{{collection="{world.collection}"}} 1.0' in metrics
+
+
+def test_a_candidate_that_finds_nothing_goes_back(world: Going) -> None:
+    world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.5)
+    for session in SESSIONS:
+        world.search("nothingofthiskind", session)  # vectors find something for any word
+    world.watch.look()
+    ended = world.rollout()
+    assert ended["stage"] == "rolled_back" and "searches without a hit" in ended["reason"]
+    assert [check["name"] for check in stage_of(ended, "canary")["checks"] if check["is_worse"]] == ["empty"]
+
+
+def test_a_shadow_that_finds_nothing_never_reaches_anybody(world: Going) -> None:
+    world.post(f"/plans/{world.words}/rollout", share=1.0, advance_after=100_000)
+
+    def is_over() -> bool:
+        for letter in "abcdefghij":
+            assert keys_of(world.search(f"nothingofthiskind{letter}"))
+        world.watch.look()
+        return bool(world.rollout()["stage"] == "rolled_back")
+
+    until(is_over)
+    assert "shadow: searches without a hit" in world.rollout()["reason"]
+
+
+def test_thumbs_down_take_a_plan_back(world: Going) -> None:
+    world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.5)
+    for session in SESSIONS:
+        arm = world.search("pump", session).get("arm")
+        body = {"collection": world.collection, "query": "pump", "rating": -1 if arm == "candidate" else 1}
+        headers = world.admin | {"X-Session-Id": session}
+        assert world.served.client.post("/v1/feedback", json=body, headers=headers).status_code == 201
+    world.watch.look()
+    ended = world.rollout()
+    assert ended["stage"] == "rolled_back" and "thumbs down" in ended["reason"]
+
+
+def test_what_is_no_worse_goes_on_by_itself(world: Going) -> None:
+    world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.5, advance_after=20)
+    for session in SESSIONS:
+        world.search("pump", session)
+        world.search("valve", session)
+    world.watch.look()
+    assert world.rollout()["stage"] == "full"
+    assert world.search("pump")["plan"] == WORDS.digest
+
+
+def test_a_person_may_end_it_at_every_stage(world: Going) -> None:
+    for stage in ("shadow", "canary"):
+        world.post(f"/plans/{world.words}/rollout", stage=stage, share=1.0)
+        assert world.post("/plans/rollout:stop", reason="not now").json()["stage"] == "stopped"
+        assert world.search("pump")["plan"] == MEANING.digest
+    world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.5)
+    world.post("/plans/rollout:advance")
+    assert world.search("pump")["plan"] == WORDS.digest
+    assert world.post("/plans/rollout:stop", reason="they dislike it").status_code == 200
+    assert world.search("pump")["plan"] == MEANING.digest
+    check_native_error(world.post("/plans/rollout:stop"), 409)
+    asked = {"params": {"collection": world.collection}, "headers": world.admin}
+    listed = world.served.client.get("/v1/plans/rollouts", **asked).json()  # type: ignore[arg-type]
+    assert [one["stage"] for one in listed["rollouts"]] == ["full", "stopped", "stopped"]
+
+
+def test_what_cannot_go_out_is_refused(world: Going) -> None:
+    check_native_error(world.post("/plans/rollout:advance"), 404)
+    check_native_error(world.post("/plans/999/rollout"), 404)
+    check_native_error(world.post(f"/plans/{world.meaning}/rollout"), 409)
+    check_native_error(world.post(f"/plans/{world.words}/rollout", share=0), 422)
+    check_native_error(world.post(f"/plans/{world.words}/rollout", stage="full"), 422)
+    foreign = world.store("foreign", replace(WORDS, adapter="absent"))
+    check_native_error(world.post(f"/plans/{foreign}/rollout"), 422)
+    assert world.post(f"/plans/{world.words}/rollout").status_code == 201
+    check_native_error(world.post("/plans/default/rollout"), 409)
+    assert world.post("/plans/default/promote").status_code == 200
+    assert world.rollout()["stage"] == "superseded"
+    check_native_error(world.post("/plans/rollout:advance", share=0.5), 409)
+
+
+def test_the_command_line_does_the_same(world: Going, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KB_DATA_DIR", str(world.served.settings.data_dir))
+    monkeypatch.setenv("KB_ENCODER", "hash")
+
+    def kb(*words: str) -> str:
+        answer = CliRunner().invoke(app, ["plans", *words, "-c", world.collection])
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    kb("rollout", str(world.words), "--stage", "canary", "--share", "1")
+    until(lambda: world.search("pump").get("arm") == "candidate")  # the server notices
+    until(lambda: '"searches":1' in kb("status", "--json").replace(" ", "") or "candidate" in kb("status"))
+    assert "full" in kb("advance", "--reason", "good")
+    until(lambda: world.search("pump")["plan"] == WORDS.digest and "arm" not in world.search("pump"))
+    assert "full" in kb("stop")
+    until(lambda: world.search("pump")["plan"] == MEANING.digest)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[KnowledgeBase]]:
+    """Two knowledge bases on one catalog, each with a data folder of its own, as processes have."""
+    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
+    with ExitStack() as stack:
+        settings = [Settings(data_dir=tmp_path / name, encoder="hash", catalog_url=url) for name in ("one", "other")]
+        yield [stack.enter_context(KnowledgeBase.open(one)) for one in settings]
+
+
+def test_processes_count_together_and_serve_alike(processes: list[KnowledgeBase]) -> None:
+    one, other = processes
+    one.create_collection("docs")
+    one.write("docs", list(documents()), wait=True)
+    found = one.catalog.collections.get("docs")
+    meaning, words = (
+        one.catalog.plans.add(found, name, plan.to_dict(), plan.digest, "test").id
+        for name, plan in (("meaning", MEANING), ("words", WORDS))
+    )
+    one.catalog.plans.promote(found, meaning, "test", "")
+    found = one.catalog.collections.get("docs")
+    rollout = steps.begin(one, found, words, "test", stage=Stage.CANARY, share=0.5)
+
+    def arm(kb: KnowledgeBase, caller: str) -> str:
+        return kb.search("docs", SearchRequest("nothingofthiskind"), Principal(caller)).arm
+
+    until(lambda: arm(one, "somebody") != "" and arm(other, "somebody") != "")
+    for caller in SESSIONS:
+        assert arm(one, caller) == arm(other, caller)
+    for kb in processes:  # each tells what it counted; the second sees both
+        RolloutWatch(kb).look()
+    ended = one.catalog.rollouts.get(found, rollout.id)
+    assert ended.stage is Stage.ROLLED_BACK and "canary: searches without a hit" in ended.reason
+    counts = one.catalog.rollouts.counts(rollout.id)[Stage.CANARY]
+    searches = counts["candidate", "searches"] + counts["serving", "searches"]
+    assert searches >= 2 * len(SESSIONS)
+    for kb in processes:
+        until(lambda kb=kb: arm(kb, "somebody") == "")  # type: ignore[misc]
+        assert kb.search("docs", SearchRequest("pump"), OPERATOR).plan == MEANING
