@@ -55,6 +55,7 @@ class Verdict:
     questions: int
     strata: tuple[Stratum, ...]
     reasons: tuple[str, ...]  # why not; empty: it may serve
+    latency: Latency | None = None  # of both plans, where it was measured
 
     @property
     def passes(self) -> bool:
@@ -63,7 +64,9 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self) | {"passes": self.passes}
+        values = asdict(self) | {"passes": self.passes}
+        del values["latency"]  # differs from run to run, and artifacts of equal runs are equal
+        return values
 
 
 def judge(
@@ -86,7 +89,7 @@ def judge(
     lift = float(differences.mean())
     reasons = (*_reasons(lift, low, p_value, strata), *_slowness(latency, bound_ms))
     means = float(before.mean()), float(after.mean())
-    return Verdict(*means, lift, low, high, p_value, len(differences), strata, reasons)
+    return Verdict(*means, lift, low, high, p_value, len(differences), strata, reasons, latency)
 
 
 def _reasons(lift: float, low: float, p_value: float, strata: Sequence[Stratum]) -> tuple[str, ...]:

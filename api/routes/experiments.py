@@ -25,7 +25,7 @@ from retrieval.errors import InvalidInputError, NotFoundError
 from search_core.architecture import Architecture
 from search_core.policy import POLICIES
 from search_core.request import DEFAULT_POLICY, Request
-from search_core.space import SPACES
+from search_core.space import SPACES, SearchSpace, open_space, same
 from search_core.task import parse_budget, parse_task
 from search_core.tiers import parse_tiers
 
@@ -64,7 +64,7 @@ def get_experiment(experiment: ExperimentPath, kb: Kb, caller: Reader, collectio
     """One experiment with its result and a picture of the chosen architecture."""
     found = existing(kb, collection)
     record = kb.catalog.experiments.get(found, experiment)
-    return _view(kb, found, record) | {"result": record.result, "picture": _picture(record)}
+    return _view(kb, found, record) | {"result": record.result, "picture": _picture(record), "graph": _graph(record)}
 
 
 @router.get("/{experiment}/trials", response_model=TrialPage)
@@ -74,7 +74,8 @@ def list_trials(
     """What was tried, in order."""
     record = kb.catalog.experiments.get(existing(kb, collection), experiment)
     trials = kb.catalog.experiments.trials(record.id, after=page.after_number() or 0, limit=page.limit)
-    return page_json("trials", trials, page.next_cursor(trials, lambda trial: trial["number"]))
+    told = [trial | {"cost": _cost(trial)} for trial in trials]
+    return page_json("trials", told, page.next_cursor(trials, lambda trial: trial["number"]))
 
 
 def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) -> Request:
@@ -110,10 +111,44 @@ def _view(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -
 
 
 def _picture(record: ExperimentRecord) -> str | None:
-    chosen = (record.result or {}).get("architecture")
+    known = _known((record.result or {}).get("architecture"))
+    return None if known is None else known[0].to_svg(known[1])
+
+
+def _graph(record: ExperimentRecord) -> dict[str, Any] | None:
+    """The chosen architecture as nodes and edges, for whoever draws it himself."""
+    known = _known((record.result or {}).get("architecture"))
+    if known is None:
+        return None
+    architecture, space = known
+    graph = architecture.to_graph(space)
+    decisions = [space[node.name] for node in graph.nodes]
+    nodes = [
+        {
+            "name": decision.name,
+            "tier": decision.tier.value,
+            "summary": decision.summary,
+            "value": architecture[decision.name],
+            "default": decision.default,
+            "moved": not same(architecture[decision.name], decision.default),
+        }
+        for decision in decisions
+    ]
+    return {"nodes": nodes, "edges": graph.edges}
+
+
+def _cost(trial: dict[str, Any]) -> dict[str, float] | None:
+    """What serving that candidate would add to a search, by the space's own estimate."""
+    known = _known(trial.get("architecture"))
+    return None if known is None else {"serving_ms": known[1].cost(known[0]).serving_milliseconds}
+
+
+def _known(chosen: dict[str, Any] | None) -> tuple[Architecture, SearchSpace] | None:
+    """The architecture with its space; None where there is none, or its space is not installed here."""
     if chosen is None:
         return None
     try:
-        return Architecture(chosen["space"], chosen["choices"]).to_svg()
-    except (InvalidInputError, NotFoundError):  # a space that is not installed here
+        space = open_space(chosen["space"])
+        return space.check(Architecture(chosen["space"], chosen["choices"])), space
+    except (InvalidInputError, NotFoundError):
         return None

@@ -54,11 +54,30 @@ class ExperimentView(Response):
     finished_at: datetime | None
 
 
+class ChoiceView(Response):
+    """One choice of an architecture."""
+
+    name: str
+    tier: str = Field(description="plan, graph or encoder.")
+    summary: str
+    value: str | float | bool | None
+    default: str | float | bool | None
+    moved: bool = Field(description="Whether it differs from the default.")
+
+
+class ChoiceGraphView(Response):
+    """The choices in the order in which they are made; edges lead from a condition to what it made necessary."""
+
+    nodes: list[ChoiceView]
+    edges: list[tuple[int, int]] = Field(description="Pairs of places in `nodes`.")
+
+
 class ExperimentDetail(ExperimentView):
     """One experiment with its result."""
 
     result: dict[str, Any] | None = Field(description="As `kb tune --json` prints it; where it failed, the error.")
     picture: str | None = Field(description="The chosen architecture as SVG.")
+    graph: ChoiceGraphView | None = Field(description="The chosen architecture, to be drawn otherwise.")
 
 
 class ExperimentStarted(ExperimentView):

@@ -54,11 +54,15 @@ class Audit:
             statement = schema.audit.insert().values(**values, detail=detail or {}, at=schema.utc_now())
             connection.execute(statement)
 
-    def page(self, limit: int = 100, before: int | None = None) -> list[AuditRecord]:
-        """Acts, newest first, older than the id `before`."""
+    def page(
+        self, limit: int = 100, before: int | None = None, *, principal: str = "", action: str = "", target: str = ""
+    ) -> list[AuditRecord]:
+        """Acts, newest first, older than the id `before`; those texts occur in what they are about, in any case."""
         c = schema.audit.c
         query = sa.select(c.id, c.at, c.principal, c.action, c.target, c.detail, c.request_id)
         query = query if before is None else query.where(c.id < before)
+        for column, text in ((c.principal, principal), (c.action, action), (c.target, target)):
+            query = query.where(column.icontains(text, autoescape=True)) if text else query
         with reading(self._engine) as connection:
             return [AuditRecord(*row) for row in connection.execute(query.order_by(c.id.desc()).limit(limit))]
 

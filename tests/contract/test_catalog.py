@@ -295,6 +295,11 @@ def test_eval_sets_feedback_and_audit_read_back(catalog: Catalog, handbook: Coll
     assert catalog.feedback.page(handbook)[0].comment == "wrong"
     catalog.audit.record("me", "keys.create", "k1", {"scope": "read"}, "r-1")
     assert catalog.audit.page()[0].detail == {"scope": "read"}
+    catalog.audit.record("you_1", "PUT", "docs/100%")
+    assert [act.target for act in catalog.audit.page(principal="YOU_")] == ["docs/100%"]
+    assert [act.target for act in catalog.audit.page(action="create", target="K1")] == ["k1"]
+    assert [act.target for act in catalog.audit.page(target="0%")] == ["docs/100%"]
+    assert catalog.audit.page(principal="y%u") == []
 
 
 def test_runs_of_an_eval_set_are_kept_newest_first_until_they_are_old(catalog: Catalog, handbook: Collection) -> None:

@@ -54,6 +54,10 @@ def test_an_experiment_runs_as_a_job_and_its_winner_serves(tmp_path: Path) -> No
         shown = client.get(path, params={"collection": "c"}, headers=reader).json()
         assert (shown["state"], shown["promoted"]) == ("finished", True)
         assert shown["picture"].startswith("<svg")
+        nodes = {node["name"]: node for node in shown["graph"]["nodes"]}
+        assert nodes["fusion"]["value"] == shown["result"]["architecture"]["choices"]["fusion"]
+        assert all(0 <= place < len(nodes) for edge in shown["graph"]["edges"] for place in edge)
+        assert set(shown["result"]["latency_ms"]) == {"before_ms", "after_ms"}
         assert shown["result"]["tuned"]["ndcg@10"] > shown["result"]["default"]["ndcg@10"]
         assert client.get("/v1/plans", params={"collection": "c"}, headers=reader).json()["serving"]["id"] is not None
         trials: list[dict[str, Any]] = []
@@ -65,5 +69,6 @@ def test_an_experiment_runs_as_a_job_and_its_winner_serves(tmp_path: Path) -> No
                 break
             asked["cursor"] = page["next_cursor"]
         assert [trial["number"] for trial in trials] == list(range(1, shown["trials"] + 1))
+        assert all(trial["cost"]["serving_ms"] >= 0 for trial in trials)
         listed = client.get("/v1/experiments", params={"collection": "c"}, headers=reader).json()["experiments"]
         assert [one["id"] for one in listed] == [shown["id"]]

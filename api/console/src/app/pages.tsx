@@ -1,5 +1,6 @@
 /** Every page: its address, its name, who may see it, and the file it is loaded from when it is opened. */
 import { FileText, Gauge, MessageSquareText, Search } from "lucide-react";
+import { Boxes, CalendarClock, ClipboardCheck, FlaskConical, KeyRound } from "lucide-react";
 import { type ComponentType, lazy, type LazyExoticComponent } from "react";
 import type { Right } from "@/api/session";
 import type { PlainKey } from "@/i18n";
@@ -36,6 +37,19 @@ export const PAGES: readonly PageEntry[] = [
     Icon: FileText,
   }),
   page("/c/:collection/documents/view", "page.documents", "read", () => import("@/pages/documents/DocumentPage")),
+  page("/c/:collection/evaluation", "page.evaluation", "read", () => import("@/pages/evaluation/Evaluation"), {
+    section: QUALITY,
+    Icon: ClipboardCheck,
+  }),
+  page("/c/:collection/evaluation/:set", "page.evaluation", "read", () => import("@/pages/evaluation/EvalSet")),
+  page("/c/:collection/tuning", "page.tuning", "read", () => import("@/pages/tuning/Tuning"), {
+    section: QUALITY,
+    Icon: FlaskConical,
+  }),
+  page("/c/:collection/tuning/:experiment", "page.tuning", "read", () => import("@/pages/tuning/Experiment")),
+  page("/jobs", "page.jobs", "read", () => import("@/pages/jobs/Jobs"), { section: OPERATE, Icon: CalendarClock }),
+  page("/c/:collection/models", "page.models", "read", () => import("@/pages/models/Models"), { section: OPERATE, Icon: Boxes }),
+  page("/access", "page.access", "operator", () => import("@/pages/access/Access"), { section: OPERATE, Icon: KeyRound }),
 ];
 
 export const SECTIONS = [ASK, KNOWLEDGE, QUALITY, OPERATE] as const;

@@ -5,6 +5,8 @@ import { lazy, type ReactNode, Suspense } from "react";
 export const TimeChart = lazy(() => import("./TimeChart"));
 export const BarsChart = lazy(() => import("./BarsChart"));
 export const TrialChart = lazy(() => import("./TrialChart"));
+export const RunsChart = lazy(() => import("./RunsChart"));
+export const CloudChart = lazy(() => import("./CloudChart"));
 export type { Point, Series } from "./TimeChart";
 
 interface Props {

@@ -1,12 +1,17 @@
 /** Chinese. */
 import type { en } from "../en";
 import type { Translation } from "../types";
+import { access } from "./access";
 import { common } from "./common";
 import { search } from "./search";
 import { documents } from "./documents";
 import { chat } from "./chat";
+import { jobs } from "./jobs";
+import { models } from "./models";
 import { overview } from "./overview";
+import { quality } from "./quality";
 import { shell } from "./shell";
+import { tuning } from "./tuning";
 
 export const zh: Translation<typeof en> = {
   ...common,
@@ -15,4 +20,9 @@ export const zh: Translation<typeof en> = {
   ...chat,
   ...overview,
   ...shell,
+  ...quality,
+  ...tuning,
+  ...jobs,
+  ...models,
+  ...access,
 };

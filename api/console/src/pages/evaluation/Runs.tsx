@@ -1,0 +1,68 @@
+/** Every run with what it found and what changed. */
+import { ActionIcon, Button, Group, Paper, Text, Title, Tooltip } from "@mantine/core";
+import { Trash2 } from "lucide-react";
+import { type EvalRun, useDeleteRun } from "@/api/evaluation";
+import { useAllows } from "@/api/session";
+import { useConfirm } from "@/components/confirm";
+import { type Column, DataTable } from "@/components/DataTable";
+import { Time } from "@/components/Time";
+import { measure } from "@/components/Verdict";
+import { useSpeech } from "@/i18n";
+import { Measured, RunChange } from "./parts";
+
+interface Props {
+  collection: string;
+  name: string;
+  runs: readonly EvalRun[];
+  choose: (pair: readonly [number, number]) => void;
+}
+
+export function Runs({ collection, name, runs, choose }: Props) {
+  const { t, language } = useSpeech();
+  const allows = useAllows();
+  const confirm = useConfirm();
+  const remove = useDeleteRun(collection, name);
+  const drop = async (run: EvalRun) => {
+    const question = { title: t("eval.delete-run", { run: run.id }), body: t("eval.delete-run-text"), action: t("common.delete") };
+    if (await confirm({ ...question, danger: true })) remove.mutate(run.id);
+  };
+  const columns: Column<EvalRun>[] = [
+    { head: t("eval.run-number"), cell: (run) => `#${run.id}` },
+    { head: t("eval.when"), cell: (run) => <Time value={run.at} /> },
+    { head: t("eval.plan"), cell: (run) => run.plan_name || String(run.plan["digest"]) },
+    { head: t("metric.ndcg"), cell: (run) => <Measured run={run} metric="ndcg@10" />, width: 220 },
+    { head: t("metric.recall10"), numeric: true, cell: (run) => measure(run.metrics["recall@10"] ?? 0, language) },
+    { head: t("eval.latency"), numeric: true, cell: (run) => `${run.p50_ms.toLocaleString(language, { maximumFractionDigits: 1 })} ms` },
+    { head: t("eval.since-before"), cell: (run) => <RunChange change={run.change} /> },
+    {
+      head: t("common.actions"),
+      cell: (run) => (
+        <Group gap={4} wrap="nowrap">
+          {run.change && (
+            <Button size="compact-xs" variant="default" onClick={() => choose([run.change?.against ?? 0, run.id])}>
+              {t("eval.compare-short")}
+            </Button>
+          )}
+          {allows("write") && (
+            <Tooltip label={t("eval.delete-run", { run: run.id })}>
+              <ActionIcon variant="subtle" color="gray" onClick={() => void drop(run)} aria-label={t("eval.delete-run", { run: run.id })}>
+                <Trash2 size={15} aria-hidden />
+              </ActionIcon>
+            </Tooltip>
+          )}
+        </Group>
+      ),
+    },
+  ];
+  return (
+    <Paper withBorder radius="md" p="md">
+      <Title order={2} size="h4">
+        {t("eval.runs")}
+      </Title>
+      <Text size="sm" c="dimmed" mb="xs">
+        {t("eval.runs-hint")}
+      </Text>
+      <DataTable name={t("eval.runs")} columns={columns} rows={runs} rowKey={(run) => run.id} leastWidth={860} />
+    </Paper>
+  );
+}

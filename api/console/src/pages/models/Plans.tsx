@@ -1,0 +1,133 @@
+/** Plans: how the collection is searched; which serves, in what they differ, serve another, go back. */
+import { Badge, Button, Group, Paper, Stack, Text } from "@mantine/core";
+import { Undo2 } from "lucide-react";
+import { useState } from "react";
+import { type Plan, usePlanBack, usePlanDifference, usePlanHistory, useSwitchPlan } from "@/api/models";
+import { useAllows } from "@/api/session";
+import { useConfirm } from "@/components/confirm";
+import { type Column, DataTable } from "@/components/DataTable";
+import { Loaded } from "@/components/Loaded";
+import { Time } from "@/components/Time";
+import { useSpeech } from "@/i18n";
+import { said, useChoiceName } from "@/pages/tuning/words";
+
+const idOf = (plan: Plan) => (plan.id == null ? "default" : String(plan.id));
+
+export function Plans({ collection }: { collection: string }) {
+  const { t } = useSpeech();
+  const plans = usePlanHistory(collection);
+  return (
+    <Stack gap="md">
+      <Text size="sm" c="dimmed" maw={640}>
+        {t("models.plans-lead")}
+      </Text>
+      <Loaded query={plans}>{(found) => <Table collection={collection} plans={found.plans} serving={found.serving} />}</Loaded>
+    </Stack>
+  );
+}
+
+function Table({ collection, plans, serving }: { collection: string; plans: readonly Plan[]; serving: Plan }) {
+  const { t } = useSpeech();
+  const [compared, setCompared] = useState<string | null>(null);
+  const rows = serving.id == null ? [serving, ...plans] : plans;
+  const nameOf = (plan: Plan) => (plan.id == null ? t("models.default-plan") : plan.name);
+  const columns: Column<Plan>[] = [
+    {
+      head: t("common.name"),
+      cell: (one) => (
+        <Group gap="xs">
+          <Text size="sm" fw={600}>
+            {nameOf(one)}
+          </Text>
+          {one.serving && (
+            <Badge color="green" variant="light" tt="none">
+              {t("state.serving")}
+            </Badge>
+          )}
+        </Group>
+      ),
+    },
+    { head: t("models.origin"), cell: (one) => (one.id == null ? t("tune.serving-default") : one.origin) },
+    { head: t("models.fingerprint"), cell: (one) => <Text size="xs">{one.digest}</Text> },
+    { head: t("common.created"), cell: (one) => (one.created_at ? <Time value={one.created_at} /> : "–") },
+    {
+      head: t("common.actions"),
+      cell: (one) => (
+        <Group gap={4} wrap="nowrap">
+          {!one.serving && (
+            <Button size="compact-xs" variant="default" onClick={() => setCompared(compared === idOf(one) ? null : idOf(one))} aria-expanded={compared === idOf(one)}>
+              {t("models.differences")}
+            </Button>
+          )}
+          <Acts collection={collection} plan={one} name={nameOf(one)} />
+        </Group>
+      ),
+    },
+  ];
+  return (
+    <Paper withBorder radius="md" p="md">
+      <DataTable name={t("models.plans")} columns={columns} rows={rows} rowKey={idOf} leastWidth={720} />
+      {compared !== null && <Differences collection={collection} plan={compared} serving={serving} />}
+    </Paper>
+  );
+}
+
+interface Change {
+  readonly field: string;
+  readonly one: unknown;
+  readonly other: unknown;
+}
+
+function Differences({ collection, plan, serving }: { collection: string; plan: string; serving: Plan }) {
+  const speech = useSpeech();
+  const { t } = speech;
+  const nameOf = useChoiceName();
+  const differences = usePlanDifference(collection, plan, idOf(serving));
+  const columns: Column<Change>[] = [
+    { head: t("models.choice"), cell: (row) => nameOf(row.field) },
+    { head: t("models.this-plan"), cell: (row) => said(row.one, speech) },
+    { head: t("tune.serving"), cell: (row) => said(row.other, speech) },
+  ];
+  return (
+    <Loaded query={differences}>
+      {(found) =>
+        found.length === 0 ? (
+          <Text size="sm" c="dimmed" mt="md">
+            {t("models.no-differences")}
+          </Text>
+        ) : (
+          <DataTable name={t("models.differences")} columns={columns} rows={found as Change[]} rowKey={(row) => row.field} leastWidth={420} />
+        )
+      }
+    </Loaded>
+  );
+}
+
+function Acts({ collection, plan, name }: { collection: string; plan: Plan; name: string }) {
+  const { t } = useSpeech();
+  const allows = useAllows();
+  const confirm = useConfirm();
+  const promote = useSwitchPlan(collection);
+  const back = usePlanBack(collection);
+  if (!allows("admin")) return null;
+  if (plan.serving) {
+    if (plan.id == null) return null;
+    const undo = async () => {
+      if (await confirm({ title: t("tune.back-title"), body: t("tune.back-text"), action: t("tune.roll-back") })) back.mutate("");
+    };
+    return (
+      <Button size="compact-xs" variant="default" leftSection={<Undo2 size={12} aria-hidden />} onClick={() => void undo()}>
+        {t("tune.roll-back")}
+      </Button>
+    );
+  }
+  const serve = async () => {
+    const question = { title: t("models.serve-title", { name }), body: t("models.serve-text"), action: t("tune.promote") };
+    if (await confirm(question)) promote.mutate({ plan: idOf(plan), reason: "" });
+  };
+  return (
+    <Button size="compact-xs" variant="default" onClick={() => void serve()}>
+      {t("tune.promote")}
+    </Button>
+  );
+}

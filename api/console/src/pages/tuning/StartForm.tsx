@@ -1,0 +1,142 @@
+/** Starts an experiment: how long, on which questions, by which policy, and whether a proven winner may serve at once. */
+import { Accordion, Alert, Button, Checkbox, Drawer, Group, NumberInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { useEvalSets } from "@/api/evaluation";
+import { useModules } from "@/api/models";
+import { type ExperimentBody, useStartExperiment } from "@/api/tuning";
+import { Failure } from "@/components/Failure";
+import { useSpeech } from "@/i18n";
+import { BEGINNING, BUDGETS, TIERS, type Wishes } from "./wishes";
+
+interface Props {
+  collection: string;
+  opened: boolean;
+  close: () => void;
+  then: (id: string) => void;
+}
+
+export function StartForm({ collection, opened, close, then }: Props) {
+  const { t } = useSpeech();
+  return (
+    <Drawer opened={opened} onClose={close} title={t("tune.start")} closeButtonProps={{ "aria-label": t("common.close") }}>
+      <Form collection={collection} close={close} then={then} />
+    </Drawer>
+  );
+}
+
+function Form({ collection, close, then }: Omit<Props, "opened">) {
+  const { t, told } = useSpeech();
+  const [wishes, setWishes] = useState<Wishes>(BEGINNING);
+  const sets = useEvalSets(collection).data ?? [];
+  const modules = useModules().data ?? [];
+  const start = useStartExperiment(collection, (id) => {
+    close();
+    then(id);
+  });
+  const wish = (change: Partial<Wishes>) => setWishes({ ...wishes, ...change });
+  const named = (kind: string) => modules.filter((one) => one.kind === kind);
+  const policy = named("policy").find((one) => one.name === wishes.policy);
+  const send = (event: FormEvent) => {
+    event.preventDefault();
+    start.mutate({ collection, ...wishes } satisfies ExperimentBody);
+  };
+  const setNames = sets.map((one) => ({ value: one.name, label: `${one.name} (${one.queries})` }));
+  return (
+    <form onSubmit={send}>
+      <Stack>
+        <Text size="sm">{t("tune.form-lead")}</Text>
+        <Select
+          label={t("tune.budget")}
+          description={t("tune.budget-hint")}
+          data={[...new Set([...BUDGETS, wishes.budget])].map((value) => ({ value, label: told(`budget.${value}`, value) }))}
+          value={wishes.budget}
+          onChange={(budget) => wish({ budget: budget ?? wishes.budget })}
+          allowDeselect={false}
+          data-autofocus
+        />
+        <Select
+          label={t("tune.questions")}
+          description={t("tune.questions-hint")}
+          data={[{ value: "", label: t(sets.length === 1 ? "tune.only-set" : "tune.made-questions") }, ...setNames]}
+          value={wishes.eval_set}
+          onChange={(eval_set) => wish({ eval_set: eval_set ?? "" })}
+          allowDeselect={false}
+        />
+        {sets.length === 0 && <Alert color="yellow">{t("tune.no-set")}</Alert>}
+        {sets.length > 1 && wishes.eval_set === "" && <Alert color="yellow">{t("tune.choose-set")}</Alert>}
+        <Switch
+          label={t("tune.promote-label")}
+          description={t("tune.promote-hint")}
+          checked={wishes.promote}
+          onChange={(event) => wish({ promote: event.currentTarget.checked })}
+        />
+        <Accordion variant="separated">
+          <Accordion.Item value="more">
+            <Accordion.Control>{t("tune.more")}</Accordion.Control>
+            <Accordion.Panel>
+              <Stack gap="sm">
+                <TextInput
+                  label={t("tune.task")}
+                  description={t("tune.task-hint")}
+                  value={wishes.task}
+                  onChange={(event) => wish({ task: event.currentTarget.value })}
+                />
+                <Checkbox.Group
+                  label={t("tune.tiers")}
+                  description={t("tune.tiers-hint")}
+                  value={wishes.tiers.split(",").filter((one) => one !== "")}
+                  onChange={(chosen) => wish({ tiers: TIERS.filter((one) => chosen.includes(one)).join(",") })}
+                >
+                  <Stack gap={6} mt={6}>
+                    {TIERS.map((tier) => (
+                      <Checkbox key={tier} value={tier} label={t(`tier.${tier}`)} description={t(`tier-hint.${tier}`)} />
+                    ))}
+                  </Stack>
+                </Checkbox.Group>
+                <Select
+                  label={t("tune.policy")}
+                  description={told(`policy.${wishes.policy}`, policy?.summary ?? t("tune.policy-hint"))}
+                  data={[...new Set([wishes.policy, ...named("policy").map((one) => one.name)])]}
+                  value={wishes.policy}
+                  onChange={(name) => wish({ policy: name ?? wishes.policy })}
+                  allowDeselect={false}
+                />
+                <Select
+                  label={t("tune.space")}
+                  description={t("tune.space-hint")}
+                  data={[...new Set([wishes.search_space, ...named("space").map((one) => one.name)])]}
+                  value={wishes.search_space}
+                  onChange={(name) => wish({ search_space: name ?? wishes.search_space })}
+                  allowDeselect={false}
+                />
+                <Group grow align="flex-start">
+                  <NumberInput
+                    label={t("tune.epochs")}
+                    description={t("tune.epochs-hint")}
+                    min={1}
+                    max={100_000}
+                    value={wishes.max_epochs}
+                    onChange={(value) => wish({ max_epochs: Number(value) || 1 })}
+                  />
+                  <NumberInput
+                    label={t("tune.seed")}
+                    description={t("tune.seed-hint")}
+                    min={0}
+                    value={wishes.seed}
+                    onChange={(value) => wish({ seed: Number(value) || 0 })}
+                  />
+                </Group>
+              </Stack>
+            </Accordion.Panel>
+          </Accordion.Item>
+        </Accordion>
+        {start.isError && <Failure error={start.error} />}
+        <Group justify="flex-end">
+          <Button type="submit" loading={start.isPending} disabled={sets.length > 1 && wishes.eval_set === ""}>
+            {t("tune.go")}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

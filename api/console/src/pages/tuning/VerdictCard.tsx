@@ -1,0 +1,157 @@
+/** What the sealed questions said, with the evidence; and the acts it leads to: promote, go back. */
+import { Alert, Button, Group, List, Paper, Stack, Text, Title } from "@mantine/core";
+import { ArrowUpRight, CircleCheck, CircleMinus, Undo2 } from "lucide-react";
+import { usePlanBack, usePlanHistory, useSwitchPlan } from "@/api/models";
+import { useAllows } from "@/api/session";
+import type { ExperimentDetail, Result, Stratum } from "@/api/tuning";
+import { useConfirm } from "@/components/confirm";
+import { type Column, DataTable } from "@/components/DataTable";
+import { Interval } from "@/components/Interval";
+import { Tile, Tiles } from "@/components/Tiles";
+import { measure, signed, Verdict } from "@/components/Verdict";
+import { useSpeech } from "@/i18n";
+
+const METRIC = "ndcg@10";
+
+interface Props {
+  collection: string;
+  experiment: ExperimentDetail;
+  result: Result;
+}
+
+export function VerdictCard({ collection, experiment, result }: Props) {
+  const { t, told } = useSpeech();
+  const reasons = result.reasons ?? [];
+  const isProven = reasons.length === 0;
+  return (
+    <Paper withBorder radius="md" p="md">
+      <Stack gap="md">
+        <Group justify="space-between" align="flex-start">
+          <Title order={2} size="h4">
+            {t("tune.verdict")}
+          </Title>
+          <Acts collection={collection} experiment={experiment} result={result} />
+        </Group>
+        <Alert
+          color={result.promoted ? "green" : "blue"}
+          icon={result.promoted ? <CircleCheck size={18} aria-hidden /> : <CircleMinus size={18} aria-hidden />}
+          title={t(result.promoted ? "tune.promoted-title" : isProven ? "tune.proven-title" : "tune.kept-title")}
+        >
+          {reasons.length === 0 ? (
+            t("tune.promoted-text")
+          ) : (
+            <List size="sm">
+              {reasons.map((reason) => (
+                <List.Item key={reason}>{told(`reason.${reason}`, reason)}</List.Item>
+              ))}
+            </List>
+          )}
+        </Alert>
+        <Numbers result={result} />
+        <Kinds strata={result.strata ?? []} />
+        {result.supervision && (
+          <Text size="sm" c="dimmed">
+            {t("tune.supervision", { count: result.supervision.questions, origin: result.supervision.origin })}{" "}
+            {result.supervision.notes.join("; ")}
+          </Text>
+        )}
+      </Stack>
+    </Paper>
+  );
+}
+
+function Numbers({ result }: { result: Result }) {
+  const { t, language } = useSpeech();
+  const before = (result.serving ?? result.default)?.[METRIC];
+  const after = result.tuned?.[METRIC];
+  const [low, high] = result.lift_interval ?? [0, 0];
+  const reach = Math.max(0.01, Math.abs(low), Math.abs(high));
+  const lift = result.lift ?? 0;
+  return (
+    <Tiles>
+      <Tile label={t("tune.before")} value={before === undefined ? "–" : measure(before, language)} hint={t("tune.before-hint")} />
+      <Tile label={t("tune.after")} value={after === undefined ? "–" : measure(after, language)} hint={t("tune.after-hint")} />
+      <Tile
+        label={t("tune.gain")}
+        value={signed(lift, language, 4)}
+        hint={
+          <>
+            {t("tune.gain-range", { low: signed(low, language, 4), high: signed(high, language, 4) })}
+            <Interval mean={lift} interval={[low, high]} range={[-reach, reach]} look={low > 0 ? "better" : high < 0 ? "worse" : "alike"} />
+          </>
+        }
+      />
+      <Tile
+        label={t("tune.chance")}
+        value={(result.p_value ?? 1).toLocaleString(language, { maximumFractionDigits: 4 })}
+        hint={t("tune.chance-hint")}
+      />
+      <Tile label={t("tune.sealed")} value={(result.sealed_questions ?? 0).toLocaleString(language)} hint={t("tune.sealed-hint")} />
+      {result.latency_ms && (
+        <Tile
+          label={t("tune.latency")}
+          value={`${result.latency_ms.after_ms.toLocaleString(language, { maximumFractionDigits: 1 })} ms`}
+          hint={t("tune.latency-hint", { before: result.latency_ms.before_ms.toLocaleString(language, { maximumFractionDigits: 1 }) })}
+        />
+      )}
+    </Tiles>
+  );
+}
+
+function Kinds({ strata }: { strata: readonly Stratum[] }) {
+  const { t, told, language } = useSpeech();
+  if (strata.length === 0) return null;
+  const reach = Math.max(0.01, ...strata.flatMap((one) => [Math.abs(one.low), Math.abs(one.high)]));
+  const verdict = (one: Stratum) => (one.high < 0 ? "worse" : one.low > 0 ? "better" : "alike");
+  const columns: Column<Stratum>[] = [
+    { head: t("eval.kind"), cell: (one) => told(`kind.${one.name}`, one.name) },
+    { head: t("eval.questions"), numeric: true, cell: (one) => one.questions.toLocaleString(language) },
+    { head: t("tune.gain"), numeric: true, cell: (one) => signed(one.lift, language, 4) },
+    { head: t("eval.range"), cell: (one) => <Interval mean={one.lift} interval={[one.low, one.high]} range={[-reach, reach]} look={verdict(one)} /> },
+    { head: t("eval.verdict"), cell: (one) => <Verdict value={verdict(one)} /> },
+  ];
+  return <DataTable name={t("tune.by-kind")} columns={columns} rows={strata} rowKey={(one) => one.name} leastWidth={560} />;
+}
+
+function Acts({ collection, experiment, result }: Props) {
+  const { t, language } = useSpeech();
+  const allows = useAllows();
+  const confirm = useConfirm();
+  const plans = usePlanHistory(collection).data;
+  const promote = useSwitchPlan(collection);
+  const back = usePlanBack(collection);
+  const id = result.plan?.id ?? null;
+  if (!allows("admin") || id === null || plans === undefined) return null;
+  const words = {
+    gain: signed(result.lift ?? 0, language, 4),
+    p: (result.p_value ?? 1).toLocaleString(language, { maximumFractionDigits: 4 }),
+    questions: result.sealed_questions ?? 0,
+  };
+  const evidence = (
+    <Stack gap="xs">
+      <Text size="sm">{t("tune.evidence", words)}</Text>
+      {(result.reasons ?? []).map((reason) => (
+        <Text size="sm" key={reason} c="red">
+          {reason}
+        </Text>
+      ))}
+    </Stack>
+  );
+  const reason = `experiment ${experiment.id}: ${words.gain}, p = ${words.p}`;
+  const serve = async () => {
+    const question = { title: t("tune.promote-title"), body: evidence, action: t("tune.promote") };
+    if (await confirm(question)) promote.mutate({ plan: String(id), reason });
+  };
+  const undo = async () => {
+    if (await confirm({ title: t("tune.back-title"), body: t("tune.back-text"), action: t("tune.roll-back") })) back.mutate(`back from experiment ${experiment.id}`);
+  };
+  return plans.serving.id === id ? (
+    <Button variant="default" leftSection={<Undo2 size={15} aria-hidden />} loading={back.isPending} onClick={() => void undo()}>
+      {t("tune.roll-back")}
+    </Button>
+  ) : (
+    <Button leftSection={<ArrowUpRight size={15} aria-hidden />} loading={promote.isPending} onClick={() => void serve()}>
+      {t("tune.promote")}
+    </Button>
+  );
+}

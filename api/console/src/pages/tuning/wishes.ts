@@ -1,0 +1,21 @@
+/** What a person may wish of an experiment, with what most wish. */
+import type { ExperimentBody } from "@/api/tuning";
+
+export type Wishes = Required<Omit<ExperimentBody, "collection">>;
+
+export const BUDGETS = ["30s", "2m", "5m", "15m", "1h"] as const;
+
+/** What is searched beyond the plan, which always is; each is dearer than the one before. */
+export const TIERS = ["adapter", "graph", "encoder"] as const;
+
+export const BEGINNING: Wishes = {
+  task: "text-to-graph",
+  search_space: "gnn-lm-v1",
+  policy: "auto",
+  tiers: "",
+  max_epochs: 50,
+  budget: "5m",
+  seed: 0,
+  eval_set: "",
+  promote: true,
+};
