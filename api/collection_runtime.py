@@ -7,18 +7,19 @@ import shutil
 import time
 from pathlib import Path
 
-from api.view_opening import open_views
+from api.answerers import Answerers
+from api.view_opening import open_graph, open_views
 from infra.settings import Settings
 from ingest.pipeline import Pipeline
 from ingest.targets import LiveTargets, OpenEncoder
 from retrieval.adapter import ARTIFACTS, OpenAdapters
 from retrieval.analyzer import Analyzer
-from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import TermStatistics
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.contracts import Encoder
 from retrieval.errors import ConflictError, OutageError, ViewLockedError
+from retrieval.graph.keeper import GraphKeeper
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever
@@ -60,9 +61,11 @@ class CollectionRuntime:
         views, self._server = opened.views, opened.server
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
         adapters = OpenAdapters(settings.data_dir / ARTIFACTS, encoder.fingerprint, encoder.dim)
-        self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers(), adapters)
+        graph_folder, writes = folder / "graph", opened.durable
+        self.graph = GraphKeeper(lambda: open_graph(graph_folder, self.analyzer, durable=writes), self.follower)
+        self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers(), adapters, self.graph)
         self.inquiry = Inquiry(catalog, encoder, self.analyzer, views, adapters, self.retriever)
-        self.answerer = _answerer(settings, encoder, self.analyzer)
+        self.answerers = Answerers(settings, encoder, self.analyzer)
         self.pipeline = Pipeline(catalog, collection, LiveTargets(catalog, collection.id, open_encoder))
 
     @property
@@ -126,6 +129,7 @@ class CollectionRuntime:
     def stop(self, *, save: bool = True) -> None:
         """Stop following, save and close the views."""
         self.follower.stop(save=save)
+        self.answerers.close()
         if self._server is not None:
             self._server.close()
 
@@ -134,20 +138,6 @@ def _made_of(record: Collection) -> tuple[object, ...]:
     """What cannot change while a runtime is open."""
     settings = record.settings
     return (record.id, record.generation, record.encoder_fingerprint, settings.dictionary, settings.synonyms)
-
-
-def _answerer(settings: Settings, encoder: Encoder, analyzer: Analyzer) -> Answerer:
-    if settings.generator == "extractive":
-        return Answerer.of("extractive", encoder, analyzer)
-    return Answerer.of(
-        "openai",
-        encoder,
-        analyzer,
-        base_url=settings.llm_base_url,
-        api_key=settings.llm_api_key.get_secret_value(),
-        model=settings.llm_model,
-        total_timeout=settings.llm_timeout_seconds,
-    )
 
 
 def drop_views(data_dir: Path, collection: Collection) -> None:

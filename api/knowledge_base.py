@@ -195,7 +195,7 @@ class KnowledgeBase:
         """A grounded answer, or a refusal when the caller's documents do not support one."""
         with self.runtimes.use(collection) as runtime:
             search = self._passages_for(runtime, question, principal, history, filter, top_k)
-            answer = runtime.answerer.answer(
+            answer = runtime.answerers.of(search.plan.answer).answer(
                 question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
             )
         return AnswerResult(answer, search)
@@ -214,7 +214,7 @@ class KnowledgeBase:
         with self.runtimes.use(collection) as runtime:
             search = self._passages_for(runtime, question, principal, history, filter, top_k)
             yield search
-            yield from runtime.answerer.stream(
+            yield from runtime.answerers.of(search.plan.answer).stream(
                 question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
             )
 

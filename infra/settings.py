@@ -50,9 +50,18 @@ class Settings(BaseSettings):
         SecretStr(""), description="Our secret at the issuer; empty: a public client."
     )
 
-    generator: Literal["extractive", "openai"] = Field(
-        "extractive", description="Who writes answers: sentences from the passages, or an OpenAI-compatible endpoint."
+    generator: Literal["extractive", "reader", "openai"] = Field(
+        "extractive",
+        description="Who answers where a collection's plan does not say: sentences of the passages, the span reader "
+        "that KB_READER names, or an OpenAI-compatible endpoint.",
     )
+    reader: str = Field("", description="A span reader of the data folder, by its name (`kb readers list`).")
+    reader_questions: str = Field(
+        "",
+        description="SQuAD files of questions with answers, with commas: for training readers, and for choosing an "
+        "answer model where a collection has none of its own.",
+    )
+    reader_threads: int = Field(0, ge=0, description="Threads of a span reader; 0: one per core.")
     llm_base_url: str = Field("", description="Base URL of an OpenAI-compatible endpoint (Ollama, vLLM, hosted).")
     llm_api_key: SecretStr = Field(SecretStr(""), description="Key for that endpoint.")
     llm_model: str = Field("", description="Model name at that endpoint.")
@@ -125,6 +134,12 @@ class Settings(BaseSettings):
     def _elasticsearch_is_named(self) -> Settings:
         if self.uses_elasticsearch and not self.elasticsearch_url:
             raise ValueError("sparse_view or dense_view is elasticsearch, but KB_ELASTICSEARCH_URL is empty: name it")
+        return self
+
+    @model_validator(mode="after")
+    def _reader_is_named(self) -> Settings:
+        if self.generator == "reader" and not self.reader:
+            raise ValueError("generator is reader, but KB_READER is empty: name one that `kb readers list` shows")
         return self
 
     @classmethod

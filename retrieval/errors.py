@@ -6,6 +6,7 @@ RetrievalError
 ├── OvertakenError           another worker committed what this one was about to: read again, nothing was written
 ├── InvalidInputError        a value from outside that does not fit what was expected
 ├── EncoderError             a model folder that cannot be read, exported or trusted
+├── ReaderError              a span reader's folder that is incomplete, altered or made by other rules
 ├── ViewError                an index view cannot be opened, written or read
 │   ├── ViewLockedError      another process maintains this view
 │   ├── ViewLostError        what the view was kept in is gone: build it again
@@ -40,6 +41,10 @@ class InvalidInputError(RetrievalError):
 
 class EncoderError(RetrievalError):
     """A model folder cannot be read, exported, or fails its parity check."""
+
+
+class ReaderError(RetrievalError):
+    """A span reader's folder is incomplete, altered, or was made by rules that this release does not have."""
 
 
 class ViewError(RetrievalError):

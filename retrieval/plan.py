@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from retrieval.adapter import check_name
+from retrieval.answer.choice import AnswerChoice
 from retrieval.errors import InvalidInputError
 
 PLAN_VERSION = 1  # of the JSON form; raised when a field changes its meaning
@@ -57,6 +58,7 @@ class Plan:
     rerank: RerankStep | None = None
     top: int = 10  # hits returned unless the request says otherwise
     adapter: str | None = None  # the artifact whose query adapter maps the query vector, see adapter.py
+    answer: AnswerChoice | None = None  # who answers from what is found; None: as the settings say
 
     def __post_init__(self) -> None:
         for name in ("sparse_depth", "dense_depth", "feedback_top", "top"):
@@ -74,10 +76,11 @@ class Plan:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, the version first; without an adapter as before there were any, digest included."""
+        """Plain values for JSON, the version first; what came later and is None is left out: digests stay equal."""
         values = {"version": PLAN_VERSION, **asdict(self)}
-        if self.adapter is None:
-            del values["adapter"]
+        for name in ("adapter", "answer"):
+            if values[name] is None:
+                del values[name]
         return values
 
     def to_json(self) -> str:
@@ -160,6 +163,10 @@ def _adapter(thing: str, value: Any) -> str | None:
     return value
 
 
+def _answer(thing: str, value: Any) -> AnswerChoice | None:
+    return None if value is None else AnswerChoice.from_dict(thing, value)
+
+
 def _rerank(thing: str, value: Any) -> RerankStep | None:
     if value is None:
         return None
@@ -181,6 +188,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "rerank": _rerank,
     "top": _whole,
     "adapter": _adapter,
+    "answer": _answer,
 }
 
 DEFAULT_PLAN = Plan()

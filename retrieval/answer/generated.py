@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from retrieval.answer.extractive import ExtractiveGenerator, refusal
 from retrieval.answer.grounding import MARK, GroundedSentence, Grounder
-from retrieval.answer.prompt import MAX_PASSAGES, NO_ANSWER, grounded_messages
+from retrieval.answer.prompt import MAX_PASSAGES, NO_ANSWER, PromptSlots, grounded_messages
 from retrieval.answer.question import Tokens
 from retrieval.answer.sentences import split_sentences
 from retrieval.answer.types import Answer, AnswerEvent, AnswerPiece, Ask, Citation, CitationEvent, FinalAnswer
@@ -63,10 +63,16 @@ class LanguageModelGenerator:
     name = "openai"
 
     def __init__(
-        self, model: ChatModel, encoder: Encoder, analyzer: Tokens, on_close: Callable[[], None] = lambda: None
+        self,
+        model: ChatModel,
+        encoder: Encoder,
+        analyzer: Tokens,
+        on_close: Callable[[], None] = lambda: None,
+        slots: PromptSlots | None = None,
     ) -> None:
         self._model = model
         self._on_close = on_close
+        self._slots = slots or PromptSlots()
         self._encoder = encoder
         self._analyzer = analyzer
         self._extractive = ExtractiveGenerator(encoder, analyzer)
@@ -95,7 +101,7 @@ class LanguageModelGenerator:
     def _write(self, ask: Ask, draft: _Draft) -> Generator[AnswerEvent, None, bool]:
         """Sentences as they become complete. Returns whether the model refused; raises `OutageError`."""
         grounder = Grounder(ask.passages[:MAX_PASSAGES], self._encoder, self._analyzer)
-        pieces = self._model.stream(grounded_messages(ask.question, ask.passages, ask.history))
+        pieces = self._model.stream(grounded_messages(ask.question, ask.passages, ask.history, self._slots))
         for sentence in sentences_of(pieces):
             if not draft.text and says_no(sentence):
                 return True

@@ -1,4 +1,4 @@
-"""The seam of answering, and the generators there are: sentences from the passages, or a language model's text."""
+"""The seam of answering, and the generators there are: sentences or words of passages, or a language model's text."""
 
 from __future__ import annotations
 
@@ -33,10 +33,18 @@ def _openai(encoder: Encoder, analyzer: Tokens, **options: Any) -> AnswerGenerat
     from retrieval.answer.endpoint import ChatEndpoint, EndpointSettings  # httpx only where an endpoint is configured
     from retrieval.answer.generated import LanguageModelGenerator
 
+    slots = options.pop("slots", None)
     endpoint = ChatEndpoint(EndpointSettings(**options))
-    return LanguageModelGenerator(endpoint, encoder, analyzer, endpoint.close)
+    return LanguageModelGenerator(endpoint, encoder, analyzer, endpoint.close, slots)
+
+
+def _reader(encoder: Encoder, analyzer: Tokens, **options: Any) -> AnswerGenerator:
+    from retrieval.answer.reading import ReaderGenerator  # a model's session only where a reader is configured
+
+    return ReaderGenerator.of_folder(encoder, analyzer, **options)
 
 
 GENERATORS: Registry[AnswerGenerator] = Registry("generator")
 GENERATORS.register("extractive", ExtractiveGenerator, "sentences of the passages, cited to the exact span")
+GENERATORS.register("reader", _reader, "the answering words, found by the span reader of a folder")
 GENERATORS.register("openai", _openai, "any OpenAI-compatible endpoint, verified; extractive where it fails")

@@ -34,11 +34,14 @@ def build_bert(weights: BertWeights, pooling: str, *, int8: bool) -> ModelProto:
 
     Every text of a run must have the same number of tokens. `pooling` is "mean" or "cls".
     """
-    return _Builder(weights, int8=int8).build(pooling)
+    return BertBuilder(weights, int8=int8).build(pooling)
 
 
-class _Builder:
-    """Collects nodes and constants; states are (texts * tokens, 1, hidden) between layers."""
+class BertBuilder:
+    """Collects nodes and constants; states are (texts * tokens, 1, hidden) between layers.
+
+    `span_graph.SpanBuilder` puts other inputs before the layers and another head behind them.
+    """
 
     def __init__(self, weights: BertWeights, *, int8: bool) -> None:
         self._weights = weights
@@ -47,16 +50,24 @@ class _Builder:
         self._constants: list[Any] = []
 
     def build(self, pooling: str) -> ModelProto:
-        from onnx import TensorProto, helper
+        """The graph of an encoder."""
+        self._pool(*self._states(), pooling)
+        return self._model(["input_ids"], "sentence_embedding", ["texts", self._weights.hidden])
 
+    def _states(self) -> tuple[str, Norm]:
+        """All layers; the last normalisation's gain and offset are left to what reads the states."""
         state, norm = self._embed()
         for index, layer in enumerate(self._weights.layers):
             state, norm = self._layer(state, norm, layer, f"layer{index}")
-        self._pool(state, norm, pooling)
-        ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["texts", "tokens"])
-        shape: list[str | int | None] = ["texts", self._weights.hidden]
-        vectors = helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, shape)
-        graph = helper.make_graph(self._nodes, "encoder", [ids], [vectors], self._constants)
+        return state, norm
+
+    def _model(self, inputs: Sequence[str], output: str, shape: list[str | int | None]) -> ModelProto:
+        """The nodes so far as a model; inputs are (texts, tokens) int64."""
+        from onnx import TensorProto, helper
+
+        fed = [helper.make_tensor_value_info(name, TensorProto.INT64, ["texts", "tokens"]) for name in inputs]
+        made = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
+        graph = helper.make_graph(self._nodes, "encoder", fed, [made], self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
@@ -69,9 +80,13 @@ class _Builder:
         positions = [self._constant("positions", weights.positions), self._constant("zero", np.array([0])), "length"]
         self._node("Slice", [*positions, "zero"], "embed/positions")
         self._node("Concat", ["ids_shape", self._constant("hidden", np.array([weights.hidden]))], "texts_shape", axis=0)
-        total = self._node("Add", [words, "embed/positions"], "embed/sum")
+        total = self._node("Add", [self._typed(words), "embed/positions"], "embed/sum")
         flat = self._node("Reshape", [total, "rows_shape"], "embed/rows")
         return self._normalise(flat, "embed"), weights.norm
+
+    def _typed(self, words: str) -> str:
+        """The words with what their types add: nothing, since the positions hold the type of a single text."""
+        return words
 
     def _shared_constants(self) -> None:
         self._constant("rows_shape", np.array([-1, 1, self._weights.hidden]))
@@ -83,7 +98,7 @@ class _Builder:
         mixed = self._linear(context, _plus(layer.output, norm.offset), f"{name}/output")
         state = self._normalise(self._residual(state, norm, mixed, f"{name}/output"), f"{name}/output")
         norm = layer.output_norm
-        raised = self._linear(state, _fold(norm, layer.up), f"{name}/up")
+        raised = self._linear(state, fold(norm, layer.up), f"{name}/up")
         active = self._node("Gelu", [raised], f"{name}/gelu", MICROSOFT)
         lowered = self._linear(active, _plus(layer.down, norm.offset), f"{name}/down")
         state = self._normalise(self._residual(state, norm, lowered, f"{name}/down"), f"{name}/down")
@@ -91,7 +106,7 @@ class _Builder:
 
     def _attention(self, state: str, norm: Norm, layer: Layer, name: str) -> str:
         towers = {"query": layer.query, "key": layer.key, "value": layer.value}
-        linears = {part: _fold(norm, linear) for part, linear in towers.items()}
+        linears = {part: fold(norm, linear) for part, linear in towers.items()}
         rows = self._linears_of_one_input(state, linears, name)
         texts = [self._node("Reshape", [row, "texts_shape"], f"{row}/texts") for row in rows]
         heads = self._weights.heads
@@ -164,7 +179,7 @@ def quantise_columns(weight: Array) -> tuple[NDArray[np.int8], Array]:
     return np.rint(weight / scale).astype(np.int8), scale
 
 
-def _fold(norm: Norm, linear: Linear) -> Linear:
+def fold(norm: Norm, linear: Linear) -> Linear:
     """(x * gain + offset) @ W + b  =  x @ (gain W) + (b + offset W)."""
     return Linear(norm.gain[:, None] * linear.weight, linear.bias + norm.offset @ linear.weight)
 

@@ -95,6 +95,23 @@ def load_bert(folder: Path) -> BertWeights:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SpanHead:
+    """What a span reader has besides the encoder: types (types, hidden), relative to the first, and two scores."""
+
+    types: Array
+    scores: Linear  # (hidden, 2): start and end
+
+
+def load_span_head(folder: Path) -> SpanHead:
+    """The question answering head of `folder`/model.safetensors. Raises `EncoderError` when it has none."""
+    from safetensors.numpy import load_file
+
+    read = _Reader({_bare(name): array for name, array in load_file(folder / "model.safetensors").items()}, folder)
+    types, scores = read.array("embeddings.token_type_embeddings.weight"), read.linear("qa_outputs")
+    return SpanHead(types - types[0], scores)
+
+
 def _bare(name: str) -> str:
     return next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
 

@@ -1,0 +1,90 @@
+"""What a reader is given and how its scores become words: windows, token types, spans."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retrieval.answer.reader import reading_of
+from retrieval.answer.reader_folder import Calibration
+from retrieval.answer.reader_input import TYPES, Layout, split, token_types, windows
+from retrieval.answer.span_choice import ScoredSpan, best_span
+from tests.tiny_reader import make_tokenizer
+
+LAYOUT = Layout((2,), (3,), (3,), "matches", length=24, stride=8)
+PASSAGE = "Maria moved to Berlin in 1987. 她在柏林工作了三十年，后来搬到巴黎。 The pump was replaced 9 times."
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return make_tokenizer(tmp_path_factory.mktemp("tokenizer") / Path("tokenizer.json"))
+
+
+def test_windows_hold_every_token_of_the_passage(tokenizer: Any) -> None:
+    """None is longer than allowed, each begins a stride after the one before, and spans are characters."""
+    asked, passage = split(tokenizer, "Where did Maria move?"), split(tokenizer, PASSAGE * 3)
+    cut = list(windows(asked, passage, LAYOUT))
+    assert len(cut) > 3
+    assert all(len(window.ids) == len(window.types) <= LAYOUT.length for window in cut)
+    assert set(itertools.chain(*(window.spans for window in cut))) == set(passage.spans)
+    for place, window in enumerate(cut):
+        start = place * LAYOUT.stride
+        assert window.ids[window.first : window.first + len(window.spans)] == passage.ids[start:][: len(window.spans)]
+    assert list(windows(asked, split(tokenizer, "  \n"), LAYOUT)) == []
+
+
+def test_characters_that_the_vocabulary_lacks_keep_their_place(tokenizer: Any) -> None:
+    """Every Chinese character is unknown here, and each still stands for itself."""
+    passage = split(tokenizer, PASSAGE)
+    unknown = tokenizer.token_to_id("[UNK]")
+    lost = [PASSAGE[start:end] for one, (start, end) in zip(passage.ids, passage.spans, strict=True) if one == unknown]
+    assert "".join(lost) == "她在柏林工作了三十年，后来搬到巴黎。"
+    place = lost.index("巴")
+    rows = [row for row, one in enumerate(passage.ids) if one == unknown]
+    (window,) = windows(split(tokenizer, "搬到哪里？"), passage, Layout((2,), (3,), (3,), "matches", 200, 100))
+    scores = np.zeros((len(window.ids), 2), np.float32)
+    scores[window.first + rows[place], 0] = scores[window.first + rows[place + 1], 1] = 5
+    found = best_span(window, scores, 30)
+    assert found is not None
+    assert PASSAGE[found.start : found.end] == "巴黎"
+    assert found.margin == pytest.approx(10)
+
+
+def test_types_tell_what_the_question_says(tokenizer: Any) -> None:
+    asked, passage = split(tokenizer, "Where was the pump replaced?"), split(tokenizer, PASSAGE)
+    asked_types, types = token_types(asked, passage)
+    assert max(types) < TYPES
+    by_word = {PASSAGE[start:end]: kind for kind, (start, end) in zip(types, passage.spans, strict=True)}
+    assert len({by_word[word] for word in ("pump", "Berlin", "9", "moved")}) == 4  # matched, capital, number, plain
+    assert sum(asked_types) >= 3  # the, pump, replaced
+
+
+def test_the_best_span_is_that_of_trying_all(tokenizer: Any) -> None:
+    random = np.random.default_rng(0)
+    passage = split(tokenizer, PASSAGE)
+    for most in (1, 3, 30):
+        for window in windows(split(tokenizer, "Where?"), passage, LAYOUT):
+            scores = random.normal(size=(len(window.ids), 2)).astype(np.float32)
+            pairs = [
+                (scores[window.first + first, 0] + scores[window.first + last, 1], first, last)
+                for first in range(len(window.spans))
+                for last in range(first, min(first + most, len(window.spans)))
+            ]
+            total, first, last = max(pairs)
+            found = best_span(window, scores, most)
+            assert found is not None
+            assert (found.start, found.end) == (window.spans[first][0], window.spans[last][1])
+            assert found.margin == pytest.approx(total - scores[0].sum(), abs=1e-5)
+
+
+def test_confidence_is_the_calibrated_margin() -> None:
+    calibration = Calibration(slope=2.0, offset=-1.0, least=0.6)
+    assert reading_of(ScoredSpan(1, 4, 0.5), calibration).confidence == pytest.approx(0.5)
+    assert not reading_of(ScoredSpan(1, 4, 0.5), calibration).answers
+    assert reading_of(ScoredSpan(1, 4, 1.0), calibration).answers
+    assert reading_of(ScoredSpan(1, 4, 1e9), calibration).confidence == pytest.approx(1)
+    assert reading_of(None, calibration).confidence == 0
