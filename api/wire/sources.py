@@ -252,6 +252,17 @@ class SourceChange(Request):
     url: DatabaseUrl | None = Field(None, description="Same engine and database; for example with a new password.")
 
 
+class NoticeView(Response):
+    """Something about a table that a person should know and that stopped nothing."""
+
+    id: int
+    at: datetime
+    kind: str = Field(description="columns_added, columns_removed, maybe_renamed, columns_missing and others.")
+    table: str
+    message: str
+    detail: dict[str, Any]
+
+
 class SourceStatus(LiveSourceView):
     """A source and how it is doing. What could not be asked now is in `problems`; live sources only have the rest."""
 
@@ -260,7 +271,7 @@ class SourceStatus(LiveSourceView):
     snapshot: dict[str, Any] = Field(description="The last one: kind, state, tables with rows.")
     lag: dict[str, Any] = Field(description="events, seconds, last_event_at; slot bytes for PostgreSQL.")
     dead_letters: int
-    notices: list[dict[str, Any]] = Field(description="Changes of the tables' columns and the like, newest first.")
+    notices: list[NoticeView] = Field(description="Changes of the tables' columns and the like, newest first.")
     problems: list[str] = Field(description="What is wrong, with what to do.")
 
 

@@ -1,5 +1,15 @@
 /** Every page: its address, its name, who may see it, and the file it is loaded from when it is opened. */
-import { FileText, Gauge, MessageSquareText, Search } from "lucide-react";
+import {
+  Database,
+  FileText,
+  Gauge,
+  Library,
+  MailWarning,
+  MessageSquareText,
+  PlugZap,
+  Search,
+  Upload,
+} from "lucide-react";
 import { Boxes, CalendarClock, ClipboardCheck, FlaskConical, KeyRound } from "lucide-react";
 import { type ComponentType, lazy, type LazyExoticComponent } from "react";
 import type { Right } from "@/api/session";
@@ -37,6 +47,13 @@ export const PAGES: readonly PageEntry[] = [
     Icon: FileText,
   }),
   page("/c/:collection/documents/view", "page.documents", "read", () => import("@/pages/documents/DocumentPage")),
+  page("/c/:collection/sources", "page.sources", "write", () => import("@/pages/sources/Sources"), { section: KNOWLEDGE, Icon: Database }),
+  page("/c/:collection/sources/:source", "page.sources", "admin", () => import("@/pages/sources/Source")),
+  page("/sources", "page.sources", "write", () => import("@/pages/sources/Sources")),
+  page("/c/:collection/letters", "page.letters", "admin", () => import("@/pages/letters/Letters"), { section: KNOWLEDGE, Icon: MailWarning }),
+  page("/c/:collection/upload", "page.upload", "write", () => import("@/pages/upload/Upload"), { section: KNOWLEDGE, Icon: Upload }),
+  page("/connect", "page.connect", "admin", () => import("@/pages/connect/Connect"), { section: KNOWLEDGE, Icon: PlugZap }),
+  page("/collections", "page.collections", "write", () => import("@/pages/collections/Collections"), { section: KNOWLEDGE, Icon: Library }),
   page("/c/:collection/evaluation", "page.evaluation", "read", () => import("@/pages/evaluation/Evaluation"), {
     section: QUALITY,
     Icon: ClipboardCheck,

@@ -1,22 +1,32 @@
 /** English: the texts every other language translates. */
-import { access } from "./access";
-import { common } from "./common";
-import { search } from "./search";
-import { documents } from "./documents";
 import { chat } from "./chat";
+import { access } from "./access";
+import { sources } from "./sources";
+import { letters } from "./letters";
+import { upload } from "./upload";
+import { collections } from "./collections";
+import { connect } from "./connect";
+import { common } from "./common";
+import { documents } from "./documents";
 import { jobs } from "./jobs";
 import { models } from "./models";
 import { overview } from "./overview";
 import { quality } from "./quality";
+import { search } from "./search";
 import { shell } from "./shell";
 import { tuning } from "./tuning";
 
 export const en = {
-  ...common,
-  ...search,
-  ...documents,
   ...chat,
+  ...common,
+  ...connect,
+  ...collections,
+  ...upload,
+  ...letters,
+  ...sources,
+  ...documents,
   ...overview,
+  ...search,
   ...shell,
   ...quality,
   ...tuning,

@@ -1,0 +1,77 @@
+/** Connecting a database: looking at it before a source is made, then making one. The address is kept in memory only. */
+import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
+import { useAct } from "@/hooks/act";
+import { api, call, type Model } from "./client";
+
+export type TestResult = Model<"TestResult">;
+export type Finding = Model<"FindingView">;
+export type TableInfo = Model<"TableView">;
+export type Join = Model<"IncludeView">;
+export type Preview = Model<"Preview">;
+export type Mode = Model<"SourceBody">["mode"];
+
+/** How the rows of each table become documents, as the API takes it. */
+export type Forms = Record<string, TableForm>;
+
+export interface TableForm {
+  title: string;
+  body: string;
+  metadata?: string[];
+  acl?: string | string[];
+  include?: Record<string, { table: string; on: Record<string, string>; many?: boolean }>;
+}
+
+export function useTest() {
+  return useMutation({
+    mutationFn: ({ url, tables }: { url: string; tables: string[] }) =>
+      call(api.POST("/v1/sources/test", { body: { url, tables } })),
+  });
+}
+
+export function useTables(url: string, enabled: boolean) {
+  return useQuery({
+    queryKey: ["connect", "tables", url],
+    queryFn: async () => (await call(api.POST("/v1/sources/tables", { body: { url } }))).tables,
+    enabled,
+    staleTime: Infinity,
+    gcTime: 0, // the address holds a password
+    retry: false,
+  });
+}
+
+/** What the mapping makes of the first rows; the former preview stays while the next one is made. */
+export function usePreview(url: string, tables: Forms, limit: number) {
+  return useQuery({
+    queryKey: ["connect", "preview", url, tables, limit],
+    queryFn: ({ signal }) => call(api.POST("/v1/sources/preview", { body: { url, tables: tables as never, limit }, signal })),
+    placeholderData: keepPreviousData,
+    gcTime: 0,
+    retry: false,
+  });
+}
+
+export interface NewSource {
+  name: string;
+  collection: string;
+  url: string;
+  tables: Forms;
+  mode: Mode;
+}
+
+/** Make the source; one that is read when asked is read at once. */
+export function useCreateSource(then: (made: Model<"LiveSourceView">) => void) {
+  return useAct({
+    act: async (wanted: NewSource) => {
+      const body = { ...wanted, tables: wanted.tables as never };
+      const made = await call(api.POST("/v1/sources", { body }));
+      if (wanted.mode === "snapshot") {
+        const where = { path: { name: made.name }, query: { collection: made.collection } };
+        await call(api.POST("/v1/sources/{name}/snapshot", { params: where, body: { full: false } }));
+      }
+      return made;
+    },
+    touches: [["collections"], ["sources"], ["overview"], ["jobs"]],
+    then,
+    quiet: true,
+  });
+}

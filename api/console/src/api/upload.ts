@@ -1,0 +1,116 @@
+/** Uploading: files are sent some at a time, each lot becomes a job, and each file hears what became of it. */
+import { api, ApiError, call, csrfToken, CSRF_HEADER, failure, type Model } from "./client";
+
+type Job = Model<"JobView">;
+
+export type FileState = "waiting" | "sending" | "storing" | FileEnd;
+/** How it ended for a file. */
+export type FileEnd = "created" | "updated" | "unchanged" | "skipped" | "failed";
+
+export interface UploadFile {
+  readonly id: number;
+  /** With the folders it came from. */
+  readonly path: string;
+  readonly file: File;
+  readonly state: FileState;
+  readonly why: string;
+}
+
+export interface UploadWishes {
+  readonly collection: string;
+  readonly acl: readonly string[];
+  readonly prefix: string;
+}
+
+type Tell = (ids: readonly number[], state: FileState, why?: string) => void;
+
+const MOST_FILES = 25; // of one request: the bar should move
+const MOST_BYTES = 8 * 2 ** 20; // of one request, unless a single file is larger
+const LOOK_MS = 400;
+const UNWANTED = /^(\.|~\$)|^(thumbs\.db|desktop\.ini)$/i; // what systems leave in folders
+
+/** Whether a file of that path is a document somebody wrote. */
+export function isWanted(path: string): boolean {
+  return !path.split("/").some((part) => UNWANTED.test(part));
+}
+
+/** Send the files and tell what becomes of each; returns when all are settled. */
+export async function upload(files: readonly UploadFile[], wishes: UploadWishes, tell: Tell): Promise<void> {
+  let storing: Promise<void> = Promise.resolve();
+  for (const lot of lots(files)) {
+    const ids = lot.map((one) => one.id);
+    tell(ids, "sending");
+    const job = await send(lot, wishes).catch((error: unknown) => {
+      tell(ids, "failed", said(error));
+      return null;
+    });
+    if (job === null) continue;
+    tell(ids, "storing");
+    const before = storing;
+    storing = before.then(() => settle(job, lot, tell)); // the next lot is sent meanwhile
+  }
+  await storing;
+}
+
+function* lots(files: readonly UploadFile[]): Generator<UploadFile[]> {
+  let lot: UploadFile[] = [];
+  let size = 0;
+  for (const one of files) {
+    if (lot.length > 0 && (lot.length >= MOST_FILES || size + one.file.size > MOST_BYTES)) {
+      yield lot;
+      lot = [];
+      size = 0;
+    }
+    lot.push(one);
+    size += one.file.size;
+  }
+  if (lot.length > 0) yield lot;
+}
+
+async function send(lot: readonly UploadFile[], wishes: UploadWishes): Promise<Job> {
+  const form = new FormData();
+  for (const one of lot) form.append("files", one.file, one.path);
+  for (const group of wishes.acl) form.append("acl", group);
+  form.append("prefix", wishes.prefix);
+  form.append("folders", "true");
+  const to = `/v1/collections/${encodeURIComponent(wishes.collection)}/documents:upload?background=true`;
+  let answer: Response;
+  try {
+    answer = await fetch(to, { method: "POST", body: form, headers: { [CSRF_HEADER]: csrfToken() } });
+  } catch {
+    throw new ApiError(0, "unreachable", "");
+  }
+  const body: unknown = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw failure(answer, body);
+  return body as Job;
+}
+
+async function settle(job: Job, lot: readonly UploadFile[], tell: Tell): Promise<void> {
+  let now = job;
+  try {
+    while (now.state === "queued" || now.state === "running") {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      now = await call(api.GET("/v1/jobs/{job}", { params: { path: { job: job.id } } }));
+    }
+  } catch (error) {
+    tell(lot.map((one) => one.id), "failed", said(error));
+    return;
+  }
+  const told = (now.result?.["files"] ?? []) as Model<"UploadedFile">[];
+  lot.forEach((one, place) => {
+    const end = told[place];
+    if (end === undefined) tell([one.id], "failed", now.error || now.state);
+    else tell([one.id], endOf(end), end.error ?? "");
+  });
+}
+
+function endOf({ outcome, error }: Model<"UploadedFile">): FileEnd {
+  if (outcome === "created" || outcome === "updated" || outcome === "unchanged") return outcome;
+  if (outcome === "metadata") return "updated";
+  if (outcome === "skipped" || outcome === "stale") return "skipped";
+  return error === null || error === undefined ? "updated" : "failed";
+}
+
+function said(error: unknown): string {
+  return error instanceof Error && error.message ? error.message : "";
+}

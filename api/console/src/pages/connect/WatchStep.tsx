@@ -1,0 +1,44 @@
+/** The snapshot as it comes in, then the first question. */
+import { Button, Group, Stack, Text } from "@mantine/core";
+import { Link } from "react-router";
+import { useSourceStatus } from "@/api/sources";
+import { Loaded } from "@/components/Loaded";
+import { useSpeech } from "@/i18n";
+import { Changes } from "../sources/Changes";
+import { Problems } from "../sources/Problems";
+import { Reading } from "../sources/Reading";
+import { SnapshotProgress } from "../sources/SnapshotProgress";
+import type { Made } from "./Connect";
+import { FirstQuestion } from "./FirstQuestion";
+
+export function WatchStep({ made }: { made: Made }) {
+  const { t } = useSpeech();
+  const status = useSourceStatus(made.collection, made.name);
+  return (
+    <Stack gap="lg">
+      <Text size="sm">{t(made.mode === "live" ? "connect.watch-live" : "connect.watch-snapshot", { name: made.name })}</Text>
+      <Loaded query={status}>
+        {(now) => (
+          <>
+            <Problems problems={now.problems} />
+            {made.mode === "live" ? (
+              <SnapshotProgress status={now} collection={made.collection} always />
+            ) : (
+              <Reading collection={made.collection} source={made.name} />
+            )}
+          </>
+        )}
+      </Loaded>
+      <FirstQuestion collection={made.collection} />
+      <Changes collection={made.collection} source={made.name} />
+      <Group>
+        <Button component={Link} to={`/c/${made.collection}/sources/${encodeURIComponent(made.name)}`}>
+          {t("connect.to-source")}
+        </Button>
+        <Button component={Link} to={`/c/${made.collection}/documents`} variant="default">
+          {t("page.documents")}
+        </Button>
+      </Group>
+    </Stack>
+  );
+}
