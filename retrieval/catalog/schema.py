@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from retrieval.catalog.columns import UtcTime as UtcTime
-from retrieval.catalog.columns import utc_now as utc_now
-
-METADATA = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _collection_key() -> sa.Column[int]:
-    return sa.Column("collection_id", sa.ForeignKey("collections.id", ondelete="CASCADE"), nullable=False)
-
+from retrieval.catalog.schema_base import METADATA as METADATA
+from retrieval.catalog.schema_base import UtcTime as UtcTime
+from retrieval.catalog.schema_base import collection_key
+from retrieval.catalog.schema_base import utc_now as utc_now
+from retrieval.catalog.schema_quality import eval_queries as eval_queries
+from retrieval.catalog.schema_quality import eval_runs as eval_runs
+from retrieval.catalog.schema_quality import eval_sets as eval_sets
+from retrieval.catalog.schema_quality import experiments as experiments
+from retrieval.catalog.schema_quality import feedback as feedback
+from retrieval.catalog.schema_quality import plan_switches as plan_switches
+from retrieval.catalog.schema_quality import plans as plans
+from retrieval.catalog.schema_quality import rollout_counts as rollout_counts
+from retrieval.catalog.schema_quality import rollouts as rollouts
+from retrieval.catalog.schema_quality import trials as trials
 
 collections = sa.Table(
     "collections",
@@ -44,7 +42,7 @@ generations = sa.Table(
     "generations",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    _collection_key(),
+    collection_key(),
     sa.Column("encoder", sa.Text, nullable=False),  # name; what opens it
     sa.Column("fingerprint", sa.Text, nullable=False),  # addresses its embeddings
     sa.Column("chunking", sa.Integer, nullable=False),  # which chunks are its own; several may share them
@@ -62,7 +60,7 @@ sources = sa.Table(
     "sources",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    _collection_key(),
+    collection_key(),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("config", sa.JSON, nullable=False),
@@ -245,7 +243,7 @@ dead_letters = sa.Table(
     "dead_letters",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    _collection_key(),
+    collection_key(),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
@@ -259,61 +257,6 @@ dead_letters = sa.Table(
     sa.Column("message_key", sa.LargeBinary),
     sa.Column("at", UtcTime, nullable=False),
     sa.UniqueConstraint("collection_id", "source", "key"),  # the same failure seen again replaces the first
-)
-
-plans = sa.Table(
-    "plans",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    _collection_key(),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("body", sa.JSON, nullable=False),
-    sa.Column("digest", sa.Text, nullable=False),
-    sa.Column("origin", sa.Text, nullable=False),
-    sa.Column("created_at", UtcTime, nullable=False),
-    sqlite_autoincrement=True,
-)
-
-plan_switches = sa.Table(
-    "plan_switches",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    _collection_key(),
-    sa.Column("plan_id", sa.Integer),  # NULL: back to the default
-    sa.Column("previous_id", sa.Integer),
-    sa.Column("by", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("at", UtcTime, nullable=False),
-)
-
-rollouts = sa.Table(  # a plan on its way: shown to nobody, to some, to all
-    "rollouts",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    _collection_key(),
-    sa.Column("plan_id", sa.Integer),  # the candidate; NULL: the built-in default
-    sa.Column("previous_id", sa.Integer),  # what served when it began
-    sa.Column("stage", sa.Text, nullable=False),  # shadow, canary; ended: full, stopped, rolled_back, superseded
-    sa.Column("share", sa.Float, nullable=False),  # of the searches that it takes part in
-    sa.Column("options", sa.JSON, nullable=False),  # unit, advance_after
-    sa.Column("reference", sa.JSON(none_as_null=True)),  # milliseconds that latencies are counted above
-    sa.Column("by", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),  # of the last change
-    sa.Column("began_at", UtcTime, nullable=False),
-    sa.Column("changed_at", UtcTime, nullable=False),
-    sa.Column("ended_at", UtcTime),
-    sa.Index("ix_rollouts_collection_id", "collection_id"),
-    sqlite_autoincrement=True,  # its number is hashed with callers, so that others go first each time
-)
-
-rollout_counts = sa.Table(  # sums over all processes
-    "rollout_counts",
-    METADATA,
-    sa.Column("rollout_id", sa.ForeignKey("rollouts.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("stage", sa.Text, primary_key=True),
-    sa.Column("arm", sa.Text, primary_key=True),  # serving, candidate, pair
-    sa.Column("measure", sa.Text, primary_key=True),
-    sa.Column("value", sa.Float, nullable=False),
 )
 
 jobs = sa.Table(
@@ -376,75 +319,4 @@ audit = sa.Table(
     sa.Column("detail", sa.JSON, nullable=False),
     sa.Column("request_id", sa.Text, nullable=False),
     sqlite_autoincrement=True,  # a gap in the numbers must mean a deleted record
-)
-
-feedback = sa.Table(
-    "feedback",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    _collection_key(),
-    sa.Column("at", UtcTime, nullable=False),
-    sa.Column("principal", sa.Text, nullable=False),
-    sa.Column("query", sa.Text, nullable=False),
-    sa.Column("document_key", sa.Text),
-    sa.Column("rating", sa.Integer, nullable=False),  # 1 helpful, -1 not
-    sa.Column("comment", sa.Text, nullable=False),
-)
-
-eval_sets = sa.Table(
-    "eval_sets",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    _collection_key(),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("created_at", UtcTime, nullable=False),
-    sa.UniqueConstraint("collection_id", "name"),
-)
-
-eval_queries = sa.Table(
-    "eval_queries",
-    METADATA,
-    sa.Column("eval_set_id", sa.ForeignKey("eval_sets.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("query_id", sa.Text, primary_key=True),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("judgements", sa.JSON, nullable=False),  # document key -> grade
-)
-
-eval_runs = sa.Table(  # append-only
-    "eval_runs",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("eval_set_id", sa.ForeignKey("eval_sets.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("at", UtcTime, nullable=False),  # when it ended
-    sa.Column("principal", sa.Text, nullable=False),
-    sa.Column("rights", sa.Text, nullable=False),  # equal where the runs saw the same documents
-    sa.Column("plan", sa.JSON, nullable=False),
-    sa.Column("digest", sa.Text, nullable=False),  # of the plan
-    sa.Column("fingerprint", sa.Text, nullable=False),  # of the encoder
-    sa.Column("seq", sa.BigInteger, nullable=False),  # the collection's last operation when it began
-    sa.Column("summary", sa.JSON, nullable=False),  # means, intervals, slices, latency
-    sa.Column("questions", sa.JSON, nullable=False),  # a row for each: its metrics, where its documents stood
-    sa.Index("ix_eval_runs_eval_set_id", "eval_set_id"),
-    sqlite_autoincrement=True,  # a number is never another run's
-)
-
-experiments = sa.Table(
-    "experiments",
-    METADATA,
-    sa.Column("id", sa.Text, primary_key=True),
-    _collection_key(),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("request", sa.JSON, nullable=False),
-    sa.Column("result", sa.JSON(none_as_null=True)),
-    sa.Column("created_at", UtcTime, nullable=False),
-    sa.Column("finished_at", UtcTime),
-    sa.Index("ix_experiments_collection_id", "collection_id"),
-)
-
-trials = sa.Table(  # append-only
-    "trials",
-    METADATA,
-    sa.Column("experiment_id", sa.ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("body", sa.JSON, nullable=False),
 )
