@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class CollectionRuntime:
         self._made_of = _made_of(collection)
         self._plans: dict[int, Plan] = {}
         self._now = (collection, self._running_rollout())
+        self._reading = threading.Lock()  # who read an older row must not overwrite a newer one
         folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
         opened = open_views(folder, collection, settings, self.analyzer, encoder.dim)
         views, self._server = opened.views, opened.server
@@ -71,8 +73,7 @@ class CollectionRuntime:
     @property
     def collection(self) -> Collection:
         """The collection as this generation sees it, at most half a second old."""
-        if time.monotonic() - self._record_at > RECORD_SECONDS:
-            self.refresh()
+        self._renew()
         return self._record
 
     @property
@@ -91,6 +92,16 @@ class CollectionRuntime:
 
     def refresh(self) -> None:
         """Read the collection's row again."""
+        with self._reading:
+            self._read()
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._record_at > RECORD_SECONDS:
+            with self._reading:
+                if time.monotonic() - self._record_at > RECORD_SECONDS:
+                    self._read()
+
+    def _read(self) -> None:
         rollout = self._running_rollout()  # first: whose rollout completed meanwhile finds its plan in the row
         self._record = self._catalog.collections.seen_by(self._record.id, self._record.generation)
         self._now = (self._record, rollout)
@@ -114,8 +125,7 @@ class CollectionRuntime:
 
     def plans_now(self) -> tuple[Plan, RolloutRecord | None, Plan | None]:
         """The plan that serves, the running rollout and its candidate, all of one moment."""
-        if time.monotonic() - self._record_at > RECORD_SECONDS:
-            self.refresh()
+        self._renew()
         record, rollout = self._now
         return self._plan(record.plan_id), rollout, None if rollout is None else self._plan(rollout.plan_id)
 

@@ -13,6 +13,7 @@ from search_core.conditions import Conditions, serving_plan
 from search_core.experiment_log import trajectory
 from search_core.finalist import Finalist
 from search_core.gate import Verdict, judge
+from search_core.going_out import go_out
 from search_core.kinds import kinds_of
 from search_core.latency import compare_latency
 from search_core.result import Result
@@ -166,5 +167,6 @@ def _promoted(
     if now.encoder_fingerprint != conditions.collection.encoder_fingerprint:
         return False, ("another encoder began to serve during the run; run it again",)
     reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
-    conditions.catalog.plans.promote(now, plan_id, f"experiment {conditions.record.id}", reason)
-    return True, ()
+    by = f"experiment {conditions.record.id}"
+    waits = go_out(conditions.catalog, now, plan_id, conditions.request.rollout, by, reason)
+    return not waits, waits

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from retrieval.errors import InvalidInputError
+from search_core.going_out import WAYS
+
 DEFAULT_SPACE = "gnn-lm-v1"
 DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
 
@@ -29,6 +32,11 @@ class Request:
     tiers: str = ""  # names of `search_core.tiers.TIERS` with commas; "": by the budget
     parts: Mapping[str, str] | None = None  # question id -> fit, choose or sealed; None: dealt by the seed
     earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are
+    rollout: str = "none"  # how a proven winner goes out: none: it serves at once; shadow, canary: step by step
+
+    def __post_init__(self) -> None:
+        if self.rollout not in WAYS:
+            raise InvalidInputError(f"rollout is {self.rollout!r}; expected one of {', '.join(WAYS)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -11,7 +11,7 @@ from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, p
 from api.rollout import steps
 from api.rollout.assignment import Unit
 from api.rollout.view import rollout_json
-from retrieval.catalog.rollouts import Stage
+from retrieval.catalog.rollouts import DEFAULT_SHARE, Stage
 
 PlanNumber = Annotated[int, typer.Argument(help="Number of the plan; 0 is the built-in default.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the rollout.")]
@@ -23,7 +23,7 @@ def rollout(
     number: PlanNumber,
     collection: CollectionOption = "default",
     stage: Annotated[Stage, typer.Option(help="shadow or canary.")] = Stage.SHADOW,
-    share: Share = steps.DEFAULT_SHARE,
+    share: Share = DEFAULT_SHARE,
     unit: Annotated[Unit, typer.Option(help="What always gets the same plan.")] = Unit.SESSION,
     advance_after: Annotated[
         int, typer.Option(min=0, help="Go on by itself after so many searches without regress; 0: by hand.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, o
 from api.knowledge_base import KnowledgeBase
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import read_qrels, read_queries
+from search_core.going_out import AT_ONCE
 from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
 from search_core.trainer import AutoModelTrainer
@@ -39,6 +41,7 @@ def tune(
     tiers: Annotated[str, typer.Option(help="Of plan,adapter,graph,encoder; by default what the budget allows.")] = "",
     max_epochs: Annotated[int, typer.Option(min=1, help="How often the policy is asked.")] = 50,
     promote: Annotated[bool, typer.Option(help="Let a proven winner serve at once.")] = True,
+    rollout: Annotated[str, typer.Option(help="Instead of at once: shadow or canary, step by step.")] = AT_ONCE,
     resume: Annotated[str, typer.Option(help="Id of an experiment that was stopped.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -50,6 +53,7 @@ def tune(
     request = Request(
         task, space, max_epochs, collection, budget, seed, policy, eval_set, texts, judged, promote, tiers=tiers
     )
+    request = replace(request, rollout=rollout)
     with knowledge_base() as kb:
         if resume:
             record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), resume)

@@ -8,11 +8,9 @@ from api.knowledge_base import KnowledgeBase
 from api.rollout.assignment import Unit
 from retrieval.adapter import require_adapter
 from retrieval.catalog import Collection
-from retrieval.catalog.rollouts import RolloutRecord, Stage
+from retrieval.catalog.rollouts import DEFAULT_SHARE, RolloutRecord, Stage
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from retrieval.plan import DEFAULT_PLAN, Plan
-
-DEFAULT_SHARE = 0.1
 
 
 def begin(

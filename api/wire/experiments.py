@@ -35,7 +35,10 @@ class ExperimentBody(Request):
     budget: Budget = "5m"
     seed: int = Field(0, ge=0, le=2**31 - 1)
     eval_set: Key | Literal[""] = Field("", description="Evaluation set; empty: the only one, or made from the corpus.")
-    promote: bool = Field(True, description="Let a proven winner serve at once.")
+    promote: bool = Field(True, description="Let a proven winner serve.")
+    rollout: Literal["none", "shadow", "canary"] = Field(
+        "none", description="How it goes out: none: it serves at once; shadow or canary: a rollout begins."
+    )
 
 
 class ExperimentView(Response):

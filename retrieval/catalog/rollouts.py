@@ -31,6 +31,8 @@ class Stage(StrEnum):
 
 
 RUNNING = (Stage.SHADOW, Stage.CANARY)
+DEFAULT_SHARE = 0.1
+BEGIN_OPTIONS = {"unit": "session", "advance_after": 0}  # unless a person says otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,23 @@
+"""A proven plan goes out: it serves at once, or by a rollout that begins in shadow or with a share."""
+
+from __future__ import annotations
+
+from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.rollouts import BEGIN_OPTIONS, DEFAULT_SHARE, Stage
+from retrieval.errors import ConflictError
+
+AT_ONCE = "none"
+WAYS = (AT_ONCE, Stage.SHADOW.value, Stage.CANARY.value)
+
+
+def go_out(catalog: Catalog, collection: Collection, plan_id: int, way: str, by: str, reason: str) -> tuple[str, ...]:
+    """Empty where the plan serves now, else why it does not yet, or why not at all."""
+    if way == AT_ONCE:
+        catalog.plans.promote(collection, plan_id, by, reason)
+        return ()
+    try:
+        begun = catalog.rollouts.begin(collection, plan_id, Stage(way), DEFAULT_SHARE, BEGIN_OPTIONS, by, reason)
+    except ConflictError as error:
+        return (f"plan {plan_id} is proven, but its rollout cannot begin: {error}",)
+    catalog.audit.record(by, "plans.rollout begin", f"{collection.name}/{plan_id}", {"rollout": begun.id, "stage": way})
+    return (f"plan {plan_id} goes out step by step: rollout {begun.id} began as {way}; see `kb plans status`",)
