@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from retrieval.answer.types import Answer, Citation
 from retrieval.fusion import LegPart
+from retrieval.graph.explain import as_indexed, name_of_node
 from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchResult
 
@@ -14,7 +16,7 @@ from retrieval.retriever import Hit, SearchResult
 def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
     """A search result; `explain` adds each leg's rank, score, weight and contribution, and milliseconds by stage."""
     shown = {
-        "hits": [hit_json(hit, explain=explain) for hit in result.hits],
+        "hits": [hit_json(hit, explain=explain, others=result.hits) for hit in result.hits],
         "seq": result.seq,
         "as_of": result.as_of.isoformat(),
         "took_ms": round(result.took_ms, 3),
@@ -35,8 +37,8 @@ def digest_of(plan: Plan) -> str:
     return plan.digest
 
 
-def hit_json(hit: Hit, *, explain: bool) -> dict[str, Any]:
-    """One hit."""
+def hit_json(hit: Hit, *, explain: bool, others: Sequence[Hit] = ()) -> dict[str, Any]:
+    """One hit; explained, it may name those of the others that it owes its score to."""
     chunk = hit.chunk
     shown: dict[str, Any] = {
         "document_id": hit.document_id,
@@ -62,7 +64,7 @@ def hit_json(hit: Hit, *, explain: bool) -> dict[str, Any]:
             "sparse": _leg(hit.fused.sparse),
             "dense": _leg(hit.fused.dense),
             "feedback": hit.fused.feedback,
-            "graph": None,
+            "graph": _graph(hit, others),
             "rerank": None if hit.rerank_score is None else {"score": hit.rerank_score},
         }
     return shown
@@ -102,6 +104,21 @@ def citation_json(citation: Citation) -> dict[str, Any]:
         "title": citation.title,
         "uri": citation.uri,
         "as_of": None if citation.as_of is None else citation.as_of.isoformat(),
+    }
+
+
+def _graph(hit: Hit, others: Sequence[Hit]) -> dict[str, Any] | None:
+    """What the corpus graph gave, over which edge, and from which of the hits."""
+    part, chunk = hit.fused.graph, hit.chunk
+    if part is None:
+        return None
+    named = as_indexed(chunk.title, chunk.heading, chunk.text, chunk.key, chunk.source, chunk.uri)
+    return {
+        "score": part.contribution,
+        "contribution": part.contribution,
+        "edges": part.edges,
+        "via": name_of_node(part.node, named),
+        "source": next((other.chunk_id for other in others if other.fused.label == part.source), None),
     }
 
 

@@ -18,6 +18,7 @@ from retrieval.dense import DenseView
 from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, ServerOptions
 from retrieval.elastic.index import drop_indexes
 from retrieval.errors import RetrievalError, ViewError, ViewLockedError
+from retrieval.graph.view import GraphView
 from retrieval.sparse import SparseView
 from retrieval.views import Views
 
@@ -55,6 +56,23 @@ def open_views(folder: Path, collection: Collection, settings: Settings, analyze
         shutil.rmtree(folder)
         folder.mkdir()
         return OpenedViews(opened(read_only=False), True, server)
+
+
+def open_graph(folder: Path, analyzer: Analyzer, *, durable: bool) -> GraphView:
+    """The graph view of the folder, or a private copy of what another process maintains; what fits not is built anew.
+
+    It is kept in each process that searches by it, whichever views are on Elasticsearch.
+    """
+    try:
+        return GraphView(folder, analyzer, read_only=not durable)
+    except ViewLockedError:
+        return GraphView(folder, analyzer, read_only=True)
+    except ViewError as error:
+        logger.warning("%s; it is built again from the catalog, which takes a moment", error)
+        if not durable:
+            return GraphView(None, analyzer)
+        shutil.rmtree(folder)
+        return GraphView(folder, analyzer)
 
 
 def open_server(settings: Settings) -> ElasticServer:

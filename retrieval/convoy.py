@@ -62,6 +62,11 @@ class Convoy:
                     self._rebuild(tracks, progress)
             self._moved()
 
+    def take(self, track: Track) -> None:
+        """Have one more track advance with the others, and before them: who sees a write in these sees it there."""
+        with self._applying:
+            self.tracks = (track, *self.tracks)
+
     def rebuild(self) -> None:
         """Bring every view, of any state, to what the catalog says now. Raises `OutageError` when one cannot."""
         with self._applying:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, overload
 
@@ -48,6 +48,18 @@ class LegPart(NamedTuple):  # a tuple, for a search makes many of them
     contribution: float
 
 
+class GraphPart(NamedTuple):
+    """What the corpus graph gave to a score: mostly from chunk `source`, over the name or address `node`.
+
+    `source` 0: several, or the question itself names it; `node` 0: the edge has none.
+    """
+
+    contribution: float
+    edges: str
+    source: int = 0
+    node: int = 0
+
+
 class Fused(NamedTuple):
     """A candidate with its fused score; a leg that did not find it is None.
 
@@ -59,6 +71,7 @@ class Fused(NamedTuple):
     sparse: LegPart | None
     dense: LegPart | None
     feedback: float = 0.0
+    graph: GraphPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +107,33 @@ class Candidates(Sequence[Fused]):
     """What fusion ranked, best first. A search mostly reads the first few of hundreds, so each is made when read."""
 
     def __init__(
-        self, labels: Labels, scores: Scores, gains: Scores, legs: Sequence[tuple[_Leg, NDArray[np.int64]]]
+        self,
+        labels: Labels,
+        scores: Scores,
+        gains: Scores,
+        legs: Sequence[tuple[_Leg, NDArray[np.int64]]],
+        graph: Mapping[int, GraphPart] | None = None,
     ) -> None:
         self._labels = labels
         self._scores = scores
         self._gains = gains
         self._legs = legs
+        self._graph = graph or {}
+
+    def scored(self) -> tuple[Labels, Scores]:
+        """((n,) labels, (n,) scores), best first."""
+        return self._labels, self._scores
+
+    def rescored(self, parts: Mapping[int, GraphPart], floor: float) -> Candidates:
+        """The same with what the graph gave added to the scores; labels that were none join, from `floor` on."""
+        new = np.array(sorted(set(parts) - set(self._labels.tolist())), np.int64)
+        labels = np.concatenate((self._labels, new))
+        scores = np.concatenate((self._scores, np.full(len(new), floor)))
+        scores = scores + np.array([parts[label].contribution if label in parts else 0.0 for label in labels.tolist()])
+        best = np.lexsort((labels, -scores))
+        legs = [(leg, np.concatenate((places, np.full(len(new), -1)))[best]) for leg, places in self._legs]
+        gains = np.concatenate((self._gains, np.zeros(len(new))))
+        return Candidates(labels[best], scores[best], gains[best], legs, parts)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -132,7 +166,10 @@ class Candidates(Sequence[Fused]):
     def _made(self, index: slice | NDArray[np.int64]) -> list[Fused]:
         in_legs = (leg.explained(places[index]) for leg, places in self._legs)
         labels, scores, gains = (array[index].tolist() for array in (self._labels, self._scores, self._gains))
-        return list(map(Fused, labels, scores, *in_legs, gains))
+        found = list(map(Fused, labels, scores, *in_legs, gains))
+        if self._graph:
+            found = [one._replace(graph=self._graph.get(one.label)) for one in found]
+        return found
 
 
 def fuse(

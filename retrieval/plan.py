@@ -14,6 +14,7 @@ from retrieval.answer.choice import AnswerChoice
 from retrieval.errors import InvalidInputError
 
 PLAN_VERSION = 1  # of the JSON form; raised when a field changes its meaning
+MOST_NEIGHBOURS, MOST_STEPS = 100, 5  # of diffusion: beyond that everything is everybody's neighbour
 MAX_DEPTH = 10_000  # candidates of one leg; beyond that a search is an export
 
 
@@ -43,6 +44,33 @@ class RerankStep:
     depth: int = 50
 
 
+class DiffusionEdges(StrEnum):
+    """Over which edges of the corpus graph scores flow, see retrieval/graph and docs/graph.md."""
+
+    DENSE = "dense"  # near vectors
+    WORDS = "words"  # shared rare words
+    STRUCTURE = "structure"  # one document
+    LINKS = "links"  # titles, names, hyperlinks and foreign keys; what no leg found may join
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionStep:
+    """Let scores flow over the corpus graph after fusion."""
+
+    edges: DiffusionEdges
+    neighbours: int = 10  # of a candidate that take part
+    strength: float = 0.2  # 0 to below 1: the share of a score that comes over edges
+    steps: int = 1  # how often scores flow on
+
+    def __post_init__(self) -> None:
+        _check_whole("plan.diffusion.neighbours", self.neighbours, MOST_NEIGHBOURS)
+        _check_whole("plan.diffusion.steps", self.steps, MOST_STEPS)
+        if not 0.0 <= self.strength < 1.0:  # also what is not a number
+            raise InvalidInputError(
+                f"plan.diffusion.strength is {self.strength!r}; expected a number from 0 to below 1"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How to search. Equal plans have equal digests; raises `InvalidInputError` for values that make no sense."""
@@ -58,6 +86,7 @@ class Plan:
     rerank: RerankStep | None = None
     top: int = 10  # hits returned unless the request says otherwise
     adapter: str | None = None  # the artifact whose query adapter maps the query vector, see adapter.py
+    diffusion: DiffusionStep | None = None  # scores flow over the corpus graph; None: they do not
     answer: AnswerChoice | None = None  # who answers from what is found; None: as the settings say
 
     def __post_init__(self) -> None:
@@ -78,7 +107,7 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, the version first; what came later and is None is left out: digests stay equal."""
         values = {"version": PLAN_VERSION, **asdict(self)}
-        for name in ("adapter", "answer"):
+        for name in ("adapter", "diffusion", "answer"):
             if values[name] is None:
                 del values[name]
         return values
@@ -115,9 +144,9 @@ def _check_known(thing: str, values: Mapping[str, Any], known: set[str]) -> None
         raise InvalidInputError(f"{thing} has unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
 
 
-def _check_whole(thing: str, value: int) -> None:
-    if not 1 <= value <= MAX_DEPTH:
-        raise InvalidInputError(f"{thing} is {value}; expected a whole number from 1 to {MAX_DEPTH}")
+def _check_whole(thing: str, value: int, most: int = MAX_DEPTH) -> None:
+    if not 1 <= value <= most:
+        raise InvalidInputError(f"{thing} is {value}; expected a whole number from 1 to {most}")
 
 
 def _check_share(thing: str, value: float) -> None:
@@ -176,6 +205,25 @@ def _rerank(thing: str, value: Any) -> RerankStep | None:
     return RerankStep(value["name"], _whole(f"{thing}.depth", value.get("depth", RerankStep("").depth)))
 
 
+def _diffusion(thing: str, value: Any) -> DiffusionStep | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or "edges" not in value:
+        raise InvalidInputError(f'{thing} is {value!r}; expected null or {{"edges": "links", "strength": 0.2}}')
+    readers: Mapping[str, Callable[[str, Any], Any]] = {
+        "edges": _edges,
+        "neighbours": _whole,
+        "strength": _number,
+        "steps": _whole,
+    }
+    _check_known(thing, value, set(readers))
+    return DiffusionStep(**{name: readers[name](f"{thing}.{name}", one) for name, one in value.items()})
+
+
+def _edges(thing: str, value: Any) -> DiffusionEdges:
+    return DiffusionEdges(_choice(thing, value, DiffusionEdges))
+
+
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "sparse_depth": _whole,
     "dense_depth": _whole,
@@ -188,6 +236,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "rerank": _rerank,
     "top": _whole,
     "adapter": _adapter,
+    "diffusion": _diffusion,
     "answer": _answer,
 }
 

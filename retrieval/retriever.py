@@ -19,9 +19,12 @@ from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredChunk, chunk_id, document_id, own_fields
 from retrieval.contracts import Allowed, Encoder, Reranker, Scope
+from retrieval.diffusion import diffuse, needs_graph
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, matches
 from retrieval.fusion import Candidates, Fused, FusionSignals, fuse
+from retrieval.graph.links import Question
+from retrieval.graph.state import GraphState, no_graph
 from retrieval.highlights import Fragment, highlights, marked_tokens
 from retrieval.legs import Legs
 from retrieval.plan import FusionMethod, Plan
@@ -91,6 +94,7 @@ class Retriever:
         views: Views,
         reranker: Callable[[str], Reranker],
         adapter: Callable[[str], QueryAdapter] = no_adapters,
+        graph: Callable[[], GraphState | None] = no_graph,
     ) -> None:
         self._catalog = catalog
         self._encoder = encoder
@@ -98,6 +102,7 @@ class Retriever:
         self._views = views
         self._reranker = reranker
         self._adapter = adapter
+        self._graph = graph
 
     def search(self, collection: Collection, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
         """The best chunks that exist now and that the caller may read."""
@@ -120,6 +125,11 @@ class Retriever:
         legs.require_one()
         candidates = fuse(plan, sparse, dense, signals, vectors_of=legs.lookup(self._views.dense.vectors))
         clock.lap("fuse")
+        graph = self._graph() if needs_graph(plan.diffusion) else None
+        if plan.diffusion is not None:
+            question, vectors_of = Question(request.query, vector), legs.lookup(self._views.dense.vectors)
+            candidates = diffuse(plan.diffusion, candidates, graph, question, vectors_of, allowed)
+            clock.lap("graph")
         hits = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
         clock.lap("check")
         if plan.rerank is not None:
@@ -128,6 +138,8 @@ class Retriever:
         hits = self._finish(hits, request, wanted)
         clock.lap("highlight")
         total, degraded = clock.total(), legs.degraded()
+        if graph is None and needs_graph(plan.diffusion):
+            degraded = (*degraded, "graph")
         return SearchResult(tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded)
 
     def _sparse(self, plan: Plan, query: str, needed: int, allowed: Allowed, scope: Scope) -> Ranking:

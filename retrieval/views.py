@@ -18,7 +18,7 @@ from retrieval.convoy import Convoy
 from retrieval.errors import NotFoundError, NotYetSearchableError, OutageError, RetrievalError
 from retrieval.filters import Filter
 from retrieval.health import Health
-from retrieval.tracks import SharedTrack, Track
+from retrieval.tracks import FollowingView, SharedTrack, Track
 from retrieval.types import IndexedChunk, Principal, ViewBatch
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,18 @@ class Attributes(Protocol):
     def describes(self, chunk: IndexedChunk) -> bool:
         """Whether the chunk is held with just these groups and metadata."""
         ...
+
+    def save(self) -> None:
+        """Make the present state durable."""
+        ...
+
+    def close(self) -> None:
+        """Release files."""
+        ...
+
+
+class OptionalView(FollowingView, Protocol):
+    """A view that searches can do without, such as the graph's."""
 
     def save(self) -> None:
         """Make the present state durable."""
@@ -119,6 +131,7 @@ class Follower:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._others: list[OptionalView] = []  # that came while searches ran; no write waits for them
         self._convoys = self._make_convoys(f"{secrets.token_hex(4)}")
         self._seq = views.seq
         self._heard: Callable[[int], None] | None = None
@@ -150,6 +163,21 @@ class Follower:
         self._save_sometimes()
         return self.views.seq
 
+    def add(self, name: str, view: OptionalView) -> None:
+        """Have one more view of this process follow the log; it has caught up when this returns.
+
+        Searches go on meanwhile, and no write waits for it later. Raises `OutageError` when the catalog is away.
+        """
+        track = Track(name, view, self.views.health)
+        before = view.seq
+        alone = Convoy(self._catalog, self._collection, [track], lambda: None)
+        alone.advance(self._catalog.collections.last_seq(self._collection.id))
+        if view.seq - before >= SAVE_EVERY_OPERATIONS or not before:
+            view.save()
+        self._others.append(view)
+        self._convoys[0].take(track)
+        self._convoys[0].advance(self._catalog.collections.last_seq(self._collection.id))
+
     def rebuild(self) -> None:
         """Bring views of any state to what the catalog says now, whatever they hold."""
         for convoy in self._convoys:
@@ -171,6 +199,8 @@ class Follower:
         """Make the views durable, so that the next start replays only what comes later."""
         seq = self.views.seq
         self.views.save()
+        for view in self._others:
+            view.save()
         self._saved_seq = seq
 
     def wait_for(self, seq: int, timeout: float) -> None:
@@ -228,6 +258,8 @@ class Follower:
         if save and self._durable and self._defect() is None and self.views.seq != self._saved_seq:
             self.save()
         self.views.close()
+        for view in self._others:
+            view.close()
 
     def _make_convoys(self, holder: str) -> list[Convoy]:
         """One for the views of this process, then one for each view on a server."""

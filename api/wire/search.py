@@ -81,13 +81,21 @@ class Leg(Response):
     contribution: float | None = None
 
 
+class GraphLeg(Leg):
+    """What the corpus graph gave to the score, or took from it; see docs/graph.md."""
+
+    edges: str = Field(description="Over which edges: dense, words, structure, links.")
+    via: str | None = Field(description="The name or address that connects, where the hit itself has it.")
+    source: str | None = Field(description="The chunk that gave most, where it is among the hits.")
+
+
 class Explanation(Response):
     """The score by legs; a leg that did not find the hit is null."""
 
     sparse: Leg | None
     dense: Leg | None
     feedback: float = Field(0.0, description="What likeness to the first candidates added.")
-    graph: Leg | None
+    graph: GraphLeg | None
     rerank: Leg | None
 
 
@@ -126,7 +134,7 @@ class SearchResponse(Response):
         None, description="Which plan that is, while a rollout serves a share of the searches."
     )
     degraded: tuple[str, ...] = Field(
-        (), description="Legs (sparse, dense) that did not answer, or answered from an older state."
+        (), description="Legs (sparse, dense, graph) that did not answer, or answered from an older state."
     )
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")

@@ -38,6 +38,7 @@ _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\"“(]\s*)$")
 _HAN_RUN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 _HAN_JOINTS = re.compile(r"[的了是在和与或及等对为于从到被把将而但也都就并其这那吗呢吧啊么我你您他她它们着]+")
 _LOWER_RUN = re.compile(r"[a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*)*")
+_ASKED_WORD = re.compile(r"[^\W_]+(?:[-'’.&][^\W_]+)*")
 _PARENTHESIS = re.compile(r"\s*[(（][^()（）]*[)）]\s*")
 
 # Words that begin a sentence or a heading without being part of a name, and that part phrases.
@@ -73,14 +74,15 @@ def title_names(title: str) -> list[str]:
 def asked_names(query: str) -> list[str]:
     """Every stretch of a question that could be a name: up to `MOST_WORDS` words, or 2 to 8 Chinese characters."""
     folded = fold(query)
-    words = re.findall(r"[^\W_]+(?:[-'’.&][^\W_]+)*", _HAN_RUN.sub(" ", folded))
-    found = dict.fromkeys(_stretches(words))
+    words = [word.removesuffix("'s").removesuffix("’s") for word in _ASKED_WORD.findall(_HAN_RUN.sub(" ", folded))]
+    found: dict[str, None] = {}
+    for length in range(1, MOST_WORDS + 1):
+        found.update(dict.fromkeys(" ".join(words[at : at + length]) for at in range(len(words) - length + 1)))
     for run in _HAN_RUN.findall(folded):
-        found.update(
-            dict.fromkeys(run[at : at + length] for length in range(2, 9) for at in range(len(run) - length + 1))
-        )
-    found.update(dict.fromkeys(map(normal, (*_quoted(query), *_codes(query)))))
-    return [name for name in found if _is_name(name)]
+        for length in range(2, CHINESE_RUN.stop):
+            found.update(dict.fromkeys(run[at : at + length] for at in range(len(run) - length + 1)))
+    found.update(dict.fromkeys((*_quoted(query), *_codes(query))))
+    return [name for name in found if _is_name(name) and not name.startswith("the ")]
 
 
 def normal(name: str) -> str:
@@ -206,9 +208,3 @@ def _repeated(runs: Iterable[str]) -> Iterator[str]:
     for string, count in seen.items():
         if count >= 2 and len(before[string]) >= 2 and len(after[string]) >= 2:
             yield string
-
-
-def _stretches(words: list[str]) -> Iterator[str]:
-    for length in range(1, MOST_WORDS + 1):
-        for at in range(len(words) - length + 1):
-            yield normal(" ".join(words[at : at + length]))

@@ -1,0 +1,84 @@
+"""The diffusion step of a plan: scores flow over the corpus graph, after fusion and before the catalog's check.
+
+Only what the caller may see passes on a score or receives one: candidates come from legs that were restricted, and the
+walk over links is given the same restriction.
+"""
+
+from __future__ import annotations
+
+from retrieval.contracts import Allowed
+from retrieval.fusion import Candidates, GraphPart, Scores, VectorLookup
+from retrieval.graph.links import LinkWalk, Question
+from retrieval.graph.smoothing import Affinity, by_structure, by_vectors, by_words, smoothed
+from retrieval.graph.state import GraphState
+from retrieval.plan import DiffusionEdges, DiffusionStep
+from retrieval.types import Labels
+
+POOL = 200  # candidates among which scores flow: the graph over them costs their square
+
+
+def needs_graph(step: DiffusionStep | None) -> bool:
+    """Whether the step asks the graph view; near vectors are compared as they are."""
+    return step is not None and step.edges is not DiffusionEdges.DENSE
+
+
+def diffuse(
+    step: DiffusionStep,
+    candidates: Candidates,
+    graph: GraphState | None,
+    question: Question,
+    vectors_of: VectorLookup | None,
+    allowed: Allowed = None,
+) -> Candidates:
+    """The candidates in the order that the step gives them, each with what it gained or lost.
+
+    They stay as they are where the step needs a graph or vectors that are not there.
+    """
+    labels, scores = candidates.scored()
+    if not len(labels) or step.strength == 0.0:
+        return candidates
+    if step.edges is DiffusionEdges.LINKS:
+        return candidates if graph is None else _walked(step, candidates, graph, question, vectors_of, allowed)
+    labels, scores = labels[:POOL], scores[:POOL]
+    affinity = _affinity(step.edges, labels, graph, vectors_of)
+    if affinity is None:
+        return candidates
+    gained = smoothed(affinity, scores, step.neighbours, step.strength, step.steps) - scores
+    name = step.edges.value
+    parts = {
+        label: GraphPart(gain, name)
+        for label, gain in zip(labels.tolist(), gained.tolist(), strict=True)
+        if gain != 0.0
+    }
+    return candidates.rescored(parts, 0.0)
+
+
+def _affinity(
+    edges: DiffusionEdges, labels: Labels, graph: GraphState | None, vectors_of: VectorLookup | None
+) -> Affinity | None:
+    if edges is DiffusionEdges.DENSE:
+        return None if vectors_of is None else by_vectors(vectors_of(labels))
+    if graph is None:
+        return None
+    return by_words(graph, labels) if edges is DiffusionEdges.WORDS else by_structure(graph, labels)
+
+
+def _walked(
+    step: DiffusionStep,
+    candidates: Candidates,
+    graph: GraphState,
+    question: Question,
+    vectors_of: VectorLookup | None,
+    allowed: Allowed,
+) -> Candidates:
+    labels, scores = candidates.scored()
+    floor = min(0.0, float(scores.min()))
+    spread = float(scores.max()) - floor
+    if spread <= 0.0:
+        return candidates
+    shares: Scores = (scores[:POOL] - floor) / spread
+    reached = LinkWalk(graph, question, vectors_of, allowed).run(labels[:POOL], shares, step.neighbours, step.steps)
+    gains = reached.gains * spread * step.strength / (1.0 - step.strength)
+    rows = zip(*(array.tolist() for array in (reached.labels, gains, reached.sources, reached.nodes)), strict=True)
+    parts = {label: GraphPart(gain, step.edges.value, source, node) for label, gain, source, node in rows}
+    return candidates.rescored(parts, floor)

@@ -1,0 +1,105 @@
+"""Searches over the graph: through REST, within rights, after changes, after a restart, and without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from served import Served, in_process
+
+from retrieval.analyzer import Analyzer
+from retrieval.catalog.keys import Scope
+from retrieval.graph.view import GraphView
+from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Deletion, Document, Principal
+
+LINKS = replace(DEFAULT_PLAN, diffusion=DiffusionStep(DiffusionEdges.LINKS, strength=0.5), feedback=0.0)
+QUESTION = "Who recorded Green?"
+DOCUMENTS = [
+    Document("green", "Green was recorded by Steve Hillage.", "Green", acl=("everyone",)),
+    Document("partner", "Steve Hillage lives with her since they met.", "Miquette Giraudy", acl=("everyone",)),
+    Document("secret", "Steve Hillage told the board in confidence.", "Minutes", acl=("board",)),
+    *(Document(f"other{n}", f"Sentence {n} about apples, pears and plums.", acl=("everyone",)) for n in range(12)),
+]
+
+
+def found(served: Served, principal: Principal = OPERATOR, *, query: str = QUESTION) -> dict[str, Any]:
+    """Key of each hit with what the graph gave it; and that no search was without the graph."""
+    result = served.kb.search("c", SearchRequest(query, 20), principal, plan=LINKS)
+    assert result.degraded == ()
+    return {hit.chunk.key: hit.fused.graph for hit in result.hits}
+
+
+def test_links_bring_a_passage_and_explain_it(tmp_path: Path) -> None:
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", DOCUMENTS, wait=True)
+        body = {"collection": "c", "query": QUESTION, "plan": LINKS.to_dict(), "explain": True, "top_k": 20}
+        answer = served.client.post("/v1/search", json=body, headers=served.headers(Scope.ADMIN)).json()
+        hits = {hit["key"]: hit for hit in answer["hits"]}
+        assert [hit["key"] for hit in answer["hits"]][:2] == ["green", "partner"]
+        graph = hits["partner"]["explain"]["graph"]
+        assert (graph["edges"], graph["via"], graph["source"]) == ("links", "steve hillage", hits["green"]["chunk_id"])
+        assert graph["contribution"] > 0
+        assert "graph" in answer["stages"]
+        plain = body | {"plan": "default"}
+        answer = served.client.post("/v1/search", json=plain, headers=served.headers(Scope.ADMIN)).json()
+        assert all(hit["explain"]["graph"] is None for hit in answer["hits"])
+
+
+def test_what_the_caller_may_not_read_neither_comes_nor_counts(tmp_path: Path) -> None:
+    staff = Principal("staff", frozenset({"everyone"}))
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", [one for one in DOCUMENTS if one.key != "secret"], wait=True)
+        before = found(served, staff)
+        served.kb.write("c", [one for one in DOCUMENTS if one.key == "secret"], wait=True)
+        assert "secret" in found(served)
+        after = found(served, staff)
+        assert "secret" not in after
+        assert {key: part and round(part.contribution, 6) for key, part in after.items() if key == "partner"} == {
+            key: part and round(part.contribution, 6) for key, part in before.items() if key == "partner"
+        }
+
+
+def test_the_graph_follows_writes_and_deletions_at_once(tmp_path: Path) -> None:
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", DOCUMENTS, wait=True)
+        assert found(served)["partner"] is not None
+        served.kb.write("c", [Document("partner", "She lives alone.", "Miquette Giraudy")], wait=True)
+        assert found(served).get("partner") is None
+        served.kb.write("c", [Document("late", "Steve Hillage also painted.", "Paintings")], wait=True)
+        assert found(served)["late"] is not None
+        served.kb.write("c", [Deletion("green")], wait=True)
+        assert "green" not in found(served)
+
+
+def test_a_snapshot_is_opened_again_and_a_lost_one_is_rebuilt(tmp_path: Path) -> None:
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", DOCUMENTS, wait=True)
+        first = found(served)
+        seq = served.kb.runtime("c").follower.seq
+    (folder,) = tmp_path.glob("views/*/*/graph")
+    view = GraphView(folder, Analyzer())
+    assert (view.seq, len(view)) == (seq, len(DOCUMENTS))
+    view.close()
+    for damage in (False, True):
+        if damage:
+            (folder / "graph.npz").write_bytes(b"nothing")
+        with in_process(tmp_path) as served:
+            assert found(served) == first
+
+
+def test_a_plan_without_diffusion_opens_no_graph(tmp_path: Path) -> None:
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", DOCUMENTS, wait=True)
+        served.kb.search("c", SearchRequest(QUESTION), OPERATOR)
+        near = replace(DEFAULT_PLAN, diffusion=DiffusionStep(DiffusionEdges.DENSE))
+        result = served.kb.search("c", SearchRequest(QUESTION), OPERATOR, plan=near)
+        assert any(hit.fused.graph is not None for hit in result.hits)
+    assert not list(tmp_path.glob("views/*/*/graph"))

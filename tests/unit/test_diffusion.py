@@ -1,0 +1,194 @@
+"""Scores flow over the graph as the formulas say, only among what the caller may see, and the plan says whether."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pyroaring import BitMap64
+
+from retrieval.analyzer import Analyzer
+from retrieval.diffusion import diffuse, needs_graph
+from retrieval.errors import InvalidInputError
+from retrieval.fusion import Candidates, fuse
+from retrieval.graph.links import LinkWalk, Question
+from retrieval.graph.smoothing import by_structure, by_vectors, by_words, smoothed
+from retrieval.graph.state import GraphState
+from retrieval.graph.view import GraphView
+from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod, Plan
+from retrieval.types import IndexedChunk, Ranking, ViewBatch
+
+NO_VECTOR = np.empty(0, np.float32)
+
+
+def graph_of(texts: dict[int, tuple[str, str]], documents: dict[int, int] | None = None) -> GraphState:
+    """A graph of label -> (title, text)."""
+    view = GraphView(None, Analyzer())
+    view.apply(
+        ViewBatch(
+            1,
+            [],
+            [
+                IndexedChunk(
+                    label, (documents or {}).get(label, label), title, "", text, None, (), {"_key": str(label)}
+                )
+                for label, (title, text) in texts.items()
+            ],
+        )
+    )
+    return view.state
+
+
+ALBUMS = {
+    1: ("Green (Steve Hillage album)", "An album of 1978 by Steve Hillage."),
+    2: ("Miquette Giraudy", "She is the partner of Steve Hillage and played with Gong."),
+    3: ("Orange juice", "It is made of oranges."),
+    4: ("Secret memo", "Steve Hillage told us something in confidence."),
+}
+
+
+def candidates(scores: dict[int, float]) -> Candidates:
+    ranked = sorted(scores, key=lambda label: (-scores[label], label))
+    ranking = Ranking(np.array(ranked), np.array([scores[label] for label in ranked], np.float32))
+    return fuse(replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE, feedback=0.0), ranking, Ranking.empty())
+
+
+def test_smoothing_is_the_formula() -> None:
+    choose = np.random.default_rng(0)
+    affinity = np.triu(choose.random((6, 6)).astype(np.float32), 1)
+    affinity += affinity.T
+    scores = choose.random(6)
+    passing = np.zeros((6, 6))
+    for row in range(6):
+        best = np.argsort(-affinity[row])[:2]
+        passing[row, best] = affinity[row, best] / affinity[row, best].sum()
+    once = 0.7 * scores + 0.3 * passing @ scores
+    twice = 0.7 * scores + 0.3 * passing @ once
+    np.testing.assert_allclose(smoothed(affinity, scores, 2, 0.3, 1), once, rtol=1e-5)
+    np.testing.assert_allclose(smoothed(affinity, scores, 2, 0.3, 2), twice, rtol=1e-5)
+    np.testing.assert_allclose(smoothed(affinity, scores, 2, 0.0, 2), scores)
+
+
+def test_what_has_no_neighbour_keeps_its_score() -> None:
+    affinity = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], np.float32)
+    assert smoothed(affinity, np.array([1.0, 0.0, 0.5]), 5, 0.4, 1).tolist() == pytest.approx([0.6, 0.4, 0.5])
+    assert smoothed(np.zeros((1, 1), np.float32), np.array([2.0]), 5, 0.4, 1).tolist() == [2.0]
+
+
+def test_affinities_are_those_by_hand() -> None:
+    vectors = np.array([[1, 0], [0.6, 0.8], [-1, 0]], np.float32)
+    np.testing.assert_allclose(by_vectors(vectors), [[0, 0.6, 0], [0.6, 0, 0], [0, 0, 0]], atol=1e-6)
+    state = graph_of({label: ("", f"word{label}") for label in range(1, 7)}, {1: 9, 2: 9, 3: 9, 5: 9})
+    expected = np.zeros((4, 4))  # of chunks 1, 3, 4, 5: 1 begins the document of 2, 3 and 5
+    expected[0, 1] = expected[1, 0] = expected[0, 3] = expected[3, 0] = 0.5
+    expected[1, 3] = expected[3, 1] = 1.0
+    np.testing.assert_array_equal(by_structure(state, np.array([1, 3, 4, 5])), expected)
+    words = graph_of({1: ("", "alpha beta"), 2: ("", "alpha gamma"), 3: ("", "delta delta"), 4: ("", "gamma gamma")})
+    affinity = by_words(words, np.array([1, 2, 3, 4]))
+    # Words of a single chunk count nothing: 1 is alpha alone, 4 gamma alone, 2 both with equal weight.
+    assert affinity[0, 1] == affinity[1, 3] == pytest.approx(0.5**0.5, rel=1e-5)
+    assert affinity[0, 2] == affinity[0, 3] == affinity[2, 3] == 0.0
+
+
+def test_links_bring_what_shares_a_name_with_the_first_hit() -> None:
+    found = diffuse(
+        DiffusionStep(DiffusionEdges.LINKS, strength=0.5),
+        candidates({1: 3.0, 3: 0.5}),
+        graph_of(ALBUMS),
+        Question("Who is the partner of the performer of Green?", NO_VECTOR),
+        None,
+    )
+    labels = [one.label for one in found]
+    assert set(labels) == {1, 2, 3, 4} and labels.index(2) < labels.index(3)
+    parts = {one.label: one.graph for one in found}
+    assert parts[3] is None
+    assert parts[2] is not None and (parts[2].edges, parts[2].source) == ("links", 1)
+    assert parts[1] is not None and parts[1].source == 0, "the question names it"
+
+
+def test_what_the_caller_may_not_see_neither_joins_nor_passes_on() -> None:
+    state = graph_of({**ALBUMS, 5: ("Confidence", "Something for Orange Grove."), 6: ("Orange Grove", "Trees.")})
+    bridge = graph_of(
+        {1: ("Green", "By Steve Hillage."), 2: ("Steve Hillage", "With Ann Other."), 3: ("Ann Other", "x")}
+    )
+    question = Question("Green", NO_VECTOR)
+    for graph, allowed, hidden in ((state, BitMap64([1, 2, 3]), {4, 5, 6}), (bridge, BitMap64([1, 3]), {2, 3})):
+        reached = LinkWalk(graph, question, None, allowed).run(np.array([1]), np.array([1.0]), 10, 2)
+        assert not hidden & set(reached.labels.tolist()), "3 of the second graph is reached over 2 alone"
+    open_walk = LinkWalk(bridge, question, None, None).run(np.array([1]), np.array([1.0]), 10, 2)
+    assert {2, 3} <= set(open_walk.labels.tolist())
+
+
+def test_what_the_caller_may_not_see_changes_nothing_that_he_sees() -> None:
+    """The same question over the corpus without the forbidden chunks gives the same gains, to the last digit."""
+    hidden = {4: ALBUMS[4], 7: ("Performer of Green", "Steve Hillage and Gong."), 8: ("", "Gong and Miquette Giraudy")}
+    mine = {label: ALBUMS[label] for label in (1, 2, 3)}
+    results = []
+    for texts, allowed in ((mine, None), (mine, BitMap64(mine)), ({**mine, **hidden}, BitMap64(mine))):
+        walk = LinkWalk(graph_of(texts), Question("Who is the performer of Green?", NO_VECTOR), None, allowed)
+        reached = walk.run(np.array([1, 3]), np.array([1.0, 0.5]), 1, 2)
+        results.append((reached.labels.tolist(), reached.sources.tolist(), reached.nodes.tolist(), reached.gains))
+    for labels, sources, nodes, gains in results[1:]:
+        assert (labels, sources, nodes) == results[0][:3]
+        named = reached.sources == 0  # how rare a name is depends on how many chunks there are
+        np.testing.assert_allclose(gains[~named], results[0][3][~named])
+
+
+def test_a_walk_adds_a_bounded_number_of_candidates() -> None:
+    many = {0: ("", "Steve Hillage"), **{label: ("", f"Steve Hillage and {label}") for label in range(1, 60)}}
+    walk = LinkWalk(graph_of(many), Question("anything", NO_VECTOR), None, None)
+    assert len(walk.run(np.array([0]), np.array([1.0]), 7, 1).labels) == 7
+
+
+def test_without_a_graph_or_vectors_candidates_stay_as_they_are() -> None:
+    before = candidates({1: 3.0, 3: 2.0})
+    question = Question("x", NO_VECTOR)
+    for edges in DiffusionEdges:
+        assert diffuse(DiffusionStep(edges), before, None, question, None) is before
+        assert len(diffuse(DiffusionStep(edges), candidates({}), GraphState(), question, None)) == 0
+    assert [needs_graph(DiffusionStep(edges)) for edges in DiffusionEdges] == [False, True, True, True]
+    assert not needs_graph(None)
+
+
+def test_scores_flow_between_near_candidates() -> None:
+    vectors = {1: [1.0, 0.0], 2: [0.0, 1.0], 3: [0.8, 0.6]}
+    found = diffuse(
+        DiffusionStep(DiffusionEdges.DENSE, strength=0.5),
+        candidates({1: 1.0, 2: 0.6, 3: 0.5}),
+        None,
+        Question("", NO_VECTOR),
+        lambda labels: np.array([vectors[int(label)] for label in labels], np.float32),
+    )
+    by_label = {one.label: one for one in found}
+    assert [one.label for one in found][:2] == [1, 3]
+    for one in found:
+        before = {1: 1.0, 2: 0.6, 3: 0.5}[one.label]
+        assert one.graph is not None and one.score == pytest.approx(before + one.graph.contribution, rel=1e-6)
+    assert by_label[3].score == pytest.approx(0.5 * 0.5 + 0.5 * (0.8 * 1.0 + 0.6 * 0.6) / 1.4)
+
+
+def test_a_plan_without_diffusion_is_written_as_before_there_was_any() -> None:
+    assert "diffusion" not in DEFAULT_PLAN.to_dict()
+    plan = replace(DEFAULT_PLAN, diffusion=DiffusionStep(DiffusionEdges.LINKS, 5, 0.35, 2))
+    assert plan.to_dict()["diffusion"] == {"edges": "links", "neighbours": 5, "strength": 0.35, "steps": 2}
+    assert Plan.from_json(plan.to_json()) == plan
+    assert plan.digest != DEFAULT_PLAN.digest
+    assert Plan.from_dict({"diffusion": None}) == DEFAULT_PLAN
+
+
+@pytest.mark.parametrize(
+    ("diffusion", "message"),
+    [
+        ("links", "expected null or"),
+        ({}, "expected null or"),
+        ({"edges": "none"}, "plan.diffusion.edges is 'none'; expected one of dense, words, structure, links"),
+        ({"edges": "links", "strength": 1.0}, "plan.diffusion.strength is 1.0; expected a number from 0 to below 1"),
+        ({"edges": "links", "steps": 0}, "plan.diffusion.steps is 0; expected a whole number from 1 to 5"),
+        ({"edges": "links", "neighbours": 101}, "from 1 to 100"),
+        ({"edges": "links", "hops": 2}, "plan.diffusion has unknown field 'hops'"),
+    ],
+)
+def test_a_diffusion_that_makes_no_sense_is_refused(diffusion: object, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        Plan.from_dict({"diffusion": diffusion})
