@@ -54,6 +54,7 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
         reasons=reasons,
         supervision=manifest["supervision"],
         stages=tuple(manifest["stages"]),
+        earlier_runs=conditions.earlier_runs,
         model=model_folder(finalist.candidate),
         trials=len(trials),
         trajectory=trajectory(trials),
@@ -113,6 +114,7 @@ def _manifest(
         "architecture": finalist.architecture.to_dict(),
         "policy": dict(finalist.policy),
         "tiers": list(conditions.tiers),
+        "earlier_runs": conditions.earlier_runs,
         "stages": stages_on_sealed(conditions, finalist),
         "supervision": {
             "origin": supervision.origin,
@@ -157,7 +159,7 @@ def _promoted(
 ) -> tuple[bool, tuple[str, ...]]:
     if reasons or plan_id is None:
         return False, reasons
-    if finalist.candidate.model is not None:
+    if finalist.candidate.model is not None and conditions.request.promote:
         return False, (NOT_EMBEDDED,)
     if not conditions.request.promote:
         return False, (f"it was not to be promoted; `kb plans promote {plan_id}` does it",)

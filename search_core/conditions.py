@@ -13,6 +13,7 @@ from retrieval.plan import DEFAULT_PLAN, Plan
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
 from search_core.legs import CachedLegs, ask_legs
+from search_core.policy.archive import Archive
 from search_core.pseudo_questions import questions_from_corpus
 from search_core.request import Request
 from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
@@ -21,6 +22,8 @@ from search_core.splits import Split, given_split, split_questions
 from search_core.supervision import Supervision, given, stored
 from search_core.task import TaskSpec
 from search_core.tiers import parse_tiers
+
+ARCHIVE = Path("experiments", "archive.jsonl")  # in the data folder: the runs of this installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Conditions:
     adapter: QueryAdapter | None  # the incumbent's
     tiers: tuple[str, ...]
     data_dir: Path
+    earlier_runs: int  # of the archive, that a policy is told
     log: ExperimentLog
     clock: Clock
 
@@ -92,6 +96,7 @@ def prepare(
         adapter=_adapter(incumbent, encoder, data_dir),
         tiers=parse_tiers(request.tiers, spec.budget_seconds),
         data_dir=data_dir,
+        earlier_runs=_earlier_runs(request, data_dir),
         log=log,
         clock=clock,
     )
@@ -109,6 +114,11 @@ def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision)
     if request.parts is not None:
         return given_split(supervision.questions, request.parts, texts)
     return split_questions(supervision.questions, request.seed, texts)
+
+
+def _earlier_runs(request: Request, data_dir: Path) -> int:
+    """A run that repeats another is told as many as that one was."""
+    return len(Archive(data_dir / ARCHIVE)) if request.earlier_runs is None else request.earlier_runs
 
 
 def _adapter(plan: Plan, encoder: Encoder, data_dir: Path) -> QueryAdapter | None:

@@ -39,6 +39,11 @@ class CachedLegs:
         """The same with another dense leg: what a query-side adapter would bring."""
         return replace(self, query_vectors=vectors, dense=_dense(self.snapshot, vectors))
 
+    def with_chunk_vectors(self, vectors: Vectors) -> CachedLegs:
+        """The same with other vectors of the chunks: what another index would answer."""
+        snapshot = replace(self.snapshot, vectors=vectors)
+        return replace(self, snapshot=snapshot, dense=_dense(snapshot, self.query_vectors))
+
     def only(self, places: Sequence[int]) -> CachedLegs:
         """Some of the questions."""
         return CachedLegs(

@@ -19,7 +19,7 @@ from retrieval.contracts import Encoder
 from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, ViewBatch
 from search_core.errors import SupervisionError
-from search_core.snapshot import CorpusSnapshot, key_of
+from search_core.snapshot import CorpusSnapshot, key_of, passage_of
 from search_core.supervision import Supervision
 
 MOST = 300  # questions; each costs the encoding of an altered passage
@@ -75,7 +75,7 @@ def _is_long_enough(text: str) -> bool:
 
 def _with_altered(snapshot: CorpusSnapshot, altered: dict[int, IndexedChunk], encoder: Encoder) -> CorpusSnapshot:
     places = sorted(altered)
-    passages = [_passage(altered[place]) for place in places]
+    passages = [passage_of(altered[place]) for place in places]
     vectors = snapshot.vectors.copy()
     vectors[places] = encoder.encode_passages(passages)
     chunks = list(snapshot.chunks)
@@ -84,10 +84,6 @@ def _with_altered(snapshot: CorpusSnapshot, altered: dict[int, IndexedChunk], en
     settings = snapshot.collection.settings
     words = _words(chunks, Analyzer(settings.dictionary, settings.synonyms), snapshot.seq)
     return replace(snapshot, chunks=tuple(chunks), vectors=vectors, words=words)
-
-
-def _passage(chunk: IndexedChunk) -> str:
-    return "\n".join(part for part in (chunk.title, chunk.heading, chunk.text) if part)
 
 
 def _words(chunks: Iterable[IndexedChunk], analyzer: Analyzer, seq: int) -> SparseView:

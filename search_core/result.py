@@ -30,6 +30,7 @@ class Result:
     reasons: tuple[str, ...]  # why nothing was promoted; empty where it was
     supervision: Mapping[str, Any]
     stages: tuple[Mapping[str, Any], ...]  # what each tier did, with its sealed mean
+    earlier_runs: int  # of the archive, that the policies were told
     model: Path | None  # a tuned encoder that must embed the collection before the plan can serve
     trials: int
     trajectory: str
@@ -64,6 +65,7 @@ class Result:
             "latency_ms": None if verdict.latency is None else asdict(verdict.latency),
             "supervision": dict(self.supervision),
             "stages": [dict(stage) for stage in self.stages],
+            "earlier_runs": self.earlier_runs,
             "model": None if self.model is None else str(self.model),
             "leaderboard": [dict(row) for row in self.leaderboard],
             "trajectory": self.trajectory,

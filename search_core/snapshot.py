@@ -58,6 +58,11 @@ def key_of(chunk: IndexedChunk) -> str:
     return str(chunk.metadata["_key"])
 
 
+def passage_of(chunk: IndexedChunk) -> str:
+    """What an encoder reads of a chunk, as `ingest` gives it."""
+    return "\n".join(part for part in (chunk.title, chunk.heading, chunk.text) if part)
+
+
 def texts_by_key(snapshot: CorpusSnapshot) -> dict[str, str]:
     """What each document says, folded and without spaces, by its key: equal documents are seen as equal."""
     found: dict[str, list[str]] = {}

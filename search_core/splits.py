@@ -69,14 +69,19 @@ def split_questions(questions: Sequence[EvalQuery], seed: int, texts: Mapping[st
 def given_split(questions: Sequence[EvalQuery], parts: Mapping[str, str], texts: Mapping[str, str] = NOTHING) -> Split:
     """The parts that a caller says: question id -> fit, choose or sealed; a question that is not named is sealed.
 
-    Raises `SupervisionError` for another part, a part too small, or equal questions in two of them.
+    A question whose words stand in a later part too is left out of the earlier one (fit, choose, sealed), so that
+    nothing sealed was worked with. Raises `SupervisionError` for another part, or a part too small.
     """
     strange = sorted({part for part in parts.values() if part not in PARTS})
     if strange:
         raise SupervisionError(f"part {strange[0]!r} of the questions is not known; expected {', '.join(PARTS)}")
-    fit, choose, sealed = (
-        tuple(at for at, question in enumerate(questions) if parts.get(question.id, "sealed") == part) for part in PARTS
-    )
+    dealt: dict[str, tuple[int, ...]] = {}
+    seen: set[str] = set()
+    for name in reversed(PARTS):
+        named = [at for at, question in enumerate(questions) if parts.get(question.id, "sealed") == name]
+        dealt[name] = tuple(at for at in named if _words(questions[at]) not in seen)
+        seen.update(_words(questions[at]) for at in named)
+    fit, choose, sealed = (dealt[name] for name in PARTS)
     for name, part in zip(PARTS, (fit, choose, sealed), strict=True):
         if len(part) < LEAST_PART:
             raise SupervisionError(f"part {name} has {len(part)} questions; expected at least {LEAST_PART}")

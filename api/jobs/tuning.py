@@ -6,6 +6,7 @@ from typing import Any
 
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
+from api.tuned_encoder import let_serve, waits
 from search_core.plan_tier import CANDIDATES_PER_EPOCH
 from search_core.request import Request
 from search_core.trainer import AutoModelTrainer
@@ -14,6 +15,8 @@ from search_core.trainer import AutoModelTrainer
 def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """The experiment's result, as `kb tune --json` prints it."""
     record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), arguments["experiment"])
+    if record.result is not None and waits(record.result):  # ended while the generation was built
+        return dict(let_serve(kb, collection, record.id, record.result, report))
     request = Request.from_dict(record.request)
     total = request.max_epochs * CANDIDATES_PER_EPOCH
     trainer = AutoModelTrainer.of(
@@ -24,4 +27,5 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
         progress=lambda told: report(min(int(told["trial"]), total), total),
         experiment=record.id,
     )
-    return trainer.run().to_dict()
+    result = trainer.run().to_dict()
+    return dict(let_serve(kb, collection, record.id, result, report)) if waits(result) else result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from search_core.errors import SpaceError
@@ -13,7 +13,7 @@ CHOICES = {
     "normalisation": ("none", "layer", "batch"),
     "aggregation": ("mean", "sum", "max"),
     "fusion": ("none", "concat", "gate", "sum"),
-    "readout": ("last", "mean", "concat"),
+    "readout": ("last", "mean", "max", "concat"),
 }
 DEPTHS = range(4)
 SHARES = ("dropout", "input_dropout", "teleport")
@@ -39,11 +39,15 @@ class GraphLMConfig:
     dropout: float = 0.5
     input_dropout: float = 0.0
     kinds: int = 1  # of edges; each has a learned factor on its weights
+    later_operators: tuple[str, ...] = ()  # of the second layer and on; a layer that is not named has `operator`
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise SpaceError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}")
+        for operator in self.later_operators:
+            if operator not in CHOICES["operator"]:
+                raise SpaceError(f"operator is {operator!r}; expected one of {', '.join(CHOICES['operator'])}")
         if self.depth not in DEPTHS:
             raise SpaceError(f"depth is {self.depth!r}; expected {DEPTHS.start} to {DEPTHS.stop - 1} layers")
         for name in ("inputs", "outputs", "width", "heads", "hops", "kinds"):
@@ -55,9 +59,14 @@ class GraphLMConfig:
         if self.operator == "gat" and self.width % self.heads:
             raise SpaceError(f"{self.heads} heads cannot share a width of {self.width}; expected a multiple")
 
+    def layer(self, place: int) -> GraphLMConfig:
+        """The same with the operator of that layer, from 0."""
+        later = self.later_operators[place - 1 : place] if place else ()
+        return replace(self, operator=later[0] if later else self.operator, later_operators=())
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return asdict(self) | {"later_operators": list(self.later_operators)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> GraphLMConfig:
@@ -67,4 +76,4 @@ class GraphLMConfig:
             raise SpaceError(
                 f"a graph model is described by {sorted(values)}; expected inputs, outputs and no {sorted(unknown)}"
             )
-        return cls(**values)
+        return cls(**{**values, "later_operators": tuple(values.get("later_operators", ()))})

@@ -69,7 +69,7 @@ class GraphLM(nn.Module):
         super().__init__()
         self.config = config
         self.enter = nn.Linear(config.inputs, config.width)
-        self.layers = nn.ModuleList(operators(config) for _ in range(config.depth))
+        self.layers = nn.ModuleList(operators(config.layer(place)) for place in range(config.depth))
         self.norms = nn.ModuleList(_norm(config) for _ in range(config.depth))
         read = config.width * (config.depth + 1 if config.readout == "concat" else 1)
         both = config.inputs if config.fusion == "concat" else 0
@@ -97,6 +97,8 @@ class GraphLM(nn.Module):
     def _read(self, seen: list[Tensor]) -> Tensor:
         if self.config.readout == "concat":
             return torch.cat(seen, dim=1)
+        if self.config.readout == "max":
+            return torch.stack(seen).amax(dim=0)
         return torch.stack(seen).mean(dim=0) if self.config.readout == "mean" else seen[-1]
 
     def _fuse(self, graph: Tensor, features: Tensor) -> Tensor:

@@ -36,18 +36,29 @@ class Archive:
             file.truncate(_whole(file))  # of a writer that fell in the middle of a line
             file.write((json.dumps(line, allow_nan=False) + "\n").encode())
 
+    def __len__(self) -> int:
+        """How many runs it holds."""
+        return len(self._runs())
+
     def briefing(
-        self, *, profile: Sequence[float], encoder: str, task: str = "", leave_out: Iterable[str] = ()
+        self,
+        *,
+        profile: Sequence[float],
+        encoder: str,
+        task: str = "",
+        leave_out: Iterable[str] = (),
+        first: int | None = None,
     ) -> Briefing:
         """What a new run may know: the runs of this task (any, if empty) described by this encoder.
 
-        `leave_out` names corpora whose runs are not told. A last line that was cut off by a crash is passed over; any
+        `first`: only so many of the oldest runs are looked at, as a run that is repeated needs it. `leave_out` names
+        corpora whose runs are not told. A last line that was cut off by a crash is passed over; any
         other broken line raises `PolicyError` with its number.
         """
         left_out = set(leave_out)
         chosen = [
             Earlier(tuple(run["profile"]), tuple(Trial.from_dict(trial) for trial in run["trials"]))
-            for run in self._runs()
+            for run in self._runs()[:first]
             if run["encoder"] == encoder and run["corpus"] not in left_out and task in {"", run["task"]}
         ]
         return Briefing(tuple(profile), tuple(chosen))

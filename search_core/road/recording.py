@@ -42,9 +42,18 @@ class Recorder:
     trials: int = 0
 
     def add(
-        self, architecture: Architecture, plan: Plan, fidelity: float, reward: float | None, watch: Stopwatch
+        self,
+        architecture: Architecture,
+        plan: Plan,
+        fidelity: float,
+        reward: float | None,
+        watch: Stopwatch,
+        asked: Architecture | None = None,
     ) -> Trial:
-        """Log the trial, tell the progress, and give what the policy is to be told. `reward` None: it failed."""
+        """Log the trial, tell the progress, and give what the policy is to be told of what it `asked`.
+
+        `reward` None: it failed.
+        """
         log = self.conditions.log
         body = log.recall(architecture.digest, fidelity)
         if body is None:
@@ -67,4 +76,5 @@ class Recorder:
         self.progress(
             {"tier": self.tier, "trial": body["number"], "best": self.best, "left": self.conditions.clock.left()}
         )
-        return Trial(architecture, float("nan") if reward is None else reward, float(body["cpu_seconds"]), fidelity)
+        value = float("nan") if reward is None else reward
+        return Trial(asked or architecture, value, float(body["cpu_seconds"]), fidelity)

@@ -61,32 +61,69 @@ def train(
 
     `budget_seconds` counts processor time of this process, which a busy neighbour does not use up.
     """
-    import torch
+    training = Training(folder, examples, options, seed)
+    training.run_to(options.steps, budget_seconds, progress)
+    return Trained(training.weights(), tuple(training.losses), training.cpu_seconds)
 
-    torch.manual_seed(seed)
-    model = TrainingModel(folder, options)
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate_at(step, options))
-    in_bf16 = options.fast and is_bf16_faster()
-    began = time.process_time()
-    losses: list[float] = []
-    model.start()
-    for step in range(options.steps):
-        optimiser.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
-            loss = batch_loss(model, _batch(examples, options.batch))
+
+class Training:
+    """A training that can be halted after any step and go on: what it does first is the beginning of the whole.
+
+    Several may be under way in turns; each keeps its own random numbers. The rate falls to nearly nothing at
+    `options.steps`, so that a training halted before is one not yet settled.
+    """
+
+    def __init__(self, folder: Path, examples: Iterator[Example], options: TrainingOptions, seed: int) -> None:
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = TrainingModel(folder, options)
+            self._optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
+            self._random = torch.get_rng_state()
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: _rate_at(step, options))
+        self._examples = examples
+        self._in_bf16 = options.fast and is_bf16_faster()
+        self.losses: list[float] = []
+        self.cpu_seconds = 0.0
+
+    def run_to(
+        self, steps: int, budget_seconds: float, progress: Callable[[int, float], None] = lambda step, loss: None
+    ) -> None:
+        """Go on until so many steps are done in all. Raises `TrainingError` where the loss is no number."""
+        import torch
+
+        began = time.process_time()
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self._random)
+            self.model.start()
+            while len(self.losses) < steps:
+                self.losses.append(self._step())
+                progress(len(self.losses) - 1, self.losses[-1])
+                if time.process_time() - began > budget_seconds:
+                    break
+            self._random = torch.get_rng_state()
+        self.cpu_seconds += time.process_time() - began
+
+    def weights(self) -> dict[str, Any]:
+        """Copies of the weights as they are."""
+        return self.model.weights()
+
+    def _step(self) -> float:
+        import torch
+
+        self._optimiser.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._in_bf16):
+            loss = batch_loss(self.model, _batch(self._examples, self.model.options.batch))
         if not torch.isfinite(loss):
+            step = len(self.losses)
             raise TrainingError(f"the loss is {loss.item()} at step {step}; expected a number: lower the rate")
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.trained(), LONGEST_GRADIENT)
-        model.before_step()
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        progress(step, losses[-1])
-        if time.process_time() - began > budget_seconds:
-            break
-    return Trained(model.weights(), tuple(losses), time.process_time() - began)
+        torch.nn.utils.clip_grad_norm_(self.model.trained(), LONGEST_GRADIENT)
+        self.model.before_step()
+        self._optimiser.step()
+        self._schedule.step()
+        return float(loss.item())
 
 
 def batch_loss(model: TrainingModel, batch: Sequence[Example]) -> torch.Tensor:

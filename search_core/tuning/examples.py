@@ -25,9 +25,9 @@ class Labelled:
         return tuple(row for row, grade in self.judgements.items() if grade > 0)
 
 
-def own_examples(texts: Sequence[CorpusText], seed: int) -> Iterator[Example]:
+def own_examples(texts: Sequence[CorpusText], seed: int, *, titles: bool = False) -> Iterator[Example]:
     """Pairs that the corpus holds, for ever. Raises `SupervisionError` where it holds none."""
-    for pair in own_pairs(texts, seed):
+    for pair in own_pairs(texts, seed, titles=titles):
         yield Example(pair.question, pair.passage, pair.group)
 
 

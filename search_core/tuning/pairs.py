@@ -48,16 +48,16 @@ class CorpusText:
         return "\n".join(part for part in (self.title, self.body) if part)
 
 
-def own_pairs(texts: Sequence[CorpusText], seed: int) -> Iterator[Pair]:
+def own_pairs(texts: Sequence[CorpusText], seed: int, *, titles: bool = False) -> Iterator[Pair]:
     """Endless pairs, one a text in each round, in an order that `seed` decides.
 
-    Raises `SupervisionError` where no text yields a pair.
+    `titles`: titles alone, where a text has one. Raises `SupervisionError` where no text yields a pair.
     """
     generator = np.random.default_rng(seed)
     while True:
         made = 0
         for place in generator.permutation(len(texts)):
-            pair = _one(texts[place], int(place), generator)
+            pair = _one(texts[place], int(place), generator, titles=titles)
             if pair is not None:
                 made += 1
                 yield pair
@@ -67,7 +67,10 @@ def own_pairs(texts: Sequence[CorpusText], seed: int) -> Iterator[Pair]:
             )
 
 
-def _one(text: CorpusText, group: int, generator: np.random.Generator) -> Pair | None:
+def _one(text: CorpusText, group: int, generator: np.random.Generator, *, titles: bool) -> Pair | None:
+    if titles and len(text.title.strip()) >= LEAST_LETTERS:
+        question, passage = _title(text, generator)
+        return Pair(question.strip(), passage.strip(), group) if len(passage.strip()) >= LEAST_BODY else None
     kinds = [_title, _crop, _pieces_question] if _HAN.search(text.body) else [_title, _crop]
     weights = np.array([1.0, 2.0, 3.0][: len(kinds)])
     kind = kinds[generator.choice(len(kinds), p=weights / weights.sum())]

@@ -107,15 +107,18 @@ class TrainingModel:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Copies by name, low-rank updates added to what they update."""
-        for module in self._body.modules():
-            if hasattr(module, "lora_A"):
-                module.merge()
+        low_rank = [module for module in self._body.modules() if hasattr(module, "lora_A")]
+        for module in low_rank:
+            module.merge()
         named = self._body.state_dict()
-        return {
+        copies = {
             name.replace(".base_layer.", "."): weight.detach().clone()
             for name, weight in named.items()
             if ".lora_" not in name
         }
+        for module in low_rank:  # what is merged is not trained on
+            module.unmerge()
+        return copies
 
     def load(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Take these weights."""

@@ -130,7 +130,7 @@ def test_a_saved_model_gives_the_same_outputs(operator: str, depth: int, tmp_pat
 
 
 @pytest.mark.parametrize("fusion", ["none", "concat", "gate", "sum"])
-@pytest.mark.parametrize("readout", ["last", "mean", "concat"])
+@pytest.mark.parametrize("readout", ["last", "mean", "max", "concat"])
 def test_every_way_to_read_and_fuse_reaches_all_parameters(fusion: str, readout: str) -> None:
     edges, features = graph()
     model = build_graph_lm(replace(CONFIG, depth=2, fusion=fusion, readout=readout, residual=True), seed=1)
@@ -141,6 +141,17 @@ def test_every_way_to_read_and_fuse_reaches_all_parameters(fusion: str, readout:
     assert outputs.shape == (NODES, 3)
     outputs.square().sum().backward()
     assert [name for name, value in model.named_parameters() if value.grad is None] == []
+
+
+def test_each_layer_has_the_operator_that_is_named_for_it(tmp_path: Path) -> None:
+    edges, features = graph()
+    config = replace(CONFIG, operator="gcn", depth=3, later_operators=("sage",))
+    model = build_graph_lm(config, seed=1).eval()
+    assert [type(layer).__name__ for layer in model.layers] == ["GCNConv", "GraphConv", "GCNConv"]
+    save_graph_lm(model, tmp_path / "model.safetensors")
+    loaded = load_graph_lm(tmp_path / "model.safetensors")
+    assert loaded.config == config
+    assert torch.equal(loaded(graph_input(features, edges)), model(graph_input(features, edges)))
 
 
 def test_a_new_gate_of_equal_width_is_the_identity() -> None:

@@ -1,0 +1,69 @@
+"""Lets a tuned encoder serve: the collection embedded by it as a generation beside, one pointer moved, then the plan.
+
+The search core proves the encoder and leaves it in a folder (`Result.model`); it may not know of generations. While one
+is built every change is embedded by both encoders, so that nothing is missing when the pointer moves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from api.collection_runtime import RECORD_SECONDS
+from api.knowledge_base import KnowledgeBase
+from api.reindex import Report, activate_generation, build_generation
+from api.reindex_options import ReindexOptions
+from retrieval.catalog import Collection
+from retrieval.catalog.experiments import ExperimentState
+from retrieval.plan import DEFAULT_PLAN, Plan
+from search_core.conclusion import NOT_EMBEDDED
+
+CHANGED = "another plan began to serve during the run, so the comparison is of yesterday; run it again"
+
+
+def waits(result: Mapping[str, Any]) -> bool:
+    """Whether a finished experiment has proven an encoder that only lacks its generation."""
+    return bool(result.get("model")) and list(result.get("reasons", ())) == [NOT_EMBEDDED]
+
+
+def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[str, Any], report: Report) -> Any:
+    """The experiment's result, promoted or with the reason why not. Ended in the midst, it can be called again.
+
+    Raises `ConflictError` while another generation of the collection is being built.
+    """
+    record = kb.catalog.collections.get(collection)
+    if _serving(kb, record).digest != result["incumbent"]["digest"]:
+        return _finished(kb, experiment, result | {"reasons": [CHANGED]})
+    options = ReindexOptions(encoder=result["model"], activate=False)
+    generation = build_generation(kb, collection, options, report)
+    _without_adapter(kb, record, experiment)
+    activate_generation(kb, collection, generation.id, force=True)  # sealed questions decided, with the plan besides
+    if result["plan"].get("adapter"):
+        time.sleep(2 * RECORD_SECONDS)  # other processes look for the generation that often; the adapter is of no other
+    now = kb.catalog.collections.get(collection)
+    reason = f"sealed questions: {result['lift']:+.4f}, p = {result['p_value']:.4f}; generation {generation.id}"
+    kb.catalog.plans.promote(now, result["plan"]["id"], f"experiment {experiment}", reason)
+    return _finished(kb, experiment, result | {"promoted": True, "reasons": [], "generation": generation.id})
+
+
+def _serving(kb: KnowledgeBase, record: Collection) -> Plan:
+    if record.plan_id is None:
+        return DEFAULT_PLAN
+    return Plan.from_dict(kb.catalog.plans.get(record, record.plan_id).body)
+
+
+def _without_adapter(kb: KnowledgeBase, record: Collection, experiment: str) -> None:
+    """An adapter of the former encoder cannot serve the new one: for the moment between, a plan that names none."""
+    serving = _serving(kb, record)
+    if serving.adapter is not None:
+        bare = replace(serving, adapter=None)
+        by = f"experiment {experiment}"
+        stored = kb.catalog.plans.add(record, f"between-{experiment[:8]}", bare.to_dict(), bare.digest, by)
+        kb.catalog.plans.promote(record, stored.id, by, "its adapter is of the encoder that is replaced")
+
+
+def _finished(kb: KnowledgeBase, experiment: str, result: dict[str, Any]) -> dict[str, Any]:
+    kb.catalog.experiments.finish(experiment, ExperimentState.FINISHED, result)
+    return result

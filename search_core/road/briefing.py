@@ -1,0 +1,57 @@
+"""What a policy is told of corpus and earlier runs before it chooses, and what this run leaves to later ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search_core.conditions import ARCHIVE, Conditions
+from search_core.policy import NO_BRIEFING, POLICIES, Policy, Trial
+from search_core.policy.archive import Archive
+from search_core.space import SearchSpace
+
+DEAR_POLICY = "controller"  # of "auto" on the tiers where a trial is dear
+SHOWN = 5  # questions that describe what is asked
+
+
+def open_policy(conditions: Conditions, tier: str, space: SearchSpace) -> tuple[str, Policy]:
+    """The policy of a dear tier by its name, started warm from the earlier runs of this installation."""
+    asked = conditions.request.policy
+    name = DEAR_POLICY if asked == "auto" else asked
+    briefing = NO_BRIEFING
+    if name == DEAR_POLICY:
+        briefing = archive(conditions).briefing(
+            profile=profile(conditions),
+            encoder=conditions.encoder.fingerprint,
+            task=tier,
+            first=conditions.earlier_runs,
+        )
+    return name, POLICIES.create(name, space, conditions.request.seed, briefing)
+
+
+def leave(conditions: Conditions, tier: str, trials: Sequence[Trial]) -> None:
+    """Append the trials of a tier to the archive, unless the run only repeats another."""
+    if trials and conditions.request.against is None:
+        archive(conditions).add(
+            corpus=conditions.collection.name,
+            task=tier,
+            encoder=conditions.encoder.fingerprint,
+            profile=profile(conditions),
+            trials=trials,
+        )
+
+
+def archive(conditions: Conditions) -> Archive:
+    """The installation's."""
+    return Archive(conditions.data_dir / ARCHIVE)
+
+
+def profile(conditions: Conditions) -> tuple[float, ...]:
+    """The sentence encoder's embedding of a description of corpus and questions."""
+    snapshot, questions = conditions.snapshot, conditions.legs.questions
+    asked = " ".join(questions[place].text for place in conditions.working[:SHOWN])
+    letters = sum(len(chunk.text) for chunk in snapshot.chunks) // len(snapshot.chunks)
+    text = (
+        f"{conditions.spec.text}: {snapshot.documents} documents of {len(snapshot.chunks)} passages with {letters} "
+        f"letters each, {len(questions)} questions such as: {asked}"
+    )
+    return tuple(float(number) for number in conditions.encoder.encode_queries([text])[0])

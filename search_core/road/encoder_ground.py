@@ -1,0 +1,133 @@
+"""What the encoder tier stands on: the corpus as texts, the questions it scores by, and a pool to rank."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from retrieval.encoder import ENCODERS
+from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
+from retrieval.errors import EncoderError
+from retrieval.metrics import ndcg
+from retrieval.types import Vectors
+from search_core.architecture import Architecture
+from search_core.conditions import Conditions
+from search_core.legs import Values
+from search_core.road.candidate import Candidate
+from search_core.road.labels import Judged, judged_rows
+from search_core.snapshot import CorpusSnapshot
+from search_core.tuning.contrastive import Example
+from search_core.tuning.examples import Labelled, labelled_examples, own_examples
+from search_core.tuning.negatives import mine_negatives
+from search_core.tuning.pairs import CorpusText
+from search_core.tuning.training_model import TrainingModel
+from search_core.tuning.vocabulary import extend, survey
+
+SURVEYED = 2_000  # chunks in which unknown words are looked for first
+LEAST_UNKNOWN = 0.05  # share of unknown words from which a language is to be learned
+POOL, ASKED = 600, 120  # chunks that a trial ranks for so many questions of `choose`
+FROM_LEGS = 20  # first chunks of either leg that join the pool for each question
+HARD_NEGATIVES = 1  # mined ones per question and step
+DEPTH = 10  # of nDCG
+
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderGround:
+    """`start` is a folder whose vocabulary is extended where `pieces` are; `base` the encoder it came from."""
+
+    base: Path
+    start: Path
+    pieces: tuple[str, ...]
+    unknown_share: float
+    texts: tuple[CorpusText, ...]
+    fit: tuple[Labelled, ...]
+    asked: tuple[Labelled, ...]  # of `choose`
+    pool: tuple[int, ...]  # rows of the snapshot
+
+    def examples(self, architecture: Architecture, start: Candidate, seed: int) -> Iterator[Example]:
+        """An endless stream to train on."""
+        pairs = architecture["encoder.pairs"]
+        if pairs != "feedback":
+            return own_examples(self.texts, seed, titles=pairs == "titles")
+        mined = None
+        if architecture["encoder.negatives"] == "mined":
+            vectors = start.base.snapshot.vectors
+            queries = start.encoder.encode_queries([one.question for one in self.fit])
+            mined = mine_negatives(queries, vectors, [one.judgements for one in self.fit])
+        return labelled_examples(self.texts, self.fit, seed, mined, HARD_NEGATIVES)
+
+    def score(self, model: TrainingModel) -> Values:
+        """(asked,) nDCG@10 of the dense leg alone, among the pool."""
+        options = model.options
+        passages = model.encode([self.texts[row].whole for row in self.pool], options.passage_tokens)
+        queries = model.encode([one.question for one in self.asked], options.question_tokens)
+        return np.array([self._value(one, queries[at] @ passages.T) for at, one in enumerate(self.asked)])
+
+    def _value(self, one: Labelled, scores: Vectors) -> float:
+        ranked = [str(self.pool[at]) for at in np.argsort(-scores, kind="stable")[:DEPTH]]
+        return ndcg(ranked, {str(row): grade for row, grade in one.judgements.items()}, DEPTH)
+
+
+def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> EncoderGround:
+    """Read the corpus, see what the tokenizer lacks, prepare the folder to start from."""
+    base = trainable(conditions.collection.encoder)
+    snapshot = conditions.snapshot
+    texts = tuple(CorpusText(chunk.title or chunk.heading, chunk.text) for chunk in snapshot.chunks)
+    pieces, share = missing_pieces(conditions, base)
+    if pieces:
+        extend(base, scratch, pieces, conditions.request.seed)
+    else:
+        shutil.copytree(base, scratch, dirs_exist_ok=True)
+    fit = _labelled(start, conditions.split.fit)
+    places = _some(conditions.split.choose, ASKED)
+    return EncoderGround(
+        base, scratch, pieces, share, texts, fit, _labelled(start, places), _pool(start, places, snapshot)
+    )
+
+
+def missing_pieces(conditions: Conditions, base: Path) -> tuple[tuple[str, ...], float]:
+    """What the tokenizer lacks of the corpus, nothing where it knows nearly all; and the share of unknown words."""
+    whole = [f"{chunk.title}\n{chunk.text}" for chunk in conditions.snapshot.chunks]
+    share = survey(base, _some(whole, SURVEYED)).unknown_share
+    if share <= LEAST_UNKNOWN:
+        return (), share
+    found = survey(base, whole)
+    return found.missing, found.unknown_share
+
+
+def trainable(encoder: str) -> Path:
+    """The folder of an encoder. Raises `EncoderError` where it has none."""
+    if encoder in ENCODERS and encoder != DEFAULT_MODEL:
+        raise EncoderError(f"encoder {encoder!r} is no model that can be trained")
+    return locate(encoder)
+
+
+def _labelled(start: Candidate, places: Sequence[int]) -> tuple[Labelled, ...]:
+    judged: Judged = judged_rows(start.base, places)
+    questions = start.base.questions
+    return tuple(
+        Labelled(questions[place].text, rows) for place, rows in zip(places, judged, strict=True) if any(rows.values())
+    )
+
+
+def _pool(start: Candidate, places: Sequence[int], snapshot: CorpusSnapshot) -> tuple[int, ...]:
+    """What is relevant, what either leg ranks first, and others as far as there is room."""
+    relevant = {row for judged in judged_rows(start.base, places) for row in judged}
+    ranked: dict[int, None] = dict.fromkeys(sorted(relevant))
+    for depth in range(FROM_LEGS):
+        for place in places:
+            for leg in (start.base.dense[place], start.base.sparse[place]):
+                if depth < len(leg):
+                    ranked.setdefault(int(snapshot.rows(leg.labels[depth : depth + 1])[0]))
+    return tuple(sorted(list(ranked)[: max(POOL, len(relevant))]))
+
+
+def _some(things: Sequence[Thing], most: int) -> Sequence[Thing]:
+    return things[:: max(1, -(-len(things) // most))]

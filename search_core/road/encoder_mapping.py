@@ -1,0 +1,70 @@
+"""From an architecture's `encoder.*` choices to a training, and the part of the space that this corpus calls for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from search_core.architecture import Architecture, Scalar
+from search_core.space import SearchSpace, Tier
+from search_core.tuning.training_model import TrainingOptions
+
+LORA_RANK, LAST_LAYERS = 8, 2
+STEPS = 270  # of a training in full
+LANGUAGE_STEPS = 400  # of one that learns a language; the loss falls until there (docs/tuning-models.md)
+LANGUAGE_RATE = 0.0001
+HELD: Mapping[
+    str, Scalar
+] = {  # the loss is one, steps are the rungs', shares are tried on the weights of each training
+    "encoder.loss": "in-batch",
+    "encoder.steps": STEPS,
+    "encoder.interpolation": 1.0,
+}
+
+
+def language_space(space: SearchSpace) -> SearchSpace:
+    """For a corpus whose words the encoder does not know: one way, the one that was measured."""
+    chosen: dict[str, Scalar] = {
+        "encoder.vocabulary": "extend",
+        "encoder.train": "all-layers",
+        "encoder.pairs": "crops",
+        "encoder.negatives": "in-batch",
+        "encoder.learning_rate": LANGUAGE_RATE,
+    }
+    return _held(space, chosen)
+
+
+def feedback_space(space: SearchSpace) -> SearchSpace:
+    """For judged questions on a corpus in a known language: which weights, how fast, against what."""
+    narrowed = _narrowed(space, {"encoder.train": ("all-layers", "last-layers", "lora")})
+    return _held(narrowed, {"encoder.vocabulary": "none", "encoder.pairs": "feedback"})
+
+
+def training_of(architecture: Architecture, first_new_row: int | None, steps: int) -> TrainingOptions:
+    """How the encoder of these choices is trained; `first_new_row`: of the embedding table, where it was extended."""
+    train = architecture["encoder.train"]
+    return TrainingOptions(
+        steps=steps,
+        rate=float(str(architecture["encoder.learning_rate"])),
+        new_rows=first_new_row,
+        lora_rank=LORA_RANK if train == "lora" else 0,
+        last_layers=LAST_LAYERS if train == "last-layers" else None,
+    )
+
+
+def _held(space: SearchSpace, choices: Mapping[str, Scalar]) -> SearchSpace:
+    return space.only(Tier.ENCODER).held({**HELD, **choices})
+
+
+def _narrowed(space: SearchSpace, values: Mapping[str, tuple[Scalar, ...]]) -> SearchSpace:
+    """The same space with fewer values of some decisions, the first of them their default."""
+    decisions = []
+    for one in space.decisions:
+        when = {
+            name: tuple(value for value in asked if name not in values or value in values[name])
+            for name, asked in one.when.items()
+        }
+        kept = values.get(one.name, one.values)
+        default = one.default if one.default in kept else kept[0]
+        decisions.append(replace(one, values=kept, default=default, when=when))
+    return replace(space, decisions=tuple(decisions))

@@ -1,0 +1,246 @@
+"""The encoder tier: the language model itself is tuned where the corpus calls for it, and the corpus embedded anew.
+
+Many architectures for 30 steps, few go on to 90, one to all; then the share of the way to the trained weights, the
+export that would serve, every chunk embedded by it, and the plan chosen anew. To serve, the collection must be embedded
+by it: a generation beside the serving one, which who called the run builds (`Result.model`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.adapter import ARTIFACTS
+from retrieval.encoder import open_encoder
+from retrieval.encoder.model_folder import sha256_of
+from retrieval.errors import EncoderError
+from search_core.architecture import Architecture
+from search_core.conditions import Conditions
+from search_core.errors import ArtifactError, SupervisionError, TrainingError
+from search_core.legs import Values, ask_legs
+from search_core.plan_tier import Progress
+from search_core.road.briefing import leave, open_policy
+from search_core.road.candidate import Candidate, StageReport, TunedModel, is_better
+from search_core.road.encoder_ground import EncoderGround, encoder_ground, trainable
+from search_core.road.encoder_mapping import LANGUAGE_STEPS, STEPS, feedback_space, language_space, training_of
+from search_core.road.halving import Outcome, Rung, halve
+from search_core.road.plans import plans_anew
+from search_core.road.recording import Recorder, Stopwatch
+from search_core.snapshot import passage_of
+from search_core.space import SearchSpace
+from search_core.tuning.contrastive import Training
+from search_core.tuning.export import write_model
+from search_core.tuning.interpolation import interpolate
+from search_core.tuning.training_model import TrainingModel
+
+LANGUAGE_RUNGS = (Rung(1, 0.075), Rung(1, 0.225), Rung(1, 1.0))  # 30, 90 and all steps
+FEEDBACK_RUNGS = (Rung(4, 1 / 9), Rung(2, 1 / 3), Rung(1, 1.0))
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights
+LEAST_LABELS = 200  # questions in `fit` from which an encoder that knows the language is tuned
+TIMED = 32  # chunks by which the time to embed all of them is foretold
+DECISION = "encoder.train"
+
+
+@dataclass(slots=True)
+class _Stage:
+    """The stage while it runs; `trainings` by architecture, of those that may go on."""
+
+    conditions: Conditions
+    start: Candidate
+    ground: EncoderGround
+    recorder: Recorder
+    offset: float
+    steps: int
+    before: Values
+    trainings: dict[str, Training]
+
+
+def encoder_stage(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """The candidate with the tuned encoder where it is better on `choose`, else the start."""
+    watch, recorder = Stopwatch(), Recorder(conditions, "encoder", "", progress, best)
+    with tempfile.TemporaryDirectory(prefix="kb-encoder-") as scratch:
+        try:
+            found, reason, policy = _searched(conditions, start, recorder, share, Path(scratch) / "start")
+            candidate = None if found is None else _embedded(conditions, start, *found)
+        except (TrainingError, SupervisionError, EncoderError) as error:  # what was found before stands
+            candidate, reason, policy = None, str(error), {}
+        except OSError as error:
+            raise ArtifactError(f"a model cannot be written: {error.strerror}; free some space") from error
+    if candidate is None:
+        return start, StageReport(
+            "encoder", recorder.trials, watch.seconds, watch.cpu_seconds, False, reason, policy=policy
+        )
+    swept = plans_anew(conditions, candidate, share, progress)
+    metric = conditions.spec.metric
+    values, before = (one.values(conditions.split.choose, metric) for one in (swept, start))
+    gain, kept = float(values.mean() - before.mean()), is_better(values, before)
+    reason = "" if kept else f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
+    about = (recorder.trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, swept, policy)
+    return (swept if kept else start), StageReport("encoder", *about)
+
+
+def _searched(
+    conditions: Conditions, start: Candidate, recorder: Recorder, share: float, scratch: Path
+) -> tuple[tuple[_Stage, Architecture, Training] | None, str, Mapping[str, Any]]:
+    """The architecture and its training that went furthest; None with the reason why there is none."""
+    if DECISION not in {decision.name for decision in conditions.space.decisions}:
+        return None, "the search space has no decision about it", {}
+    trainable(conditions.collection.encoder)
+    until = share - _seconds_to_embed(conditions) / conditions.clock.budget
+    if conditions.clock.left(until) <= 0:
+        return None, "the time does not suffice to embed the collection", {}
+    ground = encoder_ground(conditions, start, scratch)
+    space, rungs, steps = _way(conditions, ground)
+    if space is None:
+        return None, _nothing_calls(ground), {}
+    recorder.policy, policy = open_policy(conditions, "encoder", space)
+    before = ground.score(_untrained(ground, space))
+    stage = _Stage(conditions, start, ground, recorder, recorder.best, steps, before, {})
+    done = halve(policy, rungs, lambda asked, rung: _trial(stage, asked, rung), conditions.clock, until)
+    leave(conditions, "encoder", [outcome.trial for _, outcomes in done for outcome in outcomes])
+    last = next((outcome for outcome in done[-1][1] if outcome.made is not None), None) if done else None
+    if last is None or last.made is None:
+        return None, "the time did not suffice, or nothing could be trained", policy.report()
+    return (stage, last.trial.architecture, last.made), "", policy.report()
+
+
+def _nothing_calls(ground: EncoderGround) -> str:
+    return (
+        f"the encoder knows {1 - ground.unknown_share:.0%} of the words, and {len(ground.fit)} judged questions are "
+        f"too few to learn from (expected {LEAST_LABELS}); without labels, tuning did not pay where it was measured"
+    )
+
+
+def _way(conditions: Conditions, ground: EncoderGround) -> tuple[SearchSpace | None, tuple[Rung, ...], int]:
+    """What the corpus calls for: a language to learn, judged questions to learn from, or nothing."""
+    if ground.pieces:
+        return language_space(conditions.space), LANGUAGE_RUNGS, LANGUAGE_STEPS
+    if conditions.supervision.judged and len(ground.fit) >= LEAST_LABELS:
+        return feedback_space(conditions.space), FEEDBACK_RUNGS, STEPS
+    return None, (), 0
+
+
+def _seconds_to_embed(conditions: Conditions) -> float:
+    """How long all chunks take, foretold from some of them."""
+    chunks = conditions.snapshot.chunks
+    some = chunks[:: max(1, len(chunks) // TIMED)][:TIMED]
+    watch = Stopwatch()
+    conditions.encoder.encode_passages([passage_of(chunk) for chunk in some])
+    return watch.seconds / len(some) * len(chunks)
+
+
+def _untrained(ground: EncoderGround, space: SearchSpace) -> TrainingModel:
+    return TrainingModel(ground.base, training_of(space.default(), None, 0))
+
+
+def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training]:
+    watch, conditions = Stopwatch(), stage.conditions
+    chosen = {name: value for name, value in asked.choices if name.startswith("encoder.")}
+    architecture = conditions.space.complete(stage.start.architecture.as_dict() | chosen)
+    plan, recorder = stage.start.plan, stage.recorder
+    try:
+        training = stage.trainings.get(asked.digest) or _begun(stage, asked)
+        stage.trainings[asked.digest] = training
+        training.run_to(round(stage.steps * rung.fidelity), conditions.clock.left() or 1.0)
+        values = stage.ground.score(training.model)
+    except TrainingError:
+        stage.trainings.pop(asked.digest, None)
+        return Outcome(recorder.add(architecture, plan, rung.fidelity, None, watch, asked), None)
+    reward = stage.offset + float((values - stage.before).mean())
+    return Outcome(recorder.add(architecture, plan, rung.fidelity, reward, watch, asked), training)
+
+
+def _begun(stage: _Stage, asked: Architecture) -> Training:
+    ground, seed = stage.ground, stage.conditions.request.seed
+    first_new = _rows(ground.base) if ground.pieces else None
+    options = training_of(asked, first_new, stage.steps)
+    return Training(ground.start, ground.examples(asked, stage.start, seed), options, seed)
+
+
+def _rows(base: Path) -> int:
+    """Rows of the embedding table."""
+    from safetensors import safe_open
+
+    with safe_open(base / "model.safetensors", "np") as file:
+        name = next(key for key in file.keys() if key.endswith("word_embeddings.weight"))
+        return int(file.get_slice(name).get_shape()[0])
+
+
+def _embedded(
+    conditions: Conditions, start: Candidate, stage: _Stage, asked: Architecture, training: Training
+) -> Candidate:
+    """The best share of the trained weights as a served encoder, and what both legs answer by it."""
+    share, scores, weights = _best_share(stage, training)
+    report = _report(stage, asked, training, share, scores)
+    target = _named(conditions, stage, weights, report)
+    threads = 1
+    encoder = open_encoder(str(target), conditions.data_dir / "models", "auto", threads)
+    vectors = encoder.encode_passages([passage_of(chunk) for chunk in conditions.snapshot.chunks])
+    snapshot = replace(conditions.snapshot, vectors=vectors)
+    base = replace(ask_legs(snapshot, encoder, conditions.legs.questions), sparse=conditions.legs.sparse)
+    chosen = {name: value for name, value in asked.choices if name.startswith("encoder.")}
+    choices = start.architecture.as_dict() | chosen | {"encoder.interpolation": share, "adapter": "none"}
+    architecture = conditions.space.complete(choices)
+    model = TunedModel(target, encoder, report)
+    return Candidate(architecture, replace(start.plan, adapter=None), base, base, encoder, None, model)
+
+
+def _best_share(stage: _Stage, training: Training) -> tuple[float, dict[str, float], dict[str, Any]]:
+    """Of the shares that rank the pool best, the smallest."""
+    trained = training.weights()
+    model = TrainingModel(stage.ground.start, training.model.options)
+    first = model.weights()
+    scores: dict[float, float] = {}
+    for share in SHARES:
+        model.load(interpolate(first, trained, share))
+        scores[share] = round(float(stage.ground.score(model).mean()), 4)
+    best = max(scores, key=lambda share: (scores[share], -share))
+    shown = {"0.0": round(float(stage.before.mean()), 4)} | {str(share): value for share, value in scores.items()}
+    return best, shown, interpolate(first, trained, best)
+
+
+def _named(conditions: Conditions, stage: _Stage, weights: Mapping[str, Any], report: Mapping[str, Any]) -> Path:
+    """The model's folder among the artifacts, by what it holds."""
+    folder = conditions.data_dir / ARTIFACTS / f"encoder-{_digest(weights)}"
+    write_model(stage.ground.start, folder, weights, report)
+    return folder
+
+
+def _digest(weights: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + np.ascontiguousarray(weights[name].detach().numpy()).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _report(
+    stage: _Stage, asked: Architecture, training: Training, share: float, scores: Mapping[str, float]
+) -> dict[str, Any]:
+    options, losses, ground = training.model.options, training.losses, stage.ground
+    return {
+        "base_weights_sha256": sha256_of(ground.base / "model.safetensors"),
+        "texts": len(ground.texts),
+        "labelled_questions": len(ground.fit) if asked["encoder.pairs"] == "feedback" else 0,
+        "unknown_share": round(ground.unknown_share, 4),
+        "new_pieces": len(ground.pieces),
+        "steps": len(losses),
+        "first_loss": round(losses[0], 4),
+        "last_loss": round(losses[-1], 4),
+        "share": share,
+        "held_out_ndcg@10": dict(scores),
+        "rate": options.rate,
+        "batch": options.batch,
+        "lora_rank": options.lora_rank,
+        "hard_negatives": int(asked["encoder.negatives"] == "mined"),
+        "deterministic": not options.fast,
+        "seed": stage.conditions.request.seed,
+        "cpu_seconds": round(training.cpu_seconds, 1),
+    }

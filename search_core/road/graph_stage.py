@@ -1,0 +1,122 @@
+"""The graph tier: a network over the corpus graph gives the chunks other vectors; questions are embedded as before.
+
+What it finds is measured and kept in the run's report. It does not serve: see docs/search-core.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from retrieval.graph import CorpusGraph, build_graph
+from search_core.architecture import Architecture
+from search_core.conditions import Conditions
+from search_core.errors import TrainingError
+from search_core.models.retrieval_gnn import fit_graph_lm
+from search_core.plan_tier import Progress
+from search_core.road.briefing import leave, open_policy
+from search_core.road.candidate import Candidate, StageReport, is_better
+from search_core.road.graph_mapping import config_of, edges_of, graph_space, training_of
+from search_core.road.halving import Outcome, Rung, halve
+from search_core.road.labels import Judged, judged_rows
+from search_core.road.plans import plans_anew
+from search_core.road.recording import Recorder, Stopwatch
+
+RUNGS = (Rung(9, 0.1), Rung(3, 0.3), Rung(1, 1.0))
+EPOCHS = 30  # of a training in full
+QUESTIONS = 1_000  # of `fit` in a training in full
+LEAST_FIT = 30  # questions to learn from
+DEPTH = "graph.depth"
+NOT_SERVED = "vectors that a graph network gives are measured, not served"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What all trials of the stage stand on."""
+
+    conditions: Conditions
+    start: Candidate
+    graph: CorpusGraph
+    judged: Judged  # of `fit`
+    recorder: Recorder
+    offset: float  # of the scale of rewards
+
+
+def graph_stage(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """The start, for nothing of this serves, and what a network would bring."""
+    watch = Stopwatch()
+    if reason := _why_not(conditions):
+        return start, StageReport("graph", 0, watch.seconds, watch.cpu_seconds, False, reason)
+    space = graph_space(conditions.space)
+    name, policy = open_policy(conditions, "graph", space)
+    before = start.values(conditions.split.choose, conditions.spec.metric)
+    recorder = Recorder(conditions, "graph", name, progress, best)
+    graph = build_graph(conditions.snapshot.chunks, start.base.snapshot.vectors)
+    judged = judged_rows(start.base, conditions.split.fit)
+    ground = _Ground(conditions, start, graph, judged, recorder, best - float(before.mean()))
+    done = halve(policy, RUNGS, lambda architecture, rung: _trial(ground, architecture, rung), conditions.clock, share)
+    leave(conditions, "graph", [outcome.trial for _, outcomes in done for outcome in outcomes])
+    found = next((outcome.made for outcome in done[-1][1] if outcome.made is not None), None) if done else None
+    trials, report = recorder.trials, policy.report()
+    if found is None:
+        reason = "the time did not suffice, or no network could be trained"
+        return start, StageReport("graph", trials, watch.seconds, watch.cpu_seconds, False, reason, policy=report)
+    swept = plans_anew(conditions, found, share, progress)
+    values = swept.values(conditions.split.choose, conditions.spec.metric)
+    gain = float(values.mean() - before.mean())
+    reason = NOT_SERVED if is_better(values, before) else f"a gain of {gain:+.4f} on {len(before)} may be chance"
+    about = (trials, watch.seconds, watch.cpu_seconds, False, reason, gain, swept, report)
+    return start, StageReport("graph", *about)
+
+
+def _why_not(conditions: Conditions) -> str:
+    if not conditions.supervision.judged:
+        return "questions made from the corpus rank settings of a graph not as people's questions do"
+    if DEPTH not in {decision.name for decision in conditions.space.decisions}:
+        return "the search space has no decision about it"
+    if len(conditions.split.fit) < LEAST_FIT:
+        return f"{len(conditions.split.fit)} questions are too few to learn from; expected {LEAST_FIT} or more"
+    return ""
+
+
+def _trial(ground: _Ground, asked: Architecture, rung: Rung) -> Outcome[Candidate]:
+    watch, conditions, start = Stopwatch(), ground.conditions, ground.start
+    chosen = {name: value for name, value in asked.choices if name.startswith("graph.")}
+    architecture = conditions.space.complete(start.architecture.as_dict() | chosen)
+    try:
+        made = replace(_fitted(ground, asked, rung), architecture=architecture)
+    except TrainingError:
+        return Outcome(ground.recorder.add(architecture, start.plan, rung.fidelity, None, watch, asked), None)
+    values = made.values(conditions.split.choose, conditions.spec.metric)
+    reward = ground.offset + float(values.mean())
+    return Outcome(ground.recorder.add(architecture, start.plan, rung.fidelity, reward, watch, asked), made)
+
+
+def _fitted(ground: _Ground, architecture: Architecture, rung: Rung) -> Candidate:
+    """The start with the vectors that the network of these choices gives."""
+    start, fit = ground.start, ground.conditions.split.fit
+    if architecture[DEPTH] == 0:
+        return start
+    edges = edges_of(architecture, ground.graph)
+    places = _some(range(len(fit)), max(1, int(QUESTIONS * rung.fidelity)))
+    vectors = start.base.snapshot.vectors
+    fitted = fit_graph_lm(
+        vectors,
+        edges,
+        start.legs.query_vectors[[fit[place] for place in places]],
+        [ground.judged[place] for place in places],
+        config_of(architecture, int(vectors.shape[1]), edges.kinds),
+        ground.conditions.request.seed,
+        ground.conditions.spec.budget_seconds,
+        training_of(architecture, max(1, int(EPOCHS * rung.fidelity))),
+    )
+    if fitted.epoch == 0:
+        return start
+    refined = fitted.vectors()
+    return replace(start, base=start.base.with_chunk_vectors(refined), legs=start.legs.with_chunk_vectors(refined))
+
+
+def _some(places: Sequence[int], most: int) -> Sequence[int]:
+    return places[:: max(1, -(-len(places) // most))]
