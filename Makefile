@@ -1,6 +1,6 @@
 # Short verbs for everything one does here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install core console screenshots demo check unit test soak bench bench-peers check-dgl serve docs clean python servers browser
+.PHONY: help install core console screenshots demo check unit test soak bench bench-peers bench-search-core check-dgl serve docs clean python servers browser
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -47,6 +47,9 @@ bench: install ## the rows of the measurements page that apply to this machine
 
 screenshots: install browser ## the console's pages as pictures in docs/pictures
 	KB_TEST_PICTURES=1 $(BIN)/pytest tests/integration/test_console_pictures.py -q
+
+bench-search-core: install ## what each tier of the search core adds on public sets (hours on two cores)
+	$(BIN)/python -m tests.benchmarks.bench_search_core $(BENCH)
 
 bench-peers: .venv-peers/.installed ## environment of the systems we measure beside (about 6 GB)
 

@@ -17,6 +17,7 @@ from search_core.road.recording import Stopwatch
 from search_core.space import SearchSpace
 
 PLAN_POLICY = "random"  # of "auto": trials are cheap here, and no policy beats it (docs/search-space.md)
+MOST_QUESTIONS = 600  # that plans are compared on: more tell differences apart that no gate would see
 PAIRED = ("dense_weight", "feedback")  # decisions that are moved together when a plan is chosen anew
 
 
@@ -27,7 +28,7 @@ def plan_stage(
     request, clock, watch = conditions.request, conditions.clock, Stopwatch()
     space = plan_space(conditions.space)
     name = PLAN_POLICY if request.policy == "auto" else request.policy
-    tier = _tier(conditions, start, conditions.working, name)
+    tier = _tier(conditions, start, _some(conditions.working), name)
     incumbent = tier.add(architecture_of(start.plan, space), start.plan)
     tier.try_all(portfolio(space), clock, share, progress)
     policy = POLICIES.create(name, space, request.seed)
@@ -51,7 +52,7 @@ def plan_stage(
 def plans_anew(conditions: Conditions, start: Candidate, share: float, progress: Progress) -> Candidate:
     """The best plan near the start's, scored with its legs on `choose`, which its models have not learned from."""
     space = plan_space(conditions.space)
-    tier = _tier(conditions, start, conditions.split.choose, "sweep")
+    tier = _tier(conditions, start, _some(conditions.split.choose), "sweep")
     incumbent = tier.add(start.architecture, start.plan)
     open_ones = {decision.name for decision in space.decisions if len(decision.values) > 1}
     kept = {name: value for name, value in start.architecture.choices if name not in open_ones}
@@ -60,6 +61,10 @@ def plans_anew(conditions: Conditions, start: Candidate, share: float, progress:
     tier.try_all(near, conditions.clock, share, progress)
     chosen = _chosen(tier, incumbent)
     return start.with_plan(chosen.architecture, chosen.plan)
+
+
+def _some(places: tuple[int, ...]) -> tuple[int, ...]:
+    return places[:: max(1, -(-len(places) // MOST_QUESTIONS))]
 
 
 def _tier(conditions: Conditions, start: Candidate, places: tuple[int, ...], policy: str) -> PlanTier:

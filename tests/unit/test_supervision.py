@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from retrieval.catalog.eval_sets import EvalQuery
 from search_core.errors import BudgetError, SearchCoreError, SupervisionError
-from search_core.splits import LEAST_QUESTIONS, split_questions
+from search_core.splits import LEAST_QUESTIONS, checked_split, given_split, split_questions
 from search_core.supervision import checked, given
 from search_core.task import parse_budget, parse_task
 
@@ -34,6 +34,40 @@ def test_equal_questions_stay_together_where_documents_link_all() -> None:
     assert not split.by_document
     for part in (split.fit, split.choose, split.sealed):
         assert {place ^ 1 for place in part} == set(part)
+
+
+def test_documents_that_say_the_same_are_one_to_a_split() -> None:
+    questions = [question(number) for number in range(60)]
+    texts = {f"d{number}": f"text {number // 2}" for number in range(60)}
+    split = split_questions(questions, 0, texts)
+    assert split.by_document
+    assert split.shared == 0.0
+    sides = [{texts[f"d{place}"] for place in part} for part in (split.fit, split.choose, split.sealed)]
+    assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+
+
+def test_what_overlaps_between_parts_is_caught() -> None:
+    questions = [question(0), question(1), question(2, d9=1), question(3, d9=1), question(4, "Question 0 ")]
+    with pytest.raises(SupervisionError, match="fit and sealed have a question"):
+        checked_split(questions, (0, 1), (2,), (3, 4))
+    with pytest.raises(SupervisionError, match="fit and choose"):
+        checked_split(questions, (0, 1), (1, 2), (3,))
+    split = checked_split(questions, (0,), (2,), (1, 3))
+    assert (split.by_document, split.shared) == (False, 0.5)
+    twice = {"d1": "the same chunk", "d0": "the same chunk"}
+    assert checked_split(questions, (0,), (2,), (1,), twice).shared == 1.0
+
+
+def test_given_parts_leave_out_what_is_asked_again_later() -> None:
+    questions = [question(n) for n in range(12)] + [question(12, "question 1")]
+    parts = {f"q{n}": ("fit", "choose", "sealed")[n // 4] for n in range(12)} | {"q12": "sealed"}
+    with pytest.raises(SupervisionError, match="part fit has 3"):
+        given_split(questions, parts)
+    split = given_split([*questions, question(13)], parts | {"q13": "fit"})
+    assert 1 not in split.fit
+    assert 13 in split.fit
+    with pytest.raises(SupervisionError, match="part 'dev' of the questions is not known"):
+        given_split(questions, {"q1": "dev"})
 
 
 def test_too_few_questions_are_told() -> None:

@@ -1,0 +1,174 @@
+"""The road of the search core on public sets: what each tier adds on questions that nothing was chosen by.
+
+    make bench-search-core                        # or, a part of it:
+    python -m tests.benchmarks.bench_search_core --work FOLDER --sets cranfield --tiers plan,adapter,graph
+
+Documents go in by `kb ingest` and stay in the work folder. nfcorpus keeps its own split (train to fit, dev to choose,
+test sealed), cranfield is run five times with another fifth sealed, every other set is dealt by the seed. Each row is
+written to search_core.json beside this file as soon as it is known; what is there already is run again only with
+`--again`. `--page` writes the tables of docs/search-core.md from that file and runs nothing. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from infra.settings import Settings
+from retrieval.evaluation import read_qrels, read_queries
+from search_core.trainer import AutoModelTrainer
+from tests.benchmarks.bench_quality import DATA, SETS, ingest, one_of
+from tests.benchmarks.machine import circumstances
+
+RESULTS = Path(__file__).with_name("search_core.json")
+PAGE = Path(__file__).parents[2] / "docs" / "search-core.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+FOLDS = 5  # of cranfield
+PARTS = {"train": "fit", "dev": "choose", "test": "sealed"}  # of nfcorpus
+ALL = (
+    "nfcorpus",
+    "cranfield",
+    "techqa",
+    "fiqa_pool",
+    "msmarco_sample",
+    "cmrc2018",
+    "baoxian_faq_zh",
+    "musique_hipporag",
+)
+NAMES = {"plan": "plan", "adapter": "+ adapter", "graph": "+ graph network", "encoder": "+ encoder"}
+
+Judged = dict[str, dict[str, int]]
+
+
+def main() -> None:
+    """Run what is missing, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "kb-bench-search-core")
+    parser.add_argument("--sets", default=",".join(ALL))
+    parser.add_argument("--tiers", default="plan,adapter,graph")
+    parser.add_argument("--budget", default="30m")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--page", action="store_true")
+    asked = parser.parse_args()
+    rows: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in [] if asked.page else asked.sets.split(","):
+        for seed in map(int, asked.seeds.split(",")):
+            for label, more in runs(name, seed):
+                key = f"{label} {asked.tiers} seed {seed}"
+                if key not in rows or asked.again:
+                    rows[key] = measured(name, asked.work, asked.tiers, asked.budget, seed, more)
+                    RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+                    print(key, line(rows[key]), flush=True)
+    write_page(rows)
+
+
+def runs(name: str, seed: int) -> list[tuple[str, dict[str, Any]]]:
+    """What a set is asked: a label, and questions with judgements and their parts."""
+    folder, judgements = DATA / SETS[name][0], SETS[name][1]
+    texts = read_queries(one_of(folder / "queries.jsonl"))
+    if name == "nfcorpus":
+        named = {part: read_qrels(one_of(folder / f"qrels.{split}.tsv")) for split, part in PARTS.items()}
+        qrels = {query: judged for part in named.values() for query, judged in part.items()}
+        parts = {query: part for part, judged in named.items() for query in judged}
+        return [(name, {"queries": only(texts, qrels), "qrels": qrels, "parts": parts})]
+    qrels = read_qrels(one_of(folder / judgements))
+    if name != "cranfield":
+        return [(name, {"queries": only(texts, qrels), "qrels": qrels})]
+    return [
+        (f"{name} fold {fold + 1}", {"queries": only(texts, qrels), "qrels": qrels, "parts": folded(qrels, fold, seed)})
+        for fold in range(FOLDS)
+    ]
+
+
+def only(texts: dict[str, str], qrels: Judged) -> dict[str, str]:
+    """The questions that are judged."""
+    return {query: texts[query] for query in qrels}
+
+
+def folded(qrels: Judged, fold: int, seed: int) -> dict[str, str]:
+    """A fifth is sealed, of the rest three in five are to fit."""
+    order = np.random.default_rng(seed).permutation(sorted(qrels))
+    rest = [str(query) for at, query in enumerate(order) if at % FOLDS != fold]
+    parts = {str(query): "sealed" for at, query in enumerate(order) if at % FOLDS == fold}
+    return parts | {query: "fit" if at % 5 < 3 else "choose" for at, query in enumerate(rest)}
+
+
+def measured(name: str, work: Path, tiers: str, budget: str, seed: int, more: dict[str, Any]) -> dict[str, Any]:
+    """One run, promoting nothing, with where and when it was made."""
+    ingested(name, work)
+    about = {"collection": name, "tiers": tiers, "budget": budget, "seed": seed, "promote": False}
+    result = AutoModelTrainer(settings=Settings(data_dir=work, encoder_threads=1), **about, **more).run().to_dict()
+    kept = (
+        "default",
+        "tuned",
+        "lift",
+        "lift_interval",
+        "p_value",
+        "stages",
+        "trials",
+        "seconds",
+        "cpu_seconds",
+        "plan",
+    )
+    return {key: result[key] for key in kept} | {"sealed": result["sealed_questions"], "set": name} | circumstances()
+
+
+@cache
+def ingested(name: str, work: Path) -> None:
+    """The set's documents are in the work folder."""
+    os.environ["KB_ENCODER_THREADS"] = "1"
+    ingest(name, one_of(DATA / SETS[name][0] / "corpus.jsonl"), work)
+
+
+def line(row: dict[str, Any]) -> str:
+    """What a reader at the terminal sees of a run."""
+    before, after, (low, high) = row["default"]["ndcg@10"], row["tuned"]["ndcg@10"], row["lift_interval"]
+    gain = f"({low:+.4f} to {high:+.4f}, p {row['p_value']:.4f})"
+    return f"{before:.4f} -> {after:.4f} {gain}, {row['cpu_seconds']:.0f} CPU s"
+
+
+def write_page(rows: dict[str, Any]) -> None:
+    """Put the tables between the marks of the page."""
+    page = PAGE.read_text(encoding="utf-8")
+    head, tail = page.split(BEGIN)[0], page.split(END)[1]
+    PAGE.write_text(head + BEGIN + "\n\n" + "\n".join(tables(rows)) + "\n\n" + END + tail, encoding="utf-8")
+
+
+def tables(rows: dict[str, Any]) -> list[str]:
+    """nDCG@10 on sealed questions: the default plan, the best of each tier, and what would be promoted."""
+    found = [
+        f"| set, sealed questions | default | {' | '.join(NAMES.values())} | chosen | gain (95 %), p | CPU s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for key, row in sorted(rows.items()):
+        stages = {stage["tier"]: stage for stage in row["stages"]}
+        cells = [cell(stages.get(tier)) for tier in NAMES]
+        low, high = row["lift_interval"]
+        gain = f"{row['lift']:+.4f} ({low:+.4f} to {high:+.4f}), {row['p_value']:.3f}"
+        label = key.partition(" plan")[0]
+        cost = f"{row['cpu_seconds']:.0f}"
+        head = [f"{label}, {row['sealed']}", f"{row['default']['ndcg@10']:.4f}"]
+        found.append("| " + " | ".join([*head, *cells, f"**{row['tuned']['ndcg@10']:.4f}**", gain, cost]) + " |")
+    return found
+
+
+def cell(stage: dict[str, Any] | None) -> str:
+    """The tier's best on sealed questions; in brackets where it was not kept, a dash where it was not run."""
+    if stage is None:
+        return ""
+    if "sealed" not in stage:
+        return "–"
+    value = f"{stage['sealed']:.4f}"
+    return value if stage["kept"] else f"({value})"
+
+
+if __name__ == "__main__":
+    main()
