@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.contracts import Encoder
+from retrieval.diffusion import diffuse, needs_graph
 from retrieval.evaluation import METRICS
 from retrieval.fusion import FusionSignals, fuse
-from retrieval.plan import Plan
+from retrieval.graph.links import Question
+from retrieval.plan import FusionMethod, Plan
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
 from retrieval.types import Ranking, Vectors
 from search_core.snapshot import CorpusSnapshot, key_of
@@ -67,6 +69,12 @@ class CachedLegs:
             signals,
             vectors_of=self.snapshot.vectors_of,
         )
+        if plan.diffusion is not None:
+            graph = self.snapshot.graph() if needs_graph(plan.diffusion) else None
+            vector = np.empty(0, np.float32) if plan.fusion is FusionMethod.SPARSE else self.query_vectors[place]
+            lookup = None if plan.fusion is FusionMethod.SPARSE else self.snapshot.vectors_of
+            question = Question(self.questions[place].text[:MAX_QUERY_LENGTH], vector)
+            candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
         ranked: dict[str, None] = {}
         for candidate in candidates[: HITS * 2 * CHUNKS_PER_DOCUMENT]:
             ranked.setdefault(key_of(self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, candidate.label))]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -24,7 +25,7 @@ def plan_of(architecture: Architecture, base: Plan) -> Plan:
 
 def architecture_of(plan: Plan, space: SearchSpace) -> Architecture:
     """The architecture nearest to a plan: a number that the space lacks becomes the next one that it has."""
-    values = _flat(plan.to_dict())
+    values = _flat(json.loads(plan.to_json()))  # plain text where the plan has enumerations
     choices: dict[str, Scalar] = {}
     for decision in space.decisions:
         if decision.tier is Tier.PLAN and decision.name in values:

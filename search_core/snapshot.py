@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +12,36 @@ from pyroaring import BitMap64
 
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
+from retrieval.graph.state import GraphState
+from retrieval.graph.view import GraphView
 from retrieval.sparse import SparseView
-from retrieval.types import IndexedChunk, Labels, Vectors
+from retrieval.types import IndexedChunk, Labels, Vectors, ViewBatch
 from search_core.errors import CorpusError
+
+
+class LazyGraph:
+    """The graph of some chunks, as the view that serves makes it; built at the first call, then kept. Thread-safe."""
+
+    def __init__(self, chunks: Sequence[IndexedChunk], analyzer: Analyzer, seq: int) -> None:
+        self._chunks = chunks
+        self._analyzer = analyzer
+        self._seq = seq
+        self._state: GraphState | None = None
+        self._building = threading.Lock()
+
+    def __call__(self) -> GraphState:
+        """The whole graph."""
+        with self._building:
+            if self._state is None:
+                view = GraphView(None, self._analyzer)
+                view.apply(ViewBatch(max(self._seq, 1), [], self._chunks))
+                self._state = view.state
+            return self._state
+
+
+def no_links() -> GraphState:
+    """The graph of a corpus of which nothing is known but vectors and words: empty."""
+    return GraphState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +54,7 @@ class CorpusSnapshot:
     labels: Labels
     vectors: Vectors
     words: SparseView
+    graph: Callable[[], GraphState] = no_links  # made when it is first asked for
 
     @property
     def documents(self) -> int:
@@ -93,7 +123,7 @@ def read_snapshot(catalog: Catalog, collection: Collection) -> CorpusSnapshot:
         raise
     vectors = np.stack([chunk.vector for chunk in chunks if chunk.vector is not None])
     labels = np.array([chunk.label for chunk in chunks], np.int64)
-    return CorpusSnapshot(collection, seq, tuple(chunks), labels, vectors, words)
+    return CorpusSnapshot(collection, seq, tuple(chunks), labels, vectors, words, LazyGraph(chunks, analyzer, seq))
 
 
 def _check(name: str, chunks: list[IndexedChunk]) -> None:

@@ -9,7 +9,7 @@ from search_core.space import SearchSpace
 
 
 def portfolio(space: SearchSpace) -> list[Architecture]:
-    """Each leg alone, reciprocal ranks, weights from words to vectors, without feedback."""
+    """Each leg alone, reciprocal ranks, weights from words to vectors, without feedback, with the corpus graph."""
     rows: list[dict[str, Any]] = [
         {},
         {"fusion": "sparse"},
@@ -19,6 +19,9 @@ def portfolio(space: SearchSpace) -> list[Architecture]:
         *({"dense_weight": weight} for weight in (0.3, 0.5, 0.9)),
         *({"dense_weight": weight, "feedback": 0.0, "normalisation": "min-max"} for weight in (0.3, 0.5, 0.7)),
         {"sparse_depth": 200, "dense_depth": 200, "feedback": 0.3},
+        *({"diffusion.edges": edges} for edges in ("dense", "words", "structure")),
+        {"diffusion.edges": "dense", "diffusion.strength": 0.35, "feedback": 0.0},
+        *({"diffusion.edges": "links", "diffusion.strength": strength} for strength in (0.2, 0.5)),
     ]
     known = {decision.name: decision for decision in space.decisions}
     return [

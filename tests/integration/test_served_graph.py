@@ -6,14 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from served import Served, in_process
 
 from retrieval.analyzer import Analyzer
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
+from search_core.legs import ask_legs
+from search_core.plan_mapping import architecture_of, plan_of, plan_space
+from search_core.road.portfolio import portfolio
+from search_core.snapshot import read_snapshot
+from search_core.space import open_space
 
 LINKS = replace(DEFAULT_PLAN, diffusion=DiffusionStep(DiffusionEdges.LINKS, strength=0.5), feedback=0.0)
 QUESTION = "Who recorded Green?"
@@ -103,3 +110,25 @@ def test_a_plan_without_diffusion_opens_no_graph(tmp_path: Path) -> None:
         result = served.kb.search("c", SearchRequest(QUESTION), OPERATOR, plan=near)
         assert any(hit.fused.graph is not None for hit in result.hits)
     assert not list(tmp_path.glob("views/*/*/graph"))
+
+
+@pytest.mark.parametrize("edges", list(DiffusionEdges))
+def test_what_is_tuned_is_what_serves(tmp_path: Path, edges: DiffusionEdges) -> None:
+    """A plan with diffusion scored from cached legs ranks as a search by it does, and the space can say such plans."""
+    plan = replace(DEFAULT_PLAN, diffusion=DiffusionStep(edges, neighbours=5, strength=0.5))
+    queries = [QUESTION, "Who lives with Steve Hillage?", "pears and sentence 3"]
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", DOCUMENTS, wait=True)
+        searched = [served.kb.search("c", SearchRequest(query), OPERATOR, plan=plan).hits for query in queries]
+        runtime = served.kb.runtime("c")
+        snapshot = read_snapshot(served.kb.catalog, runtime.collection)
+        legs = ask_legs(snapshot, runtime.encoder, [EvalQuery(query, query, {}) for query in queries])
+        for place, hits in enumerate(searched):
+            keys, ranked = [hit.chunk.key for hit in hits], legs.rank(plan, place)
+            assert keys[:3] == ranked[:3] and set(keys) == set(ranked), "the rest are nearly equal to the last digit"
+        snapshot.close()
+    space = plan_space(open_space("gnn-lm-v1"))
+    assert plan_of(architecture_of(plan, space), DEFAULT_PLAN) == plan
+    assert plan_of(architecture_of(DEFAULT_PLAN, space), DEFAULT_PLAN) == DEFAULT_PLAN
+    assert any(plan_of(one, DEFAULT_PLAN).diffusion is not None for one in portfolio(space))
