@@ -9,6 +9,7 @@ import { type Column, DataTable } from "@/components/DataTable";
 import { Loaded } from "@/components/Loaded";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
+import { RolloutCard } from "@/pages/tuning/RolloutCard";
 import { said, useChoiceName } from "@/pages/tuning/words";
 
 const idOf = (plan: Plan) => (plan.id == null ? "default" : String(plan.id));
@@ -21,6 +22,7 @@ export function Plans({ collection }: { collection: string }) {
       <Text size="sm" c="dimmed" maw={640}>
         {t("models.plans-lead")}
       </Text>
+      <RolloutCard collection={collection} />
       <Loaded query={plans}>{(found) => <Table collection={collection} plans={found.plans} serving={found.serving} />}</Loaded>
     </Stack>
   );

@@ -6,7 +6,7 @@ import { useModules } from "@/api/models";
 import { type ExperimentBody, useStartExperiment } from "@/api/tuning";
 import { Failure } from "@/components/Failure";
 import { useSpeech } from "@/i18n";
-import { BEGINNING, BUDGETS, TIERS, type Wishes } from "./wishes";
+import { BEGINNING, BUDGETS, ROLLOUTS, TIERS, type Wishes } from "./wishes";
 
 interface Props {
   collection: string;
@@ -70,6 +70,15 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
           checked={wishes.promote}
           onChange={(event) => wish({ promote: event.currentTarget.checked })}
         />
+        {wishes.promote && (
+          <Select
+            label={t("tune.goes-out")}
+            data={ROLLOUTS.map((value) => ({ value, label: t(`tune.goes-out-${value}`) }))}
+            value={wishes.rollout}
+            onChange={(value) => wish({ rollout: ROLLOUTS.find((one) => one === value) ?? "none" })}
+            allowDeselect={false}
+          />
+        )}
         <Accordion variant="separated">
           <Accordion.Item value="more">
             <Accordion.Control>{t("tune.more")}</Accordion.Control>

@@ -16,6 +16,7 @@ import { Time } from "@/components/Time";
 import { measure, signed } from "@/components/Verdict";
 import { useSpeech } from "@/i18n";
 import { Explained } from "./Explained";
+import { RolloutCard } from "./RolloutCard";
 import { StartForm } from "./StartForm";
 
 export default function Tuning() {
@@ -33,6 +34,7 @@ export default function Tuning() {
   return (
     <Page title={t("page.tuning")} lead={t("tune.lead")} actions={start}>
       <Serving collection={collection} />
+      <RolloutCard collection={collection} />
       <Loaded query={experiments}>
         {(found) => (found.length === 0 ? <Explained action={start} /> : <Experiments collection={collection} experiments={found} />)}
       </Loaded>
@@ -93,6 +95,7 @@ function Serving({ collection }: { collection: string }) {
 
 function Experiments({ collection, experiments }: { collection: string; experiments: readonly Experiment[] }) {
   const { t, language } = useSpeech();
+  const serving = usePlanHistory(collection).data?.serving.origin ?? "";
   const columns: Column<Experiment>[] = [
     {
       head: t("tune.experiment"),
@@ -106,7 +109,7 @@ function Experiments({ collection, experiments }: { collection: string; experime
     { head: t("tune.trials"), numeric: true, cell: (one) => one.trials.toLocaleString(language) },
     { head: t("tune.best"), numeric: true, cell: (one) => (one.best == null ? "–" : measure(one.best, language)) },
     { head: t("tune.gain"), numeric: true, cell: (one) => (one.lift == null ? "–" : signed(one.lift, language, 4)) },
-    { head: t("tune.outcome"), cell: (one) => <Outcome of={one} /> },
+    { head: t("tune.outcome"), cell: (one) => <Outcome of={one} serving={serving} /> },
     { head: t("tune.began"), cell: (one) => <Time value={one.created_at} /> },
   ];
   return (
@@ -119,8 +122,9 @@ function Experiments({ collection, experiments }: { collection: string; experime
   );
 }
 
-function Outcome({ of }: { of: Experiment }) {
+function Outcome({ of, serving }: { of: Experiment; serving: string }) {
   const { t } = useSpeech();
   if (of.promoted === null) return <>–</>;
+  if (serving === `experiment ${of.id}`) return <Text size="sm" fw={600}>{t("tune.serves-now")}</Text>;
   return <Text size="sm">{t(of.promoted ? "tune.was-promoted" : "tune.kept")}</Text>;
 }

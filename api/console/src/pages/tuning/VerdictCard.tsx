@@ -1,5 +1,6 @@
 /** What the sealed questions said, with the evidence; and the acts it leads to: promote, go back. */
 import { Alert, Button, Group, List, Paper, Stack, Text, Title } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
 import { ArrowUpRight, CircleCheck, CircleMinus, Undo2 } from "lucide-react";
 import { usePlanBack, usePlanHistory, useSwitchPlan } from "@/api/models";
 import { useAllows } from "@/api/session";
@@ -10,8 +11,11 @@ import { Interval } from "@/components/Interval";
 import { Tile, Tiles } from "@/components/Tiles";
 import { measure, signed, Verdict } from "@/components/Verdict";
 import { useSpeech } from "@/i18n";
+import { RolloutForm } from "./RolloutForm";
+import { because } from "./words";
 
 const METRIC = "ndcg@10";
+const LEVEL = 0.05; // of the gate's test
 
 interface Props {
   collection: string;
@@ -20,9 +24,10 @@ interface Props {
 }
 
 export function VerdictCard({ collection, experiment, result }: Props) {
-  const { t, told } = useSpeech();
+  const speech = useSpeech();
+  const { t } = speech;
   const reasons = result.reasons ?? [];
-  const isProven = reasons.length === 0;
+  const isProven = isBetter(result);
   return (
     <Paper withBorder radius="md" p="md">
       <Stack gap="md">
@@ -33,16 +38,18 @@ export function VerdictCard({ collection, experiment, result }: Props) {
           <Acts collection={collection} experiment={experiment} result={result} />
         </Group>
         <Alert
-          color={result.promoted ? "green" : "blue"}
-          icon={result.promoted ? <CircleCheck size={18} aria-hidden /> : <CircleMinus size={18} aria-hidden />}
+          color={isProven ? "green" : "blue"}
+          icon={isProven ? <CircleCheck size={18} aria-hidden /> : <CircleMinus size={18} aria-hidden />}
           title={t(result.promoted ? "tune.promoted-title" : isProven ? "tune.proven-title" : "tune.kept-title")}
         >
           {reasons.length === 0 ? (
             t("tune.promoted-text")
+          ) : reasons.length === 1 ? (
+            because(reasons[0] ?? "", speech)
           ) : (
             <List size="sm">
               {reasons.map((reason) => (
-                <List.Item key={reason}>{told(`reason.${reason}`, reason)}</List.Item>
+                <List.Item key={reason}>{because(reason, speech)}</List.Item>
               ))}
             </List>
           )}
@@ -114,12 +121,14 @@ function Kinds({ strata }: { strata: readonly Stratum[] }) {
 }
 
 function Acts({ collection, experiment, result }: Props) {
-  const { t, language } = useSpeech();
+  const speech = useSpeech();
+  const { t, language } = speech;
   const allows = useAllows();
   const confirm = useConfirm();
   const plans = usePlanHistory(collection).data;
   const promote = useSwitchPlan(collection);
   const back = usePlanBack(collection);
+  const [sharing, share] = useDisclosure(false);
   const id = result.plan?.id ?? null;
   if (!allows("admin") || id === null || plans === undefined) return null;
   const words = {
@@ -131,8 +140,8 @@ function Acts({ collection, experiment, result }: Props) {
     <Stack gap="xs">
       <Text size="sm">{t("tune.evidence", words)}</Text>
       {(result.reasons ?? []).map((reason) => (
-        <Text size="sm" key={reason} c="red">
-          {reason}
+        <Text size="sm" key={reason}>
+          {because(reason, speech)}
         </Text>
       ))}
     </Stack>
@@ -150,8 +159,20 @@ function Acts({ collection, experiment, result }: Props) {
       {t("tune.roll-back")}
     </Button>
   ) : (
-    <Button leftSection={<ArrowUpRight size={15} aria-hidden />} loading={promote.isPending} onClick={() => void serve()}>
-      {t("tune.promote")}
-    </Button>
+    <Group gap="xs">
+      <Button variant="default" onClick={share.open}>
+        {t("rollout.begin")}
+      </Button>
+      <Button leftSection={<ArrowUpRight size={15} aria-hidden />} loading={promote.isPending} onClick={() => void serve()}>
+        {t("tune.promote")}
+      </Button>
+      <RolloutForm collection={collection} plan={sharing ? String(id) : null} close={share.close} />
+    </Group>
   );
+}
+
+/** Whether it serves, or only its promotion was left to a person. */
+function isBetter(result: Result): boolean {
+  const isLeft = result.reasons?.length === 1 && /^it was not to be promoted/.test(result.reasons[0] ?? "");
+  return result.promoted === true || (isLeft && (result.lift_interval?.[0] ?? 0) > 0 && (result.p_value ?? 1) < LEVEL);
 }

@@ -23,11 +23,12 @@ export interface Flow {
 }
 
 // in the picture's own units
-const BOX = 196;
-const GAP_X = 44;
+const BOX = 206;
+const END_BOX = 84; // the last one holds no choices
+const GAP_X = 34;
 const GAP_Y = 22;
 const HEAD = 32;
-export const LINE = 19;
+export const LINE = 21;
 const END = 12;
 const MARGIN = 8;
 
@@ -82,7 +83,7 @@ export function flowOf(graph: ChoiceGraph): Flow {
         choices,
         x: MARGIN + column * (BOX + GAP_X),
         y,
-        width: BOX,
+        width: name === "hits" ? END_BOX : BOX,
         height,
         used: isUsed(name, values),
         moved: choices.some((one) => one.moved),
@@ -98,7 +99,7 @@ export function flowOf(graph: ChoiceGraph): Flow {
     const end = known.get(to);
     return start && end && start.used && end.used ? [[start, end] as const] : [];
   });
-  return { stages, edges: joined(edges, known), width: MARGIN * 2 + COLUMNS.length * BOX + (COLUMNS.length - 1) * GAP_X, height };
+  return { stages, edges: joined(edges, known), width: MARGIN * 2 + (COLUMNS.length - 1) * (BOX + GAP_X) + END_BOX, height };
 }
 
 /** Where a stage in between is not used, the way leads past it. */

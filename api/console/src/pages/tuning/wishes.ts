@@ -8,6 +8,8 @@ export const BUDGETS = ["30s", "2m", "5m", "15m", "1h"] as const;
 /** What is searched beyond the plan, which always is; each is dearer than the one before. */
 export const TIERS = ["adapter", "graph", "encoder"] as const;
 
+export const ROLLOUTS = ["none", "shadow", "canary"] as const;
+
 export const BEGINNING: Wishes = {
   task: "text-to-graph",
   search_space: "gnn-lm-v1",
@@ -18,4 +20,5 @@ export const BEGINNING: Wishes = {
   seed: 0,
   eval_set: "",
   promote: true,
+  rollout: "none",
 };
