@@ -63,8 +63,10 @@ class CollectionRuntime:
         views, self._server = opened.views, opened.server
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
         adapters = OpenAdapters(settings.data_dir / ARTIFACTS, encoder.fingerprint, encoder.dim)
-        graph_folder, writes = folder / "graph", opened.durable
-        self.graph = GraphKeeper(lambda: open_graph(graph_folder, self.analyzer, durable=writes), self.follower)
+        self.graph = GraphKeeper(
+            lambda: open_graph(folder / "graph", catalog, collection, self.analyzer, durable=opened.durable),
+            self.follower,
+        )
         self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers(), adapters, self.graph)
         self.inquiry = Inquiry(catalog, encoder, self.analyzer, views, adapters, self.retriever)
         self.answerers = Answerers(settings, encoder, self.analyzer)

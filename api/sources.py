@@ -6,6 +6,7 @@ import gzip
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -13,6 +14,7 @@ from api.knowledge_base import KnowledgeBase
 from ingest.contracts import Source
 from ingest.errors import SourceError
 from ingest.pipeline import RowRenderer
+from ingest.table_mapping import TablesMapping
 
 KINDS = ("auto", "files", "jsonl", "debezium", "sql")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
@@ -65,7 +67,17 @@ def _rows_source(
     source: Source = SqlSource(what, mapping, name) if kind == "sql" else DebeziumFileSource(what, name)
     found = kb.catalog.collections.get(collection)
     record = kb.catalog.sources.register(found, source.name, source.kind)
+    if record.config.get("joins") != (joins := _joins(mapping)):  # so that the graph knows which rows belong together
+        record = kb.catalog.sources.change(record, config=record.config | {"joins": joins})
     return OpenedSource(source, RowMapper(mapping, kb.catalog.sources.rows(record), strict=True))
+
+
+def _joins(mapping: TablesMapping) -> dict[str, Any]:
+    """What the mapping joins to its tables, in the form of a mapping."""
+    return {
+        name: {"include": {alias: {"table": one.table, "on": dict(one.on)} for alias, one in table.include.items()}}
+        for name, table in mapping.tables.items()
+    }
 
 
 def _detect(what: str) -> str:

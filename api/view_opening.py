@@ -12,7 +12,7 @@ from pathlib import Path
 from infra.settings import Settings
 from retrieval.analyzer import Analyzer
 from retrieval.attributes import AttributeView
-from retrieval.catalog import Collection
+from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import VectorView, WordView
 from retrieval.dense import DenseView
 from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, ServerOptions
@@ -58,21 +58,29 @@ def open_views(folder: Path, collection: Collection, settings: Settings, analyze
         return OpenedViews(opened(read_only=False), True, server)
 
 
-def open_graph(folder: Path, analyzer: Analyzer, *, durable: bool) -> GraphView:
+def open_graph(
+    folder: Path, catalog: Catalog, collection: Collection, analyzer: Analyzer, *, durable: bool
+) -> GraphView:
     """The graph view of the folder, or a private copy of what another process maintains; what fits not is built anew.
 
     It is kept in each process that searches by it, whichever views are on Elasticsearch.
     """
+
+    def opened(folder: Path | None, *, read_only: bool) -> GraphView:
+        return GraphView(
+            folder, analyzer, read_only=read_only, references=lambda chunks: catalog.references.of(collection, chunks)
+        )
+
     try:
-        return GraphView(folder, analyzer, read_only=not durable)
+        return opened(folder, read_only=not durable)
     except ViewLockedError:
-        return GraphView(folder, analyzer, read_only=True)
+        return opened(folder, read_only=True)
     except ViewError as error:
         logger.warning("%s; it is built again from the catalog, which takes a moment", error)
         if not durable:
-            return GraphView(None, analyzer)
+            return opened(None, read_only=False)
         shutil.rmtree(folder)
-        return GraphView(folder, analyzer)
+        return opened(folder, read_only=False)
 
 
 def open_server(settings: Settings) -> ElasticServer:

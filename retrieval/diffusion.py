@@ -14,7 +14,8 @@ from retrieval.graph.state import GraphState
 from retrieval.plan import DiffusionEdges, DiffusionStep
 from retrieval.types import Labels
 
-POOL = 200  # candidates among which scores flow: the graph over them costs their square
+POOL = 100  # candidates among which scores flow: the graph over them costs their square
+ANCHORABLE = 200  # candidates that a walk knows the scores of
 
 
 def needs_graph(step: DiffusionStep | None) -> bool:
@@ -76,8 +77,10 @@ def _walked(
     spread = float(scores.max()) - floor
     if spread <= 0.0:
         return candidates
-    shares: Scores = (scores[:POOL] - floor) / spread
-    reached = LinkWalk(graph, question, vectors_of, allowed).run(labels[:POOL], shares, step.neighbours, step.steps)
+    shares: Scores = (scores[:ANCHORABLE] - floor) / spread
+    reached = LinkWalk(graph, question, vectors_of, allowed).run(
+        labels[:ANCHORABLE], shares, step.neighbours, step.steps
+    )
     gains = reached.gains * spread * step.strength / (1.0 - step.strength)
     rows = zip(*(array.tolist() for array in (reached.labels, gains, reached.sources, reached.nodes)), strict=True)
     parts = {label: GraphPart(gain, step.edges.value, source, node) for label, gain, source, node in rows}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ITSELF = "="  # begins a link of `IndexedChunk` that says what the document is, not what it refers to
 EVERYONE = "everyone"  # the group every authenticated caller belongs to
 
 Vectors = NDArray[np.float32]  # (n, dim), rows L2-normalised
@@ -142,7 +143,7 @@ class IndexedChunk:
     groups: tuple[str, ...]
     metadata: Mapping[str, Any]
     uri: str | None = None  # where its document stands, see `Document`
-    links: tuple[str, ...] = ()  # keys of the documents and rows that its document refers to
+    links: tuple[str, ...] = ()  # rows and keys that its document refers to; after `ITSELF`: what it is
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def read_snapshot(catalog: Catalog, collection: Collection) -> CorpusSnapshot:
     seq = 0
     for batch in catalog.log.everything(collection, BitMap64(), BitMap64()):
         words.apply(batch)
-        chunks.extend(batch.added)
+        chunks.extend(catalog.references.of(collection, batch.added))
         seq = max(seq, batch.version)
     words.save()
     chunks.sort(key=lambda chunk: chunk.label)

@@ -23,6 +23,7 @@ from retrieval.catalog.plans import Plans
 from retrieval.catalog.positions import Positions
 from retrieval.catalog.pruning import Pruning
 from retrieval.catalog.recutting import Recutting
+from retrieval.catalog.references import References
 from retrieval.catalog.rollouts import Rollouts
 from retrieval.catalog.schedules import Schedules
 from retrieval.catalog.source_runs import SourceRuns
@@ -57,6 +58,7 @@ class Catalog:
         self.collections = Collections(self._engine)
         self.generations = Generations(self._engine)
         self.recutting = Recutting(self._engine)
+        self.references = References(self._engine)
         self.pruning = Pruning(self._engine)
         self.documents = Documents(self._engine)
         self.integrity = Integrity(self._engine)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.graph.names import names_in, title_names
-from retrieval.types import IndexedChunk
+from retrieval.types import ITSELF, IndexedChunk
 
 Hashes = NDArray[np.int64]
 
@@ -59,7 +59,8 @@ def references_of(chunk: IndexedChunk) -> list[Reference]:
     for name in title_names(chunk.title):
         found[NodeKind.NAME, name] = True
     for own in _own_addresses(chunk):
-        found[NodeKind.ADDRESS, own] = True
+        if own:
+            found[NodeKind.ADDRESS, own] = True
     for name in names_in(chunk.title, chunk.heading, chunk.text):
         found.setdefault((NodeKind.NAME, name), False)
     for address in _addresses(chunk):
@@ -76,11 +77,14 @@ def _own_addresses(chunk: IndexedChunk) -> Iterator[str]:
     yield _local(chunk, _key(chunk))
     if chunk.uri:
         yield _normal(chunk, chunk.uri)
+    for link in chunk.links:
+        if link.startswith(ITSELF):
+            yield _local(chunk, link.removeprefix(ITSELF))
 
 
 def _addresses(chunk: IndexedChunk) -> list[str]:
     """Rows that the document joins, then what it links to."""
-    found = dict.fromkeys(_local(chunk, link) for link in chunk.links)
+    found = dict.fromkeys(_local(chunk, link) for link in chunk.links if not link.startswith(ITSELF))
     for match in _MARKDOWN_LINK.finditer(chunk.text):
         found.setdefault(_normal(chunk, match[1]))
     for match in _URL.finditer(chunk.text):

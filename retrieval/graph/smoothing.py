@@ -18,6 +18,7 @@ Scores = NDArray[np.float64]
 Affinity = NDArray[np.float32]  # (n, n), 0 on the diagonal and where two candidates have nothing to do with each other
 
 WORDS_KEPT = 32  # of a candidate, the rarest: what is common says little, and costs most
+ONE_THREAD = 2**19  # multiplications in one product, half of OpenBLAS's limit
 PARENT_WEIGHT = 0.5  # of the edge to the first chunk of the document, beside 1 to the chunk before and after
 
 
@@ -43,28 +44,26 @@ def smoothed(affinity: Affinity, scores: Scores, neighbours: int, strength: floa
 
 def by_vectors(vectors: Vectors) -> Affinity:
     """Cosines above 0."""
-    affinity: Affinity = np.maximum(vectors @ vectors.T, 0)
+    affinity: Affinity = np.maximum(_inner(vectors), 0)
     np.fill_diagonal(affinity, 0)
     return affinity
 
 
 def by_words(graph: GraphState, labels: Labels) -> Affinity:
-    """Cosines over the idf of rare words, as `nearest.nearest_words` has them."""
-    chunks, count = max(len(graph.live), 1), len(labels)
-    owners, words, weights = [], [], []
-    for place, label in enumerate(labels.tolist()):
-        mine = graph.words(label)
-        frequency = graph.frequency[mine % SKETCH]
-        rare = (frequency >= 2) & (frequency <= rare_limit(chunks))
-        mine, frequency = mine[rare], frequency[rare]
-        if len(mine) > WORDS_KEPT:
-            rarest = np.argsort(frequency, kind="stable")[:WORDS_KEPT]
-            mine, frequency = mine[rarest], frequency[rarest]
-        idf = np.log(1.0 + chunks / frequency).astype(np.float32)
-        owners.append(np.full(len(mine), place))
-        words.append(mine)
-        weights.append(idf / max(float(np.sqrt((idf**2).sum())), 1e-9))
-    return _products(np.concatenate(owners), np.concatenate(words), np.concatenate(weights), count)
+    """Cosines over the idf of rare words, as `nearest.nearest_words` has them, of the rarest of each candidate."""
+    chunks = max(len(graph.live), 1)
+    owners, words = graph.words(labels)
+    frequency = graph.frequency[words % SKETCH]
+    rare = (frequency >= 2) & (frequency <= rare_limit(chunks))
+    owners, words, frequency = owners[rare], words[rare], frequency[rare]
+    order = np.lexsort((words, frequency, owners))
+    owners, words, frequency = owners[order], words[order], frequency[order]
+    begins = np.searchsorted(owners, np.arange(len(labels)))
+    kept = np.arange(len(owners)) - begins[owners] < WORDS_KEPT
+    owners, words = owners[kept], words[kept]
+    idf = np.log(1.0 + chunks / frequency[kept]).astype(np.float32)
+    norms = np.sqrt(np.bincount(owners, idf**2, minlength=len(labels))).astype(np.float32)
+    return _products(owners, words, idf / np.maximum(norms, 1e-9)[owners], len(labels))
 
 
 def by_structure(graph: GraphState, labels: Labels) -> Affinity:
@@ -92,6 +91,16 @@ def _products(owners: NDArray[np.int64], words: NDArray[np.uint32], weights: Aff
     column, places = gathered(starts[shared], ends[shared])
     matrix = np.zeros((count, int(shared.sum())), np.float32)
     matrix[owners[places], column] = weights[places]
-    affinity: Affinity = matrix @ matrix.T
+    affinity = _inner(matrix)
     np.fill_diagonal(affinity, 0)
     return affinity
+
+
+def _inner(rows: Vectors) -> Affinity:
+    """(n, n) inner products, a few rows at once: larger products make OpenBLAS wake threads, which takes longer."""
+    count, width = rows.shape
+    products = np.empty((count, count), np.float32)
+    step = max(1, ONE_THREAD // max(count * width, 1))
+    for start in range(0, count, step):
+        np.dot(rows[start : start + step], rows.T, out=products[start : start + step])
+    return products

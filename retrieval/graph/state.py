@@ -91,10 +91,17 @@ class GraphState:
             found = np.where(rows >= 0, layer.documents[rows] if len(layer.labels) else -1, found)
         return found
 
-    def words(self, label: int) -> Words:
-        """The words of a chunk, by number; none where it is not held."""
-        entry = self.entry(label)
-        return np.empty(0, np.uint32) if entry is None else entry.words
+    def words(self, labels: Labels) -> tuple[NDArray[np.int64], Words]:
+        """((w,) places in `labels`, (w,) numbers) of the words of these chunks; none of what is not held."""
+        owners, words = [], []
+        newer = self.recent.rows(labels)
+        older = np.where((newer < 0) & held(labels, self.live), self.base.rows(labels), -1)
+        for layer, rows in ((self.base, older), (self.recent, newer)):
+            places = np.flatnonzero(rows >= 0)
+            which, at = gathered(layer.word_offsets[rows[places]], layer.word_offsets[rows[places] + 1])
+            owners.append(places[which])
+            words.append(layer.words[at])
+        return np.concatenate(owners), np.concatenate(words)
 
     def members(self, nodes: Hashes, limit: int, allowed: Allowed = None) -> Members:
         """The allowed chunks that refer to these nodes; none of a node that more than `limit` chunks refer to.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,26 @@ TABLES_NAME = "graph.npz"
 _COLUMNS = ("labels", "documents", "digests", "offsets", "hashes", "word_offsets", "words")
 
 
+Referring = Callable[[Sequence[IndexedChunk]], Sequence[IndexedChunk]]
+
+
+def _as_they_are(chunks: Sequence[IndexedChunk]) -> Sequence[IndexedChunk]:
+    return chunks
+
+
 class GraphView:
     """What every chunk refers to, and which words it holds. One thread applies; any number read `state` meanwhile.
 
     With a folder, this object is its only writer (else `ViewLockedError`); `read_only` loads the last snapshot, which
-    further batches may be applied to in memory. Raises `ViewError` when the folder does not fit.
+    further batches may be applied to in memory. Raises `ViewError` when the folder does not fit. `references` adds to
+    chunks what they refer to beside their text, see `retrieval.catalog.references`.
     """
 
-    def __init__(self, folder: Path | None, analyzer: Analyzer, *, read_only: bool = False) -> None:
+    def __init__(
+        self, folder: Path | None, analyzer: Analyzer, *, read_only: bool = False, references: Referring = _as_they_are
+    ) -> None:
         self._analyzer = analyzer
+        self._references = references
         self._expected = {"kind": "graph", "format": FORMAT, "analyzer": analyzer.fingerprint}
         self._folder = folder
         self._may_save = folder is not None and not read_only
@@ -85,7 +97,7 @@ class GraphView:
     def _entries(self, batch: ViewBatch, removed: BitMap64) -> dict[int, ChunkEntry]:
         """Entries of the chunks that came or changed; one that comes again as it was is not read again."""
         found: dict[int, ChunkEntry] = {}
-        for chunk in batch.added:
+        for chunk in self._references(batch.added):
             digest = _digest(chunk)
             known = None if chunk.label in removed else self.state.entry(chunk.label)
             if known is None or known.digest != digest:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from served import Served, in_process
 
+from api.sources import open_source
 from retrieval.analyzer import Analyzer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
+from retrieval.graph import EdgeKind, build_graph
+from retrieval.graph.nodes import NodeKind, node_hash
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep
 from retrieval.retriever import SearchRequest
@@ -19,7 +24,7 @@ from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core.legs import ask_legs
 from search_core.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.road.portfolio import portfolio
-from search_core.snapshot import read_snapshot
+from search_core.snapshot import key_of, read_snapshot
 from search_core.space import open_space
 
 LINKS = replace(DEFAULT_PLAN, diffusion=DiffusionStep(DiffusionEdges.LINKS, strength=0.5), feedback=0.0)
@@ -132,3 +137,58 @@ def test_what_is_tuned_is_what_serves(tmp_path: Path, edges: DiffusionEdges) -> 
     assert plan_of(architecture_of(plan, space), DEFAULT_PLAN) == plan
     assert plan_of(architecture_of(DEFAULT_PLAN, space), DEFAULT_PLAN) == DEFAULT_PLAN
     assert any(plan_of(one, DEFAULT_PLAN).diffusion is not None for one in portfolio(space))
+
+
+MAPPING = """
+tables:
+  main.products: {title: name, body: "{name}"}
+  main.faqs:
+    title: question
+    body: "{answer}"
+    include:
+      product: {table: main.products, on: {id: product_id}}
+"""
+
+
+def test_foreign_keys_are_edges_and_follow_the_rows(tmp_path: Path) -> None:
+    """No text says that the questions are about one product: the database does."""
+    database, mapping = tmp_path / "shop.db", tmp_path / "mapping.yaml"
+    mapping.write_text(MAPPING, encoding="utf-8")
+    with sqlite3.connect(database) as rows:
+        rows.executescript(
+            "CREATE TABLE products (id INTEGER PRIMARY KEY, name TEXT);"
+            "INSERT INTO products VALUES (3, 'Falcon'), (4, 'Heron');"
+            "CREATE TABLE faqs (id INTEGER PRIMARY KEY, product_id INTEGER, question TEXT, answer TEXT);"
+            "INSERT INTO faqs VALUES (1, 3, 'How long?', 'Nine hours.'), (2, 3, 'How far?', 'Two miles.');"
+            "INSERT INTO faqs VALUES (7, 4, 'Wet?', 'No.');"
+        )
+    with in_process(tmp_path / "kb") as served:
+        served.kb.create_collection("c")
+
+        def linked(key: str) -> set[str]:
+            """What the row's document is joined to, over one edge."""
+            opened = open_source(served.kb, "c", f"sqlite:///{database}", kind="sql", mapping=mapping)
+            served.kb.ingest("c", opened.source, rows=opened.rows)
+            runtime = served.kb.runtime("c")
+            snapshot = read_snapshot(served.kb.catalog, runtime.collection)
+            graph, keys = build_graph(snapshot.chunks), {chunk.label: key_of(chunk) for chunk in snapshot.chunks}
+            snapshot.close()
+            edges = [{keys[int(label)] for label in pair} for pair in graph.edges[EdgeKind.LINKS].pairs]
+            state = served.kb.runtime("c").graph()
+            assert state is not None and set(state.live) == set(keys)
+            return {other for edge in edges if key in edge for other in edge - {key}}
+
+        assert linked("main.faqs/1") == {"main.products/3", "main.faqs/2"}
+        with sqlite3.connect(database) as rows:
+            rows.execute("UPDATE faqs SET product_id = 4, answer = 'Ten hours.' WHERE id = 1")
+        assert linked("main.faqs/1") == {"main.products/4", "main.faqs/7"}
+        state = served.kb.runtime("c").graph()
+        assert state is not None
+        node = np.array([node_hash(NodeKind.ADDRESS, f"{opened_name(served)}\nmain.products.id=3")])
+        assert state.counts(node).tolist() == [2], "the product itself and the one question that is left"
+
+
+def opened_name(served: Served) -> str:
+    """The name of the only source."""
+    (record,) = served.kb.catalog.sources.all(served.kb.catalog.collections.get("c"))
+    return record.name

@@ -1,0 +1,121 @@
+"""What documents refer to beside their text: rows that a mapping joins over foreign keys, and their own addresses.
+
+The links of source rows are kept for rendering joins again; with the joins of the source's mapping they say which
+documents are about one row. Read from the catalog as it is now, like the operation log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from retrieval.catalog import schema
+from retrieval.catalog.collections import Collection
+from retrieval.catalog.engine import reading
+from retrieval.catalog.state import in_parts
+from retrieval.types import ITSELF, IndexedChunk
+
+Join = tuple[str, str, str, str]  # table, its column, joined table, its column
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row that has a document: its source's number, its table and key."""
+
+    source: int
+    table: str
+    key: str
+
+
+class References:
+    """Reads what the documents of one catalog refer to."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def of(self, collection: Collection, chunks: Sequence[IndexedChunk]) -> list[IndexedChunk]:
+        """The chunks with `uri` and `links` filled in: `table.column=value` of each row that their document joins.
+
+        Documents of a joined row have the same after `ITSELF`. Joins of joins are left out: what they show is
+        reached over the row between.
+        """
+        with reading(self._engine) as connection:
+            uris = _uris(connection, collection, sorted({chunk.document for chunk in chunks}))
+            joins = _joins(connection, collection) if any(_table(chunk) for chunk in chunks) else {}
+            rows = {chunk.label: row for chunk in chunks if (row := _row(chunk, joins)) is not None}
+            values = _values(connection, set(rows.values()))
+        by_number = {number: found for number, found in joins.values()}
+        return [
+            replace(
+                chunk,
+                uri=uris.get(chunk.document),
+                links=_links(rows[chunk.label], by_number, values) if chunk.label in rows else (),
+            )
+            for chunk in chunks
+        ]
+
+
+def _links(row: _Row, joins: Mapping[int, Sequence[Join]], values: Mapping[_Row, Mapping[str, str]]) -> tuple[str, ...]:
+    mine = values.get(row, {})
+    found: dict[str, None] = {}
+    for table, own, joined, theirs in joins[row.source]:
+        if table == row.table and own in mine:
+            found[f"{joined}.{theirs}={mine[own]}"] = None
+        if joined == row.table and theirs in mine:
+            found[f"{ITSELF}{joined}.{theirs}={mine[theirs]}"] = None
+    return tuple(found)
+
+
+def _joins(connection: sa.Connection, collection: Collection) -> dict[str, tuple[int, list[Join]]]:
+    """Number and joins of each source of rows, by its name."""
+    c = schema.sources.c
+    query = sa.select(c.id, c.name, c.config).where(c.collection_id == collection.id)
+    found = {}
+    for row in connection.execute(query):
+        tables = row.config.get("tables") or row.config.get("joins")
+        if isinstance(tables, dict):
+            found[row.name] = row.id, list(_pairs(tables))
+    return found
+
+
+def _pairs(tables: Mapping[str, Any]) -> Iterator[Join]:
+    for table, form in tables.items():
+        for include in (form.get("include") or {}).values():
+            for theirs, own in include["on"].items():
+                yield table, own, include["table"], theirs
+
+
+def _row(chunk: IndexedChunk, joins: Mapping[str, tuple[int, list[Join]]]) -> _Row | None:
+    table, found = _table(chunk), joins.get(str(chunk.metadata.get("_source", "")))
+    if not table or found is None:
+        return None
+    return _Row(found[0], table, str(chunk.metadata["_key"]).removeprefix(f"{table}/"))
+
+
+def _table(chunk: IndexedChunk) -> str:
+    return str(chunk.metadata.get("_table", ""))
+
+
+def _values(connection: sa.Connection, rows: set[_Row]) -> dict[_Row, dict[str, str]]:
+    """The linked columns of each row."""
+    c = schema.source_row_links.c
+    found: dict[_Row, dict[str, str]] = {}
+    tables: dict[tuple[int, str], list[str]] = {}
+    for row in rows:
+        tables.setdefault((row.source, row.table), []).append(row.key)
+    for (source, table), keys in tables.items():
+        query = sa.select(c.row_key, c.column_name, c.value).where(c.source_id == source, c.table_name == table)
+        for part in in_parts(sorted(keys)):
+            for key, column, value in connection.execute(query.where(c.row_key.in_(part))):
+                found.setdefault(_Row(source, table, key), {})[column] = value
+    return found
+
+
+def _uris(connection: sa.Connection, collection: Collection, numbers: Sequence[int]) -> dict[int, str | None]:
+    d = schema.documents.c
+    query = sa.select(d.number, d.uri).where(d.collection_id == collection.id, d.uri.is_not(None))
+    parts = (connection.execute(query.where(d.number.in_(part))) for part in in_parts(numbers))
+    return {row.number: row.uri for part in parts for row in part}
