@@ -19,6 +19,7 @@ from api.commands import (
     keys,
     maintain,
     plans,
+    readers,
     schedules,
     search,
     serve,
@@ -61,6 +62,7 @@ app.command()(bench.bench)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
+app.add_typer(readers.app, name="readers")
 app.add_typer(tune.app, name="experiments")
 app.add_typer(sources.app, name="sources")
 app.add_typer(generations.app, name="generations")

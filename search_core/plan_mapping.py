@@ -19,7 +19,11 @@ def plan_of(architecture: Architecture, base: Plan) -> Plan:
     choices = {name: value for name, value in plan_choices(architecture).items() if name in _PLAN_FIELDS}
     if choices.get("adapter") == NONE:
         choices["adapter"] = None
-    kept = {"top": base.top, "rerank": None if base.rerank is None else asdict(base.rerank)}
+    kept = {
+        "top": base.top,
+        "rerank": None if base.rerank is None else asdict(base.rerank),
+        "answer": None if base.answer is None else base.answer.to_dict(),
+    }
     return Plan.from_dict(kept | choices)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -30,6 +30,7 @@ class Request:
     promote: bool = True
     against: Mapping[str, Any] | None = None  # a plan to be compared with, instead of the one that serves
     tiers: str = ""  # names of `search_core.tiers.TIERS` with commas; "": by the budget
+    answers: Mapping[str, Sequence[str]] | None = None  # question id -> its right answers, none: it has none
     parts: Mapping[str, str] | None = None  # question id -> fit, choose or sealed; None: dealt by the seed
     earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are
     rollout: str = "none"  # how a proven winner goes out: none: it serves at once; shadow, canary: step by step

@@ -27,7 +27,8 @@ from search_core.result import Result
 from search_core.task import TaskSpec, parse_budget, parse_task
 from search_core.tiers import parse_tiers
 
-SEARCH_TASKS = ("text-to-graph", "retrieval", "answer")
+ANSWER_TASK = "answer"
+SEARCH_TASKS = ("text-to-graph", "retrieval", ANSWER_TASK)
 
 
 class AutoModelTrainer:
@@ -146,6 +147,11 @@ class AutoModelTrainer:
     def _run(self, catalog: Catalog, collection: Collection, record: ExperimentRecord) -> Result:
         folder = self._settings.data_dir / "experiments" / record.id
         encoder = self._encoder_of(collection.encoder)
+        if self.request.task == ANSWER_TASK:  # a sentence about replies is about finding them
+            from search_core.answer_task import AnswerRun, tune_answers  # opens models that others do not need
+
+            run = AnswerRun(self.request, self.spec, self._settings, catalog, collection, record, encoder, self._clock)
+            return tune_answers(run, self._progress)
         about = (self.request, self.spec, catalog, collection, record, folder, encoder, self._clock)
         conditions = prepare(*about, self._settings.data_dir)
         try:

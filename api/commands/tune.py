@@ -20,9 +20,10 @@ from api.tuned_encoder import let_serve, waits
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import read_qrels, read_queries
 from search_core.going_out import AT_ONCE
+from search_core.reader.data import read_answers
 from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
-from search_core.trainer import AutoModelTrainer
+from search_core.trainer import ANSWER_TASK, AutoModelTrainer
 
 app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
 
@@ -32,6 +33,9 @@ ExperimentId = Annotated[str, typer.Argument(help="The experiment's id.")]
 def tune(
     queries: Annotated[Path | None, typer.Option(help='JSON lines {"id", "text"}.')] = None,
     qrels: Annotated[Path | None, typer.Option(help="Tab separated: query-id, corpus-id, score.")] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help='For --task answer: JSON lines {"id", "answers"} for --queries.')
+    ] = None,
     collection: CollectionOption = "default",
     eval_set: Annotated[str, typer.Option(help="A stored evaluation set, instead of files.")] = "",
     budget: Annotated[str, typer.Option(help="Time for the run, such as 90s, 5m or 1h.")] = "5m",
@@ -47,14 +51,17 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Search for a better plan on judged questions, prove it on sealed ones, let it serve. Ctrl-C keeps the best."""
-    if (queries is None) != (qrels is None):
+    if answers is not None and (queries is None or task != ANSWER_TASK):
+        raise InvalidInputError(f"--answers belongs to --queries and --task {ANSWER_TASK}; give all three")
+    if answers is None and (queries is None) != (qrels is None):
         raise InvalidInputError("--queries and --qrels belong together; give both, or neither")
     texts = None if queries is None else read_queries(queries)
     judged = None if qrels is None else read_qrels(qrels)
     request = Request(
         task, space, max_epochs, collection, budget, seed, policy, eval_set, texts, judged, promote, tiers=tiers
     )
-    request = replace(request, rollout=rollout)
+    known = None if answers is None else read_answers(answers)
+    request = replace(request, answers=known, rollout=rollout)
     with knowledge_base() as kb:
         if resume:
             record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), resume)

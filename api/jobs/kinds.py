@@ -33,6 +33,12 @@ def _tune() -> Task:
     return Task(tune, TuneArguments)
 
 
+def _train_reader() -> Task:
+    from api.jobs.reading import train_reader  # as above
+
+    return Task(train_reader, wire.TrainReaderArguments, needs_collection=False)
+
+
 TASKS: Registry[Task] = Registry("task")
 TASKS.register("verify", lambda: VERIFY, "compares the views with the catalog, and mends them when asked")
 TASKS.register("compaction", lambda: COMPACTION, "frees what catalog and views no longer need")
@@ -42,6 +48,7 @@ TASKS.register("retention", lambda: RETENTION, "deletes old jobs, dead keys and,
 TASKS.register("evaluate", lambda: EVALUATE, "runs an evaluation set")
 TASKS.register("upload", lambda: UPLOAD, "stores uploaded files as documents")
 TASKS.register("tune", _tune, "searches for a better plan, proves it, lets it serve")
+TASKS.register("train_reader", _train_reader, "trains a model that answers with words of a passage")
 TASKS.register("source_snapshot", _source_snapshot, "has a live database read again while it streams")
 
 

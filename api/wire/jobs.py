@@ -39,6 +39,19 @@ class ReindexArguments(Request):
     apart: bool = Field(True, description="Build in a process of its own, which steps back for searches.")
 
 
+class TrainReaderArguments(Request):
+    """How a span reader is trained, from the questions of KB_READER_QUESTIONS."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", description="What to call the reader.")]
+    base: Line = Field("", description="Encoder to begin from; empty: the settings' encoder.")
+    epochs: int = Field(4, ge=1, le=100, description="Passes over the questions.")
+    practice: int | None = Field(None, ge=0, le=10**6, description="Questions made from the collection's text.")
+    runs: int = Field(1, ge=1, le=10, description="Runs whose weights are averaged.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Equal seeds give equal examples.")
+    threads: int = Field(1, ge=1, le=256, description="Threads to train with.")
+    device: Line = Field("cpu", description="Where to train, as PyTorch names it.")
+
+
 class CompactionArguments(Request):
     """What else nobody needs any more, in days; null keeps it for ever."""
 

@@ -60,7 +60,7 @@ class OnnxReader:
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
         self.manifest = read_folder(folder)
-        self._tokenizer = _tokenizer(folder / TOKENIZER_FILE)
+        self._tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
         try:
             self._session = open_session(folder / GRAPH_FILE)
         except EncoderError as error:
@@ -106,7 +106,8 @@ def reading_of(span: ScoredSpan | None, calibration: Calibration) -> Reading:
     return Reading(span.start, span.end, sure, sure >= calibration.least, span.margin)
 
 
-def _tokenizer(file: Path) -> Any:
+def load_tokenizer(file: Path) -> Any:
+    """A `tokenizers.Tokenizer` that neither cuts nor pads. Raises `ReaderError`."""
     from tokenizers import Tokenizer
 
     try:

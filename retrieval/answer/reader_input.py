@@ -24,6 +24,9 @@ QUESTION_TYPES = 2  # not in the passage, in the passage
 TYPES = QUESTION_TYPES + MATCHES * SHAPES
 _NONE, _STOP_WORD, _STEM, _WORD, _PAIR = range(MATCHES)
 _SUFFIX = re.compile(r"(?<=...)(?:ations?|ments?|ings?|ers?|ions?|ies|ied|ed|es|ly|al|s|e|y)$")
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff]"
+)  # no spaces between words
 _STOP = frozenset(
     "a an the of in on at by for to from with as and or but is are was were be been do does did has have had it its "
     "this that these those what which who whom whose when where why how 's s not no can could would may , . ? ! ; : "
@@ -56,6 +59,8 @@ class Piece:
     word_of: tuple[int, ...]
     words: tuple[str, ...]  # as written
     lowered: tuple[str, ...]
+    begins: tuple[bool, ...]  # whether an answer may begin at the token: not inside a word
+    closes: tuple[bool, ...]  # whether it may end there
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Window:
     types: tuple[int, ...]
     first: int
     spans: tuple[tuple[int, int], ...]  # of the part's tokens, in characters of the passage
+    begins: tuple[bool, ...]
+    closes: tuple[bool, ...]
 
 
 def split(tokenizer: Any, text: str) -> Piece:
@@ -83,7 +90,11 @@ def split(tokenizer: Any, text: str) -> Piece:
     words = tuple(text[begins[word] : ends[word]] for word in begins)
     lowered = tuple(word.lower() for word in words)
     word_of = tuple(place[word] for word in encoding.word_ids)
-    return Piece(tuple(encoding.ids), tuple(encoding.offsets), word_of, words, lowered)
+    borders = [-1, *word_of, -1]
+    free = [_UNSPACED.search(words[word]) is not None for word in word_of]
+    opens = tuple(free[row] or borders[row] != borders[row + 1] for row in range(len(word_of)))
+    closes = tuple(free[row] or borders[row + 1] != borders[row + 2] for row in range(len(word_of)))
+    return Piece(tuple(encoding.ids), tuple(encoding.offsets), word_of, words, lowered, opens, closes)
 
 
 def windows(question: Piece, passage: Piece, layout: Layout) -> Iterator[Window]:
@@ -97,7 +108,8 @@ def windows(question: Piece, passage: Piece, layout: Layout) -> Iterator[Window]
         part = slice(start, start + room)
         ids = (*lead, *passage.ids[part], *layout.after)
         closing = (types[-1] if layout.kinds == SEGMENTS else 0,) * len(layout.after)
-        yield Window(ids, (*lead_types, *types[part], *closing), len(lead), passage.spans[part])
+        allowed = passage.begins[part], passage.closes[part]
+        yield Window(ids, (*lead_types, *types[part], *closing), len(lead), passage.spans[part], *allowed)
         if start + room >= len(passage.ids):
             return
 

@@ -21,16 +21,20 @@ class ScoredSpan(NamedTuple):
 
 
 def best_span(window: Window, scores: Scores, answer_tokens: int) -> ScoredSpan | None:
-    """The span with the highest start plus end, of at most so many tokens; None where no token has a character."""
+    """The span of whole words with the highest start plus end, of at most so many tokens.
+
+    None where no token has a character, and where the words are longer than that.
+    """
     inside = slice(window.first, window.first + len(window.spans))
     starts, ends = scores[inside, 0], scores[inside, 1]
     real = np.array([end > start for start, end in window.spans], dtype=bool)
-    if not real.any():
-        return None
-    sums = np.where(real, starts, -np.inf)[:, None] + np.where(real, ends, -np.inf)[None, :]
+    first_fits, last_fits = real & np.array(window.begins, dtype=bool), real & np.array(window.closes, dtype=bool)
+    sums = np.where(first_fits, starts, -np.inf)[:, None] + np.where(last_fits, ends, -np.inf)[None, :]
     rows = np.arange(len(starts))
     length = rows[None, :] - rows[:, None]
     sums[(length < 0) | (length >= answer_tokens)] = -np.inf
+    if not np.isfinite(sums).any():
+        return None
     first, last = np.unravel_index(int(sums.argmax()), sums.shape)
     nothing = float(scores[0, 0] + scores[0, 1])
     return ScoredSpan(window.spans[first][0], window.spans[last][1], float(sums[first, last]) - nothing)

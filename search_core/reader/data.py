@@ -72,6 +72,33 @@ def _questions(whole: dict[str, Any]) -> Iterator[Question]:
                 yield Question(str(one["id"]), title, one["question"], paragraph["context"], texts)
 
 
+def read_texts(file: Path) -> list[str]:
+    """The `text` of each JSON line, gzip or not. Raises `SupervisionError` naming the line."""
+    return [str(body["text"]) for body in _lines(file, ("text",))]
+
+
+def read_answers(file: Path) -> dict[str, list[str]]:
+    """Question id -> its right answers, from JSON lines `{"id", "answers"}`. Raises `SupervisionError`."""
+    lines = _lines(file, ("id", "answers"))
+    return {str(body["id"]): [str(answer) for answer in list(body["answers"])] for body in lines}
+
+
+def _lines(file: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines that have these fields."""
+    place = ""
+    try:
+        opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+        with opened as stream:
+            for number, line in enumerate(stream, start=1):
+                place = f":{number}"
+                if line.strip():
+                    body = json.loads(line)
+                    yield {name: body[name] for name in names}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        wanted = ", ".join(names)
+        raise SupervisionError(f"{file}{place} cannot be read: {error!r}; expected objects with {wanted}") from error
+
+
 def examples(tokenizer: Any, questions: Iterable[Question], layout: Layout) -> list[Example]:
     """Windows to learn from. Of an answered question only those windows with an answer are kept."""
     pieces: dict[str, Piece] = {}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.answer.generators import AnswerGenerator
-from retrieval.answer.reader import Reader, Reading
+from retrieval.answer.reader import Reader, Reading, reading_of
 from retrieval.answer.reader_folder import Calibration
 from retrieval.answer.reading import sentence_of
+from retrieval.answer.span_choice import ScoredSpan
 from retrieval.answer.types import Ask, FinalAnswer, Passage
 from search_core.errors import SupervisionError
 from search_core.reader.data import Question
@@ -37,6 +38,14 @@ class Answered:
     def right(self) -> bool:
         """Whether the span may be said: it shares at least half with a gold answer."""
         return bool(self.question.answers) and self.f1 >= 0.5
+
+    def calibrated(self, calibration: Calibration) -> Answered:
+        """The same with the confidence of another calibration."""
+        reading = self.reading
+        if not math.isfinite(reading.margin):
+            return self
+        span = ScoredSpan(reading.start, reading.end, reading.margin)
+        return replace(self, reading=reading_of(span, calibration))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +122,10 @@ def calibrate(found: Sequence[Answered]) -> Calibration:
 
     Raises `SupervisionError` where there are too few questions, or all are right, or all wrong.
     """
+    found = [one for one in found if math.isfinite(one.reading.margin)]  # all but passages without words
     margins = np.array([one.reading.margin for one in found])
     right = np.array([one.right for one in found], dtype=float)
-    if len(found) < LEAST_EXAMPLES or right.min() == right.max():
+    if len(found) < LEAST_EXAMPLES or len(set(right)) < 2:
         raise SupervisionError(
             f"a reader cannot be calibrated on {len(found)} questions of which {int(right.sum())} are answered right; "
             f"expected {LEAST_EXAMPLES}, some of them wrong"

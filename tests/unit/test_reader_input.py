@@ -73,9 +73,13 @@ def test_the_best_span_is_that_of_trying_all(tokenizer: Any) -> None:
                 (scores[window.first + first, 0] + scores[window.first + last, 1], first, last)
                 for first in range(len(window.spans))
                 for last in range(first, min(first + most, len(window.spans)))
+                if window.begins[first] and window.closes[last]
             ]
-            total, first, last = max(pairs)
             found = best_span(window, scores, most)
+            if not pairs:
+                assert found is None
+                continue
+            total, first, last = max(pairs)
             assert found is not None
             assert (found.start, found.end) == (window.spans[first][0], window.spans[last][1])
             assert found.margin == pytest.approx(total - scores[0].sum(), abs=1e-5)
@@ -88,3 +92,14 @@ def test_confidence_is_the_calibrated_margin() -> None:
     assert reading_of(ScoredSpan(1, 4, 1.0), calibration).answers
     assert reading_of(ScoredSpan(1, 4, 1e9), calibration).confidence == pytest.approx(1)
     assert reading_of(None, calibration).confidence == 0
+
+
+def test_no_answer_begins_or_ends_inside_a_word(tokenizer: Any) -> None:
+    """But between Chinese characters, which stand without spaces, it may."""
+    passage = split(tokenizer, "Berlinese 柏林人")
+    marked = ["Berlinese 柏林人"[start:end] for start, end in passage.spans]
+    inside = [place for place, piece in enumerate(marked) if piece.isascii()]
+    assert len(inside) > 1
+    assert [passage.begins[place] for place in inside] == [True] + [False] * (len(inside) - 1)
+    assert [passage.closes[place] for place in inside] == [False] * (len(inside) - 1) + [True]
+    assert all(passage.begins[len(inside) :]) and all(passage.closes[len(inside) :])

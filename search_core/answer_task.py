@@ -1,0 +1,316 @@
+"""The task `answer`: which answer model serves a collection, proven on questions with known answers.
+
+questions ─▶ race of sentences, readers, endpoint and its prompts ─▶ the best asked the sealed questions beside what
+serves ─▶ gate ─▶ artifact ─▶ the serving plan with another answer model, or the reasons why not
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from infra.settings import Settings
+from retrieval.analyzer import Analyzer
+from retrieval.answer.choice import READER, READERS, AnswerChoice
+from retrieval.answer.reader_folder import read_folder
+from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.experiments import ExperimentRecord
+from retrieval.contracts import Encoder
+from retrieval.encoder.model_folder import sha256_of
+from retrieval.plan import Plan
+from search_core.answering.models import Models
+from search_core.answering.questions import AskedQuestion, Questions, of_collection, of_files, split
+from search_core.answering.race import Entry, Standing, race, row
+from search_core.answering.replies import Replies
+from search_core.answering.scoring import Scored, summary
+from search_core.artifacts import write_artifact
+from search_core.clock import Clock
+from search_core.conditions import serving_plan
+from search_core.errors import BudgetError, SupervisionError
+from search_core.experiment_log import ExperimentLog, trajectory
+from search_core.gate import Verdict, judge
+from search_core.plan_mapping import architecture_of
+from search_core.request import Request
+from search_core.result import Result
+from search_core.snapshot import read_snapshot
+from search_core.space import open_space
+from search_core.task import TaskSpec
+
+REPLIES = Path("experiments", "replies.jsonl")  # in the data folder: what an endpoint said, in any run
+CHARACTERS_PER_TOKEN = 4  # of English; only to say what a run cost
+LEAST_SEALED = 10  # answered before time is up; fewer prove nothing
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRun:
+    """What a run stands on."""
+
+    request: Request
+    spec: TaskSpec
+    settings: Settings
+    catalog: Catalog
+    collection: Collection
+    record: ExperimentRecord
+    encoder: Encoder
+    clock: Clock
+
+    @property
+    def folder(self) -> Path:
+        """Where the log and the artifact are."""
+        return self.settings.data_dir / "experiments" / self.record.id
+
+
+def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> Result:
+    """The whole task. Raises `SearchCoreError` where nothing can be compared; what serves is untouched then."""
+    plan = serving_plan(run.catalog, run.collection)
+    questions = _questions(run, plan)
+    settings = run.collection.settings
+    replies = Replies(run.settings.data_dir / REPLIES)
+    models = Models(run.settings, run.encoder, Analyzer(settings.dictionary, settings.synonyms), replies)
+    log = ExperimentLog(run.catalog.experiments, run.record.id, run.folder, seed=run.request.seed)
+    standing = race(
+        models, _serving(run.settings, plan), questions.choose, run.clock, _teller(run, plan, log, progress)
+    )
+    try:
+        return _concluded(run, plan, questions, models, standing)
+    finally:
+        log.close()
+        for entry in standing.entries:
+            entry.close()
+
+
+def _questions(run: AnswerRun, plan: Plan) -> Questions:
+    request = run.request
+    if request.answers:
+        snapshot = read_snapshot(run.catalog, run.collection)
+        try:
+            found = of_collection(snapshot, plan, run.encoder, request.queries or {}, request.answers)
+        finally:
+            snapshot.close()
+        return split(found, "given with their answers", request.seed)
+    if run.settings.reader_questions:
+        files = run.settings.reader_questions
+        return split(of_files(files, request.seed), f"of the files {files}", request.seed)
+    raise SupervisionError(
+        "there are no questions with known answers: give --answers with --queries, or name SQuAD files in "
+        "KB_READER_QUESTIONS"
+    )
+
+
+def _serving(settings: Settings, plan: Plan) -> AnswerChoice:
+    """What answers now: by the plan, else by the settings."""
+    reader = settings.reader if settings.generator == READER else ""
+    return plan.answer or AnswerChoice(settings.generator, reader)
+
+
+def _teller(
+    run: AnswerRun, plan: Plan, log: ExperimentLog, progress: Callable[[dict[str, Any]], None]
+) -> Callable[[Entry, int], None]:
+    """Writes each round of each model down as a trial, and says it."""
+    architecture = architecture_of(plan, open_space(run.request.search_space))
+    chosen = architecture.to_dict() | {"digest": architecture.digest}
+    best = 0.0
+
+    def tell(entry: Entry, count: int) -> None:
+        nonlocal best
+        mean = entry.mean(count)
+        best = max(best, mean)
+        shown = replace(plan, answer=entry.choice)
+        body = {
+            "policy": "race",
+            "architecture": chosen | {"digest": shown.digest},
+            "plan": shown.digest,
+            "answer": entry.choice.to_dict(),
+            "fidelity": float(count),
+            "reward": round(mean, 6),
+            "whole": None,
+            "seconds": round(sum(one.milliseconds for one in entry.scored) / 1000, 4),
+        }
+        if log.recall(shown.digest, float(count)) is None:
+            log.append(body)
+        progress({"trial": log.count, "best": best, "left": run.clock.left()})
+
+    return tell
+
+
+def _concluded(run: AnswerRun, plan: Plan, questions: Questions, models: Models, standing: Standing) -> Result:
+    before, after, asked = _sealed(run, questions.sealed, models, standing)
+    verdict = judge(
+        _quality(before),
+        _quality(after),
+        [question.kinds for question in asked],
+        seed=run.request.seed,
+    )
+    chosen = replace(plan, answer=standing.best.choice)
+    reasons = (*_reasons(run, standing, verdict, after), *_chance(standing))
+    metrics = {"serving": summary(before, asked), "tuned": summary(after, asked)}
+    metrics["default"] = metrics["serving"]
+    trials = run.catalog.experiments.trials(run.record.id)
+    board = sorted(
+        (row(entry, questions.choose) for entry in standing.entries), key=lambda one: -float(str(one["quality"]))
+    )
+    manifest = _manifest(run, questions, models, standing, verdict, metrics, board)
+    artifact = write_artifact(run.folder / "artifact", chosen, manifest, _card(run, standing, verdict, reasons, board))
+    plan_id = None if standing.best is standing.incumbent else _stored(run, chosen)
+    promoted, reasons = _promoted(run, plan, plan_id, verdict, reasons)
+    return Result(
+        experiment=run.record.id,
+        best=architecture_of(chosen, open_space(run.request.search_space)),
+        plan=chosen,
+        incumbent=plan,
+        artifact=artifact,
+        verdict=verdict,
+        metrics=metrics,
+        leaderboard=tuple(board),
+        promoted=promoted,
+        plan_id=plan_id,
+        reasons=reasons,
+        supervision=manifest["supervision"],
+        stages=(),
+        earlier_runs=0,
+        model=None,
+        trials=len(trials),
+        trajectory=trajectory(trials),
+        seconds=run.clock.seconds,
+        cpu_seconds=run.clock.cpu_seconds,
+        folder=artifact.folder,
+    )
+
+
+def _sealed(
+    run: AnswerRun, questions: Sequence[AskedQuestion], models: Models, standing: Standing
+) -> tuple[list[Scored], list[Scored], list[AskedQuestion]]:
+    """Both are asked question by question, as many as there is time for. Raises `BudgetError` where that is too few."""
+    before: list[Scored] = []
+    after: list[Scored] = []
+    for question in questions:
+        if run.clock.left() <= 0 and len(before) >= LEAST_SEALED and not run.clock.is_stopped:
+            break
+        before.append(standing.incumbent.ask(question, models))
+        same = standing.best is standing.incumbent
+        after.append(before[-1] if same else standing.best.ask(question, models))
+    if len(before) < LEAST_SEALED:
+        raise BudgetError(f"{len(before)} sealed questions were answered; expected {LEAST_SEALED} or more")
+    return before, after, list(questions[: len(before)])
+
+
+def _quality(scored: Sequence[Scored]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([one.quality for one in scored], dtype=np.float64)
+
+
+def _chance(standing: Standing) -> tuple[str, ...]:
+    if standing.best is standing.incumbent:
+        return ("what answers already was not beaten on the working questions",)
+    return ()
+
+
+def _reasons(run: AnswerRun, standing: Standing, verdict: Verdict, after: Sequence[Scored]) -> tuple[str, ...]:
+    if standing.best is standing.incumbent:
+        return ()
+    found = list(verdict.reasons)
+    median = float(np.median([one.milliseconds for one in after]))
+    if run.spec.latency_ms is not None and median > run.spec.latency_ms:
+        found.append(f"an answer would take {median:.0f} ms; the task says at most {run.spec.latency_ms:g} ms")
+    failed = sum(one.failed for one in after)
+    if failed > 0.1 * len(after):
+        found.append(f"{failed} of {len(after)} answers came from sentences because the endpoint failed")
+    return tuple(found)
+
+
+def _stored(run: AnswerRun, plan: Plan) -> int:
+    """The plan's number. A run that is repeated does not store its plan twice."""
+    name = f"answers-{run.record.id[:8]}"
+    for known in run.catalog.plans.all(run.collection):
+        if (known.name, known.digest) == (name, plan.digest):
+            return known.id
+    origin = f"experiment {run.record.id}"
+    return run.catalog.plans.add(run.collection, name, plan.to_dict(), plan.digest, origin).id
+
+
+def _promoted(
+    run: AnswerRun, plan: Plan, plan_id: int | None, verdict: Verdict, reasons: tuple[str, ...]
+) -> tuple[bool, tuple[str, ...]]:
+    if reasons or plan_id is None:
+        return False, reasons
+    if not run.request.promote:
+        return False, (f"it was not to be promoted; `kb plans promote {plan_id}` does it",)
+    if serving_plan(run.catalog, run.catalog.collections.get(run.collection.name)) != plan:
+        return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)
+    reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
+    run.catalog.plans.promote(run.collection, plan_id, f"experiment {run.record.id}", reason)
+    return True, ()
+
+
+def _manifest(
+    run: AnswerRun,
+    questions: Questions,
+    models: Models,
+    standing: Standing,
+    verdict: Verdict,
+    metrics: Mapping[str, Any],
+    board: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    choice = standing.best.choice
+    reader = None
+    if choice.generator == READER:
+        folder = run.settings.data_dir / READERS / choice.reader
+        reader = {"name": choice.reader, "manifest_sha256": sha256_of(folder / "manifest.json")}
+        reader["precision"] = read_folder(folder).precision
+    return {
+        "kind": "answer-model",
+        "collection": run.collection.name,
+        "version": metadata.version("autoglm-kb"),
+        "seed": run.request.seed,
+        "task": run.spec.to_dict(),
+        "metric": "quality",
+        "metrics": dict(metrics),
+        "verdict": verdict.to_dict(),
+        "answer": choice.to_dict(),
+        "reader": reader,
+        "leaderboard": [dict(one) for one in board],
+        "cost": {
+            "endpoint_calls": models.replies.asked,
+            "tokens_about": models.replies.characters // CHARACTERS_PER_TOKEN,
+        },
+        "supervision": {
+            "origin": questions.origin,
+            "judged": True,
+            "questions": len(questions.choose) + len(questions.sealed),
+            "split": {"choose": len(questions.choose), "sealed": len(questions.sealed)},
+            "notes": [],
+        },
+        "seconds": round(run.clock.seconds, 2),
+        "cpu_seconds": round(run.clock.cpu_seconds, 2),
+    }
+
+
+def _card(
+    run: AnswerRun,
+    standing: Standing,
+    verdict: Verdict,
+    reasons: Sequence[str],
+    board: Sequence[Mapping[str, Any]],
+) -> str:
+    decision = "It was found fit to serve." if not reasons else "It does not serve: " + "; ".join(reasons) + "."
+    rows = "\n".join(
+        f"| {one['answer']} | {one['questions']} | {one['quality']:.3f} | {one['f1']:.3f} | {one['cited']:.3f} | "
+        f"{one['refusals']:.3f} | {one['milliseconds']:.0f} |"
+        for one in board
+    )
+    return f"""# Who answers for collection {run.collection.name}: {standing.best.choice.describe()}
+
+{decision} On {verdict.questions} sealed questions quality goes from {verdict.before:.3f} to {verdict.after:.3f}
+({verdict.lift:+.3f}, {verdict.low:+.3f} to {verdict.high:+.3f}, p = {verdict.p_value:.4f}).
+
+| on the working questions | asked | quality | F1 | cited | refusals, F1 | ms |
+|---|---|---|---|---|---|---|
+{rows}
+
+Quality of an answer is the mean of its token F1 and of whether the cited text holds a right answer; a question without
+an answer counts 1 where it is refused. Seed {run.request.seed}.
+"""

@@ -1,0 +1,135 @@
+"""The questions an answer model is chosen by: of the collection itself where answers are known, else of named files.
+
+Own questions are asked as they would be in service, with the passages that the serving plan finds. Questions of files
+in SQuAD's layout come with their own passage and with others of the same article, so that there is something to choose
+from.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.answer.types import Passage
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.contracts import Encoder
+from retrieval.fusion import FusionSignals, fuse
+from retrieval.plan import Plan
+from search_core.errors import SupervisionError
+from search_core.kinds import kinds_of
+from search_core.legs import CachedLegs, ask_legs
+from search_core.reader.data import Question, read_squad
+from search_core.snapshot import CorpusSnapshot, key_of
+
+PASSAGES = 5  # given to an answer model
+MOST_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer
+LEAST_QUESTIONS = 20  # of which half are sealed: fewer cannot prove anything
+CHOOSE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question, its right answers (none: it is to be refused), and the passages it is answered from, best first."""
+
+    key: str
+    text: str
+    answers: tuple[str, ...]
+    passages: tuple[Passage, ...]
+    group: str  # questions of one group are not split
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The strata it belongs to."""
+        language, _ = kinds_of(EvalQuery(self.key, self.text, {}))
+        return (language, "answerable" if self.answers else "unanswerable")
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Working and sealed questions, and where they come from."""
+
+    choose: tuple[AskedQuestion, ...]
+    sealed: tuple[AskedQuestion, ...]
+    origin: str
+
+
+def split(found: Sequence[AskedQuestion], origin: str, seed: int) -> Questions:
+    """Half of the groups to choose on, the others sealed. Raises `SupervisionError` where there are too few."""
+    groups = sorted({one.group for one in found})
+    if len(found) < LEAST_QUESTIONS or len(groups) < 2:
+        raise SupervisionError(
+            f"{len(found)} questions with known answers, in {len(groups)} documents, cannot tell answer models apart; "
+            f"expected at least {LEAST_QUESTIONS} of two documents or more"
+        )
+    drawn = random.Random(seed)  # noqa: S311 - a split, not a secret
+    drawn.shuffle(groups)
+    sizes = {group: sum(one.group == group for one in found) for group in groups}
+    chosen: set[str] = set()
+    count = 0
+    for group in groups[:-1]:
+        if count >= CHOOSE_SHARE * len(found):
+            break
+        chosen.add(group)
+        count += sizes[group]
+    choose = [one for one in found if one.group in chosen]
+    drawn.shuffle(choose)  # so that the first ones are of all kinds
+    return Questions(tuple(choose), tuple(one for one in found if one.group not in chosen), origin)
+
+
+def of_files(names: str, seed: int) -> list[AskedQuestion]:
+    """Questions of SQuAD files, named with commas. Raises `SupervisionError`."""
+    found = [question for name in names.split(",") if name.strip() for question in read_squad(Path(name.strip()))]
+    drawn = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    passages: dict[str, list[str]] = {}
+    for question in found:
+        passages.setdefault(question.article, []).append(question.passage)
+    by_article = {article: sorted(set(texts)) for article, texts in passages.items()}
+    sample = drawn.sample(found, min(len(found), MOST_QUESTIONS))
+    return [_with_others(question, by_article[question.article], drawn) for question in sample]
+
+
+def _with_others(question: Question, texts: Sequence[str], drawn: random.Random) -> AskedQuestion:
+    others = [text for text in texts if text != question.passage and not any(gold in text for gold in question.answers)]
+    texts = [question.passage, *drawn.sample(others, min(len(others), PASSAGES - 1))]
+    drawn.shuffle(texts)
+    passages = tuple(
+        Passage(f"{question.key}-{at}", f"{question.key}-{at}", question.article, text, score=1 / (at + 1))
+        for at, text in enumerate(texts)
+    )
+    return AskedQuestion(question.key, question.text, question.answers, passages, question.article)
+
+
+def of_collection(
+    snapshot: CorpusSnapshot,
+    plan: Plan,
+    encoder: Encoder,
+    texts: Mapping[str, str],
+    answers: Mapping[str, Sequence[str]],
+) -> list[AskedQuestion]:
+    """The collection's own questions with the passages that its plan finds. Raises `SupervisionError`."""
+    missing = sorted(set(answers) - set(texts))
+    if missing:
+        raise SupervisionError(f"answers are given for question {missing[0]!r}, which has no text; expected every one")
+    keys = sorted(answers)
+    legs = ask_legs(snapshot, encoder, [EvalQuery(key, texts[key], {}) for key in keys])
+    return [
+        AskedQuestion(key, texts[key], tuple(filter(None, answers[key])), _passages(legs, plan, place), key)
+        for place, key in enumerate(keys)
+    ]
+
+
+def _passages(legs: CachedLegs, plan: Plan, place: int) -> tuple[Passage, ...]:
+    """The first chunks of the fused ranking; adapters and diffusion hardly change which ones these are."""
+    snapshot = legs.snapshot
+    signals = FusionSignals(legs.coverage[place], sparse_asked=plan.sparse_depth)
+    found = fuse(plan, legs.sparse[place], legs.dense[place], signals, vectors_of=snapshot.vectors_of)
+    return tuple(_passage(snapshot, candidate.label, candidate.score) for candidate in found[:PASSAGES])
+
+
+def _passage(snapshot: CorpusSnapshot, label: int, score: float) -> Passage:
+    chunk = snapshot.chunks[int(np.searchsorted(snapshot.labels, label))]
+    return Passage(str(label), key_of(chunk), chunk.title, chunk.text, score=score)

@@ -1,0 +1,147 @@
+"""Which answer model is best on the working questions: all on a few questions, the better half on more, and so on.
+
+A model that is asked one question at a time is dear, and most prompts are told apart by few questions (successive
+halving, Jamieson and Talwalkar 2016). What serves is in every round.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from retrieval.answer.choice import ENDPOINT, AnswerChoice
+from retrieval.answer.generators import AnswerGenerator
+from search_core.answering.models import AnswerModel, Models, combined, variants
+from search_core.answering.questions import AskedQuestion
+from search_core.answering.scoring import Scored, score, summary
+from search_core.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+ROUNDS = (8, 32)  # questions of the first rounds; the last one has all
+MOST_FAILURES = 0.1  # share of questions that something else answered: such an endpoint is not to be relied on
+SEARCH_SHARE = 0.7  # of the budget; the rest is for the sealed questions
+
+Told = Callable[["Entry", int], None]  # a model was asked so many questions
+
+
+@dataclass(slots=True)
+class Entry:
+    """A model in the race, opened at first use, with what it scored so far on the first questions."""
+
+    model: AnswerModel
+    scored: list[Scored] = field(default_factory=list)
+    _generator: AnswerGenerator | None = None
+
+    @property
+    def choice(self) -> AnswerChoice:
+        """What it would serve as."""
+        return self.model.choice
+
+    def mean(self, count: int) -> float:
+        """Mean quality on the first `count` questions."""
+        return float(np.mean([one.quality for one in self.scored[:count]])) if self.scored else 0.0
+
+    @property
+    def fails(self) -> bool:
+        """Whether too often something else answered in its place."""
+        return bool(self.scored) and sum(one.failed for one in self.scored) > MOST_FAILURES * len(self.scored)
+
+    def ask(self, question: AskedQuestion, models: Models) -> Scored:
+        """One more answer."""
+        if self._generator is None:
+            self._generator = self.model.open()
+        return score(self._generator, question, models.replies)
+
+    def close(self) -> None:
+        """Release the model."""
+        if self._generator is not None:
+            self._generator.close()
+            self._generator = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The end of a race: who serves, the best, everybody, and how many questions all of the last round were asked."""
+
+    incumbent: Entry
+    best: Entry
+    entries: tuple[Entry, ...]
+    questions: int
+
+
+def race(
+    models: Models, incumbent: AnswerChoice, questions: Sequence[AskedQuestion], clock: Clock, told: Told
+) -> Standing:
+    """Ask round by round. Entries are left open; `Entry.close` releases them."""
+    entries = [Entry(models.of(incumbent))]
+    entries += [Entry(model) for model in models.all() if model.choice != incumbent]
+    left, asked = list(entries), 0
+    for target in (*(size for size in ROUNDS if size < len(questions)), len(questions)):
+        reached = [_asked_to(entry, questions[:target], models, clock, told) for entry in left]
+        asked = min(reached)
+        if asked < target:  # out of time: those with equally many answers are compared
+            break
+        left = _better_half(left, asked)
+        if target == ROUNDS[0]:
+            left = _with_combined(left, entries, models, questions[:target], clock, told)
+    running = [entry for entry in left if not entry.fails] or [entries[0]]
+    return Standing(entries[0], _cheapest_of_best(running, asked), tuple(entries), asked)
+
+
+def _asked_to(entry: Entry, questions: Sequence[AskedQuestion], models: Models, clock: Clock, told: Told) -> int:
+    """Ask until the model has answered all of these, it fails, or time is up; how many it has."""
+    for question in questions[len(entry.scored) :]:
+        if clock.left(SEARCH_SHARE) <= 0 or (len(entry.scored) >= ROUNDS[0] and entry.fails):
+            break
+        entry.scored.append(entry.ask(question, models))
+    told(entry, len(entry.scored))
+    return len(questions) if entry.fails else len(entry.scored)
+
+
+def _better_half(entries: list[Entry], count: int) -> list[Entry]:
+    """What serves, and the better half of the others; equal ones in the order given."""
+    first, others = entries[0], [entry for entry in entries[1:] if not entry.fails]
+    ranked = sorted(others, key=lambda entry: -entry.mean(count))
+    return [first, *ranked[: max(1, (len(ranked) + 1) // 2)]]
+
+
+def _with_combined(
+    left: list[Entry],
+    entries: list[Entry],
+    models: Models,
+    questions: Sequence[AskedQuestion],
+    clock: Clock,
+    told: Told,
+) -> list[Entry]:
+    """With one more: the endpoint asked in all the ways that were better than its default."""
+    asked = {entry.choice.prompt: entry for entry in entries if entry.choice.generator == ENDPOINT}
+    default = asked.get(variants()[0])
+    if default is None or default.fails:
+        return left
+    count = len(questions)
+    slots = combined([way for way, entry in asked.items() if entry.mean(count) > default.mean(count)])
+    if slots in asked:
+        return left
+    entry = Entry(models.endpoint(slots))
+    entries.append(entry)
+    _asked_to(entry, questions, models, clock, told)
+    return [*left, entry]
+
+
+def _cheapest_of_best(entries: list[Entry], count: int) -> Entry:
+    """Of all within one standard error of the best the cheapest: simpler where more is not better."""
+    best = max(entries, key=lambda entry: entry.mean(count))
+    values = np.array([one.quality for one in best.scored[:count]])
+    spread = float(values.std() / np.sqrt(len(values))) if len(values) else 0.0
+    near = [entry for entry in entries if entry.mean(count) >= best.mean(count) - spread]
+    return min(near, key=lambda entry: (entry.model.cost, -entry.mean(count)))
+
+
+def row(entry: Entry, questions: Sequence[AskedQuestion]) -> dict[str, object]:
+    """An entry as a row of the leaderboard."""
+    asked = questions[: len(entry.scored)]
+    return {"answer": entry.choice.describe(), "questions": len(asked), **summary(entry.scored, asked)}

@@ -1,0 +1,77 @@
+"""Replies of an endpoint, kept by the hash of what was asked: a question costs once, whoever asks it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from retrieval.contracts import Generator as ChatModel
+from search_core.errors import ArtifactError
+
+
+class Replies:
+    """A file of JSON lines, read at the start and added to. Thread-safe. Counts what was asked and what it cost."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._guard = threading.Lock()
+        self._known: dict[str, tuple[str, float]] = {}
+        self.asked = 0
+        self.saved_seconds = 0.0  # that known replies once took
+        self.characters = 0  # sent and received, of what was not known yet
+        if file.exists():
+            for line in file.read_text(encoding="utf-8").splitlines():
+                self._learn(line)
+
+    def get(self, key: str) -> tuple[str, float] | None:
+        """The reply and the seconds that it took, where it is known."""
+        return self._known.get(key)
+
+    def add(self, key: str, reply: str, seconds: float, sent: int) -> None:
+        """Keep a reply. Raises `ArtifactError` where the disk does not take it."""
+        line = json.dumps({"key": key, "reply": reply, "seconds": round(seconds, 4)}, ensure_ascii=False)
+        with self._guard:
+            self._known[key] = (reply, seconds)
+            self.asked += 1
+            self.characters += sent + len(reply)
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                with self._file.open("a", encoding="utf-8") as stream:
+                    stream.write(line + "\n")
+            except OSError as error:
+                raise ArtifactError(
+                    f"replies {self._file} cannot be kept: {error.strerror}; free some space"
+                ) from error
+
+    def _learn(self, line: str) -> None:
+        try:
+            body = json.loads(line)
+            self._known[body["key"]] = (body["reply"], float(body["seconds"]))
+        except (ValueError, KeyError, TypeError):
+            return  # a line that a killed run did not finish
+
+
+class RepliesOf:
+    """A chat model that is asked only what `replies` does not know; what fails is not kept."""
+
+    def __init__(self, model: ChatModel, name: str, replies: Replies) -> None:
+        self._model, self._name, self._replies = model, name, replies
+
+    def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+        """See `Generator.stream`. A known reply comes at once."""
+        asked = json.dumps([self._name, *messages], ensure_ascii=False, sort_keys=True)
+        key = hashlib.sha256(asked.encode()).hexdigest()
+        known = self._replies.get(key)
+        if known is not None:
+            self._replies.saved_seconds += known[1]
+            yield known[0]
+            return
+        began, pieces = time.perf_counter(), []
+        for piece in self._model.stream(messages):
+            pieces.append(piece)
+            yield piece
+        self._replies.add(key, "".join(pieces), time.perf_counter() - began, len(asked))

@@ -1,0 +1,143 @@
+"""The answer model that serves is chosen on questions with known answers, and only where it is proven."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import served
+
+from retrieval.catalog.keys import Scope
+from search_core.errors import SupervisionError
+from search_core.request import Request
+from search_core.result import Result
+from search_core.trainer import AutoModelTrainer
+from tests.reader_questions import write_squad
+
+PRODUCTS = (
+    "falcon heron osprey kestrel merlin condor eagle hawk harrier buzzard kite owl swift crane stork egret".split()
+)
+WARRANTY = "Each {0} is sold with a warranty of 24 months after the delivery of the {0} to its owner."
+QUERIES = {f"q{at}": f"How long is the warranty of the {name}?" for at, name in enumerate(PRODUCTS)}
+QUERIES |= {f"w{at}": f"What warranty does the {name} have?" for at, name in enumerate(PRODUCTS)}
+ANSWERS: dict[str, list[str]] = {key: ["24 months"] for key in QUERIES}
+
+
+@contextlib.contextmanager
+def chat_server(reply: str) -> Iterator[str]:
+    """The base URL of a server, a process of its own, that always writes this."""
+    command = [sys.executable, str(Path(__file__).with_name("chat_server.py"))]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process: subprocess.Popen[str] = subprocess.Popen(command, env={**os.environ, "REPLY": reply}, **pipes)  # type: ignore[call-overload]
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+    finally:
+        process.communicate(timeout=10)
+
+
+def opened(folder: Path, **settings: Any) -> Any:
+    return served.in_process(folder, **settings)
+
+
+def fill(api: served.Served) -> None:
+    admin = api.headers(Scope.ADMIN)
+    api.client.post("/v1/collections", json={"name": "birds"}, headers=admin).raise_for_status()
+    for name in PRODUCTS:
+        path = f"/v1/collections/birds/documents/{name}?wait_for=searchable"
+        body = {"title": name.title(), "text": WARRANTY.format(name)}
+        api.client.put(path, json=body, headers=admin).raise_for_status()
+
+
+def tune(api: served.Served, **options: Any) -> Result:
+    request = Request("answer", collection="birds", budget="4m", queries=QUERIES, answers=ANSWERS, **options)
+    trainer = AutoModelTrainer.of(
+        request, settings=api.settings, catalog=api.kb.catalog, encoder_of=api.kb.open_encoder
+    )
+    return trainer.run()
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with chat_server("24 months [1].") as url:
+        yield url
+
+
+def test_a_better_endpoint_is_proven_and_serves(endpoint: str, tmp_path: Path) -> None:
+    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+        fill(api)
+        result = tune(api)
+        assert result.promoted, result.reasons
+        assert result.plan.answer is not None and result.plan.answer.generator == "openai"
+        assert result.metrics["tuned"]["f1"] > result.metrics["serving"]["f1"]
+        assert result.verdict.p_value < 0.05
+        asked = [row["answer"] for row in result.leaderboard]
+        assert "sentences" in asked
+        assert sum(answer.startswith("endpoint") for answer in asked) >= 6  # the default and each slot changed
+        manifest = json.loads((result.folder / "manifest.json").read_text())
+        first_calls = manifest["cost"]["endpoint_calls"]
+        assert first_calls > 0
+
+        api.kb.runtimes.get("birds").refresh()
+        body = {"question": QUERIES["q0"], "collection": "birds", "stream": False}
+        told = api.client.post("/v1/answers", json=body, headers=api.headers()).json()
+        assert told["generator"] == "openai" and "24 months" in told["answer"]
+
+        again = tune(api)  # only what is new is asked, and what serves is not beaten by itself
+        manifest = json.loads((again.folder / "manifest.json").read_text())
+        assert manifest["cost"]["endpoint_calls"] < first_calls / 4
+        assert not again.promoted
+        assert again.verdict.p_value == 1.0
+        record = api.kb.catalog.experiments.get(api.kb.catalog.collections.get("birds"), result.experiment)
+        assert record.state == "finished" and record.trials == result.trials
+
+
+def test_an_endpoint_that_is_away_changes_nothing(tmp_path: Path) -> None:
+    """Every reply then comes from sentences, which is no reason to serve an endpoint."""
+    with opened(tmp_path, llm_base_url="http://127.0.0.1:9", llm_model="good") as api:
+        fill(api)
+        result = tune(api)
+        assert not result.promoted
+        assert result.plan.answer is None or result.plan.answer.generator == "extractive"
+        assert api.kb.catalog.collections.get("birds").plan_id is None
+        failures = {row["answer"]: row["failures"] for row in result.leaderboard}
+        assert failures["sentences"] == 0
+        assert all(share == 1 for answer, share in failures.items() if answer != "sentences")
+
+
+def test_a_wrong_model_is_not_promoted(tmp_path: Path) -> None:
+    with chat_server("Nobody knows anything about birds [1].") as url:
+        with opened(tmp_path, llm_base_url=url, llm_model="good") as api:
+            fill(api)
+            result = tune(api)
+        assert not result.promoted
+        assert result.reasons
+
+
+def test_without_known_answers_nothing_is_compared(tmp_path: Path) -> None:
+    with opened(tmp_path) as api:
+        fill(api)
+        request = Request("answer", collection="birds", budget="1m")
+        with pytest.raises(SupervisionError, match="no questions with known answers"):
+            AutoModelTrainer.of(request, settings=api.settings, catalog=api.kb.catalog).run()
+
+
+def test_named_files_stand_in_for_own_questions(tmp_path: Path) -> None:
+    """Without another model, what serves stays."""
+    questions = write_squad(tmp_path / "questions.json", articles=6, each=6)
+    with opened(tmp_path / "data", reader_questions=str(questions)) as api:
+        fill(api)
+        request = Request("answer", collection="birds", budget="1m")
+        result = AutoModelTrainer.of(
+            request, settings=api.settings, catalog=api.kb.catalog, encoder_of=api.kb.open_encoder
+        ).run()
+        assert not result.promoted
+        assert result.supervision["questions"] == 108
+        assert result.leaderboard[0]["answer"] == "sentences"

@@ -1,0 +1,157 @@
+"""What a reader learns from and how it is measured: answers compared, practice, losses, calibration, splits."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retrieval.answer.reader import Reading
+from search_core.errors import SupervisionError
+from search_core.reader.cloze import cloze_questions, cut
+from search_core.reader.data import Example, Question, read_answers, read_squad, read_texts, spans_of
+from search_core.reader.evaluation import Answered, calibrate, scores_of
+from search_core.reader.recipe import hold_out
+from search_core.reader.scores import contains, exact, overlap_f1
+from tests.reader_questions import write_squad
+
+ENGLISH = (
+    "The bridge was built in 1932 by John Bradfield. It is the tallest steel arch bridge in the world. "
+    "John Bradfield was an engineer of the state, and Sydney paid 4.2 million pounds for it."
+)
+CHINESE = (
+    "《红楼梦》成书于1784年，作者是曹雪芹。小说讲述了贾宝玉与林黛玉的故事，共有120回。曹雪芹生于南京，后来住在北京。"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "golds", "equal", "f1"),
+    [
+        ("the Normans", ("Normans",), 1, 1),
+        ("in 10th century", ("10th century",), 0, 0.8),
+        ("", (), 1, 1),
+        ("Rollo", (), 0, 0),
+        ("二十天。", ("二十天",), 1, 1),
+        ("二十", ("二十天",), 0, 0.8),
+        ("U.S.", ("us",), 1, 1),
+    ],
+)
+def test_answers_are_compared_as_squad_does(said: str, golds: tuple[str, ...], equal: int, f1: float) -> None:
+    assert exact(said, golds) == equal
+    assert overlap_f1(said, golds) == pytest.approx(f1)
+
+
+def test_a_text_contains_whole_tokens_only() -> None:
+    assert contains("It was in 1932, they say.", ["1932"])
+    assert not contains("It was in 19321.", ["1932"])
+    assert contains("满五年后增加到二十天。", ["二十天"])
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE])
+def test_practice_asks_for_what_stands_in_its_passage(text: str) -> None:
+    found = cloze_questions([text] * 20, 200, seed=3, each=4)
+    assert found == cloze_questions([text] * 20, 200, seed=3, each=4)
+    assert found != cloze_questions([text] * 20, 200, seed=4, each=4)
+    assert len({one.text for one in found}) > 5
+    for one in found:
+        assert all(answer in one.passage for answer in one.answers)
+        assert set(one.passage) <= {*text, " "}
+    assert any(one.answers for one in found)
+
+
+def test_long_texts_are_cut_between_sentences() -> None:
+    parts = list(cut(ENGLISH * 12))
+    assert len(parts) > 2
+    assert all(part in ENGLISH * 12 and part.endswith(".") for part in parts)
+
+
+def test_answers_are_found_wherever_they_stand() -> None:
+    assert spans_of(["aa", "b"], "aaab") == [(0, 2), (1, 3), (3, 4)]
+    assert spans_of(["x"], "aaab") == []
+
+
+def test_the_loss_is_that_of_any_gold_span() -> None:
+    """Against probabilities computed by hand, with padding and a teacher."""
+    torch = pytest.importorskip("torch")
+    from search_core.reader.model import TAUGHT, collate, loss_of
+
+    drawn = np.random.default_rng(0)
+    logits = torch.tensor(drawn.normal(size=(2, 6, 2)), dtype=torch.float32)
+
+    class Fixed:
+        def __call__(self, **_: object) -> object:
+            return type("Output", (), {"start_logits": logits[:, :, 0], "end_logits": logits[:, :, 1]})
+
+    soft = np.full((4, 2), 0.25, np.float16)
+    kinds = np.zeros(6, np.uint8)
+    long = Example(np.arange(6, dtype=np.int32), kinds, ((1, 2), (3, 3)))
+    short = Example(np.arange(4, dtype=np.int32), kinds[:4], ((0, 0),), soft)
+
+    def chances(row: int, size: int, side: int) -> list[float]:
+        raised = [math.exp(logits[row, place, side]) for place in range(size)]
+        return [one / sum(raised) for one in raised]
+
+    begin, end = chances(0, 6, 0), chances(0, 6, 1)
+    first = -math.log(begin[1] * end[2] + begin[3] * end[3])
+    begin, end = chances(1, 4, 0), chances(1, 4, 1)
+    own = -math.log(begin[0] * end[0])
+    told = -sum(0.25 * math.log(one) for one in [*begin, *end])
+    wanted = (first + (1 - TAUGHT) * own + TAUGHT * told) / 2
+    assert float(loss_of(Fixed(), collate([long, short], 0))) == pytest.approx(wanted, abs=1e-4)
+
+
+def answered(margin: float, f1: float, *, answerable: bool = True) -> Answered:
+    question = Question("k", "a", "q", "p", ("x",) if answerable else ())
+    return Answered(question, Reading(0, 1, 0.0, False, margin), float(f1 == 1), f1)
+
+
+def test_confidence_comes_out_as_the_share_of_right_answers() -> None:
+    drawn = random.Random(0)
+    found = []
+    for _ in range(3000):
+        margin = drawn.uniform(-6, 6)
+        right = drawn.random() < 1 / (1 + math.exp(-(0.8 * margin - 0.5)))
+        found.append(answered(margin, 1.0 if right else 0.0, answerable=right))
+    calibration = calibrate(found)
+    assert calibration.slope == pytest.approx(0.8, abs=0.08)
+    assert calibration.offset == pytest.approx(-0.5, abs=0.15)
+    assert calibration.least == pytest.approx(0.5, abs=0.08)  # answering pays where it is more likely right than not
+    scores = scores_of([one.calibrated(calibration) for one in found])
+    assert scores.calibration_error < 4
+    assert scores.refusal_f1 > 75
+    assert scores.whole_f1 > max(100 * np.mean([bool(one.question.answers) for one in found]), 75)
+
+
+def test_too_few_answers_give_no_confidence() -> None:
+    with pytest.raises(SupervisionError, match="cannot be calibrated on 3 questions"):
+        calibrate([answered(1.0, 1.0), answered(2.0, 1.0), answered(-1.0, 0.0)])
+    with pytest.raises(SupervisionError, match="cannot be calibrated"):
+        calibrate([answered(float(place), 1.0) for place in range(40)])
+
+
+def test_no_article_is_learnt_from_and_calibrated_on(tmp_path: Path) -> None:
+    questions = read_squad(write_squad(tmp_path / "q.json", articles=12, each=4))
+    learnt, held = hold_out(questions, seed=1)
+    assert held and not {one.article for one in learnt} & {one.article for one in held}
+    assert len(learnt) + len(held) == len(questions)
+    with pytest.raises(SupervisionError, match="cannot be trained on 12 questions of 1 articles"):
+        hold_out([one for one in questions if one.article == "article 1"], seed=1)
+
+
+def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"data": [{"paragraphs": 3}]}')
+    with pytest.raises(SupervisionError, match=r"a\.json cannot be read as SQuAD"):
+        read_squad(tmp_path / "a.json")
+    (tmp_path / "t.jsonl").write_text('{"text": "one"}\n\n{"body": "two"}\n')
+    with pytest.raises(SupervisionError, match=r"t\.jsonl:3 cannot be read"):
+        read_texts(tmp_path / "t.jsonl")
+    with gzip.open(tmp_path / "t.jsonl.gz", "wt") as lines:
+        lines.write(json.dumps({"text": "one"}) + "\n")
+    assert read_texts(tmp_path / "t.jsonl.gz") == ["one"]
+    (tmp_path / "answers.jsonl").write_text('{"id": 1, "answers": ["x", 2]}\n')
+    assert read_answers(tmp_path / "answers.jsonl") == {"1": ["x", "2"]}
