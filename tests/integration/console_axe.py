@@ -20,6 +20,7 @@ SCRIPT = Path(__file__).parents[2] / "api/console/node_modules/axe-core/axe.min.
 OPTIONS = {"bypass_csp": True}  # of the browser's context
 SERIOUS = ("serious", "critical")
 LOOKS = ("light", "dark")
+FADED_MS = 300  # colours change over a moment; half way they have no contrast
 RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations.map(one => ({
     rule: one.id, impact: one.impact, help: one.help,
     nodes: one.nodes.slice(0, 5).map(node => node.html.slice(0, 300) + ' | ' + node.failureSummary.slice(0, 300))}))"""
@@ -45,6 +46,7 @@ def look(page: Page, scheme: str) -> None:
     """Show the page light or dark; it must have been opened before."""
     page.evaluate("scheme => localStorage.setItem('mantine-color-scheme-value', scheme)", scheme)
     page.evaluate("scheme => document.documentElement.setAttribute('data-mantine-color-scheme', scheme)", scheme)
+    page.wait_for_timeout(FADED_MS)
 
 
 def check(page: Page, looks: tuple[str, ...] = LOOKS) -> None:

@@ -12,8 +12,9 @@ export type LetterRow = Model<"LetterRow">;
 const SHOWN = 50;
 const AT_ONCE = 50; // of a replay: each letter is a transaction, and the bar should move
 
-export function useLetters(collection: string, source?: string) {
-  return usePages(["letters", collection, source ?? ""], (cursor) =>
+/** Letters in the order they came; another `round` begins at the first page. */
+export function useLetters(collection: string, source: string | undefined, round: number) {
+  return usePages(["letters", collection, source ?? "", round], (cursor) =>
     call(api.GET("/v1/dead-letters", { params: { query: { collection, source, cursor, limit: SHOWN } } })),
   );
 }

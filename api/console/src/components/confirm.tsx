@@ -32,6 +32,7 @@ export function ConfirmProvider({ children }: { children: ReactNode }) {
       <Modal
         opened={opened}
         onClose={() => end(false)}
+        zIndex={400} // above the drawer that it was asked from
         title={asked?.title}
         closeButtonProps={{ "aria-label": t("common.close") }}
       >

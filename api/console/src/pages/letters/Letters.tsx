@@ -1,7 +1,7 @@
 /** Dead letters: what could not become a document, why, and what to do about it. */
 import { Alert, Anchor, Button, Group, Progress, Select, Stack, Text } from "@mantine/core";
 import { RotateCcw, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useSearchParams } from "react-router";
 import { useCollection } from "@/api/collections";
 import { type Letter, type Outcome, useDropAll, useLetters, useReplayAll } from "@/api/letters";
@@ -23,7 +23,12 @@ export default function Letters() {
   const collection = useCollection();
   const [parameters, setParameters] = useSearchParams();
   const source = parameters.get("source") ?? undefined;
-  const { query, ...pages } = useLetters(collection, source);
+  const [round, setRound] = useState(0); // after each act on all of them the list begins at its first page
+  const { query, ...pages } = useLetters(collection, source, round);
+  const emptied = query.data?.dead_letters.length === 0 && !query.isPlaceholderData;
+  useEffect(() => {
+    if (emptied) pages.previous?.(); // all of this page were settled or dropped
+  }, [emptied, pages.number]);
   const [shown, setShown] = useState<number | null>(null);
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const counts = useCounts(collection);
@@ -33,7 +38,7 @@ export default function Letters() {
     <Page
       title={t("page.letters")}
       lead={t("letters.lead")}
-      actions={<Acts collection={collection} source={source} total={total} told={setOutcome} />}
+      actions={<Acts collection={collection} source={source} total={total} told={setOutcome} done={() => setRound(round + 1)} />}
     >
       {outcome && <Told outcome={outcome} close={() => setOutcome(null)} />}
       <Group justify="space-between">
@@ -92,9 +97,10 @@ interface ActsProps {
   source: string | undefined;
   total: number;
   told: (outcome: Outcome | null) => void;
+  done: () => void;
 }
 
-function Acts({ collection, source, total, told }: ActsProps) {
+function Acts({ collection, source, total, told, done }: ActsProps) {
   const { t } = useSpeech();
   const confirm = useConfirm();
   const replay = useReplayAll(collection, source);
@@ -103,11 +109,15 @@ function Acts({ collection, source, total, told }: ActsProps) {
   const of = source ?? collection;
   const dropAll = async () => {
     const question = { title: t("letters.drop-all-title", { count: total, of }), body: t("letters.drop-text") };
-    if (await confirm({ ...question, action: t("letters.drop-all"), danger: true })) drop.mutate();
+    if (await confirm({ ...question, action: t("letters.drop-all"), danger: true })) drop.mutate(undefined, { onSuccess: done });
   };
   const replayAll = () => {
     told(null);
-    replay.mutate(undefined, { onSuccess: told });
+    const settled = (outcome: Outcome) => {
+      told(outcome);
+      done();
+    };
+    replay.mutate(undefined, { onSuccess: settled });
   };
   return (
     <Stack gap={6} align="stretch">
