@@ -124,7 +124,7 @@ function Regression({ run }: { run: EvalRun }) {
   return (
     <Alert color="red" icon={<TriangleAlert size={18} aria-hidden />} title={t("eval.regression", { run: run.id })}>
       {t("eval.regression-text", { against: run.change?.against ?? 0, what })}{" "}
-      <Anchor href="#compare" underline="always">
+      <Anchor href="#compare" underline="always" c="inherit">
         {t("eval.see-questions")}
       </Anchor>
     </Alert>

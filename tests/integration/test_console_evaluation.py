@@ -1,0 +1,183 @@
+"""Evaluation in the console: a set from files, two runs, the regression in red and on which questions it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import console_axe
+import console_pages
+import pytest
+import tuning_world
+from playwright.sync_api import Browser, Page, expect
+from served import Served
+
+from retrieval.catalog.keys import Scope
+
+DOCUMENTS, QUESTIONS = 60, 30
+SET = "/c/docs/evaluation/real"
+
+expect.set_options(timeout=browser.PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.running() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+    """Documents that only their words tell apart, and two plans: one that follows the words, one that does not."""
+    with console_pages.serving(tmp_path_factory.mktemp("evaluation")) as (served, address):
+        admin = served.headers(Scope.ADMIN)
+        served.client.post("/v1/collections", json={"name": "docs"}, headers=admin).raise_for_status()
+        served.kb.write("docs", tuning_world.documents()[:DOCUMENTS], wait=True)
+        for name, plan in (("words", {"fusion": "sparse"}), ("vectors", {"fusion": "dense"})):
+            body = {"collection": "docs", "name": name, "plan": plan}
+            served.client.post("/v1/plans", json=body, headers=admin).raise_for_status()
+        yield served, address
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("files")
+    texts, qrels = tuning_world.questions()
+    asked = [f"q{n}" for n in range(QUESTIONS)]
+    lines = [json.dumps({"id": name, "text": f"{texts[name]} 是什么？"}, ensure_ascii=False) for name in asked]
+    (folder / "queries.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    judged = [f"{name}\t{key}\t{grade}" for name in asked for key, grade in qrels[name].items()]
+    (folder / "qrels.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged]), encoding="utf-8")
+    return folder / "queries.jsonl", folder / "qrels.tsv"
+
+
+def run(page: Page, plan: str) -> None:
+    page.get_by_role("combobox", name="Plan").click()
+    page.get_by_role("option", name=plan, exact=True).click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("The run is done")).to_be_visible()
+    page.get_by_text("The run is done").wait_for(state="hidden")
+
+
+def test_two_runs_show_a_regression_with_its_questions(
+    chromium: Browser, site: tuple[Served, str], files: tuple[Path, Path]
+) -> None:
+    served, address = site
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN), **console_axe.OPTIONS) as person:
+        page = console_pages.opened(person, "/c/docs/evaluation")
+        complaints = browser.watched(page)
+        expect(page.get_by_text("No evaluation set yet")).to_be_visible()
+        page.get_by_role("button", name="New set").first.click()
+        choose = page.locator("input[type=file]")
+        choose.nth(0).set_input_files(files[1])  # the wrong way round first
+        choose.nth(1).set_input_files(files[0])
+        expect(page.get_by_text("Line 1 of the questions is not like the example above")).to_be_visible()
+        choose.nth(0).set_input_files(files[0])
+        choose.nth(1).set_input_files(files[1])
+        expect(page.get_by_text(f"{QUESTIONS} questions with their judgements were read")).to_be_visible()
+        page.get_by_role("textbox", name="Name").fill("real")
+        console_axe.check(page, ("light",))
+        page.get_by_role("button", name="Create the set").click()
+        expect(page.get_by_role("heading", name="real", level=1)).to_be_visible()
+
+        run(page, "words")
+        run(page, "vectors")
+        alert = page.get_by_role("alert").filter(has_text="Run 2 is worse than the one before")
+        expect(alert).to_contain_text("nDCG@10")
+        runs = page.get_by_role("table", name="Runs")
+        expect(runs.get_by_role("row", name=re.compile("#2"))).to_contain_text("worse")
+        differences = page.get_by_role("table", name="Differences")
+        expect(differences.get_by_role("row", name=re.compile("nDCG@10")).first).to_contain_text("worse")
+        worst = page.get_by_role("table", name="Question by question").get_by_role("row").nth(1)
+        expect(worst).to_contain_text("place 1 →")
+        expect(worst).to_contain_text("−")
+        page.get_by_text("Gained most").click()
+        expect(page.get_by_role("table", name="Question by question").get_by_role("row").nth(1)).not_to_contain_text(
+            "−"
+        )
+        expect(page.get_by_role("table", name="Kinds of questions")).to_contain_text("Chinese and English mixed")
+        console_axe.check(page)
+        assert complaints == []
+
+
+def test_a_set_is_typed_with_the_keyboard_alone(chromium: Browser, site: tuple[Served, str]) -> None:
+    served, address = site
+    texts, qrels = tuning_world.questions()
+    with console_pages.person(chromium, address, served.key(Scope.WRITE)) as person:
+        page = console_pages.opened(person, "/c/docs/evaluation")
+        opener = page.get_by_role("button", name="New set").first
+        opener.focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        expect(opener).to_be_focused()
+        page.keyboard.press("Enter")
+        name = page.get_by_role("textbox", name="Name")
+        expect(name).to_be_focused()
+        page.keyboard.type("typed")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("tab", name="From files")).to_be_focused()
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("tab", name="Type them")).to_have_attribute("aria-selected", "true")
+        question = page.get_by_role("textbox", name="Question")
+        question.focus()
+        page.keyboard.type(" ".join(texts["q3"].split()[:2]))
+        (right,) = qrels["q3"]
+        box = page.get_by_role("checkbox", name=right, exact=True)
+        box.wait_for()
+        box.focus()
+        page.keyboard.press("Space")
+        page.get_by_role("button", name="Add this question").press("Enter")
+        page.get_by_role("button", name="Create the set").press("Enter")
+        expect(page.get_by_role("heading", name="typed", level=1)).to_be_visible()
+    kept = served.client.get("/v1/eval-sets/typed", params={"collection": "docs"}, headers=served.headers(Scope.WRITE))
+    assert kept.json()["questions"][0]["judgements"] == {right: 1}
+
+
+def test_feedback_becomes_a_set(chromium: Browser, site: tuple[Served, str]) -> None:
+    served, address = site
+    writer = served.headers(Scope.WRITE)
+    for query, key, rating in (("how long?", "d1", 1), ("how long?", "d2", -1), ("only wrong", "d3", -1)):
+        body = {"collection": "docs", "query": query, "document_key": key, "rating": rating}
+        served.client.post("/v1/feedback", json=body, headers=writer).raise_for_status()
+    with console_pages.person(chromium, address, served.key(Scope.WRITE)) as person:
+        page = console_pages.opened(person, "/c/docs/evaluation")
+        page.get_by_role("button", name="New set").first.click()
+        page.get_by_role("textbox", name="Name").fill("said")
+        page.get_by_role("tab", name="From feedback").click()
+        expect(page.get_by_role("checkbox", name="how long?")).to_be_checked()
+        expect(page.get_by_role("checkbox")).to_have_count(1)  # nothing is right for the other question
+        page.get_by_role("button", name="Create the set").click()
+        expect(page.get_by_role("heading", name="said", level=1)).to_be_visible()
+    kept = served.client.get("/v1/eval-sets/said", params={"collection": "docs"}, headers=writer).json()
+    assert kept["questions"] == [{"id": "f1", "text": "how long?", "judgements": {"d1": 1, "d2": 0}}]
+
+
+def test_whoever_may_only_read_sees_no_single_question(chromium: Browser, site: tuple[Served, str]) -> None:
+    served, address = site
+    with console_pages.person(chromium, address, served.key(Scope.READ)) as person:
+        page = console_pages.opened(person, SET)
+        refused: list[str] = []
+        page.on("response", lambda answer: refused.append(answer.url) if answer.status == 403 else None)
+        page.reload()
+        expect(page.get_by_text("Single questions are shown to those with the right")).to_be_visible()
+        expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
+        expect(page.get_by_role("button", name=re.compile("Delete"))).to_have_count(0)
+        assert refused == []
+        path = "/v1/eval-sets/real/runs/2/questions?collection=docs"
+        assert page.evaluate("path => fetch(path).then(answer => answer.status)", path) == 403
+
+
+def test_all_of_it_is_said_in_chinese(chromium: Browser, site: tuple[Served, str]) -> None:
+    served, address = site
+    options = {"locale": "zh-CN"} | console_axe.OPTIONS
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN), **options) as person:
+        page = console_pages.opened(person, SET)
+        expect(page.get_by_role("alert").filter(has_text="第 2 次运行比上一次差")).to_be_visible()
+        page.get_by_role("table", name="逐题查看").wait_for()
+        for heading in page.get_by_role("heading").all_inner_texts()[1:]:  # the first is the set's name
+            assert re.search("[一-鿿]", heading), heading
+        console_axe.check(page, ("light",))
