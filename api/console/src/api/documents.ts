@@ -47,8 +47,8 @@ export function useFacets(collection: string) {
   });
 }
 
-/** A document with its text and passages. */
-export function useDocument(collection: string, key: string | null) {
+/** A document with its text and passages; not read again while it is `leaving`. */
+export function useDocument(collection: string, key: string | null, leaving = false) {
   return useQuery({
     queryKey: ["content", collection, "document", key],
     queryFn: () =>
@@ -57,7 +57,7 @@ export function useDocument(collection: string, key: string | null) {
           params: { path: { collection, key: key ?? "" }, query: { chunks: true } },
         }),
       ),
-    enabled: key !== null,
+    enabled: key !== null && !leaving,
     retry: false,
   });
 }

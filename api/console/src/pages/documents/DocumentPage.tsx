@@ -1,6 +1,7 @@
 /** One document: its text beside its passages, its former versions, who may read it, and why it is (not) found. */
 import { Anchor, Badge, Button, Code, Group, Stack, Tabs, Text } from "@mantine/core";
 import { Trash2 } from "lucide-react";
+import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { useCollection } from "@/api/collections";
 import { type DocumentView, useDocument } from "@/api/documents";
@@ -22,7 +23,8 @@ export default function DocumentPage() {
   const collection = useCollection();
   const [parameters] = useSearchParams();
   const key = parameters.get("key");
-  const document = useDocument(collection, key);
+  const [leaving, setLeaving] = useState(false);
+  const document = useDocument(collection, key, leaving);
   const back = (
     <Button component={Link} to={`/c/${collection}/documents`} variant="default">
       {t("documents.all")}
@@ -31,7 +33,7 @@ export default function DocumentPage() {
   if (key === null) return <Empty title={t("documents.none-named")} action={back} />;
   return (
     <Loaded query={document}>
-      {(found) => <Shown key={key} collection={collection} document={found} back={back} />}
+      {(found) => <Shown key={key} collection={collection} document={found} back={back} leave={setLeaving} />}
     </Loaded>
   );
 }
@@ -40,12 +42,14 @@ interface Props {
   collection: string;
   document: DocumentView;
   back: React.ReactNode;
+  /** Hears that the document is being deleted, or that it was not after all. */
+  leave: (leaving: boolean) => void;
 }
 
-function Shown({ collection, document, back }: Props) {
+function Shown({ collection, document, back, leave }: Props) {
   const { t } = useSpeech();
   const allows = useAllows();
-  const remove = useDeletion(collection, document);
+  const remove = useDeletion(collection, document, leave);
   const [parameters, setParameters] = useSearchParams();
   const open = (tab: string | null) =>
     setParameters(

@@ -8,7 +8,7 @@ import { useSpeech } from "@/i18n";
 
 const UNDO_MS = 20_000;
 
-export function useDeletion(collection: string, document: DocumentView) {
+export function useDeletion(collection: string, document: DocumentView, leave: (leaving: boolean) => void) {
   const { t } = useSpeech();
   const confirm = useConfirm();
   const navigate = useNavigate();
@@ -43,7 +43,9 @@ export function useDeletion(collection: string, document: DocumentView) {
       action: t("common.delete"),
       danger: true,
     });
-    if (agreed) remove.mutate({ key: document.key, version: document.version });
+    if (!agreed) return;
+    leave(true);
+    remove.mutate({ key: document.key, version: document.version }, { onError: () => leave(false) });
   };
   return { ask, isPending: remove.isPending };
 }

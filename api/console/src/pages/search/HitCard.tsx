@@ -29,10 +29,10 @@ export function HitCard({ hit, place, most, elsewhere, grade, judge, open }: Pro
         <Group justify="space-between" wrap="nowrap" align="flex-start" gap="xs">
           <div>
             <Text size="sm" component="div">
-              <Text span fw={700} c="dimmed">
-                {place}.
-              </Text>{" "}
-              <Anchor component="button" type="button" onClick={open} fw={600} ta="left" display="inline">
+              <Anchor component="button" type="button" onClick={open} fw={600} ta="left">
+                <Text span inherit fw={700} c="dimmed">
+                  {place}.
+                </Text>{" "}
                 {hit.title || hit.key}
               </Anchor>{" "}
               <Moved place={place} elsewhere={elsewhere} />

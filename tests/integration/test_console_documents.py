@@ -1,0 +1,256 @@
+"""The console's documents in a real browser: found, read, compared, brought back, explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import browser
+import console_axe
+import console_pages
+import console_reading as library
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from served import SALARY, Served
+
+from retrieval.catalog.keys import Scope
+from retrieval.errors import NotFoundError
+from retrieval.types import OPERATOR
+
+LIST = "/c/docs/documents"
+MANY = 10_000
+MANY_AT_ONCE = 2_500
+PATIENCE_SECONDS = 120.0
+
+
+def view(key: str, tab: str = "text") -> str:
+    return f"{LIST}/view?key={key}&tab={tab}"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.running() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+    with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
+        library.fill_library(served)
+        yield served, address
+
+
+@pytest.fixture
+def page(chromium: Browser, base: tuple[Served, str]) -> Iterator[Page]:
+    """The list of documents as an admin sees it."""
+    served, address = base
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+        opened = console_pages.opened(person, LIST)
+        problems = browser.watched(opened)
+        yield opened
+        assert problems == []
+
+
+def rows(page: Page) -> list[str]:
+    """The keys of the documents listed."""
+    return page.get_by_role("table", name="Documents").locator("tbody tr td:first-child p").all_inner_texts()
+
+
+def test_a_document_is_found_and_its_passages_stand_beside_the_text(page: Page, base: tuple[Served, str]) -> None:
+    page.get_by_label("Search", exact=True).fill("BRAKE")
+    expect(page.get_by_role("table", name="Documents").locator("tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="Life of the brake resistor").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Life of the brake resistor")
+    stored = library.get(base[0], "/collections/docs/documents/faq/brake", chunks=True)
+    passages = page.get_by_role("listitem").get_by_role("button")
+    expect(passages).to_have_count(len(stored["passages"]))
+    passages.last.press("Enter")
+    assert library.marked(page) == stored["passages"][-1]["text"]
+
+
+def test_the_list_is_narrowed_by_language_and_metadata(page: Page) -> None:
+    page.get_by_role("combobox", name="Language").click()
+    page.get_by_role("option", name="Chinese").click()
+    page.get_by_role("link", name="驱动器的保修期").wait_for()
+    expect(page.get_by_role("table", name="Documents").locator("tbody tr")).to_have_count(1)
+    page.get_by_role("combobox", name="Language").click()
+    page.get_by_role("option", name="Chinese").click()  # once more: no longer
+    page.get_by_role("button", name="Conditions on metadata").click()
+    page.get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Field", exact=True).fill("number")
+    page.get_by_role("combobox", name="Comparison").click()
+    page.get_by_role("option", name="at least").click()
+    page.get_by_label("Value", exact=True).fill(str(library.MANUALS - 2))
+    expect(page.get_by_role("table", name="Documents").locator("tbody tr")).to_have_count(2)
+    assert rows(page) == [f"manual/{number:03}" for number in range(library.MANUALS - 2, library.MANUALS)]
+
+
+def test_a_former_version_is_compared_and_brought_back(page: Page, base: tuple[Served, str]) -> None:
+    page.goto(f"/console{view('faq/brake', 'versions')}")
+    changed = page.get_by_role("region", name="Difference of the texts")
+    expect(changed.locator("del")).to_have_text(["8 ", "12 "])
+    expect(changed.locator("ins")).to_have_text(["9 ", "6 "])
+    page.get_by_role("button", name="Bring version 1 back").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Life of the brake resistor")
+    library.confirm(page, "Bring back")
+    page.get_by_text("faq/brake is back").wait_for()
+    assert library.BRAKE in library.get(base[0], "/collections/docs/documents/faq/brake")["text"]
+    assert library.BRAKE in library.search(base[0], "life of the brake resistor", top_k=1)[0]["text"]
+
+
+def test_an_admin_changes_who_may_read_it(page: Page, base: tuple[Served, str]) -> None:
+    page.goto(f"/console{view('manual/007', 'rights')}")
+    page.get_by_label("These groups only").check()
+    groups = page.get_by_role("combobox", name="Groups")
+    groups.fill("sales")
+    groups.press("Enter")
+    groups.press("Tab")  # the choices are in the way otherwise
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("The rights are changed").wait_for()
+    assert library.get(base[0], "/collections/docs/documents/manual/007")["acl"] == ["sales"]
+    assert "manual/007" not in {
+        hit["key"] for hit in library.search(base[0], "drive number 7", as_groups=["support"], top_k=50)
+    }
+
+
+def test_deleting_asks_once_and_can_be_undone(page: Page, base: tuple[Served, str]) -> None:
+    served = base[0]
+    collection = served.kb.catalog.collections.get("docs")
+    page.goto(f"/console{view('manual/011')}")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Manual of drive 11")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert served.kb.catalog.documents.get(collection, "manual/011", OPERATOR)
+    page.get_by_role("button", name="Delete").click()
+    library.confirm(page, "Delete")
+    page.get_by_role("button", name="Undo").wait_for()
+    with pytest.raises(NotFoundError):
+        served.kb.catalog.documents.get(collection, "manual/011", OPERATOR)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("manual/011 is back").wait_for()
+    assert (
+        "drive number 11" in served.kb.catalog.documents.get(collection, "manual/011", OPERATOR).document.text.lower()
+    )
+
+
+def test_a_deleted_document_is_brought_back_later(page: Page, base: tuple[Served, str]) -> None:
+    path = "/v1/collections/docs/documents/manual/012?wait_for=searchable"
+    base[0].client.delete(path, headers=base[0].headers(Scope.ADMIN)).raise_for_status()
+    page.get_by_text("Deleted", exact=True).click()
+    page.get_by_role("button", name="Manual of drive 12", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("Drive number 12")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Bring back Manual of drive 12").click()
+    page.get_by_text("manual/012 is back").wait_for()
+    page.get_by_text("No deleted document can be brought back").wait_for()
+
+
+def test_it_says_why_a_document_is_not_found(page: Page, base: tuple[Served, str]) -> None:
+    page.goto(f"/console{view('hr/salary', 'why')}")
+    page.get_by_label("Question or words").fill("salary of the chief engineer")
+    page.get_by_role("button", name="Why?").click()
+    page.get_by_text("It is found").wait_for()
+    groups = page.get_by_role("combobox", name="What would these groups see?")
+    groups.fill("sales")
+    groups.press("Enter")
+    page.get_by_text("The groups that search may not read it.").wait_for()
+    expect(page.get_by_text("salary · there")).to_be_visible()
+    page.goto(f"/console{view('manual/029', 'why')}&q=brake+resistor")
+    ranked = library.search(base[0], "brake resistor", top_k=library.MANUALS + 5)
+    place = [hit["key"] for hit in ranked].index("manual/029") + 1
+    page.get_by_text(f"It is a candidate, at place {place} ").wait_for()
+
+
+def test_markup_in_a_document_is_text(page: Page) -> None:
+    page.get_by_role("link", name=library.SCRIPT_TITLE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(library.SCRIPT_TITLE)
+    expect(page.get_by_role("region", name="Text of the document")).to_contain_text("<img src=x onerror=")
+    assert page.title() == f"{library.SCRIPT_TITLE} · autoglm-kb"
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_a_reader_sees_his_own_documents_and_no_more(chromium: Browser, base: tuple[Served, str]) -> None:
+    served, address = base
+    with console_pages.person(chromium, address, served.key(Scope.READ)) as person:
+        page = console_pages.opened(person, f"{LIST}?q=salary")
+        page.get_by_text("No document matches").wait_for()
+        expect(page.get_by_text("Deleted", exact=True)).to_have_count(0)
+        page.goto(f"/console{view('hr/salary')}")
+        page.get_by_text("does not exist").wait_for()
+        assert SALARY not in page.content()
+        page.goto(f"/console{view('faq/warranty', 'versions')}")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Warranty of drives")
+        expect(page.get_by_role("tab")).to_have_text(["Text and passages", "Rights", "Why is it (not) found?"])
+        expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+        page.get_by_role("tab", name="Rights").click()
+        expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    with console_pages.person(chromium, address, served.key(Scope.READ, collections=["other"])) as person:
+        page = console_pages.opened(person, LIST)
+        page.get_by_text("does not exist").first.wait_for()
+        assert "Warranty" not in page.locator("main").inner_text()
+
+
+def test_all_of_it_is_there_in_chinese(chromium: Browser, base: tuple[Served, str]) -> None:
+    served, address = base
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN), locale="zh-CN") as person:
+        page = console_pages.opened(person, LIST)
+        page.get_by_role("link", name="驱动器的保修期").wait_for()
+        assert library.english_left(page) == []
+        for tab, settled in {"versions": "从版本", "rights": "更改阅读权限", "why&q=brake": "各检索通道的判断"}.items():
+            page.goto(f"/console{view('faq/brake', tab)}")
+            page.get_by_text(settled).first.wait_for()
+            assert library.english_left(page) == []
+
+
+def test_axe_finds_nothing_serious(chromium: Browser, base: tuple[Served, str]) -> None:
+    served, address = base
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN), **console_axe.OPTIONS) as person:
+        page = console_pages.opened(person, LIST)
+        page.get_by_role("link", name="Life of the brake resistor").wait_for()
+        console_axe.check(page)
+        tabs = {"text": "1 passage", "versions": "From version", "rights": "Change who", "why&q=brake": "What each leg"}
+        for tab, settled in tabs.items():
+            page.goto(f"/console{view('faq/brake', tab)}")
+            page.get_by_text(settled).first.wait_for()
+            console_axe.check(page)
+
+
+def test_ten_thousand_documents_stay_fluid(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A page of the list holds fifty rows, however many there are; all of them can be reached and searched."""
+    with console_pages.serving(tmp_path_factory.mktemp("many")) as (served, address):
+        fill_many(served)
+        httpx.get(f"{address}/readyz", timeout=PATIENCE_SECONDS)  # a busy machine still takes them in
+        with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+            page = console_pages.opened(person, LIST)
+            page.get_by_text("10,000 documents").wait_for()
+            assert rows(page) == [f"record/{number:05}" for number in range(50)]
+            for turned in range(1, 4):
+                page.get_by_role("button", name="Next").click()
+                page.get_by_text(f"Page {turned + 1}", exact=True).wait_for()
+                page.get_by_text(f"record/{50 * turned:05}", exact=True).wait_for()
+            assert rows(page) == [f"record/{number:05}" for number in range(150, 200)]
+            page.get_by_label("Search", exact=True).fill("number 9876")
+            page.get_by_text("record/09876", exact=True).wait_for()
+            expect(page.get_by_role("table", name="Documents").locator("tbody tr")).to_have_count(1)
+            page.goto(f'/console{LIST}?filter={{"half":{{"$eq":4999}}}}')
+            page.get_by_text("record/09999", exact=True).wait_for()
+            assert rows(page) == ["record/09998", "record/09999"]
+
+
+def fill_many(served: Served) -> None:
+    """Ten thousand short documents."""
+    served.kb.create_collection("docs")
+    for start in range(0, MANY, MANY_AT_ONCE):
+        documents = [
+            {
+                "id": f"record/{number:05}",
+                "title": f"Record number {number}",
+                "text": f"It is {number}.",
+                "language": "en",
+                "metadata": {"half": number // 2},
+            }
+            for number in range(start, start + MANY_AT_ONCE)
+        ]
+        library.bulk(served, documents)
