@@ -8,11 +8,13 @@ import typer
 from rich.markup import escape
 
 from api.commands import (
+    artifacts,
     bench,
     celery,
     dead_letters,
     demo,
     evaluate,
+    experiments,
     generations,
     ingest,
     jobs,
@@ -63,7 +65,8 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
 app.add_typer(readers.app, name="readers")
-app.add_typer(tune.app, name="experiments")
+app.add_typer(experiments.app, name="experiments")
+app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(sources.app, name="sources")
 app.add_typer(generations.app, name="generations")
 app.add_typer(jobs.app, name="jobs")

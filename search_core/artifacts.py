@@ -13,6 +13,7 @@ from retrieval.plan import Plan
 from search_core.errors import ArtifactError
 
 FORMAT = 1
+PICKLED = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}  # nothing of the kind is ever written
 MANIFEST, PLAN, CARD = "manifest.json", "plan.json", "README.md"
 
 
@@ -33,7 +34,8 @@ def write_artifact(folder: Path, plan: Plan, manifest: Mapping[str, Any], card: 
         (folder / PLAN).write_text(plan.to_json() + "\n", encoding="utf-8")
         (folder / CARD).write_text(card, encoding="utf-8")
         files = _hashes(folder)
-        body = {"format": FORMAT, **manifest, "files": files, "digest": _digest(files)}
+        body = json.loads(json.dumps({"format": FORMAT, **manifest, "files": files, "digest": _digest(files)}))
+        body["manifest_sha256"] = _own_hash(body)
         (folder / MANIFEST).write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise ArtifactError(f"artifact {folder} cannot be written: {error.strerror}; free some space") from error
@@ -48,17 +50,30 @@ def load_artifact(folder: Path) -> Artifact:
         files = _hashes(folder)
     except (OSError, json.JSONDecodeError) as error:
         raise ArtifactError(f"artifact {folder} cannot be read: {error}; make it again with `kb tune`") from error
-    if manifest.get("format") != FORMAT:
-        raise ArtifactError(f"artifact {folder} has format {manifest.get('format')!r}; this release reads {FORMAT}")
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        seen = manifest.get("format") if isinstance(manifest, dict) else None
+        raise ArtifactError(f"artifact {folder} has format {seen!r}; this release reads {FORMAT}")
+    if manifest.get("manifest_sha256") != _own_hash(manifest) or not isinstance(manifest.get("files"), dict):
+        raise ArtifactError(f"artifact {folder}: {MANIFEST} is not what was written; make it anew with `kb tune`")
     for name in sorted({*files, *manifest["files"]}):
         if files.get(name) != manifest["files"].get(name):
             raise ArtifactError(f"artifact {folder}: {name} is not what its manifest says; make it anew with `kb tune`")
+        if Path(name).suffix in PICKLED:
+            raise ArtifactError(
+                f"artifact {folder}: {name} may run code when opened; expected safetensors or ONNX"
+            )
     return Artifact(folder, manifest["digest"], plan, manifest)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def _own_hash(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all else that the manifest says."""
+    rest = {name: value for name, value in manifest.items() if name != "manifest_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(files: Mapping[str, str]) -> str:

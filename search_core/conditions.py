@@ -21,6 +21,7 @@ from search_core.space import SearchSpace, open_space
 from search_core.splits import Split, given_split, split_questions
 from search_core.supervision import Supervision, given, stored
 from search_core.task import TaskSpec
+from search_core.tensorboard_log import TensorBoardLog
 from search_core.tiers import parse_tiers
 
 ARCHIVE = Path("experiments", "archive.jsonl")  # in the data folder: the runs of this installation
@@ -74,7 +75,8 @@ def prepare(
         snapshot, supervision = _supervised(request, catalog, snapshot, encoder)
         split = _split(request, snapshot, supervision)
         legs = ask_legs(snapshot, encoder, supervision.questions)
-        log = ExperimentLog(catalog.experiments, record.id, folder)
+        events = TensorBoardLog(folder) if request.tensorboard else None
+        log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)
     except BaseException:
         snapshot.close()
         raise

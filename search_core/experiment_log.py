@@ -10,20 +10,44 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from retrieval.catalog.experiments import Experiments
-from search_core.errors import ArtifactError
+from search_core.architecture import Architecture
+from search_core.errors import ArtifactError, SearchCoreError
+from search_core.space import SearchSpace
 
 FILE = "trials.jsonl"
 START = "0" * 64  # what the first line's hash stands on
 
 
+class Events(Protocol):
+    """Who is told of each trial besides."""
+
+    def trial(self, body: Mapping[str, Any]) -> None:
+        """One trial, in order."""
+
+    def close(self) -> None:
+        """That was all."""
+
+
 class ExperimentLog:
     """Appends trials; each line of the file carries the hash of the one before, so that an alteration shows."""
 
-    def __init__(self, experiments: Experiments, experiment_id: str, folder: Path) -> None:
+    def __init__(
+        self,
+        experiments: Experiments,
+        experiment_id: str,
+        folder: Path,
+        *,
+        seed: int = 0,
+        space: SearchSpace | None = None,
+        events: Events | None = None,
+    ) -> None:
         self._experiments = experiments
+        self._seed = seed
+        self._space = space
+        self._events = events
         self._id = experiment_id
         self._path = folder / FILE
         self._known = {body["number"]: body for body in experiments.trials(experiment_id)}
@@ -36,6 +60,11 @@ class ExperimentLog:
         """Trials passed so far in this process, those found in the log included."""
         return self._next - 1
 
+    def close(self) -> None:
+        """Nothing more comes in this process."""
+        if self._events is not None:
+            self._events.close()
+
     def recall(self, digest: str, fidelity: float) -> dict[str, Any] | None:
         """The next trial, where the log has it already and it is this one; else None."""
         body = self._known.get(self._next)
@@ -47,9 +76,11 @@ class ExperimentLog:
     def append(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Add a trial as the next one; it is durable in the catalog when this returns."""
         number = self._next
+        body = dict(body) | {"seed": self._seed, "cost": self._cost(body["architecture"])}
         self._experiments.append(self._id, number, body)
-        numbered = {"number": number} | dict(body)
+        numbered = {"number": number} | body
         self._chain = self._write(numbered, self._chain)
+        self._tell(numbered)
         self._next += 1
         return numbered
 
@@ -62,7 +93,22 @@ class ExperimentLog:
             raise ArtifactError(f"log {self._path} cannot be written: {error.strerror}") from error
         for number in sorted(self._known):
             chain = self._write(self._known[number], chain)
+            self._tell(self._known[number])
         return chain
+
+    def _tell(self, body: Mapping[str, Any]) -> None:
+        if self._events is not None:
+            self._events.trial(body)
+
+    def _cost(self, chosen: Mapping[str, Any]) -> dict[str, float] | None:
+        """What the candidate would add to a search and to a trial, by the space's own estimate."""
+        if self._space is None:
+            return None
+        try:
+            cost = self._space.cost(Architecture(chosen["space"], chosen["choices"]))
+        except SearchCoreError:  # of another space: a baseline's
+            return None
+        return {"serving_ms": cost.serving_milliseconds, "trial_seconds": cost.trial_seconds}
 
     def _write(self, body: Mapping[str, Any], chain: str) -> str:
         line = json.dumps({"previous": chain} | dict(body), sort_keys=True, ensure_ascii=False)

@@ -34,6 +34,7 @@ class Request:
     parts: Mapping[str, str] | None = None  # question id -> fit, choose or sealed; None: dealt by the seed
     earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are
     rollout: str = "none"  # how a proven winner goes out: none: it serves at once; shadow, canary: step by step
+    tensorboard: bool = False  # write event files beside the log
 
     def __post_init__(self) -> None:
         if self.rollout not in WAYS:

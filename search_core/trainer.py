@@ -158,6 +158,7 @@ class AutoModelTrainer:
             return conclude(conditions, find_finalist(conditions, self._progress))
         finally:
             conditions.snapshot.close()
+            conditions.log.close()
 
     def _open_encoder(self, name: str) -> Encoder:
         settings = self._settings

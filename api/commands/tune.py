@@ -1,4 +1,4 @@
-"""`kb tune` and `kb experiments`: let the search core look for a better plan, and look at what it tried."""
+"""`kb tune`: let the search core look for a better plan."""
 
 from __future__ import annotations
 
@@ -25,10 +25,6 @@ from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
 from search_core.trainer import ANSWER_TASK, AutoModelTrainer
 
-app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
-
-ExperimentId = Annotated[str, typer.Argument(help="The experiment's id.")]
-
 
 def tune(
     queries: Annotated[Path | None, typer.Option(help='JSON lines {"id", "text"}.')] = None,
@@ -47,6 +43,7 @@ def tune(
     max_epochs: Annotated[int, typer.Option(min=1, help="How often the policy is asked.")] = 50,
     promote: Annotated[bool, typer.Option(help="Let a proven winner serve at once.")] = True,
     rollout: Annotated[str, typer.Option(help="Instead of at once: shadow or canary, step by step.")] = AT_ONCE,
+    tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard's event files into the run's folder.")] = False,
     resume: Annotated[str, typer.Option(help="Id of an experiment that was stopped.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -61,17 +58,18 @@ def tune(
         task, space, max_epochs, collection, budget, seed, policy, eval_set, texts, judged, promote, tiers=tiers
     )
     known = None if answers is None else read_answers(answers)
-    request = replace(request, answers=known, rollout=rollout)
+    request = replace(request, answers=known, rollout=rollout, tensorboard=tensorboard)
     with knowledge_base() as kb:
         if resume:
             record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), resume)
             request = Request.from_dict(record.request)
-        result = _run(kb, request, resume, as_json)
+        result = run(kb, request, resume, as_json)
         told = _with_its_encoder(kb, collection, result.to_dict())
     print_json(told) if as_json else _show(result, told)
 
 
-def _run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) -> Result:
+def run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) -> Result:
+    """A run with its progress on standard error; with the id of an experiment, that one goes on."""
     with progress_bar("tuning") as progress:
         trainer = AutoModelTrainer.of(
             request,
@@ -136,7 +134,7 @@ def _show(result: Result, told: dict[str, Any]) -> None:
     out.print(f"gain {verdict.lift:+.4f} ({interval}), p = {verdict.p_value:.4f}, {verdict.questions} questions")
     out.print(f"{result.trials} trials in {result.seconds:.0f} s; artifact in {result.folder}")
     if told["promoted"]:
-        out.print(f"plan {result.plan_id} serves now; `kb plans rollback` returns to the one before")
+        out.print(f"plan {result.plan_id} serves now; `kb plans roll-back` returns to the one before")
     if told.get("generation"):
         out.print(f"generation {told['generation']} serves now; `kb generations rollback` returns to the one before")
     for reason in told["reasons"]:
@@ -149,85 +147,3 @@ def _stage_line(stage: dict[str, Any]) -> str:
     end = "kept" if stage["kept"] else f"not kept: {stage['reason']}"
     steps_back = "; the policy stepped back" if stage["policy"].get("steps_back") else ""
     return f"{stage['tier']} tier: {stage['trials']} trials, {stage['cpu_seconds']:.0f} CPU s{gain}; {end}{steps_back}"
-
-
-@app.command("list")
-def list_experiments(collection: CollectionOption = "default", as_json: AsJson = False) -> None:
-    """The experiments of a collection, newest first."""
-    with knowledge_base() as kb:
-        records = kb.catalog.experiments.all(kb.catalog.collections.get(collection))
-    rows = [
-        {"id": one.id, "state": one.state.value, "trials": one.trials, "created_at": one.created_at}
-        | {name: (one.result or {}).get(name) for name in ("lift", "p_value", "promoted")}
-        for one in records
-    ]
-    if as_json:
-        print_json({"experiments": rows})
-        return
-    table = Table("id", "state", "trials", "gain", "promoted", box=None, pad_edge=False)
-    for row in rows:
-        gain = "" if row["lift"] is None else f"{row['lift']:+.4f}"
-        table.add_row(str(row["id"]), str(row["state"]), str(row["trials"]), gain, str(row["promoted"] or ""))
-    out.print(table)
-
-
-@app.command()
-def show(experiment: ExperimentId, collection: CollectionOption = "default", as_json: AsJson = False) -> None:
-    """An experiment with every trial."""
-    with knowledge_base() as kb:
-        record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), experiment)
-        trials = kb.catalog.experiments.trials(record.id)
-    if as_json:
-        print_json({"id": record.id, "state": record.state, "result": record.result, "trials": trials})
-        return
-    table = Table("trial", "policy", "plan", "first look", "all", "seconds", box=None, pad_edge=False)
-    for trial in trials:
-        whole = "" if trial["whole"] is None else f"{trial['whole']:.4f}"
-        first = (str(trial["number"]), trial["policy"], trial["plan"])
-        table.add_row(*first, f"{trial['reward']:.4f}", whole, f"{trial['seconds']:.3f}")
-    out.print(table)
-
-
-@app.command()
-def compare(
-    one: ExperimentId,
-    other: Annotated[str, typer.Argument(help="Another experiment's id.")],
-    collection: CollectionOption = "default",
-) -> None:
-    """Two experiments beside each other."""
-    with knowledge_base() as kb:
-        found = kb.catalog.collections.get(collection)
-        records = [kb.catalog.experiments.get(found, name) for name in (one, other)]
-    table = Table("", one, other, box=None, pad_edge=False)
-    for name in ("seed", "policy", "budget"):
-        table.add_row(name, *(str(record.request[name]) for record in records))
-    for name in ("trials", "lift", "p_value", "promoted", "seconds", "trajectory"):
-        table.add_row(name, *(str((record.result or {}).get(name, ""))[:16] for record in records))
-    out.print(table)
-
-
-@app.command()
-def replay(experiment: ExperimentId, collection: CollectionOption = "default", as_json: AsJson = False) -> None:
-    """Run an experiment again with its seed and say whether it went the same way. Promotes nothing."""
-    with knowledge_base() as kb:
-        found = kb.catalog.collections.get(collection)
-        record = kb.catalog.experiments.get(found, experiment)
-        if record.result is None or "trajectory" not in record.result:
-            raise InvalidInputError(
-                f"experiment {experiment!r} is {record.state.value}; only a finished one can be replayed"
-            )
-        against = {name: value for name, value in record.result["incumbent"].items() if name != "digest"}
-        about = {"promote": False, "against": against, "earlier_runs": record.result.get("earlier_runs")}
-        request = Request.from_dict(record.request | about)
-        again = _run(kb, request, "", as_json).to_dict()
-    same = {
-        "trajectory": again["trajectory"] == record.result["trajectory"],
-        "artifact": again["artifact"]["digest"] == record.result["artifact"]["digest"],
-    }
-    if as_json:
-        print_json({"experiment": again["experiment"], "same": same})
-    else:
-        for name, value in same.items():
-            out.print(f"{name}: {'the same' if value else 'DIFFERENT'}")
-    if not all(same.values()):
-        raise typer.Exit(1)

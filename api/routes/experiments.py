@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Runner, State, check_reach, existing
 from api.jobs.tasks import with_caller
@@ -14,6 +14,7 @@ from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
 from api.wire.experiments import (
     ExperimentBody,
+    ExperimentComparison,
     ExperimentDetail,
     ExperimentPage,
     ExperimentStarted,
@@ -23,6 +24,7 @@ from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import InvalidInputError, NotFoundError
 from search_core.architecture import Architecture
+from search_core.log_comparison import compare_runs
 from search_core.policy import POLICIES
 from search_core.request import DEFAULT_POLICY, Request
 from search_core.space import SPACES, SearchSpace, open_space, same
@@ -76,6 +78,21 @@ def list_trials(
     trials = kb.catalog.experiments.trials(record.id, after=page.after_number() or 0, limit=page.limit)
     told = [trial | {"cost": _cost(trial)} for trial in trials]
     return page_json("trials", told, page.next_cursor(trials, lambda trial: trial["number"]))
+
+
+@router.get("/{experiment}/comparison", response_model=ExperimentComparison)
+def compare_experiments(
+    experiment: ExperimentPath,
+    kb: Kb,
+    caller: Reader,
+    collection: CollectionQuery,
+    against: Annotated[str, Query(pattern=r"^[0-9a-f]{16}$", description="The other experiment's id.")],
+) -> dict[str, Any]:
+    """Two experiments beside each other: what was asked, what came of it, where they parted."""
+    found = existing(kb, collection)
+    records = [kb.catalog.experiments.get(found, name) for name in (experiment, against)]
+    runs = [(record.request, record.result, kb.catalog.experiments.trials(record.id)) for record in records]
+    return compare_runs(runs[0], runs[1])
 
 
 def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) -> Request:

@@ -39,6 +39,7 @@ class ExperimentBody(Request):
     rollout: Literal["none", "shadow", "canary"] = Field(
         "none", description="How it goes out: none: it serves at once; shadow or canary: a rollout begins."
     )
+    tensorboard: bool = Field(False, description="Write TensorBoard's event files into the run's folder.")
 
 
 class ExperimentView(Response):
@@ -94,6 +95,32 @@ class ExperimentPage(Response):
 
     experiments: list[ExperimentView]
     next_cursor: str | None
+
+
+class ComparedRow(Response):
+    """The same of both."""
+
+    name: str
+    one: Any
+    other: Any
+
+
+class BothTried(Response):
+    """Candidates that both scored on all working questions."""
+
+    candidates: int
+    apart_at_most: float | None
+    best: list[ComparedRow] = Field(description="By plan, the best first.")
+
+
+class ExperimentComparison(Response):
+    """Two experiments beside each other."""
+
+    asked: list[ComparedRow]
+    came: list[ComparedRow]
+    chosen: list[ComparedRow] = Field(description="Choices of the winners that differ.")
+    parted: int | None = Field(description="The first trial that differs; null: both went the same way.")
+    both_tried: BothTried
 
 
 class TrialPage(Response):

@@ -85,6 +85,23 @@ class Plans:
             self._switch(connection, collection.id, last.previous_id, by, reason)
         return None if last.previous_id is None else int(last.previous_id)
 
+    def within_reach(self, collection: Collection) -> dict[int | None, str]:
+        """Plans that serve or may serve at any moment, with the reason: what they name must stay. None: the default."""
+        s, r, c = schema.plan_switches.c, schema.rollouts.c, schema.collections.c
+        found: dict[int | None, str] = {}
+        with reading(self._engine) as connection:
+            newest = sa.select(r.plan_id, r.previous_id, r.ended_at).where(r.collection_id == collection.id)
+            rollout = connection.execute(newest.order_by(r.id.desc()).limit(1)).one_or_none()
+            if rollout is not None:
+                found[rollout.previous_id] = "the newest rollout may return to it"
+                if rollout.ended_at is None:
+                    found[rollout.plan_id] = "it is being rolled out"
+            last = sa.select(s.previous_id).where(s.collection_id == collection.id).order_by(s.id.desc()).limit(1)
+            for switch in connection.execute(last):
+                found[switch.previous_id] = "it is one rollback away"
+            found[connection.execute(sa.select(c.plan_id).where(c.id == collection.id)).scalar_one()] = "it serves"
+        return found
+
     def _switch(self, connection: sa.Connection, collection_id: int, plan_id: int | None, by: str, why: str) -> None:
         c = schema.collections.c
         previous = connection.execute(sa.select(c.plan_id).where(c.id == collection_id).with_for_update()).scalar_one()

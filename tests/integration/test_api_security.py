@@ -50,6 +50,7 @@ READ = {
     ("GET", "/v1/experiments"),
     ("GET", "/v1/experiments/{experiment}"),
     ("GET", "/v1/experiments/{experiment}/trials"),
+    ("GET", "/v1/experiments/{experiment}/comparison"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/{job}"),
     ("GET", "/v1/jobs/{job}/events"),

@@ -39,3 +39,18 @@ def test_what_is_missing_or_added_is_found(tmp_path: Path) -> None:
         load_artifact(tmp_path)
     with pytest.raises(ArtifactError, match="cannot be read"):
         load_artifact(tmp_path / "nowhere")
+
+
+def test_an_altered_manifest_is_found(tmp_path: Path) -> None:
+    write_artifact(tmp_path, DEFAULT_PLAN, {"metric": 0.5}, "card\n")
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("0.5", "0.9"))
+    with pytest.raises(ArtifactError, match="manifest.json is not what was written"):
+        load_artifact(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pkl", "pytorch_model.bin"])
+def test_nothing_that_may_run_code_is_opened(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x80\x04.")
+    with pytest.raises(ArtifactError, match=f"{name} may run code"):
+        write_artifact(tmp_path, DEFAULT_PLAN, {}, "card\n")

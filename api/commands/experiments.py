@@ -1,0 +1,188 @@
+"""`kb experiments`: what the search core tried, beside each other, once more; whether a log is as it was written."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.commands.tune import run
+from retrieval.catalog.experiments import ExperimentRecord
+from retrieval.errors import InvalidInputError
+from search_core.log_check import log_troubles
+from search_core.log_comparison import compare_runs
+from search_core.replaying import replay_verdict
+from search_core.request import Request
+
+app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
+
+ExperimentId = Annotated[str, typer.Argument(help="The experiment's id.")]
+LONG = 16  # characters of an id, and of a value that a table shows
+
+
+@app.command("list")
+def list_experiments(collection: CollectionOption = "default", as_json: AsJson = False) -> None:
+    """The experiments of a collection, newest first."""
+    with knowledge_base() as kb:
+        records = kb.catalog.experiments.all(kb.catalog.collections.get(collection))
+    rows = [_row(record) for record in records]
+    if as_json:
+        print_json({"experiments": rows})
+        return
+    table = _table("id", "begun", "state", "seed", "trials", "gain", "p", "promoted")
+    for row in rows:
+        begun = f"{row['created_at']:%Y-%m-%d %H:%M}"
+        numbers = [_number(row["lift"], "+.4f"), _number(row["p_value"], ".4f"), "yes" if row["promoted"] else ""]
+        table.add_row(row["id"], begun, row["state"], str(row["seed"]), str(row["trials"]), *numbers)
+    out.print(table)
+
+
+@app.command()
+def show(
+    experiment: ExperimentId,
+    collection: CollectionOption = "default",
+    last: Annotated[int, typer.Option(min=1, help="So many of the newest trials; --json has all.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """An experiment with its trials: what was asked, what came of it, what each trial earned and cost."""
+    with knowledge_base() as kb:
+        record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), experiment)
+        trials = kb.catalog.experiments.trials(record.id)
+        troubles = log_troubles(kb.settings.data_dir / "experiments" / record.id, trials)
+    if as_json:
+        about = {"id": record.id, "state": record.state, "request": _asked(record), "result": record.result}
+        print_json(about | {"trials": trials, "log_troubles": troubles})
+        return
+    asked = _asked(record)
+    out.print(f"experiment {record.id}: {record.state.value}, seed {asked['seed']}, budget {asked['budget']}")
+    _show_result(record.result or {})
+    _show_trials(trials[-last:], len(trials))
+    for trouble in troubles:
+        out.print(f"the log was altered: {trouble}")
+
+
+@app.command()
+def compare(
+    one: ExperimentId,
+    other: Annotated[str, typer.Argument(help="Another experiment's id.")],
+    collection: CollectionOption = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Two experiments beside each other: what was asked, what came of it, where they parted."""
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        records = [kb.catalog.experiments.get(found, name) for name in (one, other)]
+        runs = [(record.request, record.result, kb.catalog.experiments.trials(record.id)) for record in records]
+    told = compare_runs(runs[0], runs[1])
+    if as_json:
+        print_json(told)
+        return
+    table = _table("", one, other)
+    for row in (*told["asked"], *told["came"], *told["chosen"]):
+        if (row["one"], row["other"]) != (None, None):
+            mark = "" if row["one"] == row["other"] else "*"
+            table.add_row(f"{row['name']} {mark}".strip(), _cell(row["one"]), _cell(row["other"]))
+    out.print(table)
+    parted = told["parted"]
+    out.print("both went the same way" if parted is None else f"they part at trial {parted}")
+    both = told["both_tried"]
+    if both["candidates"]:
+        apart = both["apart_at_most"]
+        out.print(f"{both['candidates']} candidates were scored by both, at most {apart:.4f} apart")
+
+
+@app.command()
+def replay(experiment: ExperimentId, collection: CollectionOption = "default", as_json: AsJson = False) -> None:
+    """Run an experiment again with its seed and say whether it went the same way. Promotes nothing."""
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        record = kb.catalog.experiments.get(found, experiment)
+        if record.result is None or "trajectory" not in record.result:
+            raise InvalidInputError(
+                f"experiment {experiment!r} is {record.state.value}; only a finished one can be replayed"
+            )
+        against = {name: value for name, value in record.result["incumbent"].items() if name != "digest"}
+        about = {"promote": False, "against": against, "earlier_runs": record.result.get("earlier_runs")}
+        request = Request.from_dict(record.request | about)
+        again = run(kb, request, "", as_json).to_dict()
+    verdict = replay_verdict(record.result, again)
+    if as_json:
+        print_json({"experiment": again["experiment"]} | verdict)
+    else:
+        for name, value in verdict["same"].items():
+            out.print(f"{name}: {'the same' if value else 'DIFFERENT'}")
+        out.print(f"sealed means are at most {verdict['metrics_apart']:.4f} apart ({verdict['mode']} mode)")
+    if not verdict["agrees"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(experiment: ExperimentId, collection: CollectionOption = "default", as_json: AsJson = False) -> None:
+    """Whether the log of an experiment is what was written; an altered line is named."""
+    with knowledge_base() as kb:
+        record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), experiment)
+        trials = kb.catalog.experiments.trials(record.id)
+        troubles = log_troubles(kb.settings.data_dir / "experiments" / record.id, trials)
+    if as_json:
+        print_json({"experiment": record.id, "trials": len(trials), "troubles": troubles})
+    else:
+        for trouble in troubles or (f"the log holds {len(trials)} trials as they were written",):
+            out.print(trouble)
+    if troubles:
+        raise typer.Exit(1)
+
+
+def _asked(record: ExperimentRecord) -> dict[str, Any]:
+    asked = {name: value for name, value in record.request.items() if name not in ("queries", "qrels", "parts")}
+    return asked | {"judged_questions": len(record.request.get("qrels") or ())}
+
+
+def _row(record: ExperimentRecord) -> dict[str, Any]:
+    came = {name: (record.result or {}).get(name) for name in ("lift", "p_value", "promoted")}
+    about = {"id": record.id, "state": record.state.value, "trials": record.trials, "created_at": record.created_at}
+    return about | {"seed": record.request.get("seed")} | came
+
+
+def _show_result(result: dict[str, Any]) -> None:
+    if "error" in result:
+        out.print(f"it failed: {result['error']}")
+    if "lift" in result:
+        low, high = result["lift_interval"]
+        out.print(
+            f"gain {result['lift']:+.4f} ({low:+.4f} to {high:+.4f}), p = {result['p_value']:.4f}, "
+            f"{result['sealed_questions']} sealed questions; {result['cpu_seconds']:.0f} CPU s"
+        )
+        out.print(f"plan {result['plan']['digest']}; artifact {result['artifact']['folder']}")
+        for reason in result["reasons"]:
+            out.print(f"nothing was promoted: {reason}")
+
+
+def _show_trials(trials: list[dict[str, Any]], count: int) -> None:
+    out.print(f"{len(trials)} of {count} trials; `share` is of the questions asked, `ms` what a search would cost more")
+    table = _table("trial", "tier", "policy", "architecture", "share", "reward", "all", "ms", "CPU s")
+    for trial in trials:
+        cost = _number((trial.get("cost") or {}).get("serving_ms"), ".1f")
+        who = (str(trial["number"]), trial["tier"], trial["policy"], trial["architecture"]["digest"])
+        earned = (f"{trial['fidelity']:g}", _number(trial["reward"], ".4f"), _number(trial["whole"], ".4f"))
+        table.add_row(*who, *earned, cost, f"{trial['cpu_seconds']:.3f}")
+    out.print(table)
+
+
+def _table(*names: str) -> Table:
+    """Ids are whole also where the terminal is narrow: they are there to be copied."""
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, no_wrap=True, min_width=LONG if name in ("id", "architecture") else None)
+    return table
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return "" if value is None else str(value)[:LONG]

@@ -1,0 +1,30 @@
+"""Whether a run that was repeated went the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TOLERANCE = 0.02  # of each sealed mean: bf16 rounds to three digits, and training multiplies what it rounds
+
+
+def replay_verdict(first: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
+    """`mode` exact or fast, what is the same, by how much sealed means differ at most, and whether that `agrees`.
+
+    Deterministic runs (fp32, one thread: the default) must go the same way and end in the same bytes. A run with a
+    stage in bf16 agrees where no sealed mean is further off than `TOLERANCE`.
+    """
+    is_fast = any(stage.get("deterministic") is False for stage in first.get("stages") or ())
+    apart = max(
+        abs(first[plan][metric] - again[plan][metric])
+        for plan in ("default", "tuned")
+        for metric in first[plan]
+        if metric in again.get(plan, {})
+    )
+    same = {
+        "trajectory": again["trajectory"] == first["trajectory"],
+        "artifact": again["artifact"]["digest"] == first["artifact"]["digest"],
+    }
+    agrees = apart <= TOLERANCE if is_fast else all(same.values())
+    shown = {"mode": "fast" if is_fast else "exact", "same": same, "metrics_apart": round(apart, 6)}
+    return shown | {"tolerance": TOLERANCE if is_fast else 0.0, "agrees": agrees}

@@ -1,0 +1,164 @@
+"""The log of a run: an altered line is named, two runs are compared, event files hold every trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.catalog import Catalog, sqlite_url
+from search_core.architecture import Architecture
+from search_core.experiment_log import FILE, ExperimentLog
+from search_core.log_check import log_troubles
+from search_core.log_comparison import compare_runs
+from search_core.replaying import TOLERANCE, replay_verdict
+from search_core.space import open_space
+
+TRIALS = 6
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog(sqlite_url(tmp_path / "c.db"))
+    yield opened
+    opened.close()
+
+
+def trial(number: int, reward: float | None = None) -> dict[str, Any]:
+    space = open_space("gnn-lm-v1")
+    architecture = Architecture(space.name, {decision.name: decision.default for decision in space.decisions})
+    return {
+        "tier": "plan",
+        "policy": "random",
+        "architecture": architecture.to_dict() | {"digest": f"a{number}"},
+        "plan": f"p{number}",
+        "fidelity": 1.0,
+        "reward": number / 10 if reward is None else reward,
+        "whole": number / 10 if reward is None else reward,
+        "seconds": 0.01,
+        "cpu_seconds": 0.01,
+    }
+
+
+def written(catalog: Catalog, folder: Path, **more: Any) -> tuple[str, list[dict[str, Any]]]:
+    collection = catalog.collections.create("c", "hash", "fp")
+    record = catalog.experiments.create(collection, {"seed": 3})
+    log = ExperimentLog(catalog.experiments, record.id, folder, seed=3, space=open_space("gnn-lm-v1"), **more)
+    for number in range(1, TRIALS + 1):
+        log.append(trial(number))
+    log.close()
+    return record.id, catalog.experiments.trials(record.id)
+
+
+def test_every_trial_has_what_a_reader_needs(catalog: Catalog, tmp_path: Path) -> None:
+    _, trials = written(catalog, tmp_path / "run")
+    needed = {
+        "number",
+        "architecture",
+        "seed",
+        "fidelity",
+        "reward",
+        "cost",
+        "seconds",
+        "cpu_seconds",
+        "tier",
+        "policy",
+    }
+    lines = [json.loads(line) for line in (tmp_path / "run" / FILE).read_text().splitlines()]
+    for body, line in zip(trials, lines, strict=True):
+        assert needed <= set(body)
+        assert body["seed"] == 3 and set(body["cost"]) == {"serving_ms", "trial_seconds"}
+        del line["previous"]
+        assert line == body
+    assert log_troubles(tmp_path / "run", trials) == []
+
+
+@pytest.mark.parametrize("number", range(1, TRIALS + 1))
+def test_an_altered_line_is_named(catalog: Catalog, tmp_path: Path, number: int) -> None:
+    _, trials = written(catalog, tmp_path / "run")
+    path = tmp_path / "run" / FILE
+    lines = path.read_text().splitlines()
+    lines[number - 1] = lines[number - 1].replace(f'"reward": {number / 10}', '"reward": 0.99')
+    path.write_text("\n".join(lines) + "\n")
+    troubles = log_troubles(tmp_path / "run", trials)
+    assert f"line {number} (trial {number}) differs from the catalog in reward" in troubles[0]
+    if number < TRIALS:
+        assert f"line {number + 1} does not follow on the line before: line {number} was altered" in troubles[1]
+
+
+def test_what_is_missing_added_or_no_trial_is_named(catalog: Catalog, tmp_path: Path) -> None:
+    _, trials = written(catalog, tmp_path / "run")
+    path = tmp_path / "run" / FILE
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-1]) + "\n")
+    assert log_troubles(tmp_path / "run", trials) == [f"{FILE} ends after 5 trials; the catalog has 6"]
+    path.write_text("\n".join([*lines[:2], *lines[3:]]) + "\n")
+    assert "line 3 does not follow on the line before" in log_troubles(tmp_path / "run", trials)[0]
+    path.write_text("\n".join([*lines, lines[0]]) + "\n")
+    assert "which the catalog does not know" in log_troubles(tmp_path / "run", trials)[1]
+    path.write_text("\n".join([*lines[:3], "{half"]) + "\n")
+    assert "line 4 is no trial" in log_troubles(tmp_path / "run", trials)[0]
+    path.unlink()
+    assert "cannot be read" in log_troubles(tmp_path / "run", trials)[0]
+
+
+def test_event_files_hold_every_trial_also_of_a_run_that_goes_on(catalog: Catalog, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason='needs "autoglm-kb[train]"')
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    from search_core.tensorboard_log import TensorBoardLog
+
+    def told() -> dict[tuple[str, int], float]:
+        (file,) = (tmp_path / "run" / "tensorboard").glob("events.out.tfevents.*")
+        events = [Event.FromString(raw) for raw in RawEventFileLoader(str(file)).Load()]
+        return {(value.tag, event.step): value.simple_value for event in events for value in event.summary.value}
+
+    number, trials = written(catalog, tmp_path / "run", events=TensorBoardLog(tmp_path / "run"))
+    seen = told()
+    for body in trials:
+        assert seen["plan/reward", body["number"]] == pytest.approx(body["reward"])
+        assert seen["plan/best", body["number"]] == pytest.approx(body["whole"])
+    again = TensorBoardLog(tmp_path / "run")
+    ExperimentLog(catalog.experiments, number, tmp_path / "run", events=again).close()
+    assert told() == seen
+
+
+def test_two_runs_are_compared_trial_by_trial() -> None:
+    one = [trial(number) | {"number": number} for number in range(1, 5)]
+    other = [*one[:2], trial(3, reward=0.5) | {"number": 3}, trial(4) | {"number": 4}]
+    result = {"lift": 0.1, "tuned": {"ndcg@10": 0.5}, "architecture": {"choices": {"fusion": "rrf"}}}
+    worse = {"lift": 0.0, "tuned": {"ndcg@10": 0.4}, "architecture": {"choices": {"fusion": "convex"}}}
+    told = compare_runs(({"seed": 1}, result, one), ({"seed": 2}, worse, other))
+    assert told["parted"] == 3
+    assert {"name": "seed", "one": 1, "other": 2} in told["asked"]
+    assert {"name": "tuned ndcg@10", "one": 0.5, "other": 0.4} in told["came"]
+    assert told["chosen"] == [{"name": "fusion", "one": "rrf", "other": "convex"}]
+    assert told["both_tried"]["candidates"] == 4
+    assert told["both_tried"]["apart_at_most"] == pytest.approx(0.2)
+    same = compare_runs(({"seed": 1}, result, one), ({"seed": 1}, result, one))
+    assert same["parted"] is None and same["chosen"] == []
+    assert compare_runs(({}, None, one), ({}, None, one[:2]))["parted"] == 3
+
+
+def test_a_replay_agrees_exactly_or_within_the_tolerance() -> None:
+    def run(mean: float, trajectory: str, *, deterministic: bool = True) -> dict[str, Any]:
+        metrics = {"default": {"ndcg@10": 0.3}, "tuned": {"ndcg@10": mean}}
+        stages = [{"tier": "encoder", "deterministic": deterministic}]
+        return metrics | {"trajectory": trajectory, "artifact": {"digest": trajectory}, "stages": stages}
+
+    assert replay_verdict(run(0.5, "a"), run(0.5, "a"))["agrees"]
+    assert not replay_verdict(run(0.5, "a"), run(0.5, "b"))["agrees"]
+    near, far = 0.5 + TOLERANCE / 2, 0.5 + TOLERANCE * 2
+    fast = run(0.5, "a", deterministic=False)
+    assert replay_verdict(fast, run(near, "b", deterministic=False)) == {
+        "mode": "fast",
+        "same": {"trajectory": False, "artifact": False},
+        "metrics_apart": pytest.approx(TOLERANCE / 2),
+        "tolerance": TOLERANCE,
+        "agrees": True,
+    }
+    assert not replay_verdict(fast, run(far, "b", deterministic=False))["agrees"]
