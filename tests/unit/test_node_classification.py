@@ -1,4 +1,4 @@
-"""GRAND's cheap products against dense ones, and the rules of training: one seed, validation stops, test decides nothing."""
+"""GRAND's cheap products against dense ones, and the rules of training: validation stops, test decides nothing."""
 
 from __future__ import annotations
 
