@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
-from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.engine import reading, reading_once, writing
 from retrieval.catalog.operations import log_default_rights
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from retrieval.types import EVERYONE
@@ -109,9 +110,8 @@ class Collections:
 
     def last_seq(self, collection_id: int) -> int:
         """The newest committed operation. Raises `NotFoundError` when the collection is gone."""
-        query = sa.select(schema.collections.c.last_seq).where(schema.collections.c.id == collection_id)
-        with reading(self._engine) as connection:
-            seq = connection.execute(query).scalar_one_or_none()
+        with reading_once(self._engine) as connection:
+            seq = connection.execute(_last_seq(), {"within": collection_id}).scalar_one_or_none()
         if seq is None:
             raise NotFoundError(f"collection number {collection_id} was dropped")
         return int(seq)
@@ -137,6 +137,12 @@ class Collections:
         collection = self.get(name)
         with writing(self._engine) as connection:
             connection.execute(schema.collections.delete().where(schema.collections.c.id == collection.id))
+
+
+@cache  # made once: every follower asks many times a second
+def _last_seq() -> sa.Select[Any]:
+    c = schema.collections.c
+    return sa.select(c.last_seq).where(c.id == sa.bindparam("within"))
 
 
 def _key(result: sa.CursorResult[Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -194,14 +195,11 @@ class Documents:
 
     def inputs(self, collection: Collection, keys: Iterable[str]) -> dict[str, StoredInput]:
         """What each living document among `keys` was made from."""
-        d = schema.documents.c
         found: dict[str, StoredInput] = {}
         with reading(self._engine) as connection:
             for part in in_parts(sorted(set(keys))):
-                query = sa.select(d.key, d.input_hash, d.title, d.language, d.content_hash).where(
-                    d.collection_id == collection.id, d.key.in_(part), d.deleted.is_(False)
-                )
-                found.update((key, StoredInput(*values)) for key, *values in connection.execute(query))
+                rows = connection.execute(_inputs(), {"within": collection.id, "keys": part})
+                found.update((key, StoredInput(*values)) for key, *values in rows)
         return found
 
     def count_of(self, collection: Collection, source: str) -> int:
@@ -218,6 +216,16 @@ class Documents:
             living = sa.select(sa.func.count()).where(d.collection_id == collection.id, d.deleted.is_(False))
             cut = sa.select(sa.func.count()).where(c.collection_id == collection.id, c.chunking == collection.chunking)
             return connection.execute(living).scalar_one(), connection.execute(cut).scalar_one()
+
+
+@cache  # made once: every batch of changes begins with it
+def _inputs() -> sa.Select[Any]:
+    d = schema.documents.c
+    return sa.select(d.key, d.input_hash, d.title, d.language, d.content_hash).where(
+        d.collection_id == sa.bindparam("within"),
+        d.key.in_(sa.bindparam("keys", expanding=True)),
+        d.deleted.is_(False),
+    )
 
 
 def _read(values: Sequence[Any], readers: Sequence[Reader | None]) -> Iterator[Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -26,11 +28,10 @@ class Embeddings:
     def missing(self, fingerprint: str, hashes: Iterable[str]) -> set[str]:
         """Those of `hashes` that this encoder has not embedded yet."""
         wanted = set(hashes)
-        e = schema.embeddings.c
         with reading(self._engine) as connection:
             for part in in_parts(sorted(wanted)):
-                query = sa.select(e.text_hash).where(e.fingerprint == fingerprint, e.text_hash.in_(part))
-                wanted.difference_update(connection.execute(query).scalars())
+                asked = {"by": fingerprint, "hashes": part}
+                wanted.difference_update(connection.execute(_having(), asked).scalars())
         return wanted
 
     def missing_passages(self, collection: Collection) -> Iterator[dict[str, str]]:
@@ -80,12 +81,27 @@ class Embeddings:
 def load_vectors(connection: sa.Connection, fingerprint: str, hashes: set[str]) -> dict[str, Vector]:
     """The stored embeddings of these texts; texts without one are absent."""
     found: dict[str, Vector] = {}
-    e = schema.embeddings.c
     for part in in_parts(sorted(hashes)):
-        query = sa.select(e.text_hash, e.vector).where(e.fingerprint == fingerprint, e.text_hash.in_(part))
-        for key, blob in connection.execute(query):
+        for key, blob in connection.execute(_vectors(), {"by": fingerprint, "hashes": part}):
             found[key] = np.frombuffer(blob, dtype="<f4")
     return found
+
+
+@cache  # made once: every commit and every view runs them
+def _having() -> sa.Select[Any]:
+    e = schema.embeddings.c
+    return _embedded(sa.select(e.text_hash))
+
+
+@cache
+def _vectors() -> sa.Select[Any]:
+    e = schema.embeddings.c
+    return _embedded(sa.select(e.text_hash, e.vector))
+
+
+def _embedded(query: sa.Select[Any]) -> sa.Select[Any]:
+    e = schema.embeddings.c
+    return query.where(e.fingerprint == sa.bindparam("by"), e.text_hash.in_(sa.bindparam("hashes", expanding=True)))
 
 
 def write_vectors(connection: sa.Connection, fingerprint: str, vectors: Mapping[str, Vector]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,12 +53,12 @@ class OperationLog:
         Vectors come for labels not in `embedded`; None: for none of them. Raises `LogPrunedError` when operations
         after `seq` are no longer kept: then `everything` is the way.
         """
-        while True:
-            batch = self._next(collection, seq, embedded)
-            if batch is None:
-                return
-            yield batch
-            seq = batch.seq
+        is_last = False
+        while not is_last:
+            batch, is_last = self._next(collection, seq, embedded)
+            if batch is not None:
+                yield batch
+                seq = batch.seq
 
     def everything(self, collection: Collection, held: BitMap64, embedded: BitMap64 | None) -> Iterator[ViewBatch]:
         """Batches that bring views of any state to the present one; the last carries the seq reached."""
@@ -97,23 +98,22 @@ class OperationLog:
             parts = in_parts(list(labels))
             return {found for part in parts for found in connection.execute(query.where(c.label.in_(part))).scalars()}
 
-    def _next(self, collection: Collection, seq: int, embedded: BitMap64 | None) -> ViewBatch | None:
+    def _next(self, collection: Collection, seq: int, embedded: BitMap64 | None) -> tuple[ViewBatch | None, bool]:
+        """The next batch, if there is one, and whether it is the last of those that were committed when it was read."""
         with reading(self._engine) as connection:
-            c = schema.operations.c
-            operations = connection.execute(
-                sa.select(c.seq, c.document, c.removed)
-                .where(c.collection_id == collection.id, c.seq > seq)
-                .order_by(c.seq)
-                .limit(OPERATIONS_PER_BATCH)
-            ).all()
+            asked = {"within": collection.id, "after": seq, "most": OPERATIONS_PER_BATCH}
+            operations = connection.execute(_operations(), asked).all()
             if not operations or operations[0].seq != seq + 1:
                 _check_kept(connection, collection, seq)
             if not operations:
-                return None
+                return None, True
             removed = [label for operation in operations for label in operation.removed]
             numbers = sorted({operation.document for operation in operations})
-            rows = [row for part in in_parts(numbers) for row in connection.execute(_chunks_of(collection, part))]
-            return ViewBatch(operations[-1].seq, removed, self._index(connection, collection, rows, embedded))
+            mine = {"within": collection.id, "cut": collection.chunking}
+            parts = in_parts(numbers)
+            rows = [row for part in parts for row in connection.execute(_chunks_of(), {**mine, "numbers": part})]
+            batch = ViewBatch(operations[-1].seq, removed, self._index(connection, collection, rows, embedded))
+            return batch, len(operations) < OPERATIONS_PER_BATCH
 
     def _index(
         self, connection: sa.Connection, collection: Collection, rows: Sequence[sa.Row[Any]], embedded: BitMap64 | None
@@ -177,10 +177,22 @@ def _changed(connection: sa.Connection, collection: Collection, since: int) -> B
     return found
 
 
-def _chunks_of(collection: Collection, numbers: Sequence[int]) -> sa.Select[Any]:
+@cache  # made once: the views of a live collection run them many times a second
+def _operations() -> sa.Select[Any]:
+    c = schema.operations.c
+    return (
+        sa.select(c.seq, c.document, c.removed)
+        .where(c.collection_id == sa.bindparam("within"), c.seq > sa.bindparam("after"))
+        .order_by(c.seq)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+    )
+
+
+@cache
+def _chunks_of() -> sa.Select[Any]:
     c = schema.chunks.c
-    mine = _columns().where(c.collection_id == collection.id, c.chunking == collection.chunking)
-    return mine.where(c.document.in_(numbers)).order_by(c.label)
+    mine = _columns().where(c.collection_id == sa.bindparam("within"), c.chunking == sa.bindparam("cut"))
+    return mine.where(c.document.in_(sa.bindparam("numbers", expanding=True))).order_by(c.label)
 
 
 def _chunk_query(collection: Collection, after: int) -> sa.Select[Any]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
-from retrieval.catalog.engine import reading
+from retrieval.catalog.engine import reading, reading_once
 from retrieval.catalog.upsert import insert
 from retrieval.errors import OvertakenError
 
@@ -42,9 +44,7 @@ class RowsRead:
 
 def advance_offsets(connection: sa.Connection, advances: Sequence[OffsetAdvance]) -> None:
     """Move each partition on. Raises `OvertakenError` when one no longer stands where its reader began."""
-    c = schema.source_offsets.c
     for advance in advances:
-        here = (c.source_id == advance.source_id, c.topic == advance.topic, c.partition == advance.partition)
         values = {
             "next_offset": advance.end,
             "committed_at": advance.committed_at,
@@ -56,8 +56,9 @@ def advance_offsets(connection: sa.Connection, advances: Sequence[OffsetAdvance]
             options = {"preserve_rowcount": True}  # SQLAlchemy keeps it for updates only
             moved = connection.execute(statement.on_conflict_do_nothing(), execution_options=options).rowcount
         else:
-            mine = schema.source_offsets.update().where(*here, c.next_offset == advance.start)
-            moved = connection.execute(mine.values(**values)).rowcount
+            here = {"of": advance.source_id, "in_topic": advance.topic, "number": advance.partition}
+            new = {f"new_{name}": value for name, value in values.items()}
+            moved = connection.execute(_advance(), {**here, "from": advance.start, **new}).rowcount
         if moved != 1:
             raise OvertakenError(
                 f"partition {advance.partition} of topic {advance.topic} was read on by another worker since this one "
@@ -65,17 +66,43 @@ def advance_offsets(connection: sa.Connection, advances: Sequence[OffsetAdvance]
             )
 
 
+@cache  # made once: every batch of events runs it
+def _advance() -> sa.Update:
+    c = schema.source_offsets.c
+    mine = (
+        c.source_id == sa.bindparam("of"),
+        c.topic == sa.bindparam("in_topic"),
+        c.partition == sa.bindparam("number"),
+    )
+    values: dict[str, Any] = {
+        name: sa.bindparam(f"new_{name}") for name in ("next_offset", "committed_at", "updated_at")
+    }
+    return schema.source_offsets.update().where(*mine, c.next_offset == sa.bindparam("from")).values(values)
+
+
 def check_rows_version(connection: sa.Connection, read: RowsRead | None) -> None:
     """Advance the version of a source's rows. Raises `OvertakenError` when another worker has since it was read."""
     if read is None:
         return
-    c = schema.sources.c
-    mine = schema.sources.update().where(c.id == read.source_id, c.rows_version == read.version)
-    if connection.execute(mine.values(rows_version=read.version + 1)).rowcount != 1:
+    versions = {"of": read.source_id, "former": read.version, "new": read.version + 1}
+    if connection.execute(_advance_version(), versions).rowcount != 1:
         raise OvertakenError(
             f"rows of source number {read.source_id} changed since joins were read from version {read.version}; "
             "nothing was written, render again"
         )
+
+
+@cache
+def _advance_version() -> sa.Update:
+    c = schema.sources.c
+    mine = (c.id == sa.bindparam("of"), c.rows_version == sa.bindparam("former"))
+    return schema.sources.update().where(*mine).values(rows_version=sa.bindparam("new"))
+
+
+@cache
+def _version() -> sa.Select[Any]:
+    c = schema.sources.c
+    return sa.select(c.rows_version).where(c.id == sa.bindparam("of"))
 
 
 class Offsets:
@@ -102,6 +129,5 @@ class Offsets:
 
     def rows_version(self, source_id: int) -> RowsRead:
         """The version of the rows as they are now; read it before any row."""
-        query = sa.select(schema.sources.c.rows_version).where(schema.sources.c.id == source_id)
-        with reading(self._engine) as connection:
-            return RowsRead(source_id, connection.execute(query).scalar_one())
+        with reading_once(self._engine) as connection:
+            return RowsRead(source_id, connection.execute(_version(), {"of": source_id}).scalar_one())

@@ -9,6 +9,8 @@ from retrieval.catalog.engine import reading_once, writing
 from retrieval.catalog.notices import notify
 from retrieval.catalog.upsert import upsert
 
+_NOT_SYNCED = sa.text("SET LOCAL synchronous_commit TO off")
+
 
 class Positions:
     """The operation that searches in a shared index see at least, by collection and index."""
@@ -20,6 +22,8 @@ class Positions:
         """Say that searches in the index see `seq`. It may fall: an index that was lost begins again."""
         row = {"collection_id": collection_id, "holder": index, "seq": seq, "at": schema.utc_now()}
         with writing(self._engine) as connection:
+            if connection.dialect.name == "postgresql":  # a position that a crash forgets is read from the index again
+                connection.execute(_NOT_SYNCED)
             upsert(connection, schema.view_positions, [row], ["collection_id", "holder"])
             notify(connection, collection_id)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,11 +66,7 @@ def _write_rows(connection: sa.Connection, rows: Sequence[RowWrite]) -> None:
         ],
         ["source_id", "table_name", "row_key"],
     )
-    c = schema.source_row_links.c
-    gone = schema.source_row_links.delete().where(
-        c.source_id == sa.bindparam("s"), c.table_name == sa.bindparam("t"), c.row_key == sa.bindparam("k")
-    )
-    connection.execute(gone, [{"s": row.source_id, "t": row.table, "k": row.key} for row in rows])
+    connection.execute(_links_gone(), [{"s": row.source_id, "t": row.table, "k": row.key} for row in rows])
     links = [
         {
             "source_id": row.source_id,
@@ -83,6 +80,14 @@ def _write_rows(connection: sa.Connection, rows: Sequence[RowWrite]) -> None:
     ]
     if links:
         connection.execute(schema.source_row_links.insert(), links)
+
+
+@cache
+def _links_gone() -> sa.Delete:
+    c = schema.source_row_links.c
+    return schema.source_row_links.delete().where(
+        c.source_id == sa.bindparam("s"), c.table_name == sa.bindparam("t"), c.row_key == sa.bindparam("k")
+    )
 
 
 def _check_truncations(connection: sa.Connection, rows: Sequence[RowWrite], tables: Sequence[TableWrite]) -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -176,25 +177,32 @@ class StoredDocument:
 def load_stored(connection: sa.Connection, collection_id: int, keys: set[str]) -> dict[str, StoredDocument]:
     """The documents of these keys, tombstones included, with their labels."""
     found: dict[str, StoredDocument] = {}
+    documents, labels = _loading()
     for part in in_parts(sorted(keys)):
-        query = sa.select(schema.documents).where(
-            schema.documents.c.collection_id == collection_id, schema.documents.c.key.in_(part)
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(documents, {"within": collection_id, "keys": part}):
             found[row.key] = _stored(row)
     by_number = {document.number: document for document in found.values()}
     for numbers in in_parts(sorted(by_number)):
-        c = schema.chunks.c
-        chunk_query = (
-            sa.select(c.document, c.label, c.chunking, c.text_hash)
-            .where(c.collection_id == collection_id, c.document.in_(numbers))
-            .order_by(c.document, c.ordinal)
-        )
-        for number, *label in connection.execute(chunk_query):
+        for number, *label in connection.execute(labels, {"within": collection_id, "numbers": numbers}):
             by_number[number].labels.append((label[0], label[1], label[2]))
     for document in found.values():
         document.stored_labels = frozenset(label for label, _, _ in document.labels)
     return found
+
+
+@cache  # made once: every commit runs them
+def _loading() -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Documents by key, and the labels of documents by number."""
+    d, c = schema.documents.c, schema.chunks.c
+    documents = sa.select(schema.documents).where(
+        d.collection_id == sa.bindparam("within"), d.key.in_(sa.bindparam("keys", expanding=True))
+    )
+    labels = (
+        sa.select(c.document, c.label, c.chunking, c.text_hash)
+        .where(c.collection_id == sa.bindparam("within"), c.document.in_(sa.bindparam("numbers", expanding=True)))
+        .order_by(c.document, c.ordinal)
+    )
+    return documents, labels
 
 
 def in_parts(items: Sequence[T], size: int = KEYS_PER_QUERY) -> Iterable[Sequence[T]]:

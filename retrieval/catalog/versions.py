@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,29 +50,42 @@ def keep_former(
     """Copy living documents aside before their text is overwritten, and forget all but the newest `kept` of each."""
     if not kept:
         return
+    copy, listed, delete = _keeping()
     for part in in_parts(sorted(numbers)):
-        connection.execute(_copy(collection_id, part, now))
-        v = document_versions.c
-        mine = (v.collection_id == collection_id, v.number.in_(part))
-        query = sa.select(v.number, v.version).where(*mine).order_by(v.number, v.version.desc())
+        among = {"within": collection_id, "numbers": part}
+        connection.execute(copy, {**among, "moment": now})
         versions: dict[int, list[int]] = defaultdict(list)
-        for number, version in connection.execute(query):
+        for number, version in connection.execute(listed, among):
             versions[number].append(version)
-        gone = [{"of": number, "old": one} for number, all in versions.items() for one in all[kept:]]
-        if gone:
-            old = (v.number == sa.bindparam("of"), v.version == sa.bindparam("old"))
-            connection.execute(document_versions.delete().where(v.collection_id == collection_id, *old), gone)
+        pairs = [(number, one) for number, all in versions.items() for one in all[kept:]]
+        if pairs:
+            connection.execute(delete, [{"within": collection_id, "of": number, "old": one} for number, one in pairs])
 
 
-def _copy(collection_id: int, numbers: Sequence[int], now: datetime) -> sa.Insert:
+@cache  # made once: every change of a text runs them
+def _keeping() -> tuple[sa.Insert, sa.Select[Any], sa.Delete]:
+    """Copies aside, lists what is kept newest first, and forgets one."""
+    v = document_versions.c
+    within = v.collection_id == sa.bindparam("within")
+    among = v.number.in_(sa.bindparam("numbers", expanding=True))
+    listed = sa.select(v.number, v.version).where(within, among).order_by(v.number, v.version.desc())
+    old = (v.number == sa.bindparam("of"), v.version == sa.bindparam("old"))
+    return _copy(), listed, document_versions.delete().where(within, *old)
+
+
+def _copy() -> sa.Insert:
     d, t = schema.documents.c, schema.document_texts.c
     with_text = (t.collection_id == d.collection_id) & (t.number == d.number)
-    replaced_at = sa.literal(now, schema.UtcTime).label("replaced_at")
+    replaced_at = sa.bindparam("moment", type_=schema.UtcTime()).label("replaced_at")
     copied = [d.collection_id, d.number, d.version, *(d[name] for name in _COPIED), t.text, t.outline, replaced_at]
     former = (
         sa.select(*copied)
         .join_from(schema.documents, schema.document_texts, with_text)
-        .where(d.collection_id == collection_id, d.number.in_(numbers), d.deleted.is_(False))
+        .where(
+            d.collection_id == sa.bindparam("within"),
+            d.number.in_(sa.bindparam("numbers", expanding=True)),
+            d.deleted.is_(False),
+        )
     )
     return document_versions.insert().from_select([column.name for column in copied], former)
 

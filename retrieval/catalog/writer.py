@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -150,9 +151,7 @@ class _Counters:
 
 
 def _lock(connection: sa.Connection, collection_id: int, epoch: int | None) -> _Counters:
-    c = schema.collections.c
-    query = sa.select(c.epoch, c.last_seq, c.last_document, c.last_label).where(c.id == collection_id)
-    row = connection.execute(query.with_for_update()).one_or_none()
+    row = connection.execute(_counting()[0], {"within": collection_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"collection number {collection_id} was dropped while it was written to")
     if epoch is not None and epoch != row.epoch:
@@ -161,6 +160,16 @@ def _lock(connection: sa.Connection, collection_id: int, epoch: int | None) -> _
             f"{row.epoch} now: its generations changed; nothing was written, prepare the changes anew"
         )
     return _Counters(row.last_seq, row.last_document, row.last_label)
+
+
+@cache  # made once: every commit runs them
+def _counting() -> tuple[sa.Select[Any], sa.Update]:
+    """Lock a collection and read its counters; write them."""
+    c = schema.collections.c
+    mine = c.id == sa.bindparam("within")
+    lock = sa.select(c.epoch, c.last_seq, c.last_document, c.last_label).where(mine).with_for_update()
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in ("last_seq", "last_document", "last_label")}
+    return lock, schema.collections.update().where(mine).values(values)
 
 
 def _key(change: Upsert | Deletion) -> str:
@@ -261,18 +270,18 @@ def _write_documents(
 
 def _delete_chunks(connection: sa.Connection, collection_id: int, labels: Sequence[int]) -> None:
     if labels:
-        statement = schema.chunks.delete().where(
-            schema.chunks.c.collection_id == collection_id, schema.chunks.c.label == sa.bindparam("gone")
-        )
-        connection.execute(statement, [{"gone": label} for label in labels])
+        connection.execute(_chunk_gone(), [{"within": collection_id, "gone": label} for label in labels])
+
+
+@cache
+def _chunk_gone() -> sa.Delete:
+    c = schema.chunks.c
+    return schema.chunks.delete().where(c.collection_id == sa.bindparam("within"), c.label == sa.bindparam("gone"))
 
 
 def _write_counters(connection: sa.Connection, collection_id: int, counters: _Counters) -> None:
-    connection.execute(
-        schema.collections.update()
-        .where(schema.collections.c.id == collection_id)
-        .values(last_seq=counters.last_seq, last_document=counters.last_document, last_label=counters.last_label)
-    )
+    new = {f"new_{name}": getattr(counters, name) for name in ("last_seq", "last_document", "last_label")}
+    connection.execute(_counting()[1], {"within": collection_id, **new})
 
 
 def _write_cursor(connection: sa.Connection, collection_id: int, cursor: tuple[str, str] | None) -> None:
