@@ -15,6 +15,7 @@ from served import Served, in_process, on_port
 
 from api.console_files import DIST, ConsoleFiles
 
+STARTED_MS = 120_000  # the first answer of a server that has just begun, on a machine that does much else
 BUILT = Path(os.environ.get("KB_TEST_CONSOLE", DIST))  # another build than the package's may be looked at
 
 
@@ -42,7 +43,7 @@ def serving(folder: Path, **settings: Any) -> Iterator[tuple[Served, str]]:
 def person(chromium: Browser, base: str, key: str, **options: Any) -> Iterator[BrowserContext]:
     """A browser of somebody who has logged in with that key; `options` are Playwright's, such as `locale="zh-CN"`."""
     with browser.context(chromium, base, **options) as context:
-        answer = context.request.post("/console/session", data={"key": key})
+        answer = context.request.post("/console/session", data={"key": key}, timeout=STARTED_MS)
         assert answer.ok, answer.text()
         yield context
 
