@@ -21,6 +21,7 @@ def bench(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Each row as one JSON line.")] = False,
     tiny: Annotated[bool, typer.Option(help="Only see that everything runs; the numbers mean nothing.")] = False,
+    quick: Annotated[bool, typer.Option(help="Measure index and reindex on a part of their data.")] = False,
     work: Annotated[Path | None, typer.Option(help="Folder that keeps what takes long to build.")] = None,
     peers: Annotated[str, typer.Option(help="Comma separated; default: all that are installed.")] = "",
 ) -> None:
@@ -29,6 +30,7 @@ def bench(
         err.print(f"[red]error:[/] {_RUNNER} does not exist: the measurements run from a source checkout only")
         raise typer.Exit(1)
     options = [*(rows or ()), *(["--json"] if as_json else ()), *(["--tiny"] if tiny else ())]
+    options += ["--quick"] if quick else []
     options += ["--work", str(work.resolve())] if work else []
     options += ["--peers", peers] if peers else []
     command = [sys.executable, "-m", "tests.benchmarks.run", *options]

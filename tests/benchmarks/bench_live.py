@@ -2,7 +2,8 @@
 
 Real servers and a real `kb worker`; this process is an API server that follows the catalog. Each change rewrites the
 text of another row, so that what becomes searchable is known by its place in the operation log. Searchable means: in
-the words index on Elasticsearch, refreshed, and in the vectors of this process.
+the words index on Elasticsearch, refreshed, and in the vectors of this process. All of them share the machine's cores:
+the row says how much of a core each took.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from retrieval.catalog.engine import open_engine
 from retrieval.errors import NotYetSearchableError
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR
-from tests.benchmarks.machine import percentiles
+from tests.benchmarks.machine import percentiles, tree_cpu_seconds
 from tests.benchmarks.options import Options
 
 SERVERS = ("postgres", "kafka", "connect", "elasticsearch")
@@ -70,6 +71,7 @@ def lines(row: dict[str, Any]) -> list[str]:
         f"of it commit to catalog p50 {row['commit_to_catalog']['p50_ms']:.0f}, "
         f"p95 {row['commit_to_catalog']['p95_ms']:.0f} ms",
         f"found by a search right after: {row['found']} of {row['asked']}",
+        "cores: " + ", ".join(f"{name} {share:.2f}" for name, share in row["cores"].items()),
         f"{', '.join(SERVERS)}: ready after {row['stack_seconds']:.0f} s, {row['stack_mb']} MB",
     ]
 
@@ -89,7 +91,8 @@ def _measured(stack: Stack, folder: Path, options: Options) -> dict[str, Any]:
         worker = subprocess.Popen([sys.executable, "-m", "api.cli", "worker"], env=environment)
         try:
             LiveSources(kb).create(COLLECTION, "shop", shop, tables)
-            return _timed(kb, shop, WARM_UP + options.writes * 10)
+            pids = {name: one.pid for name, one in stack.status().items() if one.pid is not None}
+            return _timed(kb, shop, WARM_UP + options.writes * 10, pids | {"worker": worker.pid})
         finally:
             worker.terminate()
             worker.wait(30)
@@ -109,16 +112,18 @@ def _shop(server: str, rows: int) -> str:
     return shop
 
 
-def _timed(kb: KnowledgeBase, shop: str, rows: int) -> dict[str, Any]:
+def _timed(kb: KnowledgeBase, shop: str, rows: int, pids: dict[str, int]) -> dict[str, Any]:
     collection = kb.catalog.collections.get(COLLECTION)
     _wait(kb, lambda: kb.catalog.documents.counts(collection)[0] == rows)
     runtime = kb.runtime(COLLECTION)
     runtime.follower.wait_while_advancing(before := kb.catalog.collections.last_seq(collection.id), PATIENCE_SECONDS)
     reached = _Reached(runtime.follower)
     reached.start()
+    spent = _spent(pids)
     began = time.perf_counter()
     committed = _change_rows(shop, rows)
-    per_s = rows / (time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    cores = {name: round((now - spent[name]) / seconds, 3) for name, now in _spent(pids).items()}
     _wait(kb, lambda: kb.catalog.collections.last_seq(collection.id) >= before + rows)
     runtime.follower.wait_while_advancing(before + rows, PATIENCE_SECONDS)
     asked = list(range(WARM_UP + 1, rows + 1, max(1, rows // 50)))
@@ -128,12 +133,18 @@ def _timed(kb: KnowledgeBase, shop: str, rows: int) -> dict[str, Any]:
     counted = range(WARM_UP + 1, rows + 1)
     return {
         "changes": len(counted),
-        "per_s": per_s,
+        "per_s": rows / seconds,
+        "cores": cores,
         "commit_to_searchable": percentiles([reached.when(seqs[number]) - committed[number] for number in counted]),
         "commit_to_catalog": percentiles([cataloged[number] - committed[number] for number in counted]),
         "asked": len(asked),
         "found": found,
     }
+
+
+def _spent(pids: dict[str, int]) -> dict[str, float]:
+    """Processor seconds so far; "api" is this process, with its follower and the client that changes the rows."""
+    return {name: tree_cpu_seconds(pid) for name, pid in pids.items()} | {"api": time.process_time()}
 
 
 def _change_rows(shop: str, rows: int) -> dict[int, float]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,13 @@ def measure(options: Options) -> dict[str, Any]:
     """Latencies before, during and after a reindex, and how long it and a rollback took."""
     questions = all_questions("nfcorpus")
     row: dict[str, Any] = {"data_sha256": data_hash([corpus_file(name) for name in ENGLISH]), "rate": RATE}
-    source = built(options)
+    source = built(replace(options, chunks=options.reindexed))
     with tempfile.TemporaryDirectory(dir=options.work) as name:
         folder = Path(name) / "kb"
         shutil.copytree(source, folder)
         with serve(folder) as served, served.client() as client:
             load = _start_load(served, questions)
-            time.sleep(BEFORE_SECONDS / (10 if options.chunks < 1_000 else 1))
+            time.sleep(BEFORE_SECONDS / (10 if options.reindexed < 1_000 else 1))
             times = _reindexed(client)
             time.sleep(AFTER_SECONDS)
             row |= _latencies(_finish(load), times)

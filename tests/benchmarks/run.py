@@ -1,7 +1,8 @@
 """Measures the rows of docs/measurements.md: `kb bench [ROW...]`, or python -m tests.benchmarks.run [ROW...].
 
 Prints each row with its command, commit, data hash, machine and seed, and writes it to results/ROW.json beside this
-file. `--tiny` is a first try of everything in about a minute; its numbers mean nothing and are not kept.
+file. `--quick` measures `index` and `reindex`, which take many minutes, on a part of their data. `--tiny` is a first
+try of everything in about a minute; its numbers mean nothing and are not kept.
 """
 
 from __future__ import annotations
@@ -34,10 +35,13 @@ TINY = {
     "questions": 5,
     "peers": ("bm25s",),
     "chunks": 60,
+    "reindexed": 60,
     "requests": 20,
     "writes": 5,
     "growth": (50, 100),
 }
+
+QUICK = {"documents": 1_200, "reindexed": 2_500}  # a third of NFCorpus, a quarter of the chunks
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,6 +85,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", metavar="ROW")
     parser.add_argument("--json", action="store_true", help="each row as one JSON line instead of a table")
     parser.add_argument("--tiny", action="store_true", help="only see that everything runs")
+    parser.add_argument("--quick", action="store_true", help="index and reindex on a part of their data")
     parser.add_argument("--work", type=Path, help="folder that keeps what takes long to build")
     parser.add_argument("--peers", help="comma separated; default: all")
     parser.add_argument("--documents", type=int, default=0, help="only so many documents of NFCorpus")
@@ -92,7 +97,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _options(asked: argparse.Namespace) -> Options:
-    options = replace(Options(), **TINY) if asked.tiny else Options()
+    options = replace(Options(), **(TINY if asked.tiny else QUICK if asked.quick else {}))
     if asked.tiny:
         options = replace(options, work=options.work / "tiny")
     if asked.work is not None:
