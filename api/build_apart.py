@@ -35,7 +35,8 @@ def build_apart(
     settings: Settings, collection: str, options: ReindexOptions, report: Callable[[int, int | None], None]
 ) -> int:
     """The number of the complete generation. Raises as `build_generation` does, and what `report` raises."""
-    order = {"settings": _plain(settings), "collection": collection, "options": asdict(options)}
+    order = {"settings": _plain(settings) | _one_core_less(settings), "collection": collection}
+    order["options"] = asdict(options)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     process = subprocess.Popen(
         [sys.executable, "-m", "api.build_apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
@@ -71,6 +72,11 @@ def _plain(settings: Settings) -> dict[str, Any]:
     values = {name: getattr(settings, name) for name in Settings.model_fields}
     secrets = {name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)}
     return settings.model_dump(mode="json") | secrets
+
+
+def _one_core_less(settings: Settings) -> dict[str, Any]:
+    """Threads for its encoder: a core stays free of it, whose caches and memory a search then finds its own."""
+    return {"encoder_threads": settings.encoder_threads or max(1, (os.cpu_count() or 1) - 1)}
 
 
 def _say(said: dict[str, Any]) -> None:
