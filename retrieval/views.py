@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.03  # how soon another process's commit is noticed; this process's own are told at once
 OUTAGE_PAUSE_SECONDS = 1.0  # before the catalog is asked again after it did not answer
 STOP_SECONDS = 5.0  # for a thread that waits for a server; it ends with the process at the latest
+REST_MOST_SECONDS = 0.05  # a view on a server rests as long as it worked: a refresh costs the same for one or for ten
 SAVE_EVERY_OPERATIONS = 20_000  # so that a crash replays at most a few seconds of work
 
 
@@ -282,8 +284,11 @@ class Follower:
             try:
                 last_seq = self._catalog.collections.last_seq(self._collection.id)
                 if convoy.is_due(last_seq):
+                    began = time.monotonic()
                     convoy.advance(last_seq)
                     self._save_sometimes()
+                    if convoy is not self._convoys[0]:
+                        self._stopping.wait(min(REST_MOST_SECONDS, time.monotonic() - began))
             except OutageError as error:
                 logger.warning("views of %s wait for the catalog: %s; asked again", self._collection.name, error)
                 pause = OUTAGE_PAUSE_SECONDS
