@@ -9,6 +9,7 @@ from typing import Any
 from search_core.errors import BudgetError, SearchCoreError
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}  # seconds
+MOST_BUDGET = 7 * 24 * 3600.0  # seconds: a corpus of last week is another one
 LEAST_BUDGET = 5.0  # seconds: less does not suffice to read a corpus and to ask both legs
 TASKS = {
     "text-to-graph": "build and fit the retrieval of a corpus",
@@ -63,6 +64,8 @@ def parse_budget(text: str | float) -> float:
     seconds = float(text) if isinstance(text, int | float) else _seconds(text.strip().lower())
     if not seconds >= LEAST_BUDGET:
         raise BudgetError(f"budget {text!r} is {seconds:g} s; expected at least {LEAST_BUDGET:g} s, better 5m")
+    if seconds > MOST_BUDGET:
+        raise BudgetError(f"budget {text!r} is {seconds / 3600:.4g} h; expected at most {MOST_BUDGET / 3600:g} h")
     return seconds
 
 

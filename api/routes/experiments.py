@@ -22,14 +22,16 @@ from api.wire.experiments import (
 )
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord
-from retrieval.errors import InvalidInputError, NotFoundError
+from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from search_core.architecture import Architecture
+from search_core.going_out import AT_ONCE
 from search_core.log_comparison import compare_runs
 from search_core.policy import POLICIES
 from search_core.request import DEFAULT_POLICY, Request
 from search_core.space import SPACES, SearchSpace, open_space, same
 from search_core.task import parse_budget, parse_task
 from search_core.tiers import parse_tiers
+from search_core.trainer import SEARCH_TASKS
 
 ExperimentPath = Annotated[str, Path(alias="experiment", pattern=r"^[0-9a-f]{16}$", description="The experiment's id.")]
 
@@ -102,7 +104,13 @@ def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) ->
             known = ", ".join(entry.name for entry in registry)
             raise InvalidInputError(f"{registry.kind} {name!r} is not known here; expected one of {known}")
     budget = parse_budget(body.budget)
-    parse_task(body.task, budget)
+    task = parse_task(body.task, budget).task
+    if task not in SEARCH_TASKS:
+        raise InvalidInputError(
+            f"task {task!r} is not about a collection; expected one of {', '.join(SEARCH_TASKS)}, or a sentence"
+        )
+    if body.rollout != AT_ONCE and kb.catalog.rollouts.running(collection.id):
+        raise ConflictError(f"a rollout of {collection.name!r} runs already; stop it, or tune with rollout none")
     parse_tiers(body.tiers, budget)
     if body.eval_set:
         kb.catalog.eval_sets.get(collection, body.eval_set)
