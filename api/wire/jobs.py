@@ -77,10 +77,10 @@ class RetentionArguments(Request):
 
 
 class SourceSnapshotArguments(Request):
-    """What of a live source is read again."""
+    """What of a database is read again."""
 
-    source: Key = Field(description="Name of the live source.")
-    tables: list[Key] | None = Field(None, description="Tables as `schema.table`; null: all.")
+    source: Key = Field(description="Name of the source.")
+    tables: list[Key] | None = Field(None, description="Of a live one: tables as `schema.table`; null: all.")
 
 
 class UploadArguments(Request):
