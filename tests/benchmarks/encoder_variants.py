@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from retrieval.encoder.bert_graph import MICROSOFT, _Builder, build_bert, quantise_columns
+from retrieval.encoder.bert_graph import MICROSOFT, WEIGHT_MAX, BertBuilder, build_bert, quantise_columns
 from retrieval.encoder.bert_weights import BertWeights, Linear, Norm
 
 NBITS_MIDDLE = 128  # MatMulNBits stores 8-bit weights unsigned around it
 NBITS_BLOCK = 128  # inputs that share a scale
 
 
-class FusedNormalisation(_Builder):
+class FusedNormalisation(BertBuilder):
     """Residual and normalisation as one `SkipLayerNormalization`, as the usual fusion leaves them."""
 
     _change = ""
@@ -35,7 +35,7 @@ class FusedNormalisation(_Builder):
         return self._node("SkipLayerNormalization", inputs, f"{name}/normal", MICROSOFT, epsilon=epsilon)
 
 
-class BiasedGelu(_Builder):
+class BiasedGelu(BertBuilder):
     """The bias of the widening product added by `BiasGelu`, as the usual fusion does."""
 
     def _linear(self, rows: str, linear: Linear, name: str) -> str:
@@ -52,7 +52,7 @@ class BiasedGelu(_Builder):
         return super()._node(kind, inputs, output, domain, **attributes)
 
 
-class MicrosoftAttention(_Builder):
+class MicrosoftAttention(BertBuilder):
     """`com.microsoft.MultiHeadAttention` instead of ONNX's own `Attention`."""
 
     def _node(self, kind: str, inputs: list[str], output: str | list[str], domain: str = "", **attributes: Any) -> str:
@@ -62,7 +62,7 @@ class MicrosoftAttention(_Builder):
         return super()._node(kind, inputs, output, domain, **attributes)
 
 
-class BlockwiseWeights(_Builder):
+class BlockwiseWeights(BertBuilder):
     """`MatMulNBits`, 8 bits, blocks of 128, integer arithmetic (accuracy level 4)."""
 
     def _linears_of_one_input(self, rows: str, linears: dict[str, Linear], name: str) -> list[str]:
@@ -79,7 +79,7 @@ class BlockwiseWeights(_Builder):
         return self._node("MatMulNBits", [rows, *parts, "", "", bias], f"{name}/product", MICROSOFT, **sizes)
 
 
-class OneScaleAMatrix(_Builder):
+class OneScaleAMatrix(BertBuilder):
     """int8 weights with one scale for the whole matrix instead of one a column."""
 
     def _int8_linear(self, quantised: Any, linear: Linear, name: str) -> str:
@@ -95,7 +95,20 @@ class OneScaleAMatrix(_Builder):
         )
 
 
-class UnsignedWeights(_Builder):
+class EightBitWeights(BertBuilder):
+    """Weights up to 127: AVX2 without VNNI then saturates where it adds two products in 16 bits."""
+
+    def _int8_linear(self, quantised: Any, linear: Linear, name: str) -> str:
+        rows, scale, zero = quantised
+        _, weight_scale = quantise_columns(linear.weight * np.float32(WEIGHT_MAX / 127))
+        whole = np.rint(linear.weight / np.where(weight_scale == 0, 1, weight_scale)).clip(-127, 127)
+        constants = [self._constant(f"{name}/w", whole.astype(np.int8)), scale]
+        constants += [self._constant(f"{name}/ws", weight_scale), zero, ""]
+        bias = self._constant(f"{name}/b", linear.bias)
+        return self._node("MatMulIntegerToFloat", [rows, *constants, bias], f"{name}/product", MICROSOFT)
+
+
+class UnsignedWeights(BertBuilder):
     """Weights as unsigned 8-bit numbers around 128 (u8u8) instead of signed ones (u8s8)."""
 
     def _int8_linear(self, quantised: Any, linear: Linear, name: str) -> str:
@@ -112,7 +125,7 @@ class UnsignedWeights(_Builder):
         )
 
 
-class UnfoldedGains(_Builder):
+class UnfoldedGains(BertBuilder):
     """Gain and offset applied after each normalisation, so that int8 sees the activations with their outliers."""
 
     def _normalise(self, rows: str, name: str) -> str:
@@ -141,7 +154,7 @@ def _without_norms(weights: BertWeights) -> BertWeights:
     return replace(weights, norm=plain, layers=layers)
 
 
-def _with(builder: type[_Builder]) -> Callable[[BertWeights], ModelProto]:
+def _with(builder: type[BertBuilder]) -> Callable[[BertWeights], ModelProto]:
     return lambda weights: builder(weights, int8=True).build("mean")
 
 
@@ -153,6 +166,7 @@ VARIANTS: dict[str, Callable[[BertWeights], ModelProto]] = {
     "int8, com.microsoft attention": _with(MicrosoftAttention),
     "int8, gains not folded": _with(UnfoldedGains),
     "int8, one scale a matrix": _with(OneScaleAMatrix),
+    "int8, weights of 8 bits": _with(EightBitWeights),
     "int8, unsigned weights": _with(UnsignedWeights),
     "int8, MatMulNBits blocks of 128": _with(BlockwiseWeights),
 }
