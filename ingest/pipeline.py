@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ingest.changes import Change, ChangeBatch, Failure, RowEvent
@@ -28,7 +29,7 @@ from retrieval.types import Deletion, Document
 
 logger = logging.getLogger(__name__)
 
-BATCH_CHARACTERS = 1_000_000  # text in one transaction: a few seconds of encoding
+BATCH_CHARACTERS = 400_000  # text in one transaction: some seconds of encoding
 BATCH_CHANGES = 2_000
 MASS_DELETION_SHARE = 0.5  # of a source's documents; more vanishing at once is taken for a broken export
 MASS_DELETION_MINIMUM = 10  # documents; below that a person notices by himself
@@ -81,16 +82,25 @@ class Pipeline:
         report = IngestReport(seq=self._collection.last_seq)
         record = self._catalog.sources.register(self._collection, source.name, source.kind)
         seen: set[str] = set()
-        for batch in _merged(source.poll(record.cursor)):
+
+        def begin(batch: ChangeBatch) -> _Step:
             changes = self._changes(batch, rows)
             seen.update(change.key for change in changes if isinstance(change, Document))
             seen.update(batch.unchanged)
             seen.update(failure.key for failure in batch.failures)  # unreadable now is not gone
             if duplicates is not None:
                 _show(duplicates, changes)
-            self._commit(record, changes, batch, rows, report)
+            return self._begin(record, changes, batch, rows, ahead)
+
+        def finish(step: _Step) -> None:
+            self._commit(record, step, report)
             if progress is not None:
-                progress(len(changes))
+                progress(len(step.changes))
+
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as ahead:
+            batches = _merged(source.poll(record.cursor))
+            # what is rendered from stored rows waits until the rows of the batch before are stored
+            _run(batches, begin, finish, ahead=rows is None)
         if source.mirror:
             self._delete_unseen(record, seen, allow_mass_deletion, report)
         report.duplicates = duplicates.groups() if duplicates is not None else []
@@ -121,29 +131,37 @@ class Pipeline:
         mapped = rows.apply(batch.row_changes) if rows is not None and batch.row_changes else ()
         return [*batch.changes, *mapped]
 
-    def _commit(
+    def _begin(
         self,
         record: SourceRecord,
         changes: Sequence[Change],
         batch: ChangeBatch,
         rows: RowRenderer | None,
-        report: IngestReport,
-    ) -> None:
+        ahead: ThreadPoolExecutor,
+    ) -> _Step:
         named = [replace(change, source=record.name) for change in changes]
+        counted = IngestReport()
+        prepared = ahead.submit(self._preparation.prepare, named, counted)
+        return _Step(batch, named, () if rows is None else rows.drain(), counted, prepared)
+
+    def _commit(self, record: SourceRecord, step: _Step, report: IngestReport) -> None:
+        batch = step.batch
         cursor = None if batch.cursor is None else (record.name, batch.cursor)
         letters = [_dead_letter(record.name, failure) for failure in batch.failures]
-        stored = () if rows is None else rows.drain()
 
         def prepared(reuse: bool) -> Commit:
-            commit = self._preparation.prepare(named, report, reuse=reuse)
-            return replace(commit, cursor=cursor, dead_letters=letters, rows=stored)
+            again = self._preparation.prepare
+            commit = step.prepared.result() if reuse else again(step.changes, step.counted, reuse=False)
+            return replace(commit, cursor=cursor, dead_letters=letters, rows=step.rows)
 
         receipt = self._write(prepared)
+        report.chunks += step.counted.chunks
+        report.embedded += step.counted.embedded
         report.add(receipt.outcomes)
         report.fail(batch.failures)
         report.seq = receipt.seq
         self._catalog.sources.settle_dead_letters(
-            self._collection, record.name, {change.key for change in changes} | set(batch.unchanged)
+            self._collection, record.name, {change.key for change in step.changes} | set(batch.unchanged)
         )
 
     def _write(self, prepared: Callable[[bool], Commit]) -> Receipt:
@@ -178,6 +196,51 @@ class Pipeline:
         receipt = self._catalog.writer.commit(self._collection.id, Commit(deletions))
         report.add(receipt.outcomes)
         report.seq = receipt.seq
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A batch on its way: prepared in a thread of its own while the batch before it is committed."""
+
+    batch: ChangeBatch
+    changes: Sequence[Change]
+    rows: Sequence[RowWrite | TableWrite]
+    counted: IngestReport
+    prepared: Future[Commit]
+
+
+def _run(
+    batches: Iterator[ChangeBatch],
+    begin: Callable[[ChangeBatch], _Step],
+    finish: Callable[[_Step], None],
+    *,
+    ahead: bool,
+) -> None:
+    """Begin and finish every batch, in order; with `ahead`, the next one is begun before one is finished.
+
+    What was read before a source fails is finished all the same.
+    """
+    waiting: _Step | None = None
+    while True:
+        batch, failure = _next(batches)
+        step = None if batch is None else begin(batch)
+        if waiting is not None:
+            finish(waiting)
+        waiting = step
+        if waiting is not None and not ahead:
+            finish(waiting)
+            waiting = None
+        if failure is not None:
+            raise failure
+        if batch is None:
+            return
+
+
+def _next(batches: Iterator[ChangeBatch]) -> tuple[ChangeBatch | None, Exception | None]:
+    try:
+        return next(batches, None), None
+    except Exception as error:  # whatever a source raises, after what it gave before
+        return None, error
 
 
 def _show(duplicates: DuplicateFinder, changes: Sequence[Change]) -> None:

@@ -5,19 +5,21 @@ A document whose title and text came before is not mended, cut or embedded again
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ingest.changes import Change
 from ingest.cleaning import clean_text
+from ingest.embedding import EmbeddingRun
 from ingest.language import detect_language
 from ingest.report import IngestReport
 from ingest.targets import Targets, TargetSource
 from retrieval.catalog import Catalog, Collection, Commit, Upsert
 from retrieval.catalog.documents import StoredInput
 from retrieval.catalog.integrity import text_digest
-from retrieval.types import Deletion, Document, Vector, text_hash
+from retrieval.types import Deletion, Document
 
+PART_CHARACTERS = 60_000  # of a batch, encoded while the next part is cut: about a second of encoding
 MENDING = "1"  # raise it when cleaning or language detection change: stored documents are then mended again
 
 
@@ -44,13 +46,18 @@ class Preparation:
         targets = self._targets.current()
         keys = {change.key for change in changes if isinstance(change, Document)}
         known = self._catalog.documents.inputs(self._collection, keys) if reuse else {}
-        prepared = [
-            change if isinstance(change, Deletion) else self._upsert(change, known, trusting, targets)
-            for change in changes
-        ]
-        upserts = [change for change in prepared if isinstance(change, Upsert)]
-        report.chunks += sum(len(upsert.chunks or ()) for upsert in upserts)
-        vectors = self._embed(upserts, targets)
+        prepared: list[Upsert | Deletion] = []
+        with EmbeddingRun(self._catalog, targets) as embedding:
+            for part, last in _parts(changes):
+                made = [
+                    change if isinstance(change, Deletion) else self._upsert(change, known, trusting, targets)
+                    for change in part
+                ]
+                upserts = [change for change in made if isinstance(change, Upsert)]
+                report.chunks += sum(len(upsert.chunks or ()) for upsert in upserts)
+                embedding.add(upserts, last=last)
+                prepared += made
+            vectors = embedding.vectors()
         report.embedded += sum(map(len, vectors.values()))
         first = next(iter(vectors), "")
         own = vectors.pop(first, {})
@@ -69,33 +76,17 @@ class Preparation:
         cuts = {cutting.number: cutting.cut(whole) for cutting in others}
         return Upsert(whole, serving.cut(whole), f"{came}:{text_digest(whole)}", cuts)
 
-    def _embed(self, upserts: Sequence[Upsert], targets: Targets) -> dict[str, dict[str, Vector]]:
-        """By fingerprint, the serving generation's first, vectors of passages that have none yet by text hash."""
-        passages = _passages(upserts, targets.cuttings[0].number)
-        found: dict[str, dict[str, Vector]] = {}
-        for embedding in targets.embeddings:
-            encoder = embedding.encoder
-            wanted: dict[str, str] = {}
-            for number in embedding.cuttings:
-                wanted |= passages.get(number, {})
-            missing = sorted(self._catalog.embeddings.missing(encoder.fingerprint, wanted)) if wanted else []
-            vectors = encoder.encode_passages([wanted[key] for key in missing]) if missing else ()
-            found[encoder.fingerprint] = dict(zip(missing, vectors, strict=True))
-        return found
 
-
-def _passages(upserts: Sequence[Upsert], serving: int) -> dict[int, dict[str, str]]:
-    """By cutting, what is to be embedded by text hash."""
-    passages: dict[int, dict[str, str]] = {}
-    for upsert in upserts:
-        if upsert.chunks is None:
-            continue
-        for number, chunks in ((serving, upsert.chunks), *upsert.others.items()):
-            mine = passages.setdefault(number, {})
-            for chunk in chunks:
-                passage = chunk.passage(upsert.document.title)
-                mine[text_hash(passage)] = passage
-    return passages
+def _parts(changes: Sequence[Change]) -> Iterator[tuple[Sequence[Change], bool]]:
+    """The changes in stretches of about `PART_CHARACTERS`, and whether it is the last."""
+    start = size = 0
+    for end, change in enumerate(changes[:-1], start=1):
+        size += len(change.text) if isinstance(change, Document) else 0
+        if size >= PART_CHARACTERS:
+            yield changes[start:end], False
+            start, size = end, 0
+    if changes:
+        yield changes[start:], True
 
 
 def _came(document: Document, mended: bool) -> str:

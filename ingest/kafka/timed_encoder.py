@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from time import perf_counter
 
@@ -10,11 +11,14 @@ from retrieval.types import Vectors
 
 
 class TimedEncoder:
-    """The encoder given, with `seconds` spent on passages so far."""
+    """The encoder given, with `seconds` in which it was busy with passages so far, by however many callers."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self.seconds = 0.0
+        self._guard = threading.Lock()
+        self._callers = 0
+        self._began = 0.0
 
     @property
     def fingerprint(self) -> str:
@@ -32,11 +36,17 @@ class TimedEncoder:
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """See `Encoder`."""
-        began = perf_counter()
+        with self._guard:
+            if not self._callers:
+                self._began = perf_counter()
+            self._callers += 1
         try:
             return self._encoder.encode_passages(texts)
         finally:
-            self.seconds += perf_counter() - began
+            with self._guard:
+                self._callers -= 1
+                if not self._callers:
+                    self.seconds += perf_counter() - self._began
 
     def coverage(self, text: str) -> float:
         """See `Encoder`."""
