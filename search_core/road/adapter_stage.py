@@ -35,6 +35,7 @@ class _Look:
     steps: int
     value: float
     candidate: Candidate
+    places: tuple[int, ...]  # what it was learned from
 
 
 def adapter_stage(
@@ -76,17 +77,30 @@ def _why_not(conditions: Conditions, start: Candidate) -> str:
 
 def _search(conditions: Conditions, start: Candidate, recorder: Recorder, offset: float, share: float) -> _Look | None:
     """The best kind and number of steps; None where none is better than what came in, or the time did not suffice."""
-    fit = conditions.split.fit
-    few = fit[:: max(1, len(fit) // FIRST_QUESTIONS)]
-    first = [_trial(conditions, start, recorder, offset, kind, few, FIRST_STEPS) for kind in KINDS]
-    best = None
-    for look in sorted(first, key=lambda one: -one.value)[:GO_ON]:
-        if conditions.clock.left(share) <= 0:
+    few = _some(conditions.split.fit, FIRST_QUESTIONS)
+    watch, looks = Stopwatch(), []
+    for kind in KINDS:
+        if looks and conditions.clock.left(share) <= 0:
             break
-        whole = _trial(conditions, start, recorder, offset, look.kind, fit, ALL_STEPS)
-        best = whole if best is None or whole.value > best.value else best
+        looks.append(_trial(conditions, start, recorder, offset, kind, few, FIRST_STEPS))
+    pace = watch.seconds / (len(looks) * len(few) * FIRST_STEPS)
+    for look in sorted(looks, key=lambda one: -one.value)[:GO_ON]:
+        places = _in_time(conditions, pace, share)
+        if len(places) > len(few) or (len(places) == len(few) and conditions.clock.left(share) > 0):
+            looks.append(_trial(conditions, start, recorder, offset, look.kind, places, ALL_STEPS))
+    best = max(looks, key=lambda one: one.value)
     value = float(start.values(conditions.split.choose, conditions.spec.metric).mean())
-    return best if best is not None and best.value > value else None
+    return best if best.value > value else None
+
+
+def _in_time(conditions: Conditions, pace: float, share: float) -> tuple[int, ...]:
+    """As much of `fit` as can be learned from, twice and once more at the end; `pace`: seconds a question and step."""
+    most = int(conditions.clock.left(share) / (3 * ALL_STEPS * max(pace, 1e-9)))
+    return _some(conditions.split.fit, max(1, most))
+
+
+def _some(places: tuple[int, ...], most: int) -> tuple[int, ...]:
+    return places[:: max(1, -(-len(places) // most))]
 
 
 def _trial(
@@ -101,7 +115,7 @@ def _trial(
     watch = Stopwatch()
     architecture = _choice(conditions, start, kind)
     looks = [
-        _looked(conditions, start.with_adapter(adapter, architecture), kind, step)
+        _looked(conditions, start.with_adapter(adapter, architecture), kind, step, places)
         for step, adapter in _path(conditions, start, kind, places, steps)
     ]
     best = max(looks, key=lambda look: (look.value, -look.steps))
@@ -110,9 +124,11 @@ def _trial(
     return best
 
 
-def _looked(conditions: Conditions, candidate: Candidate, kind: AdapterKind, steps: int) -> _Look:
+def _looked(
+    conditions: Conditions, candidate: Candidate, kind: AdapterKind, steps: int, places: tuple[int, ...]
+) -> _Look:
     values = candidate.values(conditions.split.choose, conditions.spec.metric)
-    return _Look(kind, steps, float(values.mean()), candidate)
+    return _Look(kind, steps, float(values.mean()), candidate, places)
 
 
 def _path(
@@ -131,7 +147,7 @@ def _path(
 
 def _of_both_parts(conditions: Conditions, start: Candidate, swept: Candidate, found: _Look) -> Candidate:
     """The same kind and number of steps learned from `fit` and `choose` together, under the plan that was chosen."""
-    working = tuple(sorted((*conditions.split.fit, *conditions.split.choose)))
+    working = tuple(sorted((*found.places, *conditions.split.choose)))
     _, adapter = _path(conditions, start, found.kind, working, found.steps)[-1]
     whole = start.with_adapter(adapter, swept.architecture)
     return replace(whole, plan=replace(swept.plan, adapter=whole.plan.adapter))

@@ -54,6 +54,9 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(ALL))
     parser.add_argument("--tiers", default="plan,adapter,graph")
     parser.add_argument("--budget", default="30m")
+    parser.add_argument(
+        "--epochs", type=int, default=50, help="how often the policy of the plan tier is asked for eight"
+    )
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--page", action="store_true")
@@ -64,7 +67,7 @@ def main() -> None:
             for label, more in runs(name, seed):
                 key = f"{label} {asked.tiers} seed {seed}"
                 if key not in rows or asked.again:
-                    rows[key] = measured(name, asked.work, asked.tiers, asked.budget, seed, more)
+                    rows[key] = measured(name, asked, seed, more)
                     RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
                     print(key, line(rows[key]), flush=True)
     write_page(rows)
@@ -101,11 +104,13 @@ def folded(qrels: Judged, fold: int, seed: int) -> dict[str, str]:
     return parts | {query: "fit" if at % 5 < 3 else "choose" for at, query in enumerate(rest)}
 
 
-def measured(name: str, work: Path, tiers: str, budget: str, seed: int, more: dict[str, Any]) -> dict[str, Any]:
+def measured(name: str, asked: argparse.Namespace, seed: int, more: dict[str, Any]) -> dict[str, Any]:
     """One run, promoting nothing, with where and when it was made."""
-    ingested(name, work)
-    about = {"collection": name, "tiers": tiers, "budget": budget, "seed": seed, "promote": False}
-    result = AutoModelTrainer(settings=Settings(data_dir=work, encoder_threads=1), **about, **more).run().to_dict()
+    ingested(name, asked.work)
+    about = {"tiers": asked.tiers, "budget": asked.budget, "max_epochs": asked.epochs, "seed": seed}
+    settings = Settings(data_dir=asked.work, encoder_threads=1)
+    trainer = AutoModelTrainer(collection=name, promote=False, settings=settings, **about, **more)
+    result = trainer.run().to_dict()
     kept = (
         "default",
         "tuned",
@@ -118,7 +123,7 @@ def measured(name: str, work: Path, tiers: str, budget: str, seed: int, more: di
         "cpu_seconds",
         "plan",
     )
-    return {key: result[key] for key in kept} | {"sealed": result["sealed_questions"], "set": name} | circumstances()
+    return {key: result[key] for key in kept} | about | {"sealed": result["sealed_questions"]} | circumstances()
 
 
 @cache

@@ -11,7 +11,7 @@ from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
 from retrieval.types import Document
 
-TOPICS, DOCUMENTS, QUESTIONS = 14, 150, 200
+TOPICS, DOCUMENTS, QUESTIONS = 12, 100, 130
 _SYLLABLES = ("ba", "ke", "lo", "mi", "nu", "ra", "se", "ti", "vo", "zu")
 
 

@@ -34,12 +34,13 @@ def test_an_experiment_runs_as_a_job_and_its_winner_serves(tmp_path: Path) -> No
         kb.catalog.eval_sets.create(collection, "real", [EvalQuery(name, texts[name], qrels[name]) for name in qrels])
         keys = {scope: kb.catalog.keys.create("test", scope)[1] for scope in Scope}
         admin, reader = ({"Authorization": f"Bearer {keys[scope]}"} for scope in (Scope.ADMIN, Scope.READ))
-        body = {"collection": "c", "budget": "60s", "max_epochs": 2, "eval_set": "real"}
+        body = {"collection": "c", "budget": "60s", "max_epochs": 2, "eval_set": "real", "tiers": "plan"}
         assert client.post("/v1/experiments", json=body, headers=reader).status_code == 403
         for wrong, word in (
             ({"search_space": "nowhere"}, "nowhere"),
             ({"policy": "oracle"}, "oracle"),
             ({"budget": "1s"}, "budget"),
+            ({"tiers": "plan,prompt"}, "prompt"),
             ({"task": "make coffee"}, "coffee"),
         ):
             refused = client.post("/v1/experiments", json=body | wrong, headers=admin)
