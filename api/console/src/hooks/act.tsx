@@ -18,17 +18,19 @@ interface Act<Input, Result> {
 export function useAct<Input = void, Result = unknown>({ act, done, touches = [], then, quiet }: Act<Input, Result>) {
   const client = useQueryClient();
   const speech = useSpeech();
+  const closeButtonProps = { "aria-label": speech.t("common.close") };
   return useMutation<Result, unknown, Input>({
     mutationFn: act,
     onSuccess: async (result, input) => {
-      if (done) notifications.show({ message: typeof done === "string" ? done : done(result, input), color: "green" });
+      const told = done && (typeof done === "string" ? done : done(result, input));
+      if (told) notifications.show({ message: told, color: "green", closeButtonProps });
       await Promise.all(touches.map((queryKey) => client.invalidateQueries({ queryKey })));
       then?.(result, input);
     },
     onError: (error) => {
       if (quiet) return;
       const options = { title: speech.t("failure.title"), message: explain(error, speech), color: "red" };
-      notifications.show({ ...options, autoClose: 10_000, role: "alert" });
+      notifications.show({ ...options, autoClose: 10_000, role: "alert", closeButtonProps });
     },
   });
 }
