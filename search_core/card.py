@@ -45,6 +45,23 @@ def write_card(
 ## Where it comes from
 
 Questions: {manifest["supervision"]["origin"]} ({manifest["supervision"]["questions"]} of them); \
-corpus as of operation {manifest["seq"]}, SHA-256 {manifest["data_sha256"][:12]}; seed {manifest["seed"]}; \
-{manifest["trials"]} trials in {manifest["seconds"]:.0f} s.
+corpus as of operation {manifest["seq"]}, SHA-256 {manifest["data_sha256"][:12]}; seed {manifest["seed"]}. \
+Encoder {manifest["encoder"]} ({manifest["encoder_fingerprint"][:12]}), autoglm-kb {manifest["version"]}.
+
+## What it cost, and costs
+
+{manifest["trials"]} trials in {manifest["seconds"]:.0f} s, {manifest["cpu_seconds"]:.0f} s of processor time. \
+{_serving(verdict)}
+
+## How to let it serve, and to go back
+
+`kb plans list` shows its number; `kb plans promote` lets it serve at once, `kb plans rollout` step by step, and
+`kb plans roll-back` returns to what served before. `kb artifacts verify` says whether these files are whole;
+`manifest.json` has everything above as data.
 """
+
+
+def _serving(verdict: Verdict) -> str:
+    if verdict.latency is None:
+        return "What a search takes was not measured."
+    return f"A search took {verdict.latency.before_ms:.1f} ms before and takes {verdict.latency.after_ms:.1f} ms."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -59,9 +59,11 @@ def _show(found: list[StoredArtifact], as_json: bool) -> None:
         print_json({"artifacts": [one.to_dict() for one in found]})
         return
     table = Table("kind", "name", "collection", "plan", "MB", "needed", "state", box=None, pad_edge=False)
-    states: dict[Any, str] = {None: "", "": "whole"}
     for one in found:
         size, plan = f"{one.size / 2**20:.1f}", "" if one.plan_id is None else str(one.plan_id)
-        state = states.get(one.trouble, one.trouble or "")
+        state = "" if one.trouble is None else "NOT WHOLE" if one.trouble else "whole"
         table.add_row(one.kind, one.name, one.collection, plan, size, one.needed or "may go", state)
     out.print(table)
+    for one in found:
+        if one.trouble:
+            out.print(one.trouble)

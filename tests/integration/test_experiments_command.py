@@ -1,0 +1,155 @@
+"""`kb experiments` and `kb artifacts` on real runs: killed and resumed, replayed, compared, tampered with, pruned."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuning_world import questions, tuning_world
+from typer.testing import CliRunner
+
+from api.cli import app
+from retrieval.catalog import Catalog, sqlite_url
+
+pytestmark = pytest.mark.slow
+
+PATIENCE_SECONDS = 200.0
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs `kb` in processes of their own, on a collection `c` with its judged questions in files."""
+
+    folder: Path
+    asked: list[str]
+    ran: dict[str, Any] = field(default_factory=dict)  # runs that several tests look at
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """In a process of its own, which can be killed."""
+        command = [sys.executable, "-m", "api.cli", *words]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def kb(self, *words: str, status: int = 0) -> str:
+        """What it prints, run in this process: to start one takes seconds on a busy machine."""
+        done = CliRunner().invoke(app, [*words])
+        assert done.exit_code == status, done.output
+        return done.stdout
+
+    def json(self, *words: str, status: int = 0) -> Any:
+        return json.loads(self.kb(*words, "--json", status=status))
+
+    def tune(self, *more: str) -> Any:
+        return self.json("tune", "-c", "c", *self.asked, *more)
+
+    def whole(self) -> Any:
+        """A run that nobody disturbed and that promoted nothing."""
+        if not self.ran:
+            self.ran.update(self.tune("--no-promote", "--tensorboard", "--seed", "5"))
+        return self.ran
+
+    def trials(self) -> dict[str, int]:
+        """Experiment -> how many trials the catalog has of it."""
+        catalog = Catalog(sqlite_url(self.folder / "catalog.db"))
+        try:
+            return {one.id: one.trials for one in catalog.experiments.all(catalog.collections.get("c"))}
+        finally:
+            catalog.close()
+
+
+@pytest.fixture
+def shell(made: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setenv("KB_DATA_DIR", str(made.folder))
+    monkeypatch.setenv("KB_ENCODER", "hash")
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    folder = tmp_path_factory.mktemp("kb")
+    with tuning_world(folder):
+        pass
+    texts, qrels = questions()
+    asked, judged = folder / "queries.jsonl", folder / "qrels.tsv"
+    asked.write_text("".join(json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items()))
+    judged.write_text("".join(f"{name}\t{key}\t1\n" for name, found in qrels.items() for key in found))
+    return Shell(folder, [*_options(asked, judged)])
+
+
+def _options(asked: Path, judged: Path) -> Iterator[str]:
+    yield from ("--queries", str(asked), "--qrels", str(judged))
+    yield from ("--budget", "300s", "--tiers", "plan", "--max-epochs", "1")
+
+
+def test_a_process_that_was_killed_goes_on_where_it_was(shell: Shell) -> None:
+    whole = shell.whole()
+    killed = shell.start("tune", "-c", "c", *shell.asked, "--no-promote", "--seed", "5")
+    deadline, found = time.monotonic() + PATIENCE_SECONDS, ""
+    while not found and killed.poll() is None and time.monotonic() < deadline:
+        found = next((one for one, count in shell.trials().items() if one != whole["experiment"] and count >= 3), "")
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert found
+    before = shell.trials()[found]
+    assert before >= 3
+    resumed = shell.json("tune", "-c", "c", "--resume", found)
+    assert resumed["experiment"] == found
+    assert (resumed["trajectory"], resumed["artifact"]["digest"]) == (whole["trajectory"], whole["artifact"]["digest"])
+    assert resumed["trials"] == whole["trials"] > before
+    assert shell.json("experiments", "verify", found, "-c", "c")["troubles"] == []
+    told = shell.json("experiments", "compare", found, whole["experiment"], "-c", "c")
+    assert told["parted"] is None and told["both_tried"]["apart_at_most"] == 0
+    events = shell.folder / "experiments" / whole["experiment"] / "tensorboard"
+    assert len(list(events.glob("events.out.tfevents.*"))) == 1
+
+
+def test_a_run_is_shown_replayed_and_its_log_guarded(shell: Shell) -> None:
+    name = shell.whole()["experiment"]
+    shown = shell.json("experiments", "show", name, "-c", "c")
+    assert shown["request"]["seed"] == 5 and shown["log_troubles"] == []
+    assert all({"seed", "cost", "reward", "fidelity", "seconds", "cpu_seconds"} <= set(one) for one in shown["trials"])
+    for table in (("show", name), ("list",), ("compare", name, next(iter(shell.trials())))):
+        assert name in shell.kb("experiments", *table, "-c", "c")
+    again = shell.json("experiments", "replay", name, "-c", "c")
+    assert again["agrees"] and again["mode"] == "exact" and again["metrics_apart"] == 0
+    assert again["same"] == {"trajectory": True, "artifact": True}
+    log = shell.folder / "experiments" / name / "trials.jsonl"
+    written = log.read_text()
+    lines = written.splitlines()
+    log.write_text("\n".join([lines[0], lines[1].replace('"tier": "plan"', '"tier": "plans"'), *lines[2:]]) + "\n")
+    assert "trials.jsonl line 2 (trial 2) differs from the catalog in tier" in shell.kb(
+        "experiments", "verify", name, "-c", "c", status=1
+    )
+    log.write_text(written)
+
+
+def test_artifacts_are_listed_verified_and_pruned_but_for_what_is_needed(shell: Shell) -> None:
+    serving = shell.tune("--seed", "7")
+    assert serving["promoted"] is True
+    idle = shell.whole()["experiment"]
+    listed = {one["name"]: one for one in shell.json("artifacts", "list")["artifacts"]}
+    assert listed[serving["experiment"]]["needed"] == "it serves"
+    assert listed[idle]["needed"] == ""
+    assert all(one["trouble"] == "" for one in shell.json("artifacts", "verify")["artifacts"])
+    card = shell.folder / "experiments" / idle / "artifact" / "README.md"
+    card.write_text(card.read_text().replace("gain", "loss"))
+    assert "README.md is not what its manifest says" in shell.kb("artifacts", "verify", status=1)
+    planned = [one["name"] for one in shell.json("artifacts", "prune", "--keep", "0", "--dry-run")["removed"]]
+    assert idle in planned and serving["experiment"] not in planned
+    assert card.exists()
+    removed = [one["name"] for one in shell.json("artifacts", "prune", "--keep", "0")["removed"]]
+    assert removed == planned
+    assert not card.exists()
+    assert (shell.folder / "experiments" / idle / "trials.jsonl").exists()
+    assert shell.json("experiments", "verify", idle, "-c", "c")["troubles"] == []
+    left = {one["name"]: one for one in shell.json("artifacts", "verify")["artifacts"]}
+    assert left[serving["experiment"]]["trouble"] == ""
+    shell.kb("plans", "roll-back", "-c", "c")  # now it is one rollback away
+    assert shell.json("artifacts", "prune", "--keep", "0")["removed"] == []
