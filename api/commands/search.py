@@ -87,6 +87,8 @@ def explanation(hit: Hit) -> str:
             parts.append(f"{name}: not found")
         else:
             parts.append(f"{name}: rank {part.rank}, {part.score:.2f} → {part.contribution:.3f}")
+    if hit.fused.graph is not None:
+        parts.append(f"{hit.fused.graph.edges} of the graph: {hit.fused.graph.contribution:+.3f}")
     return " | ".join(parts)
 
 

@@ -63,7 +63,8 @@ def by_words(graph: GraphState, labels: Labels) -> Affinity:
     owners, words = owners[kept], words[kept]
     idf = np.log(1.0 + chunks / frequency[kept]).astype(np.float32)
     norms = np.sqrt(np.bincount(owners, idf**2, minlength=len(labels))).astype(np.float32)
-    return _products(owners, words, idf / np.maximum(norms, 1e-9)[owners], len(labels))
+    weights: NDArray[np.float32] = (idf / np.maximum(norms, 1e-9)[owners]).astype(np.float32)
+    return _products(owners, words, weights, len(labels))
 
 
 def by_structure(graph: GraphState, labels: Labels) -> Affinity:

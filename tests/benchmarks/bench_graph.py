@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from api.knowledge_base import KnowledgeBase
+from infra.sample.company import write_company
 from infra.settings import Settings
 from retrieval.analyzer import Analyzer
 from retrieval.catalog.eval_sets import EvalQuery
@@ -36,6 +40,7 @@ from tests.benchmarks.bench_quality import SEED, SETS, data_hash, ingest, one_of
 from tests.benchmarks.machine import DATA, circumstances
 
 RESULTS = Path(__file__).with_name("graph.json")
+COMPANY = "company"
 MULTI_HOP = "musique_hipporag"
 TIMED_QUESTIONS = 100
 MOST_QUESTIONS = 400  # of a set, spread evenly over it
@@ -47,7 +52,9 @@ def main() -> None:
     """Ingest what is missing, measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="data folder to build in and to reuse")
-    parser.add_argument("--sets", default="cranfield,nfcorpus,cmrc2018,msmarco_sample,fiqa_pool,musique_hipporag")
+    parser.add_argument(
+        "--sets", default="cranfield,nfcorpus,cmrc2018,msmarco_sample,fiqa_pool,musique_hipporag,company"
+    )
     asked = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"sets": {}}
     for name in asked.sets.split(","):
@@ -59,9 +66,14 @@ def main() -> None:
 
 def measure(name: str, work: Path) -> dict[str, Any]:
     """The set's entry."""
-    folder, judgements = SETS[name]
-    ingest(name, one_of(DATA / folder / "corpus.jsonl"), work)
-    texts, qrels = read_queries(one_of(DATA / folder / "queries.jsonl")), read_qrels(DATA / folder / judgements)
+    if name == COMPANY:
+        folder, judgements = ingest_company(work), "qrels.tsv"
+        texts = read_queries(folder / "questions.jsonl")
+    else:
+        folder, judgements = DATA / SETS[name][0], SETS[name][1]
+        ingest(name, one_of(folder / "corpus.jsonl"), work)
+        texts = read_queries(one_of(folder / "queries.jsonl"))
+    qrels = read_qrels(folder / judgements)
     questions = [EvalQuery(number, texts[number], judged) for number, judged in qrels.items()]
     spread = np.linspace(0, len(questions) - 1, min(MOST_QUESTIONS, len(questions))).astype(int)
     questions = [questions[place] for place in spread]
@@ -70,7 +82,7 @@ def measure(name: str, work: Path) -> dict[str, Any]:
         try:
             legs = ask_legs(snapshot, runtime.encoder, questions)
             entry = {"questions": len(questions), "chunks": len(snapshot.chunks), "cost": cost(legs)}
-            entry["data_sha256"] = data_hash(DATA / folder)
+            entry["data_sha256"] = data_hash(folder)
             entry["ndcg@10"] = compare(legs, ndcg)
             if name == MULTI_HOP:
                 entry["recall@5"] = compare(legs, recall_at_5)
@@ -78,6 +90,17 @@ def measure(name: str, work: Path) -> dict[str, Any]:
         finally:
             snapshot.close()
     return entry
+
+
+def ingest_company(work: Path) -> Path:
+    """The folder of the sample company, whose tables and documents are ingested by `kb ingest`, each group's as its."""
+    company = write_company(work / COMPANY)
+    commands = [[f"sqlite:///{company.database}", "--mapping", str(company.mapping)]]
+    commands += [[str(folder), "--acl", folder.name] for folder in sorted(company.documents.iterdir())]
+    for command in commands:
+        whole = [sys.executable, "-m", "api.cli", "ingest", *command, "--collection", COMPANY]
+        subprocess.run(whole, env=os.environ | {"KB_DATA_DIR": str(work)}, check=True, capture_output=True)
+    return work / COMPANY
 
 
 def compare(legs: CachedLegs, score: Score) -> dict[str, Any]:
