@@ -43,6 +43,7 @@ export const search = {
   "search.leg-graph": "Graph",
   "search.leg-rerank": "Reranker",
   "search.rank": "rank {rank}",
+  "search.via": "via {name}",
   "search.score": "score {score}",
   "search.only-here": "only here",
   "search.higher": "↑ {steps} higher",
@@ -103,4 +104,8 @@ export const search = {
   "plan.top-hint": "How many hits a search returns that names no number.",
   "plan.adapter": "Query adapter",
   "plan.adapter-hint": "The name of a trained adapter; empty for none.",
+  "plan.diffusion": "Corpus graph",
+  "plan.diffusion-hint": "Empty for none, or JSON such as {\"edges\": \"links\", \"strength\": 0.2}.",
+  "plan.answer": "Who answers",
+  "plan.answer-hint": "Empty: as the settings say; or JSON such as {\"generator\": \"extractive\"}.",
 } as const;

@@ -46,6 +46,7 @@ export const search: Translation<typeof en> = {
   "search.leg-graph": "图",
   "search.leg-rerank": "重排",
   "search.rank": "第 {rank} 名",
+  "search.via": "经由 {name}",
   "search.score": "得分 {score}",
   "search.only-here": "仅此侧",
   "search.higher": "↑ 高 {steps} 位",
@@ -106,4 +107,8 @@ export const search: Translation<typeof en> = {
   "plan.top-hint": "未指定数量时返回多少条结果。",
   "plan.adapter": "查询适配器",
   "plan.adapter-hint": "训练好的适配器名称，留空表示不用。",
+  "plan.diffusion": "语料图",
+  "plan.diffusion-hint": "留空表示不用，或填写 JSON，例如 {\"edges\": \"links\", \"strength\": 0.2}。",
+  "plan.answer": "由谁作答",
+  "plan.answer-hint": "留空表示按设置，或填写 JSON，例如 {\"generator\": \"extractive\"}。",
 };

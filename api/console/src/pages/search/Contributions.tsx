@@ -33,6 +33,7 @@ export function Contributions({ hit, most }: Props) {
             <Dot leg={part.leg} />
             {told(`search.leg-${part.leg}`, part.leg)} {number(part.contribution ?? part.score ?? 0)}
             {part.rank !== null && <span className={classes.rank}> {t("search.rank", { rank: part.rank })}</span>}
+            {part.via && <span className={classes.rank}> {t("search.via", { name: part.via })}</span>}
           </Text>
         ))}
       </Group>

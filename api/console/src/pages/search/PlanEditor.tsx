@@ -8,7 +8,9 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   fusion: ["convex", "rrf", "sparse", "dense"],
   normalisation: ["best", "min-max", "z-score", "bounds"],
 };
+const TEXTS = new Set(["adapter"]); // names, also where there is none yet
 const FIXED = new Set(["version"]); // the form of the plan itself
+const OPTIONAL = { adapter: null, diffusion: null, answer: null }; // a plan without them does not name them
 
 interface Props {
   opened: boolean;
@@ -28,7 +30,7 @@ export function PlanEditor({ opened, close, values, done }: Props) {
 
 function Form({ values, done }: { values: PlanValues; done: (values: PlanValues) => void }) {
   const { t } = useSpeech();
-  const [now, setNow] = useState<PlanValues>(values);
+  const [now, setNow] = useState<PlanValues>({ ...OPTIONAL, ...values });
   const [broken, setBroken] = useState<readonly string[]>([]);
   const set = (name: string, value: unknown) => setNow((former) => ({ ...former, [name]: value }));
   const setText = (name: string, text: string) => {
@@ -43,7 +45,7 @@ function Form({ values, done }: { values: PlanValues; done: (values: PlanValues)
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        done(now);
+        done(Object.fromEntries(Object.entries(now).filter(([, value]) => value !== null)));
       }}
     >
       <Stack>
@@ -87,8 +89,9 @@ function Field({ name, value, set, setText }: FieldProps) {
     const step = Number.isInteger(value) && value > 1 ? 1 : 0.05;
     return <NumberInput {...shared} value={value} step={step} min={0} onChange={(given) => typeof given === "number" && set(given)} />;
   }
-  if (typeof value === "string") {
-    return <TextInput {...shared} value={value} onChange={(event) => set(event.currentTarget.value)} />;
+  if (TEXTS.has(name) || typeof value === "string") {
+    const text = typeof value === "string" ? value : "";
+    return <TextInput {...shared} value={text} onChange={(event) => set(event.currentTarget.value || null)} />;
   }
   const text = value == null ? "" : JSON.stringify(value);
   return <JsonInput {...shared} defaultValue={text} onChange={setText} autosize minRows={1} />;

@@ -11,6 +11,8 @@ export interface Part {
   readonly contribution: number | null;
   readonly score: number | null;
   readonly rank: number | null;
+  /** What connects it with the other hits, where the graph led to it. */
+  readonly via: string | null;
 }
 
 /** The parts of a hit's score that are there. */
@@ -21,10 +23,11 @@ export function partsOf(hit: Hit): Part[] {
 }
 
 function partOf(leg: string, part: unknown): Part[] {
-  if (typeof part === "number") return part === 0 ? [] : [{ leg, contribution: part, score: null, rank: null }];
+  if (typeof part === "number") return part === 0 ? [] : [{ leg, contribution: part, score: null, rank: null, via: null }];
   if (typeof part !== "object" || part === null) return [];
   const values = part as Record<string, unknown>;
-  return [{ leg, contribution: number(values["contribution"]), score: number(values["score"]), rank: number(values["rank"]) }];
+  const [contribution, score, rank] = [number(values["contribution"]), number(values["score"]), number(values["rank"])];
+  return [{ leg, contribution, score, rank, via: typeof values["via"] === "string" ? values["via"] : null }];
 }
 
 function number(value: unknown): number | null {
