@@ -59,9 +59,7 @@ def load_artifact(folder: Path) -> Artifact:
         if files.get(name) != manifest["files"].get(name):
             raise ArtifactError(f"artifact {folder}: {name} is not what its manifest says; make it anew with `kb tune`")
         if Path(name).suffix in PICKLED:
-            raise ArtifactError(
-                f"artifact {folder}: {name} may run code when opened; expected safetensors or ONNX"
-            )
+            raise ArtifactError(f"artifact {folder}: {name} may run code when opened; expected safetensors or ONNX")
     return Artifact(folder, manifest["digest"], plan, manifest)
 
 

@@ -49,7 +49,7 @@ TASKS.register("evaluate", lambda: EVALUATE, "runs an evaluation set")
 TASKS.register("upload", lambda: UPLOAD, "stores uploaded files as documents")
 TASKS.register("tune", _tune, "searches for a better plan, proves it, lets it serve")
 TASKS.register("train_reader", _train_reader, "trains a model that answers with words of a passage")
-TASKS.register("source_snapshot", _source_snapshot, "has a database read again: a live one while it streams, another as a whole")
+TASKS.register("source_snapshot", _source_snapshot, "has a database read again, live or as a whole")
 
 
 def kinds() -> list[str]:

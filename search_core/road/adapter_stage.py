@@ -78,7 +78,8 @@ def _why_not(conditions: Conditions, start: Candidate) -> str:
 def _search(conditions: Conditions, start: Candidate, recorder: Recorder, offset: float, share: float) -> _Look | None:
     """The best kind and number of steps; None where none is better than what came in, or the time did not suffice."""
     few = _some(conditions.split.fit, FIRST_QUESTIONS)
-    watch, looks = Stopwatch(), []
+    watch = Stopwatch()
+    looks: list[_Look] = []
     for kind in KINDS:
         if looks and conditions.clock.left(share) <= 0:
             break
