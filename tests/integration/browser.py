@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-PATIENCE_MS = 30_000  # on a machine that does much else
+PATIENCE_MS = 60_000  # on a machine that does much else
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
     "--no-sandbox",  # tests run as root in containers, where Chromium's sandbox cannot

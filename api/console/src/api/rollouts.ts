@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useAct } from "@/hooks/act";
 import { useSpeech } from "@/i18n";
-import { ApiError, api, call, type Model } from "./client";
+import { api, call, type Model } from "./client";
 
 export type Rollout = Model<"RolloutView">;
 export type RolloutStage = Model<"StageView">;
@@ -11,7 +11,6 @@ export type Check = Model<"CheckView">;
 export type RolloutBody = Model<"RolloutBody">;
 
 const LIVE_MS = 5_000; // between two looks at one that runs
-const NONE = 404;
 
 export function goesOn(rollout: Rollout): boolean {
   return rollout.ended_at === null;
@@ -21,13 +20,9 @@ export function goesOn(rollout: Rollout): boolean {
 export function useRollout(collection: string) {
   return useQuery({
     queryKey: ["plans", collection, "rollout"],
-    queryFn: async (): Promise<Rollout | null> => {
-      try {
-        return await call(api.GET("/v1/plans/rollout", { params: { query: { collection } } }));
-      } catch (error) {
-        if (error instanceof ApiError && error.status === NONE) return null;
-        throw error;
-      }
+    queryFn: async () => {
+      const query = { collection, limit: 1 };
+      return (await call(api.GET("/v1/plans/rollouts", { params: { query } }))).rollouts[0] ?? null;
     },
     refetchInterval: (query) => (query.state.data && goesOn(query.state.data) ? LIVE_MS : false),
   });

@@ -20,7 +20,8 @@ export interface Trial {
   readonly number: number;
   readonly tier: string;
   readonly policy: string;
-  readonly reward: number;
+  /** Null where the trial failed. */
+  readonly reward: number | null;
   /** The mean on all working questions; null where a first look ruled it out. */
   readonly whole: number | null;
   readonly seconds: number;
@@ -47,8 +48,20 @@ export interface Result {
   readonly latency_ms?: { readonly before_ms: number; readonly after_ms: number } | null;
   readonly supervision?: { readonly origin: string; readonly judged: boolean; readonly questions: number; readonly notes: readonly string[] };
   readonly leaderboard?: readonly Leader[];
+  readonly stages?: readonly StageResult[];
   readonly seconds?: number;
   readonly trials?: number;
+}
+
+export interface StageResult {
+  readonly tier: string;
+  readonly trials: number;
+  readonly seconds: number;
+  readonly kept: boolean;
+  readonly reason: string;
+  readonly sealed?: number;
+  /** Mean gain over the built-in plan on sealed questions, with its interval. */
+  readonly over_default?: readonly [number, number, number];
 }
 
 export interface Stratum {

@@ -226,4 +226,12 @@ export const tuning = {
   "check.empty": "searches without a hit",
   "check.unhelpful": "thumbs down",
   "check.latency": "slow searches",
+  "tune.stages": "Stages",
+  "tune.stages-hint": "Each is dearer than the one before, and is kept only where it gains more than chance.",
+  "tune.stage": "Stage",
+  "tune.seconds": "Time",
+  "tune.sealed-mean": "On sealed questions",
+  "tune.over-default": "Over the built-in plan",
+  "tune.stage-kept": "kept",
+  "tune.stage-dropped": "not kept",
 } as const;

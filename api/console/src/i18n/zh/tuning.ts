@@ -225,4 +225,12 @@ export const tuning: Translation<typeof en> = {
   "check.empty": "无结果的检索",
   "check.unhelpful": "差评",
   "check.latency": "缓慢的检索",
+  "tune.stages": "阶段",
+  "tune.stages-hint": "每个阶段都比前一个昂贵，只有提升超出偶然范围才会保留。",
+  "tune.stage": "阶段",
+  "tune.seconds": "用时",
+  "tune.sealed-mean": "封存问题上的成绩",
+  "tune.over-default": "相对内置方案",
+  "tune.stage-kept": "保留",
+  "tune.stage-dropped": "未保留",
 };

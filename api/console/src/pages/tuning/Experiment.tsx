@@ -21,6 +21,7 @@ import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 import { Architecture } from "./Architecture";
 import { Leaderboard } from "./Leaderboard";
+import { Stages } from "./Stages";
 import { Trials } from "./Trials";
 import { VerdictCard } from "./VerdictCard";
 
@@ -52,6 +53,7 @@ function Everything({ collection, experiment }: { collection: string; experiment
       <Standing collection={collection} experiment={experiment} error={result?.error} />
       {result && !result.error && <VerdictCard collection={collection} experiment={experiment} result={result} />}
       <Loaded query={trials}>{(found) => <Trials trials={found} result={result} runs={experiment.state === "running"} />}</Loaded>
+      {result?.stages && result.stages.length > 1 && <Stages stages={result.stages} />}
       {experiment.graph && <Architecture graph={experiment.graph} />}
       {result?.leaderboard && <Leaderboard rows={result.leaderboard} />}
     </Stack>

@@ -46,10 +46,11 @@ export function Trials({ trials, result, runs }: Props) {
 /** Each trial with the best mean on all working questions until then; before there is one, the best first look. */
 function learning(trials: readonly Trial[]) {
   let best = Number.NEGATIVE_INFINITY;
-  return trials.map((trial) => {
+  return trials.flatMap((trial) => {
     const reward = trial.whole ?? trial.reward;
+    if (reward === null) return []; // it failed
     if (trial.whole !== null || best === Number.NEGATIVE_INFINITY) best = Math.max(best, reward);
-    return { number: trial.number, reward, best };
+    return [{ number: trial.number, reward, best }];
   });
 }
 
@@ -59,9 +60,10 @@ function costs(trials: readonly Trial[], result: Result | null) {
   const points: { digest: string; x: number; y: number }[] = [];
   for (const trial of trials) {
     const digest = trial.architecture.digest;
-    if (seen.has(digest) || !trial.cost) continue;
+    const reached = trial.whole ?? trial.reward;
+    if (seen.has(digest) || !trial.cost || reached === null) continue;
     seen.add(digest);
-    points.push({ digest, x: trial.cost.serving_ms, y: trial.whole ?? trial.reward });
+    points.push({ digest, x: trial.cost.serving_ms, y: reached });
   }
   const first = points[0];
   return [
