@@ -271,20 +271,6 @@ def test_secrets_are_nowhere_in_the_catalog(catalog: Catalog) -> None:
     assert secret not in repr(stored)
 
 
-def test_plans_promote_and_roll_back(catalog: Catalog, handbook: Collection) -> None:
-    with pytest.raises(ConflictError, match="nothing to roll back"):
-        catalog.plans.roll_back(handbook, "me", "")
-    first = catalog.plans.add(handbook, "one", {"a": 1}, "d1", "manual")
-    second = catalog.plans.add(handbook, "two", {"a": 2}, "d2", "manual")
-    catalog.plans.promote(handbook, first.id, "me", "better")
-    catalog.plans.promote(handbook, second.id, "me", "better still")
-    assert catalog.collections.get("handbook").plan_id == second.id
-    assert catalog.plans.roll_back(handbook, "me", "worse") == first.id
-    assert catalog.collections.get("handbook").plan_id == first.id
-    with pytest.raises(NotFoundError):
-        catalog.plans.promote(handbook, 999, "me", "")
-
-
 def test_eval_sets_feedback_and_audit_read_back(catalog: Catalog, handbook: Collection) -> None:
     created = catalog.eval_sets.create(handbook, "faq", [EvalQuery("q1", "如何?", {"a": 2, "b": 0})])
     assert created.queries == 1

@@ -1,4 +1,4 @@
-"""Rollouts in the catalog: SQLite and PostgreSQL keep the same, and of two processes that act on one, one does."""
+"""Plans and rollouts in the catalog: SQLite and PostgreSQL keep the same; of two processes that act on one, one does."""
 
 from __future__ import annotations
 
@@ -35,6 +35,33 @@ def stored(catalog: Catalog, collection: Collection, **choices: Any) -> int:
 
 def begun(catalog: Catalog, collection: Collection, plan: int, stage: Stage = Stage.SHADOW) -> RolloutRecord:
     return catalog.rollouts.begin(collection, plan, stage, 0.1, {"unit": "session"}, "tester", "try it")
+
+
+def test_plans_promote_and_roll_back(catalog: Catalog, handbook: Collection) -> None:
+    with pytest.raises(ConflictError, match="nothing to roll back"):
+        catalog.plans.roll_back(handbook, "me", "")
+    first = catalog.plans.add(handbook, "one", {"a": 1}, "d1", "manual")
+    second = catalog.plans.add(handbook, "two", {"a": 2}, "d2", "manual")
+    catalog.plans.promote(handbook, first.id, "me", "better")
+    catalog.plans.promote(handbook, second.id, "me", "better still")
+    assert catalog.collections.get("handbook").plan_id == second.id
+    assert catalog.plans.roll_back(handbook, "me", "worse") == first.id
+    assert catalog.collections.get("handbook").plan_id == first.id
+    with pytest.raises(NotFoundError):
+        catalog.plans.promote(handbook, 999, "me", "")
+
+
+def test_what_may_serve_at_any_moment_is_told(catalog: Catalog, handbook: Collection) -> None:
+    first, second, third = (stored(catalog, handbook, top=top) for top in (5, 6, 7))
+    assert catalog.plans.within_reach(handbook) == {None: "it serves"}
+    catalog.plans.promote(handbook, first, "me", "")
+    catalog.plans.promote(handbook, second, "me", "")
+    assert catalog.plans.within_reach(handbook) == {first: "it is one rollback away", second: "it serves"}
+    begun(catalog, handbook, third)
+    assert catalog.plans.within_reach(handbook)[third] == "it is being rolled out"
+    catalog.plans.roll_back(handbook, "me", "")
+    reach = catalog.plans.within_reach(handbook)
+    assert (reach[first], reach[second], third in reach) == ("it serves", "it is one rollback away", False)
 
 
 def test_one_rollout_runs_at_a_time_and_of_a_plan_that_does_not_serve(catalog: Catalog, handbook: Collection) -> None:
