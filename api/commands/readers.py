@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +40,7 @@ def train(
         int | None, typer.Option(min=0, help="Questions made from texts; 20000 for a new script.")
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs whose weights are averaged.")] = 1,
+    teachers: Annotated[int, typer.Option(min=0, help="Readers trained first, to learn from.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Examples of a step.")] = 32,
     rate: Annotated[float, typer.Option(min=0, help="AdamW's learning rate at its highest.")] = 2e-4,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal examples.")] = 0,
@@ -50,7 +50,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a reader. A tenth of the articles is held out: it gives the confidence, and the figures shown."""
-    recipe = ReaderRecipe(epochs, practice, runs, batch, rate, "int8", seed, threads, device, bf16)
+    recipe = ReaderRecipe(epochs, practice, runs, teachers, batch, rate, "int8", seed, threads, device, bf16)
     found = readers.questions_of(questions, articles)
     plain = [text for file in texts or () for text in read_texts(file)]
     with knowledge_base() as kb, progress_bar("training") as progress:
@@ -76,7 +76,7 @@ def install(
     with knowledge_base() as kb:
         target, scores, note = readers.install_reader(kb, name, folder, found, precision)
     if as_json:
-        print_json({"folder": str(target), "scores": None if scores is None else asdict(scores), "note": note})
+        print_json({"folder": str(target), "scores": None if scores is None else scores.to_dict(), "note": note})
         return
     out.print(f"reader {name} is in {target}")
     _say(scores, note, len(found))
@@ -114,7 +114,7 @@ def evaluate(
         sentences = picker_scores(ExtractiveGenerator(encoder, Analyzer()), [one for one in found if one.answers])
     scores = scores_of(answered, milliseconds)
     if as_json:
-        print_json({"reader": asdict(scores), "sentences": sentences})
+        print_json({"reader": scores.to_dict(), "sentences": sentences})
         return
     _say(scores, "", scores.questions)
     said = ", ".join(f"{key} {value:.1f}" for key, value in sentences.items())

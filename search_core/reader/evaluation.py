@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,10 @@ class ReaderScores:
     refusal_f1: float
     calibration_error: float
     milliseconds: float  # a question, median
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Plain values for JSON, which has no NaN."""
+        return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
 
 
 def read_all(reader: Reader, questions: Sequence[Question]) -> tuple[list[Answered], float]:

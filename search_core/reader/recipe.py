@@ -27,6 +27,7 @@ from search_core.reader.data import Example, Question, examples
 from search_core.reader.evaluation import ReaderScores, calibrate, read_all, scores_of
 from search_core.reader.export import SCHEME_KEY, export_reader, layout_of, recalibrate
 from search_core.reader.model import open_model
+from search_core.reader.teaching import taught
 from search_core.reader.training import TrainingOptions, train
 from search_core.tuning.vocabulary import extend, survey
 
@@ -46,12 +47,14 @@ Told = Callable[[str, int, int, float], None]  # what is done, how much of how m
 class ReaderRecipe:
     """How a reader is made. `practice` None: `PRACTICE` where the vocabulary was extended, else none.
 
-    `runs` are trained from the same start with another order of examples, and their weights averaged.
+    `runs` are trained from the same start with another order of examples, and their weights averaged. With `teachers`
+    so many are trained first, whose mean opinion is half of what is learnt from answered questions.
     """
 
     epochs: int = 4
     practice: int | None = None
     runs: int = 1
+    teachers: int = 0
     batch: int = 32
     rate: float = 2e-4
     precision: str = "int8"
@@ -76,7 +79,8 @@ class Trained:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self) | {"folder": str(self.folder)}
+        scores = None if self.scores is None else self.scores.to_dict()
+        return asdict(self) | {"folder": str(self.folder), "scores": scores}
 
 
 def train_reader(
@@ -105,6 +109,9 @@ def train_reader(
         clozes = cloze_questions([*texts, *_passages(learnt)], wanted, recipe.seed, CLOZES_EACH) if wanted else []
         losses = _practise(model, examples(tokenizer, clozes, layout), options, told)
         found = examples(tokenizer, learnt, layout)
+        if recipe.teachers:
+            told("teachers", 0, recipe.teachers, 0.0)
+            found = taught(start, found, options, recipe.teachers)
         losses += _runs(model, found, options, recipe, told)
         trained = _saved(model, Path(scratch) / "trained", start)
         facts = _facts(base, learnt, held, texts, recipe, pieces)
@@ -145,7 +152,7 @@ def calibrate_folder(
         logger.warning("%s: %s", folder, error)
         return None, str(error)
     scores = scores_of([one.calibrated(calibration) for one in found], milliseconds)
-    recalibrate(folder, calibration, {"held_out_scores": asdict(scores)}, write_card(facts, scores))
+    recalibrate(folder, calibration, {"held_out_scores": scores.to_dict()}, write_card(facts, scores))
     return scores, ""
 
 

@@ -14,7 +14,6 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,8 @@ def training_questions() -> list[Question]:
     return found + read_squad(data / "policyqa_dev" / "dev.json.gz")
 
 
-def measured_questions(most: int) -> dict[str, list[Question]]:
-    """Set -> its questions; of the larger ones a sample."""
+def measured_questions(most: Sequence[int]) -> dict[str, list[Question]]:
+    """Set -> its questions, or a sample of at most so many."""
     data, titles = DATA, articles("eval")
     drawn = random.Random(0)
     whole = {
@@ -58,12 +57,15 @@ def measured_questions(most: int) -> dict[str, list[Question]]:
         "squad 2.0, eval articles": read_squad(data / "squad_dev" / "dev-v2.0.json.gz", titles),
         "cmrc2018 dev": read_squad(data / "cmrc2018" / "cmrc2018_dev.json.gz"),
     }
-    return {name: drawn.sample(found, min(most, len(found))) for name, found in whole.items()}
+    return {
+        name: drawn.sample(found, min(limit, len(found)))
+        for limit, (name, found) in zip(most, whole.items(), strict=True)
+    }
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Make a reader folder."""
-    names = ("epochs", "practice", "runs", "batch", "rate", "seed", "threads", "device", "bf16")
+    names = ("epochs", "practice", "runs", "teachers", "batch", "rate", "seed", "threads", "device", "bf16")
     recipe = ReaderRecipe(**{name: getattr(arguments, name) for name in names})
     texts = [text for file in arguments.texts for text in read_texts(file)]
     began = time.monotonic()
@@ -83,7 +85,8 @@ def measure(arguments: argparse.Namespace) -> None:
     for name, found in measured_questions(arguments.most).items():
         answered, milliseconds = read_all(reader, found)
         answerable = [one for one in found if one.answers][: arguments.picked]
-        sets[name] = {"reader": asdict(scores_of(answered, milliseconds)), "picked_on": len(answerable)}
+        sets[name] = {"reader": scores_of(answered, milliseconds).to_dict(), "picked_on": len(answerable)}
+        sets[name]["of"] = len(found)
         sets[name]["sentences"] = picker_scores(picker, answerable)
         print(name, json.dumps(sets[name]), flush=True)
     body = {
@@ -132,14 +135,14 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--bf16", action="store_true")
     training.add_argument("--device", default="cpu")
     training.add_argument("--rate", type=float, default=2e-4)
-    for name, default in (("epochs", 7), ("runs", 2), ("batch", 32), ("seed", 0), ("threads", 1)):
+    for name, default in (("epochs", 7), ("runs", 2), ("teachers", 3), ("batch", 32), ("seed", 0), ("threads", 1)):
         training.add_argument(f"--{name}", type=int, default=default)
     training.set_defaults(run=train)
     measuring = verbs.add_parser("measure")
     measuring.add_argument("folder", type=Path)
     measuring.add_argument("--note", default="")
     measuring.add_argument("--threads", type=int, default=2)
-    measuring.add_argument("--most", type=int, default=10_000, help="questions of a set")
+    measuring.add_argument("--most", type=int, nargs=3, default=[10_000] * 3, help="questions of each set")
     measuring.add_argument("--picked", type=int, default=300, help="questions of a set that the picker is asked")
     measuring.add_argument("--models", type=Path, default=Path(".kb/models"))
     measuring.add_argument("--out", type=Path, default=RESULT)

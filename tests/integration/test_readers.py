@@ -38,10 +38,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     """A data folder with the reader `people`, and what the command said of it."""
     folder = tmp_path_factory.mktemp("readers")
     make_model(folder / "base", layers=2)
-    questions = write_squad(folder / "questions.json", articles=10, each=14)
+    questions = write_squad(folder / "questions.json", articles=12, each=12)
     said = kb(
         folder / "data", "readers", "train", "people", "--questions", str(questions), "--base", str(folder / "base"),
-        "--epochs", "8", "--practice", "20", "--rate", "0.002", "--batch", "16", "--seed", "1", "--json",
+        "--epochs", "8", "--practice", "20", "--rate", "0.004", "--batch", "16", "--seed", "1", "--json",
     )  # fmt: skip
     return folder, said
 
@@ -118,6 +118,35 @@ def test_a_reader_that_is_gone_leaves_the_answer_to_sentences(api: served.Served
     answerers.close()
     assert answer.generator == "extractive"
     assert "nowhere" in answer.degraded
+
+
+def test_a_published_reader_is_taken_as_it_is(api: served.Served, trained: tuple[Path, dict[str, Any]]) -> None:
+    """Its confidence is calibrated only where questions are given."""
+    from api import readers
+
+    folder, _ = trained
+    make_model(folder / "published", family="roberta")
+    target, scores, note = readers.install_reader(api.kb, "published", folder / "published", [], "int8")
+    assert scores is None and "not calibrated" in note
+    assert (target / "manifest.json").exists()
+    assert {one["name"] for one in readers.list_readers(api.kb)} >= {"people", "published"}
+    with readers.opened_reader(api.kb, "published") as reader:
+        (reading,) = reader.read("Where does Emma live?", [DOCUMENTS["emma"]])
+    assert DOCUMENTS["emma"][reading.start : reading.end]
+
+
+def test_a_job_trains_from_the_questions_of_the_settings(api: served.Served) -> None:
+    """Without any it says which setting is empty; the form of its arguments is that of the wire."""
+    from api.jobs.kinds import TASKS
+    from retrieval.errors import InvalidInputError
+
+    task = TASKS.create("train_reader")
+    arguments = task.arguments.model_validate({"name": "job"}).model_dump()
+    with pytest.raises(InvalidInputError, match="KB_READER_QUESTIONS is empty"):
+        task.run(api.kb, "people", arguments, lambda done, total: None)
+    from api import readers
+
+    assert "Emma lives in Quito and works as teacher." in readers.texts_of(api.kb, "people")
 
 
 def test_going_back_brings_the_sentences_back(api: served.Served) -> None:

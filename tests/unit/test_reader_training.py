@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from retrieval.answer.reader import Reading
+from retrieval.answer.reader_input import Layout
 from search_core.errors import SupervisionError
 from search_core.reader.cloze import cloze_questions, cut
 from search_core.reader.data import Example, Question, read_answers, read_squad, read_texts, spans_of
@@ -20,6 +21,7 @@ from search_core.reader.recipe import hold_out
 from search_core.reader.scores import contains, exact, overlap_f1
 from tests.reader_questions import write_squad
 
+LAYOUT = Layout((2,), (3,), (3,), length=64, stride=32)
 ENGLISH = (
     "The bridge was built in 1932 by John Bradfield. It is the tallest steel arch bridge in the world. "
     "John Bradfield was an engineer of the state, and Sydney paid 4.2 million pounds for it."
@@ -103,6 +105,26 @@ def test_the_loss_is_that_of_any_gold_span() -> None:
     told = -sum(0.25 * math.log(one) for one in [*begin, *end])
     wanted = (first + (1 - TAUGHT) * own + TAUGHT * told) / 2
     assert float(loss_of(Fixed(), collate([long, short], 0))) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_teachers_tell_of_answered_questions_only(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from search_core.reader.data import NO_ANSWER, examples
+    from search_core.reader.teaching import taught
+    from search_core.reader.training import TrainingOptions
+    from tests.tiny_reader import make_model, make_tokenizer
+
+    make_model(tmp_path / "start", layers=1)
+    questions = read_squad(write_squad(tmp_path / "q.json", articles=1, each=4))
+    found = examples(make_tokenizer(tmp_path / "t.json"), questions, LAYOUT)
+    told = taught(tmp_path / "start", found, TrainingOptions(batch=8), 2)
+    assert len(told) == len(found) == 12
+    for one in told:
+        if NO_ANSWER in one.golds:
+            assert one.soft is None
+        else:
+            assert one.soft is not None and one.soft.shape == (len(one.ids), 2)
+            np.testing.assert_allclose(one.soft.sum(axis=0), [1, 1], atol=0.01)
 
 
 def answered(margin: float, f1: float, *, answerable: bool = True) -> Answered:
