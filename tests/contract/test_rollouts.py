@@ -1,4 +1,4 @@
-"""Plans and rollouts in the catalog: SQLite and PostgreSQL keep the same; of two processes that act on one, one does."""
+"""Plans and rollouts in the catalog: SQLite and PostgreSQL keep the same; of two that act on one rollout, one does."""
 
 from __future__ import annotations
 
