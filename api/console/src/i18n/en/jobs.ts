@@ -54,7 +54,7 @@ export const jobs = {
   "jobs.every-seconds": "every second|every {count} seconds",
   "jobs.next": "Next",
   "jobs.run-now": "Run now",
-  "jobs.run-now-name": "Run {name} now",
+  "jobs.run-now-name": "Run now: {name}",
   "jobs.delete-name": "Delete {name}",
   "jobs.delete-schedule": "Delete the schedule {name}?",
   "jobs.delete-schedule-text": "It will not run again. Jobs that it asked for stay in the list.",

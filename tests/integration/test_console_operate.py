@@ -1,0 +1,237 @@
+"""Operation in the console: jobs, schedules, generations, plans, keys, groups, audit; for whom, in both languages."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import browser
+import console_axe
+import console_pages
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from served import Served, fill
+
+from api.jobs.kinds import TASKS
+from api.jobs.tasks import Report, Task
+from api.wire.jobs import NoArguments
+from retrieval.catalog.keys import Scope
+
+PATIENCE_MS = 90_000  # a generation is built by a process of its own
+STEPS = 8
+
+expect.set_options(timeout=browser.PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.running() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+    with console_pages.serving(tmp_path_factory.mktemp("operate")) as (served, address):
+        fill(served)
+        yield served, address
+
+
+@pytest.fixture
+def page(chromium: Browser, site: tuple[Served, str]) -> Iterator[Page]:
+    """A page of an operator."""
+    served, address = site
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN), **console_axe.OPTIONS) as person:
+        yield console_pages.opened(person, "/jobs")
+
+
+def test_a_job_is_followed_cancelled_and_tried_again(page: Page, site: tuple[Served, str]) -> None:
+    go_on = threading.Event()
+
+    def slow(kb: object, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+        for done in range(STEPS):
+            report(done, STEPS)
+            while done == STEPS // 2 and not go_on.wait(0.05):
+                report(done, STEPS)  # where a cancelled job is stopped
+        return {"steps": STEPS}
+
+    TASKS.register("slow", lambda: Task(slow, NoArguments, needs_collection=False), "for this test")
+    try:
+        served = site[0]
+        started = served.client.post("/v1/jobs", json={"kind": "slow"}, headers=served.headers(Scope.ADMIN)).json()
+        row = page.get_by_role("table", name="Jobs").get_by_role("row", name=re.compile("slow"))
+        expect(row).to_contain_text(f"{STEPS // 2} of {STEPS}")  # without reloading
+        console_axe.check(page)
+        row.get_by_role("button", name="Cancel the job").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+        expect(row).to_contain_text("cancelled")
+        row.get_by_role("button", name="Try again").click()
+        expect(row).to_contain_text(f"{STEPS // 2} of {STEPS}")
+        go_on.set()
+        expect(row).to_contain_text("done")
+        row.get_by_role("button", name="slow").click()
+        drawer = page.get_by_role("dialog")
+        expect(drawer.get_by_role("region", name="Result")).to_contain_text(f'"steps": {STEPS}')
+        expect(drawer).to_contain_text(started["id"])
+    finally:
+        go_on.set()
+        TASKS.unregister("slow")
+
+
+def test_a_failed_job_says_why(page: Page, site: tuple[Served, str]) -> None:
+    served = site[0]
+    body = {"kind": "evaluate", "collection": "docs", "arguments": {"eval_set": "no-such-set"}}
+    served.client.post("/v1/jobs", json=body, headers=served.headers(Scope.ADMIN)).raise_for_status()
+    row = page.get_by_role("table", name="Jobs").get_by_role("row", name=re.compile("Evaluate"))
+    expect(row).to_contain_text("evaluation set 'no-such-set' does not exist")
+    page.get_by_role("combobox", name="State").click()
+    page.get_by_role("option", name="failed").click()
+    expect(page.get_by_role("table", name="Jobs").get_by_role("row")).to_have_count(2)
+
+
+def test_a_schedule_is_made_changed_run_and_deleted(page: Page, site: tuple[Served, str]) -> None:
+    page.get_by_role("button", name="New job or schedule").click()
+    page.get_by_text("Again and again", exact=True).click()
+    page.get_by_role("dialog").get_by_role("combobox", name="Collection").click()
+    page.get_by_role("option", name="docs").click()
+    page.get_by_role("textbox", name="Name").fill("verify-often")
+    page.get_by_role("button", name="Make the schedule").click()
+    expect(page.get_by_text("Schedule verify-often was made")).to_be_visible()
+    page.get_by_role("tab", name="Schedules").click()
+    console_axe.check(page)
+    page.get_by_role("combobox", name="How often verify-often runs").click()
+    page.get_by_role("option", name="every 6 hours").click()
+    expect(page.get_by_text("Schedule verify-often was changed")).to_be_visible()
+    page.get_by_role("button", name="Run now: verify-often").click()
+    expect(page.get_by_text("verify-often runs now")).to_be_visible()
+    page.get_by_role("button", name="Delete verify-often").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("table", name="Schedules")).not_to_contain_text("verify-often")
+    page.get_by_role("tab", name="Jobs").click()
+    expect(page.get_by_role("table", name="Jobs")).to_contain_text("schedule verify-often")
+    served = site[0]
+    assert "verify-often" not in {one.name for one in served.kb.catalog.schedules.all()}
+
+
+def test_a_generation_is_built_beside_and_taken_back(page: Page, site: tuple[Served, str]) -> None:
+    served = site[0]
+    page.goto("/console/c/docs/models")
+    page.get_by_role("button", name="Build another").click()
+    page.get_by_role("textbox", name="Longest passage").fill("200")
+    page.get_by_role("button", name="Build it").click()
+    table = page.get_by_role("table", name="Index generations")
+    expect(table.get_by_role("row", name=re.compile("#2"))).to_contain_text("serving", timeout=PATIENCE_MS)
+    table.get_by_role("button", name="Evidence").click()
+    expect(page.get_by_text(re.compile("Complete: 3 documents"))).to_be_visible()
+    console_axe.check(page)
+    page.get_by_role("button", name="Roll back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(table.get_by_role("row", name=re.compile("#1"))).to_contain_text("serving")
+    table.get_by_role("row", name=re.compile("#2")).get_by_role("button", name="Retire").click()
+    page.get_by_role("dialog").get_by_role("button", name="Retire").click()
+    expect(table.get_by_role("row", name=re.compile("#2"))).to_contain_text("retired")
+    assert served.kb.catalog.collections.get("docs").settings.chunk_tokens != 200
+
+
+def test_plans_and_modules_are_listed(page: Page, site: tuple[Served, str]) -> None:
+    served = site[0]
+    body = {"collection": "docs", "name": "words first", "plan": {"dense_weight": 0.25}}
+    served.client.post("/v1/plans", json=body, headers=served.headers(Scope.ADMIN)).raise_for_status()
+    page.goto("/console/c/docs/models?show=plans")
+    plans = page.get_by_role("table", name="Plans")
+    plans.get_by_role("row", name=re.compile("words first")).get_by_role("button", name="Differences").click()
+    expect(page.get_by_role("table", name="Differences")).to_contain_text("0.25")
+    console_axe.check(page)
+    page.get_by_role("tab", name="Modules").click()
+    expect(page.get_by_role("heading", name="Language models")).to_be_visible()
+    expect(page.get_by_text("gnn-lm-v1")).to_be_visible()
+    console_axe.check(page)
+
+
+def test_a_key_is_made_used_and_revoked(page: Page, site: tuple[Served, str]) -> None:
+    served, address = site
+    page.goto("/console/access")
+    page.get_by_role("button", name="New key").click()
+    page.get_by_role("textbox", name="Name").fill("intranet")
+    page.get_by_role("switch", name="Only for some collections").check()
+    page.locator("input").and_(page.get_by_label("Collections", exact=True)).click()
+    page.get_by_role("option", name="docs").click()
+    page.locator("input").and_(page.get_by_label("Groups", exact=True)).fill("hr")
+    page.keyboard.press("Enter")
+    console_axe.check(page, ("light",))
+    page.get_by_role("button", name="Make the key").click()
+    key = page.get_by_test_id("new-key").inner_text()
+    made = page.context.request
+    headers = {"Authorization": f"Bearer {key}"}
+    search = {"collection": "docs", "query": "salary of the chief drive engineer"}
+    found = made.post(f"{address}/v1/search", data=search, headers=headers).json()["hits"]
+    assert found[0]["key"] == "hr/salary"
+    page.get_by_role("button", name="I have it").click()
+    table = page.get_by_role("table", name="Keys")
+    row = table.get_by_role("row", name=re.compile("intranet"))
+    expect(row).to_contain_text("hr")
+    expect(row.get_by_role("link", name="What would it see?")).to_have_attribute(
+        "href", "/console/c/docs/search?groups=hr"
+    )
+    assert key not in page.content()
+    console_axe.check(page)
+    row.get_by_role("button", name="Revoke intranet").click()
+    asked = page.get_by_role("dialog")
+    expect(asked).to_contain_text("Revoke the key intranet?")
+    asked.get_by_role("button", name="Cancel").click()
+    row.get_by_role("button", name="Revoke intranet").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
+    expect(table).not_to_contain_text("intranet")
+    answer = served.client.post("/v1/search", json=search, headers=headers)
+    assert answer.status_code == 401
+
+
+def test_groups_and_the_audit_log(page: Page, site: tuple[Served, str]) -> None:
+    served = site[0]
+    served.key(Scope.READ, groups=["support"])
+    page.goto("/console/access?show=groups")
+    expect(page.get_by_role("link", name="Search as support")).to_have_attribute(
+        "href", re.compile(r"/c/docs/search\?groups=support$")
+    )
+    console_axe.check(page)
+    page.get_by_role("tab", name="Audit log").click()
+    acts = page.get_by_role("table", name="Audit log")
+    page.get_by_role("textbox", name="Act").fill("PUT")
+    expect(acts.get_by_role("row").nth(1)).to_contain_text("PUT /v1/collections/{collection}/documents")
+    expect(acts).not_to_contain_text("POST /v1/collections")
+    console_axe.check(page)
+    page.get_by_role("textbox", name="On what").fill("nowhere at all")
+    expect(page.get_by_text("No acts like that")).to_be_visible()
+
+
+def test_whoever_may_only_read_sees_neither_page_nor_data(chromium: Browser, site: tuple[Served, str]) -> None:
+    served, address = site
+    with console_pages.person(chromium, address, served.key(Scope.READ)) as person:
+        page = console_pages.opened(person, "/jobs")
+        expect(page.get_by_role("navigation", name="Pages").get_by_role("link", name="Access")).to_have_count(0)
+        expect(page.get_by_role("button", name="New job or schedule")).to_have_count(0)
+        expect(page.get_by_role("button", name=re.compile("Cancel|Try again"))).to_have_count(0)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto("/console/access")
+        expect(page.get_by_text("This page is not for your key")).to_be_visible()
+        assert not [url for url in asked if "/v1/keys" in url or "/v1/audit" in url]
+        for path in ("/v1/keys", "/v1/audit"):
+            assert page.evaluate("path => fetch(path).then(answer => answer.status)", path) == 403
+        page.goto("/console/c/docs/models")
+        expect(page.get_by_role("button", name="Build another")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs?show=schedules", "/c/docs/models", "/c/docs/models?show=plans",
+                                  "/access", "/access?show=groups", "/access?show=audit"])  # fmt: skip
+def test_all_of_it_is_said_in_chinese(chromium: Browser, site: tuple[Served, str], path: str) -> None:
+    served, address = site
+    options = {"locale": "zh-CN"} | console_axe.OPTIONS
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN), **options) as person:
+        page = console_pages.opened(person, path)
+        page.get_by_role("table").first.wait_for()
+        words = page.get_by_role("heading").all_inner_texts() + page.get_by_role("columnheader").all_inner_texts()
+        words += page.get_by_role("tab").all_inner_texts() + page.get_by_role("button").all_inner_texts()
+        assert [word for word in words if word.strip() and not re.search("[一-鿿]", word)] == []
+        console_axe.check(page, ("light",))
