@@ -9,7 +9,8 @@ import numpy as np
 from search_core.gate import Latency
 from search_core.road.candidate import Candidate
 
-QUESTIONS = 30  # timed with each candidate
+QUESTIONS = 20  # timed with each candidate
+TURNS = 3  # of which the quickest counts: what else the machine did is in the others
 
 
 def compare_latency(before: Candidate, after: Candidate, places: tuple[int, ...]) -> Latency | None:
@@ -18,10 +19,14 @@ def compare_latency(before: Candidate, after: Candidate, places: tuple[int, ...]
         return None
     times: dict[bool, list[float]] = {False: [], True: []}
     for place in places[:QUESTIONS]:
-        for is_after, candidate in ((False, before), (True, after)):
-            began = time.perf_counter()
-            _search(candidate, place)
-            times[is_after].append((time.perf_counter() - began) * 1000)
+        turns: dict[bool, list[float]] = {False: [], True: []}
+        for _ in range(TURNS):
+            for is_after, candidate in ((False, before), (True, after)):
+                began = time.perf_counter()
+                _search(candidate, place)
+                turns[is_after].append((time.perf_counter() - began) * 1000)
+        for is_after, taken in turns.items():
+            times[is_after].append(min(taken))
     old, new = (float(np.median(times[is_after])) for is_after in (False, True))
     return Latency(old, new)
 
@@ -29,7 +34,7 @@ def compare_latency(before: Candidate, after: Candidate, places: tuple[int, ...]
 def _search(candidate: Candidate, place: int) -> None:
     legs, plan = candidate.legs, candidate.plan
     text = legs.questions[place].text
-    vector = candidate.encoder.encode_queries([text])
+    vector = candidate.encoder.encode_passages([text])  # queries are remembered; a new one costs what this costs
     if candidate.adapter is not None:
         vector = candidate.adapter.apply(vector)
     legs.snapshot.words.search(text, plan.sparse_depth)

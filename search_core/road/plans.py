@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from retrieval.diffusion import needs_graph
 from retrieval.plan import Plan
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
+from search_core.gate import LATENCY_RATIO
+from search_core.latency import compare_latency
 from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
 from search_core.plan_tier import PlanTier, Progress, Scored, choose
 from search_core.policy import POLICIES
@@ -33,7 +36,7 @@ def plan_stage(
     tier.try_all(portfolio(space), clock, share, progress)
     policy = POLICIES.create(name, space, request.seed)
     tier.search(policy, request.max_epochs, clock, share, progress)
-    chosen = _chosen(tier, incumbent)
+    chosen = _quick_enough(conditions, start, tier, incumbent)
     kept = chosen.plan != start.plan
     report = StageReport(
         "plan",
@@ -59,7 +62,7 @@ def plans_anew(conditions: Conditions, start: Candidate, share: float, progress:
     moved = {name: value for name, value in start.architecture.choices if name in open_ones}
     near = [conditions.space.complete(one.as_dict() | kept) for one in _near(space.complete(moved), space)]
     tier.try_all(near, conditions.clock, share, progress)
-    chosen = _chosen(tier, incumbent)
+    chosen = _quick_enough(conditions, start, tier, incumbent)
     return start.with_plan(chosen.architecture, chosen.plan)
 
 
@@ -77,8 +80,31 @@ def _plan_by(start: Candidate) -> Callable[[Architecture], Plan]:
     return lambda architecture: replace(plan_of(architecture, start.plan), adapter=start.plan.adapter)
 
 
-def _chosen(tier: PlanTier, incumbent: Scored) -> Scored:
-    return choose(list(tier.scored.values()), incumbent, lambda one: changes(one.architecture, incumbent.architecture))
+def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incumbent: Scored) -> Scored:
+    """The choice; where it takes longer than the gate allows, the choice without the graph, then without diffusion."""
+    scored = list(tier.scored.values())
+    chosen = _chosen(scored, incumbent)
+    for simpler in (_asks_no_graph, _does_not_diffuse):
+        if simpler(chosen) and simpler is _asks_no_graph:
+            continue
+        after = start.with_plan(chosen.architecture, chosen.plan)
+        latency = compare_latency(start, after, conditions.split.choose)
+        if latency is None or latency.ratio <= LATENCY_RATIO:
+            return chosen
+        chosen = _chosen([one for one in scored if one is incumbent or simpler(one)], incumbent)
+    return chosen
+
+
+def _asks_no_graph(one: Scored) -> bool:
+    return not needs_graph(one.plan.diffusion)
+
+
+def _does_not_diffuse(one: Scored) -> bool:
+    return one.plan.diffusion is None
+
+
+def _chosen(scored: list[Scored], incumbent: Scored) -> Scored:
+    return choose(scored, incumbent, lambda one: changes(one.architecture, incumbent.architecture))
 
 
 def _near(architecture: Architecture, space: SearchSpace) -> Iterator[Architecture]:
