@@ -66,7 +66,7 @@ function Answered({ answer, collection }: { answer: Model<"AnswerResponse">; col
       {answer.citations.map((one) => (
         <Text size="sm" key={one.number}>
           [{one.number}]{" "}
-          <Anchor component={Link} to={documentPath(collection, keyOf(one.document_id), { start: one.start, end: one.end })}>
+          <Anchor underline="always" component={Link} to={documentPath(collection, keyOf(one.document_id), { start: one.start, end: one.end })}>
             {one.title}
           </Anchor>
           : “{one.quote}”

@@ -120,7 +120,7 @@ function Acts({ collection, letter, close, told }: ActsProps) {
       ) : (
         <Text size="sm" maw={420}>
           {t("letters.no-replay")}{" "}
-          <Anchor component={Link} to={`/c/${collection}/sources/${encodeURIComponent(letter.source)}`}>
+          <Anchor underline="always" component={Link} to={`/c/${collection}/sources/${encodeURIComponent(letter.source)}`}>
             {letter.source}
           </Anchor>
         </Text>
@@ -143,7 +143,7 @@ function StillServed({ collection, document }: { collection: string; document: M
   return (
     <Alert color="yellow" title={t("letters.still-served")}>
       <Text size="sm">
-        <Anchor component={Link} to={documentPath(collection, document.key)}>
+        <Anchor underline="always" component={Link} to={documentPath(collection, document.key)}>
           {document.title || document.key}
         </Anchor>{" "}
         · {t("letters.as-of")} <Time value={document.as_of} />

@@ -115,7 +115,7 @@ function Lead({ collection, kind, state, url }: { collection: string; kind: stri
       {state && <State value={state} />}
       {kind && <span>{kindOf(kind, speech)}</span>}
       <span>·</span>
-      <Anchor component={Link} to={`/c/${collection}/sources`}>
+      <Anchor underline="always" component={Link} to={`/c/${collection}/sources`}>
         {collection}
       </Anchor>
       {url && <span>· {url}</span>}
