@@ -6,15 +6,20 @@ walk over links is given the same restriction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from retrieval.contracts import Allowed
 from retrieval.fusion import Candidates, GraphPart, Scores, VectorLookup
-from retrieval.graph.links import LinkWalk, Question
+from retrieval.graph.links import LinkWalk, Question, Reached
 from retrieval.graph.smoothing import Affinity, by_structure, by_vectors, by_words, smoothed
 from retrieval.graph.state import GraphState
 from retrieval.plan import DiffusionEdges, DiffusionStep
 from retrieval.types import Labels
 
 POOL = 100  # candidates among which scores flow: the graph over them costs their square
+BELOW_ANCHOR = 0.95  # of an anchor's score, the most that what it leads to may reach
 ANCHORABLE = 200  # candidates that a walk knows the scores of
 
 
@@ -54,6 +59,19 @@ def diffuse(
     return candidates.rescored(parts, 0.0)
 
 
+def _capped(reached: Reached, shares: Mapping[int, float], strength: float) -> Scores:
+    """(n,) gains of which none lifts a chunk over the anchor it comes from: that one answers the question as it is."""
+    gains = dict(zip(reached.labels.tolist(), (reached.gains * strength / (1.0 - strength)).tolist(), strict=True))
+    capped = []
+    for label, source in zip(reached.labels.tolist(), reached.sources.tolist(), strict=True):
+        gain = gains[label]
+        if source:
+            most = BELOW_ANCHOR * (shares.get(source, 0.0) + gains.get(source, 0.0))
+            gain = min(gain, max(0.0, most - shares.get(label, 0.0)))
+        capped.append(gain)
+    return np.array(capped, np.float64)
+
+
 def _affinity(
     edges: DiffusionEdges, labels: Labels, graph: GraphState | None, vectors_of: VectorLookup | None
 ) -> Affinity | None:
@@ -81,7 +99,7 @@ def _walked(
     reached = LinkWalk(graph, question, vectors_of, allowed).run(
         labels[:ANCHORABLE], shares, step.neighbours, step.steps
     )
-    gains = reached.gains * spread * step.strength / (1.0 - step.strength)
+    gains = spread * _capped(reached, dict(zip(labels.tolist(), shares.tolist(), strict=False)), step.strength)
     rows = zip(*(array.tolist() for array in (reached.labels, gains, reached.sources, reached.nodes)), strict=True)
     parts = {label: GraphPart(gain, step.edges.value, source, node) for label, gain, source, node in rows}
     return candidates.rescored(parts, floor)

@@ -107,6 +107,16 @@ def test_links_bring_what_shares_a_name_with_the_first_hit() -> None:
     assert parts[1] is not None and parts[1].source == 0, "the question names it"
 
 
+def test_nothing_is_lifted_over_the_anchor_it_comes_from() -> None:
+    """That one answers the question as it is; what it leads to comes after it, whatever the strength."""
+    step = DiffusionStep(DiffusionEdges.LINKS, strength=0.9)
+    texts = {**ALBUMS, 1: ("A record", "An album of 1978 by Steve Hillage.")}
+    found = diffuse(step, candidates({1: 3.0, 2: 1.0, 3: 0.5}), graph_of(texts), Question("album", NO_VECTOR), None)
+    by_label = {one.label: one for one in found}
+    assert by_label[2].graph is not None and by_label[2].graph.source == 1
+    assert by_label[1].score * 0.94 < by_label[2].score < by_label[1].score
+
+
 def test_what_the_caller_may_not_see_neither_joins_nor_passes_on() -> None:
     state = graph_of({**ALBUMS, 5: ("Confidence", "Something for Orange Grove."), 6: ("Orange Grove", "Trees.")})
     bridge = graph_of(
