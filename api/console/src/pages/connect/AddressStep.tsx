@@ -1,7 +1,8 @@
 /** Where the database is; the test looks at it and says what is missing, with the SQL that mends it. */
-import { Button, Group, PasswordInput, SegmentedControl, Select, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, PasswordInput, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
 import { type ClipboardEvent, type FormEvent } from "react";
 import { type Mode, type TestResult, useTest } from "@/api/connect";
+import { Columns } from "@/components/Columns";
 import { Failure } from "@/components/Failure";
 import { useSpeech } from "@/i18n";
 import { type Address, type Engine, ENGINES, isComplete, PORTS, read, TLS, urlOf } from "./address";
@@ -47,7 +48,7 @@ export function AddressStep({ address, change, tested, mode, choose, done, next 
             onChange={(engine) => set({ engine: engine as Engine, tls: "" })}
             data={Object.entries(ENGINES).map(([value, label]) => ({ value, label }))}
           />
-          <SimpleGrid cols={{ base: 1, sm: 2 }}>
+          <Columns least={260}>
             <TextInput
               label={t("connect.host")}
               description={t("connect.host-hint")}
@@ -95,7 +96,7 @@ export function AddressStep({ address, change, tested, mode, choose, done, next 
               onChange={(event) => set({ password: event.currentTarget.value })}
               visibilityToggleButtonProps={{ "aria-label": t("connect.show-password") }}
             />
-          </SimpleGrid>
+          </Columns>
           <Text size="xs" c="dimmed">
             {t("connect.safe")}
           </Text>

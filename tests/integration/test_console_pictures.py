@@ -1,0 +1,109 @@
+"""Every page of the console over the sample company: none complains; with KB_TEST_PICTURES=1 each becomes a picture.
+
+`make screenshots` writes docs/pictures anew: pages light and dark, and the steps of docs/console-newcomer.md. They are
+the only binary files of the repository, so each is reduced to a palette and all of them are weighed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import console_axe
+import console_company
+import console_pages
+import pytest
+from playwright.sync_api import Browser, Page
+from served import on_port
+
+from api.console_files import ConsoleFiles
+from retrieval.catalog.keys import Scope
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = REPOSITORY / "api/console/src/app/pages.tsx"
+PICTURES = REPOSITORY / "docs/pictures"
+WANTED = os.environ.get("KB_TEST_PICTURES") == "1"
+COLOURS = 96  # of a picture's palette: text and charts stay sharp
+MOST_BYTES = 3_000_000  # of all pictures together
+SETTLING_MS = 900  # for what comes after the heading: lists, charts
+
+QUESTION = "What do I do when an AX-1200 shows E-07?"
+QUERIES = {  # what some pages show only when asked
+    "/c/:collection/search": f"?q={QUESTION}",
+    "/c/:collection/documents/view": "?key=main.faqs/41",
+}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.running() as opened:
+        yield opened
+
+
+def places(experiment: str) -> dict[str, str]:
+    """Each page's name and where it is, from the table of pages itself; those that need what is not there are left."""
+    found = {}
+    values = {"collection": console_company.NAME, "set": console_company.EVAL_SET, "experiment": experiment}
+    for template in re.findall(r'^  page\("(/[^"]*)"', PAGES.read_text("utf-8"), flags=re.M):
+        path = template
+        for name, value in values.items():
+            path = path.replace(f":{name}", value)
+        if ":" not in path:
+            name = template.replace("/c/:collection", "").replace(":", "").strip("/").replace("/", "-") or "overview"
+            found[name] = path + QUERIES.get(template, "")
+    return found
+
+
+def test_every_page_renders_without_a_complaint(chromium: Browser, tmp_path: Path) -> None:
+    console_pages.require_built()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.routes.console.ConsoleFiles", lambda: ConsoleFiles(console_pages.BUILT))
+        with console_company.used_company(tmp_path) as used, on_port(used.served) as address:
+            key = used.served.key(Scope.ADMIN)
+            with console_pages.person(chromium, address, key) as person:
+                page = person.new_page()
+                complaints = browser.watched(page)
+                for name, path in places(used.experiment).items():
+                    show(page, path)
+                    picture(page, name)
+                assert complaints == []
+            with browser.context(chromium, address) as stranger:
+                page = stranger.new_page()
+                page.goto("/console/")
+                page.get_by_role("button", name="Log in", exact=True).wait_for()
+                picture(page, "login")
+    if WANTED:
+        assert sum(file.stat().st_size for file in PICTURES.glob("*.png")) < MOST_BYTES
+
+
+def show(page: Page, path: str) -> None:
+    """Open the page and let it come to rest."""
+    page.goto(f"/console{path}")
+    page.get_by_role("heading", level=1).wait_for()
+    page.locator("[class*=Skeleton-root]").first.wait_for(state="detached")  # a chart that is still loaded
+    page.wait_for_timeout(SETTLING_MS)
+
+
+def picture(page: Page, name: str) -> None:
+    """The page as it is, light and dark, as files; nothing where pictures are not wanted."""
+    if not WANTED:
+        return
+    PICTURES.mkdir(exist_ok=True)
+    for scheme in console_axe.LOOKS:
+        console_axe.look(page, scheme)
+        # Hiding the caret would add a style, which the content security policy refuses and the page complains of.
+        reduced(page.screenshot(caret="initial"), PICTURES / f"{name}-{scheme}.png")
+    console_axe.look(page, "light")
+
+
+def reduced(png: bytes, path: Path) -> None:
+    """Write the picture with a small palette: a third of its size, and nobody sees it."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
