@@ -35,6 +35,11 @@ def compare_runs(one: Run, other: Run) -> dict[str, Any]:
     }
 
 
+def is_cut_short(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one run's trials are the other's, and the other went on."""
+    return len(one) != len(other) and _parted(one, other) == min(len(one), len(other)) + 1
+
+
 def _row(name: str, one: Any, other: Any) -> dict[str, Any]:
     return {"name": name, "one": one, "other": other}
 

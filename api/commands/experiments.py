@@ -12,7 +12,7 @@ from api.commands.tune import run
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import InvalidInputError
 from search_core.log_check import log_troubles
-from search_core.log_comparison import compare_runs
+from search_core.log_comparison import compare_runs, is_cut_short
 from search_core.replaying import replay_verdict
 from search_core.request import Request
 
@@ -107,12 +107,15 @@ def replay(experiment: ExperimentId, collection: CollectionOption = "default", a
         about = {"promote": False, "against": against, "earlier_runs": record.result.get("earlier_runs")}
         request = Request.from_dict(record.request | about)
         again = run(kb, request, "", as_json).to_dict()
-    verdict = replay_verdict(record.result, again)
+        runs = [kb.catalog.experiments.trials(name) for name in (record.id, again["experiment"])]
+    verdict = replay_verdict(record.result, again, cut_short=is_cut_short(runs[0], runs[1]))
     if as_json:
         print_json({"experiment": again["experiment"]} | verdict)
     else:
         for name, value in verdict["same"].items():
             out.print(f"{name}: {'the same' if value else 'DIFFERENT'}")
+        if verdict["cut_short"]:
+            out.print("the trials are the same as far as the shorter run went: the time budget ended one earlier")
         out.print(f"sealed means are at most {verdict['metrics_apart']:.4f} apart ({verdict['mode']} mode)")
     if not verdict["agrees"]:
         raise typer.Exit(1)

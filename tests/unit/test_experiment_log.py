@@ -13,7 +13,7 @@ from retrieval.catalog import Catalog, sqlite_url
 from search_core.architecture import Architecture
 from search_core.experiment_log import FILE, ExperimentLog
 from search_core.log_check import log_troubles
-from search_core.log_comparison import compare_runs
+from search_core.log_comparison import compare_runs, is_cut_short
 from search_core.replaying import TOLERANCE, replay_verdict
 from search_core.space import open_space
 
@@ -142,6 +142,7 @@ def test_two_runs_are_compared_trial_by_trial() -> None:
     same = compare_runs(({"seed": 1}, result, one), ({"seed": 1}, result, one))
     assert same["parted"] is None and same["chosen"] == []
     assert compare_runs(({}, None, one), ({}, None, one[:2]))["parted"] == 3
+    assert is_cut_short(one, one[:2]) and not is_cut_short(one, one) and not is_cut_short(one, other[:3])
 
 
 def test_a_replay_agrees_exactly_or_within_the_tolerance() -> None:
@@ -152,12 +153,16 @@ def test_a_replay_agrees_exactly_or_within_the_tolerance() -> None:
 
     assert replay_verdict(run(0.5, "a"), run(0.5, "a"))["agrees"]
     assert not replay_verdict(run(0.5, "a"), run(0.5, "b"))["agrees"]
+    shorter = run(0.5, "b") | {"artifact": {"digest": "a"}}
+    assert replay_verdict(run(0.5, "a"), shorter, cut_short=True)["agrees"]
+    assert not replay_verdict(run(0.5, "a"), run(0.5, "b"), cut_short=True)["agrees"]
     near, far = 0.5 + TOLERANCE / 2, 0.5 + TOLERANCE * 2
     fast = run(0.5, "a", deterministic=False)
     assert replay_verdict(fast, run(near, "b", deterministic=False)) == {
         "mode": "fast",
         "same": {"trajectory": False, "artifact": False},
         "metrics_apart": pytest.approx(TOLERANCE / 2),
+        "cut_short": False,
         "tolerance": TOLERANCE,
         "agrees": True,
     }
