@@ -234,4 +234,5 @@ def test_the_command_prints_what_scripts_rely_on(kb: KnowledgeBase, tmp_path: Pa
     replay = [sys.executable, "-m", "api.cli", "experiments", "replay", told["experiment"], "-c", "c", "--json"]
     again = subprocess.run(replay, env=env, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["same"] == {"trajectory": True, "artifact": True}
+    agreed = json.loads(again.stdout)  # on a busy machine the budget may end one of the two earlier
+    assert agreed["agrees"] and agreed["same"]["artifact"] and (agreed["same"]["trajectory"] or agreed["cut_short"])
