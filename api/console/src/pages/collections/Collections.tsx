@@ -115,5 +115,5 @@ function List({ collections, edit, remove }: ListProps) {
       ),
     },
   ];
-  return <DataTable name={t("page.collections")} columns={columns} rows={collections} rowKey={(one) => one.name} leastWidth={900} />;
+  return <DataTable name={t("page.collections")} columns={columns} rows={collections} rowKey={(one) => one.name} leastWidth={760} />;
 }

@@ -75,7 +75,7 @@ function List({ sources, of }: { sources: readonly SourceNow[]; of: string | und
     { head: t("sources.needs"), cell: (one) => <Needs source={one} /> },
     { head: t("sources.changed"), cell: (one) => <Time value={one.updated_at} /> },
   ];
-  return <DataTable name={t("page.sources")} columns={columns} rows={sources} rowKey={(one) => `${one.collection} ${one.name}`} leastWidth={820} />;
+  return <DataTable name={t("page.sources")} columns={columns} rows={sources} rowKey={(one) => `${one.collection} ${one.name}`} leastWidth={740} />;
 }
 
 function Name({ source }: { source: SourceNow }) {
