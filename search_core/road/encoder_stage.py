@@ -82,7 +82,7 @@ def encoder_stage(
     metric = conditions.spec.metric
     values, before = (one.values(conditions.split.choose, metric) for one in (swept, start))
     gain, kept = float(values.mean() - before.mean()), is_better(values, before)
-    reason = "" if kept else f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
+    reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
     about = (recorder.trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, swept, policy)
     return (swept if kept else start), StageReport("encoder", *about)
 
@@ -94,7 +94,7 @@ def _searched(
     if DECISION not in {decision.name for decision in conditions.space.decisions}:
         return None, "the search space has no decision about it", {}
     trainable(conditions.collection.encoder)
-    until = share - _seconds_to_embed(conditions) / conditions.clock.budget
+    until = share - 2 * _seconds_to_embed(conditions) / conditions.clock.budget  # and as much for the plan anew
     if conditions.clock.left(until) <= 0:
         return None, "the time does not suffice to embed the collection", {}
     ground = encoder_ground(conditions, start, scratch)
