@@ -21,4 +21,5 @@ export const BEGINNING: Wishes = {
   eval_set: "",
   promote: true,
   rollout: "none",
+  tensorboard: false,
 };
