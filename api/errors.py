@@ -79,6 +79,7 @@ _BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
     retrieval_errors.ConflictError: (409, "conflict"),
     retrieval_errors.OvertakenError: (409, "overtaken"),
     retrieval_errors.InvalidInputError: (422, "invalid_input"),
+    retrieval_errors.ReaderError: (422, "unusable_reader"),
     retrieval_errors.NotYetSearchableError: (504, "not_yet_searchable"),
     retrieval_errors.OutageError: (503, "outage"),
     retrieval_errors.LogPrunedError: (503, "index_unavailable"),

@@ -45,6 +45,7 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     now = kb.catalog.collections.get(collection)
     reason = f"sealed questions: {result['lift']:+.4f}, p = {result['p_value']:.4f}; generation {generation.id}"
     kb.catalog.plans.promote(now, result["plan"]["id"], f"experiment {experiment}", reason)
+    kb.runtime(collection).refresh()  # searches of this process follow at once, others within a second
     return _finished(kb, experiment, result | {"promoted": True, "reasons": [], "generation": generation.id})
 
 

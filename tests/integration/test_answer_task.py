@@ -19,7 +19,7 @@ from search_core.errors import SupervisionError
 from search_core.request import Request
 from search_core.result import Result
 from search_core.trainer import AutoModelTrainer
-from tests.reader_questions import write_squad
+from reader_questions import write_squad
 
 PRODUCTS = (
     "falcon heron osprey kestrel merlin condor eagle hawk harrier buzzard kite owl swift crane stork egret".split()

@@ -28,7 +28,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 Case = tuple[str, str, dict[str, Any], int, str]
 CASES: list[Case] = [
     ("GET", "/v1/nowhere", {}, 404, "no_such_route"),
-    ("GET", "/", {}, 404, "no_such_route"),
     ("PATCH", "/v1/search", {}, 405, "method_not_allowed"),
     ("POST", "/v1/search", {"content": b"{"}, 422, "invalid_request"),
     ("POST", "/v1/search", {"content": b"\xff\xfe"}, 422, "invalid_request"),

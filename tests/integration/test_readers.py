@@ -14,8 +14,8 @@ import pytest
 import served
 
 from retrieval.catalog.keys import Scope
-from tests.reader_questions import write_squad
-from tests.tiny_reader import make_model
+from reader_questions import write_squad
+from tiny_reader import make_model
 
 DOCUMENTS = {
     "emma": "Emma lives in Quito and works as teacher.",

@@ -48,7 +48,7 @@ def test_a_replayed_letter_is_applied_and_settled(shop: World, client: TestClien
     assert (shown["topic"], shown["partition"], shown["offset"]) == (shop.topic, 0, 100)
     assert orjson.loads(shown["message_key"]) == {"id": 1}
     done = client.post(f"/v1/dead-letters/{shown['id']}/replay", params={"collection": "shop"})
-    assert done.json() == {"replayed": 1, "failed": 0, "next_cursor": None}
+    assert done.json() == {"replayed": 1, "failed": 0, "failures": [], "next_cursor": None}
     assert shop.documents == {"public.faqs/1": ("Kept\nkept aside", "a")}
     assert client.get("/v1/dead-letters", params={"collection": "shop"}).json()["dead_letters"] == []
 
@@ -67,9 +67,12 @@ def test_what_fails_again_stays_with_the_reason_of_today(shop: World, client: Te
     shop.send_raw(b'{"id": 1}', b"not json")
     shop.drain()
     done = client.post("/v1/dead-letters/replay", params={"collection": "shop"})
-    assert done.json() == {"replayed": 0, "failed": 1, "next_cursor": None}
+    told = done.json()
+    (failure,) = told.pop("failures")
+    assert told == {"replayed": 0, "failed": 1, "next_cursor": None}
     (letter,) = shop.kb.catalog.sources.dead_letters(shop.collection)
     assert letter.reason.startswith("the value is not JSON")
+    assert failure["reason"] == letter.reason
     assert client.delete("/v1/dead-letters", params={"collection": "shop", "source": "other"}).json() == {"dropped": 0}
     assert client.delete("/v1/dead-letters", params={"collection": "shop"}).json() == {"dropped": 1}
     actions = [record.action for record in shop.kb.catalog.audit.page()]

@@ -104,8 +104,8 @@ export function useReadAgain(collection: string, name: string) {
   });
 }
 
-/** Delete a source with its documents, or leave them. */
-export function useDeleteSource(collection: string, then: () => void) {
+/** Delete a source with its documents, or leave them. What showed it is read again once its page is left. */
+export function useDeleteSource(collection: string) {
   const { t } = useSpeech();
   return useAct({
     act: ({ name, kind, documents }: { name: string; kind: string; documents: "delete" | "keep" }) =>
@@ -113,8 +113,6 @@ export function useDeleteSource(collection: string, then: () => void) {
         ? call(api.DELETE("/v1/sources/{name}", { params: { path: { name }, query: { collection, documents } } }))
         : call(api.DELETE("/v1/sources", { params: { query: { collection, source: name, documents } } })),
     done: (done, { name }) => t("sources.did-delete", { name, count: done.deleted_documents }),
-    touches: [["sources"], ["overview"], ["letters"], ["content", collection]],
-    then,
   });
 }
 

@@ -1,5 +1,6 @@
 /** Deletes a source: what happens is said plainly, what could not be reached is told with the SQL to run. */
 import { Alert, Button, Group, Modal, Radio, Stack, Text } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Model } from "@/api/client";
 import { LIVE, useDeleteSource } from "@/api/sources";
@@ -18,21 +19,27 @@ export function DeleteSource({ collection, source, opened, close, then }: Props)
   const { t } = useSpeech();
   const [documents, setDocuments] = useState<"delete" | "keep">("delete");
   const [left, setLeft] = useState<Model<"LeftoverView">[]>([]);
-  const remove = useDeleteSource(collection, () => undefined);
+  const remove = useDeleteSource(collection);
+  const client = useQueryClient();
+  const leave = () => {
+    then();
+    const touched = [["sources"], ["overview"], ["letters"], ["content", collection]];
+    for (const queryKey of touched) void client.invalidateQueries({ queryKey });
+  };
   const go = () =>
     remove.mutate(
       { ...source, documents },
       {
         onSuccess: (done) => {
           if (done.leftovers.length > 0) setLeft(done.leftovers);
-          else then();
+          else leave();
         },
       },
     );
   return (
     <Modal
       opened={opened}
-      onClose={left.length > 0 ? then : close}
+      onClose={left.length > 0 ? leave : close}
       title={t("sources.delete-title", { name: source.name })}
       closeButtonProps={{ "aria-label": t("common.close") }}
     >
@@ -51,7 +58,7 @@ export function DeleteSource({ collection, source, opened, close, then }: Props)
             </Stack>
           ))}
           <Group justify="flex-end">
-            <Button onClick={then}>{t("common.close")}</Button>
+            <Button onClick={leave}>{t("common.close")}</Button>
           </Group>
         </Stack>
       ) : (

@@ -15,7 +15,7 @@ from retrieval.errors import ReaderError
 from retrieval.testing.reader import PASSAGES, QUESTION, ReaderContract
 from search_core.errors import ArtifactError
 from search_core.reader.export import SCHEME_KEY, export_reader, layout_of
-from tests.tiny_reader import make_model
+from tiny_reader import make_model
 
 FAMILIES = ("bert", "roberta", "ours")
 
