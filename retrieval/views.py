@@ -258,10 +258,16 @@ class Follower:
             thread.join(None if convoy is self._convoys[0] else STOP_SECONDS)
         self._release()
         if save and self._durable and self._defect() is None and self.views.seq != self._saved_seq:
-            self.save()
+            self._save_last()
         self.views.close()
         for view in self._others:
             view.close()
+
+    def _save_last(self) -> None:
+        try:
+            self.save()
+        except (OSError, RetrievalError) as error:  # a full disk, say: what ends here must still end cleanly
+            logger.warning("the views were not saved (%s); free the disk: the next start reads the log instead", error)
 
     def _make_convoys(self, holder: str) -> list[Convoy]:
         """One for the views of this process, then one for each view on a server."""
