@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_reader import make_model
 
 from retrieval.answer.reader import OnnxReader, Reader
 from retrieval.answer.reader_folder import GRAPH_FILE, MANIFEST_FILE, Calibration, read_folder
@@ -15,7 +16,6 @@ from retrieval.errors import ReaderError
 from retrieval.testing.reader import PASSAGES, QUESTION, ReaderContract
 from search_core.errors import ArtifactError
 from search_core.reader.export import SCHEME_KEY, export_reader, layout_of
-from tiny_reader import make_model
 
 FAMILIES = ("bert", "roberta", "ours")
 

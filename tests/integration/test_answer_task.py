@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import served
+from reader_questions import write_squad
 
 from retrieval.catalog.keys import Scope
 from search_core.errors import SupervisionError
 from search_core.request import Request
 from search_core.result import Result
 from search_core.trainer import AutoModelTrainer
-from reader_questions import write_squad
 
 PRODUCTS = (
     "falcon heron osprey kestrel merlin condor eagle hawk harrier buzzard kite owl swift crane stork egret".split()

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import served
-
-from retrieval.catalog.keys import Scope
 from reader_questions import write_squad
 from tiny_reader import make_model
+
+from retrieval.catalog.keys import Scope
 
 DOCUMENTS = {
     "emma": "Emma lives in Quito and works as teacher.",

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_reader import make_tokenizer
 
 from retrieval.answer.reader import reading_of
 from retrieval.answer.reader_folder import Calibration
 from retrieval.answer.reader_input import TYPES, Layout, split, token_types, windows
 from retrieval.answer.span_choice import ScoredSpan, best_span
-from tiny_reader import make_tokenizer
 
 LAYOUT = Layout((2,), (3,), (3,), "matches", length=24, stride=8)
 PASSAGE = "Maria moved to Berlin in 1987. 她在柏林工作了三十年，后来搬到巴黎。 The pump was replaced 9 times."

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reader_questions import write_squad
 
 from retrieval.answer.reader import Reading
 from retrieval.answer.reader_input import Layout
@@ -19,7 +20,6 @@ from search_core.reader.data import Example, Question, read_answers, read_squad,
 from search_core.reader.evaluation import Answered, calibrate, scores_of
 from search_core.reader.recipe import hold_out
 from search_core.reader.scores import contains, exact, overlap_f1
-from reader_questions import write_squad
 
 LAYOUT = Layout((2,), (3,), (3,), length=64, stride=32)
 ENGLISH = (
@@ -109,10 +109,11 @@ def test_the_loss_is_that_of_any_gold_span() -> None:
 
 def test_teachers_tell_of_answered_questions_only(tmp_path: Path) -> None:
     pytest.importorskip("torch")
+    from tiny_reader import make_model, make_tokenizer
+
     from search_core.reader.data import NO_ANSWER, examples
     from search_core.reader.teaching import taught
     from search_core.reader.training import TrainingOptions
-    from tiny_reader import make_model, make_tokenizer
 
     make_model(tmp_path / "start", layers=1)
     questions = read_squad(write_squad(tmp_path / "q.json", articles=1, each=4))
