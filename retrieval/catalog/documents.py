@@ -322,8 +322,11 @@ def _acl(collection: Collection, row: sa.Row[Any]) -> Sequence[str]:
     return collection.settings.default_acl if row.acl is None else row.acl
 
 
-def _version(row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]]) -> StoredVersion:
-    document = Document(
+def document_of(
+    row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]], position: SourcePosition | None = None
+) -> Document:
+    """The document of a row of `documents` or of their former versions."""
+    return Document(
         key=row.key,
         text=text,
         title=row.title,
@@ -334,7 +337,12 @@ def _version(row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]]) -> S
         metadata=row._mapping["metadata"],
         acl=None if row.acl is None else tuple(row.acl),
         outline=tuple(Block(start, end, BlockKind(kind), level, page) for start, end, kind, level, page in outline),
-        position=None if row.position is None else SourcePosition.decode(row.position),
+        position=position,
         committed_at=row.committed_at,
     )
+
+
+def _version(row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]]) -> StoredVersion:
+    position = None if row.position is None else SourcePosition.decode(row.position)
+    document = document_of(row, text, outline, position)
     return StoredVersion(row.number, document, row.version, row.seq, row.cataloged_at, row.chunk_count)

@@ -17,12 +17,12 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
-from retrieval.catalog.documents import may_read
+from retrieval.catalog.documents import document_of, may_read
 from retrieval.catalog.engine import reading, writing
 from retrieval.catalog.state import in_parts
 from retrieval.catalog.version_table import document_versions
 from retrieval.errors import NotFoundError
-from retrieval.types import Block, BlockKind, Document, Principal
+from retrieval.types import Document, Principal
 
 KEPT_VERSIONS = 5  # of a document, unless the settings say otherwise
 _COPIED = ("key", "title", "uri", "source", "table_name", "language", "metadata", "acl", "committed_at", "cataloged_at")
@@ -169,17 +169,4 @@ def _may_read(row: sa.Row[Any], collection: Collection, principal: Principal) ->
 
 
 def _former(row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]]) -> FormerVersion:
-    document = Document(
-        key=row.key,
-        text=text,
-        title=row.title,
-        source=row.source,
-        table=row.table_name,
-        uri=row.uri,
-        language=row.language,
-        metadata=row._mapping["metadata"],
-        acl=None if row.acl is None else tuple(row.acl),
-        outline=tuple(Block(start, end, BlockKind(kind), level, page) for start, end, kind, level, page in outline),
-        committed_at=row.committed_at,
-    )
-    return FormerVersion(document, row.version, row.cataloged_at, row.replaced_at, row.deleted)
+    return FormerVersion(document_of(row, text, outline), row.version, row.cataloged_at, row.replaced_at, row.deleted)
