@@ -64,4 +64,6 @@ Encoder {manifest["encoder"]} ({manifest["encoder_fingerprint"][:12]}), autoglm-
 def _serving(verdict: Verdict) -> str:
     if verdict.latency is None:
         return "What a search takes was not measured."
-    return f"A search took {verdict.latency.before_ms:.1f} ms before and takes {verdict.latency.after_ms:.1f} ms."
+    latency = verdict.latency
+    took = f"A search took {latency.before_ms:.1f} ms of processor time before and takes {latency.after_ms:.1f} ms"
+    return f"{took}, {latency.ratio:.2f} times as long ({latency.low:.2f} to {latency.high:.2f})."

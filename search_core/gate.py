@@ -20,15 +20,25 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Medians of a search by either plan, in milliseconds."""
+    """Median of a search by the plan that serves, that times the median ratio, and the ratio's interval.
+
+    Milliseconds of processor time (`search_core.latency`).
+    """
 
     before_ms: float
     after_ms: float
+    low: float
+    high: float
 
     @property
     def ratio(self) -> float:
         """How many times as long it takes."""
         return self.after_ms / self.before_ms
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the ratio is beyond what a plan may take longer."""
+        return self.ratio > LATENCY_RATIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +117,9 @@ def _reasons(lift: float, low: float, p_value: float, strata: Sequence[Stratum])
 def _slowness(latency: Latency | None, bound_ms: float | None) -> tuple[str, ...]:
     if latency is None:
         return ()
-    if latency.ratio > LATENCY_RATIO:
-        return (f"searches would take {latency.ratio:.2f} times as long; expected at most {LATENCY_RATIO}",)
+    if latency.is_slow:
+        what = f"{latency.ratio:.2f} times as long ({latency.low:.2f} to {latency.high:.2f})"
+        return (f"searches would take {what}; expected at most {LATENCY_RATIO}",)
     if bound_ms is not None and latency.after_ms > bound_ms:
         return (f"searches would take {latency.after_ms:.1f} ms; the task says at most {bound_ms:g} ms",)
     return ()

@@ -1,34 +1,77 @@
-"""How long a search by a plan takes beside another, in one process and in turns, so that both meet the same weather."""
+"""How much longer a search by one plan takes than by another: pairs of searches, until the answer is certain.
+
+The time is the processor's, of this process with the encoder's threads: what other programs do to the clock by the
+wall once made a gate refuse one day what it let through on another. A busy machine still disturbs caches, which only
+ever lengthens a search, so the quickest of some turns counts, and the median over questions of the ratio of both.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from math import comb
 
 import numpy as np
 
-from search_core.gate import Latency
+from search_core.gate import LATENCY_RATIO, Latency
 from search_core.road.candidate import Candidate
 
-QUESTIONS = 20  # timed with each candidate
-TURNS = 3  # of which the quickest counts: what else the machine did is in the others
+QUESTIONS = 20  # timed before it is first looked whether the answer is certain, and so many more each time
+MOST = 80  # questions; where 80 leave it open, both plans differ by very nearly what is allowed
+TURNS = 4  # of each question, the older plan first in one and last in the next
+LEVEL = 0.99  # of the interval: it is looked at up to four times
+
+Search = Callable[[], object]
 
 
 def compare_latency(before: Candidate, after: Candidate, places: tuple[int, ...]) -> Latency | None:
     """Whole searches, encoding, adapter and both legs included; None where both are the same."""
     if before.plan == after.plan and after.model is None:
         return None
-    times: dict[bool, list[float]] = {False: [], True: []}
-    for place in places[:QUESTIONS]:
-        turns: dict[bool, list[float]] = {False: [], True: []}
-        for _ in range(TURNS):
-            for is_after, candidate in ((False, before), (True, after)):
-                began = time.perf_counter()
-                _search(candidate, place)
-                turns[is_after].append((time.perf_counter() - began) * 1000)
-        for is_after, taken in turns.items():
-            times[is_after].append(min(taken))
-    old, new = (float(np.median(times[is_after])) for is_after in (False, True))
-    return Latency(old, new)
+    return time_pairs((partial(_search, before, place), partial(_search, after, place)) for place in places)
+
+
+def time_pairs(pairs: Iterable[tuple[Search, Search]], clock: Callable[[], float] = time.process_time) -> Latency:
+    """Time searches before and after, question by question, until the interval of the ratio leaves out the limit."""
+    before: list[float] = []
+    after: list[float] = []
+    for pair in pairs:
+        old, new = _quickest(pair, clock)
+        before.append(old)
+        after.append(new)
+        if len(before) % QUESTIONS == 0:
+            latency = _latency(before, after)
+            if latency.low > LATENCY_RATIO or latency.high <= LATENCY_RATIO or len(before) >= MOST:
+                return latency
+    return _latency(before, after)
+
+
+def _quickest(pair: tuple[Search, Search], clock: Callable[[], float]) -> tuple[float, float]:
+    taken: tuple[list[float], list[float]] = ([], [])
+    for turn in range(TURNS):
+        for which in (0, 1) if turn % 2 == 0 else (1, 0):
+            began = clock()
+            pair[which]()
+            taken[which].append(clock() - began)
+    return min(taken[0]), min(taken[1])
+
+
+def _latency(before: list[float], after: list[float]) -> Latency:
+    """Median of the older searches, median ratio, and the interval that the order statistics give for it."""
+    ratios = np.sort(np.array(after) / np.array(before))
+    outside = _outside(len(ratios))
+    median_ms = float(np.median(before)) * 1000
+    ratio = float(np.median(ratios))
+    return Latency(median_ms, median_ms * ratio, float(ratios[outside]), float(ratios[-1 - outside]))
+
+
+def _outside(count: int) -> int:
+    """How many values on either side may be left out of an interval of the median, whatever the distribution."""
+    tail, outside = 0.0, -1
+    while (tail := tail + comb(count, outside + 1) / 2**count) <= (1 - LEVEL) / 2:
+        outside += 1
+    return max(outside, 0)
 
 
 def _search(candidate: Candidate, place: int) -> None:

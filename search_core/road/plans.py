@@ -9,7 +9,6 @@ from retrieval.diffusion import needs_graph
 from retrieval.plan import Plan
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
-from search_core.gate import LATENCY_RATIO
 from search_core.latency import compare_latency
 from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
 from search_core.plan_tier import PlanTier, Progress, Scored, choose
@@ -89,7 +88,7 @@ def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incu
             continue
         after = start.with_plan(chosen.architecture, chosen.plan)
         latency = compare_latency(start, after, conditions.split.choose)
-        if latency is None or latency.ratio <= LATENCY_RATIO:
+        if latency is None or not latency.is_slow:
             return chosen
         chosen = _chosen([one for one in scored if one is incumbent or simpler(one)], incumbent)
     return chosen

@@ -58,7 +58,7 @@ def test_an_experiment_runs_as_a_job_and_its_winner_serves(tmp_path: Path) -> No
         nodes = {node["name"]: node for node in shown["graph"]["nodes"]}
         assert nodes["fusion"]["value"] == shown["result"]["architecture"]["choices"]["fusion"]
         assert all(0 <= place < len(nodes) for edge in shown["graph"]["edges"] for place in edge)
-        assert set(shown["result"]["latency_ms"]) == {"before_ms", "after_ms"}
+        assert set(shown["result"]["latency_ms"]) == {"before_ms", "after_ms", "low", "high"}
         assert shown["result"]["tuned"]["ndcg@10"] > shown["result"]["default"]["ndcg@10"]
         assert client.get("/v1/plans", params={"collection": "c"}, headers=reader).json()["serving"]["id"] is not None
         trials: list[dict[str, Any]] = []

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from retrieval.metrics import randomisation_test
-from search_core.gate import Latency, judge
+from search_core.gate import LATENCY_RATIO, Latency, judge
+from search_core.latency import MOST, QUESTIONS, TURNS, time_pairs
 
 
 def test_what_changes_nothing_is_never_better() -> None:
@@ -42,6 +43,58 @@ def test_a_kind_of_question_that_becomes_worse_stops_a_gain() -> None:
 
 def test_a_slow_plan_does_not_serve() -> None:
     before, after = np.zeros(50), np.linspace(0.5, 1, 50)
-    assert judge(before, after, [()] * 50, seed=0, latency=Latency(2.0, 2.5)).passes
-    assert "times as long" in judge(before, after, [()] * 50, seed=0, latency=Latency(2.0, 2.8)).reasons[0]
-    assert "at most 2" in judge(before, after, [()] * 50, seed=0, latency=Latency(2.0, 2.5), bound_ms=2.0).reasons[0]
+    assert judge(before, after, [()] * 50, seed=0, latency=latency_of(2.5)).passes
+    assert "times as long" in judge(before, after, [()] * 50, seed=0, latency=latency_of(2.8)).reasons[0]
+    assert "at most 2" in judge(before, after, [()] * 50, seed=0, latency=latency_of(2.5), bound_ms=2.0).reasons[0]
+
+
+def latency_of(after_ms: float) -> Latency:
+    return Latency(2.0, after_ms, after_ms / 2 - 0.1, after_ms / 2 + 0.1)
+
+
+class Weather:
+    """A processor clock on a busy machine: a search takes what it takes, or longer, in spells that last a while."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._slow = False
+        self.now = 0.0
+        self.searches = 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def search(self, seconds: float) -> None:
+        self.searches += 1
+        if self._random.random() < 0.1:
+            self._slow = not self._slow
+        self.now += seconds * self._random.uniform(1.0, 3.0 if self._slow else 1.1)
+
+
+def timed(ratio: float, seed: int) -> tuple[Latency, Weather]:
+    """Searches whose questions differ tenfold, the newer plan `ratio` times as long."""
+    weather = Weather(seed)
+    questions = np.random.default_rng(seed).uniform(0.001, 0.01, 200)
+    pairs = ((lambda s=s: weather.search(s), lambda s=s: weather.search(ratio * s)) for s in questions)
+    return time_pairs(pairs, weather), weather
+
+
+def test_weather_neither_refuses_a_quick_plan_nor_lets_a_slow_one_through() -> None:
+    for seed in range(50):
+        assert not timed(1.0, seed)[0].is_slow
+        assert not timed(1.2, seed)[0].is_slow
+        assert timed(1.42, seed)[0].is_slow
+    assert timed(1.0, 0)[1].searches == QUESTIONS * TURNS * 2  # what is certain at once is not measured longer
+
+
+def test_a_plan_near_the_limit_is_measured_for_long_and_says_how_uncertain_it_is() -> None:
+    latency, weather = timed(LATENCY_RATIO, 0)
+    assert weather.searches == MOST * TURNS * 2
+    assert latency.low < LATENCY_RATIO < latency.high
+
+
+def test_latency_is_told_from_few_questions_too() -> None:
+    weather = Weather(0)
+    latency = time_pairs([(lambda: weather.search(1.0), lambda: weather.search(9.0))], weather)
+    assert latency.is_slow
+    assert latency.low == latency.high
