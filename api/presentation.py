@@ -109,17 +109,22 @@ def citation_json(citation: Citation) -> dict[str, Any]:
 
 def _graph(hit: Hit, others: Sequence[Hit]) -> dict[str, Any] | None:
     """What the corpus graph gave, over which edge, and from which of the hits."""
-    part, chunk = hit.fused.graph, hit.chunk
+    part = hit.fused.graph
     if part is None:
         return None
-    named = as_indexed(chunk.title, chunk.heading, chunk.text, chunk.key, chunk.source, chunk.uri)
+    giver = next((other for other in others if other.fused.label == part.source), None)
     return {
         "score": part.contribution,
         "contribution": part.contribution,
         "edges": part.edges,
-        "via": name_of_node(part.node, named),
-        "source": next((other.chunk_id for other in others if other.fused.label == part.source), None),
+        "via": _via(part.node, hit) or (None if giver is None else _via(part.node, giver)),
+        "source": None if giver is None else giver.chunk_id,
     }
+
+
+def _via(node: int, hit: Hit) -> str | None:
+    chunk = hit.chunk
+    return name_of_node(node, as_indexed(chunk.title, chunk.heading, chunk.text, chunk.key, chunk.source, chunk.uri))
 
 
 def _leg(part: LegPart | None) -> dict[str, Any] | None:

@@ -13,11 +13,17 @@ import numpy as np
 from retrieval.contracts import Allowed
 from retrieval.fusion import Candidates, GraphPart, Scores, VectorLookup
 from retrieval.graph.links import LinkWalk, Question, Reached
+from retrieval.graph.nodes import NodeKind
 from retrieval.graph.smoothing import Affinity, by_structure, by_vectors, by_words, smoothed
 from retrieval.graph.state import GraphState
 from retrieval.plan import DiffusionEdges, DiffusionStep
 from retrieval.types import Labels
 
+_WALKED = {  # edges that a walk follows, beyond the candidates -> the nodes they lead over
+    DiffusionEdges.LINKS: tuple(NodeKind),
+    DiffusionEdges.HYPERLINKS: (NodeKind.ADDRESS,),
+    DiffusionEdges.FOREIGN_KEYS: (NodeKind.ROW,),
+}
 POOL = 100  # candidates among which scores flow: the graph over them costs their square
 BELOW_ANCHOR = 0.95  # of an anchor's score, the most that what it leads to may reach
 ANCHORABLE = 200  # candidates that a walk knows the scores of
@@ -43,7 +49,7 @@ def diffuse(
     labels, scores = candidates.scored()
     if not len(labels) or step.strength == 0.0:
         return candidates
-    if step.edges is DiffusionEdges.LINKS:
+    if step.edges in _WALKED:
         return candidates if graph is None else _walked(step, candidates, graph, question, vectors_of, allowed)
     labels, scores = labels[:POOL], scores[:POOL]
     affinity = _affinity(step.edges, labels, graph, vectors_of)
@@ -96,7 +102,7 @@ def _walked(
     if spread <= 0.0:
         return candidates
     shares: Scores = (scores[:ANCHORABLE] - floor) / spread
-    reached = LinkWalk(graph, question, vectors_of, allowed).run(
+    reached = LinkWalk(graph, question, vectors_of, allowed, _WALKED[step.edges]).run(
         labels[:ANCHORABLE], shares, step.neighbours, step.steps
     )
     gains = spread * _capped(reached, dict(zip(labels.tolist(), shares.tolist(), strict=False)), step.strength)

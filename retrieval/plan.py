@@ -51,6 +51,8 @@ class DiffusionEdges(StrEnum):
     WORDS = "words"  # shared rare words
     STRUCTURE = "structure"  # one document
     LINKS = "links"  # titles, names, hyperlinks and foreign keys; what no leg found may join
+    HYPERLINKS = "hyperlinks"  # of these, the links in documents alone
+    FOREIGN_KEYS = "foreign-keys"  # of these, the joins of source rows alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,18 @@ class Block:
     kind: BlockKind = BlockKind.PARAGRAPH
     level: int = 0  # heading depth, 1 = top; 0 for everything else
     page: int | None = None  # 1-based
+    links: tuple[str, ...] = ()  # what it links to, as written there: URLs, or paths beside the document
+
+    def to_row(self) -> list[Any]:
+        """Plain values for the catalog; links last, and only where there are any."""
+        row = [self.start, self.end, self.kind.value, self.level, self.page]
+        return [*row, list(self.links)] if self.links else row
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Block:
+        """The inverse of `to_row`."""
+        start, end, kind, level, page, *links = row
+        return cls(start, end, BlockKind(kind), level, page, tuple(links[0]) if links else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,7 @@ class Document:
         `text_digest` stands for title, text and outline where the caller has hashed them already.
         """
         acl = None if self.acl is None else sorted(self.acl)
-        outline = [[b.start, b.end, b.kind.value, b.level, b.page] for b in self.outline]
+        outline = [block.to_row() for block in self.outline]
         words = [text_digest] if text_digest else [self.title, self.text, outline]
         parts = [words, self.uri, self.language, self.table, dict(self.metadata), acl]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
@@ -143,7 +155,8 @@ class IndexedChunk:
     groups: tuple[str, ...]
     metadata: Mapping[str, Any]
     uri: str | None = None  # where its document stands, see `Document`
-    links: tuple[str, ...] = ()  # rows and keys that its document refers to; after `ITSELF`: what it is
+    links: tuple[str, ...] = ()  # rows that its document refers to; after `ITSELF`: which it is about
+    hyperlinks: tuple[str, ...] = ()  # of the blocks that it was cut from, see `Block`
 
 
 @dataclass(frozen=True, slots=True)

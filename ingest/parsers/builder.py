@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from retrieval.types import Block, BlockKind
 
 _SEPARATOR = "\n\n"
 MAX_TEXT = 20_000_000  # characters of one document; longer ones are data sets, not documents
+MOST_LINKS = 64  # of a block: a list of more is an index, and about none of them
+LONGEST_LINK = 2_000  # characters; longer ones carry data, not an address
+_LINE_BREAKS = dict.fromkeys(map(ord, "\t\r\n"))  # browsers leave them out of addresses
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 
 
 class TextBuilder:
@@ -22,6 +27,7 @@ class TextBuilder:
         self._parts: list[str] = []
         self._outline: list[Block] = []
         self._length = 0
+        self._links: dict[str, None] = {}
 
     @property
     def first_heading(self) -> str:
@@ -30,6 +36,14 @@ class TextBuilder:
             if block.kind is BlockKind.HEADING:
                 return part
         return ""
+
+    def link(self, target: str) -> None:
+        """Remember what the next block links to. What leads to no document is passed over: scripts, mail, fragments."""
+        target = target.strip().translate(_LINE_BREAKS)
+        scheme = _SCHEME.match(target)
+        is_elsewhere = scheme is not None and scheme[1].lower() not in ("http", "https")
+        if target and not target.startswith("#") and not is_elsewhere and len(target) <= LONGEST_LINK:
+            self._links[target] = None
 
     def heading(self, text: str, level: int, page: int | None = None) -> None:
         """Add a heading of that depth, 1 = top."""
@@ -69,7 +83,8 @@ class TextBuilder:
                 f"{self._name} holds more than {MAX_TEXT:,} characters of text", "split it into several files"
             )
         self._parts.append(text)
-        self._outline.append(Block(start, self._length, kind, level, page))
+        self._outline.append(Block(start, self._length, kind, level, page, tuple(self._links)[:MOST_LINKS]))
+        self._links.clear()
 
     def build(self, title: str = "", metadata: Mapping[str, Any] | None = None) -> ParsedDocument:
         """The document under that title. Raises `ParseError` when nothing was added."""

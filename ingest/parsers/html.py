@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 from lxml import etree, html
 
@@ -39,7 +40,8 @@ class HtmlParser:
         except (etree.ParserError, ValueError) as error:
             raise ParseError(f"{name} is not HTML: {error}", "open it in a browser to check") from error
         builder = TextBuilder(name)
-        add_html(_main_part(root), builder)
+        base = root.find(".//base[@href]")
+        add_html(_main_part(root), builder, "" if base is None else base.get("href"))
         metadata = {"html_lang": root.get("lang")} if root.get("lang") else {}
         return builder.build(root.findtext(".//title") or builder.first_heading, metadata)
 
@@ -52,8 +54,8 @@ def _main_part(root: Any) -> Any:
     return root
 
 
-def add_html(root: Any, builder: TextBuilder) -> None:
-    """Add the blocks below this element to the builder."""
+def add_html(root: Any, builder: TextBuilder, base: str = "") -> None:
+    """Add the blocks below this element to the builder, with what they link to; `base` is what that is relative to."""
     inline: list[str] = []
 
     def flush() -> None:
@@ -71,11 +73,15 @@ def add_html(root: Any, builder: TextBuilder) -> None:
             walker.skip_subtree()
         elif tag in _HEADINGS or tag in ("ul", "ol", "pre") or (tag == "table" and _is_data(element)):
             flush()
+            for target in _link_targets(element):
+                builder.link(_joined(base, target))
             _add_block(element, builder)
             walker.skip_subtree()
         else:
             if tag in _BLOCKS:
                 flush()
+            if tag == "a" and element.get("href"):
+                builder.link(_joined(base, element.get("href")))
             inline.append("\n" if tag == "br" else _flat(element.text))
     flush()
 
@@ -91,6 +97,23 @@ def _add_block(element: Any, builder: TextBuilder) -> None:
         builder.table(_table_rows(element))
     else:
         builder.listing(_list_lines(element, 0))
+
+
+def _link_targets(element: Any) -> Iterator[str]:
+    """What the visible anchors below this element lead to, in order."""
+    walker = etree.iterwalk(element, events=("start",))
+    for _, child in walker:
+        if child is not element and _is_dropped(child):
+            walker.skip_subtree()
+        elif child.tag == "a" and child.get("href"):
+            yield child.get("href")
+
+
+def _joined(base: str, target: str) -> str:
+    try:
+        return urljoin(base, target.strip()) if base else target
+    except ValueError:  # brackets that are no IPv6 address
+        return ""
 
 
 def _flat(text: str | None) -> str:

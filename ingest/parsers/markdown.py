@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
@@ -16,6 +16,7 @@ from ingest.parsers.charset import decode
 
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
 _TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^>]*>", re.DOTALL)
+_HREF = re.compile(r"""<a\s[^>]*?\bhref\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _SCALARS = (str, int, float, bool)
 
 
@@ -55,7 +56,7 @@ class _Walk:
     def run(self) -> None:
         for token in self._tokens:
             if token.type == "heading_open":
-                self._builder.heading(inline_text(next(self._tokens)), int(token.tag[1:]))
+                self._builder.heading(self._words(next(self._tokens)), int(token.tag[1:]))
             elif token.type in ("bullet_list_open", "ordered_list_open"):
                 self._builder.listing(self._list_lines(token, ""))
             elif token.type == "table_open":
@@ -63,9 +64,19 @@ class _Walk:
             elif token.type in ("fence", "code_block"):
                 self._builder.code(token.content)
             elif token.type == "inline":
-                self._builder.paragraph(inline_text(token))
+                self._builder.paragraph(self._words(token))
             elif token.type == "html_block":
+                self._link(_HREF.findall(token.content))
                 self._builder.paragraph(_TAG.sub("", token.content))
+
+    def _words(self, token: Token) -> str:
+        """The text of an inline token, whose links go to the block that is being made."""
+        self._link(link_targets(token))
+        return inline_text(token)
+
+    def _link(self, targets: Iterable[str]) -> None:
+        for target in targets:
+            self._builder.link(target)
 
     def _list_lines(self, opening: Token, indent: str) -> Iterator[str]:
         number = int(opening.attrGet("start") or 1)
@@ -80,7 +91,7 @@ class _Walk:
             elif token.type in ("bullet_list_open", "ordered_list_open"):
                 yield from self._list_lines(token, indent + "  ")
             elif token.content:
-                content = inline_text(token) if token.type == "inline" else token.content.rstrip()
+                content = self._words(token) if token.type == "inline" else token.content.rstrip()
                 yield indent + mark + content.replace("\n", "\n" + indent + "  ")
                 mark = "  "
 
@@ -92,9 +103,18 @@ class _Walk:
             if token.type == "tr_open":
                 row = []
             elif token.type == "inline":
-                row.append(inline_text(token))
+                row.append(self._words(token))
             elif token.type == "tr_close":
                 yield row
+
+
+def link_targets(token: Token) -> Iterator[str]:
+    """What the links of an inline token lead to, those written as HTML too."""
+    for child in token.children or ():
+        if child.type == "link_open":
+            yield str(child.attrGet("href") or "")
+        elif child.type == "html_inline":
+            yield from _HREF.findall(child.content)
 
 
 def inline_text(token: Token) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Bumped when parsers or cleaning change what they make of a file, so that every file is read again.
-READER_VERSION = 1
+READER_VERSION = 2
 
 # A file written to within this long before the scan may change once more under the same time stamp: file systems
 # count in steps of up to 2 s (FAT).

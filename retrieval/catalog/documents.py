@@ -19,7 +19,7 @@ from retrieval.catalog.prepared import PreparedRead, Reader
 from retrieval.catalog.state import in_parts
 from retrieval.errors import NotFoundError
 from retrieval.filters import Filter, matches
-from retrieval.types import Block, BlockKind, Chunk, Document, Principal, SourcePosition
+from retrieval.types import Block, Chunk, Document, Principal, SourcePosition
 
 FILTERED_AT_ONCE = 1_000  # rows read together where each is looked at by a filter
 
@@ -336,7 +336,7 @@ def document_of(
         language=row.language,
         metadata=row._mapping["metadata"],
         acl=None if row.acl is None else tuple(row.acl),
-        outline=tuple(Block(start, end, BlockKind(kind), level, page) for start, end, kind, level, page in outline),
+        outline=tuple(Block.from_row(block) for block in outline),
         position=position,
         committed_at=row.committed_at,
     )

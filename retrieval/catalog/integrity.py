@@ -85,7 +85,7 @@ def _chunks(connection: sa.Connection, collection_id: int, numbers: list[int]) -
 
 def _is_whole(row: Any) -> bool:
     kept = row.input_hash.partition(":")[2]
-    outline = [Block(start, end, kind, level, page) for start, end, kind, level, page in row.outline]
+    outline = [Block.from_row(block) for block in row.outline]
     return not kept or kept == _digest(row.title, row.text, outline)
 
 
@@ -96,6 +96,6 @@ def _departs(chunk: Any, row: Any) -> bool:
 
 
 def _digest(title: str, text: str, outline: Names[Block], *made_by: str) -> str:
-    blocks = (f"{b.start} {b.end} {b.kind} {b.level} {b.page}" for b in outline)
+    blocks = (" ".join(str(value) for value in (*block.to_row()[:5], *block.links)) for block in outline)
     parts = (*made_by, title, text, "\n".join(blocks))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_DIGITS]

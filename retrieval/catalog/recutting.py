@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
-from retrieval.types import Block, BlockKind, Chunk, Document, text_hash
+from retrieval.types import Block, Chunk, Document, text_hash
 
 CHUNKS_PER_DELETION = 2_000  # so that nobody waits long for the transaction
 
@@ -119,6 +119,6 @@ def _row(collection: Collection, one: Uncut, chunk: Chunk, label: int) -> dict[s
 
 
 def _uncut(row: Any) -> Uncut:
-    outline = tuple(Block(start, end, BlockKind(kind), level, page) for start, end, kind, level, page in row.outline)
+    outline = tuple(Block.from_row(block) for block in row.outline)
     document = Document(row.key, row.text, row.title, language=row.language, outline=outline)
     return Uncut(row.number, row.version, document)

@@ -1,4 +1,4 @@
-"""What documents refer to beside their text: rows that a mapping joins over foreign keys, and their own addresses.
+"""What chunks refer to beside their text: hyperlinks, rows that a mapping joins over foreign keys, own addresses.
 
 The links of source rows are kept for rendering joins again; with the joins of the source's mapping they say which
 documents are about one row. Read from the catalog as it is now, like the operation log.
@@ -16,7 +16,7 @@ from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading
 from retrieval.catalog.state import in_parts
-from retrieval.types import ITSELF, IndexedChunk
+from retrieval.types import ITSELF, Block, IndexedChunk
 
 Join = tuple[str, str, str, str]  # table, its column, joined table, its column
 
@@ -37,13 +37,18 @@ class References:
         self._engine = engine
 
     def of(self, collection: Collection, chunks: Sequence[IndexedChunk]) -> list[IndexedChunk]:
-        """The chunks with `uri` and `links` filled in: `table.column=value` of each row that their document joins.
+        """The chunks with `uri`, `hyperlinks` and `links` filled in.
+
+        `hyperlinks` are those of the blocks of the document's outline that the chunk was cut from; `links` are
+        `table.column=value` of each row that its document joins.
 
         Documents of a joined row have the same after `ITSELF`. Joins of joins are left out: what they show is
         reached over the row between.
         """
         with reading(self._engine) as connection:
-            uris = _uris(connection, collection, sorted({chunk.document for chunk in chunks}))
+            numbers = sorted({chunk.document for chunk in chunks})
+            uris = _uris(connection, collection, numbers)
+            hyperlinks = _hyperlinks(connection, collection, numbers)
             joins = _joins(connection, collection) if any(_table(chunk) for chunk in chunks) else {}
             rows = {chunk.label: row for chunk in chunks if (row := _row(chunk, joins)) is not None}
             values = _values(connection, set(rows.values()))
@@ -53,6 +58,7 @@ class References:
                 chunk,
                 uri=uris.get(chunk.document),
                 links=_links(rows[chunk.label], by_number, values) if chunk.label in rows else (),
+                hyperlinks=hyperlinks.get(chunk.label, ()),
             )
             for chunk in chunks
         ]
@@ -119,3 +125,30 @@ def _uris(connection: sa.Connection, collection: Collection, numbers: Sequence[i
     query = sa.select(d.number, d.uri).where(d.collection_id == collection.id, d.uri.is_not(None))
     parts = (connection.execute(query.where(d.number.in_(part))) for part in in_parts(numbers))
     return {row.number: row.uri for part in parts for row in part}
+
+
+def _hyperlinks(
+    connection: sa.Connection, collection: Collection, numbers: Sequence[int]
+) -> dict[int, tuple[str, ...]]:
+    """Of each chunk that has any, in the order of the text."""
+    t, c = schema.document_texts.c, schema.chunks.c
+    outlines = sa.select(t.number, t.outline).where(t.collection_id == collection.id)
+    cuts = sa.select(c.label, c.document, c.start, c.end).where(
+        c.collection_id == collection.id, c.chunking == collection.chunking
+    )
+    found: dict[int, tuple[str, ...]] = {}
+    for part in in_parts(numbers):
+        blocks = {row.number: _linking(row.outline) for row in connection.execute(outlines.where(t.number.in_(part)))}
+        linking = [number for number, those in blocks.items() if those]
+        if not linking:
+            continue
+        for label, document, start, end in connection.execute(cuts.where(c.document.in_(linking))):
+            mine = (block for block in blocks[document] if block.start < end and block.end > start)
+            if links := tuple(dict.fromkeys(link for block in mine for link in block.links)):
+                found[label] = links
+    return found
+
+
+def _linking(outline: Sequence[Sequence[Any]]) -> list[Block]:
+    blocks = map(Block.from_row, outline)
+    return [block for block in blocks if block.links]

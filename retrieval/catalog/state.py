@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -104,7 +104,7 @@ class StoredDocument:
 
     def rewrite(self, document: Document, input_hash: str) -> None:
         """Take over the text."""
-        self.text, self.outline = document.text, [list(asdict(block).values()) for block in document.outline]
+        self.text, self.outline = document.text, [block.to_row() for block in document.outline]
         self.input_hash = input_hash
 
     def replace_chunks(self, cuts: Cuts, next_label: Callable[[], int]) -> bool:

@@ -30,6 +30,8 @@ class EdgeKind(StrEnum):
     ENTITIES = "entities"  # they name the same thing
     STRUCTURE = "structure"  # one follows the other in a document, or begins it
     LINKS = "links"  # one mentions the other's title, links to it, or a foreign key joins their rows
+    HYPERLINKS = "hyperlinks"  # those of the former that a document's author set, by URL or path
+    FOREIGN_KEYS = "foreign-keys"  # those that the source database has
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,11 @@ def build_graph(
         found[EdgeKind.WORDS] = nearest_words(_words(ordered, analyzer or Analyzer()), neighbours)
     if EdgeKind.STRUCTURE in wanted:
         found[EdgeKind.STRUCTURE] = structure(documents)
-    nodes, memberships = _nodes(ordered) if wanted & {EdgeKind.ENTITIES, EdgeKind.LINKS} else ((), _NO_MEMBERS)
+    nodes, memberships = _nodes(ordered) if wanted & {EdgeKind.ENTITIES, *_LINKING} else ((), _NO_MEMBERS)
     if EdgeKind.ENTITIES in wanted:
         found[EdgeKind.ENTITIES] = _entities(nodes, memberships, len(ordered), neighbours)
-    if EdgeKind.LINKS in wanted:
-        found[EdgeKind.LINKS] = _links(nodes, memberships, documents)
+    for kind in sorted(wanted & set(_LINKING)):
+        found[kind] = _links(nodes, memberships, documents, _LINKING[kind])
     edges = {kind: EdgeList(labels[pairs], weights) for kind, (pairs, weights) in found.items()}
     return CorpusGraph(labels, documents, edges, nodes, memberships)
 
@@ -132,6 +134,11 @@ def word_numbers(tokens: Collection[str]) -> NDArray[np.int64]:
     return np.unique(np.fromiter((zlib.crc32(token.encode()) for token in tokens), np.int64, len(tokens)))
 
 
+_LINKING = {  # kinds of links -> the nodes that they lead over
+    EdgeKind.LINKS: frozenset(NodeKind),
+    EdgeKind.HYPERLINKS: frozenset({NodeKind.ADDRESS}),
+    EdgeKind.FOREIGN_KEYS: frozenset({NodeKind.ROW}),
+}
 _NO_MEMBERS = np.empty((0, 3), np.int64)
 
 
@@ -171,13 +178,16 @@ def _entities(
 
 
 def _links(
-    nodes: Sequence[tuple[NodeKind, str]], memberships: NDArray[np.int64], documents: NDArray[np.int64]
+    nodes: Sequence[tuple[NodeKind, str]],
+    memberships: NDArray[np.int64],
+    documents: NDArray[np.int64],
+    over: Collection[NodeKind],
 ) -> Neighbours:
-    """Chunks that mention a thing with those that are it; and chunks whose rows a foreign key joins to one row."""
+    """Chunks that mention a thing with those that are it; and chunks that link to one page or join one row."""
     pairs: list[tuple[int, int]] = []
     weights: list[float] = []
     for number, places, are in _by_node(memberships):
-        if len(places) > HUB_LIMIT:
+        if len(places) > HUB_LIMIT or nodes[number][0] not in over:
             continue
         mentioning = [place for place, is_it in zip(places, are, strict=True) if not is_it]
         # A document is entered by its first chunk, as a reader would.
@@ -186,7 +196,7 @@ def _links(
         )
         pairs += [(one, other) for one in mentioning for other in being if documents[one] != documents[other]]
         weights += [1.0] * (len(pairs) - len(weights))
-        if nodes[number][0] is NodeKind.ADDRESS and len(mentioning) > 1:
+        if nodes[number][0] is not NodeKind.NAME and len(mentioning) > 1:
             joined = [(one, other) for at, one in enumerate(mentioning) for other in mentioning[at + 1 :]]
             joined = [(one, other) for one, other in joined if documents[one] != documents[other]]
             pairs += joined

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from retrieval.contracts import Allowed
 from retrieval.graph.names import asked_names
-from retrieval.graph.nodes import Hashes, NodeKind, node_hash
+from retrieval.graph.nodes import Hashes, NodeKind, node_hash, of_kinds
 from retrieval.graph.state import GraphState
 from retrieval.types import Labels, Vector, Vectors
 
@@ -62,14 +62,22 @@ class Reached:
 
 
 class LinkWalk:
-    """One walk, over one state of the graph, for one caller."""
+    """One walk, over one state of the graph and nodes of the kinds `over`, for one caller."""
 
-    def __init__(self, graph: GraphState, question: Question, vectors_of: _Lookup | None, allowed: Allowed) -> None:
+    def __init__(
+        self,
+        graph: GraphState,
+        question: Question,
+        vectors_of: _Lookup | None,
+        allowed: Allowed,
+        over: Collection[NodeKind] = tuple(NodeKind),
+    ) -> None:
         self._graph = graph
+        self._over = over
         self._question = question
         self._vectors_of = vectors_of
         self._allowed = allowed
-        self._asked = self._longest(asked_names(question.text))
+        self._asked = self._longest(asked_names(question.text) if NodeKind.NAME in over else [])
 
     def run(self, labels: Labels, shares: NDArray[np.float64], neighbours: int, steps: int) -> Reached:
         """What candidates with these shares of the best score gain, and up to `neighbours` others an anchor."""
@@ -153,6 +161,7 @@ class LinkWalk:
         if entry is None or not len(entry.hashes):
             return
         nodes = np.unique(entry.hashes & ~1)
+        nodes = nodes[of_kinds(nodes, self._over)]
         members = self._graph.members(nodes, HUB, self._allowed)
         counts = np.bincount(members.nodes, minlength=len(nodes))
         weights = np.maximum(counts - 1, 1).astype(np.float64) ** -COMMON_DAMPING

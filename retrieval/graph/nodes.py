@@ -1,6 +1,6 @@
 """What a chunk refers to: names and addresses as nodes of the corpus graph, each with the chunk's role towards it.
 
-A node is a name ("steve hillage", "ax-1200") or an address: a document's key, a row of a source database, a URL. A
+A node is a name ("steve hillage", "ax-1200"), an address (a document's key, a URL) or a row of a source database. A
 chunk *is* what its document is titled, keyed and located as, and *mentions* the rest. So a title mention, a hyperlink
 and a foreign key are all one thing: one chunk mentions what another is.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from typing import NamedTuple
+from urllib.parse import unquote, urljoin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ Hashes = NDArray[np.int64]
 _MARKDOWN_LINK = re.compile(r"\[[^\]\n]{0,200}\]\(<?([^)\s>]+)>?(?:\s+\"[^\"\n]*\")?\)")
 _URL = re.compile(r"https?://[^\s<>\"'）)\]，。；]+")
 MOST_ADDRESSES = 64  # of a chunk: a page of links is about none of them
+MOST_ROWS = 64  # likewise
+_PAGES = (".html", ".htm", ".md")  # links often leave these out
+_FOLDER_PAGES = ("index", "readme")
 
 
 class NodeKind(StrEnum):
@@ -32,6 +36,10 @@ class NodeKind(StrEnum):
 
     NAME = "name"
     ADDRESS = "address"
+    ROW = "row"
+
+
+_CODES = {kind: code for code, kind in enumerate(NodeKind)}  # in the numbers of nodes
 
 
 class Reference(NamedTuple):
@@ -43,14 +51,19 @@ class Reference(NamedTuple):
 
     @property
     def hash(self) -> int:
-        """63 bits of the node and its lowest bit for the role, so that both roles of a node sort side by side."""
+        """The number of the node with its lowest bit for the role, so that both roles of a node sort side by side."""
         return node_hash(self.kind, self.name) | int(self.is_it)
 
 
 def node_hash(kind: NodeKind, name: str) -> int:
-    """The node's number; its lowest bit is 0. 62 bits: two of a million nodes collide once in two million corpora."""
+    """The node's number: 60 bits, two for its kind, and 0. One of two million corpora of 10⁶ nodes holds two alike."""
     digest = hashlib.blake2b(f"{kind}\0{name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 2 << 1
+    return int.from_bytes(digest, "big") >> 4 << 3 | _CODES[kind] << 1
+
+
+def of_kinds(nodes: Hashes, kinds: Collection[NodeKind]) -> NDArray[np.bool_]:
+    """(n,) whether each node is of one of the kinds, which their numbers tell."""
+    return np.isin(nodes >> 1 & 3, [_CODES[kind] for kind in kinds])
 
 
 def references_of(chunk: IndexedChunk) -> list[Reference]:
@@ -61,8 +74,13 @@ def references_of(chunk: IndexedChunk) -> list[Reference]:
     for own in _own_addresses(chunk):
         if own:
             found[NodeKind.ADDRESS, own] = True
+    for row, is_it in _rows(chunk):
+        if is_it:
+            found[NodeKind.ROW, row] = True
     for name in names_in(chunk.title, chunk.heading, chunk.text):
         found.setdefault((NodeKind.NAME, name), False)
+    for row, _ in _rows(chunk):
+        found.setdefault((NodeKind.ROW, row), False)
     for address in _addresses(chunk):
         found.setdefault((NodeKind.ADDRESS, address), False)
     return [Reference(kind, name, is_it) for (kind, name), is_it in found.items()]
@@ -74,34 +92,70 @@ def hashes_of(chunk: IndexedChunk) -> Hashes:
 
 
 def _own_addresses(chunk: IndexedChunk) -> Iterator[str]:
-    yield _local(chunk, _key(chunk))
-    if chunk.uri:
-        yield _normal(chunk, chunk.uri)
-    for link in chunk.links:
-        if link.startswith(ITSELF):
-            yield _local(chunk, link.removeprefix(ITSELF))
+    """What links lead to this document by: its key, that without its extension, its folder where it begins one."""
+    key = _key(chunk).lstrip("/")
+    yield _local(chunk, key)
+    stem, extension = posixpath.splitext(key)
+    if extension.lower() in _PAGES:
+        yield _local(chunk, stem)
+        if posixpath.basename(stem).lower() in _FOLDER_PAGES:
+            yield _local(chunk, posixpath.dirname(stem) or ".")
+    yield from {_url(address) for address in (chunk.uri or "", key)}
+
+
+def _rows(chunk: IndexedChunk) -> list[tuple[str, bool]]:
+    """Rows that the document joins, and whether it is about that very row."""
+    return [(_local(chunk, link.removeprefix(ITSELF)), link.startswith(ITSELF)) for link in chunk.links][:MOST_ROWS]
 
 
 def _addresses(chunk: IndexedChunk) -> list[str]:
-    """Rows that the document joins, then what it links to."""
-    found = dict.fromkeys(_local(chunk, link) for link in chunk.links if not link.startswith(ITSELF))
+    """What the document links to: by its markup, then by what its text spells out."""
+    found: dict[str, None] = {}
+    for link in chunk.hyperlinks:
+        found.update(dict.fromkeys(_resolved(chunk, link)))
     for match in _MARKDOWN_LINK.finditer(chunk.text):
-        found.setdefault(_normal(chunk, match[1]))
+        found.update(dict.fromkeys(_resolved(chunk, match[1])))
     for match in _URL.finditer(chunk.text):
-        found.setdefault(_normal(chunk, match[0].rstrip(".,;:!?")))
+        found.setdefault(_url(match[0].rstrip(".,;:!?")))
     return [address for address in found if address][:MOST_ADDRESSES]
 
 
-def _normal(chunk: IndexedChunk, address: str) -> str:
-    """A URL without scheme and fragment; a relative one as the key of a document beside this one."""
-    bare = address.partition("#")[0]
-    scheme, parted, rest = bare.partition("://")
-    if parted and scheme.lower() in ("http", "https"):
-        return "//" + rest.removeprefix("www.").rstrip("/")
+def _resolved(chunk: IndexedChunk, link: str) -> Iterator[str]:
+    """A URL, or a path as the key of a document beside this one and as an address beside this one's."""
+    if _is_url(link):
+        yield _url(link)
+        return
+    bare = link.partition("#")[0].partition("?")[0]
     if not bare or ":" in bare.partition("/")[0]:
-        return ""  # mailto:, tel:, a mere fragment
-    folder = posixpath.dirname(_key(chunk))
-    return _local(chunk, posixpath.normpath(posixpath.join(folder, bare)))
+        return  # mailto:, tel:, a mere fragment
+    # A path from the root begins at the source's: its keys are told from there.
+    path = posixpath.normpath(posixpath.join("/", posixpath.dirname(_key(chunk)), unquote(bare)))
+    yield _local(chunk, path.lstrip("/") or ".")
+    own = next((address for address in (chunk.uri or "", _key(chunk)) if _is_url(address)), "")
+    if own:
+        yield _url(_beside(own, link))
+
+
+def _beside(uri: str, link: str) -> str:
+    try:
+        return urljoin(uri, link)
+    except ValueError:  # brackets that are no IPv6 address
+        return ""
+
+
+def _is_url(address: str) -> bool:
+    return address[:8].lower().startswith(("http://", "https://", "//"))
+
+
+def _url(address: str) -> str:
+    """A URL without what does not tell pages apart: scheme, www., fragment, the page of a folder; "" for no URL."""
+    if not _is_url(address):
+        return ""
+    host, _, path = address.partition("#")[0].partition("//")[2].partition("/")
+    folder, _, page = unquote(path).rpartition("/")
+    if page.lower() in ("index.html", "index.htm"):
+        path = folder
+    return f"//{host.lower().removeprefix('www.')}/{unquote(path)}".rstrip("/")
 
 
 def _local(chunk: IndexedChunk, key: str) -> str:

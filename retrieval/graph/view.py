@@ -21,7 +21,7 @@ from retrieval.graph.state import SKETCH, GraphState
 from retrieval.types import IndexedChunk, ViewBatch
 from retrieval.view_folder import lock_folder, read_manifest, replace_file, write_manifest
 
-FORMAT = 1  # raised with any change of what a chunk is said to refer to: views built before are then rebuilt
+FORMAT = 2  # raised with any change of what a chunk is said to refer to: views built before are then rebuilt
 TABLES_NAME = "graph.npz"
 _COLUMNS = ("labels", "documents", "digests", "offsets", "hashes", "word_offsets", "words")
 
@@ -139,6 +139,7 @@ def _digest(chunk: IndexedChunk) -> int:
         chunk.text,
         chunk.uri,
         chunk.links,
+        chunk.hyperlinks,
         metadata.get("_key"),
         metadata.get("_source"),
     )

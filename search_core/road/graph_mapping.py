@@ -18,6 +18,8 @@ EDGE_CHOICES = {
     "graph.entity_edges": EdgeKind.ENTITIES,
     "graph.structure_edges": EdgeKind.STRUCTURE,
     "graph.link_edges": EdgeKind.LINKS,
+    "graph.hyperlink_edges": EdgeKind.HYPERLINKS,
+    "graph.foreign_key_edges": EdgeKind.FOREIGN_KEYS,
 }
 HELD: dict[str, Scalar] = {  # what the training does not know: it tells each question's chunks from all others
     "graph.features": "text",

@@ -22,6 +22,7 @@ def portfolio(space: SearchSpace) -> list[Architecture]:
         *({"diffusion.edges": edges} for edges in ("dense", "words", "structure")),
         {"diffusion.edges": "dense", "diffusion.strength": 0.35, "feedback": 0.0},
         *({"diffusion.edges": "links", "diffusion.strength": strength} for strength in (0.2, 0.5)),
+        *({"diffusion.edges": edges, "diffusion.strength": 0.5} for edges in ("hyperlinks", "foreign-keys")),
     ]
     known = {decision.name: decision for decision in space.decisions}
     return [

@@ -17,7 +17,7 @@ from retrieval.graph.nodes import NodeKind, node_hash
 from retrieval.graph.smoothing import by_structure, by_words
 from retrieval.graph.state import GraphState
 from retrieval.graph.view import GraphView
-from retrieval.types import IndexedChunk, ViewBatch
+from retrieval.types import ITSELF, IndexedChunk, ViewBatch
 
 ANALYZER = Analyzer()
 PEOPLE = [f"{first} {last}" for first in ("Ada", "Bela", "Cora", "Dora") for last in ("Marsh", "Northcote", "Ogden")]
@@ -30,10 +30,12 @@ def chunk(label: int, choose: np.random.Generator, *, document: int | None = Non
     thing = str(choose.choice(THINGS))
     text = f"{person} repaired the {thing} with {other}. 《{thing}》 {thing}，{thing}。 See XK-{choose.integers(0, 9)}."
     number = label // 3 if document is None else document
-    links = (f"shop.parts/{choose.integers(0, 5)}",)
+    links = (f"shop.parts.id={choose.integers(0, 5)}", *((f"{ITSELF}shop.parts.id={number}",) if number % 2 else ()))
+    hyperlinks = tuple(f"/notes/{number}.md" for number in choose.integers(0, 12, 2))
     key = f"shop.parts/{number}" if number % 2 else f"notes/{number}.md"
     title = str(choose.choice(PEOPLE)) if choose.random() < 0.5 else f"About {thing}"
-    return IndexedChunk(label, number, title, "", text, None, (), {"_key": key, "_source": "s"}, None, links)
+    metadata = {"_key": key, "_source": "s"}
+    return IndexedChunk(label, number, title, "", text, None, (), metadata, None, links, hyperlinks)
 
 
 def built(chunks: list[IndexedChunk]) -> GraphState:
@@ -48,8 +50,10 @@ def observed(state: GraphState, labels: list[int], allowed: BitMap64 | None = No
     names = [*(person.lower() for person in PEOPLE), *THINGS, *(f"xk-{number}" for number in range(9))]
     nodes = np.array([node_hash(NodeKind.NAME, name) for name in names], np.int64)
     members = state.members(nodes, 12, allowed)
-    walk = LinkWalk(state, Question("Who met Ada Marsh about the main shaft?", np.empty(0, np.float32)), None, allowed)
-    reached = walk.run(held[:20], np.linspace(1, 0.1, len(held[:20])), 5, 2)
+    question = Question("Who met Ada Marsh about the main shaft?", np.empty(0, np.float32))
+    shares = np.linspace(1, 0.1, len(held[:20]))
+    walks = [LinkWalk(state, question, None, allowed, over) for over in (tuple(NodeKind), [NodeKind.ADDRESS])]
+    both = [walk.run(held[:20], shares, 5, 2) for walk in walks]
     return [
         sorted(state.live),
         state.counts(nodes).tolist(),
@@ -58,7 +62,10 @@ def observed(state: GraphState, labels: list[int], allowed: BitMap64 | None = No
         [state.of_document(document).tolist() for document in range(20)],
         by_words(state, held).round(5).tolist(),
         by_structure(state, held).tolist(),
-        [reached.labels.tolist(), reached.gains.round(9).tolist(), reached.sources.tolist(), reached.nodes.tolist()],
+        [
+            [reached.labels.tolist(), reached.gains.round(9).tolist(), reached.sources.tolist(), reached.nodes.tolist()]
+            for reached in both
+        ],
         int(state.frequency.sum()),
     ]
 
@@ -141,7 +148,10 @@ def test_a_chunk_that_comes_again_as_it_was_keeps_its_entry() -> None:
     before = view.state
     view.apply(ViewBatch(2, [], [replace(one, groups=("staff",), metadata={**one.metadata, "year": 2024})]))
     assert view.state is before and view.seq == 2
-    view.apply(ViewBatch(3, [], [replace(one, links=("shop.parts/99",))]))
+    view.apply(ViewBatch(3, [], [replace(one, links=("shop.parts.id=99",))]))
+    assert view.state is not before
+    before = view.state
+    view.apply(ViewBatch(4, [], [replace(one, links=("shop.parts.id=99",), hyperlinks=("/elsewhere.html",))]))
     assert view.state is not before
 
 
@@ -150,12 +160,12 @@ def test_a_joined_row_that_changes_takes_its_old_link_along() -> None:
     view = GraphView(None, ANALYZER)
     parts = [
         IndexedChunk(label, label, "", "", "x", None, (), {"_key": f"shop.parts/{label}", "_source": "s"}, None, links)
-        for label, links in ((1, ()), (2, ()), (3, ("shop.parts/1",)))
+        for label, links in ((1, ("=shop.parts.id=1",)), (2, ("=shop.parts.id=2",)), (3, ("shop.parts.id=1",)))
     ]
-    node = np.array([node_hash(NodeKind.ADDRESS, f"s\nshop.parts/{number}") for number in (1, 2)])
+    node = np.array([node_hash(NodeKind.ROW, f"s\nshop.parts.id={number}") for number in (1, 2)])
     view.apply(ViewBatch(1, [], parts))
     assert view.state.counts(node).tolist() == [2, 1]
-    view.apply(ViewBatch(2, [], [replace(parts[2], links=("shop.parts/2",))]))
+    view.apply(ViewBatch(2, [], [replace(parts[2], links=("shop.parts.id=2",))]))
     assert view.state.counts(node).tolist() == [1, 2]
     view.apply(ViewBatch(3, [3], []))
     assert view.state.counts(node).tolist() == [1, 1]

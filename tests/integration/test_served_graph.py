@@ -18,7 +18,7 @@ from retrieval.catalog.keys import Scope
 from retrieval.graph import EdgeKind, build_graph
 from retrieval.graph.nodes import NodeKind, node_hash
 from retrieval.graph.view import GraphView
-from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep
+from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core.legs import ask_legs
@@ -184,7 +184,7 @@ def test_foreign_keys_are_edges_and_follow_the_rows(tmp_path: Path) -> None:
         assert linked("main.faqs/1") == {"main.products/4", "main.faqs/7"}
         state = served.kb.runtime("c").graph()
         assert state is not None
-        node = np.array([node_hash(NodeKind.ADDRESS, f"{opened_name(served)}\nmain.products.id=3")])
+        node = np.array([node_hash(NodeKind.ROW, f"{opened_name(served)}\nmain.products.id=3")])
         assert state.counts(node).tolist() == [2], "the product itself and the one question that is left"
 
 
@@ -192,3 +192,49 @@ def opened_name(served: Served) -> str:
     """The name of the only source."""
     (record,) = served.kb.catalog.sources.all(served.kb.catalog.collections.get("c"))
     return record.name
+
+
+def test_hyperlinks_lead_to_passages_and_go_with_their_page(tmp_path: Path) -> None:
+    """Pages that share no word are joined by the author's link alone, until the link or the page is gone."""
+    site = tmp_path / "site"
+    (site / "parts").mkdir(parents=True)
+
+    def page(name: str, text: str) -> None:
+        (site / name).write_text(f"<html><body><p>{text}</p></body></html>", encoding="utf-8")
+
+    page("alarm.html", 'Error E-07 flashes: see <a href="parts/fan.html#swap">there</a>.')
+    page("parts/fan.html", "Blow out dust every month.")
+    page("parts/seal.html", "Grease rubber rings yearly.")
+    for number in range(12):
+        page(f"other{number}.html", f"Sentence {number} concerns apples.")
+    with in_process(tmp_path / "kb") as served:
+        served.kb.create_collection("c")
+
+        def reached() -> dict[str, str]:
+            """What the search reaches over hyperlinks, with what it is reached by."""
+            served.kb.ingest("c", open_source(served.kb, "c", str(site)).source)
+            body = {"collection": "c", "query": "error E-07", "plan": plan.to_dict(), "explain": True, "top_k": 20}
+            answer = served.client.post("/v1/search", json=body, headers=served.headers(Scope.ADMIN)).json()
+            assert answer["degraded"] == []
+            parts = {hit["key"]: hit["explain"]["graph"] for hit in answer["hits"]}
+            assert {part["edges"] for part in parts.values() if part} <= {"hyperlinks"}
+            return {key: part["via"] for key, part in parts.items() if part and part["contribution"] > 0}
+
+        plan = replace(
+            DEFAULT_PLAN,
+            diffusion=DiffusionStep(DiffusionEdges.HYPERLINKS, strength=0.5),
+            fusion=FusionMethod.SPARSE,
+            feedback=0.0,
+        )
+        assert reached() == {"parts/fan.html": "parts/fan.html"}
+        page("alarm.html", 'Error E-07 flashes: see <a href="parts/seal.html">there</a>.')  # not one word is new
+        assert reached() == {"parts/seal.html": "parts/seal.html"}
+        page("alarm.html", "Error E-07 flashes: see there.")
+        assert reached() == {}
+        page("alarm.html", 'Error E-07 flashes: see <a href="/parts/fan">there</a>.')
+        assert reached() == {"parts/fan.html": "parts/fan"}
+        (site / "parts/fan.html").unlink()
+        assert reached() == {}
+        kept = served.kb.catalog.documents.get(served.kb.catalog.collections.get("c"), "alarm.html", OPERATOR)
+        assert [block.links for block in kept.document.outline] == [("/parts/fan",)]
+        assert list(served.kb.catalog.integrity.damaged(served.kb.catalog.collections.get("c"))) == []

@@ -157,7 +157,9 @@ def test_without_a_graph_or_vectors_candidates_stay_as_they_are() -> None:
     for edges in DiffusionEdges:
         assert diffuse(DiffusionStep(edges), before, None, question, None) is before
         assert len(diffuse(DiffusionStep(edges), candidates({}), GraphState(), question, None)) == 0
-    assert [needs_graph(DiffusionStep(edges)) for edges in DiffusionEdges] == [False, True, True, True]
+    assert [needs_graph(DiffusionStep(edges)) for edges in DiffusionEdges] == [
+        edges is not DiffusionEdges.DENSE for edges in DiffusionEdges
+    ]
     assert not needs_graph(None)
 
 
@@ -192,7 +194,7 @@ def test_a_plan_without_diffusion_is_written_as_before_there_was_any() -> None:
     [
         ("links", "expected null or"),
         ({}, "expected null or"),
-        ({"edges": "none"}, "plan.diffusion.edges is 'none'; expected one of dense, words, structure, links"),
+        ({"edges": "none"}, "plan.diffusion.edges is 'none'; expected one of dense, words, structure, links, "),
         ({"edges": "links", "strength": 1.0}, "plan.diffusion.strength is 1.0; expected a number from 0 to below 1"),
         ({"edges": "links", "steps": 0}, "plan.diffusion.steps is 0; expected a whole number from 1 to 5"),
         ({"edges": "links", "neighbours": 101}, "from 1 to 100"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from retrieval.errors import InvalidInputError
 from retrieval.graph import EdgeKind, build_graph
 from retrieval.graph.names import asked_names, names_in, title_names
 from retrieval.graph.nearest import nearest_vectors, nearest_words
-from retrieval.graph.nodes import node_hash, references_of
+from retrieval.graph.nodes import NodeKind, node_hash, of_kinds, references_of
 from retrieval.types import IndexedChunk
 
 Pairs = set[tuple[int, int]]
@@ -24,10 +26,11 @@ def chunk(
     key: str = "",
     links: tuple[str, ...] = (),
     uri: str | None = None,
+    hyperlinks: tuple[str, ...] = (),
 ) -> IndexedChunk:
     number = label if document is None else document
     metadata = {"_key": key or f"d{number}", "_source": "here"}
-    return IndexedChunk(label, number, title, "", text, None, ("everyone",), metadata, uri, links)
+    return IndexedChunk(label, number, title, "", text, None, ("everyone",), metadata, uri, links, hyperlinks)
 
 
 def pairs(chunks: list[IndexedChunk], kind: EdgeKind) -> Pairs:
@@ -82,20 +85,58 @@ def test_a_mention_of_a_title_is_a_link() -> None:
 
 def test_foreign_keys_and_hyperlinks_are_links() -> None:
     chunks = [
-        chunk(1, "", "x", key="shop.products/3"),
-        chunk(2, "", "x", key="shop.faqs/1", links=("shop.products/3",)),
-        chunk(3, "", "x", key="shop.faqs/2", links=("shop.products/3",)),
+        chunk(1, "", "x", key="shop.products/3", links=("=shop.products.id=3",)),
+        chunk(2, "", "x", key="shop.faqs/1", links=("shop.products.id=3",)),
+        chunk(3, "", "x", key="shop.faqs/2", links=("shop.products.id=3",)),
         chunk(4, "", "see [returns](../legal/returns.md#who)", key="shop/guide.md"),
         chunk(5, "", "x", key="legal/returns.md", uri="https://www.example.com/returns/"),
         chunk(6, "", "as https://example.com/returns, says", key="other"),
     ]
     assert pairs(chunks, EdgeKind.LINKS) == {(1, 2), (1, 3), (2, 3), (4, 5), (5, 6)}
+    assert pairs(chunks, EdgeKind.FOREIGN_KEYS) == {(1, 2), (1, 3), (2, 3)}
+    assert pairs(chunks, EdgeKind.HYPERLINKS) == {(4, 5), (5, 6)}
+
+
+@pytest.mark.parametrize(
+    ("link", "key", "uri"),
+    [
+        ("setup.html", "docs/setup.html", None),
+        ("./setup.html#first", "docs/setup.html", None),
+        ("setup", "docs/setup.md", None),
+        ("../legal/terms%20of%20use.html?print=1", "legal/terms of use.html", None),
+        ("/docs/setup.html", "docs/setup.html", None),
+        ("../../../setup.html", "setup.html", None),
+        ("parts/", "docs/parts/index.html", None),
+        ("..", "README.md", None),
+        ("https://WWW.Example.com/a/?id=3#top", "x", "http://example.com/a/?id=3"),
+        ("https://example.com/a/index.html", "x", "https://example.com/a"),
+        ("//example.com/a", "x", "https://example.com/a"),
+        ("https://example.com/a", "https://example.com/a", None),
+    ],
+)
+def test_a_hyperlink_leads_to_the_document_that_a_browser_would_open(link: str, key: str, uri: str | None) -> None:
+    linking = chunk(1, "", "see there", key="docs/guide.html", hyperlinks=(link,))
+    target, other = chunk(2, "", "x", key=key, uri=uri), chunk(3, "", "x", key="docs/other.html")
+    assert pairs([linking, target, other], EdgeKind.HYPERLINKS) == {(1, 2)}
+
+
+def test_a_relative_link_of_a_page_with_an_address_is_relative_to_that() -> None:
+    linking = chunk(1, "", "x", key="7f3a", uri="https://example.com/shop/list?page=2", hyperlinks=("item?id=3",))
+    target = chunk(2, "", "x", key="9b1c", uri="https://www.example.com/shop/item?id=3")
+    other = chunk(3, "", "x", key="0000", uri="https://www.example.com/shop/item?id=4")
+    assert pairs([linking, target, other], EdgeKind.HYPERLINKS) == {(1, 2)}
+
+
+@pytest.mark.parametrize("link", ["#top", "mailto:a@b.c", "https://[broken", "tel:123", "?q=1", "", "http://"])
+def test_what_leads_to_no_document_makes_no_edge(link: str) -> None:
+    chunks = [chunk(n, "", "x", key=f"docs/{n}.html", uri=f"https://e.org/{n}", hyperlinks=(link,)) for n in (1, 2)]
+    assert pairs([chunks[0], replace(chunks[1], hyperlinks=())], EdgeKind.HYPERLINKS) == set()
 
 
 def test_the_same_key_of_another_source_is_another_row() -> None:
     other = chunk(1, "", "x", key="shop.products/3")
     other = IndexedChunk(*[getattr(other, name) for name in other.__slots__][:7], {"_key": "shop.products/3"}, None, ())
-    assert pairs([other, chunk(2, "", "x", links=("shop.products/3",))], EdgeKind.LINKS) == set()
+    assert pairs([other, chunk(2, "", "[x](/shop.products/3)")], EdgeKind.LINKS) == set()
 
 
 def test_structure_joins_what_follows_and_what_begins_a_document() -> None:
@@ -167,3 +208,5 @@ def test_a_role_shows_in_the_lowest_bit_of_a_hash() -> None:
     for reference in references_of(chunk(1, "Steve Hillage", "He met Nick Mason in Kent, Kent again.")):
         assert reference.hash == node_hash(reference.kind, reference.name) + reference.is_it
         assert node_hash(reference.kind, reference.name) % 2 == 0
+        assert of_kinds(np.array([reference.hash]), [reference.kind]).all()
+        assert not of_kinds(np.array([reference.hash]), set(NodeKind) - {reference.kind}).any()

@@ -295,3 +295,52 @@ def check_outline(parsed: ParsedDocument) -> None:
 def test_every_registered_parser_can_be_built() -> None:
     for entry in PARSERS:
         assert hasattr(PARSERS.create(entry.name), "parse")
+
+
+def links(parsed: ParsedDocument) -> list[tuple[str, tuple[str, ...]]]:
+    """The blocks that link somewhere."""
+    return [(parsed.text[block.start : block.end], block.links) for block in parsed.outline if block.links]
+
+
+def test_links_of_pages_stay_with_their_blocks() -> None:
+    page = b"""<html><head><title>T</title></head><body><nav><a href="home.html">Home</a></nav>
+    <h1>Pump <a href="#top">up</a></h1>
+    <p>See <a href="fit.html#step">fitting</a>, <a href=" ../parts.html ">parts</a> and
+    <a href="fit.html#step">more</a>.</p>
+    <p>Write <a href="mailto:a@example.com">us</a> or <a href="javascript:void(0)">click</a>.</p>
+    <ul><li><a href="https://example.com/a">A</a><ul><li><a href="b c.html">B</a></li></ul></li></ul>
+    <table><tr><td>1</td><td><a href="one.html">One</a></td></tr><tr><td>2</td><td>Two</td></tr></table>
+    <p>Plain.</p><div hidden><a href="secret.html">x</a></div></body></html>"""
+    assert links(parse_file(page, "a.html")) == [
+        ("See fitting, parts and more.", ("fit.html#step", "../parts.html")),
+        ("- A\n  - B", ("https://example.com/a", "b c.html")),
+        ("| 1 | One |\n| 2 | Two |", ("one.html",)),
+    ]
+    based = b'<html><head><base href="https://example.com/docs/"></head><body><p><a href="x">X</a></p></body></html>'
+    assert links(parse_file(based, "a.html")) == [("X", ("https://example.com/docs/x",))]
+    many = "".join(f'<a href="{n}.html">{n}</a> ' for n in range(100))
+    ((_, kept),) = links(parse_file(f"<body><p>{many}</p></body>".encode(), "a.html"))
+    assert kept == tuple(f"{n}.html" for n in range(64))
+
+
+def test_links_of_markdown_stay_with_their_blocks() -> None:
+    text = """# Head [up](top.md)
+
+See [fitting](<my fit.md> "how"), <https://example.com/a> and [ref].
+
+- item [one](1.md)
+
+| a | b |
+|---|---|
+| [cell](2.md) | <a href="3.html">three</a> |
+
+`[code](no.md)`
+
+[ref]: ../ref.md
+"""
+    assert links(parse_file(text.encode(), "a.md")) == [
+        ("Head up", ("top.md",)),
+        ("See fitting, https://example.com/a and ref.", ("my%20fit.md", "https://example.com/a", "../ref.md")),
+        ("- item one", ("1.md",)),
+        ("| a | b |\n| cell | three |", ("2.md", "3.html")),
+    ]
