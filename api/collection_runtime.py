@@ -6,6 +6,7 @@ import logging
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from api.answerers import Answerers
@@ -19,6 +20,7 @@ from retrieval.answer.types import TermStatistics
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.contracts import Encoder
+from retrieval.diffusion import needs_graph
 from retrieval.errors import ConflictError, OutageError, ViewLockedError
 from retrieval.graph.keeper import GraphKeeper
 from retrieval.plan import DEFAULT_PLAN, Plan
@@ -105,9 +107,27 @@ class CollectionRuntime:
 
     def _read(self) -> None:
         rollout = self._running_rollout()  # first: whose rollout completed meanwhile finds its plan in the row
-        self._record = self._catalog.collections.seen_by(self._record.id, self._record.generation)
-        self._now = (self._record, rollout)
+        record = self._catalog.collections.seen_by(self._record.id, self._record.generation)
+        if not self._may_serve(record.plan_id):
+            record = replace(record, plan_id=self._record.plan_id)
+        if rollout is not None and not self._may_serve(rollout.plan_id):
+            rollout = None
+        self._record, self._now = record, (record, rollout)
         self._record_at = time.monotonic()
+
+    def _may_serve(self, plan_id: int | None) -> bool:
+        """Whether no search by that plan would wait for the graph; else that is being opened, the plan serves then."""
+        if self.graph.is_settled or not needs_graph(self._plan(plan_id).diffusion):
+            return True
+        self.graph.begin()
+        return False
+
+    def prepare(self, *plans: Plan) -> None:
+        """Have ready what searches by these plans need, by default those that serve; returns when it is."""
+        serving, _, candidate = self.plans_now()
+        wanted = plans or tuple(plan for plan in (serving, candidate) if plan is not None)
+        if any(needs_graph(plan.diffusion) for plan in wanted):
+            self.graph.prepare()
 
     def _running_rollout(self) -> RolloutRecord | None:
         return next(iter(self._catalog.rollouts.running(self._record.id)), None)
@@ -135,11 +155,12 @@ class CollectionRuntime:
         if plan_id is None:
             return DEFAULT_PLAN
         if plan_id not in self._plans:
-            self._plans[plan_id] = Plan.from_dict(self._catalog.plans.get(self.collection, plan_id).body)
+            self._plans[plan_id] = Plan.from_dict(self._catalog.plans.get(self._record, plan_id).body)
         return self._plans[plan_id]
 
     def stop(self, *, save: bool = True) -> None:
         """Stop following, save and close the views."""
+        self.graph.close()
         self.follower.stop(save=save)
         self.answerers.close()
         if self._server is not None:

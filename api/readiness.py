@@ -62,7 +62,7 @@ class Readiness:
 
     def _try(self, name: str) -> bool:
         try:
-            self._kb.runtime(name)
+            self._kb.runtime(name).prepare()
         except NotFoundError:
             return True  # deleted meanwhile
         except (ConflictError, EncoderError) as error:

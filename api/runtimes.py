@@ -90,6 +90,7 @@ class Runtimes:
                 runtime.refresh()
                 return
             following = self._revived(record) or self._opened(record)
+            following.prepare()
             with runtime.follower.paused():  # whoever saw his write in the former one sees it in the following one
                 following.follower.catch_up()
                 with self._guard:

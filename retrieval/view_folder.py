@@ -21,7 +21,7 @@ def lock_folder(folder: Path) -> FileLock:
     Raises `ViewLockedError` when another process, or another view of this one, maintains the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_NAME)
+    lock = FileLock(folder / LOCK_NAME, thread_local=False)  # views are closed by another thread than opened them
     try:
         lock.acquire(timeout=0)
     except Timeout:

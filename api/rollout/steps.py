@@ -32,6 +32,8 @@ def begin(
     plan = DEFAULT_PLAN if plan_id is None else Plan.from_dict(kb.catalog.plans.get(collection, plan_id).body)
     require_adapter(plan.adapter, kb.settings.data_dir, collection.encoder_fingerprint)
     options = {"unit": unit.value, "advance_after": advance_after}
+    if collection.name in kb.runtimes.open_names():
+        kb.runtime(collection.name).prepare(plan)
     rollout = kb.catalog.rollouts.begin(collection, plan_id, stage, share, options, by, reason)
     _told(kb, collection, rollout, by, "begin", {"stage": stage.value, "share": share, "reason": reason})
     return rollout

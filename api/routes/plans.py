@@ -77,7 +77,9 @@ def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: S
     """Let a plan serve from now on; requests under way end with the former one."""
     found = existing(kb, check_reach(state, body.collection))
     number = plan_number(plan)
-    require_adapter(_plan(kb, found, number).adapter, kb.settings.data_dir, found.encoder_fingerprint)
+    chosen = _plan(kb, found, number)
+    require_adapter(chosen.adapter, kb.settings.data_dir, found.encoder_fingerprint)
+    kb.runtime(body.collection).prepare(chosen)
     kb.catalog.plans.promote(found, number, caller.name, body.reason)
     return _switched(kb, state, body)
 

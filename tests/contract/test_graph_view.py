@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,7 +111,9 @@ def test_a_snapshot_opens_as_it_was_and_replays_what_came_later(tmp_path: Path) 
         GraphView(tmp_path, ANALYZER)
     copy = GraphView(tmp_path, ANALYZER, read_only=True)
     assert (copy.seq, len(copy)) == (1, 30)
-    view.close()
+    closing = threading.Thread(target=view.close)  # a server opens views in one thread and closes them in another
+    closing.start()
+    closing.join()
     again = GraphView(tmp_path, ANALYZER)
     assert (again.seq, len(again)) == (1, 30)
     for one in (copy, again):

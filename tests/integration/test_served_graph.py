@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rollout_world import until
 from served import Served, in_process
 
 from api.sources import open_source
@@ -19,7 +21,7 @@ from retrieval.graph import EdgeKind, build_graph
 from retrieval.graph.nodes import NodeKind, node_hash
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod
-from retrieval.retriever import SearchRequest
+from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core.legs import ask_legs
 from search_core.plan_mapping import architecture_of, plan_of, plan_space
@@ -238,3 +240,54 @@ def test_hyperlinks_lead_to_passages_and_go_with_their_page(tmp_path: Path) -> N
         kept = served.kb.catalog.documents.get(served.kb.catalog.collections.get("c"), "alarm.html", OPERATOR)
         assert [block.links for block in kept.document.outline] == [("/parts/fan",)]
         assert list(served.kb.catalog.integrity.damaged(served.kb.catalog.collections.get("c"))) == []
+
+
+def test_no_search_waits_for_the_graph_of_a_plan_that_is_promoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is there the plan before serves; searches by the new one find it from the first."""
+    opening, may_open, openers = threading.Event(), threading.Event(), list[str]()
+    begin = GraphView.__init__
+
+    def slowly(view: GraphView, *arguments: Any, **options: Any) -> None:
+        openers.append(threading.current_thread().name)
+        opening.set()
+        assert may_open.wait(60)
+        begin(view, *arguments, **options)
+
+    monkeypatch.setattr(GraphView, "__init__", slowly)
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", DOCUMENTS, wait=True)
+        collection = served.kb.catalog.collections.get("c")
+        number = served.kb.catalog.plans.add(collection, "links", LINKS.to_dict(), LINKS.digest, "test").id
+        served.kb.catalog.plans.promote(collection, number, "another process", "")
+
+        def serving() -> SearchResult:
+            return served.kb.search("c", SearchRequest(QUESTION, 20), OPERATOR)
+
+        until(lambda: serving().plan == DEFAULT_PLAN and opening.is_set())
+        served.kb.runtime("c").refresh()
+        assert serving().plan == DEFAULT_PLAN, "the plan waits, the search does not"
+        may_open.set()
+        until(lambda: serving().plan == LINKS)
+        result = serving()
+        assert result.degraded == () and any(hit.fused.graph is not None for hit in result.hits)
+        assert openers == ["graph"]
+    openers.clear()
+    with in_process(tmp_path) as served:  # the server starts with it
+        until(lambda: served.client.get("/readyz").status_code == 200)
+        assert openers == ["opening"]
+        assert served.kb.search("c", SearchRequest(QUESTION, 20), OPERATOR).degraded == ()
+        body = {"collection": "c"}
+        admin = served.headers(Scope.ADMIN)
+        assert served.client.post("/v1/plans/default/promote", json=body, headers=admin).status_code == 200
+    openers.clear()
+    with in_process(tmp_path) as served:  # nothing needs it, until somebody promotes such a plan again
+        until(lambda: served.client.get("/readyz").status_code == 200)
+        assert openers == []
+        answer = served.client.post(f"/v1/plans/{number}/promote", json=body, headers=served.headers(Scope.ADMIN))
+        assert answer.json()["serving"] and len(openers) == 1
+        result = served.kb.search("c", SearchRequest(QUESTION, 20), OPERATOR)
+        assert (result.plan, result.degraded) == (LINKS, ())
+        assert len(openers) == 1
