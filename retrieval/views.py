@@ -25,6 +25,7 @@ from retrieval.types import IndexedChunk, Principal, ViewBatch
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.03  # how soon another process's commit is noticed; this process's own are told at once
+TOLD_POLL_SECONDS = 0.3  # the same where the catalog tells of commits; a notice may be lost
 OUTAGE_PAUSE_SECONDS = 1.0  # before the catalog is asked again after it did not answer
 STOP_SECONDS = 5.0  # for a thread that waits for a server; it ends with the process at the latest
 REST_MOST_SECONDS = 0.05  # a view on a server rests as long as it worked: a refresh costs the same for one or for ten
@@ -286,7 +287,7 @@ class Follower:
     def _follow(self, convoy: Convoy) -> None:
         while not self._stopping.is_set():
             convoy.nudged.clear()
-            pause = POLL_SECONDS
+            pause = TOLD_POLL_SECONDS if self._catalog.notices.are_heard else POLL_SECONDS
             try:
                 last_seq = self._catalog.collections.last_seq(self._collection.id)
                 if convoy.is_due(last_seq):

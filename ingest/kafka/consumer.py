@@ -19,7 +19,7 @@ from retrieval.catalog.offsets import Partition
 
 logger = logging.getLogger(__name__)
 
-FETCH_WAIT_MS = 10  # the broker answers at once when something comes; this only bounds how late a new partition joins
+FETCH_WAIT_MS = 100  # the broker answers at once when something comes; bounds how late a new partition joins
 FETCH_BYTES = 8 * 2**20  # of one answer: bounds memory at any lag
 PARTITION_BYTES = 2 * 2**20  # a larger message still comes, alone
 METADATA_AGE_MS = 2_000  # how late a topic that was made after its subscription is found

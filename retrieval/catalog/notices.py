@@ -36,6 +36,12 @@ class Notices:
         self._guard = threading.Lock()
         self._listeners: dict[int, list[Listener]] = {}
         self._thread: threading.Thread | None = None
+        self._hearing = threading.Event()
+
+    @property
+    def are_heard(self) -> bool:
+        """Whether commits are told now; a connection that broke is noticed a moment later."""
+        return self._hearing.is_set()
 
     def listen(self, collection_id: int, listener: Listener) -> None:
         """Call the listener, from a thread of ours, after each commit to the collection; it must not take long."""
@@ -77,9 +83,13 @@ class Notices:
         url = self._url.render_as_string(hide_password=False)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
-            while self._is_wanted():
-                for notice in connection.notifies(timeout=LISTEN_SECONDS):
-                    self._tell(notice.payload)
+            self._hearing.set()
+            try:
+                while self._is_wanted():
+                    for notice in connection.notifies(timeout=LISTEN_SECONDS):
+                        self._tell(notice.payload)
+            finally:
+                self._hearing.clear()
 
     def _tell(self, payload: str) -> None:
         with self._guard:

@@ -85,6 +85,8 @@ def test_a_commit_wakes_listeners_of_other_processes(fresh_postgres: str) -> Non
         writer.writer.commit(collection.id, Commit([change]))
         heard.wait(0.2)
     assert heard.is_set() and not missed.is_set()
+    assert reader.notices.are_heard and not writer.notices.are_heard
     reader.notices.forget(collection.id, heard.set)
     reader.close()
+    assert not reader.notices.are_heard
     writer.close()
