@@ -5,7 +5,7 @@ import { useSpeech } from "@/i18n";
 import { api, call, type Model } from "./client";
 
 export type PlanView = Model<"PlanView">;
-const MANY = 500;
+const MANY = 1000;
 
 /** The stored plans of a collection, newest first, and the one that serves. */
 export function usePlans(collection: string) {
@@ -22,6 +22,26 @@ export function usePlans(collection: string) {
 /** A plan's name in addresses: its number, or `default` for the built-in one. */
 export function planId(plan: PlanView): string {
   return plan.id == null ? "default" : String(plan.id);
+}
+
+/** Plans for a select: the built-in one, then the stored ones. */
+export function usePlanChoices(collection: string): { value: string; label: string }[] {
+  const { t } = useSpeech();
+  const plans = usePlans(collection).data?.plans ?? [];
+  return [{ value: "default", label: t("models.default-plan") }, ...plans.map((one) => ({ value: planId(one), label: one.name }))];
+}
+
+/** In which values a plan differs from another; nothing is asked while there is none to compare with. */
+export function usePlanDifference(collection: string, plan: string, against: string | null) {
+  return useQuery({
+    queryKey: ["plans", collection, "difference", plan, against],
+    queryFn: async () => {
+      const params = { path: { plan }, query: { collection, against: against ?? "default" } };
+      return (await call(api.GET("/v1/plans/{plan}/diff", { params }))).differences;
+    },
+    enabled: against !== null,
+    staleTime: Infinity, // stored plans do not change
+  });
 }
 
 /** Let a plan serve. */

@@ -43,9 +43,6 @@ export const models = {
   "models.plans-lead":
     "A plan says how words and meaning become one ranking. Plans come from experiments, from the search lab, or from scripts; one of them serves.",
   "models.default-plan": "Built-in plan",
-  "models.plan-stored": "Plan {name} was stored",
-  "models.serves-now": "{name} serves now",
-  "models.serves-again": "{name} serves again",
   "models.origin": "Comes from",
   "models.fingerprint": "Fingerprint",
   "models.differences": "Differences",

@@ -9,6 +9,7 @@ import { Time } from "@/components/Time";
 import { useConfirm } from "@/components/confirm";
 import { useSpeech } from "@/i18n";
 import { difference } from "@/lib/diff";
+import frame from "@/components/SourceText.module.css";
 import classes from "./Comparison.module.css";
 
 interface Props {
@@ -122,7 +123,7 @@ function Difference({ before, after }: { before: string; after: string }) {
   const changes = useMemo(() => difference(before, after), [before, after]);
   if (changes.every((change) => change.kind === "same")) return <Text size="sm">{t("documents.same-text")}</Text>;
   return (
-    <pre className={classes.text} tabIndex={0} role="region" aria-label={t("documents.difference-label")}>
+    <pre className={frame.text} style={{ maxHeight: "60vh" }} tabIndex={0} role="region" aria-label={t("documents.difference-label")}>
       {changes.map((change, place) => {
         if (change.kind === "same") return <span key={place}>{change.text}</span>;
         const Tag = change.kind === "gone" ? "del" : "ins";

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { useCollection } from "@/api/collections";
 import { type EvalRun, useDeleteEvalSet, useEvalRuns, useRunSet } from "@/api/evaluation";
-import { usePlanChoices } from "@/api/models";
+import { usePlanChoices } from "@/api/plans";
 import { useAllows } from "@/api/session";
 import { useConfirm } from "@/components/confirm";
 import { Empty } from "@/components/Empty";

@@ -6,6 +6,10 @@ import { useSpeech } from "@/i18n";
 import { LineError, type Read, readSet } from "./files";
 
 const SHOWN = 80; // characters of a line that does not fit
+const FILES = {
+  queries: { example: '{"id": "q1", "text": "How long is the warranty?"}', name: "queries.jsonl", accept: ".jsonl,.json,.ndjson,.txt" },
+  qrels: { example: "q1⇥faq/12⇥1", name: "qrels.tsv", accept: ".tsv,.txt,.csv" },
+} as const;
 
 export function FromFiles({ change }: { change: (queries: readonly NewQuestion[]) => void }) {
   const { t } = useSpeech();
@@ -31,28 +35,33 @@ export function FromFiles({ change }: { change: (queries: readonly NewQuestion[]
   return (
     <Stack gap="sm">
       <Text size="sm">{t("eval.files-lead")}</Text>
-      <FileInput
-        label={t("eval.queries-file")}
-        description={<Code>{'{"id": "q1", "text": "How long is the warranty?"}'}</Code>}
-        placeholder="queries.jsonl"
-        accept=".jsonl,.json,.ndjson,.txt"
-        value={queries}
-        onChange={setQueries}
-        clearable
-        clearButtonProps={{ "aria-label": t("common.delete") }}
-      />
-      <FileInput
-        label={t("eval.qrels-file")}
-        description={<Code>{"q1⇥faq/12⇥1"}</Code>}
-        placeholder="qrels.tsv"
-        accept=".tsv,.txt,.csv"
-        value={qrels}
-        onChange={setQrels}
-        clearable
-        clearButtonProps={{ "aria-label": t("common.delete") }}
-      />
+      <OneFile kind="queries" file={queries} change={setQueries} />
+      <OneFile kind="qrels" file={qrels} change={setQrels} />
       {read && <Outcome read={read} />}
     </Stack>
+  );
+}
+
+interface OneFileProps {
+  kind: keyof typeof FILES;
+  file: File | null;
+  change: (file: File | null) => void;
+}
+
+function OneFile({ kind, file, change }: OneFileProps) {
+  const { t } = useSpeech();
+  const { example, name, accept } = FILES[kind];
+  return (
+    <FileInput
+      label={t(`eval.${kind}-file`)}
+      description={<Code>{example}</Code>}
+      placeholder={name}
+      accept={accept}
+      value={file}
+      onChange={change}
+      clearable
+      clearButtonProps={{ "aria-label": t("common.delete") }}
+    />
   );
 }
 
@@ -62,7 +71,7 @@ function Outcome({ read }: { read: Read | LineError }) {
     const words = { line: read.line, text: read.text.slice(0, SHOWN) };
     return (
       <Alert color="red" role="alert">
-        {read.file === "queries" ? t("eval.queries-wrong", words) : t("eval.qrels-wrong", words)}
+        {t(`eval.${read.file}-wrong`, words)}
       </Alert>
     );
   }
@@ -71,17 +80,19 @@ function Outcome({ read }: { read: Read | LineError }) {
       <Alert color={read.queries.length > 0 ? "green" : "red"} py="xs">
         {t("eval.files-read", { count: read.queries.length })}
       </Alert>
-      {read.unjudged > 0 && (
-        <Alert color="yellow" py="xs">
-          {t("eval.files-unjudged", { count: read.unjudged })}
-        </Alert>
-      )}
+      {read.unjudged > 0 && <Doubt>{t("eval.files-unjudged", { count: read.unjudged })}</Doubt>}
       {read.unknown.length > 0 && (
-        <Alert color="yellow" py="xs">
-          {t("eval.files-unknown", { count: read.unknown.length, first: read.unknown[0] ?? "" })}
-        </Alert>
+        <Doubt>{t("eval.files-unknown", { count: read.unknown.length, first: read.unknown[0] ?? "" })}</Doubt>
       )}
     </Stack>
+  );
+}
+
+function Doubt({ children }: { children: string }) {
+  return (
+    <Alert color="yellow" py="xs">
+      {children}
+    </Alert>
   );
 }
 

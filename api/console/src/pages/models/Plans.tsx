@@ -2,7 +2,7 @@
 import { Badge, Button, Group, Paper, Stack, Text } from "@mantine/core";
 import { Undo2 } from "lucide-react";
 import { useState } from "react";
-import { type Plan, usePlanBack, usePlanDifference, usePlanHistory, useSwitchPlan } from "@/api/models";
+import { planId, type PlanView, usePlanDifference, usePlans, usePromote, useRollback } from "@/api/plans";
 import { useAllows } from "@/api/session";
 import { useConfirm } from "@/components/confirm";
 import { type Column, DataTable } from "@/components/DataTable";
@@ -12,11 +12,9 @@ import { useSpeech } from "@/i18n";
 import { RolloutCard } from "@/pages/tuning/RolloutCard";
 import { said, useChoiceName } from "@/pages/tuning/words";
 
-const idOf = (plan: Plan) => (plan.id == null ? "default" : String(plan.id));
-
 export function Plans({ collection }: { collection: string }) {
   const { t } = useSpeech();
-  const plans = usePlanHistory(collection);
+  const plans = usePlans(collection);
   return (
     <Stack gap="md">
       <Text size="sm" c="dimmed" maw={640}>
@@ -28,12 +26,12 @@ export function Plans({ collection }: { collection: string }) {
   );
 }
 
-function Table({ collection, plans, serving }: { collection: string; plans: readonly Plan[]; serving: Plan }) {
+function Table({ collection, plans, serving }: { collection: string; plans: readonly PlanView[]; serving: PlanView }) {
   const { t } = useSpeech();
   const [compared, setCompared] = useState<string | null>(null);
   const rows = serving.id == null ? [serving, ...plans] : plans;
-  const nameOf = (plan: Plan) => (plan.id == null ? t("models.default-plan") : plan.name);
-  const columns: Column<Plan>[] = [
+  const nameOf = (plan: PlanView) => (plan.id == null ? t("models.default-plan") : plan.name);
+  const columns: Column<PlanView>[] = [
     {
       head: t("common.name"),
       cell: (one) => (
@@ -57,7 +55,7 @@ function Table({ collection, plans, serving }: { collection: string; plans: read
       cell: (one) => (
         <Group gap={4} wrap="nowrap">
           {!one.serving && (
-            <Button size="compact-xs" variant="default" onClick={() => setCompared(compared === idOf(one) ? null : idOf(one))} aria-expanded={compared === idOf(one)}>
+            <Button size="compact-xs" variant="default" onClick={() => setCompared(compared === planId(one) ? null : planId(one))} aria-expanded={compared === planId(one)}>
               {t("models.differences")}
             </Button>
           )}
@@ -68,7 +66,7 @@ function Table({ collection, plans, serving }: { collection: string; plans: read
   ];
   return (
     <Paper withBorder radius="md" p="md">
-      <DataTable name={t("models.plans")} columns={columns} rows={rows} rowKey={idOf} leastWidth={720} />
+      <DataTable name={t("models.plans")} columns={columns} rows={rows} rowKey={planId} leastWidth={720} />
       {compared !== null && <Differences collection={collection} plan={compared} serving={serving} />}
     </Paper>
   );
@@ -80,11 +78,11 @@ interface Change {
   readonly other: unknown;
 }
 
-function Differences({ collection, plan, serving }: { collection: string; plan: string; serving: Plan }) {
+function Differences({ collection, plan, serving }: { collection: string; plan: string; serving: PlanView }) {
   const speech = useSpeech();
   const { t } = speech;
   const nameOf = useChoiceName();
-  const differences = usePlanDifference(collection, plan, idOf(serving));
+  const differences = usePlanDifference(collection, plan, planId(serving));
   const columns: Column<Change>[] = [
     { head: t("models.choice"), cell: (row) => nameOf(row.field) },
     { head: t("models.this-plan"), cell: (row) => said(row.one, speech) },
@@ -105,12 +103,12 @@ function Differences({ collection, plan, serving }: { collection: string; plan: 
   );
 }
 
-function Acts({ collection, plan, name }: { collection: string; plan: Plan; name: string }) {
+function Acts({ collection, plan, name }: { collection: string; plan: PlanView; name: string }) {
   const { t } = useSpeech();
   const allows = useAllows();
   const confirm = useConfirm();
-  const promote = useSwitchPlan(collection);
-  const back = usePlanBack(collection);
+  const promote = usePromote(collection);
+  const back = useRollback(collection);
   if (!allows("admin")) return null;
   if (plan.serving) {
     if (plan.id == null) return null;
@@ -125,7 +123,7 @@ function Acts({ collection, plan, name }: { collection: string; plan: Plan; name
   }
   const serve = async () => {
     const question = { title: t("models.serve-title", { name }), body: t("models.serve-text"), action: t("tune.promote") };
-    if (await confirm(question)) promote.mutate({ plan: idOf(plan), reason: "" });
+    if (await confirm(question)) promote.mutate({ plan: planId(plan), reason: "" });
   };
   return (
     <Button size="compact-xs" variant="default" onClick={() => void serve()}>

@@ -1,7 +1,7 @@
 /** The rollout that runs, or the last one: how far it is, what was counted of both plans, and the next step. */
 import { Badge, Button, Group, Paper, Progress, Stack, Text, Title } from "@mantine/core";
 import { ArrowUpRight, CircleStop } from "lucide-react";
-import { type Plan, usePlanHistory } from "@/api/models";
+import { type PlanView, usePlans } from "@/api/plans";
 import { type Arm, type Check, goesOn, type Rollout, type RolloutStage, stageKey, useRollout, useRolloutActs } from "@/api/rollouts";
 import { useAllows } from "@/api/session";
 import { useConfirm } from "@/components/confirm";
@@ -19,7 +19,7 @@ export function RolloutCard({ collection }: { collection: string }) {
 
 function Card({ collection, rollout }: { collection: string; rollout: Rollout }) {
   const { t } = useSpeech();
-  const plans = usePlanHistory(collection).data?.plans ?? [];
+  const plans = usePlans(collection).data?.plans ?? [];
   const going = goesOn(rollout);
   const stage = rollout.stages.at(-1);
   return (
@@ -134,6 +134,6 @@ function Counted({ stage }: { stage: RolloutStage }) {
   );
 }
 
-function nameOf(plans: readonly Plan[], id: number | null, builtIn: string): string {
+function nameOf(plans: readonly PlanView[], id: number | null, builtIn: string): string {
   return id === null ? builtIn : (plans.find((one) => one.id === id)?.name ?? `#${id}`);
 }

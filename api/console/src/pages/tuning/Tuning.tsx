@@ -4,7 +4,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { FlaskConical, Undo2 } from "lucide-react";
 import { Link, useNavigate } from "react-router";
 import { useCollection } from "@/api/collections";
-import { usePlanBack, usePlanHistory } from "@/api/models";
+import { usePlans, useRollback } from "@/api/plans";
 import { useAllows } from "@/api/session";
 import { type Experiment, useExperiments } from "@/api/tuning";
 import { State } from "@/components/Badges";
@@ -51,10 +51,10 @@ export default function Tuning() {
 /** Which plan serves, and the way back. */
 function Serving({ collection }: { collection: string }) {
   const { t } = useSpeech();
-  const plans = usePlanHistory(collection);
+  const plans = usePlans(collection);
   const allows = useAllows();
   const confirm = useConfirm();
-  const back = usePlanBack(collection);
+  const back = useRollback(collection);
   const undo = async () => {
     if (await confirm({ title: t("tune.back-title"), body: t("tune.back-text"), action: t("tune.roll-back") })) back.mutate("");
   };
@@ -95,7 +95,7 @@ function Serving({ collection }: { collection: string }) {
 
 function Experiments({ collection, experiments }: { collection: string; experiments: readonly Experiment[] }) {
   const { t, language } = useSpeech();
-  const serving = usePlanHistory(collection).data?.serving.origin ?? "";
+  const serving = usePlans(collection).data?.serving.origin ?? "";
   const columns: Column<Experiment>[] = [
     {
       head: t("tune.experiment"),
@@ -117,7 +117,7 @@ function Experiments({ collection, experiments }: { collection: string; experime
       <Title order={2} size="h4" mb="xs">
         {t("tune.experiments")}
       </Title>
-      <DataTable name={t("tune.experiments")} columns={columns} rows={experiments} rowKey={(one) => one.id} leastWidth={760} />
+      <DataTable name={t("tune.experiments")} columns={columns} rows={experiments} rowKey={(one) => one.id} leastWidth={700} />
     </Paper>
   );
 }

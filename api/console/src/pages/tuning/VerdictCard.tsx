@@ -2,7 +2,7 @@
 import { Alert, Button, Group, List, Paper, Stack, Text, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { ArrowUpRight, CircleCheck, CircleMinus, Undo2 } from "lucide-react";
-import { usePlanBack, usePlanHistory, useSwitchPlan } from "@/api/models";
+import { usePlans, usePromote, useRollback } from "@/api/plans";
 import { useAllows } from "@/api/session";
 import type { ExperimentDetail, Result, Stratum } from "@/api/tuning";
 import { useConfirm } from "@/components/confirm";
@@ -125,9 +125,9 @@ function Acts({ collection, experiment, result }: Props) {
   const { t, language } = speech;
   const allows = useAllows();
   const confirm = useConfirm();
-  const plans = usePlanHistory(collection).data;
-  const promote = useSwitchPlan(collection);
-  const back = usePlanBack(collection);
+  const plans = usePlans(collection).data;
+  const promote = usePromote(collection);
+  const back = useRollback(collection);
   const [sharing, share] = useDisclosure(false);
   const id = result.plan?.id ?? null;
   if (!allows("admin") || id === null || plans === undefined) return null;

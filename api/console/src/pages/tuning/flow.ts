@@ -23,9 +23,9 @@ export interface Flow {
 }
 
 // in the picture's own units
-const BOX = 206;
+const BOX = 236;
 const END_BOX = 84; // the last one holds no choices
-const GAP_X = 34;
+const GAP_X = 30;
 const GAP_Y = 22;
 const HEAD = 32;
 export const LINE = 21;
