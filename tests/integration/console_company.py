@@ -19,6 +19,7 @@ from retrieval.catalog.keys import Scope
 
 NAME = "company"
 EVAL_SET = "questions"
+SOURCE = "company-db"
 PATIENCE_SECONDS = 240.0
 
 
@@ -65,7 +66,7 @@ def judged() -> list[dict[str, Any]]:
 def _ingest(served: Served, company: Company) -> None:
     kb = served.kb
     kb.ensure_collection(NAME)
-    rows = open_source(kb, NAME, f"sqlite:///{company.database}", "company-db", "sql", company.mapping)
+    rows = open_source(kb, NAME, f"sqlite:///{company.database}", SOURCE, "sql", company.mapping)
     kb.ingest(NAME, rows.source, rows=rows.rows)
     for group in company.groups:
         opened = open_source(kb, NAME, str(company.documents / group), f"documents-{group}", acl=[group])

@@ -1,4 +1,6 @@
-"""Every page of the console over the sample company: none complains; with KB_TEST_PICTURES=1 each becomes a picture.
+"""Every page of the console over the sample company: none complains, each fits a desk's and a tablet's window.
+
+With KB_TEST_PICTURES=1 each becomes a picture.
 
 `make screenshots` writes docs/pictures anew: pages light and dark, and the steps of docs/console-newcomer.md. They are
 the only binary files of the repository, so each is reduced to a palette and all of them are weighed.
@@ -30,11 +32,23 @@ WANTED = os.environ.get("KB_TEST_PICTURES") == "1"
 COLOURS = 96  # of a picture's palette: text and charts stay sharp
 MOST_BYTES = 3_000_000  # of all pictures together
 SETTLING_MS = 900  # for what comes after the heading: lists, charts
+TURNED_MS = 200  # for charts to follow another width of the window
+WIDTHS = (820, 1280)  # of a tablet held upright, and of a small desk
+BEYOND = """() => [...document.querySelectorAll('body *')]
+    .filter(one => one.getBoundingClientRect().right > innerWidth + 1 && getComputedStyle(one).position !== 'fixed')
+    .filter(one => !one.closest('[tabindex="0"][role=region]'))  // these scroll by themselves, by keyboard too
+    .map(one => one.outerHTML.slice(0, 200))"""
 
 QUESTION = "What do I do when an AX-1200 shows E-07?"
 QUERIES = {  # what some pages show only when asked
     "/c/:collection/search": f"?q={QUESTION}",
     "/c/:collection/documents/view": "?key=main.faqs/41",
+}
+BEHIND = {  # further views, by the page that holds them
+    "documents-view": ("tab=versions", "tab=rights", f"tab=why&q={QUESTION}"),
+    "jobs": ("show=schedules",),
+    "models": ("show=plans", "show=modules"),
+    "access": ("show=groups", "show=audit"),
 }
 
 
@@ -48,6 +62,7 @@ def places(experiment: str) -> dict[str, str]:
     """Each page's name and where it is, from the table of pages itself; those that need what is not there are left."""
     found = {}
     values = {"collection": console_company.NAME, "set": console_company.EVAL_SET, "experiment": experiment}
+    values["source"] = console_company.SOURCE
     for template in re.findall(r'^  page\("(/[^"]*)"', PAGES.read_text("utf-8"), flags=re.M):
         path = template
         for name, value in values.items():
@@ -69,7 +84,13 @@ def test_every_page_renders_without_a_complaint(chromium: Browser, tmp_path: Pat
                 complaints = browser.watched(page)
                 for name, path in places(used.experiment).items():
                     show(page, path)
+                    for act in DONE.get(name, ()):
+                        act(page)
                     picture(page, name)
+                    assert_it_fits(page)
+                    for further in BEHIND.get(name, ()):
+                        show(page, f"{path}{'&' if '?' in path else '?'}{further}")
+                        assert_it_fits(page)
                 assert complaints == []
             with browser.context(chromium, address) as stranger:
                 page = stranger.new_page()
@@ -86,6 +107,26 @@ def show(page: Page, path: str) -> None:
     page.get_by_role("heading", level=1).wait_for()
     page.locator("[class*=Skeleton-root]").first.wait_for(state="detached")  # a chart that is still loaded
     page.wait_for_timeout(SETTLING_MS)
+
+
+def assert_it_fits(page: Page) -> None:
+    """Nothing lies beside the window, where it could not be reached, in any width."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": browser.WINDOW["height"]})
+        page.wait_for_timeout(TURNED_MS)
+        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not wide, f"{page.url} scrolls sideways at {width} px: {page.evaluate(BEYOND)}"
+        assert page.evaluate(BEYOND) == [], f"{page.url} at {width} px"
+
+
+def ask(page: Page) -> None:
+    """An answer with its sources."""
+    page.get_by_label("Your question").fill(QUESTION)
+    page.get_by_label("Your question").press("Enter")
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+
+
+DONE = {"chat": (ask,)}  # before its picture is taken
 
 
 def picture(page: Page, name: str) -> None:

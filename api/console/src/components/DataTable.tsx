@@ -8,6 +8,8 @@ export interface Column<Row> {
   readonly cell: (row: Row) => ReactNode;
   readonly numeric?: boolean;
   readonly width?: number | string;
+  /** Holds names, keys or texts of any length: they break where they must, instead of making the table wide. */
+  readonly long?: boolean;
 }
 
 interface Props<Row> {
@@ -22,7 +24,7 @@ interface Props<Row> {
 export function DataTable<Row>({ name, columns, rows, rowKey, leastWidth = 640 }: Props<Row>) {
   const { t } = useSpeech();
   return (
-    <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: "region", "aria-label": t("common.rows", { name }) }}>
+    <ScrollArea type="auto" offsetScrollbars="present" viewportProps={{ tabIndex: 0, role: "region", "aria-label": t("common.rows", { name }) }}>
       <Table miw={leastWidth} verticalSpacing="xs" highlightOnHover aria-label={name}>
         <Table.Thead>
           <Table.Tr>
@@ -37,7 +39,7 @@ export function DataTable<Row>({ name, columns, rows, rowKey, leastWidth = 640 }
           {rows.map((row) => (
             <Table.Tr key={rowKey(row)}>
               {columns.map((column) => (
-                <Table.Td key={column.head} ta={column.numeric ? "right" : undefined}>
+                <Table.Td key={column.head} ta={column.numeric ? "right" : undefined} data-long={column.long || undefined}>
                   {column.cell(row)}
                 </Table.Td>
               ))}

@@ -11,8 +11,6 @@ export interface Series {
 
 export type Point = Readonly<Record<string, number | null>> & { readonly at: number };
 
-const FEW = 30;
-
 interface Props {
   name: string;
   points: readonly Point[];
@@ -50,8 +48,9 @@ export default function TimeChart({ name, points, series, unit = "", height = 19
               fillOpacity={0.12}
               strokeWidth={2}
               type="monotone"
-              dot={isSparse(points, one.key) ? { r: 2.5, strokeWidth: 0, fill: one.colour, fillOpacity: 1 } : false}
-              connectNulls
+              dot={({ key, cx, cy, index }) =>
+                isAlone(points, one.key, index) ? <circle key={key} cx={cx} cy={cy} r={2.5} fill={one.colour} /> : <g key={key} />
+              }
               isAnimationActive={false}
             />
           ))}
@@ -61,7 +60,8 @@ export default function TimeChart({ name, points, series, unit = "", height = 19
   );
 }
 
-/** Whether so few values are there that a line alone might not show them. */
-function isSparse(points: readonly Point[], key: string): boolean {
-  return points.reduce((count, point) => count + (point[key] === null ? 0 : 1), 0) < FEW;
+/** Whether a value has no neighbour: a line alone would not show it, and none is drawn over a time without values. */
+function isAlone(points: readonly Point[], key: string, place: number): boolean {
+  const has = (at: number) => points[at]?.[key] != null;
+  return has(place) && !has(place - 1) && !has(place + 1);
 }

@@ -83,7 +83,6 @@ export const sources = {
   "sources.rows": "{count} row|{count} rows",
   "sources.table.running": "being read",
   "sources.table.succeeded": "read",
-  "sources.never-read": "It was not read yet.",
   "sources.reading-failed": "The last reading failed",
   "sources.reading-waits": "The reading waits for its turn",
   "sources.reading-now": "Being read now",

@@ -86,7 +86,6 @@ export const sources: Translation<typeof en> = {
   "sources.rows": "{count} 行",
   "sources.table.running": "读取中",
   "sources.table.succeeded": "已读取",
-  "sources.never-read": "还没有读取过。",
   "sources.reading-failed": "上次读取失败",
   "sources.reading-waits": "读取任务正在排队",
   "sources.reading-now": "正在读取",

@@ -42,7 +42,7 @@ export function Audit() {
 function Table({ acts }: { acts: readonly Act[] }) {
   const { t } = useSpeech();
   const columns: Column<Act>[] = [
-    { head: t("access.when"), cell: (act) => <Time value={act.at} />, width: 130 },
+    { head: t("access.when"), cell: (act) => <Time value={act.at} /> },
     { head: t("access.audit-principal"), cell: (act) => act.principal },
     {
       head: t("access.audit-action"),
@@ -57,7 +57,7 @@ function Table({ acts }: { acts: readonly Act[] }) {
         </Group>
       ),
     },
-    { head: t("access.audit-target"), cell: (act) => act.target || "–" },
+    { head: t("access.audit-target"), cell: (act) => act.target || "–", long: true },
     {
       head: t("common.details"),
       cell: (act) => (
@@ -67,6 +67,7 @@ function Table({ acts }: { acts: readonly Act[] }) {
             .join(" · ")}
         </Text>
       ),
+      long: true,
     },
   ];
   return (

@@ -90,7 +90,7 @@ function Table({ keys }: { keys: readonly AccessKey[] }) {
   ];
   return (
     <Paper withBorder radius="md" p="md">
-      <DataTable name={t("access.keys")} columns={columns} rows={keys} rowKey={(key) => key.id} leastWidth={820} />
+      <DataTable name={t("access.keys")} columns={columns} rows={keys} rowKey={(key) => key.id} leastWidth={700} />
     </Paper>
   );
 }

@@ -75,7 +75,7 @@ function List({ collections, edit, remove }: ListProps) {
     {
       head: t("common.actions"),
       cell: (one) => (
-        <Group gap={6} wrap="nowrap">
+        <Group gap={6}>
           {allows("write") && (
             <Button
               component={Link}

@@ -29,6 +29,7 @@ export function Deleted({ collection }: { collection: string }) {
         </>
       ),
       width: "45%",
+      long: true,
     },
     { head: t("common.source"), cell: (one) => one.source },
     { head: t("documents.deleted-at"), cell: (one) => <Time value={one.replaced_at} /> },

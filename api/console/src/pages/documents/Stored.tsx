@@ -49,15 +49,15 @@ function Rows({ collection, documents }: { collection: string; documents: readon
   const { t, language } = useSpeech();
   const nameOf = useLanguageNames();
   const columns: Column<Summary>[] = [
-    { head: t("common.title"), cell: (one) => <Name collection={collection} document={one} />, width: "38%" },
-    { head: t("common.source"), cell: (one) => (one.table ? `${one.source} · ${one.table}` : one.source) },
+    { head: t("common.title"), cell: (one) => <Name collection={collection} document={one} />, width: "38%", long: true },
+    { head: t("common.source"), cell: (one) => (one.table ? `${one.source} · ${one.table}` : one.source), long: true },
     { head: t("common.language"), cell: (one) => nameOf(one.language) },
     { head: t("documents.passages"), numeric: true, cell: (one) => one.chunks.toLocaleString(language) },
     {
       head: t("documents.readers"),
       cell: (one) => (one.acl ? <GroupBadges groups={one.acl} /> : t("documents.default-readers")),
     },
-    { head: t("documents.as-of"), cell: (one) => <Time value={one.as_of} />, width: 130 },
+    { head: t("documents.as-of"), cell: (one) => <Time value={one.as_of} /> },
   ];
   return <DataTable name={t("page.documents")} columns={columns} rows={documents} rowKey={(one) => one.key} leastWidth={760} />;
 }

@@ -58,6 +58,7 @@ function Sets({ collection, sets }: { collection: string; sets: readonly EvalSet
   const columns: Column<EvalSet>[] = [
     {
       head: t("common.name"),
+      long: true,
       cell: (one) => (
         <Anchor component={Link} to={`/c/${collection}/evaluation/${encodeURIComponent(one.name)}`} fw={600}>
           {one.name}

@@ -68,7 +68,7 @@ function Table({ collection, rows }: { collection: string; rows: readonly RunQue
         </Stack>
       ),
     },
-    { head: t("eval.right-documents"), cell: (row) => <Ranks row={row} /> },
+    { head: t("eval.right-documents"), cell: (row) => <Ranks row={row} />, long: true },
     { head: t("eval.before"), numeric: true, cell: (row) => value(row.before) },
     { head: t("eval.after"), numeric: true, cell: (row) => value(row.values) },
     {

@@ -30,14 +30,14 @@ export function Runs({ collection, name, runs, choose }: Props) {
     { head: t("eval.run-number"), cell: (run) => `#${run.id}` },
     { head: t("eval.when"), cell: (run) => <Time value={run.at} /> },
     { head: t("eval.plan"), cell: (run) => run.plan_name || String(run.plan["digest"]) },
-    { head: t("metric.ndcg"), cell: (run) => <Measured run={run} metric="ndcg@10" />, width: 220 },
+    { head: t("metric.ndcg"), cell: (run) => <Measured run={run} metric="ndcg@10" />, width: 150 },
     { head: t("metric.recall10"), numeric: true, cell: (run) => measure(run.metrics["recall@10"] ?? 0, language) },
     { head: t("eval.latency"), numeric: true, cell: (run) => `${run.p50_ms.toLocaleString(language, { maximumFractionDigits: 1 })} ms` },
     { head: t("eval.since-before"), cell: (run) => <RunChange change={run.change} /> },
     {
       head: t("common.actions"),
       cell: (run) => (
-        <Group gap={4} wrap="nowrap">
+        <Group gap={4}>
           {run.change && (
             <Button size="compact-xs" variant="default" onClick={() => choose([run.change?.against ?? 0, run.id])}>
               {t("eval.compare-short")}
@@ -62,7 +62,7 @@ export function Runs({ collection, name, runs, choose }: Props) {
       <Text size="sm" c="dimmed" mb="xs">
         {t("eval.runs-hint")}
       </Text>
-      <DataTable name={t("eval.runs")} columns={columns} rows={runs} rowKey={(run) => run.id} leastWidth={860} />
+      <DataTable name={t("eval.runs")} columns={columns} rows={runs} rowKey={(run) => run.id} leastWidth={700} />
     </Paper>
   );
 }

@@ -68,14 +68,14 @@ function Table({ jobs, open }: { jobs: readonly Job[]; open: (id: string) => voi
     },
     { head: t("common.collection"), cell: (job) => job.collection || t("common.all") },
     { head: t("common.state"), cell: (job) => <State value={job.state} /> },
-    { head: t("jobs.progress"), cell: (job) => <JobProgress job={job} />, width: 190 },
+    { head: t("jobs.progress"), cell: (job) => <JobProgress job={job} />, width: 170, long: true },
     { head: t("common.created"), cell: (job) => <Time value={job.created_at} /> },
     { head: t("jobs.asked-by"), cell: (job) => (job.schedule ? t("jobs.by-schedule", { name: job.schedule }) : t("jobs.by-person")) },
     { head: t("common.actions"), cell: (job) => <JobActs job={job} /> },
   ];
   return (
     <Paper withBorder radius="md" p="md">
-      <DataTable name={t("jobs.jobs")} columns={columns} rows={jobs} rowKey={(job) => job.id} leastWidth={860} />
+      <DataTable name={t("jobs.jobs")} columns={columns} rows={jobs} rowKey={(job) => job.id} leastWidth={700} />
     </Paper>
   );
 }

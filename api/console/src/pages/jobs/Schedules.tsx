@@ -37,6 +37,7 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
   const columns: Column<Schedule>[] = [
     {
       head: t("common.name"),
+      long: true,
       cell: (one) => (
         <Stack gap={0}>
           <Text size="sm" fw={600}>

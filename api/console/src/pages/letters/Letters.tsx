@@ -84,10 +84,11 @@ function List({ letters, open }: { letters: readonly Letter[]; open: (id: number
         </Anchor>
       ),
       width: "30%",
+      long: true,
     },
-    { head: t("common.reason"), cell: (one) => cut(one.reason), width: "38%" },
+    { head: t("common.reason"), cell: (one) => cut(one.reason), width: "38%", long: true },
     { head: t("common.source"), cell: (one) => one.source },
-    { head: t("sources.when"), cell: (one) => <Time value={one.at} />, width: 130 },
+    { head: t("sources.when"), cell: (one) => <Time value={one.at} /> },
   ];
   return <DataTable name={t("page.letters")} columns={columns} rows={letters} rowKey={(one) => one.id} leastWidth={760} />;
 }

@@ -120,7 +120,7 @@ function Table({ collection, generations }: { collection: string; generations: r
   ];
   return (
     <Paper withBorder radius="md" p="md">
-      <DataTable name={t("models.generations")} columns={columns} rows={generations} rowKey={(one) => one.id} leastWidth={780} />
+      <DataTable name={t("models.generations")} columns={columns} rows={generations} rowKey={(one) => one.id} leastWidth={700} />
       {looked && <Evidence of={looked} />}
     </Paper>
   );

@@ -26,12 +26,16 @@ export function LastHour({ steps }: { steps: readonly Step[] }) {
       ) : (
         <Columns>
           <ChartCard title={t("overview.chart-latency")} hint={t("overview.chart-latency-hint")}>
-            <TimeChart
-              name={t("overview.chart-latency")}
-              points={points}
-              unit="ms"
-              series={[one("p50", t("overview.p50"), "var(--kb-sparse)"), one("p95", t("overview.p95"), "var(--kb-feedback)")]}
-            />
+            {points.every((point) => point["p50"] == null) ? (
+              <Text size="sm">{t("overview.no-searches")}</Text>
+            ) : (
+              <TimeChart
+                name={t("overview.chart-latency")}
+                points={points}
+                unit="ms"
+                series={[one("p50", t("overview.p50"), "var(--kb-sparse)"), one("p95", t("overview.p95"), "var(--kb-feedback)")]}
+              />
+            )}
           </ChartCard>
           <ChartCard title={t("overview.chart-requests")} hint={t("overview.chart-requests-hint")}>
             <TimeChart

@@ -30,7 +30,7 @@ export function SourceTable({ sources }: { sources: readonly SourceNow[] }) {
   const { t } = speech;
   if (sources.length === 0) return null;
   const columns: Column<SourceNow>[] = [
-    { head: t("common.name"), cell: (one) => <SourceLink source={one} /> },
+    { head: t("common.name"), cell: (one) => <SourceLink source={one} />, long: true },
     { head: t("common.collection"), cell: (one) => one.collection },
     { head: t("common.state"), cell: (one) => <State value={one.connector ?? one.state} /> },
     { head: t("overview.lag"), cell: (one) => sourceLag(one, speech) },

@@ -24,8 +24,9 @@ export function Changes({ collection, source }: { collection: string; source: st
           </Anchor>
         ),
       width: "42%",
+      long: true,
     },
-    { head: t("common.key"), cell: (one) => one.key },
+    { head: t("common.key"), cell: (one) => one.key, long: true },
     { head: t("sources.when"), cell: (one) => <Time value={one.committed_at ?? one.cataloged_at} /> },
   ];
   return (

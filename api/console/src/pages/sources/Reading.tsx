@@ -8,13 +8,7 @@ import { useSpeech } from "@/i18n";
 export function Reading({ collection, source }: { collection: string; source: string }) {
   const { t } = useSpeech();
   const job = useReadingJob(collection, source, true).data;
-  if (!job) {
-    return (
-      <Text size="sm" c="dimmed">
-        {t("sources.never-read")}
-      </Text>
-    );
-  }
+  if (!job) return null; // the run log below tells what other ways of reading did
   if (job.state === "failed" || job.state === "cancelled") {
     return (
       <Alert color="red" icon={<CircleAlert size={18} aria-hidden />} title={t("sources.reading-failed")}>

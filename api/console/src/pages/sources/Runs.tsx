@@ -45,7 +45,7 @@ function RunTable({ runs }: { runs: readonly Run[] }) {
   const count = (outcome: string) => (run: Run) => (run.outcomes[outcome] ?? 0).toLocaleString(language);
   const columns: Column<Run>[] = [
     { head: t("sources.when"), cell: (run) => <Time value={run.began_at} /> },
-    { head: t("sources.run-kind"), cell: (run) => <How run={run} />, width: "24%" },
+    { head: t("sources.run-kind"), cell: (run) => <How run={run} />, width: "24%", long: true },
     { head: t("sources.outcome.created"), numeric: true, cell: count("created") },
     {
       head: t("sources.outcome.updated"),
@@ -64,7 +64,7 @@ function RunTable({ runs }: { runs: readonly Run[] }) {
       ),
     },
   ];
-  return <DataTable name={t("sources.runs")} columns={columns} rows={runs} rowKey={(run) => run.id} leastWidth={760} />;
+  return <DataTable name={t("sources.runs")} columns={columns} rows={runs} rowKey={(run) => run.id} leastWidth={700} />;
 }
 
 function How({ run }: { run: Run }) {

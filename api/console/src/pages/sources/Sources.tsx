@@ -66,7 +66,7 @@ function List({ sources, of }: { sources: readonly SourceNow[]; of: string | und
   const { t, language } = speech;
   if (sources.length === 0) return <NoneYet of={of} />;
   const columns: Column<SourceNow>[] = [
-    { head: t("common.name"), cell: (one) => <Name source={one} />, width: "26%" },
+    { head: t("common.name"), cell: (one) => <Name source={one} />, width: "26%", long: true },
     ...(of === undefined ? [{ head: t("common.collection"), cell: (one: SourceNow) => one.collection }] : []),
     { head: t("common.kind"), cell: (one) => kindOf(one.kind, speech) },
     { head: t("common.state"), cell: (one) => <State value={one.state === "active" ? (one.connector ?? one.state) : one.state} /> },

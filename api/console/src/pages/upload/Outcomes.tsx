@@ -74,7 +74,7 @@ export function Outcomes({ files, collection, prefix, again }: Props) {
 function Table({ files, collection, prefix }: { files: readonly UploadFile[]; collection: string; prefix: string }) {
   const { t, language } = useSpeech();
   const columns: Column<UploadFile>[] = [
-    { head: t("upload.file"), cell: (one) => <Name file={one} collection={collection} prefix={prefix} />, width: "40%" },
+    { head: t("upload.file"), cell: (one) => <Name file={one} collection={collection} prefix={prefix} />, width: "40%", long: true },
     { head: t("upload.size"), numeric: true, cell: (one) => size(one.file.size, language), width: 110 },
     { head: t("upload.outcome"), cell: (one) => <State file={one} />, width: 160 },
     {
@@ -84,6 +84,7 @@ function Table({ files, collection, prefix }: { files: readonly UploadFile[]; co
           {one.why || (one.state === "failed" ? t("failure.title") : "")}
         </Text>
       ),
+      long: true,
     },
   ];
   return <DataTable name={t("upload.table")} columns={columns} rows={files} rowKey={(one) => one.id} />;
