@@ -66,11 +66,17 @@ class ExperimentLog:
             self._events.close()
 
     def recall(self, digest: str, fidelity: float) -> dict[str, Any] | None:
-        """The next trial, where the log has it already and it is this one; else None."""
+        """The next trial, where the log has it already and it is this one; else None. It has passed then."""
+        body = self.peek(digest, fidelity)
+        if body is not None:
+            self._next += 1
+        return body
+
+    def peek(self, digest: str, fidelity: float) -> dict[str, Any] | None:
+        """What `recall` would give; the trial has not passed yet."""
         body = self._known.get(self._next)
         if body is None or (body["architecture"]["digest"], body["fidelity"]) != (digest, fidelity):
             return None
-        self._next += 1
         return body
 
     def append(self, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ task ─▶ corpus snapshot ─▶ questions in three parts ─▶ both legs ask
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
 from search_core.task import TaskSpec, parse_budget, parse_task
 from search_core.tiers import parse_tiers
+from search_core.tuning.checkpoint import TRAININGS
 
 ANSWER_TASK = "answer"
 SEARCH_TASKS = ("text-to-graph", "retrieval", ANSWER_TASK)
@@ -155,7 +157,9 @@ class AutoModelTrainer:
         about = (self.request, self.spec, catalog, collection, record, folder, encoder, self._clock)
         conditions = prepare(*about, self._settings.data_dir)
         try:
-            return conclude(conditions, find_finalist(conditions, self._progress))
+            result = conclude(conditions, find_finalist(conditions, self._progress))
+            shutil.rmtree(folder / TRAININGS, ignore_errors=True)  # nobody resumes it now
+            return result
         finally:
             conditions.snapshot.close()
             conditions.log.close()

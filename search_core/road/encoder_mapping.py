@@ -36,8 +36,8 @@ def language_space(space: SearchSpace) -> SearchSpace:
 
 def feedback_space(space: SearchSpace) -> SearchSpace:
     """For judged questions on a corpus in a known language: which weights, how fast, against what."""
-    narrowed = _narrowed(space, {"encoder.train": ("all-layers", "last-layers", "lora")})
-    return _held(narrowed, {"encoder.vocabulary": "none", "encoder.pairs": "feedback"})
+    trained = narrowed(space, {"encoder.train": ("all-layers", "last-layers", "lora")})
+    return _held(trained, {"encoder.vocabulary": "none", "encoder.pairs": "feedback"})
 
 
 def training_of(architecture: Architecture, first_new_row: int | None, steps: int) -> TrainingOptions:
@@ -56,7 +56,7 @@ def _held(space: SearchSpace, choices: Mapping[str, Scalar]) -> SearchSpace:
     return space.only(Tier.ENCODER).held({**HELD, **choices})
 
 
-def _narrowed(space: SearchSpace, values: Mapping[str, tuple[Scalar, ...]]) -> SearchSpace:
+def narrowed(space: SearchSpace, values: Mapping[str, tuple[Scalar, ...]]) -> SearchSpace:
     """The same space with fewer values of some decisions, the first of them their default."""
     decisions = []
     for one in space.decisions:

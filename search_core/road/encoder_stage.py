@@ -8,9 +8,10 @@ by it: a generation beside the serving one, which who called the run builds (`Re
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,11 @@ from search_core.road.plans import plans_anew
 from search_core.road.recording import Recorder, Stopwatch
 from search_core.snapshot import passage_of
 from search_core.space import SearchSpace
+from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 from search_core.tuning.contrastive import Training
 from search_core.tuning.export import write_model
 from search_core.tuning.interpolation import interpolate
-from search_core.tuning.training_model import TrainingModel
+from search_core.tuning.training_model import TrainingModel, TrainingOptions
 
 LANGUAGE_RUNGS = (Rung(1, 0.075), Rung(1, 0.225), Rung(1, 1.0))  # 30, 90 and all steps
 FEEDBACK_RUNGS = (Rung(4, 1 / 9), Rung(2, 1 / 3), Rung(1, 1.0))
@@ -73,7 +75,7 @@ def encoder_stage(
         except (TrainingError, SupervisionError, EncoderError) as error:  # what was found before stands
             candidate, reason, policy = None, str(error), {}
         except OSError as error:
-            raise ArtifactError(f"a model cannot be written: {error.strerror}; free some space") from error
+            raise ArtifactError(f"a model cannot be written: {error.strerror or error}; free some space") from error
     if candidate is None:
         return start, StageReport(
             "encoder", recorder.trials, watch.seconds, watch.cpu_seconds, False, reason, policy=policy
@@ -148,21 +150,41 @@ def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training]:
     plan, recorder = stage.start.plan, stage.recorder
     try:
         training = stage.trainings.get(asked.digest) or _begun(stage, asked)
+        known = conditions.log.peek(architecture.digest, rung.fidelity)
+        steps = round(stage.steps * rung.fidelity)
+        if len(training.losses) > steps and (known is None or known["reward"] is None):
+            training = _begun(stage, asked, afresh=True)  # its state is ahead of a log that was altered
         stage.trainings[asked.digest] = training
-        training.run_to(round(stage.steps * rung.fidelity), conditions.clock.left() or 1.0)
-        values = stage.ground.score(training.model)
+        if len(training.losses) > steps and known is not None:
+            reward = float(known["reward"])  # a resumed run: what was trained since is kept, and cannot be scored then
+        else:
+            training.run_to(steps, conditions.clock.left() or 1.0)
+            reward = stage.offset + float((stage.ground.score(training.model) - stage.before).mean())
     except TrainingError:
         stage.trainings.pop(asked.digest, None)
         return Outcome(recorder.add(architecture, plan, rung.fidelity, None, watch, asked), None)
-    reward = stage.offset + float((values - stage.before).mean())
     return Outcome(recorder.add(architecture, plan, rung.fidelity, reward, watch, asked), training)
 
 
-def _begun(stage: _Stage, asked: Architecture) -> Training:
+def _begun(stage: _Stage, asked: Architecture, *, afresh: bool = False) -> Training:
+    """A training from its first step, or from where a run that was killed left it."""
     ground, seed = stage.ground, stage.conditions.request.seed
     first_new = _rows(ground.base) if ground.pieces else None
     options = training_of(asked, first_new, stage.steps)
-    return Training(ground.start, ground.examples(asked, stage.start, seed), options, seed)
+    path = stage.conditions.folder / TRAININGS / f"{asked.digest}.safetensors"
+    if afresh:
+        path.unlink(missing_ok=True)
+    checkpoint = Checkpoint(path, _trained_on(stage, asked, options))
+    return Training(ground.start, ground.examples(asked, stage.start, seed), options, seed, checkpoint)
+
+
+def _trained_on(stage: _Stage, asked: Architecture, options: TrainingOptions) -> str:
+    """What a training's state belongs to: the same corpus, questions, weights to begin with, options and seed."""
+    ground, conditions = stage.ground, stage.conditions
+    labels = [[one.question, sorted(one.judgements.items())] for one in ground.fit]
+    start = sha256_of(ground.start / "model.safetensors")
+    about = [conditions.snapshot.digest, labels, start, asdict(options), asked.to_dict(), conditions.request.seed]
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _rows(base: Path) -> int:

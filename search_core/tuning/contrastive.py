@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search_core.errors import TrainingError
+from search_core.tuning.checkpoint import Checkpoint
 from search_core.tuning.training_model import TrainingModel, TrainingOptions, is_bf16_faster
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ WEIGHT_DECAY = 0.01  # AdamW's
 LONGEST_GRADIENT = 1.0  # its norm is cut to that
 LAST_RATE = 0.02  # of the rate, which the decay ends at
 MASKED = -1e4  # the logit of a passage that is right too
+RANDOM = "random"  # the state of the random numbers, among a checkpoint's tensors
 MOST_REFUSALS = 4  # times the batch: a small corpus repeats itself, and then so may a batch
 
 
@@ -71,9 +73,19 @@ class Training:
 
     Several may be under way in turns; each keeps its own random numbers. The rate falls to nearly nothing at
     `options.steps`, so that a training halted before is one not yet settled.
+
+    With a `checkpoint` it leaves its state there, and goes on from a state that is there: `examples` begin anew then,
+    and those it has had are passed over.
     """
 
-    def __init__(self, folder: Path, examples: Iterator[Example], options: TrainingOptions, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        examples: Iterator[Example],
+        options: TrainingOptions,
+        seed: int,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -82,10 +94,13 @@ class Training:
             self._optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
             self._random = torch.get_rng_state()
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: _rate_at(step, options))
-        self._examples = examples
+        self._examples = _Counted(examples)
         self._in_bf16 = options.fast and is_bf16_faster()
         self.losses: list[float] = []
         self.cpu_seconds = 0.0
+        self._checkpoint = checkpoint
+        if checkpoint is not None and (found := checkpoint.load()) is not None:
+            self._restore(*found)
 
     def run_to(
         self, steps: int, budget_seconds: float, progress: Callable[[int, float], None] = lambda step, loss: None
@@ -100,7 +115,11 @@ class Training:
             while len(self.losses) < steps:
                 self.losses.append(self._step())
                 progress(len(self.losses) - 1, self.losses[-1])
-                if time.process_time() - began > budget_seconds:
+                over = time.process_time() - began > budget_seconds
+                is_last = over or len(self.losses) >= steps
+                if self._checkpoint is not None and (is_last or len(self.losses) % self._checkpoint.every == 0):
+                    self._save(self._checkpoint, self.cpu_seconds + time.process_time() - began)
+                if over:
                     break
             self._random = torch.get_rng_state()
         self.cpu_seconds += time.process_time() - began
@@ -108,6 +127,34 @@ class Training:
     def weights(self) -> dict[str, Any]:
         """Copies of the weights as they are."""
         return self.model.weights()
+
+    def _save(self, checkpoint: Checkpoint, cpu_seconds: float) -> None:
+        import torch
+
+        moments = self._optimiser.state_dict()["state"]
+        tensors = {f"moment.{place}.{name}": value for place, one in moments.items() for name, value in one.items()}
+        tensors |= {f"weight.{name}": weight for name, weight in self.model.trained_by_name().items()}
+        about = {"losses": self.losses, "drawn": self._examples.drawn, "cpu_seconds": cpu_seconds}
+        checkpoint.save(tensors | {RANDOM: torch.get_rng_state()}, about)
+
+    def _restore(self, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+        import torch
+
+        self._random = tensors.pop(RANDOM)
+        self.losses, self.cpu_seconds = about["losses"], about["cpu_seconds"]
+        self._examples.skip(about["drawn"])
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        with torch.no_grad():
+            for name, weight in self.model.trained_by_name().items():
+                weight.copy_(tensors[f"weight.{name}"])
+        for name, value in tensors.items():
+            if name.startswith("moment."):
+                _, place, what = name.split(".")
+                moments.setdefault(int(place), {})[what] = value
+        self._optimiser.load_state_dict(self._optimiser.state_dict() | {"state": moments})
+        self._schedule.last_epoch = len(self.losses)
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["initial_lr"] * _rate_at(len(self.losses), self.model.options)
 
     def _step(self) -> float:
         import torch
@@ -124,6 +171,26 @@ class Training:
         self._optimiser.step()
         self._schedule.step()
         return float(loss.item())
+
+
+class _Counted:
+    """Examples, and how many were drawn."""
+
+    def __init__(self, examples: Iterator[Example]) -> None:
+        self.drawn = 0
+        self._examples = examples
+
+    def __iter__(self) -> Iterator[Example]:
+        return self
+
+    def __next__(self) -> Example:
+        self.drawn += 1
+        return next(self._examples)
+
+    def skip(self, count: int) -> None:
+        """Pass over so many."""
+        for _ in range(count):
+            next(self)
 
 
 def batch_loss(model: TrainingModel, batch: Sequence[Example]) -> torch.Tensor:

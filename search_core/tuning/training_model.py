@@ -78,6 +78,10 @@ class TrainingModel:
         """The weights that move."""
         return [weight for weight in self._body.parameters() if weight.requires_grad]
 
+    def trained_by_name(self) -> dict[str, torch.nn.Parameter]:
+        """The weights that move, themselves."""
+        return {name: weight for name, weight in self._body.named_parameters() if weight.requires_grad}
+
     def before_step(self) -> None:
         """Known rows stay while new ones are learned: there are few new ones, and they are far behind."""
         if self.options.new_rows is not None and self._table.grad is not None:

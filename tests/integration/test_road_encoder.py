@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +23,17 @@ from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
 from search_core.conclusion import NOT_EMBEDDED
+from search_core.request import Request
 from search_core.result import Result
 from search_core.road import encoder_ground, encoder_mapping, encoder_stage
 from search_core.trainer import AutoModelTrainer
+from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 
 pytest.importorskip("sentence_transformers", reason='needs "autoglm-kb[train]"')
 
 THINGS = "火车票 飞机票 保险单 身份证 驾驶证 结婚证 毕业证 护照本 银行卡 存折本 户口簿 社保卡".split()
+ROOT = Path(__file__).parents[2]
+KILLED_AT = 3  # of 4 steps
 DOINGS = "丢失 损坏 过期 变更 申领 注销".split()
 
 
@@ -53,33 +63,89 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
         yield opened
 
 
+SHORT = (  # a training of a few steps; the hybrid of so small a corpus is perfect already
+    (encoder_stage, "LANGUAGE_STEPS", 4),
+    (encoder_mapping, "LANGUAGE_RATE", 0.0001),
+    (encoder_ground, "POOL", 40),
+    (encoder_stage, "SHARES", (1.0,)),
+)
+
+
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training of a few steps; the hybrid of so small a corpus is perfect already, so any encoder is let through."""
-    monkeypatch.setattr(encoder_stage, "LANGUAGE_STEPS", 4)
-    monkeypatch.setattr(encoder_mapping, "LANGUAGE_RATE", 0.0001)
-    monkeypatch.setattr(encoder_ground, "POOL", 40)
-    monkeypatch.setattr(encoder_stage, "SHARES", (0.5, 1.0))
+    for module, name, value in SHORT:
+        monkeypatch.setattr(module, name, value)
 
 
-def tuned(kb: KnowledgeBase, **more: Any) -> Result:
+def tuned(kb: KnowledgeBase, experiment: str = "") -> Result:
     texts, qrels = questions()
+    request = Request(
+        collection="c",
+        budget="1h",
+        max_epochs=1,
+        queries=texts,
+        qrels=qrels,
+        promote=False,
+        tiers="plan,encoder",
+        earlier_runs=0,
+    )
     about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
-    run = {"collection": "c", "budget": "1h", "max_epochs": 1, "queries": texts, "qrels": qrels}
-    return AutoModelTrainer(**run | {"tiers": "plan,encoder"} | about | more).run()
+    return AutoModelTrainer.of(request, experiment=experiment, **about).run()
 
 
-def test_a_language_is_learned_and_the_encoder_is_told(kb: KnowledgeBase, short: None) -> None:
-    result = tuned(kb)
-    stage = result.stages[-1]
+def tune_and_die(folder: str) -> None:
+    """In a process of its own: killed as soon as the state after the third step is written."""
+    for module, name, value in SHORT:
+        setattr(module, name, value)
+    encoder_stage.Checkpoint = partial(Checkpoint, every=1)  # type: ignore[misc,assignment]
+    whole = Checkpoint.save
+
+    def save(self: Checkpoint, tensors: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        whole(self, tensors, about)
+        if len(about["losses"]) == KILLED_AT:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Checkpoint.save = save  # type: ignore[method-assign]
+    with KnowledgeBase.open(load_settings(data_dir=Path(folder), encoder_threads=1)) as kb:
+        tuned(kb)
+
+
+@pytest.mark.timeout(900)
+def test_a_training_that_was_killed_goes_on_and_ends_as_one_that_was_not(
+    kb: KnowledgeBase, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = (
+        f"from tests.integration.test_road_encoder import tune_and_die; tune_and_die({str(kb.settings.data_dir)!r})"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    [record] = kb.catalog.experiments.all(kb.catalog.collections.get("c"))
+    trainings = kb.settings.data_dir / "experiments" / record.id / TRAININGS
+    assert list(trainings.iterdir())
+    steps: list[int] = []
+    run_to = encoder_stage.Training.run_to
+
+    def counted(self: encoder_stage.Training, *asked: Any) -> None:
+        before = len(self.losses)
+        run_to(self, *asked)
+        steps.append(len(self.losses) - before)
+
+    monkeypatch.setattr(encoder_stage.Training, "run_to", counted)
+    resumed = tuned(kb, record.id)
+    assert sum(steps) == 4 - KILLED_AT  # what was trained is not trained again
+    assert not trainings.exists()
+    whole = tuned(kb)
+    assert sum(steps) == 4 - KILLED_AT + 4
+    assert (resumed.trajectory, resumed.artifact.digest) == (whole.trajectory, whole.artifact.digest)
+    stage = whole.stages[-1]
     assert stage["trials"] == 3, stage["reason"]
     assert stage["sealed"] > 0
-    assert kb.catalog.collections.get("c").plan_id is None or result.promoted
+    assert kb.catalog.collections.get("c").plan_id is None
 
 
 def test_a_proven_encoder_takes_over_while_the_collection_changes(kb: KnowledgeBase, short: None) -> None:
     collection = kb.catalog.collections.get("c")
-    [folder] = (kb.settings.data_dir / "artifacts").glob("encoder-*")
+    [folder] = (kb.settings.data_dir / "artifacts").glob("encoder-*")  # both runs above made the same
     plan = kb.catalog.plans.add(collection, "tuned", DEFAULT_PLAN.to_dict() | {"top": 9}, "x", "test")
     result = {
         "model": str(folder),
