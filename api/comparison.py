@@ -37,7 +37,7 @@ def compare(
         runtime.follower.catch_up(lambda count: _progress(count, pace, advance))
         evidence: dict[str, Any] = {"parity": _parity(kb, serving, mine, runtime)}
         if chosen is not None:
-            queries = kb.catalog.eval_sets.queries(chosen)
+            queries = kb.catalog.eval_sets.judged(chosen)
             evidence |= {"eval_set": chosen.name} | _quality(kb, serving.name, runtime, queries, pace, advance)
         return evidence
     finally:

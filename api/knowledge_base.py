@@ -191,10 +191,14 @@ class KnowledgeBase:
         history: Sequence[Turn] = (),
         filter: Filter | None = None,
         top_k: int | None = None,
+        plan: Plan | None = None,
     ) -> AnswerResult:
-        """A grounded answer, or a refusal when the caller's documents do not support one."""
+        """A grounded answer, or a refusal when the caller's documents do not support one.
+
+        Without a plan, by the one that serves this caller, as in `search`.
+        """
         with self.runtimes.use(collection) as runtime:
-            search = self._passages_for(runtime, question, principal, history, filter, top_k)
+            search = self._passages_for(runtime, question, principal, history, filter, top_k, plan)
             answer = runtime.answerers.of(search.plan.answer).answer(
                 question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
             )
@@ -226,9 +230,12 @@ class KnowledgeBase:
         history: Sequence[Turn],
         filter: Filter | None,
         top_k: int | None,
+        plan: Plan | None = None,
     ) -> SearchResult:
         query = standalone_question(history, question)
         request = SearchRequest(query, top_k or PASSAGES_PER_ANSWER, filter, group_by="chunk", highlight=False)
+        if plan is not None:
+            return runtime.retriever.search(runtime.collection, plan, request, principal)
         return self.live.search(runtime, request, principal)
 
     def write(

@@ -19,6 +19,7 @@ from retrieval.analyzer import Analyzer
 from retrieval.answer.choice import READER, READERS, AnswerChoice
 from retrieval.answer.reader_folder import read_folder
 from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
 from retrieval.encoder.model_folder import sha256_of
@@ -39,6 +40,7 @@ from search_core.request import Request
 from search_core.result import Result
 from search_core.snapshot import read_snapshot
 from search_core.space import open_space
+from search_core.supervision import stored_answers
 from search_core.task import TaskSpec
 
 REPLIES = Path("experiments", "replies.jsonl")  # in the data folder: what an endpoint said, in any run
@@ -87,19 +89,28 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
 def _questions(run: AnswerRun, plan: Plan) -> Questions:
     request = run.request
     if request.answers:
-        snapshot = read_snapshot(run.catalog, run.collection)
-        try:
-            found = of_collection(snapshot, plan, run.encoder, request.queries or {}, request.answers)
-        finally:
-            snapshot.close()
-        return split(found, "given with their answers", request.seed)
+        texts = request.queries or {}
+        own = [EvalQuery(key, texts.get(key, ""), {}, tuple(answers)) for key, answers in request.answers.items()]
+        return _asked_here(run, plan, own, "given with their answers")
+    known = stored_answers(run.catalog, run.collection, request.eval_set)
+    if known is not None:
+        return _asked_here(run, plan, known.questions, known.origin)
     if run.settings.reader_questions:
         files = run.settings.reader_questions
         return split(of_files(files, request.seed), f"of the files {files}", request.seed)
     raise SupervisionError(
-        "there are no questions with known answers: give --answers with --queries, or name SQuAD files in "
-        "KB_READER_QUESTIONS"
+        "there are no questions with known answers: name an evaluation set that has answers, give --answers with "
+        "--queries, or name SQuAD files in KB_READER_QUESTIONS"
     )
+
+
+def _asked_here(run: AnswerRun, plan: Plan, questions: Sequence[EvalQuery], origin: str) -> Questions:
+    """The collection's own questions, with the passages that its serving plan finds."""
+    snapshot = read_snapshot(run.catalog, run.collection)
+    try:
+        return split(of_collection(snapshot, plan, run.encoder, questions), origin, run.request.seed)
+    finally:
+        snapshot.close()
 
 
 def _serving(settings: Settings, plan: Plan) -> AnswerChoice:

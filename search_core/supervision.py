@@ -40,13 +40,32 @@ def stored(catalog: Catalog, collection: Collection, name: str, keys: frozenset[
     sets = catalog.eval_sets
     if name:
         return checked(sets.queries(sets.get(collection, name)), f"evaluation set {name!r}", keys)
-    known = [record for record in sets.all(collection) if record.queries]
+    known = [record for record in sets.all(collection) if sets.judged(record)]
     if len(known) > 1:
         names = ", ".join(record.name for record in known)
         raise SupervisionError(f"collection {collection.name!r} has the evaluation sets {names}; name one of them")
     if not known:
         return None
     return checked(sets.queries(known[0]), f"evaluation set {known[0].name!r}", keys)
+
+
+def stored_answers(catalog: Catalog, collection: Collection, name: str) -> Supervision | None:
+    """The questions with known answers of the set of that name, or of the only set that has any; None: there is none.
+
+    Raises `NotFoundError`, and `SupervisionError` where the named set has no answers or one of several must be named.
+    """
+    sets = catalog.eval_sets
+    records = [sets.get(collection, name)] if name else sets.all(collection)
+    found = {one.name: tuple(query for query in sets.queries(one) if query.answers is not None) for one in records}
+    known = {named: questions for named, questions in found.items() if questions}
+    if name and not known:
+        raise SupervisionError(
+            f"evaluation set {name!r} holds no right answers; add `answers` to its questions, or name another set"
+        )
+    if len(known) > 1:
+        names = ", ".join(known)
+        raise SupervisionError(f"the evaluation sets {names} of {collection.name!r} have answers; name one of them")
+    return next((Supervision(those, f"evaluation set {named!r}", True) for named, those in known.items()), None)
 
 
 def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -> Supervision:
@@ -57,10 +76,11 @@ def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -
     """
     asked = [question for question in questions if question.text.strip()]
     contradicted = _contradicted(asked)
-    agreed = [question for question in asked if question.id not in contradicted]
+    agreed = [question for question in asked if question.judgements and question.id not in contradicted]
     useful = tuple(question for question in agreed if _relevant(question) & keys)
     counts = (
         (len(questions) - len(asked), "without text"),
+        (sum(not question.judgements for question in asked), "without judged documents"),
         (len(agreed) - len(useful), "whose relevant documents are not in the collection"),
         (len(contradicted), "that contradict each other"),
     )

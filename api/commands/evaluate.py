@@ -1,39 +1,100 @@
-"""`kb eval`: how good search is on judged questions."""
+"""`kb eval`: how good search is on judged questions, and answers on questions whose right answers are known."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from api.answer_evaluation import evaluate_answers
 from api.commands.shared import AsJson, CollectionOption, advance, knowledge_base, out, print_json, progress_bar
 from api.evaluation import EvaluatedRun, evaluate_collection
+from api.knowledge_base import KnowledgeBase
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.errors import InvalidInputError
 from retrieval.evaluation import METRICS, read_qrels, read_queries, write_run
 from retrieval.plan import Plan
 from retrieval.types import OPERATOR
+from search_core.reader.data import read_answers
 
 
 def evaluate(
-    queries: Annotated[Path, typer.Option(help='JSON lines {"id", "text"}.')],
-    qrels: Annotated[Path, typer.Option(help="Tab separated: query-id, corpus-id, score.")],
+    queries: Annotated[Path | None, typer.Option(help='JSON lines {"id", "text"}.')] = None,
+    qrels: Annotated[Path | None, typer.Option(help="Tab separated: query-id, corpus-id, score.")] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help='Right answers: JSON lines {"id", "answers"}; no answers: it has none.')
+    ] = None,
+    eval_set: Annotated[str, typer.Option(help="A stored evaluation set, instead of files.")] = "",
+    save: Annotated[str, typer.Option(help="Store the files as an evaluation set of this name.")] = "",
     collection: CollectionOption = "default",
     run_out: Annotated[Path | None, typer.Option(help="Write the ranking as a TREC run file.")] = None,
     plan: Annotated[typer.FileText | None, typer.Option(help="A plan as JSON, instead of the serving one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a collection's search on judged questions, with bootstrap intervals."""
-    questions, judged = read_queries(queries), read_qrels(qrels)
+    """Score a collection on judged questions, and its answers on those whose right answers are known."""
+    _check(queries, qrels, answers, eval_set, save)
+    given = [] if queries is None else _read(queries, qrels, answers)
     chosen = None if plan is None else Plan.from_json(plan.read())
-    with knowledge_base() as kb, progress_bar("searching", len(judged)) as progress:
-        scored = evaluate_collection(kb, collection, questions, judged, OPERATOR, chosen, lambda: advance(progress, 1))
-    if run_out is not None:
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        if save:
+            kb.catalog.eval_sets.create(found, save, given)
+        asked = kb.catalog.eval_sets.queries(kb.catalog.eval_sets.get(found, eval_set)) if eval_set else given
+        scored = _searched(kb, collection, asked, chosen)
+        answered = _answered(kb, collection, asked, chosen)
+    if run_out is not None and scored is not None:
         write_run(run_out, scored.run, f"{collection}-{scored.plan.digest}")
     if as_json:
-        print_json(scored.to_dict())
-    else:
+        print_json(({} if scored is None else scored.to_dict()) | ({} if answered is None else {"answers": answered}))
+        return
+    if scored is not None:
         _show(scored)
+    if answered is not None:
+        _show_answers(answered)
+
+
+def _check(queries: Path | None, qrels: Path | None, answers: Path | None, eval_set: str, save: str) -> None:
+    if bool(eval_set) == (queries is not None):
+        raise InvalidInputError("name either --queries with --qrels, --answers or both, or a stored --eval-set")
+    if queries is not None and qrels is None and answers is None:
+        raise InvalidInputError("--queries needs --qrels (relevant documents), --answers (right answers) or both")
+    if eval_set and (qrels is not None or answers is not None or save):
+        raise InvalidInputError("--qrels, --answers and --save belong to --queries, not to --eval-set")
+
+
+def _read(queries: Path, qrels: Path | None, answers: Path | None) -> list[EvalQuery]:
+    """The questions of the files that are judged or answered. Raises `InvalidInputError`, `SupervisionError`."""
+    texts = read_queries(queries)
+    judged = {} if qrels is None else read_qrels(qrels)
+    known = {} if answers is None else read_answers(answers)
+    unknown = [name for name in (*judged, *known) if name not in texts]
+    if unknown:
+        raise InvalidInputError(
+            f"{len(unknown)} judged or answered questions are not among the queries, the first is {unknown[0]!r}; "
+            "check that the files belong together"
+        )
+    rows = [EvalQuery(name, texts[name], judged.get(name, {})) for name in dict.fromkeys([*judged, *known])]
+    return [replace(row, answers=tuple(known[row.id])) if row.id in known else row for row in rows]
+
+
+def _searched(kb: KnowledgeBase, collection: str, asked: list[EvalQuery], plan: Plan | None) -> EvaluatedRun | None:
+    judged = {query.id: query.judgements for query in asked if query.judgements}
+    if not judged and any(query.answers is not None for query in asked):
+        return None
+    questions = {query.id: query.text for query in asked}
+    with progress_bar("searching", len(judged)) as progress:
+        return evaluate_collection(kb, collection, questions, judged, OPERATOR, plan, lambda: advance(progress, 1))
+
+
+def _answered(kb: KnowledgeBase, collection: str, asked: list[EvalQuery], plan: Plan | None) -> dict[str, Any] | None:
+    known = [query for query in asked if query.answers is not None]
+    if not known:
+        return None
+    with progress_bar("answering", len(known)) as progress:
+        return evaluate_answers(kb, collection, known, OPERATOR, plan, lambda: advance(progress, 1))
 
 
 def _show(scored: EvaluatedRun) -> None:
@@ -45,3 +106,14 @@ def _show(scored: EvaluatedRun) -> None:
     values = scored.to_dict()
     latency = f"p50 {values['p50_ms']:.2f} ms, p95 {values['p95_ms']:.2f} ms"
     out.print(f"{values['queries']} questions, {latency}, plan {scored.plan.digest}")
+
+
+def _show_answers(answered: dict[str, Any]) -> None:
+    names = {"quality": "quality", "f1": "F1", "cited": "cited", "refusals": "refusals, F1"}
+    table = Table("answers", "mean", box=None, pad_edge=False)
+    for name, shown in names.items():
+        table.add_row(shown, f"{answered[name]:.4f}")
+    out.print(table)
+    out.print(
+        f"{answered['questions']} questions answered by {answered['model']}, p50 {answered['milliseconds']:.0f} ms"
+    )

@@ -15,7 +15,7 @@ def evaluate(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repo
     """What a plan is worth on the set, seen with the rights of who asked; it is the set's newest run from then on."""
     found = kb.catalog.collections.get(collection)
     record = kb.catalog.eval_sets.get(found, arguments["eval_set"])
-    queries = kb.catalog.eval_sets.queries(record)
+    queries = kb.catalog.eval_sets.judged(record)
     questions = {query.id: query.text for query in queries}
     qrels = {query.id: query.judgements for query in queries}
     plan = None if arguments["plan"] is None else Plan.from_dict(arguments["plan"])

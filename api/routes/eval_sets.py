@@ -37,10 +37,13 @@ router = APIRouter(prefix="/eval-sets", tags=["evaluation"], responses=GUARDED)
 
 @router.post("", status_code=201, response_model=EvalSetView, responses=failures(409))
 def create_eval_set(body: EvalSetBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
-    """Store a set of questions with judged documents."""
+    """Store a set of questions with judged documents, right answers or both."""
     found = existing(kb, check_reach(state, body.collection))
     state.target = f"{body.collection}/{body.name}"
-    queries = [EvalQuery(query.id, query.text, query.judgements) for query in body.queries]
+    queries = [
+        EvalQuery(query.id, query.text, query.judgements, None if query.answers is None else tuple(query.answers))
+        for query in body.queries
+    ]
     return _view(kb.catalog.eval_sets.create(found, body.name, queries))
 
 
@@ -54,10 +57,10 @@ def list_eval_sets(kb: Kb, caller: Reader, collection: CollectionQuery, page: Pa
 
 @router.get("/{name}", response_model=EvalSetDetail)
 def get_eval_set(name: SetPath, kb: Kb, caller: Writer, collection: CollectionQuery) -> dict[str, Any]:
-    """A set with its questions. Judgements name documents whoever may read them, so it needs scope write."""
+    """A set with its questions. They name documents and answers whoever may read them, so it needs scope write."""
     record = kb.catalog.eval_sets.get(existing(kb, collection), name)
     questions = [
-        {"id": query.id, "text": query.text, "judgements": dict(query.judgements)}
+        {"id": query.id, "text": query.text, "judgements": dict(query.judgements), "answers": query.answers}
         for query in kb.catalog.eval_sets.queries(record)
     ]
     return _view(record) | {"questions": questions}
@@ -67,14 +70,15 @@ def get_eval_set(name: SetPath, kb: Kb, caller: Writer, collection: CollectionQu
 def save_eval_case(name: SetPath, body: EvalCaseBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
     """Add a judged question to a set, which is made where it is new.
 
-    A question that is there already gains the judgements. Documents that the caller may not read cannot be named.
+    A question that is there already gains what is told. Documents that the caller may not read cannot be named.
     """
     found = existing(kb, check_reach(state, body.collection))
     state.target = f"{body.collection}/{name}"
     for key in body.judgements:
         kb.catalog.documents.get(found, key, caller.principal)
-    stored = kb.catalog.eval_sets.judge(found, name, body.text.strip(), body.judgements)
-    return {"eval_set": name, "id": stored.id, "text": stored.text, "judgements": dict(stored.judgements)}
+    stored = kb.catalog.eval_sets.judge(found, name, body.text.strip(), body.judgements, body.answers)
+    shown = {"id": stored.id, "text": stored.text, "judgements": dict(stored.judgements), "answers": stored.answers}
+    return {"eval_set": name, **shown}
 
 
 @router.delete("/{name}", status_code=204)

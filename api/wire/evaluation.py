@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from api.wire.base import CollectionName, Json, Key, Line, Number, Request, Response, Text
 from retrieval.retriever import MAX_QUERY_LENGTH
 
 Question = Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH, pattern=r"\S")]
+Grades = dict[Key, Annotated[int, Field(ge=0, le=100)]]
+Answer = Annotated[Line, Field(pattern=r"\S")]
 SetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Name of the set.")]
 
 
@@ -57,14 +59,28 @@ class Created(Response):
     id: int
 
 
-class EvalQuestion(Request):
-    """A question with judged documents."""
+class _Judged(Request):
+    """What is known of a question: which documents are relevant, what a right answer says, or both."""
+
+    text: Question
+    judgements: Grades = Field(
+        default_factory=dict, max_length=10_000, description="Document key: grade; 0 is judged and not relevant."
+    )
+    answers: list[Answer] | None = Field(
+        None, max_length=100, description="Right answers, each by itself; []: it has none; null: not known."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.judgements and self.answers is None:
+            raise ValueError("neither judgements nor answers are given; expected one of both")
+        return self
+
+
+class EvalQuestion(_Judged):
+    """A question with judged documents, right answers or both."""
 
     id: Annotated[Key, Field(description="Unique within the set.")]
-    text: Question
-    judgements: dict[Key, Annotated[int, Field(ge=0, le=100)]] = Field(
-        min_length=1, description="Document key: grade; 0 is judged and not relevant."
-    )
 
 
 class EvalSetBody(Request):
@@ -78,7 +94,14 @@ class EvalSetBody(Request):
                 {
                     "collection": "docs",
                     "name": "support-2024",
-                    "queries": [{"id": "q1", "text": "How long is the warranty?", "judgements": {"faq/1": 1}}],
+                    "queries": [
+                        {
+                            "id": "q1",
+                            "text": "How long is the warranty?",
+                            "judgements": {"faq/1": 1},
+                            "answers": ["24 months", "two years"],
+                        }
+                    ],
                 }
             ]
         },
@@ -89,8 +112,8 @@ class EvalSetBody(Request):
     queries: Annotated[list[EvalQuestion], Field(min_length=1, max_length=100_000)]
 
 
-class EvalCaseBody(Request):
-    """A question to be judged: what is right, and what is not."""
+class EvalCaseBody(_Judged):
+    """A question to be judged: which documents are right, and what a right answer says."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -103,10 +126,6 @@ class EvalCaseBody(Request):
     )
 
     collection: CollectionName
-    text: Question
-    judgements: dict[Key, Annotated[int, Field(ge=0, le=100)]] = Field(
-        min_length=1, max_length=1000, description="Document key: grade; 0 is judged and not relevant."
-    )
 
 
 class EvalCase(Response):
@@ -116,6 +135,7 @@ class EvalCase(Response):
     id: str
     text: str
     judgements: dict[str, int]
+    answers: list[str] | None = Field(description="Right answers; []: it has none; null: not known.")
 
 
 class EvalSetView(Response):

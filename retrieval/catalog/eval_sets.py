@@ -1,9 +1,9 @@
-"""Stored evaluation sets: questions with judged documents."""
+"""Stored evaluation sets: questions with judged documents, with right answers, or with both."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,11 +30,15 @@ class EvalSetRecord:
 
 @dataclass(frozen=True, slots=True)
 class EvalQuery:
-    """A question; judgements map a document key to its grade, 0 meaning judged and not relevant."""
+    """A question; judgements map a document key to its grade, 0 meaning judged and not relevant.
+
+    `answers` are right ones, each by itself; (): it has none and is to be refused; None: they are not known.
+    """
 
     id: str
     text: str
     judgements: Mapping[str, int]
+    answers: tuple[str, ...] | None = None
 
 
 class EvalSets:
@@ -79,28 +83,45 @@ class EvalSets:
     def queries(self, eval_set: EvalSetRecord) -> list[EvalQuery]:
         """The questions of a set by id."""
         q = schema.eval_queries.c
-        query = sa.select(q.query_id, q.text, q.judgements).where(q.eval_set_id == eval_set.id).order_by(q.query_id)
+        query = sa.select(q.query_id, q.text, q.judgements, q.answers).where(q.eval_set_id == eval_set.id)
         with reading(self._engine) as connection:
-            return [EvalQuery(*row) for row in connection.execute(query)]
+            rows = connection.execute(query.order_by(q.query_id))
+            return [EvalQuery(*row[:3], _answers(row.answers)) for row in rows]
 
-    def judge(self, collection: Collection, name: str, text: str, judgements: Mapping[str, int]) -> EvalQuery:
-        """Add a question to a set, which is made where it is new; a question of the same text gains the judgements.
+    def judged(self, eval_set: EvalSetRecord) -> list[EvalQuery]:
+        """Those of its questions that say which documents are relevant, by id: what a search is measured by."""
+        return [query for query in self.queries(eval_set) if query.judgements]
 
-        What was judged before keeps its grade unless it is judged again. Two people may judge at once.
+    def judge(
+        self,
+        collection: Collection,
+        name: str,
+        text: str,
+        judgements: Mapping[str, int],
+        answers: Sequence[str] | None = None,
+    ) -> EvalQuery:
+        """Add a question to a set, which is made where it is new; one of the same text gains judgements and answers.
+
+        What was judged before keeps its grade unless it is judged again; no answers at all say that it has none. Two
+        people may judge at once.
         """
         q = schema.eval_queries.c
         with writing(self._engine) as connection:
             number = _open_set(connection, collection, name)
-            query = sa.select(q.query_id, q.judgements).where(q.eval_set_id == number, q.text == text)
+            columns = (q.query_id, q.judgements, q.answers)
+            query = sa.select(*columns).where(q.eval_set_id == number, q.text == text)
             known = connection.execute(query.order_by(q.query_id).limit(1)).one_or_none()
             if known is None:
                 taken = set(connection.execute(sa.select(q.query_id).where(q.eval_set_id == number)).scalars())
-                stored = EvalQuery(_free_id(text, taken), text, dict(judgements))
+                stored = EvalQuery(_free_id(text, taken), text, dict(judgements), _answers(answers))
                 connection.execute(schema.eval_queries.insert().values(**_row(number, stored)))
                 return stored
-            stored = EvalQuery(known.query_id, text, known.judgements | dict(judgements))
+            right = _answers(known.answers)
+            if answers is not None:
+                right = _answers([*(known.answers or ()), *answers] if answers else [])
+            stored = EvalQuery(known.query_id, text, known.judgements | dict(judgements), right)
             changed = schema.eval_queries.update().where(q.eval_set_id == number, q.query_id == stored.id)
-            connection.execute(changed.values(judgements=stored.judgements))
+            connection.execute(changed.values(judgements=stored.judgements, answers=_listed(right)))
             return stored
 
     def drop(self, collection: Collection, name: str) -> None:
@@ -131,4 +152,13 @@ def _row(eval_set_id: int, query: EvalQuery) -> dict[str, object]:
         "query_id": query.id,
         "text": query.text,
         "judgements": dict(query.judgements),
+        "answers": _listed(query.answers),
     }
+
+
+def _answers(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(dict.fromkeys(values))
+
+
+def _listed(answers: tuple[str, ...] | None) -> list[str] | None:
+    return None if answers is None else list(answers)

@@ -91,6 +91,7 @@ eval_queries = sa.Table(
     sa.Column("query_id", sa.Text, primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("judgements", sa.JSON, nullable=False),  # document key -> grade
+    sa.Column("answers", sa.JSON(none_as_null=True)),  # right ones; []: there is none; NULL: not known
 )
 
 eval_runs = sa.Table(  # append-only

@@ -8,7 +8,7 @@ from.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,22 +104,28 @@ def _with_others(question: Question, texts: Sequence[str], drawn: random.Random)
 
 
 def of_collection(
-    snapshot: CorpusSnapshot,
-    plan: Plan,
-    encoder: Encoder,
-    texts: Mapping[str, str],
-    answers: Mapping[str, Sequence[str]],
+    snapshot: CorpusSnapshot, plan: Plan, encoder: Encoder, questions: Sequence[EvalQuery]
 ) -> list[AskedQuestion]:
-    """The collection's own questions with the passages that its plan finds. Raises `SupervisionError`."""
-    missing = sorted(set(answers) - set(texts))
+    """The collection's own questions with the passages that its plan finds. Raises `SupervisionError`.
+
+    Those about one document stay together where judgements say which it is.
+    """
+    missing = sorted(question.id for question in questions if not question.text.strip())
     if missing:
         raise SupervisionError(f"answers are given for question {missing[0]!r}, which has no text; expected every one")
-    keys = sorted(answers)
-    legs = ask_legs(snapshot, encoder, [EvalQuery(key, texts[key], {}) for key in keys])
+    ordered = sorted(questions, key=lambda question: question.id)
+    legs = ask_legs(snapshot, encoder, ordered)
     return [
-        AskedQuestion(key, texts[key], tuple(filter(None, answers[key])), _passages(legs, plan, place), key)
-        for place, key in enumerate(keys)
+        AskedQuestion(
+            one.id, one.text, tuple(filter(None, one.answers or ())), _passages(legs, plan, place), _group(one)
+        )
+        for place, one in enumerate(ordered)
     ]
+
+
+def _group(question: EvalQuery) -> str:
+    relevant = sorted(key for key, grade in question.judgements.items() if grade > 0)
+    return f"document {relevant[0]}" if relevant else f"question {question.id}"
 
 
 def _passages(legs: CachedLegs, plan: Plan, place: int) -> tuple[Passage, ...]:

@@ -42,10 +42,11 @@ def score(generator: AnswerGenerator, question: AskedQuestion, replies: Replies)
     *_, last = generator.stream(Ask(question.text, question.passages))
     milliseconds = (time.perf_counter() - began + replies.saved_seconds - known) * 1e3
     assert isinstance(last, FinalAnswer)  # the contract of a generator
-    return _scored(last.answer, question.answers, milliseconds)
+    return scored(last.answer, question.answers, milliseconds)
 
 
-def _scored(answer: Answer, golds: Sequence[str], milliseconds: float) -> Scored:
+def scored(answer: Answer, golds: Sequence[str], milliseconds: float) -> Scored:
+    """What an answer is worth beside the right ones; none of these: it was to be refused."""
     failed = bool(answer.degraded)
     if answer.refused or not golds:
         quality = float(answer.refused and not golds)
@@ -57,20 +58,20 @@ def _scored(answer: Answer, golds: Sequence[str], milliseconds: float) -> Scored
     return Scored((f1 + cited) / 2, f1, cited, share, False, failed, milliseconds)
 
 
-def summary(scored: Sequence[Scored], questions: Sequence[AskedQuestion]) -> dict[str, float]:
+def summary(rows: Sequence[Scored], questions: Sequence[AskedQuestion]) -> dict[str, float]:
     """Means over the questions; `refusals` is the F1 of refusing what has no answer, 0 where nothing has none."""
-    answerable = [one for one, question in zip(scored, questions, strict=True) if question.answers]
+    answerable = [one for one, question in zip(rows, questions, strict=True) if question.answers]
     due = sum(not question.answers for question in questions)
-    said = sum(one.refused for one in scored)
-    right = sum(one.refused and not question.answers for one, question in zip(scored, questions, strict=True))
+    said = sum(one.refused for one in rows)
+    right = sum(one.refused and not question.answers for one, question in zip(rows, questions, strict=True))
     return {
-        "quality": _mean([one.quality for one in scored]),
+        "quality": _mean([one.quality for one in rows]),
         "f1": _mean([one.f1 for one in answerable]),
         "cited": _mean([one.cited for one in answerable]),
         "citation_precision": _mean([one.citations for one in answerable if not one.refused]),
         "refusals": round(2 * right / (due + said), 5) if due + said else 0.0,
-        "failures": _mean([float(one.failed) for one in scored]),
-        "milliseconds": round(float(np.median([one.milliseconds for one in scored])), 2) if scored else 0.0,
+        "failures": _mean([float(one.failed) for one in rows]),
+        "milliseconds": round(float(np.median([one.milliseconds for one in rows])), 2) if rows else 0.0,
     }
 
 

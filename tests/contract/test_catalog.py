@@ -277,6 +277,15 @@ def test_eval_sets_feedback_and_audit_read_back(catalog: Catalog, handbook: Coll
     assert catalog.eval_sets.queries(created) == [EvalQuery("q1", "如何?", {"a": 2, "b": 0})]
     with pytest.raises(ConflictError):
         catalog.eval_sets.create(handbook, "faq", [])
+    asked = [EvalQuery("q1", "how?", {}, ("so", "thus")), EvalQuery("q2", "who?", {"a": 1}, ())]
+    answered = catalog.eval_sets.create(handbook, "answered", asked)
+    assert catalog.eval_sets.queries(answered) == asked
+    assert catalog.eval_sets.judged(answered) == asked[1:]
+    grown = catalog.eval_sets.judge(handbook, "answered", "how?", {"b": 1}, ["thus", "或者"])
+    assert grown == EvalQuery("q1", "how?", {"b": 1}, ("so", "thus", "或者"))
+    assert catalog.eval_sets.judge(handbook, "answered", "how?", {"b": 0}) == replace(grown, judgements={"b": 0})
+    assert catalog.eval_sets.judge(handbook, "answered", "how?", {}, []).answers == ()
+    assert catalog.eval_sets.queries(answered)[0].answers == ()
     catalog.feedback.add(handbook, "me", "how?", "a", -1, "wrong")
     assert catalog.feedback.page(handbook)[0].comment == "wrong"
     catalog.audit.record("me", "keys.create", "k1", {"scope": "read"}, "r-1")

@@ -8,14 +8,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import served
 from reader_questions import write_squad
+from typer.testing import CliRunner
 
+from api.answer_evaluation import evaluate_answers
+from api.cli import app
+from retrieval.answer.choice import AnswerChoice
 from retrieval.catalog.keys import Scope
+from retrieval.plan import DEFAULT_PLAN
+from retrieval.types import OPERATOR
 from search_core.errors import SupervisionError
 from search_core.request import Request
 from search_core.result import Result
@@ -119,6 +126,70 @@ def test_a_wrong_model_is_not_promoted(tmp_path: Path) -> None:
             result = tune(api)
         assert not result.promoted
         assert result.reasons
+
+
+def test_an_evaluation_set_with_answers_is_what_is_asked(endpoint: str, tmp_path: Path) -> None:
+    """Stored over REST, measured by `kb eval`, named by `--eval-set`; a set without answers is told."""
+    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+        fill(api)
+        admin = api.headers(Scope.ADMIN)
+        queries = [
+            {"id": key, "text": text, "answers": ANSWERS[key], "judgements": {PRODUCTS[int(key[1:])]: 1}}
+            for key, text in QUERIES.items()
+            if key != "w0"
+        ]
+        queries.append({"id": "none", "text": "Who won the football match?", "answers": []})
+        body = {"collection": "birds", "name": "real", "queries": queries}
+        api.client.post("/v1/eval-sets", json=body, headers=admin).raise_for_status()
+        bad = {"collection": "birds", "text": "Why?"}
+        assert "expected one of both" in api.client.post("/v1/eval-sets/real/cases", json=bad, headers=admin).text
+        case = bad | {"text": QUERIES["w0"], "answers": ["24 months", "two years"]}
+        told = api.client.post("/v1/eval-sets/real/cases", json=case, headers=admin).json()
+        assert told["answers"] == ["24 months", "two years"] and told["judgements"] == {}
+        shown = api.client.get("/v1/eval-sets/real", params={"collection": "birds"}, headers=admin).json()
+        assert {one["id"]: one["answers"] for one in shown["questions"]}["none"] == []
+        run = api.client.post("/v1/eval-sets/real/runs", json={"collection": "birds"}, headers=admin).json()
+        assert run["queries"] == len(QUERIES) - 1, "only judged questions measure a search"
+        api.client.post(
+            "/v1/eval-sets/judged/cases",
+            json={"collection": "birds", "text": "What?", "judgements": {"owl": 1}},
+            headers=admin,
+        ).raise_for_status()
+
+        request = Request("answer", collection="birds", budget="4m", eval_set="real")
+        given: dict[str, Any] = {"settings": api.settings, "catalog": api.kb.catalog, "encoder_of": api.kb.open_encoder}
+        result = AutoModelTrainer.of(request, **given).run()
+        assert result.supervision["origin"] == "evaluation set 'real'"
+        assert result.supervision["questions"] == len(QUERIES) + 1
+        with pytest.raises(SupervisionError, match="evaluation set 'judged' holds no right answers; add"):
+            AutoModelTrainer.of(replace(request, eval_set="judged"), **given).run()
+
+        questions = api.kb.catalog.eval_sets.queries(
+            api.kb.catalog.eval_sets.get(api.kb.catalog.collections.get("birds"), "real")
+        )
+        sentences, asked = (
+            evaluate_answers(api.kb, "birds", questions, OPERATOR, replace(DEFAULT_PLAN, answer=choice))
+            for choice in (None, AnswerChoice("openai"))
+        )
+        assert sentences["questions"] == len(questions)
+        assert asked["f1"] > sentences["f1"] and asked["model"].startswith("endpoint")
+
+
+def test_files_become_a_set_with_answers(tmp_path: Path) -> None:
+    with opened(tmp_path / "data") as api:
+        fill(api)
+    queries, answers = tmp_path / "queries.jsonl", tmp_path / "answers.jsonl"
+    queries.write_text("\n".join(json.dumps({"id": key, "text": text}) for key, text in QUERIES.items()))
+    answers.write_text("\n".join(json.dumps({"id": key, "answers": right}) for key, right in ANSWERS.items()))
+    runner = CliRunner(env={"KB_DATA_DIR": str(tmp_path / "data"), "KB_ENCODER": "hash"})
+    files = ["--queries", str(queries), "--answers", str(answers)]
+    done = runner.invoke(app, ["eval", *files, "--save", "mine", "-c", "birds", "--json"])
+    assert done.exit_code == 0, done.output
+    stored = runner.invoke(app, ["eval", "--eval-set", "mine", "-c", "birds", "--json"])
+    first, second = (json.loads(one.stdout)["answers"] for one in (done, stored))
+    assert first["cited"] == second["cited"] > 0 and first["questions"] == len(QUERIES)
+    for wrong in ([], ["--eval-set", "mine", *files], ["--queries", str(queries)]):
+        assert runner.invoke(app, ["eval", *wrong, "-c", "birds"]).exit_code != 0
 
 
 def test_without_known_answers_nothing_is_compared(tmp_path: Path) -> None:

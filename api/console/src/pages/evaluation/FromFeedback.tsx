@@ -40,7 +40,7 @@ function Choice({ given, change }: { given: readonly Given[]; change: Props["cha
         <Checkbox
           key={one.id}
           label={one.text}
-          description={Object.entries(one.judgements)
+          description={Object.entries(one.judgements ?? {})
             .map(([key, grade]) => `${grade > 0 ? "✓" : "✗"} ${key}`)
             .join("  ")}
           checked={!left.has(one.id)}

@@ -103,7 +103,7 @@ export function MadeQuestions({ made, drop }: { made: readonly NewQuestion[]; dr
           <Text size="sm">
             {one.text}{" "}
             <Text component="span" size="xs" c="dimmed">
-              {Object.keys(one.judgements).join(", ")}
+              {Object.keys(one.judgements ?? {}).join(", ")}
             </Text>
           </Text>
           <ActionIcon variant="subtle" color="gray" onClick={() => drop(one.id)} aria-label={t("eval.drop", { text: one.text })}>

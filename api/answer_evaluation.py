@@ -1,0 +1,37 @@
+"""Asks questions whose right answers are known, and scores what whoever answers says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from api.knowledge_base import KnowledgeBase
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.plan import Plan
+from retrieval.types import Principal
+from search_core.answering.questions import AskedQuestion
+from search_core.answering.scoring import scored, summary
+
+
+def evaluate_answers(
+    kb: KnowledgeBase,
+    collection: str,
+    questions: Sequence[EvalQuery],
+    principal: Principal,
+    plan: Plan | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Means over the questions, as a run of `kb tune --task answer` has them, with their number and who answered."""
+    chosen = plan or kb.plan_of(collection)
+    rows, asked = [], []
+    for question in questions:
+        began = time.perf_counter()
+        found = kb.answer(collection, question.text, principal, plan=chosen)
+        milliseconds = (time.perf_counter() - began) * 1e3
+        right = tuple(filter(None, question.answers or ()))
+        asked.append(AskedQuestion(question.id, question.text, right, (), question.id))
+        rows.append(scored(found.answer, right, milliseconds))
+        progress()
+    model = "the settings' answer model" if chosen.answer is None else chosen.answer.describe()
+    return {"questions": len(rows), "model": model, **summary(rows, asked)}
