@@ -17,6 +17,7 @@ from retrieval.types import Block, BlockKind, Chunk, Document
 MAX_TOKENS = 220  # encoder tokens; with title and headings a passage stays inside MiniLM's window of 256
 SMALL_TOKENS = 40  # encoder tokens; a shorter stretch is joined to its neighbour
 _FILL = 0.5  # share of the maximum from which on a cut is looked for
+_UNCOUNTED = np.zeros(1)
 _HEADER_SHARE = 0.3  # largest share of the maximum that a repeated table header may take
 
 
@@ -42,6 +43,8 @@ class StructureChunker:
         start, end = _trim(text, 0, len(text))
         if start == end:
             return ()
+        if end - start <= self.max_tokens:  # no character costs more than a token: nothing needs to be counted
+            return (_Layout(text, _UNCOUNTED, document.outline).chunk(0, start, end, ""),)
         sums = token_sums(text)
         layout = _Layout(text, sums, document.outline)
         if sums[end] - sums[start] <= self.max_tokens:

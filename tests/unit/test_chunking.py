@@ -191,7 +191,8 @@ def test_the_registry_builds_it() -> None:
 def test_token_sums_add_up(one: str, other: str) -> None:
     sums = token_sums(one + other)
     assert len(sums) == len(one) + len(other) + 1
-    assert (sums[1:] >= sums[:-1]).all()
+    steps = sums[1:] - sums[:-1]
+    assert (steps >= 0).all() and (steps <= 1 + 1e-9).all()  # a chunker relies on it: short texts are not counted
     assert sums[len(one)] == pytest.approx(estimate_tokens(one))
 
 
