@@ -40,6 +40,8 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 FOLDED = "cranfield"
 FOLDS = 5  # of it
 DEEP = 100  # documents: the design's figures for cranfield agree with nDCG@100 (docs/search-core.md)
+LEVEL = 0.05
+NORMAL = 1.96  # standard errors to either side of a mean, of a 95 % interval
 PARTS = {"train": "fit", "dev": "choose", "test": "sealed"}  # of nfcorpus
 ALL = (
     "nfcorpus",
@@ -187,10 +189,10 @@ def write_page(rows: dict[str, Any]) -> None:
 
 
 def tables(rows: dict[str, Any]) -> list[str]:
-    """nDCG@10 on sealed questions: the default plan, the best of each tier, and what would be promoted."""
+    """nDCG@10 on sealed questions: the default plan, the best of each tier, what would be promoted, and all in all."""
     found = [
-        f"| set, sealed questions | default | {' | '.join(NAMES.values())} | chosen | gain (95 %), p | CPU s |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| set, sealed questions | default | {' | '.join(NAMES.values())} | chosen | gain (95 %), p | CPU s | MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for key, row in sorted(rows.items()):
         stages = {stage["tier"]: stage for stage in row["stages"]}
@@ -198,10 +200,50 @@ def tables(rows: dict[str, Any]) -> list[str]:
         low, high = row["lift_interval"]
         gain = f"{row['lift']:+.4f} ({low:+.4f} to {high:+.4f}), {row['p_value']:.3f}"
         label = key.partition(" plan")[0]
-        cost = f"{row['cpu_seconds']:.0f}"
+        cost = f"{row['cpu_seconds']:.0f} | {row.get('peak_mib', '')}"
         head = [f"{label}, {row['sealed']}", f"{row['default']['ndcg@10']:.4f}"]
         found.append("| " + " | ".join([*head, *cells, f"**{row['tuned']['ndcg@10']:.4f}**", gain, cost]) + " |")
-    return found
+    return [*found, "", *whole(rows), *deep_table(rows)]
+
+
+def whole(rows: dict[str, Any]) -> list[str]:
+    """The mean relative lift over sets, folds of a set first averaged, and how many of all rows prove something."""
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for key, row in rows.items():
+        sets.setdefault(key.split(" ")[0], []).append(row)
+    lifts = {name: relative(mine) for name, mine in sorted(sets.items())}
+    better = sum(row["p_value"] < LEVEL and row["lift"] > 0 for row in rows.values())
+    worse = sum(row["p_value"] < LEVEL and row["lift"] < 0 for row in rows.values())
+    told = ", ".join(f"{name} {lift:+.1%}" for name, lift in lifts.items())
+    return [
+        f"Mean relative lift over {len(lifts)} sets: **{np.mean(list(lifts.values())):+.1%}** ({told}). Of {len(rows)} "
+        f"rows {better} are significantly better (p < {LEVEL}), {worse} significantly worse."
+    ]
+
+
+def relative(rows: list[dict[str, Any]]) -> float:
+    """The lift of these rows' means."""
+    before, after = (float(np.mean([row[label]["ndcg@10"] for row in rows])) for label in ("default", "tuned"))
+    return after / before - 1
+
+
+def deep_table(rows: dict[str, Any]) -> list[str]:
+    """Both measures of the folds of cranfield; the interval is that of their mean, from the folds' own intervals."""
+    folds = [row for _, row in sorted(rows.items()) if "deep" in row]
+    if not folds:
+        return []
+    errors = [(row["lift_interval"][1] - row["lift_interval"][0]) / (2 * NORMAL) for row in folds]
+    lift, reach = np.mean([row["lift"] for row in folds]), NORMAL * np.linalg.norm(errors) / len(folds)
+    at_ten = {label: np.mean([row[label]["ndcg@10"] for row in folds]) for label in ("default", "tuned")}
+    at_depth = {label: np.mean([row["deep"][label] for row in folds]) for label in ("rrf", "default", "tuned")}
+    return [
+        "",
+        f"| cranfield, mean of {len(folds)} held-out folds | reciprocal ranks | default | tuned |",
+        "|---|---|---|---|",
+        f"| nDCG@10 | | {at_ten['default']:.4f} | **{at_ten['tuned']:.4f}** "
+        f"({lift - reach:+.4f} to {lift + reach:+.4f}) |",
+        f"| nDCG@{DEEP} | " + " | ".join(f"{value:.4f}" for value in at_depth.values()) + " |",
+    ]
 
 
 def cell(stage: dict[str, Any] | None) -> str:
