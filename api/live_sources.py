@@ -86,6 +86,11 @@ class LiveSources:
         with named_by_caller():
             return preview(DatabaseAddress.parse(url), parse_mapping({"tables": dict(tables)}), limit)
 
+    def preview_of(self, record: SourceRecord, tables: TableForms, limit: int) -> PreviewResult:
+        """The same of the database that a source reads, with the password that is stored."""
+        with named_by_caller():
+            return preview(self.address(record), parse_mapping({"tables": dict(tables)}), limit)
+
     def create(self, collection: str, name: str, url: str, tables: TableForms) -> SourceRecord:
         """A source that streams. Where any step fails, what was made before is taken back.
 

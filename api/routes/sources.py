@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Runner, State, check_reach, existing
+from api.knowledge_base import KnowledgeBase
 from api.live_sources import KIND, LiveSources, source_view
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
@@ -21,6 +22,7 @@ from api.source_status import StatusReader
 from api.wire.sources import (
     SOURCE_PATTERN,
     LiveSourceView,
+    MappingTrial,
     Preview,
     PreviewBody,
     SnapshotBody,
@@ -36,7 +38,9 @@ from api.wire.sources import (
     TestResult,
 )
 from ingest.connect.inspection import Inspection
-from ingest.connect.tables import list_tables
+from ingest.connect.preview import PreviewResult
+from retrieval.catalog.sources import SourceRecord
+from retrieval.errors import ConflictError
 
 SourcePath = Annotated[str, Path(pattern=SOURCE_PATTERN, description="Name of the source.", examples=["shop"])]
 
@@ -95,10 +99,7 @@ def list_database_tables(body: TablesBody, live: Live, caller: Admin) -> dict[st
 @router.post("/sources/preview", response_model=Preview, summary="Preview a mapping")
 def preview_source(body: PreviewBody, live: Live, caller: Admin) -> dict[str, Any]:
     """The documents that a mapping makes of the first rows of each table, with the rows they join."""
-    found = live.preview(body.url.get_secret_value(), body.tables, body.limit)
-    shown = ("key", "title", "text", "language", "metadata", "acl", "uri")
-    documents = [{name: getattr(document, name) for name in shown} for document in found.documents]
-    return {"documents": documents, "errors": [asdict(problem) for problem in found.problems]}
+    return preview_view(live.preview(body.url.get_secret_value(), body.tables, body.limit))
 
 
 @router.get("/sources/{name}", response_model=SourceStatus, responses=failures(409), summary="Look at a source")
@@ -113,10 +114,17 @@ def list_source_tables(
     name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery
 ) -> dict[str, Any]:
     """The tables of a source's database, mapped or not."""
-    record = kb.catalog.sources.get(existing(kb, collection), name)
-    if record.kind == SNAPSHOT:
-        return {"tables": [asdict(table) for table in list_tables(SnapshotSources(kb).address(record))]}
-    return {"tables": [asdict(table) for table in live.tables_of(live.get(existing(kb, collection), name))]}
+    return {"tables": [asdict(table) for table in live.tables_of(with_database(kb, collection, name))]}
+
+
+@router.post(
+    "/sources/{name}/preview", response_model=Preview, responses=failures(409), summary="Preview another mapping of it"
+)
+def preview_stored_source(
+    name: SourcePath, body: MappingTrial, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery
+) -> dict[str, Any]:
+    """What another mapping would make of a source's first rows, read with the stored password. Changes nothing."""
+    return preview_view(live.preview_of(with_database(kb, collection, name), body.tables, body.limit))
 
 
 @router.patch("/sources/{name}", response_model=LiveSourceView, responses=failures(409), summary="Change a source")
@@ -127,11 +135,10 @@ def change_source(
     state.target = f"{collection}/{name}"
     state.detail |= {"changed": sorted(body.model_fields_set)}
     url = None if body.url is None else body.url.get_secret_value()
-    found = existing(kb, collection)
-    record = kb.catalog.sources.get(found, name)
+    record = with_database(kb, collection, name)
     if record.kind == SNAPSHOT:
-        return source_view(SnapshotSources(kb).change(found, record, body.tables, url), collection)
-    return source_view(live.change(live.get(found, name), body.tables, url), collection)
+        return source_view(SnapshotSources(kb).change(existing(kb, collection), record, body.tables, url), collection)
+    return source_view(live.change(record, body.tables, url), collection)
 
 
 @router.post("/sources/{name}/pause", response_model=LiveSourceView, responses=failures(409), summary="Pause a source")
@@ -212,6 +219,24 @@ def delete_source(
         return {"deleted_documents": remove_source(kb, found, record, documents), "leftovers": []}
     done = live.delete(record, documents)
     return {"deleted_documents": done.documents, "leftovers": [asdict(left) for left in done.leftovers]}
+
+
+def with_database(kb: KnowledgeBase, collection: str, name: str) -> SourceRecord:
+    """A source whose database this server can ask. Raises `NotFoundError`, `ConflictError`."""
+    record = kb.catalog.sources.get(existing(kb, collection), name)
+    if "url" not in record.config:
+        raise ConflictError(
+            f"source {name!r} of kind {record.kind!r} is read by the command kb ingest, which knows where it is; "
+            "expected a database that was connected here. Change the file of its mapping and run the command again"
+        )
+    return record
+
+
+def preview_view(found: PreviewResult) -> dict[str, Any]:
+    """What a mapping makes of rows, for the wire."""
+    shown = ("key", "title", "text", "language", "metadata", "acl", "uri")
+    documents = [{name: getattr(document, name) for name in shown} for document in found.documents]
+    return {"documents": documents, "errors": [asdict(problem) for problem in found.problems]}
 
 
 def inspection_view(inspection: Inspection) -> dict[str, Any]:

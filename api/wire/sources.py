@@ -175,8 +175,19 @@ class TableList(Response):
     tables: list[TableView]
 
 
-class PreviewBody(Request):
-    """A mapping to be tried on live rows."""
+class MappingTrial(Request):
+    """A mapping to be tried on live rows of a source's database."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"tables": _TABLES_EXAMPLE, "limit": 3}]}
+    )
+
+    tables: Mapping
+    limit: int = Field(5, ge=1, le=50, description="Rows of each mapped table.")
+
+
+class PreviewBody(MappingTrial):
+    """A mapping to be tried on live rows of any database."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -185,8 +196,6 @@ class PreviewBody(Request):
     )
 
     url: DatabaseUrl
-    tables: Mapping
-    limit: int = Field(5, ge=1, le=50, description="Rows of each mapped table.")
 
 
 class PreviewDocument(Response):

@@ -113,6 +113,11 @@ def test_such_a_source_is_changed_and_deleted_like_any_other(served: World, shop
     read(served)
     check_native_error(served.call("POST", "/v1/sources/shop/pause?collection=docs"), 409)
     other = {"public.products": {"title": "name", "body": "{name}"}}
+    shown = served.call("POST", "/v1/sources/shop/preview?collection=docs", json={"tables": other, "limit": 1}).json()
+    assert [(one["key"], one["text"]) for one in shown["documents"]] == [("public.products/1", "Falcon 7")]
+    wrong = {"public.products": {"title": "name", "body": "{nothing}"}}
+    refused = served.call("POST", "/v1/sources/shop/preview?collection=docs", json={"tables": wrong})
+    assert "nothing" in check_native_error(refused, 422, "invalid_mapping")["message"]
     changed = served.call("PATCH", "/v1/sources/shop?collection=docs", json={"tables": other})
     assert changed.status_code == 200 and changed.json()["tables"] == other, changed.text
     assert read(served)["result"]["created"] == 1

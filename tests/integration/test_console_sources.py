@@ -308,7 +308,29 @@ def test_a_database_is_connected_by_keyboard_without_kafka(
     page.get_by_role("button", name="Read now").click()
     expect(page.get_by_text("0 new · 2 updated")).to_be_visible()
     expect(page.get_by_role("table", name="Newest changes").get_by_text("Updated").first).to_be_visible()
-    assert "Falcon 8" in text_of(served, served.kb.catalog.collections.get("asked"), "public.faqs/1")
+    found = served.kb.catalog.collections.get("asked")
+    assert "Falcon 8" in text_of(served, found, "public.faqs/1")
+    its_mapping_is_changed(page)
+    assert text_of(served, found, "public.faqs/1").endswith("About nine hours of flight. Ask your dealer.")
+    assert served.kb.catalog.documents.keys(found) == {"public.faqs/1", "public.faqs/2", "public.products/1"}
+
+
+def its_mapping_is_changed(page: Page) -> None:
+    """Another text and another table, seen as documents before they are stored; the password is not asked for again."""
+    page.get_by_role("button", name="Change", exact=True).press("Enter")
+    drawer = page.get_by_role("dialog", name="Mapping of shop")
+    expect(drawer.get_by_role("article", name="public.faqs/1").get_by_text("(Falcon 8)")).to_be_visible()
+    expect(drawer.get_by_role("button", name="Save and read again")).to_be_disabled()  # nothing is different yet
+    drawer.get_by_label("Text", exact=True).fill("{answer} Ask your dealer.")
+    expect(drawer.get_by_role("article", name="public.faqs/1").get_by_text("Ask your dealer.")).to_be_visible()
+    drawer.get_by_label("Tables whose rows become documents").click()
+    page.get_by_role("option", name="public.products").click()
+    drawer.get_by_role("tab", name="public.products").click()
+    expect(drawer.get_by_role("article", name="public.products/1")).to_be_visible()
+    console_axe.check(page)
+    drawer.get_by_role("button", name="Save and read again").click()
+    expect(page.get_by_text("shop has a new mapping")).to_be_visible()
+    expect(page.get_by_text("1 new · 2 updated")).to_be_visible()
 
 
 def test_collections_are_made_changed_and_deleted_by_name(served: Served, person: BrowserContext) -> None:

@@ -16,7 +16,8 @@ export type Forms = Record<string, TableForm>;
 export interface TableForm {
   title: string;
   body: string;
-  metadata?: string[];
+  /** Columns, or where they get other names: name to column. */
+  metadata?: string[] | Record<string, string>;
   acl?: string | string[];
   include?: Record<string, { table: string; on: Record<string, string>; many?: boolean }>;
 }
@@ -39,11 +40,19 @@ export function useTables(url: string, enabled: boolean) {
   });
 }
 
+/** The database whose rows are shown: by its address, or that of a source, whose password the server knows. */
+export type Rows = { readonly url: string } | { readonly collection: string; readonly source: string };
+
 /** What the mapping makes of the first rows; the former preview stays while the next one is made. */
-export function usePreview(url: string, tables: Forms, limit: number) {
+export function usePreview(of: Rows, tables: Forms, limit: number) {
   return useQuery({
-    queryKey: ["connect", "preview", url, tables, limit],
-    queryFn: ({ signal }) => call(api.POST("/v1/sources/preview", { body: { url, tables: tables as never, limit }, signal })),
+    queryKey: ["connect", "preview", of, tables, limit],
+    queryFn: ({ signal }) => {
+      const trial = { tables: tables as never, limit };
+      if ("url" in of) return call(api.POST("/v1/sources/preview", { body: { url: of.url, ...trial }, signal }));
+      const params = { path: { name: of.source }, query: { collection: of.collection } };
+      return call(api.POST("/v1/sources/{name}/preview", { params, body: trial, signal }));
+    },
     placeholderData: keepPreviousData,
     gcTime: 0,
     retry: false,

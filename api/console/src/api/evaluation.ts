@@ -9,7 +9,8 @@ export type EvalRun = Model<"EvalRun">;
 export type Comparison = Model<"EvalComparison">;
 export type MetricChange = Model<"MetricChange">;
 export type RunQuestion = Model<"RunQuestion">;
-export type NewQuestion = Model<"EvalQuestion">;
+/** A question that says which documents are right; the pages make no others. */
+export type NewQuestion = Model<"EvalQuestion"> & { judgements: Record<string, number> };
 
 export const METRICS = ["ndcg@10", "mrr@10", "recall@10", "recall@100"] as const;
 export type Metric = (typeof METRICS)[number];

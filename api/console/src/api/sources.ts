@@ -88,6 +88,34 @@ export function useSteer(collection: string, name: string) {
   });
 }
 
+/** The tables of a source's database, mapped or not. */
+export function useSourceTables(collection: string, name: string) {
+  return useQuery({
+    queryKey: ["sources", collection, "tables", name],
+    queryFn: async () =>
+      (await call(api.GET("/v1/sources/{name}/tables", { params: { path: { name }, query: { collection } } }))).tables,
+    staleTime: Infinity,
+    gcTime: 0,
+    retry: false,
+  });
+}
+
+/** Store another mapping. A live source reads by itself what that shows differently; another is read here. */
+export function useChangeMapping(collection: string, { name, kind }: { name: string; kind: string }, then: () => void) {
+  const { t } = useSpeech();
+  const params = { path: { name }, query: { collection } };
+  return useAct({
+    act: async (tables: Record<string, unknown>) => {
+      await call(api.PATCH("/v1/sources/{name}", { params, body: { tables: tables as never } }));
+      if (kind !== LIVE) await call(api.POST("/v1/sources/{name}/snapshot", { params, body: { full: false } }));
+    },
+    done: t("sources.did-map", { name }),
+    touches: [["sources"], ["jobs"], ["overview"], ["content", collection]],
+    then,
+    quiet: true,
+  });
+}
+
 /** Have tables read again; `full`: begin anew. */
 export function useReadAgain(collection: string, name: string) {
   const { t } = useSpeech();

@@ -82,6 +82,7 @@ export const connect = {
   "connect.map.join-many": "{alias}: all rows of {table} that belong to it",
   "connect.map.metadata": "Facts to filter by",
   "connect.map.metadata-hint": "Such as a category or a status.",
+  "connect.map.metadata-renamed": "Under names of their own: {names}. Change them in the mapping's file.",
   "connect.map.acl": "Who may read a row",
   "connect.map.acl-hint": "A column with group names. Where it is empty, nobody may.",
   "connect.map.acl-none": "As the collection decides",

@@ -85,6 +85,7 @@ export const connect: Translation<typeof en> = {
   "connect.map.join-many": "{alias}：{table} 中属于它的所有行",
   "connect.map.metadata": "用于筛选的属性",
   "connect.map.metadata-hint": "例如分类或状态。",
+  "connect.map.metadata-renamed": "使用自己的名称：{names}。请在映射文件中修改。",
   "connect.map.acl": "谁可以读取一行",
   "connect.map.acl-hint": "存放用户组名称的列。为空时任何人都不能读取。",
   "connect.map.acl-none": "由知识库决定",

@@ -22,12 +22,17 @@ export function TableMapping({ table, tables, form, change }: Props) {
     delete rest[key];
     return rest;
   };
+  // A mapping that was written by hand may hold more than this form can say; that stays as it is.
+  const titles = columns.includes(form.title) ? columns : [form.title, ...columns];
+  const facts = Array.isArray(form.metadata) ? form.metadata : [];
+  const choices = [...new Set([...columns, ...ofJoins, ...facts])];
+  const renamed = form.metadata !== undefined && !Array.isArray(form.metadata);
   return (
     <Stack gap="sm">
       <Select
         label={t("connect.map.title")}
         description={t("connect.map.title-hint")}
-        data={columns}
+        data={titles}
         value={form.title}
         onChange={(title) => title && change({ ...form, title })}
         searchable
@@ -53,9 +58,10 @@ export function TableMapping({ table, tables, form, change }: Props) {
       )}
       <MultiSelect
         label={t("connect.map.metadata")}
-        description={t("connect.map.metadata-hint")}
-        data={[...columns, ...ofJoins]}
-        value={form.metadata ?? []}
+        description={renamed ? t("connect.map.metadata-renamed", { names: Object.keys(form.metadata ?? {}).join(", ") }) : t("connect.map.metadata-hint")}
+        data={choices}
+        value={facts}
+        disabled={renamed}
         onChange={(metadata) => change(metadata.length === 0 ? without("metadata") : { ...form, metadata })}
         searchable
         clearable
@@ -64,8 +70,8 @@ export function TableMapping({ table, tables, form, change }: Props) {
       <Select
         label={t("connect.map.acl")}
         description={t("connect.map.acl-hint")}
-        placeholder={t("connect.map.acl-none")}
-        data={columns}
+        placeholder={Array.isArray(form.acl) ? form.acl.join(", ") : t("connect.map.acl-none")}
+        data={typeof form.acl === "string" && !columns.includes(form.acl) ? [form.acl, ...columns] : columns}
         value={typeof form.acl === "string" ? form.acl : null}
         onChange={(acl) => change(acl === null ? without("acl") : { ...form, acl })}
         searchable
@@ -123,15 +129,25 @@ function withJoin(form: TableForm, join: Join, wanted: boolean, tables: readonly
   if (!wanted) {
     delete include[join.alias];
     const body = form.body.split("\n").filter((line) => !line.includes(names));
-    const metadata = (form.metadata ?? []).filter((name) => !name.startsWith(`${join.alias}.`));
     const { include: _, metadata: __, ...rest } = form;
     const kept = Object.keys(include).length > 0 ? { include } : {};
-    return { ...rest, ...kept, ...(metadata.length > 0 ? { metadata } : {}), body: body.join("\n") || `{${form.title}}` };
+    return { ...rest, ...kept, ...factsWithout(form, join.alias), body: body.join("\n") || `{${form.title}}` };
   }
   include[join.alias] = { table: join.table, on: join.on, ...(join.many ? { many: true } : {}) };
   const column = joinedColumn(join, tables);
   const line = column === null || form.body.includes(names) ? "" : `\n${join.alias}: {${join.alias}.${column}}`;
   return { ...form, include, body: form.body + line };
+}
+
+/** The facts of a table that are not a joined row's; nothing where none is left. */
+function factsWithout({ metadata = [] }: TableForm, alias: string): Pick<TableForm, "metadata"> {
+  const isTheirs = (column: string) => column.startsWith(`${alias}.`);
+  if (Array.isArray(metadata)) {
+    const left = metadata.filter((column) => !isTheirs(column));
+    return left.length > 0 ? { metadata: left } : {};
+  }
+  const left = Object.entries(metadata).filter(([, column]) => !isTheirs(column));
+  return left.length > 0 ? { metadata: Object.fromEntries(left) } : {};
 }
 
 function columnsOf(name: string, tables: readonly TableInfo[]): string[] {

@@ -1,5 +1,5 @@
 /** A first mapping of a table, from the names and types of its columns; a person changes what it has wrong. */
-import type { Join, TableForm, TableInfo } from "@/api/connect";
+import type { Forms, Join, TableForm, TableInfo } from "@/api/connect";
 
 const TITLES = ["title", "name", "question", "subject", "headline", "label", "标题", "名称", "问题", "主题"];
 const RIGHTS = ["acl", "visible_to", "visibility", "allowed_groups", "groups", "roles"];
@@ -23,6 +23,15 @@ export function guess(table: TableInfo): TableForm {
   if (metadata.length > 0) form.metadata = metadata;
   if (acl !== undefined) form.acl = acl;
   return form;
+}
+
+/** The mapping of these tables: what is there already, else a guess. */
+export function guessed(chosen: readonly string[], forms: Forms, tables: readonly TableInfo[]): Forms {
+  const formOf = (name: string): TableForm => {
+    const table = tables.find((one) => one.name === name);
+    return forms[name] ?? (table === undefined ? { title: "", body: "" } : guess(table));
+  };
+  return Object.fromEntries(chosen.map((name) => [name, formOf(name)]));
 }
 
 /** The column of a joined table that says most: its title. */

@@ -1,19 +1,46 @@
-/** How rows become documents, as it is stored. */
-import { Stack, Text, Title } from "@mantine/core";
+/** How rows become documents, as it is stored; changed beside a preview of real rows. */
+import { Button, Drawer, Group, Stack, Text, Title } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { Pencil } from "lucide-react";
+import type { SourceStatus } from "@/api/sources";
 import { CodeText, pretty } from "@/components/CodeText";
 import { useSpeech } from "@/i18n";
+import { MappingChange } from "./MappingChange";
 
-export function MappingShown({ tables }: { tables: Record<string, unknown> }) {
+export function MappingShown({ collection, status }: { collection: string; status: SourceStatus }) {
   const { t } = useSpeech();
+  const [opened, editor] = useDisclosure(false);
   return (
     <Stack gap="xs">
-      <Title order={2} size="h4">
-        {t("sources.mapping")}
-      </Title>
-      <Text size="sm" c="dimmed">
-        {t("sources.mapping-hint")}
-      </Text>
-      <CodeText value={pretty(tables)} label={t("sources.mapping")} />
+      <Group justify="space-between" align="flex-start">
+        <div>
+          <Title order={2} size="h4">
+            {t("sources.mapping")}
+          </Title>
+          <Text size="sm" c="dimmed">
+            {t("sources.mapping-hint")}
+          </Text>
+        </div>
+        <Button
+          variant="default"
+          leftSection={<Pencil size={16} aria-hidden />}
+          onClick={editor.open}
+          disabled={status.state !== "active"}
+        >
+          {t("sources.map-change")}
+        </Button>
+      </Group>
+      <CodeText value={pretty(status.tables)} label={t("sources.mapping")} />
+      <Drawer
+        opened={opened}
+        onClose={editor.close}
+        position="right"
+        size="min(1120px, 100%)"
+        title={t("sources.map-title", { name: status.name })}
+        closeButtonProps={{ "aria-label": t("common.close") }}
+      >
+        <MappingChange collection={collection} status={status} close={editor.close} />
+      </Drawer>
     </Stack>
   );
 }

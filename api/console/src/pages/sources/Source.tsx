@@ -54,7 +54,7 @@ function Told({ collection, name }: { collection: string; name: string }) {
             <Log collection={collection} source={name} />
             <Columns>
               <Notices notices={now.notices} />
-              {now.url && <MappingShown tables={now.tables} />}
+              {now.url && <MappingShown collection={collection} status={now} />}
             </Columns>
           </Stack>
         )}
