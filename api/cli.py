@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
-from api.commands import (
-    artifacts,
-    bench,
-    celery,
-    dead_letters,
-    demo,
-    evaluate,
-    experiments,
-    generations,
-    ingest,
-    jobs,
-    keys,
-    maintain,
-    plans,
-    readers,
-    schedules,
-    search,
-    serve,
-    sources,
-    stack,
-    tune,
-    worker,
-)
-from api.commands.shared import err
+from api.lazy_commands import Entry, LazyGroup
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
 from infra.settings import SettingsError, load_settings
@@ -40,39 +20,107 @@ from retrieval.errors import RetrievalError
 
 EXIT_FAILURE = 1  # something was wrong; the message says what (2 is a wrong call, from the argument parser)
 EXIT_INTERRUPTED = 130  # by Ctrl-C, as shells have it
+COMMANDS = {
+    "demo": Entry(
+        "api.commands.demo:demo",
+        "Ingest a bilingual sample company, search it, ask it, change a row and find it again at once.",
+    ),
+    "ingest": Entry(
+        "api.commands.ingest:ingest",
+        "Bring documents into a collection. What did not change since the last time costs next to nothing.",
+    ),
+    "search": Entry("api.commands.search:search", "Find passages."),
+    "ask": Entry(
+        "api.commands.search:ask",
+        "Answer a question from the documents, with citations, or say that they hold no answer.",
+    ),
+    "eval": Entry(
+        "api.commands.evaluate:evaluate",
+        "Score a collection on judged questions, and its answers on those whose right answers are known.",
+    ),
+    "tune": Entry(
+        "api.commands.tune:tune",
+        "Search for a better plan on judged questions, prove it on sealed ones, let it serve. Ctrl-C keeps the best.",
+    ),
+    "collections": Entry("api.commands.maintain:collections", "Every collection with its size."),
+    "verify": Entry(
+        "api.commands.maintain:verify",
+        "Compare catalog, words index and vectors; exit status 1 when they differ and were not repaired.",
+    ),
+    "reindex": Entry(
+        "api.commands.generations:reindex_command",
+        "Build a new generation of a collection beside the serving one, compare both, switch; searches go on.",
+    ),
+    "modules": Entry(
+        "api.commands.maintain:modules",
+        "Every exchangeable part: encoders, parsers, chunkers, rerankers, generators, sources, tasks.",
+    ),
+    "serve": Entry(
+        "api.commands.serve:serve",
+        "Serve the REST API until interrupted. Beyond loopback a key must exist; on loopback the first one is made.",
+    ),
+    "worker": Entry(
+        "api.commands.worker:worker",
+        "Apply the changes of live databases from Kafka until interrupted. Start as many as there is work for.",
+    ),
+    "bench": Entry(
+        "api.commands.bench:bench",
+        "Measure index throughput, search over HTTP, memory, freshness and growth; needs a source checkout.",
+    ),
+    "dead-letters": Entry(
+        "api.commands.dead_letters:app",
+        "What could not be ingested, and why: list, replay, drop.",
+    ),
+    "keys": Entry("api.commands.keys:app", "API keys: create, list, revoke."),
+    "plans": Entry("api.commands.plans:app", "Plans: how a collection is searched."),
+    "readers": Entry("api.commands.readers:app", "Readers: models that answer with words of a passage."),
+    "experiments": Entry("api.commands.experiments:app", "Experiments: what the search core tried."),
+    "artifacts": Entry("api.commands.artifacts:app", "Artifacts: plans and models that tuning left."),
+    "sources": Entry("api.commands.sources:app", "Live databases: connect, watch, read again, remove."),
+    "generations": Entry(
+        "api.commands.generations:app",
+        "Generations of a collection: list, activate, roll back, retire.",
+    ),
+    "jobs": Entry("api.commands.jobs:app", "Long work: start, list, show, cancel, retry."),
+    "schedules": Entry(
+        "api.commands.schedules:app",
+        "Work done again and again: list, add, enable, disable, run, delete.",
+    ),
+    "celery": Entry("api.commands.celery:app", "Jobs on Celery: worker and beat."),
+    "stack": Entry("api.commands.stack:app", "The servers of the cluster on this machine: start, show, stop."),
+}
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Commands(LazyGroup):
+    """Those of the table."""
+
+    entries = COMMANDS
+
 
 app = typer.Typer(
     name="kb",
-    help="A knowledge base that follows your data: ingest, search, ask. Settings come from KB_… variables.",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(demo.demo)
-app.command()(ingest.ingest)
-app.command()(search.search)
-app.command()(search.ask)
-app.command("eval")(evaluate.evaluate)
-app.command()(tune.tune)
-app.command()(maintain.collections)
-app.command()(maintain.verify)
-app.command("reindex")(generations.reindex_command)
-app.command()(maintain.modules)
-app.command()(serve.serve)
-app.command()(worker.worker)
-app.command()(bench.bench)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(keys.app, name="keys")
-app.add_typer(plans.app, name="plans")
-app.add_typer(readers.app, name="readers")
-app.add_typer(experiments.app, name="experiments")
-app.add_typer(artifacts.app, name="artifacts")
-app.add_typer(sources.app, name="sources")
-app.add_typer(generations.app, name="generations")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(schedules.app, name="schedules")
-app.add_typer(celery.app, name="celery")
-app.add_typer(stack.app, name="stack")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"autoglm-kb {version('autoglm-kb')}")
+        raise typer.Exit
+
+
+@app.callback()
+def kb(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A knowledge base that follows your data: ingest, search, ask. Settings come from KB_… variables."""
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ def reindex_command(
     force: Annotated[bool, typer.Option("--force", help="Also when it is worse on the evaluation set.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build a new generation of a collection beside the serving one, compare both, switch; searches go on meanwhile."""
+    """Build a new generation of a collection beside the serving one, compare both, switch; searches go on."""
     os.nice(NICENESS)
     arguments = {
         "encoder": encoder,

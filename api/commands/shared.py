@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
+
+if TYPE_CHECKING:
+    from api.knowledge_base import KnowledgeBase
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
@@ -25,6 +27,8 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 @contextmanager
 def knowledge_base(**overrides: Any) -> Iterator[KnowledgeBase]:
     """The knowledge base of the settings, closed at the end."""
+    from api.knowledge_base import KnowledgeBase  # a second, of which `kb stack` and a wrong call need nothing
+
     with KnowledgeBase.open(load_settings(**overrides)) as opened:
         yield opened
 

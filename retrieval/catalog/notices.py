@@ -9,7 +9,6 @@ import logging
 import threading
 from collections.abc import Callable
 
-import psycopg
 import sqlalchemy as sa
 
 logger = logging.getLogger(__name__)
@@ -71,6 +70,8 @@ class Notices:
             thread.join()
 
     def _run(self) -> None:
+        import psycopg  # a catalog on SQLite never needs it, and it takes a tenth of a command's start
+
         ended = threading.Event()
         while self._is_wanted():
             try:
@@ -80,6 +81,8 @@ class Notices:
                 ended.wait(RETRY_SECONDS)
 
     def _receive(self) -> None:
+        import psycopg
+
         url = self._url.render_as_string(hide_password=False)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
