@@ -10,6 +10,7 @@ from typing import Any
 
 from api.collection_runtime import CollectionRuntime, drop_views
 from api.reading_log import noted
+from api.rollout.answering import LiveAnswers
 from api.rollout.live import LiveSearch
 from api.runtimes import Runtimes
 from api.view_opening import drop_shared_views
@@ -54,6 +55,7 @@ class KnowledgeBase:
         self._encoders: dict[str, Encoder] = {}
         self.runtimes = Runtimes(catalog, self.open_runtime)
         self.live = LiveSearch(self.runtimes)
+        self.live_answers = LiveAnswers(self.live.tally)
         self._opening = threading.RLock()
 
     @classmethod
@@ -192,16 +194,16 @@ class KnowledgeBase:
         filter: Filter | None = None,
         top_k: int | None = None,
         plan: Plan | None = None,
+        session: str = "",
     ) -> AnswerResult:
         """A grounded answer, or a refusal when the caller's documents do not support one.
 
         Without a plan, by the one that serves this caller, as in `search`.
         """
         with self.runtimes.use(collection) as runtime:
-            search = self._passages_for(runtime, question, principal, history, filter, top_k, plan)
-            answer = runtime.answerers.of(search.plan.answer).answer(
-                question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
-            )
+            search = self._passages_for(runtime, question, principal, history, filter, top_k, session, plan)
+            passages = [_passage(hit) for hit in search.hits]
+            answer = self.live_answers.answer(runtime, search, question, passages, history)
         return AnswerResult(answer, search)
 
     def stream_answer(
@@ -213,14 +215,14 @@ class KnowledgeBase:
         history: Sequence[Turn] = (),
         filter: Filter | None = None,
         top_k: int | None = None,
+        session: str = "",
     ) -> Iterator[SearchResult | AnswerEvent]:
         """First the search result, then the answer as it is written, then the final answer."""
         with self.runtimes.use(collection) as runtime:
-            search = self._passages_for(runtime, question, principal, history, filter, top_k)
+            search = self._passages_for(runtime, question, principal, history, filter, top_k, session)
             yield search
-            yield from runtime.answerers.of(search.plan.answer).stream(
-                question, [_passage(hit) for hit in search.hits], history, runtime.term_statistics
-            )
+            passages = [_passage(hit) for hit in search.hits]
+            yield from self.live_answers.stream(runtime, search, question, passages, history)
 
     def _passages_for(
         self,
@@ -230,13 +232,14 @@ class KnowledgeBase:
         history: Sequence[Turn],
         filter: Filter | None,
         top_k: int | None,
+        session: str,
         plan: Plan | None = None,
     ) -> SearchResult:
         query = standalone_question(history, question)
         request = SearchRequest(query, top_k or PASSAGES_PER_ANSWER, filter, group_by="chunk", highlight=False)
         if plan is not None:
             return runtime.retriever.search(runtime.collection, plan, request, principal)
-        return self.live.search(runtime, request, principal)
+        return self.live.search(runtime, request, principal, session)
 
     def write(
         self, collection: str, changes: Sequence[Change], *, wait: bool = False, timeout: float = WAIT_SECONDS

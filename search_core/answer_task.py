@@ -21,8 +21,10 @@ from retrieval.answer.reader_folder import read_folder
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentRecord
+from retrieval.catalog.rollouts import Stage
 from retrieval.contracts import Encoder
 from retrieval.encoder.model_folder import sha256_of
+from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 from search_core.answering.models import Models
 from search_core.answering.questions import AskedQuestion, Questions, of_collection, of_files, split
@@ -35,6 +37,7 @@ from search_core.conditions import serving_plan
 from search_core.errors import BudgetError, SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge
+from search_core.going_out import go_out
 from search_core.plan_mapping import architecture_of
 from search_core.request import Request
 from search_core.result import Result
@@ -45,6 +48,7 @@ from search_core.task import TaskSpec
 
 REPLIES = Path("experiments", "replies.jsonl")  # in the data folder: what an endpoint said, in any run
 CHARACTERS_PER_TOKEN = 4  # of English; only to say what a run cost
+ROLLOUT_LATENCY = 1.3  # times the 95th percentile of the sealed questions, as searches may take
 LEAST_SEALED = 10  # answered before time is up; fewer prove nothing
 
 
@@ -69,6 +73,10 @@ class AnswerRun:
 
 def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> Result:
     """The whole task. Raises `SearchCoreError` where nothing can be compared; what serves is untouched then."""
+    if run.request.rollout == Stage.SHADOW.value:
+        raise InvalidInputError(
+            "rollout is 'shadow', but answers are not given twice in the background; expected canary, or none: at once"
+        )
     plan = serving_plan(run.catalog, run.collection)
     questions = _questions(run, plan)
     settings = run.collection.settings
@@ -168,7 +176,7 @@ def _concluded(run: AnswerRun, plan: Plan, questions: Questions, models: Models,
     manifest = _manifest(run, questions, models, standing, verdict, metrics, board)
     artifact = write_artifact(run.folder / "artifact", chosen, manifest, _card(run, standing, verdict, reasons, board))
     plan_id = None if standing.best is standing.incumbent else _stored(run, chosen)
-    promoted, reasons = _promoted(run, plan, plan_id, verdict, reasons)
+    promoted, reasons = _promoted(run, plan, plan_id, verdict, reasons, after)
     return Result(
         experiment=run.record.id,
         best=architecture_of(chosen, open_space(run.request.search_space)),
@@ -244,7 +252,12 @@ def _stored(run: AnswerRun, plan: Plan) -> int:
 
 
 def _promoted(
-    run: AnswerRun, plan: Plan, plan_id: int | None, verdict: Verdict, reasons: tuple[str, ...]
+    run: AnswerRun,
+    plan: Plan,
+    plan_id: int | None,
+    verdict: Verdict,
+    reasons: tuple[str, ...],
+    after: Sequence[Scored],
 ) -> tuple[bool, tuple[str, ...]]:
     if reasons or plan_id is None:
         return False, reasons
@@ -253,8 +266,16 @@ def _promoted(
     if serving_plan(run.catalog, run.catalog.collections.get(run.collection.name)) != plan:
         return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)
     reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
-    run.catalog.plans.promote(run.collection, plan_id, f"experiment {run.record.id}", reason)
-    return True, ()
+    by = f"experiment {run.record.id}"
+    waits = go_out(run.catalog, run.collection, plan_id, run.request.rollout, by, reason, _allowed_ms(run, after))
+    return not waits, waits
+
+
+def _allowed_ms(run: AnswerRun, after: Sequence[Scored]) -> float:
+    """What an answer may take during a rollout: what the task says, else a little more than on the sealed questions."""
+    if run.spec.latency_ms is not None:
+        return run.spec.latency_ms
+    return round(ROLLOUT_LATENCY * float(np.percentile([one.milliseconds for one in after], 95)), 1)
 
 
 def _manifest(

@@ -10,13 +10,25 @@ AT_ONCE = "none"
 WAYS = (AT_ONCE, Stage.SHADOW.value, Stage.CANARY.value)
 
 
-def go_out(catalog: Catalog, collection: Collection, plan_id: int, way: str, by: str, reason: str) -> tuple[str, ...]:
-    """Empty where the plan serves now, else why it does not yet, or why not at all."""
+def go_out(
+    catalog: Catalog,
+    collection: Collection,
+    plan_id: int,
+    way: str,
+    by: str,
+    reason: str,
+    answer_ms: float | None = None,
+) -> tuple[str, ...]:
+    """Empty where the plan serves now, else why it does not yet, or why not at all.
+
+    `answer_ms`: it exchanges the answer model, whose answers may take so long.
+    """
+    options = BEGIN_OPTIONS if answer_ms is None else {**BEGIN_OPTIONS, "answers": True, "answer_ms": answer_ms}
     if way == AT_ONCE:
         catalog.plans.promote(collection, plan_id, by, reason)
         return ()
     try:
-        begun = catalog.rollouts.begin(collection, plan_id, Stage(way), DEFAULT_SHARE, BEGIN_OPTIONS, by, reason)
+        begun = catalog.rollouts.begin(collection, plan_id, Stage(way), DEFAULT_SHARE, options, by, reason)
     except ConflictError as error:
         return (f"plan {plan_id} is proven, but its rollout cannot begin: {error}",)
     catalog.audit.record(by, "plans.rollout begin", f"{collection.name}/{plan_id}", {"rollout": begun.id, "stage": way})

@@ -28,6 +28,9 @@ def rollout(
     advance_after: Annotated[
         int, typer.Option(min=0, help="Go on by itself after so many searches without regress; 0: by hand.")
     ] = 0,
+    answer_ms: Annotated[
+        float, typer.Option(min=0, help="What an answer of another model may take; 0: 1.3 times what it takes now.")
+    ] = 0.0,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
@@ -35,6 +38,7 @@ def rollout(
     with knowledge_base() as kb:
         found = kb.catalog.collections.get(collection)
         options: dict[str, Any] = {"stage": stage, "share": share, "unit": unit, "advance_after": advance_after}
+        options["answer_ms"] = answer_ms
         begun = steps.begin(kb, found, number or None, BY, **options, reason=reason)
         shown = rollout_json(kb.catalog, found, begun)
     _show(shown, as_json)
@@ -99,6 +103,10 @@ def _show_stage(stage: dict[str, Any]) -> None:
         times = ["" if stage[arm][name] is None else f"{stage[arm][name]:.1f}" for name in ("p50_ms", "p95_ms")]
         table.add_row(arm, *map(str, counted), *times)
     out.print(table)
+    for arm in ("serving", "candidate"):
+        if stage[arm]["answers"]:
+            told = f"{stage[arm]['answers']} answers, {stage[arm]['answers_failed']} of them by another model"
+            out.print(f"{arm}: {told}, p95 {stage[arm]['answer_p95_ms']:.0f} ms")
     if stage["overlap"] is not None:
         out.print(f"{stage['pairs']} searches compared: {stage['overlap']:.0%} of the first 10 documents are the same")
     for check in stage["checks"]:

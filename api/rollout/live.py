@@ -19,6 +19,12 @@ from retrieval.types import Principal
 SERVING, CANDIDATE = "serving", "candidate"
 
 
+def arm_of(rollout: RolloutRecord, caller: str, session: str, query: str) -> str:
+    """Which plan of a canary serves that request."""
+    unit = unit_of(Unit(rollout.options["unit"]), caller, session, query)
+    return CANDIDATE if is_chosen(rollout.id, unit, rollout.share) else SERVING
+
+
 class LiveSearch:
     """Searches by the plan that serves the caller. A candidate that fails costs its caller nothing but time."""
 
@@ -43,8 +49,7 @@ class LiveSearch:
             if random.random() < rollout.share:  # noqa: S311  # which searches are compared is no secret
                 self._shadow.offer(rollout, request, principal)
             return result
-        unit = unit_of(Unit(rollout.options["unit"]), principal.name, session, request.query)
-        if is_chosen(rollout.id, unit, rollout.share):
+        if arm_of(rollout, principal.name, session, request.query) == CANDIDATE:
             return self._by_candidate(runtime, rollout, candidate, serving, request, principal)
         return self._by_serving(runtime, rollout, serving, request, principal)
 
@@ -52,11 +57,9 @@ class LiveSearch:
         """Count a judgement for the plan that served it."""
         with self._runtimes.use(collection) as runtime:
             _, rollout, _ = runtime.plans_now()
-        if rollout is None or rollout.stage is not Stage.CANARY:
-            return
-        unit = unit_of(Unit(rollout.options["unit"]), caller, session, query)
-        arm = CANDIDATE if is_chosen(rollout.id, unit, rollout.share) else SERVING
-        self.tally.add(rollout, {(arm, "helpful" if rating > 0 else "unhelpful"): 1.0})
+        if rollout is not None and rollout.stage is Stage.CANARY:
+            arm = arm_of(rollout, caller, session, query)
+            self.tally.add(rollout, {(arm, "helpful" if rating > 0 else "unhelpful"): 1.0})
 
     def _by_candidate(
         self,

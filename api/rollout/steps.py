@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.rollout.assignment import Unit
 from retrieval.adapter import require_adapter
+from retrieval.answer.choice import ENDPOINT
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import DEFAULT_SHARE, RolloutRecord, Stage
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
@@ -23,20 +25,49 @@ def begin(
     share: float = DEFAULT_SHARE,
     unit: Unit = Unit.SESSION,
     advance_after: int = 0,
+    answer_ms: float = 0.0,
     reason: str = "",
 ) -> RolloutRecord:
-    """A rollout of that plan. Raises `NotFoundError`, `ConflictError` where one runs, `InvalidInputError`."""
+    """A rollout of that plan. Raises `NotFoundError`, `ConflictError` where one runs, `InvalidInputError`.
+
+    `answer_ms`: what an answer of another answer model may take; 0: 1.3 times what answers take now.
+    """
     if stage not in (Stage.SHADOW, Stage.CANARY):
         raise InvalidInputError(f"stage is {stage.value!r}; a rollout begins with shadow or canary")
     _check_share(share)
     plan = DEFAULT_PLAN if plan_id is None else Plan.from_dict(kb.catalog.plans.get(collection, plan_id).body)
     require_adapter(plan.adapter, kb.settings.data_dir, collection.encoder_fingerprint)
     options = {"unit": unit.value, "advance_after": advance_after}
+    options |= _of_answers(plan, _serving(kb, collection), stage, answer_ms)
     if collection.name in kb.runtimes.open_names():
         kb.runtime(collection.name).prepare(plan)
     rollout = kb.catalog.rollouts.begin(collection, plan_id, stage, share, options, by, reason)
     _told(kb, collection, rollout, by, "begin", {"stage": stage.value, "share": share, "reason": reason})
     return rollout
+
+
+def _serving(kb: KnowledgeBase, collection: Collection) -> Plan:
+    if collection.plan_id is None:
+        return DEFAULT_PLAN
+    return Plan.from_dict(kb.catalog.plans.get(collection, collection.plan_id).body)
+
+
+def _of_answers(plan: Plan, serving: Plan, stage: Stage, answer_ms: float) -> dict[str, Any]:
+    """The options of a rollout that exchanges the answer model; none for others."""
+    if plan.answer == serving.answer:
+        return {}
+    if stage is Stage.SHADOW and replace(plan, answer=serving.answer) == serving:
+        raise InvalidInputError(
+            "this plan changes who answers and nothing else, and answers are not given twice in the background; "
+            "begin with stage canary"
+        )
+    is_endpoint = [one.answer is not None and one.answer.generator == ENDPOINT for one in (plan, serving)]
+    if is_endpoint == [True, False] and not answer_ms:
+        raise InvalidInputError(
+            "this plan lets an endpoint answer, which takes longer than what answers now; say how long an answer may "
+            "take: answer_ms (--answer-ms), such as 5000"
+        )
+    return {"answers": True, "answer_ms": answer_ms}
 
 
 def advance(

@@ -12,6 +12,7 @@ from retrieval.retriever import SearchResult
 STEP = math.log(1.2)  # buckets of milliseconds grow by a fifth
 LATENCY_RATIO = 1.3  # a plan may take this much longer than the one it replaces; search_core/gate.py asks the same
 POINTS = ("p50", "p95")
+SEARCH_BUCKETS, ANSWER_BUCKETS = "ms:", "answer_ms:"  # what the names of the counts of milliseconds begin with
 FIRST_HITS = 10  # whose overlap is compared
 
 Place = tuple[int, Stage]
@@ -60,6 +61,20 @@ def of_search(rollout: RolloutRecord, arm: str, result: SearchResult) -> Sums:
     return counts
 
 
+def of_answer(rollout: RolloutRecord, arm: str, milliseconds: float, failed: bool) -> Sums:
+    """What an answer by that arm counts as; `failed`: another than its model had to give it."""
+    counts = {(arm, "answers"): 1.0, (arm, f"{ANSWER_BUCKETS}{bucket_of(milliseconds)}"): 1.0}
+    if failed:
+        counts[arm, "answers_failed"] = 1.0
+    usual = (rollout.reference or {}).get("answer_p95")
+    if usual is not None:
+        counts[arm, "answers_timed"] = 1.0
+        allowed = rollout.options.get("answer_ms") or LATENCY_RATIO * usual
+        if milliseconds > (allowed if arm == "candidate" else usual):
+            counts[arm, "over_answer"] = 1.0
+    return counts
+
+
 def of_error(arm: str) -> Sums:
     """What a search by that arm counts as that failed."""
     return {(arm, "searches"): 1.0, (arm, "errors"): 1.0}
@@ -85,9 +100,12 @@ def bucket_of(milliseconds: float) -> int:
     return math.floor(math.log(max(milliseconds, 1e-3)) / STEP)
 
 
-def quantile(sums: Mapping[tuple[str, str], float], arm: str, share: float) -> float | None:
-    """Milliseconds below which that share of an arm's searches stayed, to a tenth; None without any."""
-    buckets = sorted((int(name[3:]), count) for (of, name), count in sums.items() if of == arm and name[:3] == "ms:")
+def quantile(
+    sums: Mapping[tuple[str, str], float], arm: str, share: float, buckets_of: str = SEARCH_BUCKETS
+) -> float | None:
+    """Milliseconds below which that share of an arm's searches (or answers) stayed, to a tenth; None without any."""
+    mine = ((name.removeprefix(buckets_of), count) for (of, name), count in sums.items() if of == arm)
+    buckets = sorted((int(number), count) for number, count in mine if number.lstrip("-").isdigit())
     wanted, seen = share * sum(count for _, count in buckets), 0.0
     for bucket, count in buckets:
         seen += count

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from api.rollout.regress import checks
-from api.rollout.tally import quantile
+from api.rollout.tally import ANSWER_BUCKETS, quantile
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RUNNING, RolloutRecord, Stage
 
-COUNTED = ("searches", "errors", "empty", "helpful", "unhelpful")
+COUNTED = ("searches", "errors", "empty", "helpful", "unhelpful", "answers", "answers_failed")
 
 Sums = Mapping[tuple[str, str], float]
 
@@ -30,16 +30,18 @@ def rollout_json(catalog: Catalog, collection: Collection, rollout: RolloutRecor
         "share": rollout.share,
         "unit": rollout.options["unit"],
         "advance_after": rollout.options["advance_after"],
+        "answers": bool(rollout.options.get("answers")),
+        "answer_ms": rollout.options.get("answer_ms") or None,
         "by": rollout.by,
         "reason": rollout.reason,
         "began_at": rollout.began_at,
         "changed_at": rollout.changed_at,
         "ended_at": rollout.ended_at,
-        "stages": [_stage(stage, counts.get(stage, {})) for stage in seen],
+        "stages": [_stage(rollout, stage, counts.get(stage, {})) for stage in seen],
     }
 
 
-def _stage(stage: Stage, sums: Sums) -> dict[str, Any]:
+def _stage(rollout: RolloutRecord, stage: Stage, sums: Sums) -> dict[str, Any]:
     pairs = sums.get(("pair", "pairs"), 0.0)
     return {
         "stage": stage.value,
@@ -50,11 +52,12 @@ def _stage(stage: Stage, sums: Sums) -> dict[str, Any]:
         "overlap": round(sums.get(("pair", "overlap"), 0.0) / pairs, 4) if pairs else None,
         "checks": [
             asdict(check) | {"evidence": check.evidence if math.isfinite(check.evidence) else None}
-            for check in checks(stage, sums)
+            for check in checks(stage, sums, answers=bool(rollout.options.get("answers")))
         ],
     }
 
 
 def _arm(arm: str, sums: Sums) -> dict[str, Any]:
     counted: dict[str, Any] = {name: int(sums.get((arm, name), 0.0)) for name in COUNTED}
-    return counted | {"p50_ms": quantile(sums, arm, 0.5), "p95_ms": quantile(sums, arm, 0.95)}
+    times = {"p50_ms": quantile(sums, arm, 0.5), "p95_ms": quantile(sums, arm, 0.95)}
+    return counted | times | {"answer_p95_ms": quantile(sums, arm, 0.95, ANSWER_BUCKETS)}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from api.knowledge_base import KnowledgeBase
 from api.rollout.regress import regression
 from api.rollout.steps import advance, roll_back
-from api.rollout.tally import quantile
+from api.rollout.tally import ANSWER_BUCKETS, quantile
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import RetrievalError
@@ -76,7 +76,7 @@ class RolloutWatch:
         counts = self._kb.catalog.rollouts.counts(rollout.id)
         sums = counts.get(rollout.stage, {})
         self._refer(rollout, counts)
-        worse = regression(rollout.stage, sums)
+        worse = regression(rollout.stage, sums, answers=bool(rollout.options.get("answers")))
         if worse:
             roll_back(self._kb, collection, rollout, WATCHER, worse)
             return
@@ -93,6 +93,16 @@ class RolloutWatch:
                 return
             if sums.get(("serving", "searches"), 0.0) - sums.get(("serving", "errors"), 0.0) >= LEAST_TIMED:
                 p50, p95 = (quantile(sums, "serving", share) for share in (0.5, 0.95))
-                if p50 and p95:
-                    self._kb.catalog.rollouts.refer(rollout, {"p50": p50, "p95": p95})
+                answers = _usual_answers(rollout, sums)
+                if p50 and p95 and answers is not None:
+                    self._kb.catalog.rollouts.refer(rollout, {"p50": p50, "p95": p95, **answers})
                     return
+
+
+def _usual_answers(rollout: RolloutRecord, sums: Mapping[tuple[str, str], float]) -> dict[str, float] | None:
+    """How long answers of what serves take; empty where that is not asked, None while there are too few."""
+    if not rollout.options.get("answers"):
+        return {}
+    usual = quantile(sums, "serving", 0.95, ANSWER_BUCKETS)
+    enough = sums.get(("serving", "answers"), 0.0) >= LEAST_TIMED
+    return {"answer_p95": usual} if usual is not None and enough else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from api.callers import Caller
@@ -13,6 +13,7 @@ from api.dependencies import Kb, Reader, State, Threads, check_reach, existing, 
 from api.errors import ApiError
 from api.knowledge_base import AnswerResult, KnowledgeBase
 from api.presentation import answer_json, citation_json, result_json
+from api.request_state import session_of
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, Responses
 from api.sse import Event, stream
@@ -40,11 +41,12 @@ async def answer(
     caller: Reader,
     state: State,
     threads: Threads,
+    request: Request,
     accept: Annotated[str, Header(description="application/json alone asks for the whole answer at once.")] = "*/*",
 ) -> Response:
     """An answer from the documents that the caller may read, with citations; refused where they do not hold one."""
     check_reach(state, body.collection)
-    question = _Question(kb, caller, body)
+    question = _Question(kb, caller, body, session_of(request))
     if _streams(body, accept):
         return await stream(threads, question.events(), _failed)
     found = await threads.answer(question.answer)
@@ -55,8 +57,9 @@ async def answer(
 class _Question:
     """A checked request, ready to be answered either way."""
 
-    def __init__(self, kb: KnowledgeBase, caller: Caller, body: AnswerBody) -> None:
+    def __init__(self, kb: KnowledgeBase, caller: Caller, body: AnswerBody, session: str) -> None:
         self._kb = kb
+        self._session = session
         self._body = body
         self._principal: Principal = principal_of(caller, body.as_groups)
         self._filter: Filter | None = None if body.filter is None else parse_filter(body.filter)
@@ -72,6 +75,7 @@ class _Question:
             history=self._history,
             filter=self._filter,
             top_k=body.top_k,
+            session=self._session,
         )
 
     def events(self) -> Iterator[Event]:
@@ -85,6 +89,7 @@ class _Question:
             history=self._history,
             filter=self._filter,
             top_k=body.top_k,
+            session=self._session,
         ):
             match item:
                 case SearchResult():

@@ -48,6 +48,7 @@ def begin_rollout(plan: PlanId, body: RolloutBody, kb: Kb, caller: Admin, state:
         share=body.share,
         unit=Unit(body.unit),
         advance_after=body.advance_after,
+        answer_ms=body.answer_ms,
         reason=body.reason,
     )
     state.target, state.detail["rollout"] = body.collection, rollout.id

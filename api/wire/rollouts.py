@@ -32,6 +32,12 @@ class RolloutBody(Request):
     advance_after: int = Field(
         0, ge=0, le=10**9, description="Go on by itself after so many searches without regress; 0: by hand."
     )
+    answer_ms: float = Field(
+        0,
+        ge=0,
+        le=600_000,
+        description="What an answer of another answer model may take; 0: 1.3 times what answers take now.",
+    )
     reason: Line = ""
 
 
@@ -68,12 +74,15 @@ class ArmView(Response):
     unhelpful: int
     p50_ms: float | None
     p95_ms: float | None
+    answers: int = Field(description="Counted where the rollout exchanges the answer model.")
+    answers_failed: int = Field(description="Answers that another model had to give.")
+    answer_p95_ms: float | None
 
 
 class CheckView(Response):
     """One comparison of the two."""
 
-    name: str = Field(description="errors, empty, unhelpful or latency.")
+    name: str = Field(description="errors, empty, unhelpful, latency, answers or answer latency.")
     candidate: float | None = Field(description="Share of its searches; null: none yet.")
     serving: float | None
     evidence: float | None = Field(description="E-value that the candidate is worse; null: beyond all numbers.")
@@ -105,6 +114,8 @@ class RolloutView(Response):
     share: float
     unit: str
     advance_after: int
+    answers: bool = Field(description="Whether it exchanges the answer model.")
+    answer_ms: float | None = Field(description="What an answer may take; null: 1.3 times what answers take now.")
     by: str
     reason: str = Field(description="Of its last step.")
     began_at: datetime

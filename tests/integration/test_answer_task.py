@@ -19,8 +19,11 @@ from typer.testing import CliRunner
 
 from api.answer_evaluation import evaluate_answers
 from api.cli import app
+from api.rollout.live import arm_of
+from api.rollout.watch import RolloutWatch
 from retrieval.answer.choice import AnswerChoice
 from retrieval.catalog.keys import Scope
+from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.types import OPERATOR
 from search_core.errors import SupervisionError
@@ -190,6 +193,83 @@ def test_files_become_a_set_with_answers(tmp_path: Path) -> None:
     assert first["cited"] == second["cited"] > 0 and first["questions"] == len(QUERIES)
     for wrong in ([], ["--eval-set", "mine", *files], ["--queries", str(queries)]):
         assert runner.invoke(app, ["eval", *wrong, "-c", "birds"]).exit_code != 0
+
+
+def rolled_out(api: served.Served, share: float = 0.5) -> tuple[RolloutWatch, dict[str, str]]:
+    """A rollout of a plan that lets an endpoint answer; with a watch and the headers of an admin."""
+    fill(api)
+    admin = api.headers(Scope.ADMIN)
+    plan = replace(DEFAULT_PLAN, answer=AnswerChoice("openai")).to_dict()
+    body = {"collection": "birds", "name": "endpoint", "plan": plan}
+    number = api.client.post("/v1/plans", json=body, headers=admin).json()["id"]
+    begin = {"collection": "birds", "stage": "canary", "share": share}
+
+    def begun(**more: Any) -> Any:
+        return api.client.post(f"/v1/plans/{number}/rollout", json=begin | more, headers=admin)
+
+    assert "begin with stage canary" in begun(stage="shadow").text
+    assert "say how long an answer may take" in begun().text
+    told = begun(answer_ms=60_000)
+    assert told.status_code == 201, told.text
+    assert (told.json()["answers"], told.json()["answer_ms"]) == (True, 60_000)
+    return RolloutWatch(api.kb), admin
+
+
+def test_an_answer_model_goes_out_to_a_share_and_comes_back_for_thumbs_down(endpoint: str, tmp_path: Path) -> None:
+    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+        watch, admin = rolled_out(api)
+
+        def answered(streamed: bool) -> dict[str, str]:
+            """Who answers in each session."""
+            found = {}
+            for number in range(16):
+                body = {"question": QUERIES["q0"], "collection": "birds", "stream": streamed}
+                headers = admin | {"X-Session-Id": f"s{number}"}
+                told = api.client.post("/v1/answers", json=body, headers=headers).text.replace(" ", "")
+                found[f"s{number}"] = "endpoint" if '"generator":"openai"' in told else "sentences"
+            return found
+
+        arms = answered(streamed=False)
+        assert set(arms.values()) == {"endpoint", "sentences"}
+        assert answered(streamed=True) == arms
+        watch.look()
+        shown = api.client.get("/v1/plans/rollout", params={"collection": "birds"}, headers=admin).json()
+        (stage,) = shown["stages"]
+        by_endpoint = list(arms.values()).count("endpoint")
+        assert (stage["candidate"]["answers"], stage["candidate"]["answers_failed"]) == (2 * by_endpoint, 0)
+        assert stage["serving"]["answers"] == 2 * (len(arms) - by_endpoint)
+        assert {"answers", "answer latency"} <= {check["name"] for check in stage["checks"]}
+        (rollout,) = api.kb.catalog.rollouts.running()
+        for number in range(80):  # everybody likes sentences, nobody the endpoint
+            arm = arm_of(rollout, "test", f"t{number}", "why?")
+            api.kb.live.feedback("birds", "test", f"t{number}", "why?", 1 if arm == "serving" else -1)
+        watch.look()
+        ended = api.client.get("/v1/plans/rollout", params={"collection": "birds"}, headers=admin).json()
+        assert (ended["stage"], "thumbs down" in ended["reason"]) == ("rolled_back", True)
+        api.kb.runtime("birds").refresh()
+        assert api.kb.answer("birds", QUERIES["q0"], OPERATOR).search.plan.answer is None
+
+
+def test_an_answer_model_that_fails_goes_back_and_costs_nobody_an_answer(tmp_path: Path) -> None:
+    with opened(tmp_path, llm_base_url="http://127.0.0.1:9", llm_model="good") as api:
+        watch, admin = rolled_out(api)
+        for number in range(60):
+            found = api.kb.answer("birds", QUERIES["q0"], OPERATOR, session=f"s{number}").answer
+            assert "24 months" in found.text
+        watch.look()
+        ended = api.client.get("/v1/plans/rollout", params={"collection": "birds"}, headers=admin).json()
+        assert (ended["stage"], "another model" in ended["reason"]) == ("rolled_back", True)
+
+
+def test_a_proven_answer_model_can_go_out_step_by_step(endpoint: str, tmp_path: Path) -> None:
+    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+        fill(api)
+        with pytest.raises(InvalidInputError, match="not given twice"):
+            tune(api, rollout="shadow")
+        result = tune(api, rollout="canary")
+        assert not result.promoted and "goes out step by step" in result.reasons[0]
+        (rollout,) = api.kb.catalog.rollouts.running()
+        assert rollout.plan_id == result.plan_id and rollout.options["answers"] and rollout.options["answer_ms"] > 0
 
 
 def test_without_known_answers_nothing_is_compared(tmp_path: Path) -> None:

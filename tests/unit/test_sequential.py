@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from math import comb
 
 import numpy as np
 import pytest
 
+from api.rollout.regress import regression
+from api.rollout.tally import ANSWER_BUCKETS, of_answer, quantile
+from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.sequential import e_more_often, e_mostly
 
 LIMIT = 20.0  # of an error of 5 %
@@ -58,3 +62,21 @@ def test_what_is_clearly_worse_is_noticed(
 ) -> None:
     found = e_more_often(*candidate, *serving)
     assert (found > 100) == notices  # 3 % and 1 % of a thousand: not yet
+
+
+def test_answers_that_take_too_long_take_their_model_back() -> None:
+    """The candidate is held to what it may take, what serves to its own usual time."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    options = {"answers": True, "answer_ms": 2_000.0}
+    usual = {"p50": 1.0, "p95": 2.0, "answer_p95": 50.0}
+    rollout = RolloutRecord(1, 1, 2, None, Stage.CANARY, 0.5, options, usual, "me", "", at, at, None)
+    for milliseconds, is_worse in ((1_900.0, False), (2_100.0, True)):
+        sums: dict[tuple[str, str], float] = {}
+        for arm, time in (("serving", 40.0), ("candidate", milliseconds)):
+            for _ in range(60):
+                for key, value in of_answer(rollout, arm, time, False).items():
+                    sums[key] = sums.get(key, 0.0) + value
+        assert ("took too long" in regression(Stage.CANARY, sums, answers=True)) is is_worse
+        assert regression(Stage.CANARY, sums) == ""
+        assert quantile(sums, "serving", 0.5, ANSWER_BUCKETS) == pytest.approx(40, rel=0.1)
+        assert quantile(sums, "serving", 0.5) is None
