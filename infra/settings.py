@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     llm_base_url: str = Field("", description="Base URL of an OpenAI-compatible endpoint (Ollama, vLLM, hosted).")
     llm_api_key: SecretStr = Field(SecretStr(""), description="Key for that endpoint.")
     llm_model: str = Field("", description="Model name at that endpoint.")
+    llm_prompt_price: float = Field(0.0, ge=0, description="Price of a million tokens sent to it, in any currency.")
+    llm_completion_price: float = Field(0.0, ge=0, description="Price of a million tokens that it writes.")
+    llm_most_cost: float = Field(
+        0.0, ge=0, description="What 1,000 questions may cost, for `kb tune --task answer`; 0: anything."
+    )
     llm_timeout_seconds: float = Field(30.0, gt=0, description="Time-out of one answer from the endpoint, seconds.")
 
     cache_dir: str = Field(

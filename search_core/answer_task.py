@@ -27,6 +27,7 @@ from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 from search_core.answering.models import Models
+from search_core.answering.prices import Prices
 from search_core.answering.questions import AskedQuestion, Questions, of_collection, of_files, split
 from search_core.answering.race import Entry, Standing, race, row
 from search_core.answering.replies import Replies
@@ -47,7 +48,6 @@ from search_core.supervision import stored_answers
 from search_core.task import TaskSpec
 
 REPLIES = Path("experiments", "replies.jsonl")  # in the data folder: what an endpoint said, in any run
-CHARACTERS_PER_TOKEN = 4  # of English; only to say what a run cost
 ROLLOUT_LATENCY = 1.3  # times the 95th percentile of the sealed questions, as searches may take
 LEAST_SEALED = 10  # answered before time is up; fewer prove nothing
 
@@ -166,12 +166,16 @@ def _concluded(run: AnswerRun, plan: Plan, questions: Questions, models: Models,
         seed=run.request.seed,
     )
     chosen = replace(plan, answer=standing.best.choice)
-    reasons = (*_reasons(run, standing, verdict, after), *_chance(standing))
-    metrics = {"serving": summary(before, asked), "tuned": summary(after, asked)}
+    reasons = (*_reasons(run, standing, verdict, after, models.prices), *_chance(standing))
+    metrics = {
+        name: summary(those, asked) | {"cost": models.prices.of_questions(those)}
+        for name, those in (("serving", before), ("tuned", after))
+    }
     metrics["default"] = metrics["serving"]
     trials = run.catalog.experiments.trials(run.record.id)
     board = sorted(
-        (row(entry, questions.choose) for entry in standing.entries), key=lambda one: -float(str(one["quality"]))
+        (row(entry, questions.choose, models.prices) for entry in standing.entries),
+        key=lambda one: -float(str(one["quality"])),
     )
     manifest = _manifest(run, questions, models, standing, verdict, metrics, board)
     artifact = write_artifact(run.folder / "artifact", chosen, manifest, _card(run, standing, verdict, reasons, board))
@@ -228,13 +232,18 @@ def _chance(standing: Standing) -> tuple[str, ...]:
     return ()
 
 
-def _reasons(run: AnswerRun, standing: Standing, verdict: Verdict, after: Sequence[Scored]) -> tuple[str, ...]:
+def _reasons(
+    run: AnswerRun, standing: Standing, verdict: Verdict, after: Sequence[Scored], prices: Prices
+) -> tuple[str, ...]:
     if standing.best is standing.incumbent:
         return ()
     found = list(verdict.reasons)
     median = float(np.median([one.milliseconds for one in after]))
     if run.spec.latency_ms is not None and median > run.spec.latency_ms:
         found.append(f"an answer would take {median:.0f} ms; the task says at most {run.spec.latency_ms:g} ms")
+    if prices.too_dear(after):
+        cost = prices.of_questions(after)
+        found.append(f"1,000 questions would cost {cost:.4g}; KB_LLM_MOST_COST says at most {prices.most:g}")
     failed = sum(one.failed for one in after)
     if failed > 0.1 * len(after):
         found.append(f"{failed} of {len(after)} answers came from sentences because the endpoint failed")
@@ -307,7 +316,9 @@ def _manifest(
         "leaderboard": [dict(one) for one in board],
         "cost": {
             "endpoint_calls": models.replies.asked,
-            "tokens_about": models.replies.characters // CHARACTERS_PER_TOKEN,
+            "tokens_about": round(models.replies.tokens_paid),
+            "per_1000_questions": {name: values["cost"] for name, values in metrics.items()},
+            "prices": {"prompt": models.prices.prompt, "completion": models.prices.completion},  # of a million tokens
         },
         "supervision": {
             "origin": questions.origin,
@@ -331,7 +342,7 @@ def _card(
     decision = "It was found fit to serve." if not reasons else "It does not serve: " + "; ".join(reasons) + "."
     rows = "\n".join(
         f"| {one['answer']} | {one['questions']} | {one['quality']:.3f} | {one['f1']:.3f} | {one['cited']:.3f} | "
-        f"{one['refusals']:.3f} | {one['milliseconds']:.0f} |"
+        f"{one['refusals']:.3f} | {one['milliseconds']:.0f} | {one['cost']:.4g} |"
         for one in board
     )
     return f"""# Who answers for collection {run.collection.name}: {standing.best.choice.describe()}
@@ -339,8 +350,8 @@ def _card(
 {decision} On {verdict.questions} sealed questions quality goes from {verdict.before:.3f} to {verdict.after:.3f}
 ({verdict.lift:+.3f}, {verdict.low:+.3f} to {verdict.high:+.3f}, p = {verdict.p_value:.4f}).
 
-| on the working questions | asked | quality | F1 | cited | refusals, F1 | ms |
-|---|---|---|---|---|---|---|
+| on the working questions | asked | quality | F1 | cited | refusals, F1 | ms | cost of 1,000 |
+|---|---|---|---|---|---|---|---|
 {rows}
 
 Quality of an answer is the mean of its token F1 and of whether the cited text holds a right answer; a question without

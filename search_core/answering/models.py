@@ -19,6 +19,7 @@ from retrieval.answer.reader_folder import read_folder
 from retrieval.answer.reading import ReaderGenerator
 from retrieval.contracts import Encoder
 from retrieval.errors import ReaderError
+from search_core.answering.prices import Prices
 from search_core.answering.replies import Replies, RepliesOf
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,11 @@ class Models:
         if self.settings.llm_base_url and self.settings.llm_model:
             found += [self.endpoint(slots) for slots in variants()]
         return found
+
+    @property
+    def prices(self) -> Prices:
+        """What an endpoint's answers cost."""
+        return Prices.of(self.settings)
 
     @property
     def sentences(self) -> AnswerModel:

@@ -15,6 +15,7 @@ import numpy as np
 from retrieval.answer.choice import ENDPOINT, AnswerChoice
 from retrieval.answer.generators import AnswerGenerator
 from search_core.answering.models import AnswerModel, Models, combined, variants
+from search_core.answering.prices import Prices
 from search_core.answering.questions import AskedQuestion
 from search_core.answering.scoring import Scored, score, summary
 from search_core.clock import Clock
@@ -88,7 +89,7 @@ def race(
         left = _better_half(left, asked)
         if target == ROUNDS[0]:
             left = _with_combined(left, entries, models, questions[:target], clock, told)
-    running = [entry for entry in left if not entry.fails] or [entries[0]]
+    running = [entry for entry in left if not entry.fails and not models.prices.too_dear(entry.scored)] or [entries[0]]
     return Standing(entries[0], _cheapest_of_best(running, asked), tuple(entries), asked)
 
 
@@ -141,7 +142,8 @@ def _cheapest_of_best(entries: list[Entry], count: int) -> Entry:
     return min(near, key=lambda entry: (entry.model.cost, -entry.mean(count)))
 
 
-def row(entry: Entry, questions: Sequence[AskedQuestion]) -> dict[str, object]:
-    """An entry as a row of the leaderboard."""
+def row(entry: Entry, questions: Sequence[AskedQuestion], prices: Prices) -> dict[str, object]:
+    """An entry as a row of the leaderboard; its cost is that of 1,000 questions."""
     asked = questions[: len(entry.scored)]
-    return {"answer": entry.choice.describe(), "questions": len(asked), **summary(entry.scored, asked)}
+    named = {"answer": entry.choice.describe(), "questions": len(asked)}
+    return named | summary(entry.scored, asked) | {"cost": prices.of_questions(entry.scored)}

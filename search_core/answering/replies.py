@@ -12,6 +12,9 @@ from pathlib import Path
 from retrieval.contracts import Generator as ChatModel
 from search_core.errors import ArtifactError
 
+CHARACTERS_PER_TOKEN = 4.0  # of English; endpoints that stream seldom say how many tokens they took
+WIDE_CHARACTERS_PER_TOKEN = 1.5  # of Chinese
+
 
 class Replies:
     """A file of JSON lines, read at the start and added to. Thread-safe. Counts what was asked and what it cost."""
@@ -22,7 +25,9 @@ class Replies:
         self._known: dict[str, tuple[str, float]] = {}
         self.asked = 0
         self.saved_seconds = 0.0  # that known replies once took
-        self.characters = 0  # sent and received, of what was not known yet
+        self.prompt_tokens = 0.0  # about, of all that was asked for, known or not
+        self.completion_tokens = 0.0  # likewise
+        self.tokens_paid = 0.0  # about, sent and received, of what was not known yet
         if file.exists():
             for line in file.read_text(encoding="utf-8").splitlines():
                 self._learn(line)
@@ -31,13 +36,21 @@ class Replies:
         """The reply and the seconds that it took, where it is known."""
         return self._known.get(key)
 
-    def add(self, key: str, reply: str, seconds: float, sent: int) -> None:
+    def meter(self, asked: str, reply: str) -> float:
+        """Count what such a reply costs, whoever pays for it; about how many tokens."""
+        sent, received = tokens_about(asked), tokens_about(reply)
+        with self._guard:
+            self.prompt_tokens += sent
+            self.completion_tokens += received
+        return sent + received
+
+    def add(self, key: str, reply: str, seconds: float, tokens: float) -> None:
         """Keep a reply. Raises `ArtifactError` where the disk does not take it."""
         line = json.dumps({"key": key, "reply": reply, "seconds": round(seconds, 4)}, ensure_ascii=False)
         with self._guard:
             self._known[key] = (reply, seconds)
             self.asked += 1
-            self.characters += sent + len(reply)
+            self.tokens_paid += tokens
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 with self._file.open("a", encoding="utf-8") as stream:
@@ -66,12 +79,21 @@ class RepliesOf:
         asked = json.dumps([self._name, *messages], ensure_ascii=False, sort_keys=True)
         key = hashlib.sha256(asked.encode()).hexdigest()
         known = self._replies.get(key)
+        said = "\n".join(message["content"] for message in messages)
         if known is not None:
             self._replies.saved_seconds += known[1]
+            self._replies.meter(said, known[0])
             yield known[0]
             return
-        began, pieces = time.perf_counter(), []
+        began, pieces = time.perf_counter(), list[str]()
         for piece in self._model.stream(messages):
             pieces.append(piece)
             yield piece
-        self._replies.add(key, "".join(pieces), time.perf_counter() - began, len(asked))
+        reply, seconds = "".join(pieces), time.perf_counter() - began
+        self._replies.add(key, reply, seconds, self._replies.meter(said, reply))
+
+
+def tokens_about(text: str) -> float:
+    """About how many tokens a text has."""
+    wide = sum(not character.isascii() for character in text)
+    return (len(text) - wide) / CHARACTERS_PER_TOKEN + wide / WIDE_CHARACTERS_PER_TOKEN

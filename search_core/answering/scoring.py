@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,15 +34,20 @@ class Scored:
     refused: bool
     failed: bool  # something else than the model answered
     milliseconds: float
+    prompt_tokens: float = 0.0  # sent to an endpoint, about; also where its reply was known already
+    completion_tokens: float = 0.0  # received, likewise
 
 
 def score(generator: AnswerGenerator, question: AskedQuestion, replies: Replies) -> Scored:
     """Ask once; a reply that was known already counts the time that it took then."""
     began, known = time.perf_counter(), replies.saved_seconds
+    sent, received = replies.prompt_tokens, replies.completion_tokens
     *_, last = generator.stream(Ask(question.text, question.passages))
     milliseconds = (time.perf_counter() - began + replies.saved_seconds - known) * 1e3
     assert isinstance(last, FinalAnswer)  # the contract of a generator
-    return scored(last.answer, question.answers, milliseconds)
+    worth = scored(last.answer, question.answers, milliseconds)
+    sent, received = replies.prompt_tokens - sent, replies.completion_tokens - received
+    return replace(worth, prompt_tokens=sent, completion_tokens=received)
 
 
 def scored(answer: Answer, golds: Sequence[str], milliseconds: float) -> Scored:
@@ -72,6 +77,8 @@ def summary(rows: Sequence[Scored], questions: Sequence[AskedQuestion]) -> dict[
         "refusals": round(2 * right / (due + said), 5) if due + said else 0.0,
         "failures": _mean([float(one.failed) for one in rows]),
         "milliseconds": round(float(np.median([one.milliseconds for one in rows])), 2) if rows else 0.0,
+        "prompt_tokens": _mean([one.prompt_tokens for one in rows]),
+        "completion_tokens": _mean([one.completion_tokens for one in rows]),
     }
 
 

@@ -122,6 +122,27 @@ def test_an_endpoint_that_is_away_changes_nothing(tmp_path: Path) -> None:
         assert all(share == 1 for answer, share in failures.items() if answer != "sentences")
 
 
+def test_what_is_too_dear_is_not_promoted(endpoint: str, tmp_path: Path) -> None:
+    prices = {"llm_prompt_price": 2.0, "llm_completion_price": 8.0}
+    with opened(tmp_path, llm_base_url=endpoint, llm_model="good", llm_most_cost=0.001, **prices) as api:
+        fill(api)
+        result = tune(api)
+        assert not result.promoted and api.kb.catalog.collections.get("birds").plan_id is None
+        costs = {str(row["answer"]): float(str(row["cost"])) for row in result.leaderboard}
+        assert costs["sentences"] == 0
+        dear = [row for row in result.leaderboard if str(row["answer"]).startswith("endpoint")]
+        for row in dear:  # by hand, of the means that the row shows
+            tokens = 2.0 * float(str(row["prompt_tokens"])) + 8.0 * float(str(row["completion_tokens"]))
+            assert float(str(row["cost"])) == pytest.approx(1000 * tokens / 1e6, rel=1e-3)
+            assert float(str(row["cost"])) > 0.001
+    with opened(tmp_path, llm_base_url=endpoint, llm_model="good", llm_most_cost=50.0, **prices) as api:
+        result = tune(api)  # every reply is known by now, and counts as if it were asked for
+        assert result.promoted, result.reasons
+        manifest = json.loads((result.folder / "manifest.json").read_text())
+        assert 0.001 < manifest["cost"]["per_1000_questions"]["tuned"] < 50
+        assert manifest["cost"]["prices"] == {"prompt": 2.0, "completion": 8.0}
+
+
 def test_a_wrong_model_is_not_promoted(tmp_path: Path) -> None:
     with chat_server("Nobody knows anything about birds [1].") as url:
         with opened(tmp_path, llm_base_url=url, llm_model="good") as api:
