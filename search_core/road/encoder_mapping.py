@@ -47,6 +47,7 @@ def training_of(architecture: Architecture, first_new_row: int | None, steps: in
         steps=steps,
         rate=float(str(architecture["encoder.learning_rate"])),
         new_rows=first_new_row,
+        dropout=first_new_row is None,  # a language is learned from more text than a few hundred steps can overfit
         lora_rank=LORA_RANK if train == "lora" else 0,
         last_layers=LAST_LAYERS if train == "last-layers" else None,
     )

@@ -75,9 +75,9 @@ def tune_encoder(
         _start(base, start, pieces, seed)
         if pieces:
             first_new = _rows(base)
-            options = replace(
-                options, training=replace(options.training, rate=options.new_language_rate, new_rows=first_new)
-            )
+            rate = options.new_language_rate
+            training = replace(options.training, rate=rate, new_rows=first_new, dropout=False)
+            options = replace(options, training=training)
         held, source = _examples(texts, labelled, start, options, seed)
         trained = train(start, source, options.training, budget_seconds, seed, progress)
         share, scores, weights = _choose(start, trained, texts, held, options, seed)

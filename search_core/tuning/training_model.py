@@ -39,6 +39,7 @@ class TrainingOptions:
     passage_tokens: int = 112
     lora_rank: int = 0  # 0: the weights themselves
     last_layers: int | None = None  # train only so many; None: all
+    dropout: bool = True  # the model's own; off, a language is learned in fewer steps (docs/tuning-models.md)
     fast: bool = False  # bf16 where it is faster; otherwise fp32, one thread, which replays exactly
 
 
@@ -60,8 +61,8 @@ class TrainingModel:
         return int(self._body.config.hidden_size)
 
     def start(self) -> None:
-        """Dropout on."""
-        self._whole.train()
+        """Ready for a step, with dropout where it was chosen."""
+        self._whole.train(self.options.dropout)
 
     def parameters(self) -> list[dict[str, Any]]:
         """Groups for the optimiser; everything else is frozen from here on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +14,16 @@ from retrieval.encoder import open_encoder
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
 from retrieval.encoder.tokens import TextTokenizer
 from search_core.errors import CorpusError, SupervisionError, TrainingError
-from search_core.tuning.contrastive import Example, also_right, train
+from search_core.tuning.checkpoint import Checkpoint
+from search_core.tuning.contrastive import Example, Training, also_right, train
 from search_core.tuning.encoder import TunedEncoder, tune_encoder
-from search_core.tuning.examples import Labelled, labelled_examples
+from search_core.tuning.examples import Labelled, labelled_examples, own_examples
 from search_core.tuning.export import MANIFEST_FILE
 from search_core.tuning.interpolation import interpolate
 from search_core.tuning.negatives import mine_negatives
 from search_core.tuning.options import TuneOptions
 from search_core.tuning.pairs import CorpusText, own_pairs
-from search_core.tuning.training_model import TrainingOptions
+from search_core.tuning.training_model import TrainingModel, TrainingOptions
 from search_core.tuning.vocabulary import extend, survey
 
 THINGS = ("火车票", "飞机票", "保险单", "身份证", "驾驶证", "结婚证", "毕业证", "护照本")
@@ -142,6 +144,32 @@ class TestTuning:
         moved = {name for name in plain.weights if not (plain.weights[name] == trained.weights[name]).all()}
         assert moved
         assert all(".query.weight" in name or ".value.weight" in name for name in moved)
+
+    @pytest.mark.parametrize("more", [{}, {"lora_rank": 4}, {"dropout": False}])
+    def test_a_training_goes_on_from_its_state_as_if_nothing_had_been(
+        self, base: Path, tmp_path: Path, more: dict[str, Any]
+    ) -> None:
+        options = replace(SHORT, steps=3, **more)
+        made = [Training(base, own_examples(TEXTS, 0), options, 0, Checkpoint(tmp_path / "state", "key", every=1))]
+        made[0].run_to(2, 60)
+        made.append(Training(base, own_examples(TEXTS, 0), options, 0, Checkpoint(tmp_path / "state", "key")))
+        assert made[1].losses == made[0].losses
+        for training in made:
+            training.run_to(3, 60)
+        one, two = (training.weights() for training in made)
+        assert made[0].losses == made[1].losses
+        assert all((one[name] == two[name]).all() for name in one)
+        assert Checkpoint(tmp_path / "state", "another corpus").load() is None
+        (tmp_path / "state").write_bytes(b"half of a file")
+        assert Checkpoint(tmp_path / "state", "key").load() is None
+
+    def test_without_dropout_the_same_texts_have_the_same_vectors_in_training(self, base: Path) -> None:
+        for dropout in (True, False):
+            model = TrainingModel(base, replace(SHORT, dropout=dropout))
+            model.start()
+            one, two = (model.embed(["a passport"], 8) for _ in range(2))
+            assert one.requires_grad
+            assert bool((one == two).all()) is not dropout
 
     def test_a_rate_that_explodes_is_named(self, base: Path) -> None:
         examples = labelled_examples(TEXTS, [Labelled(text.title, {at: 1}) for at, text in enumerate(TEXTS)], 0)
