@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import browser
 import console_axe
 import console_pages
 import pytest
 from console_pages import opened
-from live_world import postgres_database, query, wait_until
-from playwright.sync_api import Page, expect
+from live_world import mariadb, mariadb_database, postgres_database, query, wait_until
+from playwright.sync_api import BrowserContext, Page, expect
 from served import Served
 from stack import StackOf
 from worker_world import running
@@ -27,7 +27,8 @@ from retrieval.catalog.keys import Scope
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
 SHOP = """
     CREATE TABLE products (id int PRIMARY KEY, name text);
-    CREATE TABLE faqs (id int PRIMARY KEY, product_id int REFERENCES products, question text, answer text);
+    CREATE TABLE faqs (id int PRIMARY KEY, product_id int, question text, answer text,
+                       FOREIGN KEY (product_id) REFERENCES products (id));
     INSERT INTO products VALUES (1, 'Falcon 7');
     INSERT INTO faqs VALUES (1, 1, 'How long does the battery last?', 'About nine hours of flight.'),
                             (2, 1, 'How far does it fly?', 'Two kilometres in the open.');"""
@@ -64,43 +65,74 @@ def connected(stack: Stack, folder: Path) -> Iterator[tuple[Served, str]]:
 
 
 def test_from_nothing_to_a_cited_answer_and_a_row_that_changes(stack: Stack, shop: str, tmp_path: Path) -> None:
-    url = urlsplit(shop)
     with (
         browser.running() as chromium,
         connected(stack, tmp_path / "kb") as (served, address),
         console_pages.person(chromium, address, served.key(Scope.ADMIN), **console_axe.OPTIONS) as person,
     ):
-        person.set_default_timeout(PATIENCE_MS)
-        expect.set_options(timeout=PATIENCE_MS)
+        be_patient(person)
         page = opened(person, "/")
         page.get_by_role("main").get_by_role("link", name="Connect a database").click()
-        page.get_by_label("Host").fill(url.hostname or "")
-        page.get_by_label("Port").fill(str(url.port))
-        page.get_by_label("Database name").fill(url.path.strip("/"))
-        page.get_by_label("User").fill(url.username or "")
-        page.get_by_label("Password", exact=True).fill(url.password or "")
-        page.get_by_role("button", name="Test the connection").click()
-        expect(page.get_by_text("can be followed: every check passed")).to_be_visible()
-        expect(page.get_by_label("Follow it live").first).to_be_checked()
-        page.get_by_role("button", name="Choose tables").click()
-        page.get_by_label("public.faqs").check()
-        page.get_by_role("button", name="Say what becomes of them").click()
-        page.get_by_label("products: the row of public.products").check()
-        shown = page.get_by_role("article", name="public.faqs/1")
-        expect(shown.get_by_text("products: Falcon 7")).to_be_visible()
-        page.get_by_role("button", name="Looks right").click()
-        page.get_by_label("Name of the source").fill("shop")
-        page.locator("main form input").nth(1).fill("shop")
-        page.get_by_role("heading", level=1).click()
-        page.get_by_role("button", name="Start", exact=True).click()
-        expect(page.get_by_role("heading", name="Everything is read")).to_be_visible()
-        expect(page.get_by_text("0 events wait · 2 documents")).to_be_visible()
+        connect(page, shop, "public")
         asked(page)
         page.get_by_role("link", name="To the source").click()
         a_changed_row_appears(page, shop)
         expect(page.get_by_role("table", name="Run log").get_by_text("streaming").first).to_be_visible()
         it_rests_and_goes_on(page, served)
         it_goes_without_a_trace(page, shop, served)
+
+
+def test_mariadb_is_connected_in_the_same_way(stack_of: StackOf, tmp_path: Path) -> None:
+    stack = stack_of("mariadb", "kafka", "connect")
+    script = tmp_path / "shop.sql"
+    script.write_text(SHOP)
+    with (
+        mariadb_database(stack, script) as shop,
+        browser.running() as chromium,
+        connected(stack, tmp_path / "kb") as (served, address),
+        console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person,
+    ):
+        be_patient(person)
+        page = opened(person, "/connect")
+        page.get_by_text("MariaDB", exact=True).click()
+        connect(page, shop, urlsplit(shop).path.strip("/"))
+        asked(page)
+        page.get_by_role("link", name="To the source").click()
+        with mariadb(shop) as cursor:
+            cursor.execute("UPDATE faqs SET question = 'How far does it fly in wind?' WHERE id = 2")
+        newest = page.get_by_role("table", name="Newest changes")
+        expect(newest.get_by_role("link", name="How far does it fly in wind?")).to_be_visible()
+
+
+def be_patient(person: BrowserContext) -> None:
+    person.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+
+
+def connect(page: Page, database: str, schema: str) -> None:
+    """The guided flow: the address and its test, a table, its documents seen before they are made, all rows read."""
+    url = urlsplit(database)
+    page.get_by_label("Host").fill(url.hostname or "")
+    page.get_by_label("Port").fill(str(url.port))
+    page.get_by_label("Database name").fill(url.path.strip("/"))
+    page.get_by_label("User").fill(unquote(url.username or ""))
+    page.get_by_label("Password", exact=True).fill(unquote(url.password or ""))
+    page.get_by_role("button", name="Test the connection").click()
+    expect(page.get_by_text("can be followed: every check passed")).to_be_visible()
+    expect(page.get_by_label("Follow it live").first).to_be_checked()
+    page.get_by_role("button", name="Choose tables").click()
+    page.get_by_label(f"{schema}.faqs").check()
+    page.get_by_role("button", name="Say what becomes of them").click()
+    page.get_by_label(f"products: the row of {schema}.products").check()
+    shown = page.get_by_role("article", name=f"{schema}.faqs/1")
+    expect(shown.get_by_text("products: Falcon 7")).to_be_visible()
+    page.get_by_role("button", name="Looks right").click()
+    page.get_by_label("Name of the source").fill("shop")
+    page.locator("main form input").nth(1).fill("shop")
+    page.get_by_role("heading", level=1).click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.get_by_role("heading", name="Everything is read")).to_be_visible()
+    expect(page.get_by_text("0 events wait · 2 documents")).to_be_visible()
 
 
 def asked(page: Page) -> None:
