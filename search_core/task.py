@@ -42,6 +42,11 @@ class TaskSpec:
         """Plain values for JSON."""
         return asdict(self)
 
+    def describe(self) -> str:
+        """How the task was understood, in a line."""
+        bound = "" if self.latency_ms is None else f", at most {self.latency_ms:g} ms a query"
+        return f"{self.text} ({self.task}), metric {self.metric}{bound}, budget {self.budget_seconds:g} s"
+
 
 def parse_task(task: str, budget_seconds: float) -> TaskSpec:
     """A name of `TASKS`, or a sentence in English or Chinese that says what is wanted.

@@ -7,6 +7,7 @@ task ─▶ corpus snapshot ─▶ questions in three parts ─▶ both legs ask
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from retrieval.errors import ConflictError, RetrievalError
 from search_core.clock import Clock
 from search_core.conclusion import conclude
 from search_core.conditions import prepare
-from search_core.errors import SearchCoreError
+from search_core.errors import CorpusError, SearchCoreError
 from search_core.finalist import find_finalist
 from search_core.plan_tier import Progress
 from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
@@ -28,6 +29,8 @@ from search_core.result import Result
 from search_core.task import TaskSpec, parse_budget, parse_task
 from search_core.tiers import parse_tiers
 from search_core.tuning.checkpoint import TRAININGS
+
+logger = logging.getLogger(__name__)
 
 ANSWER_TASK = "answer"
 SEARCH_TASKS = ("text-to-graph", "retrieval", ANSWER_TASK)
@@ -39,8 +42,9 @@ class AutoModelTrainer:
     `queries` (id -> text) and `qrels` (id -> document key -> grade) are judged questions; without them an evaluation
     set of the collection is taken, else questions are made from the corpus and nothing is promoted. `tiers` names what
     is searched (`search_core.tiers`; empty: by the budget), `parts` (question id -> fit, choose or sealed) keeps a
-    split that a set comes with. Without a catalog the one of the settings is opened. Raises `SearchCoreError` for a
-    task that is not about a collection, and `BudgetError`.
+    split that a set comes with. Without a catalog the one of the settings is opened; without the name of a collection
+    the only one there is taken. `spec` is how the task was understood, `spec.describe()` says it in words. Raises
+    `SearchCoreError` for a task that is not about a collection, and `BudgetError`.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class AutoModelTrainer:
         search_space: str = DEFAULT_SPACE,
         max_epochs: int = 50,
         *,
-        collection: str = "default",
+        collection: str = "",
         budget: str | float = "5m",
         seed: int = 0,
         policy: str = DEFAULT_POLICY,
@@ -114,9 +118,13 @@ class AutoModelTrainer:
 
     def run(self) -> Result:
         """The outcome. Raises `SearchCoreError` where there is nothing to learn from; what serves is untouched then."""
+        logger.info("task understood as: %s", self.spec.describe())
         if self._catalog is not None:
             return self._recorded(self._catalog)
-        catalog = Catalog(self._settings.catalog_url or sqlite_url(self._settings.data_dir / "catalog.db"))
+        file = self._settings.data_dir / "catalog.db"
+        if not self._settings.catalog_url and not file.exists():
+            raise CorpusError(_nothing_to_tune(self._settings))
+        catalog = Catalog(self._settings.catalog_url or sqlite_url(file))
         try:
             return self._recorded(catalog)
         finally:
@@ -124,7 +132,9 @@ class AutoModelTrainer:
 
     def _recorded(self, catalog: Catalog) -> Result:
         """The run, with its beginning and its end in the catalog."""
-        collection = catalog.collections.get(self.request.collection)
+        name = self.request.collection or _only_collection(catalog, self._settings)
+        self.request = replace(self.request, collection=name)
+        collection = catalog.collections.get(name)
         record = self._record(catalog, collection)
         try:
             result = self._run(catalog, collection, record)
@@ -167,3 +177,21 @@ class AutoModelTrainer:
     def _open_encoder(self, name: str) -> Encoder:
         settings = self._settings
         return open_encoder(name, settings.data_dir / "models", settings.encoder_precision, settings.encoder_threads)
+
+
+def _only_collection(catalog: Catalog, settings: Settings) -> str:
+    """The name of the one collection that there is. Raises `CorpusError` where there are none or several."""
+    names = [collection.name for collection in catalog.collections.all()]
+    if len(names) > 1:
+        raise CorpusError(f"there are the collections {', '.join(names)}; say which: collection={names[0]!r}")
+    if not names:
+        raise CorpusError(_nothing_to_tune(settings))
+    return names[0]
+
+
+def _nothing_to_tune(settings: Settings) -> str:
+    place = "the catalog of KB_CATALOG_URL" if settings.catalog_url else f"data folder {settings.data_dir}"
+    return (
+        f"{place} holds no collection, so there is nothing to tune: ingest documents by `kb ingest FOLDER -c mine`, "
+        "make the sample company by `kb demo`, or name another folder in KB_DATA_DIR"
+    )

@@ -80,8 +80,7 @@ def run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) -> 
             experiment=experiment,
         )
         if not as_json:
-            spec = trainer.spec
-            err.print(f"task: {spec.text} ({spec.task}), metric {spec.metric}, budget {spec.budget_seconds:g} s")
+            err.print(f"task: {trainer.spec.describe()}")
         with _stopping(trainer):
             return trainer.run()
 

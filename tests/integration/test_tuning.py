@@ -16,6 +16,7 @@ import pytest
 from tuning_world import documents, questions, tuning_world
 
 from api.knowledge_base import KnowledgeBase
+from infra.settings import load_settings
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import ConflictError
 from retrieval.plan import DEFAULT_PLAN, Plan
@@ -236,3 +237,22 @@ def test_the_command_prints_what_scripts_rely_on(kb: KnowledgeBase, tmp_path: Pa
     assert again.returncode == 0, again.stderr
     agreed = json.loads(again.stdout)  # on a busy machine the budget may end one of the two earlier
     assert agreed["agrees"] and agreed["same"]["artifact"] and (agreed["same"]["trajectory"] or agreed["cut_short"])
+
+
+def test_a_newcomer_gets_the_only_collection_or_is_told_what_to_do(tmp_path: Path) -> None:
+    """The call of the documentation, with nothing else."""
+    call: dict[str, Any] = {"task": "text-to-graph", "search_space": "gnn-lm-v1", "max_epochs": 50}
+    nothing = load_settings(data_dir=tmp_path / "none", encoder="hash")
+    with pytest.raises(CorpusError, match=r"holds no collection.*kb ingest FOLDER"):
+        AutoModelTrainer(**call, settings=nothing).run()
+    assert not (tmp_path / "none").exists(), "asking makes nothing"
+    with tuning_world(tmp_path) as kb:
+        made = AutoModelTrainer(**call | {"max_epochs": 1}, tiers="plan", settings=kb.settings)
+        result = made.run()
+        assert made.request.collection == "c" and result.trials > 0
+        assert not result.promoted and result.reasons and not result.supervision["judged"]
+        kb.create_collection("d")
+        with pytest.raises(CorpusError, match="there are the collections c, d; say which: collection='c'"):
+            AutoModelTrainer(**call, settings=kb.settings).run()
+    asked = AutoModelTrainer("find the reply to a customer's question, under 20 ms", settings=nothing).spec.describe()
+    assert "under 20 ms (answer)" in asked and "at most 20 ms a query" in asked
