@@ -22,7 +22,7 @@ from retrieval.graph.nodes import NodeKind, node_hash
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod
 from retrieval.retriever import SearchRequest, SearchResult
-from retrieval.types import OPERATOR, Deletion, Document, Principal
+from retrieval.types import OPERATOR, Block, Deletion, Document, Principal
 from search_core.legs import ask_legs
 from search_core.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.road.portfolio import portfolio
@@ -291,3 +291,24 @@ def test_no_search_waits_for_the_graph_of_a_plan_that_is_promoted(
         result = served.kb.search("c", SearchRequest(QUESTION, 20), OPERATOR)
         assert (result.plan, result.degraded) == (LINKS, ())
         assert len(openers) == 1
+
+
+def test_a_catalog_in_postgresql_gives_the_same_graph(tmp_path: Path, fresh_postgres: str) -> None:
+    """Names, hyperlinks and their retraction, over the other database."""
+    linked = Document("page", "Nothing else is said.", outline=(Block(0, 21, links=("other3",)),))
+    seen = []
+    for folder, settings in (("sqlite", {}), ("postgresql", {"catalog_url": fresh_postgres})):
+        with in_process(tmp_path / folder, **settings) as served:
+            served.kb.create_collection("c")
+            served.kb.write("c", [*DOCUMENTS, linked], wait=True)
+            first = {key: part and round(part.contribution, 6) for key, part in found(served).items()}
+            state = served.kb.runtime("c").graph()
+            assert state is not None
+            node = np.array([node_hash(NodeKind.ADDRESS, "api\nother3")])
+            before = state.counts(node).tolist()
+            served.kb.write("c", [replace(linked, outline=())], wait=True)
+            state = served.kb.runtime("c").graph()
+            assert state is not None
+            assert (before, state.counts(node).tolist()) == ([2], [1])
+            seen.append(first)
+    assert seen[0] == seen[1]
