@@ -136,14 +136,14 @@ def test_learning_beats_luck_on_a_reward_that_can_be_learned(name: str) -> None:
     def late(name: str, seed: int) -> float:
         return sum(trial.reward for trial in run(POLICIES.create(name, WIDE, seed), 60)[40:]) / 20
 
-    seeds = range(3)
+    seeds = range(2)
     assert all(late(name, seed) > late("random", seed) + 0.02 for seed in seeds)
 
 
 def test_no_policy_ends_far_below_random() -> None:
     luck = sum(best_of("random", seed) for seed in range(5)) / 5
     for name in ("grid", "tpe", "evolution", "controller"):
-        assert sum(best_of(name, seed) for seed in range(3)) / 3 > luck - 0.03, name
+        assert sum(best_of(name, seed) for seed in range(2)) / 2 > luck - 0.03, name
 
 
 def archived(seed: int, shift: float = 0.0) -> Earlier:
@@ -168,7 +168,7 @@ def test_earlier_runs_with_another_encoders_profile_are_refused() -> None:
 
 def test_a_misled_controller_steps_back_and_says_so() -> None:
     """Earlier runs praised what is worst here; picks lose against random draws, and the report says it."""
-    trials = run(POLICIES.create("random", WIDE, 1), 200, reward=lambda one: -reward_of(one))
+    trials = run(POLICIES.create("random", WIDE, 1), 100, reward=lambda one: -reward_of(one))
     policy = POLICIES.create("controller", WIDE, 0, Briefing((), (Earlier((), tuple(trials)),)))
     stepped = False
     for _ in range(12):
