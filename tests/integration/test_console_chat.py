@@ -68,6 +68,8 @@ def test_an_answer_streams_and_its_citation_opens_the_exact_span(page: Page, bas
     ask(page)
     article = page.get_by_role("article", name=QUESTION)
     expect(article).to_contain_text(WARRANTY)
+    source = article.get_by_role("list", name="Sources of the answer").get_by_role("listitem").first
+    expect(source.locator("time")).to_have_attribute("datetime", told["citations"][0]["as_of"])  # type: ignore[index]
     article.get_by_role("button", name="Source 1: Warranty of drives").press("Enter")
     assert library.marked(page) == told["citations"][0]["quote"]  # type: ignore[index]
     page.get_by_role("link", name="Open the document").click()

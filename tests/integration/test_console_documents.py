@@ -192,6 +192,21 @@ def test_a_reader_sees_his_own_documents_and_no_more(chromium: Browser, base: tu
         assert "Warranty" not in page.locator("main").inner_text()
 
 
+def test_a_lost_connection_is_said_and_recovers(chromium: Browser, base: tuple[Served, str]) -> None:
+    served, address = base
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+        page = console_pages.opened(person, LIST)
+        page.get_by_role("link", name="Warranty of drives").wait_for()
+        page.evaluate("window.marked = true")
+        person.set_offline(True)
+        page.get_by_text("Connection lost, retrying").wait_for()
+        library.put(served, "faq/meanwhile", title="Written meanwhile", text="Nobody looked.")
+        person.set_offline(False)
+        page.get_by_text("Connection lost, retrying").wait_for(state="detached")
+        page.get_by_role("link", name="Written meanwhile").wait_for()  # without a reload
+        assert page.evaluate("window.marked")
+
+
 def test_all_of_it_is_there_in_chinese(chromium: Browser, base: tuple[Served, str]) -> None:
     served, address = base
     with console_pages.person(chromium, address, served.key(Scope.ADMIN), locale="zh-CN") as person:

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
+import browser
+import console_pages
 import httpx
 import pytest
 from api_world import World, world
@@ -67,7 +69,17 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._say(200, made.document(self.path))
+            if self.path.startswith("/authorization_endpoint"):
+                self._send_back()  # the person is logged in there already
+            else:
+                self._say(200, made.document(self.path))
+
+        def _send_back(self) -> None:
+            answer = urlencode(made.authorize(self.path))
+            self.send_response(303)
+            self.send_header("Location", f"{made.asked['redirect_uri']}?{answer}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -130,6 +142,25 @@ def test_whom_the_provider_names_is_logged_in(served: World, provider: Provider)
     write = served.client.put("/v1/collections/docs/documents/x", json={"text": "x"}, headers=csrf)
     assert write.status_code == 403
     assert served.kb.catalog.audit.page(2)[1].principal == "oidc:ada"
+
+
+def test_a_browser_is_led_there_and_back(provider: Provider, tmp_path: Path) -> None:
+    """Across two sites, as a browser sees them, so that the cookies' rules hold too."""
+    settings = {"oidc_issuer": provider.url, "oidc_audience": AUDIENCE}
+    settings |= {"oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
+    with (
+        browser.running() as chromium,
+        console_pages.serving(tmp_path, **settings) as (_, address),
+        browser.context(chromium, address.replace("127.0.0.1", "localhost")) as person,
+    ):
+        page = person.new_page()
+        page.goto("/console/")
+        page.get_by_role("link", name="Log in with your organisation").click()
+        page.get_by_role("heading", level=1, name="Overview").wait_for()
+        page.get_by_role("button", name="Account").click()
+        page.get_by_text("Ada <b>").wait_for()
+        page.get_by_role("menuitem", name="Log out").click()
+        page.get_by_role("link", name="Log in with your organisation").wait_for()
 
 
 def test_other_groups_see_other_documents(served: World, provider: Provider) -> None:

@@ -1,4 +1,4 @@
-"""The console's pages about ingestion in a real browser, over one process with no other server."""
+"""The console's pages about sources and dead letters in a real browser, over one process with no other server."""
 
 from __future__ import annotations
 
@@ -108,52 +108,6 @@ def counts(page: Page) -> list[str]:
     newest = page.get_by_role("table", name="Run log").get_by_role("row").nth(1)
     newest.wait_for()
     return newest.get_by_role("cell").all_inner_texts()[2:]
-
-
-def test_a_folder_is_uploaded_and_each_file_says_what_became_of_it(
-    served: Served, person: BrowserContext, tmp_path: Path
-) -> None:
-    served.kb.create_collection("files")
-    folder = tmp_path / "manuals"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "a.txt").write_text("The AX-1200 drive weighs 12 kg.")
-    (folder / "sub/a.txt").write_text("The BX-7 drive weighs 3 kg.")
-    (folder / "broken.pdf").write_bytes(b"no pdf")
-    (folder / "photo.png").write_bytes(b"no text")
-    (folder / ".hidden").write_text("left by a system")
-    page = opened(person, "/c/files/upload")
-    page.get_by_label("Choose a folder").set_input_files(folder)
-    expect(page.get_by_text("All 5 files are settled")).to_be_visible()
-    assert "New" in row(page, "manuals/a.txt") and "New" in row(page, "manuals/sub/a.txt")
-    assert "Failed" in row(page, "broken.pdf") and "not a PDF" in row(page, "broken.pdf")
-    assert "Skipped" in row(page, "photo.png") and "OCR" in row(page, "photo.png")
-    assert "Skipped" in row(page, ".hidden")
-    found = served.kb.catalog.collections.get("files")
-    assert "BX-7" in text_of(served, found, "manuals/sub/a.txt")
-    (folder / "a.txt").write_text("The AX-1200 drive weighs 14 kg.")
-    page.reload()
-    page.get_by_label("Choose a folder").set_input_files(folder)
-    expect(page.get_by_text("All 5 files are settled")).to_be_visible()
-    assert "Updated" in row(page, "manuals/a.txt") and "Unchanged" in row(page, "manuals/sub/a.txt")
-    page.get_by_text("Failed (1)").click()
-    expect(page.get_by_role("row")).to_have_count(2)  # its head and the broken file
-    page.get_by_role("cell", name="manuals/broken.pdf").wait_for()
-
-
-def test_files_are_dropped_onto_the_page(served: Served, person: BrowserContext) -> None:
-    served.kb.create_collection("dropped")
-    page = opened(person, "/c/dropped/upload")
-    transfer = page.evaluate_handle(
-        """() => {
-            const transfer = new DataTransfer();
-            transfer.items.add(new File(['Dropped turbines turn.'], 'dropped.md', {type: 'text/markdown'}));
-            return transfer;
-        }"""
-    )
-    page.get_by_role("region", name="Drop files").dispatch_event("drop", {"dataTransfer": transfer})
-    expect(page.get_by_text("All 1 files are settled")).to_be_visible()
-    page.get_by_role("link", name="dropped.md").click()
-    expect(page.get_by_text("Dropped turbines turn.").first).to_be_visible()
 
 
 def test_a_dead_letter_is_found_understood_and_replayed(served: Served, person: BrowserContext) -> None:

@@ -1,0 +1,113 @@
+"""Files and folders given to the console in a real browser: chosen, dropped, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import console_axe
+import console_pages
+import pytest
+from console_pages import opened
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from served import Served
+
+from retrieval.catalog.keys import Scope
+from retrieval.types import OPERATOR
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+expect.set_options(timeout=30_000)  # on a machine that does much else
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+    with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
+        yield served, address
+
+
+@pytest.fixture
+def served(base: tuple[Served, str]) -> Served:
+    return base[0]
+
+
+@pytest.fixture
+def person(chromium: Browser, base: tuple[Served, str]) -> Iterator[BrowserContext]:
+    with console_pages.person(chromium, base[1], base[0].key(Scope.ADMIN), **console_axe.OPTIONS) as context:
+        yield context
+
+
+def row(page: Page, name: str) -> str:
+    """The text of the table row that begins with that name."""
+    return page.get_by_role("row").filter(has_text=name).inner_text()
+
+
+def test_a_folder_is_uploaded_and_each_file_says_what_became_of_it(
+    served: Served, person: BrowserContext, tmp_path: Path
+) -> None:
+    served.kb.create_collection("files")
+    folder = tmp_path / "manuals"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.txt").write_text("The AX-1200 drive weighs 12 kg.")
+    (folder / "sub/a.txt").write_text("The BX-7 drive weighs 3 kg.")
+    (folder / "broken.pdf").write_bytes(b"no pdf")
+    (folder / "photo.png").write_bytes(b"no text")
+    (folder / ".hidden").write_text("left by a system")
+    page = opened(person, "/c/files/upload")
+    page.get_by_label("Choose a folder").set_input_files(folder)
+    expect(page.get_by_text("All 5 files are settled")).to_be_visible()
+    assert "New" in row(page, "manuals/a.txt") and "New" in row(page, "manuals/sub/a.txt")
+    assert "Failed" in row(page, "broken.pdf") and "not a PDF" in row(page, "broken.pdf")
+    assert "Skipped" in row(page, "photo.png") and "OCR" in row(page, "photo.png")
+    assert "Skipped" in row(page, ".hidden")
+    found = served.kb.catalog.collections.get("files")
+    assert "BX-7" in served.kb.catalog.documents.get(found, "manuals/sub/a.txt", OPERATOR).document.text
+    (folder / "a.txt").write_text("The AX-1200 drive weighs 14 kg.")
+    page.reload()
+    page.get_by_label("Choose a folder").set_input_files(folder)
+    expect(page.get_by_text("All 5 files are settled")).to_be_visible()
+    assert "Updated" in row(page, "manuals/a.txt") and "Unchanged" in row(page, "manuals/sub/a.txt")
+    page.get_by_text("Failed (1)").click()
+    expect(page.get_by_role("row")).to_have_count(2)  # its head and the broken file
+    page.get_by_role("cell", name="manuals/broken.pdf").wait_for()
+
+
+def test_files_are_dropped_onto_the_page(served: Served, person: BrowserContext) -> None:
+    served.kb.create_collection("dropped")
+    page = opened(person, "/c/dropped/upload")
+    transfer = page.evaluate_handle(
+        """() => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File(['Dropped turbines turn.'], 'dropped.md', {type: 'text/markdown'}));
+            return transfer;
+        }"""
+    )
+    page.get_by_role("region", name="Drop files").dispatch_event("drop", {"dataTransfer": transfer})
+    expect(page.get_by_text("All 1 files are settled")).to_be_visible()
+    page.get_by_role("link", name="dropped.md").click()
+    expect(page.get_by_text("Dropped turbines turn.").first).to_be_visible()
+
+
+def test_a_folder_is_dropped_as_from_a_desktop(served: Served, person: BrowserContext, tmp_path: Path) -> None:
+    """By the browser's own drag and drop, which alone hands out what a folder holds."""
+    served.kb.create_collection("desktop")
+    (tmp_path / "manuals/sub").mkdir(parents=True)
+    (tmp_path / "manuals/a.txt").write_text("The AX-1200 drive weighs 12 kg.")
+    (tmp_path / "manuals/sub/b.txt").write_text("The BX-7 drive weighs 3 kg.")
+    page = opened(person, "/c/desktop/upload")
+    place = page.get_by_role("region", name="Drop files").bounding_box()
+    assert place is not None
+    at = {"x": place["x"] + place["width"] / 2, "y": place["y"] + 20}
+    dragged = {"items": [], "files": [str(tmp_path / "manuals")], "dragOperationsMask": 1}
+    session = person.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **at, "data": dragged})
+    expect(page.get_by_text("All 2 files are settled")).to_be_visible()
+    found = served.kb.catalog.collections.get("desktop")
+    assert served.kb.catalog.documents.keys(found) == {"manuals/a.txt", "manuals/sub/b.txt"}
