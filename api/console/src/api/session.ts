@@ -46,8 +46,10 @@ export function useLogout() {
   return useMutation({
     mutationFn: () => call(api.DELETE("/console/session")),
     onSettled: () => {
-      client.clear();
+      // Not all at once with clear(): what shows the pages would not hear that the session is gone, and show them on.
       client.setQueryData(KEY, null);
+      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== KEY[0] });
+      client.getMutationCache().clear();
     },
   });
 }
