@@ -57,8 +57,8 @@ def test_feedback_does_not_tell_which_documents_there_are(api: served.Served) ->
 
 
 QUERIES = [
-    {"id": "1", "text": "warranty of drives", "judgements": {"faq/warranty": 1}},
-    {"id": "2", "text": "驱动器的保修期", "judgements": {"faq/zh": 1}},
+    {"id": "1", "text": "warranty of drives", "judgements": {"faq/warranty": 1}, "answers": ["24 months"]},
+    {"id": "2", "text": "驱动器的保修期", "judgements": {"faq/zh": 1}, "answers": None},
 ]
 
 
