@@ -37,7 +37,7 @@ unit: install ## fast tests, offline, about a minute
 	$(BIN)/pytest tests/unit -m "not slow" -n $(WORKERS) --dist loadfile
 
 test: check servers browser ## everything: check, then unit, contract and integration tests
-	$(BIN)/pytest tests/unit tests/contract tests/integration -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest tests/unit tests/contract tests/integration -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 soak: install servers ## the long tests, one after the other
 	$(BIN)/pytest tests/integration tests/soak -m soak --timeout 7200

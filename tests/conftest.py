@@ -18,6 +18,12 @@ __all__ = ["own_stack_of", "stack", "stack_of"]  # fixtures, found by their name
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with real servers first, quick ones last: they fill what the workers' last minutes leave."""
+    slow, servers = ({item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "server"))
+    items.sort(key=lambda item: (item.path not in servers & slow, item.path not in slow))
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No KB_ setting of the developer's shell reaches a test; KB_TEST_ ones steer the tests themselves."""

@@ -82,6 +82,7 @@ def test_from_nothing_to_a_cited_answer_and_a_row_that_changes(stack: Stack, sho
         it_goes_without_a_trace(page, shop, served)
 
 
+@pytest.mark.soak
 def test_mariadb_is_connected_in_the_same_way(stack_of: StackOf, tmp_path: Path) -> None:
     stack = stack_of("mariadb", "kafka", "connect")
     script = tmp_path / "shop.sql"

@@ -264,6 +264,7 @@ def test_purge_asks_and_removes_only_a_stacks_folder(own_folder: Path, tmp_path:
     assert (tmp_path / "precious").exists()
 
 
+@pytest.mark.soak
 def test_elasticsearch_asks_for_the_password_where_it_is_secured(own_folder: Path) -> None:
     stack = Stack(own_folder)
     stack.up(["elasticsearch"], secure=True)
