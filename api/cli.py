@@ -7,9 +7,9 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from api.commands.shared import err
 from api.lazy_commands import Entry, LazyGroup
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
@@ -89,8 +89,6 @@ COMMANDS = {
     "celery": Entry("api.commands.celery:app", "Jobs on Celery: worker and beat."),
     "stack": Entry("api.commands.stack:app", "The servers of the cluster on this machine: start, show, stop."),
 }
-
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Commands(LazyGroup):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import browser
 import change_events
 import console_axe
 import console_pages
 import psycopg
 import pytest
+from console_ingestion import base, chromium, person, row, served
 from console_pages import opened
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from served import Served, fill
@@ -23,6 +22,7 @@ from retrieval.catalog.keys import Scope
 from retrieval.catalog.source_runs import RunWork
 from retrieval.types import OPERATOR
 
+__all__ = ["base", "chromium", "person", "served"]  # fixtures, found by their names here
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=30_000)  # on a machine that does much else
 
@@ -37,29 +37,6 @@ SHOP = """
     INSERT INTO products VALUES (1, 'Falcon 7');
     INSERT INTO faqs VALUES (1, 1, 'How long does the battery last?', 'About nine hours of flight.', 'everyone'),
                             (2, 1, 'How far does it fly?', 'Two kilometres in the open.', 'everyone');"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
-    with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
-        yield served, address
-
-
-@pytest.fixture
-def served(base: tuple[Served, str]) -> Served:
-    return base[0]
-
-
-@pytest.fixture
-def person(chromium: Browser, base: tuple[Served, str]) -> Iterator[BrowserContext]:
-    with console_pages.person(chromium, base[1], base[0].key(Scope.ADMIN), **console_axe.OPTIONS) as context:
-        yield context
 
 
 def collection(served: Served, name: str) -> Collection:
@@ -96,11 +73,6 @@ def bury(served: Served, found: Collection, *letters: DeadLetter) -> None:
 
 def text_of(served: Served, found: Collection, key: str) -> str:
     return served.kb.catalog.documents.get(found, key, OPERATOR).document.text
-
-
-def row(page: Page, name: str) -> str:
-    """The text of the table row that begins with that name."""
-    return page.get_by_role("row").filter(has_text=name).inner_text()
 
 
 def counts(page: Page) -> list[str]:

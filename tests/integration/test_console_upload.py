@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import browser
-import console_axe
-import console_pages
 import pytest
+from console_ingestion import base, chromium, person, row, served
 from console_pages import opened
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 from served import Served
 
-from retrieval.catalog.keys import Scope
 from retrieval.types import OPERATOR
 
+__all__ = ["base", "chromium", "person", "served"]  # fixtures, found by their names here
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=30_000)  # on a machine that does much else
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
-    with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
-        yield served, address
-
-
-@pytest.fixture
-def served(base: tuple[Served, str]) -> Served:
-    return base[0]
-
-
-@pytest.fixture
-def person(chromium: Browser, base: tuple[Served, str]) -> Iterator[BrowserContext]:
-    with console_pages.person(chromium, base[1], base[0].key(Scope.ADMIN), **console_axe.OPTIONS) as context:
-        yield context
-
-
-def row(page: Page, name: str) -> str:
-    """The text of the table row that begins with that name."""
-    return page.get_by_role("row").filter(has_text=name).inner_text()
 
 
 def test_a_folder_is_uploaded_and_each_file_says_what_became_of_it(
