@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 import orjson
 import psycopg
 import pymysql
+import pytest
 from api_world import World, world
 from kafka import KafkaConsumer, TopicPartition
 from pymysql.constants import CLIENT
 
 from api.live_sources import LiveSources
 from infra.stack.stack import Stack
+from ingest.connect import names
 
 Value = TypeVar("Value")
 WAIT_SECONDS = 60.0
@@ -43,6 +45,7 @@ class LiveWorld:
     stack: Stack
     api: World
     live: LiveSources
+    prefixes: list[str]  # of every source that was begun here, also of those that were refused
 
     def call(self, method: str, path: str, **more: Any) -> Any:
         return self.api.call(method, f"/v1/sources{path}", **more)
@@ -59,17 +62,18 @@ class LiveWorld:
         return self.call("DELETE", f"/{name}", params={"collection": "docs", **query})
 
     def footprint(self) -> dict[str, Any]:
-        """All that creating sources makes outside the databases; equal before and after means that nothing is left."""
-        topics = self.live.setup.topics()
+        """All that creating sources makes outside the databases; equal before and after means that nothing is left.
+
+        Of the servers only what carries a prefix of this world: tests beside this one make and remove sources too.
+        """
         with self.live.setup.connect() as connect:
             connectors = connect._call("GET", "/connectors")
-        with topics._admin() as admin:
-            others = ("kb-connect", "kb-test-")  # of Connect itself, and of tests that run beside this one
-            known = {one for one in admin.list_topics() if "kb-" in one and not any(name in one for name in others)}
+        with self.live.setup.topics()._admin() as admin:
+            topics = admin.list_topics()
         collections = self.api.kb.catalog.collections.all()
         return {
-            "connectors": sorted(connectors),
-            "topics": sorted(known - {"kb-stack-ready"}),
+            "connectors": [one for one in connectors if one in self.prefixes],
+            "topics": sorted(one for one in topics if any(prefix in one for prefix in self.prefixes)),
             "sources": [one.name for each in collections for one in self.api.kb.catalog.sources.all(each)],
             "collections": [one.name for one in collections],
             "passwords": sorted(path.name for path in Path(self.api.kb.settings.connect_secrets_dir).iterdir()),
@@ -84,10 +88,18 @@ def live_world(stack: Stack, folder: Path, **more: Any) -> Iterator[LiveWorld]:
         "connect_url": env["KB_CONNECT_URL"],
         "connect_secrets_dir": env["KB_CONNECT_SECRETS_DIR"],
     }
-    with world(folder, **settings | more) as served:
+    prefixes: list[str] = []
+    new_prefix = names.new_prefix
+
+    def noted(source: str) -> str:
+        prefixes.append(new_prefix(source))
+        return prefixes[-1]
+
+    with pytest.MonkeyPatch.context() as patch, world(folder, **settings | more) as served:
+        patch.setattr(names, "new_prefix", noted)
         live = LiveSources(served.kb)
         try:
-            yield LiveWorld(stack, served, live)
+            yield LiveWorld(stack, served, live, prefixes)
         finally:
             for collection in served.kb.catalog.collections.all():
                 for record in served.kb.catalog.sources.all(collection):
