@@ -64,19 +64,20 @@ class LiveWorld:
     def footprint(self) -> dict[str, Any]:
         """All that creating sources makes outside the databases; equal before and after means that nothing is left.
 
-        Of the servers only what carries a prefix of this world: tests beside this one make and remove sources too.
+        Only what carries a prefix of this world: tests beside this one make and remove sources on the same servers.
         """
         with self.live.setup.connect() as connect:
             connectors = connect._call("GET", "/connectors")
         with self.live.setup.topics()._admin() as admin:
             topics = admin.list_topics()
+        passwords = Path(self.api.kb.settings.connect_secrets_dir)
         collections = self.api.kb.catalog.collections.all()
         return {
             "connectors": [one for one in connectors if one in self.prefixes],
             "topics": sorted(one for one in topics if any(prefix in one for prefix in self.prefixes)),
             "sources": [one.name for each in collections for one in self.api.kb.catalog.sources.all(each)],
             "collections": [one.name for one in collections],
-            "passwords": sorted(path.name for path in Path(self.api.kb.settings.connect_secrets_dir).iterdir()),
+            "passwords": [path.name for path in passwords.iterdir() if path.name.startswith(tuple(self.prefixes))],
         }
 
 
