@@ -13,6 +13,7 @@ import logging
 import random
 import tempfile
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,11 @@ def train_reader(
 
 
 def hold_out(questions: Sequence[Question], seed: int) -> tuple[list[Question], list[Question]]:
-    """Questions to learn from and to calibrate on, split by article. Raises `SupervisionError` for too few."""
+    """Questions to learn from and to calibrate on, split by article. Raises `SupervisionError` for too few.
+
+    Articles that have questions without an answer are drawn for themselves: few among many, they might all be learnt
+    from, and a reader that is calibrated on answered questions alone never refuses.
+    """
     articles = sorted({question.article for question in questions})
     if len(questions) < LEAST_QUESTIONS or len(articles) < 2:
         raise SupervisionError(
@@ -130,11 +135,21 @@ def hold_out(questions: Sequence[Question], seed: int) -> tuple[list[Question], 
             f"{LEAST_QUESTIONS} of two or more"
         )
     drawn = random.Random(seed)  # noqa: S311 - a split, not a secret
-    drawn.shuffle(articles)
-    apart = frozenset(articles[: max(1, round(len(articles) * HELD_OUT))])
+    apart = _apart(articles, {question.article for question in questions if not question.answers}, drawn)
     learnt = [question for question in questions if question.article not in apart]
     held = [question for question in questions if question.article in apart]
     return learnt, drawn.sample(held, min(len(held), MOST_HELD_OUT))
+
+
+def _apart(articles: Sequence[str], unanswered: AbstractSet[str], drawn: random.Random) -> frozenset[str]:
+    """The articles held out: their share of both kinds, of each at least one where another one is left."""
+    kinds = [[one for one in articles if (one in unanswered) == refusing] for refusing in (False, True)]
+    held: list[str] = []
+    for kind in kinds:
+        drawn.shuffle(kind)
+        least = 1 if len(kind) > 1 or (kind and not held) else 0
+        held += kind[: max(least, round(len(kind) * HELD_OUT))]
+    return frozenset(held)
 
 
 def calibrate_folder(

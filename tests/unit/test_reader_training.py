@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,10 @@ def test_no_article_is_learnt_from_and_calibrated_on(tmp_path: Path) -> None:
     learnt, held = hold_out(questions, seed=1)
     assert held and not {one.article for one in learnt} & {one.article for one in held}
     assert len(learnt) + len(held) == len(questions)
+    few = [replace(one, answers=() if one.article == "article 3" else one.answers) for one in questions]
+    few += [replace(one, article="article 13", answers=()) for one in questions[:4]]
+    for seed in range(8):  # two articles of thirteen have questions without an answer: one of them is held out
+        assert len({one.article for one in hold_out(few, seed)[1] if not one.answers}) == 1
     with pytest.raises(SupervisionError, match="cannot be trained on 12 questions of 1 articles"):
         hold_out([one for one in questions if one.article == "article 1"], seed=1)
 
