@@ -35,6 +35,7 @@ class Request:
     earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are
     rollout: str = "none"  # how a proven winner goes out: none: it serves at once; shadow, canary: step by step
     tensorboard: bool = False  # write event files beside the log
+    device: str = "cpu"  # where encoders are trained, as PyTorch names it
 
     def __post_init__(self) -> None:
         if self.rollout not in WAYS:

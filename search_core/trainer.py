@@ -29,6 +29,7 @@ from search_core.result import Result
 from search_core.task import TaskSpec, parse_budget, parse_task
 from search_core.tiers import parse_tiers
 from search_core.tuning.checkpoint import TRAININGS
+from search_core.tuning.devices import PROCESSOR, check_device
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class AutoModelTrainer:
         promote: bool = True,
         tiers: str = "",
         parts: Mapping[str, str] | None = None,
+        device: str = PROCESSOR,
         settings: Settings | None = None,
         catalog: Catalog | None = None,
         encoder_of: Callable[[str], Encoder] | None = None,
@@ -71,7 +73,7 @@ class AutoModelTrainer:
         request = Request(
             task, search_space, max_epochs, collection, budget, seed, policy, eval_set, queries, qrels, promote
         )
-        request = replace(request, tiers=tiers, parts=parts)
+        request = replace(request, tiers=tiers, parts=parts, device=device)
         self._begin(request, settings, catalog, encoder_of, progress, "")
 
     @classmethod
@@ -111,6 +113,7 @@ class AutoModelTrainer:
             known = ", ".join(SEARCH_TASKS)
             raise SearchCoreError(f"task {self.spec.task!r} is not about a collection; expected one of {known}")
         self.tiers = parse_tiers(request.tiers, self._clock.budget)
+        check_device(request.device)
 
     def stop(self) -> None:
         """End the search at the next trial and go on with what was found. Any thread may call it."""

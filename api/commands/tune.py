@@ -44,6 +44,7 @@ def tune(
     promote: Annotated[bool, typer.Option(help="Let a proven winner serve at once.")] = True,
     rollout: Annotated[str, typer.Option(help="Instead of at once: shadow or canary, step by step.")] = AT_ONCE,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard's event files into the run's folder.")] = False,
+    device: Annotated[str, typer.Option(help="Where encoders are trained: cpu, or a GPU such as cuda.")] = "cpu",
     resume: Annotated[str, typer.Option(help="Id of an experiment that was stopped.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -58,7 +59,7 @@ def tune(
         task, space, max_epochs, collection, budget, seed, policy, eval_set, texts, judged, promote, tiers=tiers
     )
     known = None if answers is None else read_answers(answers)
-    request = replace(request, answers=known, rollout=rollout, tensorboard=tensorboard)
+    request = replace(request, answers=known, rollout=rollout, tensorboard=tensorboard, device=device)
     with knowledge_base() as kb:
         if resume:
             record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), resume)

@@ -40,6 +40,7 @@ class ExperimentBody(Request):
         "none", description="How it goes out: none: it serves at once; shadow or canary: a rollout begins."
     )
     tensorboard: bool = Field(False, description="Write TensorBoard's event files into the run's folder.")
+    device: Line = Field("cpu", description="Where encoders are trained, as PyTorch names it, such as cuda.")
 
 
 class ExperimentView(Response):

@@ -66,6 +66,7 @@ class StageReport:
     gain: float | None = None  # on the questions that it chose by, over what came in
     best: Candidate | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
+    deterministic: bool = True  # whether the same run ends in the same bytes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the candidate is its architecture's digest."""
@@ -79,6 +80,7 @@ class StageReport:
             "gain": None if self.gain is None else round(self.gain, 5),
             "architecture": None if self.best is None else self.best.architecture.digest,
             "policy": dict(self.policy),
+            "deterministic": self.deterministic,
         }
 
 

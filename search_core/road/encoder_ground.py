@@ -22,7 +22,7 @@ from search_core.road.candidate import Candidate
 from search_core.road.labels import Judged, judged_rows
 from search_core.snapshot import CorpusSnapshot
 from search_core.tuning.contrastive import Example
-from search_core.tuning.examples import Labelled, labelled_examples, own_examples
+from search_core.tuning.examples import Labelled, labelled_examples, mixed_examples, own_examples
 from search_core.tuning.negatives import mine_negatives
 from search_core.tuning.pairs import CorpusText
 from search_core.tuning.training_model import TrainingModel
@@ -54,6 +54,8 @@ class EncoderGround:
     def examples(self, architecture: Architecture, start: Candidate, seed: int) -> Iterator[Example]:
         """An endless stream to train on."""
         pairs = architecture["encoder.pairs"]
+        if pairs == "mixed":
+            return mixed_examples(self.texts, self.fit, seed)
         if pairs != "feedback":
             return own_examples(self.texts, seed, titles=pairs == "titles")
         mined = None

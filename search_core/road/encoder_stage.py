@@ -37,6 +37,7 @@ from search_core.snapshot import passage_of
 from search_core.space import SearchSpace
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 from search_core.tuning.contrastive import Training
+from search_core.tuning.devices import PROCESSOR
 from search_core.tuning.export import write_model
 from search_core.tuning.interpolation import interpolate
 from search_core.tuning.training_model import TrainingModel, TrainingOptions
@@ -44,7 +45,7 @@ from search_core.tuning.training_model import TrainingModel, TrainingOptions
 LANGUAGE_RUNGS = (Rung(1, 0.075), Rung(1, 0.225), Rung(1, 1.0))  # 30, 90 and all steps
 FEEDBACK_RUNGS = (Rung(4, 1 / 9), Rung(2, 1 / 3), Rung(1, 1.0))
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights
-LEAST_LABELS = 200  # questions in `fit` from which an encoder that knows the language is tuned
+LEAST_LABELS = 200  # questions in `fit` from which an encoder learns from them
 TIMED = 32  # chunks by which the time to embed all of them is foretold
 DECISION = "encoder.train"
 
@@ -86,7 +87,8 @@ def encoder_stage(
     gain, kept = float(values.mean() - before.mean()), is_better(values, before)
     reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
     about = (recorder.trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, swept, policy)
-    return (swept if kept else start), StageReport("encoder", *about)
+    exact = conditions.request.device == PROCESSOR
+    return (swept if kept else start), StageReport("encoder", *about, deterministic=exact)
 
 
 def _searched(
@@ -123,9 +125,10 @@ def _nothing_calls(ground: EncoderGround) -> str:
 
 def _way(conditions: Conditions, ground: EncoderGround) -> tuple[SearchSpace | None, tuple[Rung, ...], int]:
     """What the corpus calls for: a language to learn, judged questions to learn from, or nothing."""
+    judged = conditions.supervision.judged and len(ground.fit) >= LEAST_LABELS
     if ground.pieces:
-        return language_space(conditions.space), LANGUAGE_RUNGS, LANGUAGE_STEPS
-    if conditions.supervision.judged and len(ground.fit) >= LEAST_LABELS:
+        return language_space(conditions.space, judged=judged), LANGUAGE_RUNGS, LANGUAGE_STEPS
+    if judged:
         return feedback_space(conditions.space), FEEDBACK_RUNGS, STEPS
     return None, (), 0
 
@@ -170,7 +173,7 @@ def _begun(stage: _Stage, asked: Architecture, *, afresh: bool = False) -> Train
     """A training from its first step, or from where a run that was killed left it."""
     ground, seed = stage.ground, stage.conditions.request.seed
     first_new = _rows(ground.base) if ground.pieces else None
-    options = training_of(asked, first_new, stage.steps)
+    options = training_of(asked, first_new, stage.steps, stage.conditions.request.device)
     path = stage.conditions.folder / TRAININGS / f"{asked.digest}.safetensors"
     if afresh:
         path.unlink(missing_ok=True)
@@ -250,7 +253,7 @@ def _report(
     return {
         "base_weights_sha256": sha256_of(ground.base / "model.safetensors"),
         "texts": len(ground.texts),
-        "labelled_questions": len(ground.fit) if asked["encoder.pairs"] == "feedback" else 0,
+        "labelled_questions": len(ground.fit) if asked["encoder.pairs"] in ("feedback", "mixed") else 0,
         "unknown_share": round(ground.unknown_share, 4),
         "new_pieces": len(ground.pieces),
         "steps": len(losses),
@@ -263,6 +266,7 @@ def _report(
         "lora_rank": options.lora_rank,
         "hard_negatives": int(asked["encoder.negatives"] == "mined"),
         "deterministic": not options.fast,
+        "device": options.device,
         "seed": stage.conditions.request.seed,
         "cpu_seconds": round(training.cpu_seconds, 1),
     }

@@ -95,7 +95,7 @@ class Training:
             self._random = torch.get_rng_state()
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: _rate_at(step, options))
         self._examples = _Counted(examples)
-        self._in_bf16 = options.fast and is_bf16_faster()
+        self._in_bf16 = options.fast and is_bf16_faster(options.device)
         self.losses: list[float] = []
         self.cpu_seconds = 0.0
         self._checkpoint = checkpoint
@@ -160,7 +160,7 @@ class Training:
         import torch
 
         self._optimiser.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._in_bf16):
+        with torch.autocast(self.model.options.device, torch.bfloat16, enabled=self._in_bf16):
             loss = batch_loss(self.model, _batch(self._examples, self.model.options.batch))
         if not torch.isfinite(loss):
             step = len(self.losses)
@@ -203,8 +203,8 @@ def batch_loss(model: TrainingModel, batch: Sequence[Example]) -> torch.Tensor:
     asked = model.embed([one.question for one in batch], options.question_tokens)
     answers = model.embed(passages, options.passage_tokens)
     logits = (options.scale * asked @ answers.T).float()
-    logits = logits.masked_fill(torch.from_numpy(also_right(batch, groups)), MASKED)
-    right = torch.arange(len(batch))
+    logits = logits.masked_fill(torch.from_numpy(also_right(batch, groups)).to(logits.device), MASKED)
+    right = torch.arange(len(batch), device=logits.device)
     entropy = torch.nn.functional.cross_entropy
     return (entropy(logits, right) + entropy(logits[:, : len(batch)].T, right)) / 2
 

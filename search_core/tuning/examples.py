@@ -11,6 +11,8 @@ from search_core.errors import SupervisionError
 from search_core.tuning.contrastive import Example
 from search_core.tuning.pairs import CorpusText, own_pairs
 
+JUDGED_SHARE = 0.5  # of mixed examples
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
@@ -29,6 +31,17 @@ def own_examples(texts: Sequence[CorpusText], seed: int, *, titles: bool = False
     """Pairs that the corpus holds, for ever. Raises `SupervisionError` where it holds none."""
     for pair in own_pairs(texts, seed, titles=titles):
         yield Example(pair.question, pair.passage, pair.group)
+
+
+def mixed_examples(texts: Sequence[CorpusText], labelled: Sequence[Labelled], seed: int) -> Iterator[Example]:
+    """Of a language to be learned: as many pairs of the corpus as of judged questions, in random order, for ever.
+
+    Raises `SupervisionError` as the two do that it mixes.
+    """
+    generator = np.random.default_rng(seed)
+    own, judged = own_examples(texts, seed), labelled_examples(texts, labelled, seed)
+    while True:
+        yield next(judged if generator.random() < JUDGED_SHARE else own)
 
 
 def labelled_examples(

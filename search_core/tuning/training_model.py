@@ -41,17 +41,18 @@ class TrainingOptions:
     last_layers: int | None = None  # train only so many; None: all
     dropout: bool = True  # the model's own; off, a language is learned in fewer steps (docs/tuning-models.md)
     fast: bool = False  # bf16 where it is faster; otherwise fp32, one thread, which replays exactly
+    device: str = "cpu"  # PyTorch's name; a GPU trains in a minute what takes half an hour on two cores
 
 
 class TrainingModel:
-    """One model on one thread. Raises `TrainingError` where the folder holds none that can be trained."""
+    """One model on one thread or one GPU. Raises `TrainingError` where the folder holds none that can be trained."""
 
     def __init__(self, folder: Path, options: TrainingOptions) -> None:
         import torch
 
         torch.set_num_threads(1)
         self.options = options
-        self._whole = _open(folder)
+        self._whole = _open(folder, options.device)
         self._body: Any = self._whole[0].auto_model
         self._table: torch.nn.Parameter = self._body.get_input_embeddings().weight
 
@@ -91,6 +92,7 @@ class TrainingModel:
     def embed(self, texts: Sequence[str], tokens: int) -> torch.Tensor:
         """(n, dim) unit rows with their gradients; texts are cut at `tokens`."""
         import torch
+        from sentence_transformers.util import batch_to_device
 
         self._whole.max_seq_length = tokens
         order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
@@ -98,7 +100,8 @@ class TrainingModel:
         parts = []
         for start in range(0, len(order), PART):
             features = self._whole.preprocess([texts[at] for at in order[start : start + PART]])
-            parts.append(self._whole(features)["sentence_embedding"])
+            placed = batch_to_device(features, torch.device(self.options.device))
+            parts.append(self._whole(placed)["sentence_embedding"])
         return torch.cat(parts)[back]
 
     def encode(self, texts: Sequence[str], tokens: int) -> Vectors:
@@ -107,7 +110,7 @@ class TrainingModel:
 
         self._whole.eval()
         with torch.no_grad():
-            vectors: Vectors = self.embed(texts, tokens).float().numpy()
+            vectors: Vectors = self.embed(texts, tokens).float().cpu().numpy()
         return vectors
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -117,7 +120,7 @@ class TrainingModel:
             module.merge()
         named = self._body.state_dict()
         copies = {
-            name.replace(".base_layer.", "."): weight.detach().clone()
+            name.replace(".base_layer.", "."): weight.detach().to("cpu", copy=True)
             for name, weight in named.items()
             if ".lora_" not in name
         }
@@ -150,21 +153,24 @@ class TrainingModel:
         inject_adapter_in_model(config, self._body)
 
 
-def _open(folder: Path) -> Any:
+def _open(folder: Path, device: str) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise ImportError('tuning an encoder needs torch: pip install "autoglm-kb[train]"') from error
     try:
-        return SentenceTransformer(str(folder), device="cpu")
+        return SentenceTransformer(str(folder), device=device)
     except (OSError, ValueError) as error:
         raise TrainingError(f"model {folder} cannot be opened for training: {error}; expected its folder") from error
 
 
 @cache
-def is_bf16_faster() -> bool:
-    """Whether this processor multiplies bf16 faster than fp32: many say they know bf16 and are slower with it."""
+def is_bf16_faster(device: str) -> bool:
+    """Whether it multiplies bf16 faster than fp32: a GPU does, many processors say they know bf16 and are slower."""
     import torch
+
+    if device != "cpu":
+        return bool(torch.cuda.is_bf16_supported())
 
     def seconds(kind: torch.dtype) -> float:
         rows, inner, columns = PROBE

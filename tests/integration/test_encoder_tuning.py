@@ -17,7 +17,7 @@ from search_core.errors import CorpusError, SupervisionError, TrainingError
 from search_core.tuning.checkpoint import Checkpoint
 from search_core.tuning.contrastive import Example, Training, also_right, train
 from search_core.tuning.encoder import TunedEncoder, tune_encoder
-from search_core.tuning.examples import Labelled, labelled_examples, own_examples
+from search_core.tuning.examples import Labelled, labelled_examples, mixed_examples, own_examples
 from search_core.tuning.export import MANIFEST_FILE
 from search_core.tuning.interpolation import interpolate
 from search_core.tuning.negatives import mine_negatives
@@ -107,6 +107,14 @@ class TestExamples:
         labelled = [Labelled("one", {0: 2, 1: 1, 2: 0}), Labelled("none", {3: 0})]
         drawn = list(islice(labelled_examples(TEXTS, labelled, seed=0), 30))
         assert {one.group for one in drawn} == {0, 1}
+
+    def test_mixed_pairs_are_those_of_the_corpus_and_of_the_questions(self) -> None:
+        labelled = [Labelled("judged question", {0: 1})]
+        drawn = list(islice(mixed_examples(TEXTS, labelled, seed=0), 200))
+        judged = [one for one in drawn if one.question == "judged question"]
+        assert 70 < len(judged) < 130
+        assert {one.group for one in drawn} > {0}
+        assert drawn[:20] == list(islice(mixed_examples(TEXTS, labelled, seed=0), 20))
 
     def test_nothing_relevant_is_refused(self) -> None:
         with pytest.raises(SupervisionError, match="none of 1 questions"):

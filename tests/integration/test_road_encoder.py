@@ -140,6 +140,9 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     stage = whole.stages[-1]
     assert stage["trials"] == 3, stage["reason"]
     assert stage["sealed"] > 0
+    assert stage["deterministic"] is True
+    assert stage["legs_before"]["dense"] < stage["legs"]["dense"] <= 1  # words that were unknown are known
+    assert stage["legs"]["sparse"] == stage["legs_before"]["sparse"]
     assert kb.catalog.collections.get("c").plan_id is None
 
 

@@ -22,4 +22,5 @@ export const BEGINNING: Wishes = {
   promote: true,
   rollout: "none",
   tensorboard: false,
+  device: "cpu",
 };

@@ -1,0 +1,35 @@
+"""What a corpus calls for on the encoder tier, and what a device changes about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from retrieval.errors import InvalidInputError
+from search_core.road.encoder_mapping import BATCH, GPU_LANGUAGE_BATCH, feedback_space, language_space, training_of
+from search_core.space import open_space
+from search_core.trainer import AutoModelTrainer
+from search_core.tuning.devices import check_device
+
+
+@pytest.mark.parametrize(("judged", "pairs"), [(True, "mixed"), (False, "crops")])
+def test_a_language_is_learned_from_judged_questions_too_where_there_are_some(judged: bool, pairs: str) -> None:
+    space = language_space(open_space("gnn-lm-v1"), judged=judged)
+    assert space.default()["encoder.pairs"] == pairs
+    assert space.default()["encoder.vocabulary"] == "extend"
+
+
+def test_a_processor_trains_exactly_and_a_gpu_in_larger_batches() -> None:
+    language = language_space(open_space("gnn-lm-v1"), judged=False).default()
+    exact, fast = training_of(language, 7, 10), training_of(language, 7, 10, "cuda")
+    assert (exact.device, exact.fast, exact.batch) == ("cpu", False, BATCH)
+    assert (fast.device, fast.fast, fast.batch) == ("cuda", True, GPU_LANGUAGE_BATCH)
+    known = training_of(feedback_space(open_space("gnn-lm-v1")).default(), None, 10, "cuda")
+    assert known.batch == BATCH
+
+
+@pytest.mark.parametrize("name", ["meta", "no such device"])
+def test_a_device_that_is_not_here_is_told_before_anything_begins(name: str) -> None:
+    pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
+    check_device("cpu")
+    with pytest.raises(InvalidInputError, match=f"device '{name}' cannot be used: .*; expected 'cpu', or a GPU"):
+        AutoModelTrainer(device=name)
