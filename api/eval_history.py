@@ -108,16 +108,18 @@ def compare_runs(before: Sequence[Row], after: Sequence[Row], *, test: bool = Tr
     old, new = [one for one, _ in pairs], [one for _, one in pairs]
     if not pairs:
         return {"questions": 0, "metrics": {}, "slices": [], "won": 0, "lost": 0}
-    differences = {metric: _column(new, metric) - _column(old, metric) for metric in METRICS}
-    main = differences[MAIN_METRIC]
-    metrics = {}
-    for metric, values in differences.items():
-        change = _difference(values) | {"before": _mean(old, metric), "after": _mean(new, metric)}
-        metrics[metric] = change | ({"p_value": _p_value(old, new, metric)} if test else {})
+    main = _column(new, MAIN_METRIC) - _column(old, MAIN_METRIC)
+    metrics = {
+        metric: _changed(old, new, metric) | ({"p_value": _p_value(old, new, metric)} if test else {})
+        for metric in METRICS
+    }
     return {
         "questions": len(pairs),
         "metrics": metrics,
-        "slices": _slice_changes(new, main),
+        "slices": [
+            {"name": kind, "queries": len(mine)} | _changed([earlier[row["id"]] for row in mine], mine, MAIN_METRIC)
+            for kind, mine in _by_kind(new).items()
+        ],
         "won": int((main > 0).sum()),
         "lost": int((main < 0).sum()),
     }
@@ -176,20 +178,17 @@ def _change(former: EvalRunRecord, before: Sequence[Row], after: Sequence[Row]) 
     }
 
 
-def _slice_changes(rows: Sequence[Row], differences: np.ndarray[Any, np.dtype[np.float64]]) -> list[dict[str, Any]]:
-    places: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        for kind in row["kinds"]:
-            places.setdefault(kind, []).append(place)
-    return [
-        {"name": kind, "queries": len(mine)} | _difference(differences[mine]) for kind, mine in sorted(places.items())
-    ]
-
-
-def _difference(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+def _changed(before: Sequence[Row], after: Sequence[Row], metric: str) -> dict[str, Any]:
+    """Both means of the same questions, their difference, its interval and what that says."""
+    values = _column(after, metric) - _column(before, metric)
     low, high = bootstrap_interval(values, seed=SEED)
-    verdict = "worse" if high < 0 else "better" if low > 0 else "alike"
-    return {"mean": round(float(values.mean()), DIGITS), "interval": _rounded(low, high), "verdict": verdict}
+    return {
+        "before": _mean(before, metric),
+        "after": _mean(after, metric),
+        "mean": round(float(values.mean()), DIGITS),
+        "interval": _rounded(low, high),
+        "verdict": "worse" if high < 0 else "better" if low > 0 else "alike",
+    }
 
 
 def _p_value(before: Sequence[Row], after: Sequence[Row], metric: str) -> float | None:

@@ -28,12 +28,14 @@ router = APIRouter(prefix="/plans", tags=["plans"], responses=GUARDED)
 
 @router.get("", response_model=PlanPage)
 def list_plans(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
-    """The stored plans, oldest first, and the one that serves."""
+    """The stored plans, oldest first, the one that serves, and the one that a rollback returns to."""
     found = existing(kb, collection)
     after = page.after_number() or 0
     plans = [plan for plan in kb.catalog.plans.all(found) if plan.id > after][: page.limit]
     shown = page_json("plans", [_view(found, plan) for plan in plans], page.next_cursor(plans, lambda plan: plan.id))
-    return shown | {"serving": _view(found, _record(kb, found, found.plan_id))}
+    last = kb.catalog.plans.last_switch(found)
+    former = None if last is None else _view(found, _record(kb, found, last.previous_id))
+    return shown | {"serving": _view(found, _record(kb, found, found.plan_id)), "former": former}
 
 
 @router.post("", status_code=201, response_model=PlanView)

@@ -234,6 +234,8 @@ class SliceChange(Response):
 
     name: str
     queries: int
+    before: float
+    after: float
     mean: float
     interval: tuple[float, float]
     verdict: Verdict

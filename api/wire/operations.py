@@ -44,10 +44,11 @@ class PlanView(Response):
 
 
 class PlanPage(Response):
-    """A page of stored plans, oldest first, and the one that serves."""
+    """A page of stored plans, oldest first, the one that serves, and the one that served before."""
 
     plans: list[PlanView]
     serving: PlanView
+    former: PlanView | None = Field(description="What a rollback returns to; null: no plan was ever promoted.")
     next_cursor: str | None
 
 

@@ -27,6 +27,17 @@ class PlanRecord:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PlanSwitch:
+    """One move of the pointer; None is the default plan."""
+
+    plan_id: int | None
+    previous_id: int | None
+    by: str
+    reason: str
+    at: datetime
+
+
 class Plans:
     """Stores plans, promotes one, rolls back."""
 
@@ -74,20 +85,23 @@ class Plans:
 
     def roll_back(self, collection: Collection, by: str, reason: str) -> int | None:
         """Return to the plan that served before; its id, None being the default. Raises `ConflictError`."""
-        c = schema.plan_switches.c
         with writing(self._engine) as connection:
-            query = sa.select(c.previous_id).where(c.collection_id == collection.id).order_by(c.id.desc()).limit(1)
-            last = connection.execute(query).one_or_none()
+            last = _last_switch(connection, collection.id)
             if last is None:
                 raise ConflictError(
                     f"no plan was ever promoted in collection {collection.name!r}: nothing to roll back"
                 )
             self._switch(connection, collection.id, last.previous_id, by, reason)
-        return None if last.previous_id is None else int(last.previous_id)
+        return last.previous_id
+
+    def last_switch(self, collection: Collection) -> PlanSwitch | None:
+        """The newest move of the pointer, whose `previous_id` a rollback returns to; None: it was never moved."""
+        with reading(self._engine) as connection:
+            return _last_switch(connection, collection.id)
 
     def within_reach(self, collection: Collection) -> dict[int | None, str]:
         """Plans that serve or may serve at any moment, with the reason: what they name must stay. None: the default."""
-        s, r, c = schema.plan_switches.c, schema.rollouts.c, schema.collections.c
+        r, c = schema.rollouts.c, schema.collections.c
         found: dict[int | None, str] = {}
         with reading(self._engine) as connection:
             newest = sa.select(r.plan_id, r.previous_id, r.ended_at).where(r.collection_id == collection.id)
@@ -96,9 +110,8 @@ class Plans:
                 found[rollout.previous_id] = "the newest rollout may return to it"
                 if rollout.ended_at is None:
                     found[rollout.plan_id] = "it is being rolled out"
-            last = sa.select(s.previous_id).where(s.collection_id == collection.id).order_by(s.id.desc()).limit(1)
-            for switch in connection.execute(last):
-                found[switch.previous_id] = "it is one rollback away"
+            if (last := _last_switch(connection, collection.id)) is not None:
+                found[last.previous_id] = "it is one rollback away"
             found[connection.execute(sa.select(c.plan_id).where(c.id == collection.id)).scalar_one()] = "it serves"
         return found
 
@@ -117,3 +130,10 @@ class Plans:
                 at=schema.utc_now(),
             )
         )
+
+
+def _last_switch(connection: sa.Connection, collection_id: int) -> PlanSwitch | None:
+    c = schema.plan_switches.c
+    query = sa.select(c.plan_id, c.previous_id, c.by, c.reason, c.at).where(c.collection_id == collection_id)
+    row = connection.execute(query.order_by(c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else PlanSwitch(*row)

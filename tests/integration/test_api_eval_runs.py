@@ -64,6 +64,10 @@ def test_a_worse_plan_shows_as_a_regression_with_its_questions(api: served.Serve
     assert metric["after"] - metric["before"] == pytest.approx(metric["mean"], abs=1e-4)
     assert metric["interval"][0] <= metric["mean"] <= metric["interval"][1] < 0
     assert metric["p_value"] < 0.05 and compared["lost"] > compared["won"]
+    for kind in compared["slices"]:  # the means are those of the runs' own slices
+        of = {run["id"]: one for run in (first, second) for one in run["slices"] if one["name"] == kind["name"]}
+        assert kind["before"] == pytest.approx(of[first["id"]]["metrics"]["ndcg@10"], abs=1e-4)
+        assert kind["after"] == pytest.approx(of[second["id"]]["metrics"]["ndcg@10"], abs=1e-4)
 
     assert api.client.get(f"{path}/questions", params=against, headers=reader).status_code == 403
     seen = pages(api, f"{path}/questions", against, writer)

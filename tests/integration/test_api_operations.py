@@ -137,11 +137,19 @@ def test_a_plan_is_stored_compared_promoted_and_rolled_back(api: served.Served) 
     difference = api.client.get(f"{path}/diff", params={"collection": "docs"}, headers=admin).json()["differences"]
     assert difference == [{"field": "dense_weight", "one": weight, "other": DEFAULT_PLAN.dense_weight}]
     assert digest(api, admin) == DEFAULT_PLAN.digest
+    assert plans(api, admin)["former"] is None
     assert api.client.post(f"{path}/promote", json={"collection": "docs"}, headers=admin).json()["serving"] is True
     assert digest(api, admin) == plan["digest"]
+    assert (plans(api, admin)["serving"]["id"], plans(api, admin)["former"]["name"]) == (plan["id"], "default")
     rolled = api.client.post("/v1/plans:rollback", json={"collection": "docs"}, headers=admin).json()
     assert rolled["id"] is None and rolled["serving"] is True
+    assert plans(api, admin)["former"]["id"] == plan["id"]  # a rollback is taken back by another
     assert digest(api, admin) == DEFAULT_PLAN.digest
+
+
+def plans(api: served.Served, headers: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = api.client.get("/v1/plans", params={"collection": "docs"}, headers=headers).json()
+    return found
 
 
 def digest(api: served.Served, headers: dict[str, str]) -> str:

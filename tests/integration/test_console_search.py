@@ -108,6 +108,7 @@ def test_a_plan_is_compared_applied_and_rolled_back(page: Page, base: tuple[Serv
     assert serving(served)["id"] is None
     ask(page)
     choose_plan(page, "right", "words first")
+    expect(page.get_by_role("button", name="Roll back")).to_have_count(0)  # nothing was applied yet
     ordered = [hit["title"] for hit in library.search(served, QUERY, plan=WORDS_FIRST)]
     expect_titles(page, "right", ordered)
     side(page, "right").get_by_role("button", name="Apply").click()
@@ -120,6 +121,7 @@ def test_a_plan_is_compared_applied_and_rolled_back(page: Page, base: tuple[Serv
     assert serving(served)["name"] == "words first"
     assert [hit["title"] for hit in library.search(served, QUERY)] == ordered
     page.get_by_role("button", name="Roll back").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("“default” serves from the next request on")
     library.confirm(page, "Roll back")
     page.get_by_text("“default” serves again.").wait_for()
     assert serving(served)["id"] is None

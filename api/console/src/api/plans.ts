@@ -7,14 +7,14 @@ import { api, call, type Model } from "./client";
 export type PlanView = Model<"PlanView">;
 const MANY = 1000;
 
-/** The stored plans of a collection, newest first, and the one that serves. */
+/** The stored plans of a collection, newest first, the one that serves, and the one that a rollback returns to. */
 export function usePlans(collection: string) {
   return useQuery({
     queryKey: ["plans", collection],
     queryFn: async () => {
       const query = { collection, limit: MANY };
       const page = await call(api.GET("/v1/plans", { params: { query } }));
-      return { plans: [...page.plans].reverse(), serving: page.serving };
+      return { plans: [...page.plans].reverse(), serving: page.serving, former: page.former };
     },
   });
 }

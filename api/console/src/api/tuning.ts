@@ -60,6 +60,9 @@ export interface StageResult {
   readonly kept: boolean;
   readonly reason: string;
   readonly sealed?: number;
+  /** What words and meaning are worth there, each without the other, and were before the run. */
+  readonly legs?: Readonly<Record<"sparse" | "dense", number>>;
+  readonly legs_before?: Readonly<Record<"sparse" | "dense", number>>;
   /** Mean gain over the built-in plan on sealed questions, with its interval. */
   readonly over_default?: readonly [number, number, number];
 }

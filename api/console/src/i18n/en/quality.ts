@@ -76,6 +76,7 @@ export const quality = {
   "eval.no-runs": "Not run yet",
   "eval.no-runs-text": "Choose a plan above and run it. The first run is what later ones are compared with.",
   "eval.plan": "Plan",
+  "eval.unnamed-plan": "a plan without a name ({digest})",
   "eval.serving-plan": "The plan that serves now",
   "eval.run": "Run",
   "eval.delete-title": "Delete the set {name}?",

@@ -32,7 +32,7 @@ export const search = {
   "search.name-go": "Store and apply",
   "search.roll-back": "Roll back",
   "search.roll-back-ask": "Return to the plan that served before?",
-  "search.roll-back-text": "“{name}” serves “{collection}” now. The former plan serves from the next request on.",
+  "search.roll-back-text": "“{name}” serves “{collection}” now. “{former}” serves from the next request on.",
   "plans.promoted": "“{name}” serves now.",
   "plans.rolled-back": "“{name}” serves again.",
   "plans.stored": "“{name}” is stored.",

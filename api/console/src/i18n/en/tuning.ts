@@ -231,6 +231,7 @@ export const tuning = {
   "tune.stage": "Stage",
   "tune.seconds": "Time",
   "tune.sealed-mean": "On sealed questions",
+  "tune.by-meaning": "By meaning alone",
   "tune.over-default": "Over the built-in plan",
   "tune.stage-kept": "kept",
   "tune.stage-dropped": "not kept",

@@ -72,6 +72,7 @@ export const quality: Translation<typeof en> = {
   "eval.no-runs": "尚未运行",
   "eval.no-runs-text": "请在上方选择方案并运行。第一次运行是以后比较的基准。",
   "eval.plan": "方案",
+  "eval.unnamed-plan": "未命名方案（{digest}）",
   "eval.serving-plan": "当前使用的方案",
   "eval.run": "运行",
   "eval.delete-title": "删除评测集 {name}？",

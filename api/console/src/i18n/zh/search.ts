@@ -35,7 +35,7 @@ export const search: Translation<typeof en> = {
   "search.name-go": "保存并应用",
   "search.roll-back": "回滚",
   "search.roll-back-ask": "恢复之前使用的方案？",
-  "search.roll-back-text": "“{collection}”当前使用“{name}”。从下一个请求起恢复之前的方案。",
+  "search.roll-back-text": "“{collection}”当前使用“{name}”。从下一个请求起恢复“{former}”。",
   "plans.promoted": "已开始使用“{name}”。",
   "plans.rolled-back": "已恢复使用“{name}”。",
   "plans.stored": "“{name}”已保存。",

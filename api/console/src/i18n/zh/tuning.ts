@@ -230,6 +230,7 @@ export const tuning: Translation<typeof en> = {
   "tune.stage": "阶段",
   "tune.seconds": "用时",
   "tune.sealed-mean": "封存问题上的成绩",
+  "tune.by-meaning": "仅按语义",
   "tune.over-default": "相对内置方案",
   "tune.stage-kept": "保留",
   "tune.stage-dropped": "未保留",

@@ -6,7 +6,7 @@ import { Interval } from "@/components/Interval";
 import { Loaded } from "@/components/Loaded";
 import { measure, signed, Verdict } from "@/components/Verdict";
 import { useSpeech } from "@/i18n";
-import { METRIC_NAMES } from "./parts";
+import { METRIC_NAMES, planOf } from "./parts";
 import { Questions } from "./Questions";
 
 interface Props {
@@ -22,7 +22,7 @@ interface Props {
 export function Compare({ collection, name, runs, earlier, later, choose, withQuestions }: Props) {
   const { t } = useSpeech();
   const comparison = useComparison(collection, name, later, earlier);
-  const choices = runs.map((run) => ({ value: String(run.id), label: `#${run.id} · ${run.plan_name || String(run.plan["digest"])}` }));
+  const choices = runs.map((run) => ({ value: String(run.id), label: `#${run.id} · ${planOf(run, t)}` }));
   return (
     <Paper withBorder radius="md" p="md" id="compare">
       <Title order={2} size="h4">
@@ -64,7 +64,7 @@ export function Compare({ collection, name, runs, earlier, later, choose, withQu
 interface Row {
   readonly name: string;
   readonly queries: number;
-  readonly change: Omit<MetricChange, "before" | "after" | "p_value"> & Partial<MetricChange>;
+  readonly change: Omit<MetricChange, "p_value">;
 }
 
 function Differences({ found }: { found: Comparison }) {
@@ -84,8 +84,8 @@ function Differences({ found }: { found: Comparison }) {
   const columns: Column<Row>[] = [
     { head: t("eval.metric"), cell: (row) => row.name },
     { head: t("eval.questions"), numeric: true, cell: (row) => row.queries.toLocaleString(language) },
-    { head: t("eval.before"), numeric: true, cell: (row) => (row.change.before === undefined ? "" : measure(row.change.before, language)) },
-    { head: t("eval.after"), numeric: true, cell: (row) => (row.change.after === undefined ? "" : measure(row.change.after, language)) },
+    { head: t("eval.before"), numeric: true, cell: (row) => measure(row.change.before, language) },
+    { head: t("eval.after"), numeric: true, cell: (row) => measure(row.change.after, language) },
     {
       head: t("eval.difference"),
       numeric: true,

@@ -8,7 +8,7 @@ import { type Column, DataTable } from "@/components/DataTable";
 import { Time } from "@/components/Time";
 import { measure } from "@/components/Verdict";
 import { useSpeech } from "@/i18n";
-import { Measured, RunChange } from "./parts";
+import { Measured, planOf, RunChange } from "./parts";
 
 interface Props {
   collection: string;
@@ -29,7 +29,7 @@ export function Runs({ collection, name, runs, choose }: Props) {
   const columns: Column<EvalRun>[] = [
     { head: t("eval.run-number"), cell: (run) => `#${run.id}` },
     { head: t("eval.when"), cell: (run) => <Time value={run.at} /> },
-    { head: t("eval.plan"), cell: (run) => run.plan_name || String(run.plan["digest"]) },
+    { head: t("eval.plan"), cell: (run) => planOf(run, t) },
     { head: t("metric.ndcg"), cell: (run) => <Measured run={run} metric="ndcg@10" />, width: 150 },
     { head: t("metric.recall10"), numeric: true, cell: (run) => measure(run.metrics["recall@10"] ?? 0, language) },
     { head: t("eval.latency"), numeric: true, cell: (run) => `${run.p50_ms.toLocaleString(language, { maximumFractionDigits: 1 })} ms` },

@@ -20,6 +20,12 @@ export const METRIC_HINTS: Readonly<Record<Metric, PlainKey>> = {
 };
 
 const UNIT = [0, 1] as const;
+const DIGEST_SHOWN = 8; // characters: enough to tell runs of different plans apart
+
+/** What a run's plan is called; one that is not stored has no name but the beginning of its digest. */
+export function planOf(run: EvalRun, t: ReturnType<typeof useSpeech>["t"]): string {
+  return run.plan_name || t("eval.unnamed-plan", { digest: String(run.plan["digest"]).slice(0, DIGEST_SHOWN) });
+}
 
 /** A metric of a run with its interval. */
 export function Measured({ run, metric }: { run: EvalRun; metric: Metric }) {

@@ -28,7 +28,7 @@ export default function SearchLab() {
   const [lab, change] = useLab();
   const allows = useAllows();
   const back = useRollBack(collection);
-  const actions = allows("admin") && (
+  const actions = allows("admin") && back.possible && (
     <Button variant="default" onClick={() => void back.ask()} loading={back.isPending}>
       {t("search.roll-back")}
     </Button>

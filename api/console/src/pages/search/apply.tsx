@@ -91,6 +91,7 @@ function NameDialog({ opened, close, collection, former, done }: DialogProps) {
   );
 }
 
+/** `ask` returns to the plan that served before; there is nothing to ask while `possible` is false. */
 export function useRollBack(collection: string) {
   const { t } = useSpeech();
   const confirm = useConfirm();
@@ -99,10 +100,10 @@ export function useRollBack(collection: string) {
   const ask = async () => {
     const agreed = await confirm({
       title: t("search.roll-back-ask"),
-      body: t("search.roll-back-text", { collection, name: plans?.serving.name ?? "" }),
+      body: t("search.roll-back-text", { collection, name: plans?.serving.name ?? "", former: plans?.former?.name ?? "" }),
       action: t("search.roll-back"),
     });
     if (agreed) rollback.mutate(t("search.apply-reason"));
   };
-  return { ask, isPending: rollback.isPending };
+  return { ask, possible: plans?.former != null, isPending: rollback.isPending };
 }

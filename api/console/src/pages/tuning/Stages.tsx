@@ -13,6 +13,11 @@ export function Stages({ stages }: { stages: readonly StageResult[] }) {
     { head: t("tune.seconds"), numeric: true, cell: (one) => `${one.seconds.toLocaleString(language, { maximumFractionDigits: 1 })} s` },
     { head: t("tune.sealed-mean"), numeric: true, cell: (one) => (one.sealed === undefined ? "–" : measure(one.sealed, language)) },
     {
+      head: t("tune.by-meaning"),
+      numeric: true,
+      cell: (one) => (one.legs && one.legs_before ? `${measure(one.legs_before.dense, language)} → ${measure(one.legs.dense, language)}` : "–"),
+    },
+    {
       head: t("tune.over-default"),
       numeric: true,
       cell: (one) => (one.over_default ? signed(one.over_default[0], language, 4) : "–"),
