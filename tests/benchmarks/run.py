@@ -28,6 +28,7 @@ ROWS = {
     "reindex": "p95 of 50 searches a second before and during a reindex of 10,000 chunks (about 5 minutes)",
     "live": "row commit to searchable in both legs on the real stack at 100 changes a second (two minutes)",
     "worker": "changes a second of one worker on Kafka, and their freshness in the catalog (about 2 minutes)",
+    "console": "until a page of the console answers its user, in Chromium at 10,000 chunks (a minute after `http`)",
     "growth": "start and latency at 10,000 and 100,000 chunks of synthetic vectors (first time 5 minutes)",
 }
 TINY = {

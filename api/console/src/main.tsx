@@ -9,11 +9,14 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import { ApiError } from "./api/client";
+import { prefetchSession } from "./api/session";
 import { App } from "./app/App";
+import { loadPage } from "./app/pages";
 import { theme } from "./app/theme";
 import { ConfirmProvider } from "./components/confirm";
 import { SpeechProvider } from "./i18n";
 
+const BASE = "/console";
 const FRESH_MS = 2_000; // what was read this long ago is shown again without asking
 const MOST_TRIES = 2;
 
@@ -29,19 +32,24 @@ const client = new QueryClient({
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no element with the id root");
-createRoot(root).render(
-  <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
-      <QueryClientProvider client={client}>
-        <SpeechProvider>
-          <Notifications position="bottom-right" />
-          <ConfirmProvider>
-            <BrowserRouter basename="/console">
-              <App />
-            </BrowserRouter>
-          </ConfirmProvider>
-        </SpeechProvider>
-      </QueryClientProvider>
-    </MantineProvider>
-  </StrictMode>,
-);
+const drawing = createRoot(root);
+const draw = () =>
+  drawing.render(
+    <StrictMode>
+      <MantineProvider theme={theme} defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
+        <QueryClientProvider client={client}>
+          <SpeechProvider>
+            <Notifications position="bottom-right" />
+            <ConfirmProvider>
+              <BrowserRouter basename={BASE}>
+                <App />
+              </BrowserRouter>
+            </ConfirmProvider>
+          </SpeechProvider>
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+
+// Who is logged in and the page's file are asked for at once, and drawn when both are there: one drawing instead of three.
+void Promise.allSettled([prefetchSession(client), loadPage(location.pathname.slice(BASE.length) || "/")]).then(draw);

@@ -99,7 +99,8 @@ const HANDLERS: Readonly<Record<string, (client: QueryClient, message: Message) 
       const changed = lastSeen.get(one.name) !== one.last_seq; // also when it is told of first: it may be newer than the page
       if (changed) void client.invalidateQueries({ queryKey: ["content", one.name] });
     }
-    const others = freshness.length !== lastSeen.size || freshness.some((one) => !lastSeen.has(one.name));
+    const known = client.getQueryData<{ name: string }[]>(["collections"])?.map((one) => one.name);
+    const others = known && (freshness.length !== known.length || freshness.some((one) => !known.includes(one.name)));
     if (others) void client.invalidateQueries({ queryKey: ["collections"] });
     lastSeen.clear();
     for (const one of freshness) lastSeen.set(one.name, one.last_seq);

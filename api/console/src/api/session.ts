@@ -1,5 +1,5 @@
 /** Who is logged in: the session's cookie is out of reach, what it stands for is asked of the server. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { ApiError, api, call, type Model, onLoggedOut, setCsrfToken } from "./client";
 
@@ -22,6 +22,11 @@ async function whoIsLoggedIn(): Promise<Session | null> {
 function remember(session: Session): Session {
   setCsrfToken(session.csrf);
   return session;
+}
+
+/** Ask who is logged in before anything is drawn; what fails is asked again where it is shown. */
+export function prefetchSession(client: QueryClient): Promise<void> {
+  return client.prefetchQuery({ queryKey: KEY, queryFn: whoIsLoggedIn, staleTime: Infinity, retry: false });
 }
 
 /** The session, null where nobody is logged in; and pages end when the server forgets it. */

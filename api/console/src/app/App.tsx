@@ -1,5 +1,5 @@
 /** The login, or the pages behind it. */
-import { Suspense } from "react";
+import { Suspense, useState } from "react";
 import { Route, Routes, useLocation } from "react-router";
 import { allows, SessionContext, useSession, useSessionQuery } from "@/api/session";
 import { Empty } from "@/components/Empty";
@@ -32,7 +32,7 @@ function Pages() {
       <Suspense fallback={<Loading />}>
         <Routes>
           {PAGES.map((page) => (
-            <Route key={page.path} path={page.path} element={<Guarded page={page} />} />
+            <Route key={page.path} path={page.path} element={<Guarded key={page.path} page={page} />} />
           ))}
           <Route path="*" element={<NoSuchPage />} />
         </Routes>
@@ -46,7 +46,9 @@ function Guarded({ page }: { page: PageEntry }) {
   const { t, told } = useSpeech();
   const session = useSession();
   const { pathname } = useLocation();
-  if (allows(session, page.right)) return <page.Component key={placeOf(pathname)} />;
+  // What is loaded already is shown at once: behind a lazy one React shows its placeholder for 300 ms.
+  const [Component] = useState(() => page.loaded() ?? page.Component);
+  if (allows(session, page.right)) return <Component key={placeOf(pathname)} />;
   const words = { right: t(`right.${page.right}`), scope: told(`right.${session.scope}`, session.scope) };
   return <Empty title={t("shell.not-allowed")}>{t("shell.not-allowed-text", words)}</Empty>;
 }

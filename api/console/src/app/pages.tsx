@@ -12,6 +12,7 @@ import {
 } from "lucide-react";
 import { Boxes, CalendarClock, ClipboardCheck, FlaskConical, KeyRound } from "lucide-react";
 import { type ComponentType, lazy, type LazyExoticComponent } from "react";
+import { matchPath } from "react-router";
 import type { Right } from "@/api/session";
 import type { PlainKey } from "@/i18n";
 
@@ -24,13 +25,20 @@ export interface PageEntry {
   readonly name: PlainKey;
   readonly right: Right;
   readonly Component: LazyExoticComponent<ComponentType>;
+  /** Load the page's file; afterwards `loaded` is what it holds. */
+  readonly load: () => Promise<void>;
+  readonly loaded: () => ComponentType | null;
   /** Where the menu lists it; not at all without it. */
   readonly section?: Section | null;
   readonly Icon?: ComponentType<{ size?: number; "aria-hidden"?: boolean }>;
 }
 
-function page(path: string, name: PlainKey, right: Right, load: Loader, menu: Partial<PageEntry> = {}): PageEntry {
-  return { path, name, right, Component: lazy(load), ...menu };
+function page(path: string, name: PlainKey, right: Right, loader: Loader, menu: Partial<PageEntry> = {}): PageEntry {
+  let found: ComponentType | null = null;
+  const load = async () => {
+    found = (await loader()).default;
+  };
+  return { path, name, right, Component: lazy(loader), load, loaded: () => found, ...menu };
 }
 
 const ASK = "shell.ask";
@@ -70,3 +78,8 @@ export const PAGES: readonly PageEntry[] = [
 ];
 
 export const SECTIONS = [ASK, KNOWLEDGE, QUALITY, OPERATE] as const;
+
+/** Load the file of the page at an address below /console, so that it can be shown at once. */
+export async function loadPage(pathname: string): Promise<void> {
+  await PAGES.find((one) => matchPath(one.path, pathname))?.load();
+}
