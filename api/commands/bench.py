@@ -25,7 +25,7 @@ def bench(
     work: Annotated[Path | None, typer.Option(help="Folder that keeps what takes long to build.")] = None,
     peers: Annotated[str, typer.Option(help="Comma separated; default: all that are installed.")] = "",
 ) -> None:
-    """Measure index throughput, search over HTTP, memory, freshness and growth; needs a source checkout."""
+    """Measure index throughput, search over HTTP, memory, freshness, console and growth; needs a source checkout."""
     if not _RUNNER.exists():
         err.print(f"[red]error:[/] {_RUNNER} does not exist: the measurements run from a source checkout only")
         raise typer.Exit(1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import BrowserContext
 
 from tests.benchmarks.corpora import ENGLISH, corpus_file
 from tests.benchmarks.machine import data_hash, percentiles
 from tests.benchmarks.options import Options
 from tests.benchmarks.serving import COLLECTION, built, serve
-from tests.integration.browser import context, running
+from tests.integration.browser import context, executable, running
 
 PAGES = {
     "overview": "/",
@@ -41,6 +42,10 @@ SHOWN = """(quiet) => new Promise((done) => {
 
 def measure(options: Options) -> dict[str, Any]:
     """Milliseconds from the beginning of a navigation, of each page: `first` without a cache, `again` with it."""
+    try:
+        executable()
+    except (pytest.skip.Exception, pytest.fail.Exception) as error:  # how a test says that there is no browser
+        raise SystemExit(str(error)) from error
     visits = min(VISITS, options.requests)
     found: dict[str, dict[str, list[float]]] = {name: {"first": [], "again": []} for name in PAGES}
     with serve(built(options)) as served, running() as chromium:
