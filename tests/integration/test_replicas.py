@@ -22,6 +22,7 @@ from retrieval.catalog.schema import utc_now
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal, ViewBatch
 
+EVERY = 100  # hits: more than the documents, or like ones of them would be cut off by the last digits of their scores
 NOTICED_SECONDS = 10.0  # half a second and what opening takes, on a machine that does other things too
 Open = Callable[[str], KnowledgeBase]
 
@@ -40,7 +41,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 
 
 def found(kb: KnowledgeBase, query: str, principal: Principal = OPERATOR, min_seq: int = 0) -> list[tuple[str, float]]:
-    result = kb.search("c", SearchRequest(query, 50), principal, min_seq=min_seq)
+    result = kb.search("c", SearchRequest(query, EVERY), principal, min_seq=min_seq)
     return sorted((hit.chunk.key, round(hit.score, 5)) for hit in result.hits)
 
 
