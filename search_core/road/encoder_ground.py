@@ -20,7 +20,7 @@ from search_core.conditions import Conditions
 from search_core.legs import Values
 from search_core.road.candidate import Candidate
 from search_core.road.labels import Judged, judged_rows
-from search_core.snapshot import CorpusSnapshot
+from search_core.snapshot import CorpusSnapshot, key_of
 from search_core.tuning.contrastive import Example
 from search_core.tuning.examples import Labelled, labelled_examples, mixed_examples, own_examples
 from search_core.tuning.negatives import mine_negatives
@@ -50,6 +50,7 @@ class EncoderGround:
     fit: tuple[Labelled, ...]
     asked: tuple[Labelled, ...]  # of `choose`
     pool: tuple[int, ...]  # rows of the snapshot
+    documents: tuple[str, ...]  # the key of each row's document
 
     def examples(self, architecture: Architecture, start: Candidate, seed: int) -> Iterator[Example]:
         """An endless stream to train on."""
@@ -66,15 +67,21 @@ class EncoderGround:
         return labelled_examples(self.texts, self.fit, seed, mined, HARD_NEGATIVES)
 
     def score(self, model: TrainingModel) -> Values:
-        """(asked,) nDCG@10 of the dense leg alone, among the pool."""
+        """(asked,) nDCG@10 of the dense leg alone, among the pool: of documents, as searches are judged.
+
+        By passages a question would ask for all of its document, though one of them answers it.
+        """
         options = model.options
         passages = model.encode([self.texts[row].whole for row in self.pool], options.passage_tokens)
         queries = model.encode([one.question for one in self.asked], options.question_tokens)
         return np.array([self._value(one, queries[at] @ passages.T) for at, one in enumerate(self.asked)])
 
     def _value(self, one: Labelled, scores: Vectors) -> float:
-        ranked = [str(self.pool[at]) for at in np.argsort(-scores, kind="stable")[:DEPTH]]
-        return ndcg(ranked, {str(row): grade for row, grade in one.judgements.items()}, DEPTH)
+        ranked = dict.fromkeys(self.documents[self.pool[at]] for at in np.argsort(-scores, kind="stable"))
+        judged: dict[str, int] = {}
+        for row, grade in one.judgements.items():
+            judged[self.documents[row]] = max(grade, judged.get(self.documents[row], 0))
+        return ndcg(list(ranked)[:DEPTH], judged, DEPTH)
 
 
 def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> EncoderGround:
@@ -89,9 +96,9 @@ def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> E
         shutil.copytree(base, scratch, dirs_exist_ok=True)
     fit = _labelled(start, conditions.split.fit)
     places = _some(conditions.split.choose, ASKED)
-    return EncoderGround(
-        base, scratch, pieces, share, texts, fit, _labelled(start, places), _pool(start, places, snapshot)
-    )
+    asked, pool = _labelled(start, places), _pool(start, places, snapshot)
+    documents = tuple(key_of(chunk) for chunk in snapshot.chunks)
+    return EncoderGround(base, scratch, pieces, share, texts, fit, asked, pool, documents)
 
 
 def missing_pieces(conditions: Conditions, base: Path) -> tuple[tuple[str, ...], float]:

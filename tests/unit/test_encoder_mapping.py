@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from retrieval.errors import InvalidInputError
+from search_core.road.encoder_ground import EncoderGround
 from search_core.road.encoder_mapping import BATCH, GPU_LANGUAGE_BATCH, feedback_space, language_space, training_of
 from search_core.space import open_space
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.devices import check_device
+from search_core.tuning.examples import Labelled
 
 
 @pytest.mark.parametrize(("judged", "pairs"), [(True, "mixed"), (False, "crops")])
@@ -33,3 +38,10 @@ def test_a_device_that_is_not_here_is_told_before_anything_begins(name: str) -> 
     check_device("cpu")
     with pytest.raises(InvalidInputError, match=f"device '{name}' cannot be used: .*; expected 'cpu', or a GPU"):
         AutoModelTrainer(device=name)
+
+
+def test_a_trial_is_scored_by_documents_not_by_their_passages() -> None:
+    asked = Labelled("which?", {0: 1, 1: 1})  # both passages of document a are right, the first of them answers
+    ground = EncoderGround(Path(), Path(), (), 0.0, (), (), (asked,), (0, 1, 2), ("a", "a", "b"))
+    assert ground._value(asked, np.array([0.9, 0.1, 0.5], np.float32)) == 1.0
+    assert ground._value(asked, np.array([0.3, 0.1, 0.5], np.float32)) == pytest.approx(1 / np.log2(3))
