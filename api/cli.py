@@ -65,7 +65,7 @@ COMMANDS = {
     ),
     "bench": Entry(
         "api.commands.bench:bench",
-        "Measure index throughput, search over HTTP, memory, freshness and growth; needs a source checkout.",
+        "Measure index throughput, search over HTTP, memory, freshness, console and growth; needs a source checkout.",
     ),
     "dead-letters": Entry(
         "api.commands.dead_letters:app",
