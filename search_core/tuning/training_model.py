@@ -13,6 +13,7 @@ import numpy as np
 
 from retrieval.types import Vectors
 from search_core.errors import TrainingError
+from search_core.tuning.devices import PROCESSOR
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +42,7 @@ class TrainingOptions:
     last_layers: int | None = None  # train only so many; None: all
     dropout: bool = True  # the model's own; off, a language is learned in fewer steps (docs/tuning-models.md)
     fast: bool = False  # bf16 where it is faster; otherwise fp32, one thread, which replays exactly
-    device: str = "cpu"  # PyTorch's name; a GPU trains in a minute what takes half an hour on two cores
+    device: str = PROCESSOR  # PyTorch's name; a GPU trains in a minute what takes half an hour on two cores
 
 
 class TrainingModel:
@@ -169,7 +170,7 @@ def is_bf16_faster(device: str) -> bool:
     """Whether it multiplies bf16 faster than fp32: a GPU does, many processors say they know bf16 and are slower."""
     import torch
 
-    if device != "cpu":
+    if device != PROCESSOR:
         return bool(torch.cuda.is_bf16_supported())
 
     def seconds(kind: torch.dtype) -> float:
