@@ -118,10 +118,8 @@ class KnowledgeBase:
         """Serve a collection as the catalog describes it now; its newest operation is searchable when this returns."""
         self.runtimes.get(name)
         self.runtimes.refresh(name)
-        with self.runtimes.use(name) as runtime:
-            runtime.follower.wait_while_advancing(
-                self.catalog.collections.last_seq(runtime.collection.id), WAIT_SECONDS
-            )
+        newest = self.catalog.collections.last_seq(self.runtimes.get(name).collection.id)
+        self.runtimes.wait_while_advancing(name, newest, WAIT_SECONDS)
 
     def forget_runtime(self, name: str, *, save: bool = True) -> None:
         """Close what serves that collection; the next use opens it as the catalog describes it then.
@@ -248,8 +246,8 @@ class KnowledgeBase:
         with self.runtimes.use(collection) as runtime:
             receipt = runtime.pipeline.write(changes)
             runtime.follower.nudge()
-            if wait:
-                runtime.follower.wait_for(receipt.seq, timeout)
+        if wait:
+            self.runtimes.wait_for(collection, receipt.seq, timeout)
         return receipt
 
     def ingest(
@@ -270,14 +268,12 @@ class KnowledgeBase:
                     source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress
                 )
                 note(report)
-        with self.runtimes.use(collection) as runtime:  # another generation may serve by now
-            runtime.follower.wait_while_advancing(report.seq, WAIT_SECONDS)
+        self.runtimes.wait_while_advancing(collection, report.seq, WAIT_SECONDS)
         return report
 
     def wait_searchable(self, collection: str, seq: int, timeout: float = WAIT_SECONDS) -> None:
         """Return once searches see operation `seq`. Raises `NotYetSearchableError`."""
-        with self.runtimes.use(collection) as runtime:
-            runtime.follower.wait_for(seq, timeout)
+        self.runtimes.wait_for(collection, seq, timeout)
 
     def plan_of(self, collection: str) -> Plan:
         """The plan that serves."""

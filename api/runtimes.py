@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from api.collection_runtime import RECORD_SECONDS, CollectionRuntime
 from retrieval.catalog import Catalog, Collection
 from retrieval.errors import NotFoundError, RetrievalError
+from retrieval.views import Follower
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,23 @@ class Runtimes:
                 self._users[id(runtime)] -= 1
                 if not self._users[id(runtime)]:
                     del self._users[id(runtime)]
+
+    def wait_for(self, name: str, seq: int, timeout: float) -> None:
+        """Return once every search that begins from now on sees `seq`. Raises `NotYetSearchableError`."""
+        deadline = time.monotonic() + timeout
+        self._wait(name, lambda follower: follower.wait_for(seq, max(0.0, deadline - time.monotonic())))
+
+    def wait_while_advancing(self, name: str, seq: int, patience: float) -> None:
+        """As `wait_for`, as long as it takes: gives up only when nothing at all was applied for `patience` seconds."""
+        self._wait(name, lambda follower: follower.wait_while_advancing(seq, patience))
+
+    def _wait(self, name: str, wait: Callable[[Follower], None]) -> None:
+        """Whoever was exchanged while it was waited for may be ahead of what serves now: wait for that too."""
+        while True:
+            with self.use(name) as runtime:
+                wait(runtime.follower)
+                if self._serving.get(name) is runtime:
+                    return
 
     def refresh(self, name: str) -> None:
         """Serve the collection as the catalog describes it now; searches go on meanwhile."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from changing_world import World
 
 from api.knowledge_base import KnowledgeBase
@@ -25,7 +27,7 @@ from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.errors import ConflictError
+from retrieval.errors import ConflictError, NotYetSearchableError
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
 
@@ -198,3 +200,24 @@ def test_two_builds_at_once_are_refused(kb: KnowledgeBase) -> None:
 
     build_generation(kb, "c", ReindexOptions(SMALL), again)
     assert len(refusals) == 1
+
+
+def test_a_write_is_acknowledged_when_what_serves_by_then_has_it(kb: KnowledgeBase) -> None:
+    former = kb.runtime("c")
+    standing_still = ExitStack()
+
+    def exchange(connection: sa.Connection, *_: object) -> None:
+        if connection.get_execution_options().get("kb_writes") and kb.runtime("c") is former:
+            kb.runtimes.refresh("c")
+            standing_still.enter_context(kb.runtime("c").follower.paused())
+
+    with kb.runtimes._changing:  # the exchange is to happen in the middle of the write
+        kb.catalog.collections.change_settings("c", synonyms=[["pump", "circulator"]])
+        sa.event.listen(kb.catalog._engine, "before_cursor_execute", exchange)
+        with pytest.raises(NotYetSearchableError):
+            kb.write("c", [Document("d", "the newword")], wait=True, timeout=0.5)
+    assert kb.runtime("c") is not former
+    assert former.follower.seq > kb.runtime("c").follower.seq
+    standing_still.close()
+    kb.wait_searchable("c", former.follower.seq)
+    assert [hit.chunk.key for hit in kb.search("c", SearchRequest("newword", 5), OPERATOR).hits] == ["d"]
