@@ -1,8 +1,8 @@
 """The REST API, top to bottom: what it stands on, the layers every request passes, the routes.
 
 A request passes, outside in: the envelope (request id, headers, audit, metrics, traces, last word on failures), the
-limit on requests in flight, authentication, the caller's rate limit, the body limit, and then its route, which asks for
-the scope it needs.
+console's built files, the limit on requests in flight, authentication, the caller's rate limit, the body limit, and
+then its route, which asks for the scope it needs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from api import errors
 from api.audit import Auditor
+from api.console_files import ConsoleFiles
 from api.envelope import Envelope
 from api.jobs.opening import open_jobs
 from api.knowledge_base import KnowledgeBase
@@ -28,7 +29,7 @@ from api.readiness import Readiness
 from api.rollout.gauges import RolloutGauges
 from api.rollout.watch import RolloutWatch
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
-from api.routes.console import add_console
+from api.routes.console import ConsoleAssets, add_console
 from api.routes.console_oidc import add_oidc_login
 from api.searchable import SearchableMonitor
 from api.security import Authentication, Authenticator
@@ -74,6 +75,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.traces = open_traces(settings, "kb-api")
     seen = None if app.state.traces is None else ArrivalTraces(kb.catalog, app.state.traces).seen
     app.state.searchable = SearchableMonitor(kb, app.state.metrics.registry, seen)
+    app.state.console_files = ConsoleFiles()
     errors.install(app)
     _add_layers(app, kb, settings, in_flight)
     for router in VERSIONED:
@@ -81,7 +83,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     for router in UNVERSIONED:
         app.include_router(router)
     add_oidc_login(app)
-    add_console(app)
+    add_console(app, app.state.console_files)
     describe(app)
     return app
 
@@ -93,6 +95,7 @@ def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: 
         app.add_middleware(RateLimit, per_minute=settings.rate_limit_per_minute)
     app.add_middleware(Authentication, authenticator=app.state.authenticator)
     app.add_middleware(ConcurrencyLimit, most=in_flight)
+    app.add_middleware(ConsoleAssets, files=app.state.console_files)
     auditor = Auditor(kb.catalog.audit)
     app.add_middleware(
         Envelope, metrics=app.state.metrics, auditor=auditor, templates=templates(), traces=app.state.traces

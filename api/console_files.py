@@ -51,6 +51,11 @@ class ConsoleFiles:
             kept = self._kept[name] = (changed, _read(path, name))
         return kept[1]
 
+    def kept(self, name: str) -> ConsoleFile | None:
+        """The file of that name if it was read before and is named by its content; the disk is not asked."""
+        kept = self._kept.get(name)
+        return kept[1] if kept is not None and kept[1].immutable else None
+
     def page(self, name: str) -> ConsoleFile | None:
         """As `get`, but a path that is no file is one of the pages that the script in index.html knows."""
         found = self.get(name)

@@ -10,8 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.console_files import ConsoleFile, ConsoleFiles
+from api.console_files import HASHED, ConsoleFile, ConsoleFiles
 from api.open_paths import CONSOLE
 
 YEAR_SECONDS = 365 * 86_400
@@ -35,12 +36,31 @@ page; the server need not be started again.</p>
 """
 
 
-def add_console(app: Starlette, files: ConsoleFiles | None = None) -> None:
+class ConsoleAssets:
+    """ASGI middleware: files named by their content are sent before any route is looked for or thread taken.
+
+    A page asks for two dozen of them at once, on a machine that is about to draw it.
+    """
+
+    def __init__(self, app: ASGIApp, files: ConsoleFiles) -> None:
+        self._app = app
+        self._files = files
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file, or let the request pass."""
+        path = scope.get("path", "")
+        if scope["type"] == "http" and scope["method"] == "GET" and path.startswith(f"{CONSOLE}/{HASHED}"):
+            found = self._files.kept(path[len(CONSOLE) + 1 :])
+            if found is not None:
+                return await _response(found, Headers(scope=scope))(scope, receive, send)
+        await self._app(scope, receive, send)
+
+
+def add_console(app: Starlette, files: ConsoleFiles) -> None:
     """Serve the pages; after all other routes, as a path that nobody else has is a page of the console."""
-    chosen = files or ConsoleFiles()
 
     async def serve(request: Request) -> Response:
-        return await run_in_threadpool(_answer, chosen, request)
+        return await run_in_threadpool(_answer, files, request)
 
     async def to_console(request: Request) -> Response:
         return RedirectResponse(f"{CONSOLE}/", 307)

@@ -127,8 +127,10 @@ def list_documents(
     ] = None,
 ) -> Response:
     """The documents the caller may read, by key, without their text."""
+    found = existing(kb, collection)
+    seq = kb.catalog.collections.last_seq(found.id)
     stored = kb.catalog.documents.page(
-        existing(kb, collection),
+        found,
         caller.principal,
         limit=page.limit,
         after=page.after_text(),
@@ -139,7 +141,8 @@ def list_documents(
         filter=None if filter is None else parse_filter(_condition(filter)),
     )
     shown = [_summary(collection, one) for one in stored]
-    return JsonResponse(page_json("documents", shown, page.next_cursor(stored, lambda one: one.document.key)))
+    following = page.next_cursor(stored, lambda one: one.document.key)
+    return JsonResponse(page_json("documents", shown, following) | {"seq": seq})
 
 
 @router.get("/documents:facets", response_model=DocumentFacets, summary="What documents can be narrowed by")
@@ -147,13 +150,16 @@ def document_facets(kb: Kb, caller: Reader, collection: CollectionName) -> dict[
     """How many documents the caller may read, by source and by language."""
     sources: Counter[str] = Counter()
     languages: Counter[str] = Counter()
-    for (source, language), count in kb.catalog.documents.facets(existing(kb, collection), caller.principal).items():
+    found = existing(kb, collection)
+    seq = kb.catalog.collections.last_seq(found.id)
+    for (source, language), count in kb.catalog.documents.facets(found, caller.principal).items():
         sources[source] += count
         languages[language] += count
     return {
         "documents": sources.total(),
         "sources": [{"source": name, "documents": count} for name, count in sources.most_common()],
         "languages": [{"language": name, "documents": count} for name, count in languages.most_common()],
+        "seq": seq,
     }
 
 

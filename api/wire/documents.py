@@ -11,6 +11,7 @@ from api.wire.base import Groups, Key, Line, Metadata, Number, Request, Response
 Version = Annotated[
     Number | None, Field(description="The client's version; one older than what is stored changes nothing.")
 ]
+ReadAt = Annotated[int, Field(description="The collection's last operation when this was read; newer may be in it.")]
 
 
 class DocumentBody(Request):
@@ -161,6 +162,7 @@ class DocumentPage(Response):
 
     documents: list[DocumentSummary]
     next_cursor: str | None
+    seq: ReadAt
 
 
 class DocumentChange(Request):
@@ -195,6 +197,7 @@ class DocumentFacets(Response):
     documents: int
     sources: list[SourceCount]
     languages: list[LanguageCount]
+    seq: ReadAt
 
 
 class FormerView(Response):

@@ -20,6 +20,9 @@ PAGES = {
     "evaluation": f"/c/{COLLECTION}/evaluation",
 }
 VISITS = 10  # of each page, each by a browser without cache, then once more by the same
+# Chromium spends most of a second of processor time on whatever a new profile needs, whether or not a page is opened;
+# a person's browser has long done that.
+SETTLED_MS = 2_000
 QUIET_MS = 300  # without a long task and with its heading shown, a page has begun to answer its user
 # A task of more than 50 ms is long (W3C Long Tasks); a page answers from the end of the last one on.
 WATCH = """
@@ -82,6 +85,7 @@ def lines(row: dict[str, Any]) -> list[str]:
 def _interactive(person: BrowserContext, path: str) -> float:
     page = person.new_page()
     page.add_init_script(WATCH)
+    page.wait_for_timeout(SETTLED_MS)
     page.goto(f"/console{path}", wait_until="commit")
     milliseconds = float(page.evaluate(SHOWN, QUIET_MS))
     page.close()

@@ -1,16 +1,20 @@
-"""The console's first load stays small: all the script that the overview with its charts needs, as it is sent."""
+"""The console's first load stays small, and a page asks the server for nothing twice."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import browser
 import console_pages
+import pytest
+from playwright.sync_api import Request
 from served import fill
 
 from retrieval.catalog.keys import Scope
 
 MOST_BYTES = 350 * 1024  # of compressed script, pages that are opened later not counted
+TOLD_MS = 1_500  # the first events have come by then, and with them what the server knows of the collections
 LOADED = """() => performance.getEntriesByType('resource').filter(one => one.name.endsWith('.js'))
     .map(one => [one.name, one.encodedBodySize])"""
 
@@ -25,3 +29,23 @@ def test_the_first_page_loads_little_script(tmp_path: Path) -> None:
             loaded = dict(page.evaluate(LOADED))
     assert loaded, "no script was loaded at all"
     assert sum(loaded.values()) <= MOST_BYTES, sorted(loaded.items(), key=lambda one: -one[1])
+
+
+@pytest.mark.parametrize("path", ["/", "/c/docs/documents", "/c/docs/search?q=warranty"])
+def test_a_page_asks_for_nothing_twice(tmp_path: Path, path: str) -> None:
+    asked: Counter[tuple[str, str, str | None]] = Counter()
+
+    def note(request: Request) -> None:
+        if "/v1/" in request.url or request.url.endswith("/console/session"):
+            asked[request.method, request.url, request.post_data] += 1
+
+    with browser.running() as chromium, console_pages.serving(tmp_path) as (served, address):
+        fill(served)
+        with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+            page = person.new_page()
+            page.on("request", note)
+            with page.expect_response("**/v1/events"):
+                page.goto(f"/console{path}")
+            page.wait_for_timeout(TOLD_MS)
+    assert len(asked) >= 4
+    assert [what for what, times in asked.items() if times > 1] == []

@@ -1,4 +1,4 @@
-/** The console's beginning: styles, what all pages need, the pages. */
+/** What all pages need, and the pages; loaded by begin.ts. */
 import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
 import "./app/theme.css";
@@ -13,10 +13,10 @@ import { prefetchSession } from "./api/session";
 import { App } from "./app/App";
 import { loadPage } from "./app/pages";
 import { theme } from "./app/theme";
+import { BASE } from "./base";
 import { ConfirmProvider } from "./components/confirm";
 import { SpeechProvider } from "./i18n";
 
-const BASE = "/console";
 const FRESH_MS = 2_000; // what was read this long ago is shown again without asking
 const MOST_TRIES = 2;
 

@@ -1,6 +1,7 @@
 /** The REST API as the browser calls it: typed by the server's own OpenAPI document, errors as one class. */
 import createClient, { type Middleware } from "openapi-fetch";
 import type { components, paths } from "../../generated/schema";
+import { fetchOnce } from "./early";
 
 /** A model of the API's document by its name. */
 export type Model<Name extends keyof components["schemas"]> = components["schemas"][Name];
@@ -45,7 +46,7 @@ const guard: Middleware = {
   },
 };
 
-export const api = createClient<paths>({ baseUrl: "", credentials: "same-origin" });
+export const api = createClient<paths>({ baseUrl: "", credentials: "same-origin", fetch: fetchOnce });
 api.use(guard);
 
 /** What openapi-fetch resolves to, reduced to what `call` needs. */

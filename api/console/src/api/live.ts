@@ -97,7 +97,7 @@ const HANDLERS: Readonly<Record<string, (client: QueryClient, message: Message) 
     patch(client, { collections: freshness });
     for (const one of freshness) {
       const changed = lastSeen.get(one.name) !== one.last_seq; // also when it is told of first: it may be newer than the page
-      if (changed) void client.invalidateQueries({ queryKey: ["content", one.name] });
+      if (changed) renewContent(client, one.name, one.last_seq);
     }
     const known = client.getQueryData<{ name: string }[]>(["collections"])?.map((one) => one.name);
     const others = known && (freshness.length !== known.length || freshness.some((one) => !known.includes(one.name)));
@@ -120,6 +120,18 @@ const HANDLERS: Readonly<Record<string, (client: QueryClient, message: Message) 
     patch(client, { alerts });
   },
 };
+
+/** Read again what may have been read before that operation: answers tell their `seq`, those under way will. */
+function renewContent(client: QueryClient, collection: string, seq: number): void {
+  for (const { queryKey, state, promise } of client.getQueryCache().findAll({ queryKey: ["content", collection] })) {
+    const renew = (data: unknown) => {
+      const seen = (data as { seq?: unknown } | undefined)?.seq;
+      if (typeof seen !== "number" || seen < seq) void client.invalidateQueries({ queryKey, exact: true });
+    };
+    if (state.fetchStatus === "fetching" && promise !== undefined) promise.then(renew, () => undefined);
+    else renew(state.data);
+  }
+}
 
 function patch(client: QueryClient, change: Partial<Overview>): void {
   client.setQueryData<Overview>(["overview"], (now) => now && { ...now, ...change });

@@ -2,6 +2,7 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { ApiError, api, call, type Model, onLoggedOut, setCsrfToken } from "./client";
+import { forgetEarly } from "./early";
 
 export type Session = Model<"SessionView">;
 /** What a page needs: a scope, or `operator`: admin of all collections. */
@@ -42,7 +43,10 @@ export function useLogin() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: async (key: string) => remember(await call(api.POST("/console/session", { body: { key } }))),
-    onSuccess: (session) => client.setQueryData(KEY, session),
+    onSuccess: (session) => {
+      forgetEarly();
+      client.setQueryData(KEY, session);
+    },
   });
 }
 
@@ -51,6 +55,7 @@ export function useLogout() {
   return useMutation({
     mutationFn: () => call(api.DELETE("/console/session")),
     onSettled: () => {
+      forgetEarly();
       // Not all at once with clear(): what shows the pages would not hear that the session is gone, and show them on.
       client.setQueryData(KEY, null);
       client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== KEY[0] });

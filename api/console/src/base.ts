@@ -1,0 +1,2 @@
+/** Where the server has the console. */
+export const BASE = "/console";
