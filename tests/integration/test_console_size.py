@@ -24,8 +24,7 @@ def test_the_first_page_loads_little_script(tmp_path: Path) -> None:
         fill(served)
         with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
             page = console_pages.opened(person, "/")
-            page.get_by_role("img").first.wait_for(state="attached")
-            page.wait_for_load_state("load")
+            page.locator("svg.recharts-surface").first.wait_for(state="attached")
             loaded = dict(page.evaluate(LOADED))
     assert loaded, "no script was loaded at all"
     assert sum(loaded.values()) <= MOST_BYTES, sorted(loaded.items(), key=lambda one: -one[1])
