@@ -1,10 +1,9 @@
-"""What the tests of the console's pages about ingestion share: a browser, one server, an admin, a row of a table."""
+"""What the tests of the console's pages about ingestion share: one server, an admin, a row of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import browser
 import console_axe
 import console_pages
 import pytest
@@ -12,12 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from served import Served
 
 from retrieval.catalog.keys import Scope
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -28,12 +28,6 @@ def view(key: str, tab: str = "text") -> str:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
     with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
         library.fill_library(served)

@@ -24,12 +24,6 @@ expect.set_options(timeout=browser.PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
     """Documents that only their words tell apart, and two plans: one that follows the words, one that does not."""
     with console_pages.serving(tmp_path_factory.mktemp("evaluation")) as (served, address):

@@ -26,12 +26,6 @@ expect.set_options(timeout=browser.PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
     with console_pages.serving(tmp_path_factory.mktemp("operate")) as (served, address):
         fill(served)

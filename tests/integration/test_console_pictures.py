@@ -62,12 +62,6 @@ BEHIND = {  # further views, by the page that holds them
 }
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as opened:
-        yield opened
-
-
 def places(experiment: str) -> dict[str, str]:
     """Each page's name and where it is, from the table of pages itself; those that need what is not there are left."""
     found = {}

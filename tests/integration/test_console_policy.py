@@ -20,12 +20,6 @@ PAGE = """<!doctype html><html><head><title>begun</title></head><body>
 OWN = "document.body.dataset.own = 'ran'; try { eval('document.title = \"eval\"') } catch (e) {}"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as opened:
-        yield opened
-
-
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Served, str]]:
     dist = tmp_path / "dist"

@@ -22,12 +22,6 @@ NAMES = {"sparse": "Words", "dense": "Meaning", "feedback": "Likeness to the fir
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
     with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
         library.fill_library(served)

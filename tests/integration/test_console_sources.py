@@ -11,7 +11,7 @@ import console_axe
 import console_pages
 import psycopg
 import pytest
-from console_ingestion import base, chromium, person, row, served
+from console_ingestion import base, person, row, served
 from console_pages import opened
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from served import Served, fill
@@ -22,7 +22,7 @@ from retrieval.catalog.keys import Scope
 from retrieval.catalog.source_runs import RunWork
 from retrieval.types import OPERATOR
 
-__all__ = ["base", "chromium", "person", "served"]  # fixtures, found by their names here
+__all__ = ["base", "person", "served"]  # fixtures, found by their names here
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=30_000)  # on a machine that does much else
 

@@ -23,12 +23,6 @@ expect.set_options(timeout=browser.PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.running() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
     """Documents whose words say everything and whose vectors mislead, so that another plan is really better."""
     texts, qrels = tuning_world.questions()

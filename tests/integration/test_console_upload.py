@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from console_ingestion import base, chromium, person, row, served
+from console_ingestion import base, person, row, served
 from console_pages import opened
 from playwright.sync_api import BrowserContext, expect
 from served import Served
 
 from retrieval.types import OPERATOR
 
-__all__ = ["base", "chromium", "person", "served"]  # fixtures, found by their names here
+__all__ = ["base", "person", "served"]  # fixtures, found by their names here
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=30_000)  # on a machine that does much else
 
