@@ -45,7 +45,7 @@ COMMANDS = {
     "collections": Entry("api.commands.maintain:collections", "Every collection with its size."),
     "verify": Entry(
         "api.commands.maintain:verify",
-        "Compare catalog, words index and vectors; exit status 1 when they differ and were not repaired.",
+        "Compare live databases, catalog, words and vectors; exit status 1 when they differ and were not repaired.",
     ),
     "reindex": Entry(
         "api.commands.generations:reindex_command",

@@ -45,6 +45,7 @@ class ConsoleFiles:
         path = self._inside(name)
         if path is None:
             return None
+        name = path.relative_to(self._folder).as_posix()  # one spelling, or each would be kept
         changed = path.stat().st_mtime_ns
         kept = self._kept.get(name)
         if kept is None or kept[0] != changed:

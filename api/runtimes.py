@@ -90,12 +90,21 @@ class Runtimes:
         self._wait(name, lambda follower: follower.wait_while_advancing(seq, patience))
 
     def _wait(self, name: str, wait: Callable[[Follower], None]) -> None:
-        """Whoever was exchanged while it was waited for may be ahead of what serves now: wait for that too."""
+        """Who was exchanged while it was waited for may be ahead of what serves now, or stand still: ask that one."""
         while True:
             with self.use(name) as runtime:
-                wait(runtime.follower)
-                if self._serving.get(name) is runtime:
+                try:
+                    wait(runtime.follower)
+                except RetrievalError:
+                    if not self._was_exchanged(runtime):
+                        raise
+                    continue
+                if not self._was_exchanged(runtime):
                     return
+
+    def _was_exchanged(self, runtime: CollectionRuntime) -> bool:
+        """Where nothing serves any more, whoever opens it next catches up first."""
+        return self._serving.get(runtime.name, runtime) is not runtime
 
     def refresh(self, name: str) -> None:
         """Serve the collection as the catalog describes it now; searches go on meanwhile."""

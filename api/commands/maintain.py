@@ -14,10 +14,10 @@ from api.modules import all_modules
 
 def verify(
     collection: CollectionOption = "default",
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what differs, from the catalog.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what differs; documents from their database.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare catalog, words index and vectors; exit status 1 when they differ and were not repaired."""
+    """Compare live databases, catalog, words and vectors; exit status 1 when they differ and were not repaired."""
     with knowledge_base() as kb:
         verdict = verify_collection(kb, collection, repair=repair)
     if as_json:

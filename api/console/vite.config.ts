@@ -7,6 +7,8 @@ const API = process.env.KB_API ?? "http://127.0.0.1:8080"; // the server behind 
 // What several pages use travels in one file: two dozen small ones cost more than the few kilobytes that one page of
 // them does without. From seven pages on, since with fewer the first load exceeds its 350 KB (test_console_size.py).
 const COMMON = /node_modules.(@mantine|@tanstack|lucide-react|openapi-fetch|react)|src.(api|components.\w+\.|hooks|i18n.(?!zh)|lib)/;
+// The first script must not wait for that file.
+const FIRST = /preload-helper|src.(api.early|app.files|base)/;
 const PAGES_IN_COMMON = 7;
 
 export default defineConfig({
@@ -18,7 +20,14 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy allows no inline script; fonts and pictures are files too
     chunkSizeWarningLimit: 600,
     rolldownOptions: {
-      output: { codeSplitting: { groups: [{ name: "common", test: COMMON, minShareCount: PAGES_IN_COMMON }] } },
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "first", test: FIRST, priority: 1 },
+            { name: "common", test: COMMON, minShareCount: PAGES_IN_COMMON },
+          ],
+        },
+      },
     },
   },
   server: { proxy: { "/v1": API, "/console/session": API, "/console/login-ways": API, "/console/login/oidc": API } },

@@ -8,7 +8,7 @@ from pathlib import Path
 import browser
 import console_pages
 import pytest
-from playwright.sync_api import Request
+from playwright.sync_api import Page, Request
 from served import fill
 
 from retrieval.catalog.keys import Scope
@@ -32,19 +32,42 @@ def test_the_first_page_loads_little_script(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/c/docs/documents", "/c/docs/search?q=warranty"])
 def test_a_page_asks_for_nothing_twice(tmp_path: Path, path: str) -> None:
+    with browser.running() as chromium, console_pages.serving(tmp_path) as (served, address):
+        fill(served)
+        with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+            for _ in range(2):  # the second time the browser knows that somebody is likely to be logged in
+                page = person.new_page()
+                asked = asked_by(page)
+                with page.expect_response("**/v1/events"):
+                    page.goto(f"/console{path}")
+                page.wait_for_timeout(TOLD_MS)
+                assert len(asked) >= 4
+                assert [what for what, times in asked.items() if times > 1] == []
+                page.close()
+
+
+def test_whoever_is_not_logged_in_is_refused_once(tmp_path: Path) -> None:
+    with browser.running() as chromium, console_pages.serving(tmp_path) as (served, address):
+        with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+            console_pages.opened(person, "/").close()
+            person.clear_cookies()
+            for most in (3, 1):  # at first the browser still expects a session, and what the page needs is refused too
+                page = person.new_page()
+                refused: list[str] = []
+                page.on("response", lambda answer, urls=refused: answer.status == 401 and urls.append(answer.url))
+                page.goto("/console/")
+                page.get_by_label("Key").wait_for()
+                assert 1 <= len(refused) <= most, refused
+                page.close()
+
+
+def asked_by(page: Page) -> Counter[tuple[str, str, str | None]]:
+    """What the page asks of the API from now on, and how often."""
     asked: Counter[tuple[str, str, str | None]] = Counter()
 
     def note(request: Request) -> None:
         if "/v1/" in request.url or request.url.endswith("/console/session"):
             asked[request.method, request.url, request.post_data] += 1
 
-    with browser.running() as chromium, console_pages.serving(tmp_path) as (served, address):
-        fill(served)
-        with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
-            page = person.new_page()
-            page.on("request", note)
-            with page.expect_response("**/v1/events"):
-                page.goto(f"/console{path}")
-            page.wait_for_timeout(TOLD_MS)
-    assert len(asked) >= 4
-    assert [what for what, times in asked.items() if times > 1] == []
+    page.on("request", note)
+    return asked

@@ -1,9 +1,13 @@
 /** The script that index.html names. What a first page needs is asked for at once, each beside the others. */
-import { askEarly } from "./api/early";
+import "@mantine/core/styles.css"; // before those of any page, which overrule them
+import "@mantine/notifications/styles.css";
+import "./app/theme.css";
+import { askEarly, sessionIsLikely } from "./api/early";
 import { FILES, pageAt } from "./app/files";
 import { BASE } from "./base";
 
 const path = pageAt(location.pathname.slice(BASE.length));
-askEarly("/console/session", "/v1/collections?limit=500", ...(path === "/" ? ["/v1/overview"] : []));
+askEarly("/console/session");
+if (sessionIsLikely()) askEarly("/v1/collections?limit=500", ...(path === "/" ? ["/v1/overview"] : []));
 if (path !== undefined) FILES[path]().catch(() => undefined); // the page says so when it is drawn
 void import("./main");

@@ -1,7 +1,4 @@
 /** What all pages need, and the pages; loaded by begin.ts. */
-import "@mantine/core/styles.css";
-import "@mantine/notifications/styles.css";
-import "./app/theme.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";

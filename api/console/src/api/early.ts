@@ -1,6 +1,9 @@
 /** What the first script asks of the server before the scripts are there that read the answers. */
 
 const KEPT_MS = 10_000; // whoever comes later asks anew
+const LIKELY = "kb-session"; // in the browser's storage: somebody was logged in here last
+const SERVER_FAILED = 500; // from here on it may go better the second time
+
 const begun = new Map<string, { answer: Promise<Response>; at: number }>();
 
 /** Ask for these addresses now. Each answer is for the first who asks for the same. */
@@ -12,7 +15,7 @@ export function askEarly(...addresses: string[]): void {
   }
 }
 
-/** As `fetch`; answered by what was asked for early, where that succeeded. */
+/** As `fetch`; answered by what was asked for early, where the server answered that. */
 export async function fetchOnce(request: Request): Promise<Response> {
   const address = request.url.slice(location.origin.length);
   const early = request.method === "GET" ? begun.get(address) : undefined;
@@ -20,7 +23,26 @@ export async function fetchOnce(request: Request): Promise<Response> {
   begun.delete(address);
   if (performance.now() - early.at > KEPT_MS) return fetch(request);
   const answer = await early.answer;
-  return answer.ok ? answer : fetch(request);
+  return answer.status < SERVER_FAILED ? answer : fetch(request);
+}
+
+/** Whether data asked for before the session is known is likely to be given; else each visit would be refused it. */
+export function sessionIsLikely(): boolean {
+  try {
+    return localStorage.getItem(LIKELY) !== null;
+  } catch {
+    return false; // storage may be forbidden
+  }
+}
+
+/** Remember whether somebody is logged in. */
+export function noteSession(exists: boolean): void {
+  try {
+    if (exists) localStorage.setItem(LIKELY, "1");
+    else localStorage.removeItem(LIKELY);
+  } catch {
+    // nothing is asked for early then
+  }
 }
 
 /** Another person may be logged in now. */

@@ -89,21 +89,22 @@ interface Message {
   alerts: Overview["alerts"];
 }
 
-/** The last operation of each collection that the stream told of. */
-const lastSeen = new Map<string, number>();
+type Standing = Overview["collections"][number];
+
+/** What the stream told last of each collection. */
+const lastTold = new Map<string, Standing>();
 
 const HANDLERS: Readonly<Record<string, (client: QueryClient, message: Message) => void>> = {
   freshness(client, { freshness }) {
     patch(client, { collections: freshness });
-    for (const one of freshness) {
-      const changed = lastSeen.get(one.name) !== one.last_seq; // also when it is told of first: it may be newer than the page
-      if (changed) renewContent(client, one.name, one.last_seq);
-    }
+    for (const one of freshness) renewContent(client, one, lastTold.get(one.name));
+    const gone = [...lastTold.keys()].filter((name) => !freshness.some((one) => one.name === name));
+    for (const name of gone) void client.invalidateQueries({ queryKey: ["content", name] });
     const known = client.getQueryData<{ name: string }[]>(["collections"])?.map((one) => one.name);
     const others = known && (freshness.length !== known.length || freshness.some((one) => !known.includes(one.name)));
     if (others) void client.invalidateQueries({ queryKey: ["collections"] });
-    lastSeen.clear();
-    for (const one of freshness) lastSeen.set(one.name, one.last_seq);
+    lastTold.clear();
+    for (const one of freshness) lastTold.set(one.name, one);
   },
   sources(client, { sources }) {
     patch(client, { sources });
@@ -121,16 +122,28 @@ const HANDLERS: Readonly<Record<string, (client: QueryClient, message: Message) 
   },
 };
 
-/** Read again what may have been read before that operation: answers tell their `seq`, those under way will. */
-function renewContent(client: QueryClient, collection: string, seq: number): void {
-  for (const { queryKey, state, promise } of client.getQueryCache().findAll({ queryKey: ["content", collection] })) {
+/** Read again what may be older than what is told now; `before` is what was told before, if anything. */
+function renewContent(client: QueryClient, now: Standing, before: Standing | undefined): void {
+  if (before?.last_seq === now.last_seq && before.searchable_seq === now.searchable_seq) return;
+  if (before !== undefined && before.last_seq > now.last_seq) {
+    void client.invalidateQueries({ queryKey: ["content", now.name] }); // another collection of that name
+    return;
+  }
+  for (const { queryKey, state, promise } of client.getQueryCache().findAll({ queryKey: ["content", now.name] })) {
     const renew = (data: unknown) => {
-      const seen = (data as { seq?: unknown } | undefined)?.seq;
-      if (typeof seen !== "number" || seen < seq) void client.invalidateQueries({ queryKey, exact: true });
+      if (!isOf(data, String(queryKey[2]), now)) void client.invalidateQueries({ queryKey, exact: true });
     };
     if (state.fetchStatus === "fetching" && promise !== undefined) promise.then(renew, () => undefined);
     else renew(state.data);
   }
+}
+
+/** Whether an answer tells that what is told now is in it already; only some kinds of answers tell. */
+function isOf(data: unknown, kind: string, now: Standing): boolean {
+  const seen = (data as { seq?: number } | undefined)?.seq;
+  if (seen === undefined) return false;
+  if (kind === "search") return seen >= (now.searchable_seq ?? now.last_seq);
+  return ["documents", "facets"].includes(kind) && seen >= now.last_seq;
 }
 
 function patch(client: QueryClient, change: Partial<Overview>): void {

@@ -2,7 +2,7 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { ApiError, api, call, type Model, onLoggedOut, setCsrfToken } from "./client";
-import { forgetEarly } from "./early";
+import { forgetEarly, noteSession } from "./early";
 
 export type Session = Model<"SessionView">;
 /** What a page needs: a scope, or `operator`: admin of all collections. */
@@ -15,13 +15,17 @@ async function whoIsLoggedIn(): Promise<Session | null> {
   try {
     return remember(await call(api.GET("/console/session")));
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return null;
+    if (error instanceof ApiError && error.status === 401) {
+      noteSession(false);
+      return null;
+    }
     throw error;
   }
 }
 
 function remember(session: Session): Session {
   setCsrfToken(session.csrf);
+  noteSession(true);
   return session;
 }
 
@@ -34,7 +38,7 @@ export function prefetchSession(client: QueryClient): Promise<void> {
 export function useSessionQuery() {
   const client = useQueryClient();
   onLoggedOut(() => {
-    if (client.getQueryData(KEY)) client.setQueryData(KEY, null);
+    if (client.getQueryData(KEY)) end(client);
   });
   return useQuery({ queryKey: KEY, queryFn: whoIsLoggedIn, staleTime: Infinity, retry: 2 });
 }
@@ -54,14 +58,18 @@ export function useLogout() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: () => call(api.DELETE("/console/session")),
-    onSettled: () => {
-      forgetEarly();
-      // Not all at once with clear(): what shows the pages would not hear that the session is gone, and show them on.
-      client.setQueryData(KEY, null);
-      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== KEY[0] });
-      client.getMutationCache().clear();
-    },
+    onSettled: () => end(client),
   });
+}
+
+/** Show the login, and keep nothing of what the session was shown. */
+function end(client: QueryClient): void {
+  forgetEarly();
+  noteSession(false);
+  // Not all at once with clear(): what shows the pages would not hear that the session is gone, and show them on.
+  client.setQueryData(KEY, null);
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== KEY[0] });
+  client.getMutationCache().clear();
 }
 
 export function useLoginWays() {
