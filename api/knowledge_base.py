@@ -118,8 +118,7 @@ class KnowledgeBase:
         """Serve a collection as the catalog describes it now; its newest operation is searchable when this returns."""
         self.runtimes.get(name)
         self.runtimes.refresh(name)
-        newest = self.catalog.collections.last_seq(self.runtimes.get(name).collection.id)
-        self.runtimes.wait_while_advancing(name, newest, WAIT_SECONDS)
+        self.runtimes.wait_while_advancing(name, self.catalog.collections.get(name).last_seq, WAIT_SECONDS)
 
     def forget_runtime(self, name: str, *, save: bool = True) -> None:
         """Close what serves that collection; the next use opens it as the catalog describes it then.

@@ -128,7 +128,6 @@ def list_documents(
 ) -> Response:
     """The documents the caller may read, by key, without their text."""
     found = existing(kb, collection)
-    seq = kb.catalog.collections.last_seq(found.id)
     stored = kb.catalog.documents.page(
         found,
         caller.principal,
@@ -142,7 +141,7 @@ def list_documents(
     )
     shown = [_summary(collection, one) for one in stored]
     following = page.next_cursor(stored, lambda one: one.document.key)
-    return JsonResponse(page_json("documents", shown, following) | {"seq": seq})
+    return JsonResponse(page_json("documents", shown, following) | {"seq": found.last_seq})
 
 
 @router.get("/documents:facets", response_model=DocumentFacets, summary="What documents can be narrowed by")
@@ -151,7 +150,6 @@ def document_facets(kb: Kb, caller: Reader, collection: CollectionName) -> dict[
     sources: Counter[str] = Counter()
     languages: Counter[str] = Counter()
     found = existing(kb, collection)
-    seq = kb.catalog.collections.last_seq(found.id)
     for (source, language), count in kb.catalog.documents.facets(found, caller.principal).items():
         sources[source] += count
         languages[language] += count
@@ -159,7 +157,7 @@ def document_facets(kb: Kb, caller: Reader, collection: CollectionName) -> dict[
         "documents": sources.total(),
         "sources": [{"source": name, "documents": count} for name, count in sources.most_common()],
         "languages": [{"language": name, "documents": count} for name, count in languages.most_common()],
-        "seq": seq,
+        "seq": found.last_seq,
     }
 
 

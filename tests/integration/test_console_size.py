@@ -61,6 +61,21 @@ def test_whoever_is_not_logged_in_is_refused_once(tmp_path: Path) -> None:
                 page.close()
 
 
+def test_whoever_logs_in_after_a_session_that_ended_stays_logged_in(tmp_path: Path) -> None:
+    with browser.running() as chromium, console_pages.serving(tmp_path) as (served, address):
+        key = served.key(Scope.ADMIN)
+        with console_pages.person(chromium, address, key) as person:
+            console_pages.opened(person, "/").close()
+            person.clear_cookies()
+            page = person.new_page()
+            page.goto("/console/")  # its first data were asked for early, and refused
+            page.get_by_label("Key").fill(key)
+            page.get_by_role("button", name="Log in").click()
+            page.get_by_role("heading", level=1, name="Overview").wait_for()
+            page.wait_for_timeout(TOLD_MS)
+            assert page.get_by_role("heading", level=1, name="Overview").is_visible()
+
+
 def asked_by(page: Page) -> Counter[tuple[str, str, str | None]]:
     """What the page asks of the API from now on, and how often."""
     asked: Counter[tuple[str, str, str | None]] = Counter()

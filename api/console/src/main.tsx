@@ -49,4 +49,4 @@ const draw = () =>
   );
 
 // Who is logged in and the page's file are asked for at once, and drawn when both are there: one drawing instead of three.
-void Promise.allSettled([prefetchSession(client), loadPage(location.pathname.slice(BASE.length) || "/")]).then(draw);
+void Promise.allSettled([prefetchSession(client), loadPage(location.pathname.slice(BASE.length))]).then(draw);

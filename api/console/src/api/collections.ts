@@ -2,16 +2,17 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { useParams } from "react-router";
+import { keep, kept } from "@/lib/storage";
 import { api, call, type Model } from "./client";
+import { MANY_COLLECTIONS } from "./early";
 
 export type Collection = Model<"CollectionView">;
-const MANY = 500; // of one page; whoever has more types the name
 const STORED = "kb-collection";
 
 export function useCollections() {
   return useQuery({
     queryKey: ["collections"],
-    queryFn: async () => (await call(api.GET("/v1/collections", { params: { query: { limit: MANY } } }))).collections,
+    queryFn: async () => (await call(api.GET("/v1/collections", { params: { query: { limit: MANY_COLLECTIONS } } }))).collections,
     staleTime: 10_000,
   });
 }
@@ -20,7 +21,7 @@ export function useCollections() {
 export function useCollection(): string {
   const { collection } = useParams();
   useEffect(() => {
-    if (collection) keep(collection);
+    if (collection) keep(STORED, collection);
   }, [collection]);
   if (!collection) throw new Error("useCollection is used on a page without a collection");
   return collection;
@@ -31,22 +32,6 @@ export function chosenCollection(collections: readonly Collection[] | undefined,
   const named = /^\/c\/([^/]+)/.exec(path)?.[1];
   if (named) return named;
   const names = (collections ?? []).map((one) => one.name);
-  const last = kept();
+  const last = kept(STORED);
   return last !== null && names.includes(last) ? last : (names[0] ?? null);
-}
-
-function keep(name: string): void {
-  try {
-    localStorage.setItem(STORED, name);
-  } catch {
-    // the first collection is chosen then
-  }
-}
-
-function kept(): string | null {
-  try {
-    return localStorage.getItem(STORED);
-  } catch {
-    return null;
-  }
 }

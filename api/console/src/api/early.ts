@@ -1,5 +1,7 @@
 /** What the first script asks of the server before the scripts are there that read the answers. */
+import { keep, kept } from "@/lib/storage";
 
+export const MANY_COLLECTIONS = 500; // of one list; whoever has more types the name
 const KEPT_MS = 10_000; // whoever comes later asks anew
 const LIKELY = "kb-session"; // in the browser's storage: somebody was logged in here last
 const SERVER_FAILED = 500; // from here on it may go better the second time
@@ -28,24 +30,11 @@ export async function fetchOnce(request: Request): Promise<Response> {
 
 /** Whether data asked for before the session is known is likely to be given; else each visit would be refused it. */
 export function sessionIsLikely(): boolean {
-  try {
-    return localStorage.getItem(LIKELY) !== null;
-  } catch {
-    return false; // storage may be forbidden
-  }
+  return kept(LIKELY) !== null;
 }
 
-/** Remember whether somebody is logged in. */
+/** Remember whether somebody is logged in; where nobody is, what was asked for early is nobody's. */
 export function noteSession(exists: boolean): void {
-  try {
-    if (exists) localStorage.setItem(LIKELY, "1");
-    else localStorage.removeItem(LIKELY);
-  } catch {
-    // nothing is asked for early then
-  }
-}
-
-/** Another person may be logged in now. */
-export function forgetEarly(): void {
-  begun.clear();
+  keep(LIKELY, exists ? "1" : null);
+  if (!exists) begun.clear();
 }

@@ -2,7 +2,7 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { ApiError, api, call, type Model, onLoggedOut, setCsrfToken } from "./client";
-import { forgetEarly, noteSession } from "./early";
+import { noteSession } from "./early";
 
 export type Session = Model<"SessionView">;
 /** What a page needs: a scope, or `operator`: admin of all collections. */
@@ -47,10 +47,7 @@ export function useLogin() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: async (key: string) => remember(await call(api.POST("/console/session", { body: { key } }))),
-    onSuccess: (session) => {
-      forgetEarly();
-      client.setQueryData(KEY, session);
-    },
+    onSuccess: (session) => client.setQueryData(KEY, session),
   });
 }
 
@@ -64,7 +61,6 @@ export function useLogout() {
 
 /** Show the login, and keep nothing of what the session was shown. */
 function end(client: QueryClient): void {
-  forgetEarly();
   noteSession(false);
   // Not all at once with clear(): what shows the pages would not hear that the session is gone, and show them on.
   client.setQueryData(KEY, null);

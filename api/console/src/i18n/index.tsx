@@ -1,5 +1,6 @@
 /** The language of the pages: English comes with them, Chinese when it is chosen. */
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import { keep, kept } from "@/lib/storage";
 import { en } from "./en";
 import { fill } from "./format";
 import type { Arguments, Names, Parameters, Translation } from "./types";
@@ -40,7 +41,7 @@ export function SpeechProvider({ children }: { children: ReactNode }) {
     };
   }, [language]);
   const speak = useCallback((wanted: Language) => {
-    keep(wanted);
+    keep(STORED, wanted);
     setLanguage(wanted);
   }, []);
   const speech = useMemo(() => (texts ? speechOf(texts[0], texts[1], speak) : null), [texts, speak]);
@@ -71,19 +72,7 @@ function speechOf(language: Language, texts: Dictionary, speak: Speech["speak"])
 }
 
 function preferred(): Language {
-  try {
-    const kept = localStorage.getItem(STORED);
-    if (kept === "en" || kept === "zh") return kept;
-  } catch {
-    // storage may be forbidden; the browser's language decides then
-  }
+  const chosen = kept(STORED);
+  if (chosen === "en" || chosen === "zh") return chosen;
   return navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
-}
-
-function keep(language: Language): void {
-  try {
-    localStorage.setItem(STORED, language);
-  } catch {
-    // it holds until the page is closed
-  }
 }
