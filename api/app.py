@@ -15,11 +15,13 @@ from fastapi import FastAPI
 
 from api import errors
 from api.audit import Auditor
+from api.bodies import BodyLimit, Patience
 from api.console_files import ConsoleFiles
 from api.envelope import Envelope
 from api.jobs.opening import open_jobs
 from api.knowledge_base import KnowledgeBase
-from api.limits import MAX_IN_FLIGHT, BodyLimit, ConcurrencyLimit, RateLimit
+from api.limits import MAX_IN_FLIGHT, ConcurrencyLimit, RateLimit
+from api.listeners import Listeners
 from api.observation import Metrics
 from api.oidc_login import OidcLogin
 from api.open_paths import OPENAPI_PATH
@@ -28,7 +30,7 @@ from api.pulse import Pulse
 from api.readiness import Readiness
 from api.rollout.gauges import RolloutGauges
 from api.rollout.watch import RolloutWatch
-from api.routes import PREFIX, UNVERSIONED, VERSIONED, templates
+from api.routes import PREFIX, UNVERSIONED, VERSIONED, let_paths_hold_line_breaks, templates
 from api.routes.console import ConsoleAssets, add_console
 from api.routes.console_oidc import add_oidc_login
 from api.searchable import SearchableMonitor
@@ -42,7 +44,9 @@ from infra.settings import Settings
 from infra.telemetry import open_traces
 
 
-def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN_FLIGHT) -> FastAPI:
+def create_app(
+    kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN_FLIGHT, patience: Patience | None = None
+) -> FastAPI:
     """The application over an open knowledge base, which stays the caller's to close.
 
     Raises `SettingsError` where the settings of the token issuer do not fit together, or traces cannot be sent.
@@ -65,6 +69,7 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.oidc_login = OidcLogin.of(settings)
     app.state.metrics = Metrics(kb)
     app.state.jobs = open_jobs(kb, settings, app.state.metrics.job)
+    app.state.job_followers = Listeners()
     app.state.workers = Workers()
     app.state.readiness = Readiness(kb)
     app.state.source_monitor = SourceMonitor(kb)
@@ -77,7 +82,8 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     app.state.searchable = SearchableMonitor(kb, app.state.metrics.registry, seen)
     app.state.console_files = ConsoleFiles()
     errors.install(app)
-    _add_layers(app, kb, settings, in_flight)
+    _add_layers(app, kb, settings, in_flight, patience or Patience())
+    let_paths_hold_line_breaks()
     for router in VERSIONED:
         app.include_router(router, prefix=PREFIX)
     for router in UNVERSIONED:
@@ -88,9 +94,9 @@ def create_app(kb: KnowledgeBase, settings: Settings, *, in_flight: int = MAX_IN
     return app
 
 
-def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: int) -> None:
+def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: int, patience: Patience) -> None:
     """From the innermost to the outermost, as `add_middleware` wraps."""
-    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes, patience=patience)
     if settings.rate_limit_per_minute:
         app.add_middleware(RateLimit, per_minute=settings.rate_limit_per_minute)
     app.add_middleware(Authentication, authenticator=app.state.authenticator)

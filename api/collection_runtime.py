@@ -14,7 +14,7 @@ from api.view_opening import open_graph, open_views
 from infra.settings import Settings
 from ingest.pipeline import Pipeline
 from ingest.targets import LiveTargets, OpenEncoder
-from retrieval.adapter import ARTIFACTS, OpenAdapters
+from retrieval.adapter import load_adapter
 from retrieval.analyzer import Analyzer
 from retrieval.answer.types import TermStatistics
 from retrieval.catalog import Catalog, Collection
@@ -23,7 +23,9 @@ from retrieval.contracts import Encoder
 from retrieval.diffusion import needs_graph
 from retrieval.errors import ConflictError, OutageError, ViewLockedError
 from retrieval.graph.keeper import GraphKeeper
+from retrieval.learned import ARTIFACTS, OpenParts
 from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.precedents import load_precedents
 from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever
 from retrieval.view_folder import lock_folder
@@ -33,6 +35,7 @@ from retrieval.why import Inquiry
 logger = logging.getLogger(__name__)
 
 RECORD_SECONDS = 0.5  # how soon another process's change of settings or plan is noticed
+VIEWS = "views"  # folder of the data directory
 FINGERPRINT_DIGITS = 12  # enough to tell folders apart
 
 
@@ -43,14 +46,8 @@ class CollectionRuntime:
     """
 
     def __init__(self, catalog: Catalog, collection: Collection, open_encoder: OpenEncoder, settings: Settings) -> None:
-        encoder = open_encoder(collection.encoder)
-        if collection.encoder_fingerprint != encoder.fingerprint:
-            raise ConflictError(
-                f"collection {collection.name!r} was embedded by {collection.encoder} "
-                f"({collection.encoder_fingerprint[:FINGERPRINT_DIGITS]}), but that encoder is now "
-                f"{encoder.fingerprint[:FINGERPRINT_DIGITS]}: run `kb reindex --collection {collection.name}`"
-            )
-        self.name = collection.name
+        encoder = encoder_of(collection, open_encoder)
+        self.name, self.collection_id = collection.name, collection.id
         self.encoder = encoder
         self.analyzer = Analyzer(collection.settings.dictionary, collection.settings.synonyms)
         self._catalog = catalog
@@ -61,15 +58,18 @@ class CollectionRuntime:
         self._now = (collection, self._running_rollout())
         self._reading = threading.Lock()  # who read an older row must not overwrite a newer one
         folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
-        opened = open_views(folder, collection, settings, self.analyzer, encoder.dim)
+        opened = open_views(folder, catalog, collection, settings, self.analyzer, encoder.dim)
         views, self._server = opened.views, opened.server
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
-        adapters = OpenAdapters(settings.data_dir / ARTIFACTS, encoder.fingerprint, encoder.dim)
+        learned = settings.data_dir / ARTIFACTS, encoder.fingerprint, encoder.dim
+        adapters, precedents = OpenParts(load_adapter, *learned), OpenParts(load_precedents, *learned)
         self.graph = GraphKeeper(
             lambda: open_graph(folder / "graph", catalog, collection, self.analyzer, durable=opened.durable),
             self.follower,
         )
-        self.retriever = Retriever(catalog, encoder, self.analyzer, views, OpenRerankers(), adapters, self.graph)
+        self.retriever = Retriever(
+            catalog, encoder, self.analyzer, views, OpenRerankers(), adapters, self.graph, precedents
+        )
         self.inquiry = Inquiry(catalog, encoder, self.analyzer, views, adapters, self.retriever)
         self.answerers = Answerers(settings, encoder, self.analyzer)
         self.pipeline = Pipeline(catalog, collection, LiveTargets(catalog, collection.id, open_encoder))
@@ -128,6 +128,8 @@ class CollectionRuntime:
         wanted = plans or tuple(plan for plan in (serving, candidate) if plan is not None)
         if any(needs_graph(plan.diffusion) for plan in wanted):
             self.graph.prepare()
+        for plan in wanted:
+            self.retriever.prepare(plan)
 
     def _running_rollout(self) -> RolloutRecord | None:
         return next(iter(self._catalog.rollouts.running(self._record.id)), None)
@@ -167,6 +169,18 @@ class CollectionRuntime:
             self._server.close()
 
 
+def encoder_of(collection: Collection, open_encoder: OpenEncoder) -> Encoder:
+    """What embedded this generation of the collection. Raises `EncoderError`, or `ConflictError` where it changed."""
+    encoder = open_encoder(collection.encoder)
+    if collection.encoder_fingerprint != encoder.fingerprint:
+        raise ConflictError(
+            f"generation {collection.generation} of collection {collection.name!r} was made by {collection.encoder} "
+            f"({collection.encoder_fingerprint[:FINGERPRINT_DIGITS]}), but that encoder is now "
+            f"{encoder.fingerprint[:FINGERPRINT_DIGITS]}: run `kb reindex --collection {collection.name}`"
+        )
+    return encoder
+
+
 def _made_of(record: Collection) -> tuple[object, ...]:
     """What cannot change while a runtime is open."""
     settings = record.settings
@@ -181,17 +195,38 @@ def drop_views(data_dir: Path, collection: Collection) -> None:
 def drop_generation_views(data_dir: Path, collection: Collection, generation: int) -> None:
     """Delete the view files of one generation, unless another process still has them open."""
     for folder in _collection_folder(data_dir, collection).glob(f"g{generation}-*"):
-        try:
-            lock = lock_folder(folder / "attributes")
-        except ViewLockedError:
-            logger.info("%s is in use by another process; it is deleted later", folder)
+        _drop_unless_open(folder)
+
+
+def drop_stray_views(catalog: Catalog, data_dir: Path) -> None:
+    """Delete view files of collections that are gone, as what was building one when it was dropped leaves them.
+
+    What another process still has open stays.
+    """
+    folders = [path for path in (data_dir / VIEWS).glob("*-*") if path.is_dir()]
+    known = {one.id for one in catalog.collections.all()}  # read later: a new collection is there before its folder
+    for folder in folders:
+        number = folder.name.partition("-")[0]
+        if not number.isdecimal() or int(number) in known:
             continue
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        for generation in folder.iterdir():
+            _drop_unless_open(generation)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _drop_unless_open(folder: Path) -> None:
+    try:
+        lock = lock_folder(folder / "attributes")
+    except ViewLockedError:
+        logger.info("%s is in use by another process; it is deleted later", folder)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
 
 
 def _collection_folder(data_dir: Path, collection: Collection) -> Path:
-    return data_dir / "views" / f"{collection.id}-{collection.name}"
+    return data_dir / VIEWS / f"{collection.id}-{collection.name}"
 
 
 def _view_folder(data_dir: Path, collection: Collection, encoder: Encoder, analyzer: Analyzer) -> Path:

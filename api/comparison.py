@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from api.collection_runtime import CollectionRuntime
 from api.evaluation import EvaluatedRun, evaluate_search
+from api.fitting_plan import without_foreign_parts
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_runtime
 from ingest.regeneration import Pace
@@ -16,11 +18,13 @@ from retrieval.catalog import Collection
 from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord
 from retrieval.errors import ConflictError, InvalidInputError
 from retrieval.metrics import bootstrap_interval
+from retrieval.plan import Plan
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import OPERATOR
 
 GATE_METRICS = ("ndcg@10", "recall@100")  # an interval of the difference wholly below 0 in one of them is "worse"
 SEED = 0
+WITHOUT_ADAPTER = "without_adapter"  # names the serving plan's learned parts where they are of another encoder
 
 
 def compare(
@@ -36,9 +40,12 @@ def compare(
     try:
         runtime.follower.catch_up(lambda count: _progress(count, pace, advance))
         evidence: dict[str, Any] = {"parity": _parity(kb, serving, mine, runtime)}
+        plan, adapter = without_foreign_parts(kb, replace(serving, plan_id=runtime.collection.plan_id), mine)
+        if adapter is not None:
+            evidence[WITHOUT_ADAPTER] = adapter
         if chosen is not None:
             queries = kb.catalog.eval_sets.judged(chosen)
-            evidence |= {"eval_set": chosen.name} | _quality(kb, serving.name, runtime, queries, pace, advance)
+            evidence |= {"eval_set": chosen.name} | _quality(kb, serving, runtime, plan, queries, pace, advance)
         return evidence
     finally:
         runtime.stop()
@@ -68,18 +75,19 @@ def _parity(kb: KnowledgeBase, serving: Collection, mine: Collection, runtime: C
 
 def _quality(
     kb: KnowledgeBase,
-    collection: str,
+    serving: Collection,
     runtime: CollectionRuntime,
+    plan: Plan,
     queries: list[EvalQuery],
     pace: Pace,
     advance: Callable[[int], None],
 ) -> dict[str, Any]:
     questions = {query.id: query.text for query in queries}
     qrels = {query.id: query.judgements for query in queries if query.judgements}
-    plan = runtime.plan
+    plan_now = runtime.plan
 
     def search_serving(request: SearchRequest) -> SearchResult:
-        return kb.search(collection, request, OPERATOR, plan=plan)
+        return kb.search(serving.name, request, OPERATOR, plan=plan_now)
 
     def search_new(request: SearchRequest) -> SearchResult:
         return runtime.retriever.search(runtime.collection, plan, request, OPERATOR)
@@ -90,7 +98,7 @@ def _quality(
     pace.begin()
     after = evaluate_search(search_new, plan, questions, qrels, rest)
     try:
-        before = evaluate_search(search_serving, plan, questions, qrels, rest)
+        before = evaluate_search(search_serving, plan_now, questions, qrels, rest)
     except ConflictError as error:  # its encoder is no longer what it was, which may be why there is a new one
         return {"serving": None, "refused": str(error), "new": after.to_dict(), "differences": {}, "worse": []}
     differences = {name: _difference(before, after, name) for name in GATE_METRICS}

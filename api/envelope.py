@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.audit import Auditor
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-Id"
 TRACE_HEADER = "traceparent"  # W3C Trace Context
+CLIENT_GONE = 499  # as nginx counts a client that hung up before it was answered
 UNMATCHED = "unmatched"  # one label for all paths without a route, lest anybody makes up labels
 SAFE_HEADERS = {  # OWASP REST Security Cheat Sheet; a route that serves pages sets its own
     "Cache-Control": "no-store",
@@ -67,6 +69,8 @@ class Envelope:
 
         try:
             await self._app(scope, receive, enveloped_send)
+        except ClientDisconnect:  # nobody is left to answer, and nothing is wrong here
+            status = status or CLIENT_GONE
         except Exception as error:  # the last resort: no stack trace may leave, and no connection may hang
             failure = as_api_error(error)
             if failure.status == 500:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,16 +16,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
 
 from api.request_state import RequestState, state_of
 from api.responses import JsonResponse
 from infra import registry
+from infra.settings import SettingsError
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors
 from search_core import errors as search_core_errors
 
 logger = logging.getLogger(__name__)
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 RETRY_AFTER_SECONDS = 1  # of conditions that pass by themselves, such as a busy server
 
 
@@ -69,6 +73,19 @@ def no_such_collection(name: str) -> ApiError:
     )
 
 
+def wrong_method(method: str, allowed: Sequence[str]) -> ApiError:
+    """405: the path exists, for other methods."""
+    listed = ", ".join(allowed)
+    message = f"this path does not take {method}; expected {listed}"
+    return ApiError(405, "method_not_allowed", message, headers={"Allow": listed})
+
+
+def methods_of(app: FastAPI, scope: Scope) -> list[str]:
+    """All methods that the request's path takes: each route of it knows its own alone."""
+    asked = (dict(scope) | {"method": method} for method in METHODS)
+    return [one["method"] for one in asked if any(route.matches(one)[0] is Match.FULL for route in app.routes)]
+
+
 def internal() -> ApiError:
     """500: nothing of the cause leaves the house; the log has it under the request id."""
     return ApiError(500, "internal", "something went wrong here; the server's log has it under this request id")
@@ -92,6 +109,7 @@ _BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
     ingest_errors.MappingError: (422, "invalid_mapping"),
     ingest_errors.EventError: (422, "invalid_event"),
     ingest_errors.SourceError: (422, "unreadable_source"),
+    SettingsError: (503, "not_set_up"),  # such as a key file that cannot be made: the message says what to mend
 }
 _CODES: Mapping[int, str] = {404: "no_such_route", 405: "method_not_allowed", 400: "malformed_request"}
 
@@ -127,12 +145,15 @@ def install(app: FastAPI) -> None:
 
     async def handle(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
+        if failure.status == 405:
+            failure = wrong_method(request.method, methods_of(app, request.scope))
         if failure.status >= 500:
             logger.warning("%s %s: %s", request.method, request.url.path, failure.message)
         return render(state_of(request.scope), request.url.path, failure)
 
     kinds = (ApiError, RequestValidationError, HTTPException)
-    for kind in (*kinds, retrieval_errors.RetrievalError, ingest_errors.IngestError, registry.RegistryError):
+    ours = (retrieval_errors.RetrievalError, ingest_errors.IngestError, registry.RegistryError, SettingsError)
+    for kind in (*kinds, *ours):
         app.add_exception_handler(kind, handle)
 
 

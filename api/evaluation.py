@@ -50,11 +50,26 @@ def evaluate_collection(
     plan: Plan | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> EvaluatedRun:
-    """Ask the serving generation every judged question. Raises as `evaluate_search` does."""
+    """Ask the serving generation every judged question.
+
+    Raises as `evaluate_search` does, and where the collection has no document that is judged relevant.
+    """
+    _check_documents(kb, collection, qrels, principal)
     chosen = plan or kb.plan_of(collection)
     return evaluate_search(
         lambda request: kb.search(collection, request, principal, plan=chosen), chosen, questions, qrels, progress
     )
+
+
+def _check_documents(kb: KnowledgeBase, collection: str, qrels: Qrels, principal: Principal) -> None:
+    """Ids that do not fit would score 0 everywhere, as if the search were bad."""
+    wanted = {key for judged in qrels.values() for key, grade in judged.items() if grade > 0}
+    found = kb.catalog.collections.get(collection)
+    if wanted and not kb.catalog.documents.readable(found, wanted, principal):
+        raise InvalidInputError(
+            f"none of {len(wanted)} documents that are judged relevant is in collection {collection!r}, the first is "
+            f"{min(wanted)!r}; check the ids, or ingest the documents"
+        )
 
 
 def evaluate_search(

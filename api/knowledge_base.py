@@ -17,12 +17,13 @@ from api.view_opening import drop_shared_views
 from infra.settings import Settings
 from ingest.changes import Change
 from ingest.contracts import Source
+from ingest.duplicates import DuplicateFinder
 from ingest.language import detect_language
 from ingest.pipeline import Progress, RowRenderer
 from ingest.report import IngestReport
 from retrieval.answer.condense import standalone_question
 from retrieval.answer.types import Answer, AnswerEvent, Passage, Turn
-from retrieval.catalog import Catalog, Collection, CollectionSettings, Receipt, sqlite_url
+from retrieval.catalog import AccessChange, Catalog, Collection, CollectionSettings, Commit, Receipt, sqlite_url
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
 from retrieval.errors import OutageError
@@ -129,9 +130,9 @@ class KnowledgeBase:
 
     def nudge(self, collection_id: int) -> None:
         """Tell the views of that collection, where it is served here, that something was committed."""
-        for runtime in map(self.runtime, self.runtimes.open_names()):
-            if runtime.collection.id == collection_id:
-                runtime.follower.nudge()
+        runtime = self.runtimes.open_one(collection_id)
+        if runtime is not None:
+            runtime.follower.nudge()
 
     def open_encoder(self, name: str) -> Encoder:
         """The encoder of that name, loaded once."""
@@ -249,6 +250,13 @@ class KnowledgeBase:
             self.runtimes.wait_for(collection, receipt.seq, timeout)
         return receipt
 
+    def change_access(self, collection: str, key: str, acl: tuple[str, ...] | None) -> Receipt:
+        """Give a document other readers, whatever text it has by then; its outcome is `ABSENT` where there is none."""
+        with self.runtimes.use(collection) as runtime:
+            receipt = self.catalog.writer.commit(runtime.collection.id, Commit(access=[AccessChange(key, acl)]))
+            runtime.follower.nudge()
+        return receipt
+
     def ingest(
         self,
         collection: str,
@@ -259,12 +267,16 @@ class KnowledgeBase:
         find_duplicates: bool = False,
         progress: Progress | None = None,
     ) -> IngestReport:
-        """Read a source to its end; its changes are searchable when this returns."""
+        """Read a source to its end; its changes are searchable when this returns.
+
+        With `find_duplicates`, the report groups the documents read that have the same or nearly the same text.
+        """
+        finder = DuplicateFinder() if find_duplicates else None
         with self.runtimes.use(collection) as runtime:
             record = self.catalog.sources.register(runtime.collection, source.name, source.kind)
             with noted(self.catalog, record) as note:
                 report = runtime.pipeline.run(
-                    source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress
+                    source, rows=rows, allow_mass_deletion=allow_mass_deletion, duplicates=finder, progress=progress
                 )
                 note(report)
         self.runtimes.wait_while_advancing(collection, report.seq, WAIT_SECONDS)

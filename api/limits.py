@@ -4,96 +4,66 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import ApiError, render
-from api.open_paths import EVENTS_PATH, SESSION_PATH, is_open
+from api.errors import ApiError
+from api.open_paths import SESSION_PATH, is_listening, is_open
 from api.request_state import state_of
 
 MAX_IN_FLIGHT = 128  # requests at once; 40 threads work on them, the rest waits for milliseconds
+MAX_LOGINS = 16  # at once, of anybody
 BUSY_RETRY_SECONDS = 1
 MAX_BUCKETS = 10_000  # callers remembered; those who may take everything are forgotten first
 
 
-class BodyLimit:
-    """ASGI middleware: 413 for bodies above `most` bytes, declared or, without a length, once they have come."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app = app
-        self._most = most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the body while the route reads it; whatever the route makes of the refusal, the answer is 413."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self._most:
-            raise self._refusal()
-        await self._counted(scope, receive, send)
-
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received, refused, started = 0, False, False
-
-        async def counting_receive() -> Message:
-            nonlocal received, refused
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._most:
-                refused = True
-                raise HTTPException(413)
-            return message
-
-        async def truthful_send(message: Message) -> None:
-            nonlocal started
-            if refused and not started:
-                return  # what the route says of the cut body; ours comes below
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, counting_receive, truthful_send)
-        except HTTPException:
-            if not refused:
-                raise
-        if refused and not started:
-            await render(state_of(scope), scope["path"], self._refusal())(scope, receive, send)
-
-    def _refusal(self) -> ApiError:
-        return ApiError(
-            413,
-            "body_too_large",
-            f"the body is larger than {self._most} bytes; send less at once or raise max_body_bytes",
-            headers={"Connection": "close"},  # the rest of the body is not read
-        )
-
-
 class ConcurrencyLimit:
-    """ASGI middleware: 503 rather than an ever longer queue."""
+    """ASGI middleware: 503 rather than an ever longer queue.
+
+    Logins need no key, so they have few places of their own: whoever takes them all keeps nobody else from working.
+    """
 
     def __init__(self, app: ASGIApp, most: int = MAX_IN_FLIGHT) -> None:
         self._app = app
-        self._most = most
-        self._in_flight = 0
+        self._work = _Places(most, "requests are at work")
+        self._logins = _Places(MAX_LOGINS, "logins are under way")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request pass unless too many are at work; health checks and the console's files always pass."""
-        if scope["type"] != "http" or not _is_work(scope["path"]):
+        places = self._places_for(scope)
+        if places is None:
             return await self._app(scope, receive, send)
-        if self._in_flight >= self._most:
-            raise ApiError(503, "busy", f"{self._most} requests are at work; try again", retry_after=BUSY_RETRY_SECONDS)
-        self._in_flight += 1
-        try:
+        with places.taken():
             await self._app(scope, receive, send)
+
+    def _places_for(self, scope: Scope) -> _Places | None:
+        if scope["type"] != "http" or is_listening(scope["path"]):
+            return None
+        if scope["path"] == SESSION_PATH and scope["method"] == "POST":
+            return self._logins
+        return None if is_open(scope["path"], scope["method"]) else self._work
+
+
+class _Places:
+    """So many at once."""
+
+    def __init__(self, most: int, what: str) -> None:
+        self._most = most
+        self._what = what
+        self._count = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """One more; raises `ApiError` 503 where all are taken."""
+        if self._count >= self._most:
+            raise ApiError(503, "busy", f"{self._most} {self._what}; try again", retry_after=BUSY_RETRY_SECONDS)
+        self._count += 1
+        try:
+            yield
         finally:
-            self._in_flight -= 1
-
-
-def _is_work(path: str) -> bool:
-    """Listeners to events stay for minutes and do nothing; their number has a bound of its own (api/pulse.py)."""
-    return path == SESSION_PATH or (path != EVENTS_PATH and not is_open(path))
+            self._count -= 1
 
 
 class TokenBuckets:

@@ -1,10 +1,11 @@
-"""What must be read again when the mapping of a live source changes."""
+"""What must be read again, and fitted, when the mapping of a live source changes."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from ingest.table_mapping import TablesMapping
+from retrieval.catalog.row_upkeep import TableUse
 
 
 def tables_to_read(before: TablesMapping, after: TablesMapping, new_columns: Collection[str]) -> set[str]:
@@ -13,6 +14,20 @@ def tables_to_read(before: TablesMapping, after: TablesMapping, new_columns: Col
     Reading a mapped table again renders its documents by the new mapping, from rows that are stored where joined.
     """
     new = set(after.all_tables) - set(before.all_tables)
-    wider = {column.rpartition(".")[0] for column in new_columns} & set(after.all_tables)
+    wider = _tables_of(new_columns) & set(after.all_tables)
     shown = {table for table, spec in after.tables.items() if before.tables.get(table) != spec}
     return new | wider | shown
+
+
+def table_uses(before: TablesMapping, after: TablesMapping, other_columns: Collection[str]) -> dict[str, TableUse]:
+    """How the new mapping uses each of its tables; `other_columns` (`schema.table.column`): sent now or before only."""
+    seen = _tables_of(other_columns)
+    links = {table: after.link_columns(table) for table in after.all_tables}
+    return {
+        table: TableUse(columns, columns != before.link_columns(table), table in seen)
+        for table, columns in links.items()
+    }
+
+
+def _tables_of(columns: Collection[str]) -> set[str]:
+    return {column.rpartition(".")[0] for column in columns}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from api.knowledge_base import KnowledgeBase
-from api.live_changes import tables_to_read
+from api.live_changes import table_uses, tables_to_read
 from api.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from api.source_names import check_free
 from api.source_removal import Fate, delete_documents, delete_keys, remove_source
@@ -26,9 +26,10 @@ from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
 from ingest.connect.preview import PreviewResult, preview
 from ingest.connect.tables import TableInfo, column_types, list_tables
 from ingest.errors import MappingError, SourceError, SourceOutageError
+from ingest.row_values import link_value
 from ingest.table_mapping import TablesMapping, parse_mapping
 from retrieval.catalog import Collection
-from retrieval.catalog.sources import SourceRecord, SourceState
+from retrieval.catalog.sources import SourceRecord, SourceState, being_deleted
 from retrieval.errors import ConflictError
 
 logger = logging.getLogger(__name__)
@@ -125,14 +126,14 @@ class LiveSources:
 
     def pause(self, record: SourceRecord) -> SourceRecord:
         """Let connector and workers rest; what happens meanwhile is read after `resume`."""
+        _refuse_deleting(record)
         with self.setup.connect() as connect:
             connect.pause(record.config["connector"])
         return self._sources.change(record, state=SourceState.PAUSED.value)
 
     def resume(self, record: SourceRecord) -> SourceRecord:
         """Go on where it was paused."""
-        if record.state is SourceState.DELETING:
-            raise ConflictError(f"source {record.name!r} is being deleted; delete it again to finish that")
+        _refuse_deleting(record)
         with self.setup.connect() as connect:
             connect.resume(record.config["connector"])
         return self._sources.change(record, state=SourceState.ACTIVE.value)
@@ -183,11 +184,13 @@ class LiveSources:
             config |= {"types": column_types(address, after.all_tables)}
             config |= {} if tables is None else {"tables": dict(tables)}
             record = self._sources.change(record, config=config, secret=self.setup.encrypted(address))
+        if before != after or set(capture.excluded) != set(excluded):
+            time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
         for table in sorted(set(before.tables) - set(after.tables)):
             delete_documents(self._kb, collection, record, table)
-        again = sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded)))
-        if again:
-            time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
+        # always: a change that was cut off here, and is asked for again, must not leave rows that nobody reads any more
+        self._sources.refit(record, table_uses(before, after, set(capture.excluded) ^ set(excluded)), link_value)
+        if again := sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded))):
             self._signal(record, capture_now, again)
         return record
 
@@ -244,6 +247,7 @@ class LiveSources:
 
     def _begin_anew(self, record: SourceRecord, mapping: TablesMapping) -> Snapshot:
         """Old names are given up, so that nothing of before can arrive; searches keep the documents meanwhile."""
+        _refuse_deleting(record)
         address = self.address(record)
         self.setup.check_connect(address)
         excluded = self.setup.check_database(address, mapping)
@@ -258,7 +262,10 @@ class LiveSources:
         config |= new_names(record.name) | {"rebuilding": snapshot_id}
         record = self._sources.change(record, config=config)
         self._sources.forget_progress(record)
-        self._sources.forget_positions(self.collection_of(record), record.name)
+        collection = self.collection_of(record)
+        self._sources.forget_positions(collection, record.name)
+        if dropped := self._sources.drop_dead_letters(collection, record.name):
+            logger.info("source %s begins anew; %d dead letters of before went", record.name, dropped)
         with compensation(address) as undo:
             self._attach(record, address, mapping, excluded, undo)
         return Snapshot(snapshot_id, "full", sorted(mapping.all_tables))
@@ -316,6 +323,11 @@ def source_view(record: SourceRecord, collection: str) -> dict[str, Any]:
 def mapping_of(record: SourceRecord) -> TablesMapping:
     """The source's mapping. Raises `MappingError`."""
     return parse_mapping({"tables": record.config["tables"]})
+
+
+def _refuse_deleting(record: SourceRecord) -> None:
+    if record.state is SourceState.DELETING:
+        raise being_deleted(record)
 
 
 def _require_active(record: SourceRecord) -> None:

@@ -14,7 +14,7 @@ from api.collection_runtime import CollectionRuntime
 from api.knowledge_base import KnowledgeBase
 from api.source_verification import SourceComparison, compare_sources
 from api.verdict import Difference, Verdict
-from api.view_contents import Contents, differing_contents, replace_vectors
+from api.view_contents import Contents, differing_contents, take_out
 from ingest.regeneration import embed_missing
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
@@ -35,7 +35,7 @@ def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = Fals
         for comparison in comparisons.values():
             comparison.mend(damaged)
         lost = _rewrite(kb, runtime, damaged)
-        replace_vectors(kb.catalog, runtime, contents.vectors)
+        take_out(kb.catalog, runtime, contents)
         embed_missing(kb.catalog, runtime.collection, runtime.encoder)
         runtime.follower.rebuild()
         after, still, _ = _everything(kb, runtime, compare_sources(kb, runtime))

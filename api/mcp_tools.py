@@ -27,6 +27,7 @@ class ToolCall:
     kb: KnowledgeBase
     caller: Caller
     state: RequestState
+    session: str  # what keeps to one plan while one is rolled out
 
     def collection(self, name: str) -> Collection:
         """The collection, where the caller's key covers it."""
@@ -61,7 +62,9 @@ def call_tool(call: ToolCall, name: str, arguments: dict[str, Any]) -> dict[str,
 def _search(call: ToolCall, asked: SearchArguments) -> dict[str, Any]:
     call.collection(asked.collection)
     request = SearchRequest(asked.query, asked.top_k, highlight=False)
-    return result_json(call.kb.search(asked.collection, request, call.caller.principal), explain=False)
+    return result_json(
+        call.kb.search(asked.collection, request, call.caller.principal, session=call.session), explain=False
+    )
 
 
 def _fetch(call: ToolCall, asked: FetchArguments) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _fetch(call: ToolCall, asked: FetchArguments) -> dict[str, Any]:
 
 def _ask(call: ToolCall, asked: AskArguments) -> dict[str, Any]:
     call.collection(asked.collection)
-    found = call.kb.answer(asked.collection, asked.question, call.caller.principal)
+    found = call.kb.answer(asked.collection, asked.question, call.caller.principal, session=call.session)
     return answer_json(found.answer, found.search)
 
 

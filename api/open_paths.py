@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 PROBES = frozenset({"/healthz", "/readyz"})
 OPENAPI_PATH = "/openapi.json"
 CONSOLE = "/console"
 SESSION_PATH = f"{CONSOLE}/session"
-EVENTS_PATH = "/v1/events"
+_LISTENING = re.compile(r"/v1/events|/v1/jobs/[^/]+/events")
 
 
 def is_probe(path: str) -> bool:
@@ -17,6 +19,11 @@ def is_probe(path: str) -> bool:
 def is_console(path: str) -> bool:
     """Whether the path is one of the console's pages or files, or of its login."""
     return path == CONSOLE or path.startswith(f"{CONSOLE}/")
+
+
+def is_listening(path: str) -> bool:
+    """Whether it listens to events: for minutes and without work, so it has a bound of its own (api/listeners.py)."""
+    return _LISTENING.fullmatch(path) is not None
 
 
 def is_open(path: str, method: str = "GET") -> bool:

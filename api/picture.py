@@ -8,7 +8,7 @@ from typing import Any
 
 from api.alerts import Alert
 from api.callers import Caller
-from api.jobs.presentation import job_json
+from api.jobs.presentation import job_json_for
 from retrieval.catalog.jobs import JobRecord
 
 
@@ -62,8 +62,8 @@ class Picture:
         return [asdict(one) | ({} if caller.sees_all else {"problems": []}) for one in shown]
 
     def jobs_for(self, caller: Caller) -> list[dict[str, Any]]:
-        """Their jobs, newest first."""
-        return [job_json(job) for job in self.jobs if caller.reaches(job.collection)]
+        """Their jobs as the caller may see them, newest first."""
+        return [job_json_for(job, caller) for job in self.jobs if caller.reaches(job.collection)]
 
     def alerts_for(self, caller: Caller) -> list[dict[str, Any]]:
         """What the caller should know, the worst first."""

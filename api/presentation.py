@@ -65,6 +65,7 @@ def hit_json(hit: Hit, *, explain: bool, others: Sequence[Hit] = ()) -> dict[str
             "dense": _leg(hit.fused.dense),
             "feedback": hit.fused.feedback,
             "graph": _graph(hit, others),
+            "precedents": None if hit.fused.precedent is None else hit.fused.precedent._asdict(),
             "rerank": None if hit.rerank_score is None else {"score": hit.rerank_score},
         }
     return shown

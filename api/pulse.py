@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 from api import alerts
 from api.alerts import Alert
-from api.errors import ApiError
 from api.history import STEP_SECONDS, History
 from api.knowledge_base import KnowledgeBase
+from api.listeners import Listeners
 from api.picture import CollectionNow, Picture, SourceNow
 from api.readiness import Readiness
 from api.source_monitor import SourceMonitor
@@ -29,7 +29,6 @@ LOOK_SECONDS = 0.5
 COUNT_SECONDS = 5.0  # between two counts of a collection that changes: counting reads an index
 NEWEST_JOBS = 50
 NOTICES_FOR = timedelta(days=7)  # then a changed column is no news
-MAX_LISTENERS = 64  # each is an open connection; people who watch are few
 
 
 class Pulse:
@@ -43,7 +42,7 @@ class Pulse:
         self.picture = Picture(datetime.now(UTC))
         self._looked_at = -float("inf")
         self._looking = threading.Lock()
-        self._listeners = 0
+        self._listeners = Listeners()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -66,18 +65,14 @@ class Pulse:
 
     def check_room(self) -> None:
         """Raises `ApiError` 503 where too many watch already."""
-        if self._listeners >= MAX_LISTENERS:
-            raise ApiError(503, "busy", f"{MAX_LISTENERS} listeners watch already; try again", retry_after=5)
+        self._listeners.check_room()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Somebody watches."""
-        self._listeners += 1
-        self._wake.set()
-        try:
+        with self._listeners.listening():
+            self._wake.set()
             yield
-        finally:
-            self._listeners -= 1
 
     def current(self) -> Picture:
         """A picture at most half a second old; blocks. Raises `RetrievalError` where the catalog cannot be read."""
@@ -90,10 +85,10 @@ class Pulse:
     def _run(self) -> None:
         step_ends = time.monotonic() + STEP_SECONDS
         while not self._stopping.is_set():
-            self._wake.wait(LOOK_SECONDS if self._listeners else max(0.0, step_ends - time.monotonic()))
+            self._wake.wait(LOOK_SECONDS if self._listeners.count else max(0.0, step_ends - time.monotonic()))
             self._wake.clear()
             try:
-                if self._listeners:
+                if self._listeners.count:
                     self.current()
                 if time.monotonic() >= step_ends:
                     self._close_step()

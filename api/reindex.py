@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.build_apart import build_apart
-from api.collection_runtime import drop_generation_views
-from api.comparison import compare
+from api.collection_runtime import drop_generation_views, encoder_of
+from api.comparison import WITHOUT_ADAPTER, compare
 from api.exclusive import exclusively
+from api.fitting_plan import leave_foreign_parts_out
 from api.knowledge_base import KnowledgeBase
 from api.reindex_options import ReindexOptions
 from api.view_opening import drop_shared_views
@@ -22,6 +23,7 @@ from ingest.regeneration import Pace, cut_missing, embed_missing
 from ingest.targets import chunker_of, cutting_of
 from retrieval.catalog import Collection
 from retrieval.catalog.generations import Generation, GenerationState
+from retrieval.contracts import Encoder
 from retrieval.errors import ConflictError
 
 logger = logging.getLogger(__name__)
@@ -70,13 +72,19 @@ def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions
 def activate_generation(kb: KnowledgeBase, collection: str, generation: int, *, force: bool = False) -> Generation:
     """Let that generation serve, here when this returns, in other processes as soon as they have it open.
 
-    Raises `NotFoundError`, or `ConflictError` while it is unfinished, or, without `force`, when it is worse.
+    Raises `NotFoundError`, `EncoderError` where its encoder does not open, or `ConflictError` where that changed, the
+    generation is unfinished, or, without `force`, is worse. What served goes on to serve then. A plan with learned
+    parts of another encoder gives way to the same plan without them, and `evidence` says so.
     """
     record = kb.catalog.collections.get(collection)
     one = kb.catalog.generations.get(record, generation)
     if one.state is GenerationState.READY and (refusal := _refusal(one, force=force)):
         raise ConflictError(refusal)
-    _complete(kb, record, generation)
+    mine = kb.catalog.collections.seen_by(record.id, generation)
+    if one.state not in (GenerationState.BUILDING, GenerationState.RETIRED):  # which `activate` refuses
+        _complete(kb, mine, encoder_of(mine, kb.open_encoder))
+        kb.runtimes.open_beside(mine)
+        _note_adapter(kb, record, one, leave_foreign_parts_out(kb, record, mine))
     kb.catalog.generations.activate(record, generation)
     kb.runtimes.refresh(collection)
     return kb.catalog.generations.get(record, generation)
@@ -136,11 +144,21 @@ def _refusal(generation: Generation, *, force: bool) -> str:
     return ""
 
 
-def _complete(kb: KnowledgeBase, serving: Collection, generation: int) -> None:
-    """Embed what a process without the generation's encoder left out; mostly nothing. Raises `NotFoundError`."""
-    mine = kb.catalog.collections.seen_by(serving.id, generation)
+def _note_adapter(kb: KnowledgeBase, collection: Collection, one: Generation, adapter: str | None) -> None:
+    """Keep with the generation which learned parts it took over without."""
+    known = one.evidence or {}
+    told = {name: value for name, value in known.items() if name != WITHOUT_ADAPTER}
+    if adapter is not None:
+        logger.warning("generation %d serves without %s, of another encoder", one.id, adapter)
+        told[WITHOUT_ADAPTER] = adapter
+    if told != known:
+        kb.catalog.generations.finish(collection, one.id, told)
+
+
+def _complete(kb: KnowledgeBase, mine: Collection, encoder: Encoder) -> None:
+    """Embed what a process without the generation's encoder left out; mostly nothing."""
     if kb.catalog.embeddings.count_missing(mine):
-        embed_missing(kb.catalog, mine, kb.open_encoder(mine.encoder))
+        embed_missing(kb.catalog, mine, encoder)
 
 
 @dataclass(slots=True)

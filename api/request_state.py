@@ -39,10 +39,11 @@ def state_of(scope: Scope) -> RequestState:
     return state if isinstance(state, RequestState) else begin(scope, "")
 
 
-def session_of(request: Request) -> str:
-    """What the caller calls his session (header X-Session-Id), else the console's; "" without any."""
+def session_of(request: Request, named: str | None = None) -> str:
+    """What the caller calls his session (header X-Session-Id, else `named`), else the console's; "" without any."""
     session = state_of(request.scope).session
-    return request.headers.get(SESSION_HEADER, "" if session is None else session.id)[:MAX_REQUEST_ID]
+    own = "" if session is None else session.id
+    return request.headers.get(SESSION_HEADER, named or own)[:MAX_REQUEST_ID]
 
 
 def begin(scope: Scope, given_id: str) -> RequestState:

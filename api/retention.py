@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from api.collection_runtime import drop_generation_views
 from api.knowledge_base import KnowledgeBase
+from api.one_by_one import OneByOne
 from api.reindex import retire_generation
 from retrieval.catalog import Collection
 from retrieval.catalog.generations import GenerationState
@@ -18,23 +19,27 @@ OPERATIONS_DAYS = 7  # a replica that was down for longer builds its views from 
 
 
 def compact_catalog(
-    kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Callable[[int, int | None], None]
+    kb: KnowledgeBase,
+    names: Sequence[str],
+    arguments: dict[str, Any],
+    report: Callable[[int, int | None], None],
+    tries: OneByOne,
 ) -> dict[str, Any]:
-    """Drop what nobody needs, of that collection or ("") of all; how many of each kind.
+    """Drop what nobody needs of these collections; how many of each kind. `tries` is told which of them failed.
 
     `operations_days`: how long the log is kept; `versions_days`: former versions, and with them deleted documents;
     `standby_days`: how long after it served a generation is kept for a rollback (None: until it is retired).
     Embeddings are shared by collections and pruned for all. May be repeated.
     """
-    names = [collection] if collection else [one.name for one in kb.catalog.collections.all()]
     deleted = {"operations": 0, "versions": 0, "generations": 0, "chunks": 0, "embeddings": 0}
     report(0, len(names) + 1)
     for done, name in enumerate(names, 1):
-        record = kb.catalog.collections.get(name)
-        deleted["operations"] += _prune_operations(kb, record, arguments.get("operations_days", OPERATIONS_DAYS))
-        deleted["versions"] += _prune_versions(kb, record, arguments.get("versions_days", VERSIONS_DAYS))
-        deleted["generations"] += _retire_standby(kb, record, arguments.get("standby_days"))
-        deleted["chunks"] += _drop_retired(kb, record)
+        with tries.each(name):
+            record = kb.catalog.collections.get(name)
+            deleted["operations"] += _prune_operations(kb, record, arguments.get("operations_days", OPERATIONS_DAYS))
+            deleted["versions"] += _prune_versions(kb, record, arguments.get("versions_days", VERSIONS_DAYS))
+            deleted["chunks"] += _drop_retired(kb, record)
+            deleted["generations"] += _retire_standby(kb, record, arguments.get("standby_days"))
         report(done, len(names) + 1)
     deleted["embeddings"] = sum(map(kb.catalog.pruning.embeddings, kb.catalog.pruning.fingerprints()))
     report(len(names) + 1, len(names) + 1)

@@ -107,23 +107,56 @@ class Runtimes:
         return self._serving.get(runtime.name, runtime) is not runtime
 
     def refresh(self, name: str) -> None:
-        """Serve the collection as the catalog describes it now; searches go on meanwhile."""
+        """Serve the collection as the catalog describes it now; searches go on meanwhile.
+
+        What was dropped is closed; another collection of its name opens at first use.
+        """
         with self._changing:
             runtime = self._serving.get(name)
             if runtime is None:
                 return
-            record = self._catalog.collections.get(name)
+            record = self._record_of(runtime)
+            if record is None:
+                self.forget(name, save=False)  # its folder went with it
+                logger.info("collection %s was dropped: it is closed", name)
+                return
             if runtime.serves(record):
                 runtime.refresh()
                 return
+            self._exchange(runtime, self._revived(record) or self._opened(record))
+            logger.info("collection %s is served by generation %d now", name, record.generation)
+
+    def open_beside(self, record: Collection) -> None:
+        """Have ready what `refresh` is to exchange once the catalog describes the collection so, where it is open here.
+
+        Raises what opening raises: what serves goes on to serve then.
+        """
+        with self._changing:
+            runtime = self._serving.get(record.name)
+            if runtime is None or runtime.serves(record):
+                return
             following = self._revived(record) or self._opened(record)
+            try:
+                following.prepare()
+            finally:  # as a former one it is taken by `refresh`, or closed when that does not come
+                with self._guard:
+                    self._former.append(_Former(following))
+
+    def _exchange(self, runtime: CollectionRuntime, following: CollectionRuntime) -> None:
+        """Where that fails, `following` waits among the former ones: the next try takes it, or it is closed."""
+        try:
+            following.refresh()  # it may have been opened before the plan was exchanged with its generation
             following.prepare()
             with runtime.follower.paused():  # whoever saw his write in the former one sees it in the following one
                 following.follower.catch_up()
                 with self._guard:
-                    self._serving[name] = following
+                    self._serving[runtime.name] = following
                     self._former.append(_Former(runtime))
-            logger.info("collection %s is served by generation %d now", name, record.generation)
+        except BaseException:
+            with self._guard:
+                if self._serving[runtime.name] is not following:
+                    self._former.append(_Former(following))
+            raise
 
     def listen(self, heard: Heard) -> None:
         """Call `heard` when a collection opens and whenever its searches see more, in a thread that must go on."""
@@ -155,13 +188,28 @@ class Runtimes:
         """The collections that are open."""
         return list(self._serving)
 
+    def open_one(self, collection_id: int) -> CollectionRuntime | None:
+        """What serves the collection of that number here; None where it is not open."""
+        return next((one for one in list(self._serving.values()) if one.collection_id == collection_id), None)
+
     def close(self) -> None:
         """Save and close everything."""
         self._stopping.set()
         if self._watcher is not None:
             self._watcher.join()
         for name in {*self._serving, *(former.runtime.name for former in self._former)}:
-            self.forget(name)
+            try:
+                self.forget(name)
+            except Exception:  # the others are still to be saved, and the catalog to be closed
+                logger.exception("collection %s was not closed cleanly; the catalog is safe", name)
+
+    def _record_of(self, runtime: CollectionRuntime) -> Collection | None:
+        """The collection as the catalog describes it now; None where it was dropped, though its name be used anew."""
+        try:
+            record = self._catalog.collections.get(runtime.name)
+        except NotFoundError:
+            return None
+        return record if record.id == runtime.collection_id else None
 
     def _is_open(self, runtime: CollectionRuntime) -> bool:
         serving = self._serving.get(runtime.name) is runtime
@@ -169,10 +217,14 @@ class Runtimes:
 
     def _opened(self, record: Collection) -> CollectionRuntime:
         opened = self._open(record)
-        opened.follower.catch_up()
-        self._tell(record, opened.follower.seq)
-        opened.follower.listen(lambda seq: self._tell(record, seq))
-        opened.follower.start()
+        try:
+            opened.follower.catch_up()
+            self._tell(record, opened.follower.seq)
+            opened.follower.listen(lambda seq: self._tell(record, seq))
+            opened.follower.start()
+        except BaseException:  # else its folder stays locked, and the next try would follow in a private copy for ever
+            opened.stop(save=False)
+            raise
         return opened
 
     def _tell(self, record: Collection, seq: int) -> None:
@@ -206,7 +258,7 @@ class Runtimes:
         try:
             self.refresh(name)
         except NotFoundError:
-            return  # dropped: whoever drops it forgets it
+            return  # dropped at this moment: the next look closes it
         except RetrievalError as error:
             logger.warning("collection %s is served as before: %s; tried again", name, error)
         except Exception:  # the thread must not die silently: no exchange would be noticed any more

@@ -21,6 +21,7 @@ from api.tokens import TokenVerifier
 from retrieval.catalog.keys import KEY_PREFIX, Keys
 
 TRUST_SECONDS = 1.0  # how long a good key is not looked up again: a revoked one is refused after that
+RIGHTS_SECONDS = 2.0  # how soon a listener whose key was revoked is sent away
 MAX_TRUSTED = 10_000  # keys remembered; beyond that all are looked up again
 MAX_CREDENTIAL = 16_384  # characters; a token with many groups stays below it
 
@@ -34,10 +35,12 @@ class Presented:
 
     @classmethod
     def of(cls, scope: Scope) -> Presented:
-        """What the request's headers hold."""
+        """What the request's headers hold. Raises `ApiError` 401 for two answers to "who"."""
         values = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(values) > 1:
+            raise _malformed(f"{len(values)} Authorization headers came; send one")
         if values:
-            return cls(values[0].decode("latin-1") if len(values) == 1 else None)  # two answers to "who" are none
+            return cls(values[0].decode("latin-1"))
         cookies = cookie_parser("; ".join(Headers(scope=scope).getlist("cookie")))
         return cls(None, cookies.get(COOKIE))
 
@@ -78,6 +81,14 @@ class Authenticator:
             self._trusted.clear()
         self._trusted[presented.digest] = (asked_at, identity)
         return identity
+
+    def still_good(self, presented: Presented) -> bool:
+        """Whether it would still be let in, for what goes on for longer than a request; blocks."""
+        try:
+            self.check(presented)
+        except ApiError:
+            return False
+        return True
 
     def forget(self) -> None:
         """Look every key up again: one was revoked in this process."""
@@ -137,10 +148,9 @@ def _credential(authorization: str | None) -> str:
     credential = credential.strip()
     printable = credential.isascii() and credential.isprintable()
     if scheme.lower() != "bearer" or not credential or not printable or len(credential) > MAX_CREDENTIAL:
-        raise ApiError(
-            401,
-            "malformed_authorization",
-            "the Authorization header does not fit; expected `Authorization: Bearer kb_…`",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        raise _malformed("the Authorization header does not fit; expected `Authorization: Bearer kb_…`")
     return credential
+
+
+def _malformed(message: str) -> ApiError:
+    return ApiError(401, "malformed_authorization", message, headers={"WWW-Authenticate": "Bearer"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from api.knowledge_base import KnowledgeBase
 from ingest.table_mapping import TablesMapping
 from retrieval.catalog import Collection
+from retrieval.catalog.sources import SourceRecord
 from retrieval.errors import ConflictError
 
 
@@ -19,9 +20,27 @@ def check_free(
             raise ConflictError(
                 f"source {name!r} exists already in collection {collection.name!r}; delete it or choose another name"
             )
-        shared = sorted(set(other.config.get("tables", {})) & set(mapping.tables))
-        if shared:
-            raise ConflictError(
-                f"table {', '.join(shared)} is mapped by source {other.name!r} of collection {collection.name!r} "
-                "already; map it once, or use another collection"
-            )
+        _check_tables(collection, other, mapping, "map it once, delete that source, or use another collection")
+
+
+def check_tables_free(
+    kb: KnowledgeBase, collection: Collection, mapping: TablesMapping, source: str, kind: str
+) -> None:
+    """Raises `ConflictError` where a source of another name maps one of the tables; `source` itself may do so again."""
+    for other in kb.catalog.sources.all(collection):
+        if other.name != source:
+            advice = "delete that source, or use another collection"
+            if other.kind == kind:
+                advice = f"to go on with that database, name the source (--source {other.name}); otherwise {advice}"
+            _check_tables(collection, other, mapping, advice)
+
+
+def _check_tables(collection: Collection, other: SourceRecord, mapping: TablesMapping, advice: str) -> None:
+    """Rows of two sources would take each other's place: a document is known by table and key."""
+    # what is read by a command has its tables with its joins
+    theirs = {*other.config.get("tables", {}), *other.config.get("joins", {})}
+    if shared := sorted(theirs & set(mapping.tables)):
+        raise ConflictError(
+            f"table {', '.join(shared)} is mapped by source {other.name!r} of collection {collection.name!r} already; "
+            f"{advice}"
+        )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
 from api.knowledge_base import KnowledgeBase
+from api.source_names import check_tables_free
 from ingest.contracts import Source
 from ingest.errors import SourceError
 from ingest.pipeline import RowRenderer
@@ -18,6 +21,7 @@ from ingest.table_mapping import TablesMapping
 
 KINDS = ("auto", "files", "jsonl", "debezium", "sql")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
+_FILE = "file://"
 _JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
 
@@ -38,24 +42,41 @@ def open_source(
     mapping: Path | None = None,
     mirror: bool | None = None,
     acl: list[str] | None = None,
+    prefix: str = "",
 ) -> OpenedSource:
     """The source for a path or address. Raises `SourceError`, `MappingError` when it cannot be."""
     if kind not in KINDS:
         raise SourceError(f"format {kind!r} is unknown; expected one of {', '.join(KINDS)}")
+    what = _path(what)
     chosen = _detect(what) if kind == "auto" else kind
+    groups = None if acl is None else tuple(acl)
     if chosen in ("sql", "debezium"):
-        return _rows_source(kb, collection, what, name, chosen, mapping)
+        if groups is not None:
+            raise SourceError(
+                f"{what} holds rows of tables; say in the mapping, with acl, who may read them, not by --acl"
+            )
+        if prefix:
+            raise SourceError(f"{what} holds rows of tables, whose keys are table and primary key; leave out --prefix")
+        return _rows_source(kb, collection, what, name, chosen, mapping, mirror)
     if chosen == "jsonl":
         from ingest.sources.jsonl import JsonlSource
 
-        return OpenedSource(JsonlSource(what, name, mirror=bool(mirror)))
+        return OpenedSource(JsonlSource(what, name, mirror=bool(mirror), acl=groups, prefix=prefix))
     from ingest.sources.files import FileSource
 
-    return OpenedSource(FileSource(what, name, acl=None if acl is None else tuple(acl)))
+    source = FileSource(what, name, mirror=mirror, acl=groups, prefix=prefix)
+    source.look_again(kb.catalog.sources.failed_keys(kb.catalog.collections.get(collection), source.name))
+    return OpenedSource(source)
 
 
 def _rows_source(
-    kb: KnowledgeBase, collection: str, what: str, name: str, kind: str, mapping_file: Path | None
+    kb: KnowledgeBase,
+    collection: str,
+    what: str,
+    name: str,
+    kind: str,
+    mapping_file: Path | None,
+    mirror: bool | None,
 ) -> OpenedSource:
     from ingest.mapping import RowMapper, load_mapping
     from ingest.sources.debezium import DebeziumFileSource
@@ -63,9 +84,14 @@ def _rows_source(
 
     if mapping_file is None:
         raise SourceError(f"{what} holds rows of tables; say with --mapping FILE.yaml how they become documents")
+    if kind == "debezium" and mirror is not None:
+        raise SourceError(f"{what} holds change events, which say themselves what is deleted; leave out --[no-]mirror")
     mapping = load_mapping(mapping_file)
-    source: Source = SqlSource(what, mapping, name) if kind == "sql" else DebeziumFileSource(what, name)
+    source: Source = (
+        SqlSource(what, mapping, name, mirror=mirror is not False) if kind == "sql" else DebeziumFileSource(what, name)
+    )
     found = kb.catalog.collections.get(collection)
+    check_tables_free(kb, found, mapping, source.name, source.kind)
     record = kb.catalog.sources.register(found, source.name, source.kind)
     if record.config.get("joins") != (joins := _joins(mapping)):  # so that the graph knows which rows belong together
         record = kb.catalog.sources.change(record, config=record.config | {"joins": joins})
@@ -80,10 +106,15 @@ def _joins(mapping: TablesMapping) -> dict[str, Any]:
     }
 
 
+def _path(what: str) -> str:
+    """The path that a file URL stands for; anything else as it is."""
+    return os.fsdecode(unquote_to_bytes(what.removeprefix(_FILE))) if what.startswith(_FILE) else what
+
+
 def _detect(what: str) -> str:
-    if _ADDRESS.match(what) and not what.startswith("file://"):
+    if _ADDRESS.match(what):
         return "sql"
-    path = Path(what.removeprefix("file://"))
+    path = Path(what)
     if not path.exists():
         raise SourceError(f"{what} does not exist; name a file, a folder or a database URL such as postgresql://…")
     if path.is_file() and path.name.lower().endswith(_JSON_LINES):

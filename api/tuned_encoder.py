@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from api.collection_runtime import RECORD_SECONDS
+from api.fitting_plan import plan_of
 from api.knowledge_base import KnowledgeBase
 from api.reindex import Report, activate_generation, build_generation
 from api.reindex_options import ReindexOptions
-from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentState
-from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.errors import InvalidInputError
+from retrieval.plan import Plan
+from retrieval.plan_parts import named_parts, require_parts
 from search_core.conclusion import NOT_EMBEDDED
 
 CHANGED = "another plan began to serve during the run, so the comparison is of yesterday; run it again"
@@ -34,14 +35,18 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     Raises `ConflictError` while another generation of the collection is being built.
     """
     record = kb.catalog.collections.get(collection)
-    if _serving(kb, record).digest != result["incumbent"]["digest"]:
+    if plan_of(kb, record, record.plan_id).digest != result["incumbent"]["digest"]:
         return _finished(kb, experiment, result | {"reasons": [CHANGED]})
     options = ReindexOptions(encoder=result["model"], activate=False)
     generation = build_generation(kb, collection, options, report)
-    _without_adapter(kb, record, experiment)
+    mine = kb.catalog.collections.seen_by(record.id, generation.id)
+    try:
+        require_parts(_plan(result), kb.settings.data_dir, mine.encoder_fingerprint)
+    except InvalidInputError as error:
+        return _finished(kb, experiment, result | {"reasons": [str(error)]})
     activate_generation(kb, collection, generation.id, force=True)  # sealed questions decided, with the plan besides
-    if result["plan"].get("adapter"):
-        time.sleep(2 * RECORD_SECONDS)  # other processes look for the generation that often; the adapter is of no other
+    if named_parts(_plan(result)):
+        time.sleep(2 * RECORD_SECONDS)  # other processes look for the generation that often; no other can serve it
     now = kb.catalog.collections.get(collection)
     reason = f"sealed questions: {result['lift']:+.4f}, p = {result['p_value']:.4f}; generation {generation.id}"
     kb.catalog.plans.promote(now, result["plan"]["id"], f"experiment {experiment}", reason)
@@ -49,20 +54,9 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     return _finished(kb, experiment, result | {"promoted": True, "reasons": [], "generation": generation.id})
 
 
-def _serving(kb: KnowledgeBase, record: Collection) -> Plan:
-    if record.plan_id is None:
-        return DEFAULT_PLAN
-    return Plan.from_dict(kb.catalog.plans.get(record, record.plan_id).body)
-
-
-def _without_adapter(kb: KnowledgeBase, record: Collection, experiment: str) -> None:
-    """An adapter of the former encoder cannot serve the new one: for the moment between, a plan that names none."""
-    serving = _serving(kb, record)
-    if serving.adapter is not None:
-        bare = replace(serving, adapter=None)
-        by = f"experiment {experiment}"
-        stored = kb.catalog.plans.add(record, f"between-{experiment[:8]}", bare.to_dict(), bare.digest, by)
-        kb.catalog.plans.promote(record, stored.id, by, "its adapter is of the encoder that is replaced")
+def _plan(result: Mapping[str, Any]) -> Plan:
+    """What the experiment found, as its result tells it."""
+    return Plan.from_dict({name: value for name, value in result["plan"].items() if name not in ("digest", "id")})
 
 
 def _finished(kb: KnowledgeBase, experiment: str, result: dict[str, Any]) -> dict[str, Any]:

@@ -32,15 +32,19 @@ def differing_contents(catalog: Catalog, runtime: CollectionRuntime) -> Contents
     return _look(catalog, runtime, first.vectors | first.attributes)
 
 
-def replace_vectors(catalog: Catalog, runtime: CollectionRuntime, labels: BitMap64) -> None:
-    """Take vectors that differ out, here and in the catalog; what follows embeds and adds them again."""
-    if not labels:
-        return
-    hashes = catalog.log.text_hashes(runtime.collection, labels)
+def take_out(catalog: Catalog, runtime: CollectionRuntime, contents: Contents) -> None:
+    """Take what differs out, vectors from the catalog too; what follows embeds and adds them again.
+
+    The words of these chunks too: where a vector or rights are another chunk's, as after a catalog was put back to an
+    older state, the words are as well, and cannot be compared.
+    """
+    hashes = catalog.log.text_hashes(runtime.collection, contents.vectors)
     catalog.embeddings.forget(runtime.collection.encoder_fingerprint, hashes)
-    view = runtime.follower.views.dense
+    views = runtime.follower.views
     with runtime.follower.paused():
-        view.apply(ViewBatch(view.seq, list(labels), []))
+        for view, labels in ((views.dense, contents.vectors), (views.sparse, contents.vectors | contents.attributes)):
+            if labels:
+                view.apply(ViewBatch(view.seq, list(labels), []))
 
 
 def _look(catalog: Catalog, runtime: CollectionRuntime, only: BitMap64 | None) -> Contents:

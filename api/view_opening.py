@@ -7,7 +7,9 @@ import logging
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
 
 from infra.settings import Settings
 from retrieval.analyzer import Analyzer
@@ -20,9 +22,11 @@ from retrieval.elastic.index import drop_indexes
 from retrieval.errors import RetrievalError, ViewError, ViewLockedError
 from retrieval.graph.view import GraphView
 from retrieval.sparse import SparseView
+from retrieval.view_folder import Reached
 from retrieval.views import Views
 
 logger = logging.getLogger(__name__)
+Opened = TypeVar("Opened", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +38,48 @@ class OpenedViews:
     server: ElasticServer | None
 
 
-def open_views(folder: Path, collection: Collection, settings: Settings, analyzer: Analyzer, dim: int) -> OpenedViews:
+@runtime_checkable
+class FolderView(Protocol):
+    """A view kept in a folder of this machine."""
+
+    @property
+    def reached(self) -> Reached:
+        """The last operation it applied."""
+        ...
+
+
+def open_views(
+    folder: Path, catalog: Catalog, collection: Collection, settings: Settings, analyzer: Analyzer, dim: int
+) -> OpenedViews:
     """The views of the folder, or a private copy of what another process maintains there; what fits not is built anew.
+
+    What followed another log than the catalog has now, as after that came back from a backup, fits not either.
 
     Nothing is asked of a server yet: one that does not answer leaves its leg degraded, not the collection closed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    made_by = folder.name
     server = open_server(settings) if settings.uses_elasticsearch else None
     name = shared_name(settings, collection, collection.generation)
 
-    def opened(*, read_only: bool) -> Views:
-        return _views(folder, name, settings, server, analyzer, dim, read_only=read_only)
+    def opened(folder: Path | None, *, read_only: bool) -> Views:
+        with ExitStack() as stack:
+            views = _views(folder, made_by, name, settings, server, analyzer, dim, read_only=read_only)
+            stack.callback(views.close)
+            _check_log(catalog, collection, views.sparse, views.dense, views.attributes)
+            stack.pop_all()
+            return views
 
     try:
-        return OpenedViews(opened(read_only=False), True, server)
+        return OpenedViews(opened(folder, read_only=False), True, server)
     except ViewLockedError:
         logger.info("another process maintains %s; this one follows the log in a private copy", folder)
-        return OpenedViews(opened(read_only=True), False, server)
+        return OpenedViews(_private_copy(opened, folder), False, server)
     except ViewError as error:
         logger.warning("%s; it is built again from the catalog, which takes a moment", error)
         shutil.rmtree(folder)
         folder.mkdir()
-        return OpenedViews(opened(read_only=False), True, server)
+        return OpenedViews(opened(folder, read_only=False), True, server)
 
 
 def open_graph(
@@ -67,14 +91,18 @@ def open_graph(
     """
 
     def opened(folder: Path | None, *, read_only: bool) -> GraphView:
-        return GraphView(
-            folder, analyzer, read_only=read_only, references=lambda chunks: catalog.references.of(collection, chunks)
-        )
+        with ExitStack() as stack:
+            references = partial(catalog.references.of, collection)
+            view = GraphView(folder, analyzer, read_only=read_only, references=references)
+            stack.callback(view.close)
+            _check_log(catalog, collection, view)
+            stack.pop_all()
+            return view
 
     try:
         return opened(folder, read_only=not durable)
     except ViewLockedError:
-        return opened(folder, read_only=True)
+        return _private_copy(opened, folder)
     except ViewError as error:
         logger.warning("%s; it is built again from the catalog, which takes a moment", error)
         if not durable:
@@ -119,8 +147,37 @@ def drop_shared_views(settings: Settings, collection: Collection, generation: in
         server.close()
 
 
+class _Open(Protocol[Opened]):
+    def __call__(self, folder: Path | None, *, read_only: bool) -> Opened: ...
+
+
+def _private_copy(opened: _Open[Opened], folder: Path) -> Opened:
+    """A copy of what another process maintains there; empty, to be built from the catalog, where it does not fit."""
+    try:
+        return opened(folder, read_only=True)
+    except ViewError as error:
+        logger.warning("%s; this process builds its own from the catalog, which takes a moment", error)
+        return opened(None, read_only=False)
+
+
+def _check_log(catalog: Catalog, collection: Collection, *views: object) -> None:
+    """Raise `ViewError` where a view in a folder has applied what is not in the catalog's log.
+
+    The log is asked after the view was read, so what another process commits meanwhile is no difference. Of views on a
+    server, whoever is to write them asks.
+    """
+    for view in views:
+        if isinstance(view, FolderView) and not catalog.log.holds(collection, view.reached.seq, view.reached.mark):
+            raise ViewError(
+                f"a view of collection {collection.name!r} ({type(view).__name__}) has applied operation "
+                f"{view.reached.seq}, which the catalog's log does not have: it is kept for days only, or was put "
+                "back to an older state"
+            )
+
+
 def _views(
-    folder: Path,
+    folder: Path | None,
+    made_by: str,
     name: str,
     settings: Settings,
     server: ElasticServer | None,
@@ -129,20 +186,22 @@ def _views(
     *,
     read_only: bool,
 ) -> Views:
-    made_by = folder.name
+    def kept(view: str) -> Path | None:
+        return None if folder is None else folder / view
+
     with ExitStack() as stack:  # what was opened is closed again when a later one cannot be
-        attributes = AttributeView(folder / "attributes", read_only=read_only)
+        attributes = AttributeView(kept("attributes"), read_only=read_only)
         stack.callback(attributes.close)
         sparse: WordView = (
             ElasticSparseView(server, name, analyzer, made_by)
             if server is not None and settings.sparse_is_shared
-            else SparseView(folder / "sparse", analyzer, read_only=read_only)
+            else SparseView(kept("sparse"), analyzer, read_only=read_only)
         )
         stack.callback(sparse.close)
         dense: VectorView = (
             ElasticDenseView(server, name, dim, made_by, quantised=settings.elasticsearch_vectors == "int8")
             if server is not None and settings.dense_view == "elasticsearch"
-            else DenseView(folder / "dense", dim, read_only=read_only)
+            else DenseView(kept("dense"), dim, read_only=read_only)
         )
         stack.pop_all()
         return Views(sparse, dense, attributes)

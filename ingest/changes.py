@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from retrieval.catalog import AccessChange
 from retrieval.types import Deletion, Document, SourcePosition
 
 Change = Document | Deletion
@@ -52,6 +53,7 @@ class Failure:
     remedy: str
     payload: bytes | None = None  # what was received, where it is small enough to keep
     position: SourcePosition | None = None
+    named: bool = True  # whether `key` is the document's; where it is not, it may be any document of the source
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class ChangeBatch:
     """Changes that belong into one catalog transaction, together with the cursor to resume after them.
 
     `cursor` None leaves the stored one as it is. `unchanged` names keys seen alive without being read again;
-    a mirror source counts them as seen. Row changes become documents through `ingest.mapping.RowMapper`.
+    a mirror source counts them as seen. Row changes become documents through `ingest.mapping.RowMapper`. `whole`, on
+    the last batch: the poll tried everything that the source holds, so that what failed before and not now is settled.
     """
 
     changes: tuple[Change, ...] = ()
@@ -67,3 +70,5 @@ class ChangeBatch:
     cursor: str | None = None
     row_changes: tuple[RowEvent, ...] = ()
     unchanged: tuple[str, ...] = ()
+    whole: bool = False
+    access: tuple[AccessChange, ...] = ()  # new readers of documents that cannot be read again

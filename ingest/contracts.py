@@ -38,7 +38,7 @@ class Source(Protocol):
 
     @property
     def mirror(self) -> bool:
-        """Whether a finished poll has named every living key, so that what was not seen is gone."""
+        """Whether what a finished poll has not named is gone and shall be deleted."""
         ...
 
     def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:

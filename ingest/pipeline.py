@@ -10,16 +10,18 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ingest.changes import Change, ChangeBatch, Failure, RowEvent
+from ingest.changes import Change, ChangeBatch, Failure, RowChange, RowEvent
 from ingest.contracts import Source
 from ingest.duplicates import DuplicateFinder
+from ingest.ownership import Ownership
 from ingest.preparation import Preparation
+from ingest.rendering import document_key
 from ingest.report import IngestReport
 from ingest.targets import TargetSource
-from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Receipt
+from retrieval.catalog import AccessChange, Catalog, Collection, Commit, DeadLetter, Receipt
 from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.sources import SourceRecord
@@ -81,13 +83,13 @@ class Pipeline:
         began = time.perf_counter()
         report = IngestReport(seq=self._collection.last_seq)
         record = self._catalog.sources.register(self._collection, source.name, source.kind)
-        seen: set[str] = set()
+        seen = _Seen()
+        ownership = Ownership(self._catalog, self._collection, record)
 
         def begin(batch: ChangeBatch) -> _Step:
+            batch = ownership.parted(batch)
             changes = self._changes(batch, rows)
-            seen.update(change.key for change in changes if isinstance(change, Document))
-            seen.update(batch.unchanged)
-            seen.update(failure.key for failure in batch.failures)  # unreadable now is not gone
+            seen.add(batch, changes)
             if duplicates is not None:
                 _show(duplicates, changes)
             return self._begin(record, changes, batch, rows, ahead)
@@ -101,8 +103,11 @@ class Pipeline:
             batches = _merged(source.poll(record.cursor))
             # what is rendered from stored rows waits until the rows of the batch before are stored
             _run(batches, begin, finish, ahead=rows is None)
-        if source.mirror:
-            self._delete_unseen(record, seen, allow_mass_deletion, report)
+        if seen.whole:
+            failed = self._catalog.sources.failed_keys(self._collection, record.name)
+            self._catalog.sources.settle_dead_letters(self._collection, record.name, failed - seen.failed)
+        if source.mirror or seen.whole:
+            self._unseen(source, record, seen, allow_mass_deletion, report)
         report.duplicates = duplicates.groups() if duplicates is not None else []
         report.seconds = time.perf_counter() - began
         return report
@@ -148,11 +153,12 @@ class Pipeline:
         batch = step.batch
         cursor = None if batch.cursor is None else (record.name, batch.cursor)
         letters = [_dead_letter(record.name, failure) for failure in batch.failures]
+        access = self._own(record, batch.access)
 
         def prepared(reuse: bool) -> Commit:
             again = self._preparation.prepare
             commit = step.prepared.result() if reuse else again(step.changes, step.counted, reuse=False)
-            return replace(commit, cursor=cursor, dead_letters=letters, rows=step.rows)
+            return replace(commit, cursor=cursor, dead_letters=letters, rows=step.rows, access=access)
 
         receipt = self._write(prepared)
         report.chunks += step.counted.chunks
@@ -164,6 +170,13 @@ class Pipeline:
             self._collection, record.name, {change.key for change in step.changes} | set(batch.unchanged)
         )
 
+    def _own(self, record: SourceRecord, changes: Sequence[AccessChange]) -> Sequence[AccessChange]:
+        """Those of documents that the source brought."""
+        if not changes:
+            return ()
+        owners = self._catalog.documents.owners(self._collection, {change.key for change in changes})
+        return [change for change in changes if owners.get(change.key) == record.name]
+
     def _write(self, prepared: Callable[[bool], Commit]) -> Receipt:
         """Commit what is prepared; anew where a text that was to be taken as stored, or a generation, changed."""
         for reuse in (True, *[False] * PREPARED_ANEW):
@@ -174,14 +187,23 @@ class Pipeline:
                 self._preparation.outdated()
         return self._catalog.writer.commit(self._collection.id, prepared(False))
 
-    def _delete_unseen(
-        self, record: SourceRecord, seen: set[str], allow_mass_deletion: bool, report: IngestReport
+    def _unseen(
+        self, source: Source, record: SourceRecord, seen: _Seen, allow_mass_deletion: bool, report: IngestReport
     ) -> None:
+        """Delete what the source no longer names, or say why not."""
         living = self._catalog.documents.keys(self._collection, record.name)
-        gone = sorted(living - seen)
-        if not gone:
-            return
-        share = len(gone) / len(living)
+        gone = sorted(living - seen.keys)
+        if not source.mirror:
+            report.kept = len(gone)
+        elif gone and report.unnamed:
+            report.withheld = len(gone)
+        elif gone:
+            self._delete(record, gone, len(living), allow_mass_deletion, report)
+
+    def _delete(
+        self, record: SourceRecord, gone: Sequence[str], living: int, allow_mass_deletion: bool, report: IngestReport
+    ) -> None:
+        share = len(gone) / living
         if share > MASS_DELETION_SHARE and len(gone) > MASS_DELETION_MINIMUM and not allow_mass_deletion:
             report.withheld = len(gone)
             logger.warning(
@@ -189,13 +211,32 @@ class Pipeline:
                 "like a broken export: allow mass deletion if it is meant",
                 record.name,
                 len(gone),
-                len(living),
+                living,
             )
             return
         deletions = [Deletion(key, record.name) for key in gone]
         receipt = self._catalog.writer.commit(self._collection.id, Commit(deletions))
         report.add(receipt.outcomes)
         report.seq = receipt.seq
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a source named in this run."""
+
+    keys: set[str] = field(default_factory=set)  # of documents that are there, as far as it says
+    failed: set[str] = field(default_factory=set)
+    whole: bool = False  # see `ChangeBatch`
+
+    def add(self, batch: ChangeBatch, changes: Sequence[Change]) -> None:
+        self.keys.update(change.key for change in changes if isinstance(change, Document))
+        self.keys.update(batch.unchanged)
+        # a row that changed nothing, since another reader was faster, is there all the same
+        rows = (event for event in batch.row_changes if isinstance(event, RowChange) and event.row is not None)
+        self.keys.update(document_key(row.table, row.pk) for row in rows)
+        self.failed.update(failure.key for failure in batch.failures)
+        self.keys.update(self.failed)  # unreadable now is not gone
+        self.whole |= batch.whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +313,8 @@ def _joined(batches: Sequence[ChangeBatch]) -> ChangeBatch:
         cursor=cursors[-1] if cursors else None,
         row_changes=tuple(change for batch in batches for change in batch.row_changes),
         unchanged=tuple(key for batch in batches for key in batch.unchanged),
+        whole=any(batch.whole for batch in batches),
+        access=tuple(change for batch in batches for change in batch.access),
     )
 
 

@@ -155,5 +155,5 @@ def _group_names(value: Any) -> Collection[str]:
         except orjson.JSONDecodeError:
             return ()  # neither form: nobody
     if isinstance(value, list):
-        return [str(group).strip() for group in value]
+        return [str(group).strip() for group in value if group is not None]
     return _GROUP_SEPARATORS.split(str(value))

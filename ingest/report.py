@@ -15,12 +15,18 @@ MAX_FAILURES_KEPT = 1_000  # the rest is counted; all of them are in the dead le
 
 @dataclass(slots=True)
 class IngestReport:
-    """Counts by outcome. `withheld` are deletions not carried out because too much would have vanished at once."""
+    """Counts by outcome.
+
+    `withheld` are deletions not carried out: too much would have vanished at once, or `unnamed` inputs that could not
+    be read may be those documents. `kept` are documents that a source which is no mirror does not name any more.
+    """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
     withheld: int = 0
+    unnamed: int = 0
+    kept: int = 0
     chunks: int = 0
     embedded: int = 0
     duplicates: list[DuplicateGroup] = field(default_factory=list)
@@ -35,6 +41,7 @@ class IngestReport:
         """Count what could not be read."""
         for failure in failures:
             self.failed += 1
+            self.unnamed += not failure.named
             if len(self.failures) < MAX_FAILURES_KEPT:
                 self.failures.append(failure)
 
@@ -49,6 +56,7 @@ class IngestReport:
         numbers = {
             "failed": self.failed,
             "withheld_deletions": self.withheld,
+            "kept": self.kept,
             "chunks": self.chunks,
             "embedded": self.embedded,
             "seq": self.seq,

@@ -91,7 +91,7 @@ class RowMapper:
         stored = self._rows.read(change.table, change.pk)
         position = placed(change.position, stored[0] if stored else None)
         if position is None:
-            position = stored[0] if stored else UNPLACED
+            position = self._stands(change.table, stored)
         elif self._is_gone(change, position):
             return _NOTHING
         elif stored is not None and position < stored[0]:
@@ -101,6 +101,16 @@ class RowMapper:
         if change.row is None and change.moved is not None and stored is not None and stored[1] is not None:
             touched = {*touched, *self._announce(change, position, stored[1])}
         return touched
+
+    def _stands(self, table: str, stored: Stored | None) -> SourcePosition:
+        """Where a row is kept that comes without a position: where it was, or after what has emptied its table since.
+
+        Older than that it would count as gone, though the source has it now.
+        """
+        if stored is None:
+            return UNPLACED
+        truncated = self._tables.truncated_at(table)
+        return stored[0] if truncated is None or truncated < stored[0] else truncated
 
     def _is_gone(self, change: RowChange, position: SourcePosition) -> bool:
         """Whether the table was emptied since."""
@@ -129,7 +139,7 @@ class RowMapper:
         self._tables.saw_columns(change.table, row.keys() | change.unavailable, position)
         if not change.unavailable:
             return row
-        row = with_kept(row, change.unavailable, stored[1] if stored else None)
+        row = self._kept(change, row, position, stored)
         if change.moved is not None:
             former = self._rows.read(change.table, change.moved)
             if former is not None and former[1] is not None and former[0] < position:
@@ -137,6 +147,13 @@ class RowMapper:
         if waits(row, self._needed[change.table]):
             self._tables.row_waits(change.table, change.pk, change.unavailable)
         return row
+
+    def _kept(self, change: RowChange, row: JsonRow, position: SourcePosition, stored: Stored | None) -> JsonRow:
+        if stored is None or stored[0] == position:  # once more, or its other half has announced it
+            return with_kept(row, change.unavailable, stored[1] if stored else None)
+        if change.moved is not None:  # what had this key is another row, deleted in an event that is still under way
+            return with_kept(row, change.unavailable, None)
+        return with_kept(row, change.unavailable, stored[1], stored[0])
 
     def _fill(self, change: RowChange, position: SourcePosition, stored: Stored) -> Collection[RowKey]:
         """An older change says nothing new, except values that are not known of the row."""

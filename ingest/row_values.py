@@ -14,7 +14,8 @@ from ingest.template import value_text
 
 JsonRow = dict[str, Any]
 
-_PLAIN = frozenset({str, int, bool, type(None)})  # types that JSON holds as they are
+_PLAIN = frozenset({str, bool, type(None)})  # types that JSON holds as they are
+_BEYOND = 2**63  # the least number that a signed integer of 64 bits does not hold
 
 
 def link_value(value: Any) -> str | None:
@@ -36,9 +37,14 @@ def json_row(row: Mapping[str, Any]) -> JsonRow:
 
 
 def json_value(value: Any) -> Any:
-    """A column's value as JSON: decimals as numbers where that is exact, dates as ISO 8601, bytes as base64."""
-    if value is None or isinstance(value, str | bool | int):
+    """A column's value as JSON: decimals as numbers where that is exact, dates as ISO 8601, bytes as base64.
+
+    Integers beyond 64 bits are text, since readers of JSON would make floats of them.
+    """
+    if value is None or isinstance(value, str):
         return value
+    if isinstance(value, int):
+        return value if holds_64_bits(value) else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else _endless(value)
     if isinstance(value, Decimal):
@@ -58,6 +64,11 @@ def json_value(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else str(value)
 
 
+def holds_64_bits(value: int | Decimal) -> bool:
+    """Whether a signed integer of 64 bits holds it."""
+    return -_BEYOND <= value < _BEYOND
+
+
 def _endless(value: float) -> str:
     """As databases write what is no number; JSON cannot."""
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
@@ -66,7 +77,7 @@ def _endless(value: float) -> str:
 def _decimal(value: Decimal) -> int | float | str:
     if not value.is_finite():
         return str(value)
-    if value == value.to_integral_value():
-        return int(value)
+    if value == (whole := value.to_integral_value()):
+        return int(value) if holds_64_bits(value) else f"{whole:f}"
     as_float = float(value)
     return as_float if Decimal(repr(as_float)) == value else f"{value:f}"

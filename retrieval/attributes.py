@@ -18,7 +18,7 @@ from retrieval.attribute_fields import FieldIndex
 from retrieval.errors import ViewError
 from retrieval.filters import And, AnyOf, Compare, Exists, Filter, Not, Or
 from retrieval.types import IndexedChunk, Principal, ViewBatch
-from retrieval.view_folder import lock_folder, read_manifest, replace_file, write_manifest
+from retrieval.view_folder import Reached, lock_folder, read_manifest, replace_file, write_manifest
 
 FORMAT = 1
 EXPECTED = {"kind": "attributes", "format": FORMAT}
@@ -45,7 +45,7 @@ class AttributeView:
         self._folder = folder
         self._may_save = folder is not None and not read_only
         self._lock = lock_folder(folder) if folder and self._may_save else None
-        self._seq = 0
+        self.reached = Reached()
         self._labels = BitMap64()
         self._attributes: dict[int, _Attributes] = {}
         self._groups: dict[str, BitMap64] = {}
@@ -60,7 +60,7 @@ class AttributeView:
     @property
     def seq(self) -> int:
         """The last operation applied."""
-        return self._seq
+        return self.reached.seq
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -86,6 +86,11 @@ class AttributeView:
         with self._guard:
             return sorted(self._documents.get(document, ()))
 
+    def labels_of_key(self, key: str) -> BitMap64:
+        """The chunks of the document of that key; empty where there is none. The first call indexes the keys."""
+        with self._guard:
+            return self._field("_key").any_of((key,))
+
     def apply(self, batch: ViewBatch) -> None:
         """Bring the view to `batch.seq`; visible to `allowed` as a whole."""
         with self._guard:
@@ -95,7 +100,7 @@ class AttributeView:
             for chunk in batch.added:
                 self._remove(chunk.label)
                 self._add(chunk.label, _shared_attributes(chunk, shared))
-            self._seq = max(self._seq, batch.seq)
+            self.reached = self.reached.after(batch)
 
     def allowed(self, principal: Principal, condition: Filter | None = None) -> BitMap64 | None:
         """The labels this caller may see that pass the filter; None means every label, which legs search faster."""
@@ -115,10 +120,10 @@ class AttributeView:
         with self._guard:
             for label, attributes in self._attributes.items():
                 rows.setdefault(id(attributes), (attributes, []))[1].append(label)
-            seq = self._seq
+            reached = self.reached
         content = orjson.dumps([[a.document, a.groups, a.metadata, labels] for a, labels in rows.values()], default=str)
         replace_file(self._folder / ROWS_NAME, content)
-        write_manifest(self._folder, {**EXPECTED, "seq": seq})
+        write_manifest(self._folder, {**EXPECTED, **reached.written()})
 
     def close(self) -> None:
         """Give up the folder; what was not saved is replayed at the next start."""
@@ -137,7 +142,7 @@ class AttributeView:
                 f"{path} cannot be read ({error}); delete {self._folder} and the view is rebuilt"
             ) from error
         self._fill(rows)
-        self._seq = int(manifest["seq"])
+        self.reached = Reached.read(manifest)
 
     def _fill(self, rows: Iterable[tuple[int, list[str], dict[str, Any], list[int]]]) -> None:
         by_group: dict[str, list[int]] = {}

@@ -130,6 +130,10 @@ class SharedView(Protocol):
         """Read from the server how far the view is, making it where it is not; must come before `apply`."""
         ...
 
+    def restart(self) -> None:
+        """Empty the view on the server, so that it begins again at operation 0."""
+        ...
+
     def is_current(self) -> bool:
         """Whether the view is as this process left it. Raises `ViewLostError` where it is gone."""
         ...

@@ -40,12 +40,13 @@ class Convoy:
 
     def is_due(self, last_seq: int) -> bool:
         """Whether `advance` has something to do."""
-        return self.seq < last_seq or any(track.wants_attention() for track in self.tracks)
+        seqs = [track.seq for track in self.tracks if track.defect is None]
+        return any(seq != last_seq for seq in seqs) or any(track.wants_attention() for track in self.tracks)
 
     def advance(self, last_seq: int, progress: Progress | None = None) -> None:
         """Apply what is new to every view that can take it. Raises `OutageError` when the catalog does not answer."""
         with self._applying:
-            tracks = [track for track in self.tracks if track.begin(last_seq)]
+            tracks = [track for track in self.tracks if track.begin(last_seq) and not self._is_past(track, last_seq)]
             fresh = [track for track in tracks if track.seq == 0]
             if fresh and last_seq:
                 for track in fresh:
@@ -81,6 +82,13 @@ class Convoy:
         """Nothing is applied by this process inside the `with`."""
         with self._applying:
             yield
+
+    def _is_past(self, track: Track, last_seq: int) -> bool:
+        """Whether the view stays as it is, for it has applied what the catalog does not have."""
+        if track.seq <= last_seq:
+            return False
+        newest = self._catalog.collections.last_seq(self._collection.id)  # `last_seq` was read before we were alone
+        return track.seq > newest and not track.meets_older(newest)
 
     def _rebuild(self, tracks: Sequence[Track], progress: Progress | None) -> bool:
         held = BitMap64().union(*(track.view.labels() for track in tracks))

@@ -3,6 +3,7 @@
 RetrievalError
 ├── NotFoundError            a collection, document, plan or key that does not exist
 ├── ConflictError            a name is taken, or a write contradicts what is stored
+│   └── NotStoppedError      a cancelled job's work is still on its way to its end: ask again in a moment
 ├── OvertakenError           another worker committed what this one was about to: read again, nothing was written
 ├── InvalidInputError        a value from outside that does not fit what was expected
 ├── EncoderError             a model folder that cannot be read, exported or trusted
@@ -29,6 +30,10 @@ class NotFoundError(RetrievalError):
 
 class ConflictError(RetrievalError):
     """A name is taken, or a write contradicts what is stored."""
+
+
+class NotStoppedError(ConflictError):
+    """A job is cancelled, but its work has not stopped yet."""
 
 
 class OvertakenError(RetrievalError):

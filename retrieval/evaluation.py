@@ -14,6 +14,7 @@ import numpy as np
 
 from retrieval.errors import InvalidInputError
 from retrieval.metrics import Judgements, bootstrap_interval, ndcg, recall, reciprocal_rank
+from retrieval.surrogates import whole_text
 
 Qrels = Mapping[str, Judgements]  # question -> document -> grade
 Scored = Sequence[tuple[str, float]]  # documents with scores, best first
@@ -82,7 +83,7 @@ def read_queries(path: Path) -> dict[str, str]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 question, text = _question(line, f"{path}:{number}")
-                questions[question] = text
+                questions[whole_text(question)] = whole_text(text)
     return questions
 
 

@@ -60,6 +60,14 @@ class GraphPart(NamedTuple):
     node: int = 0
 
 
+class PrecedentPart(NamedTuple):
+    """What earlier questions gave to a score: the share of the near ones that it answered, the nearest one's cosine."""
+
+    contribution: float
+    share: float
+    nearest: float
+
+
 class Fused(NamedTuple):
     """A candidate with its fused score; a leg that did not find it is None.
 
@@ -72,6 +80,7 @@ class Fused(NamedTuple):
     dense: LegPart | None
     feedback: float = 0.0
     graph: GraphPart | None = None
+    precedent: PrecedentPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +122,14 @@ class Candidates(Sequence[Fused]):
         gains: Scores,
         legs: Sequence[tuple[_Leg, NDArray[np.int64]]],
         graph: Mapping[int, GraphPart] | None = None,
+        precedents: Mapping[int, PrecedentPart] | None = None,
     ) -> None:
         self._labels = labels
         self._scores = scores
         self._gains = gains
         self._legs = legs
         self._graph = graph or {}
+        self._precedents = precedents or {}
 
     def scored(self) -> tuple[Labels, Scores]:
         """((n,) labels, (n,) scores), best first."""
@@ -126,14 +137,31 @@ class Candidates(Sequence[Fused]):
 
     def rescored(self, parts: Mapping[int, GraphPart], floor: float) -> Candidates:
         """The same with what the graph gave added to the scores; labels that were none join, from `floor` on."""
-        new = np.array(sorted(set(parts) - set(self._labels.tolist())), np.int64)
+        return self._moved(parts, floor, graph=parts)
+
+    def with_precedents(self, parts: Mapping[int, PrecedentPart], floor: float) -> Candidates:
+        """The same with what earlier questions gave added; labels that were none join, from `floor` on."""
+        return self._moved(parts, floor, precedents=parts)
+
+    def _moved(
+        self,
+        parts: Mapping[int, GraphPart] | Mapping[int, PrecedentPart],
+        floor: float,
+        graph: Mapping[int, GraphPart] | None = None,
+        precedents: Mapping[int, PrecedentPart] | None = None,
+    ) -> Candidates:
+        moved = np.array(sorted(parts), np.int64)
+        gains = np.array([parts[label].contribution for label in moved.tolist()], np.float64)
+        new = moved[~np.isin(moved, self._labels)]
         labels = np.concatenate((self._labels, new))
         scores = np.concatenate((self._scores, np.full(len(new), floor)))
-        scores = scores + np.array([parts[label].contribution if label in parts else 0.0 for label in labels.tolist()])
+        rising = np.argsort(labels)
+        scores[rising[np.searchsorted(labels, moved, sorter=rising)]] += gains
         best = np.lexsort((labels, -scores))
         legs = [(leg, np.concatenate((places, np.full(len(new), -1)))[best]) for leg, places in self._legs]
-        gains = np.concatenate((self._gains, np.zeros(len(new))))
-        return Candidates(labels[best], scores[best], gains[best], legs, parts)
+        fed = np.concatenate((self._gains, np.zeros(len(new))))[best]
+        told = (self._graph if graph is None else graph, self._precedents if precedents is None else precedents)
+        return Candidates(labels[best], scores[best], fed, legs, *told)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -167,8 +195,9 @@ class Candidates(Sequence[Fused]):
         in_legs = (leg.explained(places[index]) for leg, places in self._legs)
         labels, scores, gains = (array[index].tolist() for array in (self._labels, self._scores, self._gains))
         found = list(map(Fused, labels, scores, *in_legs, gains))
-        if self._graph:
-            found = [one._replace(graph=self._graph.get(one.label)) for one in found]
+        if self._graph or self._precedents:
+            graph, told = self._graph.get, self._precedents.get
+            found = [one._replace(graph=graph(one.label), precedent=told(one.label)) for one in found]
         return found
 
 

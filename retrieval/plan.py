@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from retrieval.adapter import check_name
 from retrieval.answer.choice import AnswerChoice
 from retrieval.errors import InvalidInputError
+from retrieval.learned import check_name
 
 PLAN_VERSION = 1  # of the JSON form; raised when a field changes its meaning
 MOST_NEIGHBOURS, MOST_STEPS = 100, 5  # of diffusion: beyond that everything is everybody's neighbour
+DEFAULT_STRENGTH = 0.5  # of precedents
 MAX_DEPTH = 10_000  # candidates of one leg; beyond that a search is an export
 
 
@@ -74,6 +75,18 @@ class DiffusionStep:
 
 
 @dataclass(frozen=True, slots=True)
+class PrecedentStep:
+    """Lift what answered earlier questions near this one, after fusion; see retrieval/precedents.py."""
+
+    name: str  # the artifact that remembers them
+    strength: float = DEFAULT_STRENGTH  # of a score's whole range, what a document gains that answered all of them
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "plan.precedents.name")
+        _check_share("plan.precedents.strength", self.strength)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How to search. Equal plans have equal digests; raises `InvalidInputError` for values that make no sense."""
 
@@ -89,6 +102,7 @@ class Plan:
     top: int = 10  # hits returned unless the request says otherwise
     adapter: str | None = None  # the artifact whose query adapter maps the query vector, see adapter.py
     diffusion: DiffusionStep | None = None  # scores flow over the corpus graph; None: they do not
+    precedents: PrecedentStep | None = None  # earlier questions that are remembered; None: none are
     answer: AnswerChoice | None = None  # who answers from what is found; None: as the settings say
 
     def __post_init__(self) -> None:
@@ -99,7 +113,7 @@ class Plan:
         for name in ("dense_weight", "feedback"):
             _check_share(f"plan.{name}", getattr(self, name))
         if self.adapter is not None:
-            check_name(self.adapter)
+            check_name(self.adapter, "plan.adapter")
 
     @property
     def digest(self) -> str:
@@ -109,7 +123,7 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, the version first; what came later and is None is left out: digests stay equal."""
         values = {"version": PLAN_VERSION, **asdict(self)}
-        for name in ("adapter", "diffusion", "answer"):
+        for name in ("adapter", "diffusion", "precedents", "answer"):
             if values[name] is None:
                 del values[name]
         return values
@@ -222,6 +236,16 @@ def _diffusion(thing: str, value: Any) -> DiffusionStep | None:
     return DiffusionStep(**{name: readers[name](f"{thing}.{name}", one) for name, one in value.items()})
 
 
+def _precedents(thing: str, value: Any) -> PrecedentStep | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise InvalidInputError(f'{thing} is {value!r}; expected null or {{"name": "...", "strength": 0.5}}')
+    _check_known(thing, value, {field.name for field in fields(PrecedentStep)})
+    strength = _number(f"{thing}.strength", value.get("strength", DEFAULT_STRENGTH))
+    return PrecedentStep(value["name"], strength)
+
+
 def _edges(thing: str, value: Any) -> DiffusionEdges:
     return DiffusionEdges(_choice(thing, value, DiffusionEdges))
 
@@ -239,6 +263,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "top": _whole,
     "adapter": _adapter,
     "diffusion": _diffusion,
+    "precedents": _precedents,
     "answer": _answer,
 }
 

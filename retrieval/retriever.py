@@ -6,6 +6,7 @@ was deleted, or may not be read by this caller is dropped; a candidate further d
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from retrieval.adapter import QueryAdapter, no_adapters
+from retrieval.adapter import QueryAdapter
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredChunk, chunk_id, document_id, own_fields
@@ -26,10 +27,14 @@ from retrieval.fusion import Candidates, Fused, FusionSignals, fuse
 from retrieval.graph.links import Question
 from retrieval.graph.state import GraphState, no_graph
 from retrieval.highlights import Fragment, highlights, marked_tokens
+from retrieval.learned import no_parts
 from retrieval.legs import Legs
 from retrieval.plan import FusionMethod, Plan
+from retrieval.precedents import Precedent, Precedents, lift
 from retrieval.types import Principal, Ranking, Vector
 from retrieval.views import Views
+
+logger = logging.getLogger(__name__)
 
 MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
 MAX_TOP_K = 1_000
@@ -93,8 +98,9 @@ class Retriever:
         analyzer: Analyzer,
         views: Views,
         reranker: Callable[[str], Reranker],
-        adapter: Callable[[str], QueryAdapter] = no_adapters,
+        adapter: Callable[[str], QueryAdapter] = no_parts,
         graph: Callable[[], GraphState | None] = no_graph,
+        precedents: Callable[[str], Precedents] = no_parts,
     ) -> None:
         self._catalog = catalog
         self._encoder = encoder
@@ -103,6 +109,8 @@ class Retriever:
         self._reranker = reranker
         self._adapter = adapter
         self._graph = graph
+        self._precedents = precedents
+        self._unreadable: set[str] = set()
 
     def search(self, collection: Collection, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
         """The best chunks that exist now and that the caller may read."""
@@ -119,15 +127,21 @@ class Retriever:
         signals = FusionSignals(
             coverage=self._encoder.coverage(request.query), sparse_asked=max(plan.sparse_depth, needed)
         )
-        vector = self._vector(plan, request.query, clock)
+        asked, vector = self._vectors(plan, request.query, clock)
         dense = legs.ask("dense", lambda: self._dense(plan, vector, needed, allowed, scope))
         clock.lap("dense")
         legs.require_one()
-        candidates = fuse(plan, sparse, dense, signals, vectors_of=legs.lookup(self._views.dense.vectors))
+        vectors_of = legs.lookup(self._views.dense.vectors)
+        candidates = fuse(plan, sparse, dense, signals, vectors_of=vectors_of)
         clock.lap("fuse")
+        near = None if plan.precedents is None else self._near(plan.precedents.name, asked)
+        if plan.precedents is not None and near is not None:
+            chunks_of = self._views.attributes.labels_of_key
+            candidates = lift(plan.precedents, candidates, near, chunks_of, vector, vectors_of, allowed)
+            clock.lap("precedents")
         graph = self._graph() if needs_graph(plan.diffusion) else None
         if plan.diffusion is not None:
-            question, vectors_of = Question(request.query, vector), legs.lookup(self._views.dense.vectors)
+            question = Question(request.query, vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, vectors_of, allowed)
             clock.lap("graph")
         hits = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
@@ -140,21 +154,38 @@ class Retriever:
         total, degraded = clock.total(), legs.degraded()
         if graph is None and needs_graph(plan.diffusion):
             degraded = (*degraded, "graph")
+        if plan.precedents is not None and near is None:
+            degraded = (*degraded, "precedents")
         return SearchResult(tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded)
 
     def _sparse(self, plan: Plan, query: str, needed: int, allowed: Allowed, scope: Scope) -> Ranking:
         return self._views.sparse.search(query, max(plan.sparse_depth, needed), allowed, scope)
 
-    def _vector(self, plan: Plan, query: str, clock: _Clock) -> Vector:
-        """(dim,) the query's; of no length where no leg asks for it."""
-        if plan.fusion is FusionMethod.SPARSE:
-            return np.empty(0, np.float32)
-        vectors = self._encoder.encode_queries([query])
+    def _vectors(self, plan: Plan, query: str, clock: _Clock) -> tuple[Vector, Vector]:
+        """(dim,) the query's as the encoder gives it, and as the dense leg is asked; of no length where nobody asks."""
+        if plan.fusion is FusionMethod.SPARSE and plan.precedents is None:
+            return np.empty(0, np.float32), np.empty(0, np.float32)
+        asked = vectors = self._encoder.encode_queries([query])
         if plan.adapter is not None:
             vectors = self._adapter(plan.adapter).apply(vectors)
         clock.lap("encode")
-        vector: Vector = vectors[0]
-        return vector
+        return asked[0], np.empty(0, np.float32) if plan.fusion is FusionMethod.SPARSE else vectors[0]
+
+    def _near(self, name: str, vector: Vector) -> tuple[Precedent, ...] | None:
+        """What answered questions near this one; None where that cannot be read: a search goes without it."""
+        try:
+            return self._precedents(name).near(vector)
+        except InvalidInputError as error:
+            if name not in self._unreadable:
+                self._unreadable.add(name)
+                logger.error("searches go on without earlier questions: %s", error)
+            return None
+
+    def prepare(self, plan: Plan) -> None:
+        """Have ready what the plan's first search would wait for; what cannot be read is said when it is asked for."""
+        if plan.precedents is not None:
+            self._near(plan.precedents.name, np.zeros(self._encoder.dim, np.float32))
+            self._views.attributes.labels_of_key("")
 
     def _dense(self, plan: Plan, vector: Vector, needed: int, allowed: Allowed, scope: Scope) -> Ranking:
         return self._views.dense.search(vector, max(plan.dense_depth, needed), allowed, scope)

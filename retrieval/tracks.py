@@ -10,7 +10,7 @@ from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import SharedView
-from retrieval.errors import OutageError, RetrievalError, ViewLostError, ViewOvertakenError
+from retrieval.errors import OutageError, RetrievalError, ViewError, ViewLostError, ViewOvertakenError
 from retrieval.health import Health
 from retrieval.types import ViewBatch
 
@@ -80,11 +80,27 @@ class Track:
             logger.info("the %s view follows the catalog again", self.name)
         return True
 
+    def meets_older(self, last_seq: int) -> bool:
+        """The catalog was put back to before what was applied; whether the view is emptied, to be built again at once.
+
+        A view of this process's own stops instead: the next start builds it, and until then searches say so.
+        """
+        self.defect = ViewError(f"{self._past(last_seq)}; restart this process, which builds its views again")
+        logger.error("%s", self.defect)
+        self._health.falls_behind(self.name, f"stopped: {self.defect}")
+        return False
+
     def begin_rebuild(self) -> None:
         """Nothing: a view of this process's own is whole before anybody searches it."""
 
     def release(self) -> None:
         """Give up what others may want."""
+
+    def _past(self, last_seq: int) -> str:
+        return (
+            f"the {self.name} view has applied operation {self.seq}, but the catalog ends at {last_seq}: "
+            "it was put back to an older state"
+        )
 
     def _apply(self, batch: ViewBatch) -> None:
         self.view.apply(batch)
@@ -133,6 +149,17 @@ class SharedTrack(Track):
         """Apply whoever holds the lease; for a rebuild that somebody asked for. Raises `OutageError`."""
         self._catalog.leases.acquire(self._lease, self._holder, LEASE_SECONDS)
         self._shared.resume()
+
+    def meets_older(self, last_seq: int) -> bool:
+        """Empty the view on the server, which the processes then find at its beginning."""
+        logger.warning("%s; it is built again", self._past(last_seq))
+        try:
+            self._shared.restart()
+            self._publish()
+        except RetrievalError as error:
+            self._wait(error)
+            return False
+        return True
 
     def begin_rebuild(self) -> None:
         """Say that searches miss something until the last batch is applied."""

@@ -164,12 +164,14 @@ class ViewBatch:
     """Operations up to and including `seq`: take `removed` out, then put `added` in. Applying it twice is harmless.
 
     `state` is the operation that the chunks' state includes at least; 0: `seq`. Shared views let no older state win.
+    `mark` is what the log recognises operation `seq` by; "": not known.
     """
 
     seq: int
     removed: Sequence[int]  # labels
     added: Sequence[IndexedChunk]
     state: int = 0
+    mark: str = ""
 
     @property
     def version(self) -> int:

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from retrieval.errors import ViewError, ViewLockedError
+from retrieval.types import ViewBatch
 
 LOCK_NAME = "writer.lock"
 MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The last operation that a view applied, and its mark: a catalog from a backup has others of the same number.
+
+    The mark is "" where a former version wrote the manifest.
+    """
+
+    seq: int = 0
+    mark: str = ""
+
+    @classmethod
+    def read(cls, manifest: Mapping[str, Any]) -> Reached:
+        """What a manifest says."""
+        return cls(int(manifest["seq"]), str(manifest.get("mark", "")))
+
+    def after(self, batch: ViewBatch) -> Reached:
+        """The same once the batch is applied; a part of a rebuild, or an older batch, brings a view no further."""
+        is_news = batch.seq > self.seq or (batch.seq == self.seq and bool(batch.mark))
+        return Reached(batch.seq, batch.mark) if is_news else self
+
+    def written(self) -> dict[str, Any]:
+        """Its entries in a manifest."""
+        return {"seq": self.seq, "mark": self.mark}
 
 
 def lock_folder(folder: Path) -> FileLock:

@@ -56,6 +56,10 @@ class Attributes(Protocol):
         """The document a chunk belongs to; None where the label is unknown."""
         ...
 
+    def labels_of_key(self, key: str) -> BitMap64:
+        """The chunks of the document of that key; empty where there is none."""
+        ...
+
     def describes(self, chunk: IndexedChunk) -> bool:
         """Whether the chunk is held with just these groups and metadata."""
         ...
@@ -267,7 +271,7 @@ class Follower:
     def _save_last(self) -> None:
         try:
             self.save()
-        except (OSError, RetrievalError) as error:  # a full disk, say: what ends here must still end cleanly
+        except (OSError, ValueError, RetrievalError) as error:  # a full disk, or (tantivy's ValueError) a folder gone
             logger.warning("the views were not saved (%s); free the disk: the next start reads the log instead", error)
 
     def _make_convoys(self, holder: str) -> list[Convoy]:

@@ -44,7 +44,7 @@ from search_core.request import Request
 from search_core.result import Result
 from search_core.snapshot import read_snapshot
 from search_core.space import open_space
-from search_core.supervision import stored_answers
+from search_core.supervision import choose_set, stored_answers
 from search_core.task import TaskSpec
 
 REPLIES = Path("experiments", "replies.jsonl")  # in the data folder: what an endpoint said, in any run
@@ -100,12 +100,14 @@ def _questions(run: AnswerRun, plan: Plan) -> Questions:
         texts = request.queries or {}
         own = [EvalQuery(key, texts.get(key, ""), {}, tuple(answers)) for key, answers in request.answers.items()]
         return _asked_here(run, plan, own, "given with their answers")
-    known = stored_answers(run.catalog, run.collection, request.eval_set)
-    if known is not None:
-        return _asked_here(run, plan, known.questions, known.origin)
+    chosen = choose_set(run.catalog, run.collection, request.eval_set, answered=True)
+    if chosen.record is not None:
+        known = stored_answers(run.catalog, chosen.record)
+        return replace(_asked_here(run, plan, known.questions, known.origin), notes=chosen.notes)
     if run.settings.reader_questions:
         files = run.settings.reader_questions
-        return split(of_files(files, request.seed), f"of the files {files}", request.seed)
+        found = split(of_files(files, request.seed), f"of the files {files}", request.seed)
+        return replace(found, notes=chosen.notes)
     raise SupervisionError(
         "there are no questions with known answers: name an evaluation set that has answers, give --answers with "
         "--queries, or name SQuAD files in KB_READER_QUESTIONS"
@@ -164,6 +166,7 @@ def _concluded(run: AnswerRun, plan: Plan, questions: Questions, models: Models,
         _quality(after),
         [question.kinds for question in asked],
         seed=run.request.seed,
+        texts=[question.text for question in asked],
     )
     chosen = replace(plan, answer=standing.best.choice)
     reasons = (*_reasons(run, standing, verdict, after, models.prices), *_chance(standing))
@@ -325,7 +328,7 @@ def _manifest(
             "judged": True,
             "questions": len(questions.choose) + len(questions.sealed),
             "split": {"choose": len(questions.choose), "sealed": len(questions.sealed)},
-            "notes": [],
+            "notes": list(questions.notes),
         },
         "seconds": round(run.clock.seconds, 2),
         "cpu_seconds": round(run.clock.cpu_seconds, 2),

@@ -14,17 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from retrieval.adapter import ARTIFACTS, load_adapter
 from retrieval.catalog import Catalog
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import InvalidInputError
+from retrieval.learned import ARTIFACTS, files_of
+from retrieval.plan_parts import LOADERS
 from search_core.artifacts import load_artifact
 from search_core.errors import ArtifactError
 from search_core.experiment_log import FILE
+from search_core.run_lock import FILE as LOCK
 from search_core.tensorboard_log import FOLDER
 
 RUNS, RUN_ARTIFACT = "experiments", "artifact"
-STAYS = {FILE, FOLDER}  # of a run's folder
+STAYS = {FILE, FOLDER, LOCK}  # of a run's folder
 YOUNG_SECONDS = 24 * 3600.0  # a model this young may belong to a run whose plan is not stored yet
 
 
@@ -53,14 +55,15 @@ def list_artifacts(catalog: Catalog, data_dir: Path) -> list[StoredArtifact]:
 
 
 def verified(artifact: StoredArtifact) -> StoredArtifact:
-    """The same with its trouble, naming the file; models other than adapters are verified in their run's folder."""
+    """The same with its trouble, naming the file; tuned encoders are verified in their run's folder."""
     try:
         if artifact.kind == "run" and (artifact.folder / RUN_ARTIFACT).exists():
             load_artifact(artifact.folder / RUN_ARTIFACT)
-        elif (artifact.folder / "adapter.json").exists():
-            load_adapter(artifact.folder, _encoder_of(artifact.folder / "adapter.json"), None)
         else:
-            return artifact
+            kind = next((kind for kind in LOADERS if (artifact.folder / files_of(kind)[1]).exists()), None)
+            if kind is None:
+                return artifact
+            LOADERS[kind](artifact.folder, _encoder_of(artifact.folder / files_of(kind)[1]), None)
     except (ArtifactError, InvalidInputError) as error:
         return replace(artifact, trouble=str(error))
     return replace(artifact, trouble="")
@@ -156,4 +159,4 @@ def _encoder_of(manifest: Path) -> str:
     try:
         return str(json.loads(manifest.read_text(encoding="utf-8"))["encoder"])
     except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"adapter {manifest.parent}: {manifest.name} cannot be read: {error}") from error
+        raise ArtifactError(f"{manifest.stem} {manifest.parent}: {manifest.name} cannot be read: {error}") from error

@@ -16,6 +16,7 @@ from search_core.gate import Verdict, judge
 from search_core.going_out import go_out
 from search_core.kinds import kinds_of
 from search_core.latency import compare_latency
+from search_core.repeats import groups_of
 from search_core.result import Result
 from search_core.road.publishing import model_folder, publish
 from search_core.road.sealed import stages_on_sealed
@@ -36,9 +37,10 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
     reasons = _reasons(conditions, finalist, verdict)
     metrics = _metrics(conditions, finalist)
     trials = conditions.catalog.experiments.trials(conditions.record.id)
+    went = trajectory(trials)
     manifest = _manifest(conditions, finalist, verdict, metrics, len(trials))
     artifact = _artifact(conditions, finalist, verdict, reasons, manifest)
-    plan_id = None if finalist.plan == conditions.incumbent else _stored(conditions, finalist, artifact)
+    plan_id = None if _is_what_serves(conditions, finalist) else _stored(conditions, finalist, artifact)
     promoted, reasons = _promoted(conditions, finalist, plan_id, reasons, verdict)
     return Result(
         experiment=conditions.record.id,
@@ -57,7 +59,7 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
         earlier_runs=conditions.earlier_runs,
         model=model_folder(finalist.candidate),
         trials=len(trials),
-        trajectory=trajectory(trials),
+        trajectory=went,
         seconds=conditions.clock.seconds,
         cpu_seconds=conditions.clock.cpu_seconds,
         folder=artifact.folder,
@@ -69,12 +71,21 @@ def _verdict(conditions: Conditions, finalist: Finalist) -> Verdict:
     before, after = finalist.serving.values(sealed, metric), finalist.candidate.values(sealed, metric)
     latency = compare_latency(finalist.serving, finalist.candidate, sealed)
     kinds = [kinds_of(conditions.legs.questions[place]) for place in sealed]
-    bound = conditions.spec.latency_ms
-    return judge(before, after, kinds, seed=conditions.request.seed, latency=latency, bound_ms=bound)
+    texts, bound = _sealed_texts(conditions), conditions.spec.latency_ms
+    return judge(before, after, kinds, seed=conditions.request.seed, texts=texts, latency=latency, bound_ms=bound)
+
+
+def _sealed_texts(conditions: Conditions) -> list[str]:
+    return [conditions.legs.questions[place].text for place in conditions.split.sealed]
+
+
+def _is_what_serves(conditions: Conditions, finalist: Finalist) -> bool:
+    """The same plan by the same encoder; another encoder is something new under any plan."""
+    return finalist.plan == conditions.incumbent and finalist.candidate.model is None
 
 
 def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tuple[str, ...]:
-    if finalist.plan == conditions.incumbent:
+    if _is_what_serves(conditions, finalist):
         return ("what serves already was not beaten by more than chance on the working questions",)
     return verdict.reasons if conditions.supervision.judged else (NOT_JUDGED, *verdict.reasons)
 
@@ -121,7 +132,7 @@ def _manifest(
             "judged": supervision.judged,
             "questions": len(supervision.questions),
             "split": parts | {"by_document": split.by_document, "shared": split.shared},
-            "notes": [*supervision.notes, *_shared(conditions)],
+            "notes": [*supervision.notes, *_shared(conditions), *_repeated(conditions)],
         },
         "trials": trials,
         "seconds": round(conditions.clock.seconds, 2),
@@ -144,6 +155,14 @@ def _shared(conditions: Conditions) -> tuple[str, ...]:
     return (f"{shared:.0%} of the sealed questions share a relevant document with questions that were worked with",)
 
 
+def _repeated(conditions: Conditions) -> tuple[str, ...]:
+    texts = _sealed_texts(conditions)
+    copies = len(texts) - len(groups_of(texts))
+    if not copies:
+        return ()
+    return (f"{copies} of the {len(texts)} sealed questions ask what another one asks; the test counts each once",)
+
+
 def _stored(conditions: Conditions, finalist: Finalist, artifact: Artifact) -> int:
     """The plan's number. A run that is repeated does not store its plan twice."""
     plans, name = conditions.catalog.plans, f"tuned-{conditions.record.id[:8]}"
@@ -162,7 +181,9 @@ def _promoted(
     if finalist.candidate.model is not None and conditions.request.promote:
         return False, (NOT_EMBEDDED,)
     if not conditions.request.promote:
-        return False, (f"it was not to be promoted; `kb plans promote {plan_id}` does it",)
+        folder = model_folder(finalist.candidate)
+        first = "" if folder is None else f"`kb reindex --encoder {folder}`, then "
+        return False, (f"it was not to be promoted; {first}`kb plans promote {plan_id}` does it",)
     now = conditions.catalog.collections.get(conditions.collection.name)
     if serving_plan(conditions.catalog, now) != conditions.incumbent:
         return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from retrieval.adapter import ARTIFACTS, QueryAdapter, load_adapter
+from retrieval.adapter import QueryAdapter, load_adapter
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
+from retrieval.encoder import Precision
+from retrieval.learned import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.precedents import Precedents, load_precedents
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
 from search_core.legs import CachedLegs, ask_legs
@@ -18,8 +21,8 @@ from search_core.pseudo_questions import questions_from_corpus
 from search_core.request import Request
 from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
 from search_core.space import SearchSpace, open_space
-from search_core.splits import Split, given_split, split_questions
-from search_core.supervision import Supervision, given, stored
+from search_core.splits import LEAST_PART, LEAST_QUESTIONS, PARTS, Split, given_split, split_questions
+from search_core.supervision import Supervision, choose_set, given, stored
 from search_core.task import TaskSpec
 from search_core.tensorboard_log import TensorBoardLog
 from search_core.tiers import parse_tiers
@@ -45,8 +48,10 @@ class Conditions:
     space: SearchSpace
     incumbent: Plan
     adapter: QueryAdapter | None  # the incumbent's
+    precedents: Precedents | None  # the incumbent's
     tiers: tuple[str, ...]
     data_dir: Path
+    precision: Precision  # of encoders, as the installation serves them
     earlier_runs: int  # of the archive, that a policy is told
     log: ExperimentLog
     clock: Clock
@@ -55,6 +60,11 @@ class Conditions:
     def working(self) -> tuple[int, ...]:
         """The questions that are not sealed."""
         return tuple(sorted((*self.split.fit, *self.split.choose)))
+
+    @property
+    def choosing(self) -> list[str]:
+        """The texts of the questions of `choose`."""
+        return [self.legs.questions[place].text for place in self.split.choose]
 
 
 def prepare(
@@ -67,6 +77,7 @@ def prepare(
     encoder: Encoder,
     clock: Clock,
     data_dir: Path,
+    precision: Precision,
 ) -> Conditions:
     """Read the corpus, find questions, ask both legs. Raises `SearchCoreError` where there is nothing to learn from."""
     space = open_space(request.search_space)
@@ -75,12 +86,14 @@ def prepare(
         snapshot, supervision = _supervised(request, catalog, snapshot, encoder)
         split = _split(request, snapshot, supervision)
         legs = ask_legs(snapshot, encoder, supervision.questions)
+        incumbent = serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against)
+        adapter = _adapter(incumbent, encoder, data_dir)
+        precedents = _precedents(incumbent, encoder, data_dir)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)
     except BaseException:
         snapshot.close()
         raise
-    incumbent = serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against)
     return Conditions(
         request=request,
         spec=spec,
@@ -95,9 +108,11 @@ def prepare(
         legs=legs,
         space=space,
         incumbent=incumbent,
-        adapter=_adapter(incumbent, encoder, data_dir),
+        adapter=adapter,
+        precedents=precedents,
         tiers=parse_tiers(request.tiers, spec.budget_seconds),
         data_dir=data_dir,
+        precision=precision,
         earlier_runs=_earlier_runs(request, data_dir),
         log=log,
         clock=clock,
@@ -115,7 +130,7 @@ def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision)
     texts = texts_by_key(snapshot)
     if request.parts is not None:
         return given_split(supervision.questions, request.parts, texts)
-    return split_questions(supervision.questions, request.seed, texts)
+    return split_questions(supervision.questions, request.seed, texts, request.split)
 
 
 def _earlier_runs(request: Request, data_dir: Path) -> int:
@@ -130,15 +145,27 @@ def _adapter(plan: Plan, encoder: Encoder, data_dir: Path) -> QueryAdapter | Non
     return load_adapter(data_dir / ARTIFACTS / plan.adapter, encoder.fingerprint, encoder.dim)
 
 
+def _precedents(plan: Plan, encoder: Encoder, data_dir: Path) -> Precedents | None:
+    """The earlier questions that the plan remembers. Raises `InvalidInputError` where they cannot serve."""
+    if plan.precedents is None:
+        return None
+    return load_precedents(data_dir / ARTIFACTS / plan.precedents.name, encoder.fingerprint, encoder.dim)
+
+
 def _supervised(
     request: Request, catalog: Catalog, snapshot: CorpusSnapshot, encoder: Encoder
 ) -> tuple[CorpusSnapshot, Supervision]:
     keys = frozenset(key_of(chunk) for chunk in snapshot.chunks)
     if request.qrels is not None:
         return snapshot, given(request.queries or {}, request.qrels, keys)
-    found = stored(catalog, snapshot.collection, request.eval_set, keys)
-    if found is not None:
-        return snapshot, found
+    notes: tuple[str, ...] = ()
+    if not request.made_questions:
+        least = LEAST_QUESTIONS if request.parts is None else LEAST_PART * len(PARTS)
+        chosen = choose_set(catalog, snapshot.collection, request.eval_set, least=least)
+        notes = chosen.notes
+        if chosen.record is not None:
+            found = stored(catalog, chosen.record, keys)
+            return snapshot, replace(found, notes=(*found.notes, *notes))
     asked, supervision = questions_from_corpus(snapshot, encoder, request.seed)
     snapshot.close()
-    return asked, supervision
+    return asked, replace(supervision, notes=(*supervision.notes, *notes))

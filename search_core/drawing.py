@@ -34,6 +34,7 @@ class ChoiceGraph:
 def choice_graph(choices: Mapping[str, Scalar], space: SearchSpace) -> ChoiceGraph:
     """The graph of complete or partial choices; decisions that are open now are nodes without a value."""
     present = [d for d in space.decisions if d.name in choices or d.asked(choices)]
+    present += [d for d in space.extras if d.name in choices]
     places = {decision.name: place for place, decision in enumerate(present)}
     nodes = tuple(ChoiceNode(d.name, d.tier, d.index(choices[d.name]) if d.name in choices else -1) for d in present)
     edges = tuple((places[name], places[d.name]) for d in present for name in d.when if name in places)
@@ -117,7 +118,7 @@ def _box(decision: Decision, value: Scalar, x: int, y: int) -> str:
 
 def _chosen(architecture: Architecture, space: SearchSpace) -> list[Decision]:
     choices = architecture.as_dict()
-    return [decision for decision in space.decisions if decision.name in choices]
+    return [decision for decision in (*space.decisions, *space.extras) if decision.name in choices]
 
 
 def _tiers(space: SearchSpace) -> list[Tier]:

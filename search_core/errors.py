@@ -7,13 +7,14 @@ SearchCoreError (a RetrievalError)
 ├── CorpusError         a collection that cannot be tuned: empty, or not embedded
 ├── SupervisionError    judged questions that are too few, empty or contradictory
 ├── BudgetError         a budget that is not a time, or too short to do anything in
+├── RunningError        another run works on the same experiment; a ConflictError too
 ├── TrainingError       training went astray: numbers that are none, or no memory
 └── ArtifactError       an artifact folder that is incomplete, altered, or made for another encoder
 """
 
 from __future__ import annotations
 
-from retrieval.errors import InvalidInputError, RetrievalError
+from retrieval.errors import ConflictError, InvalidInputError, RetrievalError
 
 
 class SearchCoreError(RetrievalError):
@@ -50,3 +51,7 @@ class TrainingError(SearchCoreError):
 
 class ArtifactError(SearchCoreError):
     """An artifact folder is incomplete, altered, or made for another encoder."""
+
+
+class RunningError(SearchCoreError, ConflictError):
+    """Another run works on the same experiment."""

@@ -53,6 +53,8 @@ class ExperimentLog:
         self._known = {body["number"]: body for body in experiments.trials(experiment_id)}
         folder.mkdir(parents=True, exist_ok=True)
         self._chain = self._write_known()
+        for number in sorted(self._known):
+            self._tell(self._known[number])
         self._next = 1
 
     @property
@@ -80,15 +82,27 @@ class ExperimentLog:
         return body
 
     def append(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Add a trial as the next one; it is durable in the catalog when this returns."""
+        """Add a trial as the next one; it is durable in the catalog when this returns.
+
+        Where a run that goes on has more time for a tier than it had before it was killed, it comes to another trial
+        here than the log has: that one and all after it give way.
+        """
         number = self._next
         body = dict(body) | {"seed": self._seed, "cost": self._cost(body["architecture"])}
+        if number in self._known:
+            self._forget(number)
         self._experiments.append(self._id, number, body)
         numbered = {"number": number} | body
         self._chain = self._write(numbered, self._chain)
         self._tell(numbered)
         self._next += 1
         return numbered
+
+    def _forget(self, number: int) -> None:
+        """Drop that trial and all after it, in the catalog, which is the truth, before the file."""
+        self._known = {known: body for known, body in self._known.items() if known < number}
+        self._experiments.forget(self._id, number)
+        self._chain = self._write_known()
 
     def _write_known(self) -> str:
         """The file as the catalog has it; what a killed process left half written is gone."""
@@ -99,7 +113,6 @@ class ExperimentLog:
             raise ArtifactError(f"log {self._path} cannot be written: {error.strerror}") from error
         for number in sorted(self._known):
             chain = self._write(self._known[number], chain)
-            self._tell(self._known[number])
         return chain
 
     def _tell(self, body: Mapping[str, Any]) -> None:
@@ -128,5 +141,10 @@ class ExperimentLog:
 
 def trajectory(trials: list[dict[str, Any]]) -> str:
     """SHA-256 over what was tried and what it earned, times left out: equal for runs that went the same way."""
-    steps = [[trial["architecture"]["digest"], trial["fidelity"], round(trial["reward"], 9)] for trial in trials]
-    return hashlib.sha256(json.dumps(steps).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([step(trial) for trial in trials]).encode()).hexdigest()
+
+
+def step(trial: Mapping[str, Any]) -> tuple[str, float, float | None]:
+    """What a trial was of, its share of the whole and what it earned; None where it failed."""
+    reward = trial["reward"]
+    return trial["architecture"]["digest"], trial["fidelity"], None if reward is None else round(reward, 9)

@@ -22,6 +22,7 @@ STAGES = {  # imported when a run comes to them: torch stands behind each
     "adapter": ("search_core.road.adapter_stage", "adapter_stage"),
     "graph": ("search_core.road.graph_stage", "graph_stage"),
     "encoder": ("search_core.road.encoder_stage", "encoder_stage"),
+    "precedents": ("search_core.road.precedent_stage", "precedent_stage"),
 }
 Stage = Callable[[Conditions, Candidate, float, float, Progress], tuple[Candidate, StageReport]]
 
@@ -53,16 +54,24 @@ class Finalist:
 
 
 def find_finalist(conditions: Conditions, progress: Progress) -> Finalist:
-    """Go through the tiers of the run; each begins with the best of the one before, and may keep it."""
+    """Go through the tiers of the run; each begins with the best of the one before, and may keep it.
+
+    What a tier hands on has not learned from `choose`, by which the next one is compared with it; what it reports as
+    its best may have, and that is the finalist where it was the last to be kept.
+    """
     ends = shares(conditions.tiers)
     start = _serving(conditions)
     best, report, tier = plan_stage(conditions, start, ends["plan"], progress)
-    reports, mean = [report], tier.best.mean
+    reports, mean, final = [report], tier.best.mean, best
     for name in conditions.tiers[1:]:
         best, report = _stage(name)(conditions, best, mean, ends[name], progress)
+        if name == "precedents" and report.best is not None:  # on top of what has learned from both parts
+            report = replace(report, best=final.remembering_as(report.best))
         reports.append(report)
-        mean += (report.gain or 0.0) if report.kept else 0.0
-    return Finalist(best, start, _leaderboard(tier, reports[0]), reports[0].policy, tuple(reports))
+        if report.kept and report.best is not None:
+            mean += report.gain or 0.0
+            final = report.best
+    return Finalist(final, start, _leaderboard(tier, reports[0]), reports[0].policy, tuple(reports))
 
 
 def _serving(conditions: Conditions) -> Candidate:
@@ -70,7 +79,10 @@ def _serving(conditions: Conditions) -> Candidate:
     base, adapter = conditions.legs, conditions.adapter
     legs = base if adapter is None else base.with_query_vectors(adapter.apply(base.query_vectors))
     architecture = architecture_of(conditions.incumbent, plan_space(conditions.space))
-    return Candidate(architecture, conditions.incumbent, base, legs, conditions.encoder, adapter)
+    candidate = Candidate(architecture, conditions.incumbent, base, legs, conditions.encoder, adapter)
+    if conditions.precedents is None:
+        return candidate
+    return replace(candidate.with_precedents(conditions.precedents, None), plan=conditions.incumbent)  # by its own name
 
 
 def _stage(name: str) -> Stage:

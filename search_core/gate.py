@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.metrics import bootstrap_interval, randomisation_test
+from search_core.repeats import groups_of, once
 
 LEVEL = 0.05  # of the paired test
 LATENCY_RATIO = 1.3  # a promoted plan may take this much longer than the one it replaces
@@ -85,13 +86,19 @@ def judge(
     kinds: Sequence[Sequence[str]],
     *,
     seed: int,
+    texts: Sequence[str] | None = None,
     latency: Latency | None = None,
     bound_ms: float | None = None,
 ) -> Verdict:
     """Compare question by question; `kinds[i]` are the strata that question i belongs to, such as its language.
 
+    `texts`: what the questions ask; those that ask the same count as one, by their mean. Without it all differ.
     The test is the paired randomisation test (Smucker et al. 2007). Equal values are never better: p is 1 then.
     """
+    if texts is not None:
+        groups = groups_of(texts)
+        before, after = once(before, groups), once(after, groups)
+        kinds = [kinds[places[0]] for places in groups]
     differences = after - before
     low, high = bootstrap_interval(differences, seed=seed)
     p_value = randomisation_test(after, before, seed=seed) if np.any(differences) else 1.0

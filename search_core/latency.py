@@ -78,6 +78,8 @@ def _search(candidate: Candidate, place: int) -> None:
     legs, plan = candidate.legs, candidate.plan
     text = legs.questions[place].text
     vector = candidate.encoder.encode_passages([text])  # queries are remembered; a new one costs what this costs
+    if candidate.precedents is not None and plan.precedents is not None:
+        candidate.precedents.near(vector[0])
     if candidate.adapter is not None:
         vector = candidate.adapter.apply(vector)
     legs.snapshot.words.search(text, plan.sparse_depth)

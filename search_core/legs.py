@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap64
 
-from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
 from retrieval.diffusion import diffuse, needs_graph
 from retrieval.evaluation import METRICS
 from retrieval.fusion import FusionSignals, fuse
 from retrieval.graph.links import Question
 from retrieval.plan import FusionMethod, Plan
+from retrieval.precedents import SAME, Precedent, Precedents, lift
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
-from retrieval.types import Ranking, Vectors
+from retrieval.types import Ranking, Vector, Vectors
+from search_core.repeats import groups_of
 from search_core.snapshot import CorpusSnapshot, key_of
 
 DEPTH = 200  # candidates kept of each leg; no plan of the spaces asks for more
@@ -24,6 +27,36 @@ HITS = 10  # documents a question is judged by
 QUESTIONS_PER_PRODUCT = 256  # questions compared with the corpus at once: 100 MB for 100,000 chunks
 
 Values = NDArray[np.float64]  # (questions,)
+_NO_CHUNKS = BitMap64()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What earlier questions say to each, looked up when it is first needed; a question says nothing to itself.
+
+    `asked`: words -> the remembered questions that ask so. Where it is None what is remembered was asked in another
+    run and its words are not known: what is as near as if it were the same does not count.
+    """
+
+    precedents: Precedents
+    chunks: Mapping[str, BitMap64]  # document key -> labels
+    asked: Mapping[str, Sequence[int]] | None
+    told: dict[str, tuple[Precedent, ...]] = field(default_factory=dict)  # by the question's words
+
+    def near(self, question: EvalQuery, vector: Vector) -> tuple[Precedent, ...]:
+        """`vector` (dim,): the question's as the encoder gives it."""
+        words = words_of(question.text)
+        if words not in self.told:
+            if self.asked is None:
+                itself: Sequence[int] = np.flatnonzero(self.precedents.vectors @ vector >= SAME).tolist()
+            else:
+                itself = self.asked.get(words, ())
+            self.told[words] = self.precedents.near(vector, without=itself)
+        return self.told[words]
+
+    def chunks_of(self, key: str) -> BitMap64:
+        """A `retrieval.precedents.ChunksOf`."""
+        return self.chunks.get(key, _NO_CHUNKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +69,22 @@ class CachedLegs:
     coverage: tuple[float, ...]
     sparse: tuple[Ranking, ...]
     dense: tuple[Ranking, ...]
+    encoded: Vectors | None = None  # (questions, dim) as the encoder gives them, where an adapter has moved the others
+    remembered: Remembered | None = None  # needed by plans with precedents
+
+    def remembering(self, precedents: Precedents, asked: Sequence[str] | None) -> CachedLegs:
+        """The same with these remembered; `asked`: their texts, None where these are not known."""
+        chunks = {key: BitMap64() for key in precedents.documents}
+        for chunk in self.snapshot.chunks:
+            if key_of(chunk) in chunks:
+                chunks[key_of(chunk)].add(chunk.label)
+        rows = None if asked is None else {words_of(asked[group[0]]): group for group in groups_of(asked)}
+        return replace(self, remembered=Remembered(precedents, chunks, rows))
 
     def with_query_vectors(self, vectors: Vectors) -> CachedLegs:
         """The same with another dense leg: what a query-side adapter would bring."""
-        return replace(self, query_vectors=vectors, dense=_dense(self.snapshot, vectors))
+        encoded = self.query_vectors if self.encoded is None else self.encoded
+        return replace(self, query_vectors=vectors, dense=_dense(self.snapshot, vectors), encoded=encoded)
 
     def with_chunk_vectors(self, vectors: Vectors) -> CachedLegs:
         """The same with other vectors of the chunks: what another index would answer."""
@@ -55,6 +100,8 @@ class CachedLegs:
             tuple(self.coverage[place] for place in places),
             tuple(self.sparse[place] for place in places),
             tuple(self.dense[place] for place in places),
+            None if self.encoded is None else self.encoded[list(places)],
+            self.remembered,
         )
 
     def rank(self, plan: Plan, place: int) -> list[str]:
@@ -69,10 +116,16 @@ class CachedLegs:
             signals,
             vectors_of=self.snapshot.vectors_of,
         )
+        words_alone = plan.fusion is FusionMethod.SPARSE
+        vector = np.empty(0, np.float32) if words_alone else self.query_vectors[place]
+        lookup = None if words_alone else self.snapshot.vectors_of
+        if plan.precedents is not None:
+            assert self.remembered is not None
+            encoded = self.query_vectors if self.encoded is None else self.encoded
+            near = self.remembered.near(self.questions[place], encoded[place])
+            candidates = lift(plan.precedents, candidates, near, self.remembered.chunks_of, vector, lookup)
         if plan.diffusion is not None:
             graph = self.snapshot.graph() if needs_graph(plan.diffusion) else None
-            vector = np.empty(0, np.float32) if plan.fusion is FusionMethod.SPARSE else self.query_vectors[place]
-            lookup = None if plan.fusion is FusionMethod.SPARSE else self.snapshot.vectors_of
             question = Question(self.questions[place].text[:MAX_QUERY_LENGTH], vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
         ranked: dict[str, None] = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from search_core.experiment_log import step
+
 ASKED = ("task", "search_space", "policy", "tiers", "budget", "seed", "max_epochs", "eval_set", "promote", "rollout")
 CAME = ("lift", "lift_interval", "p_value", "promoted", "trials", "seconds", "cpu_seconds", "trajectory")
 METRICS = ("default", "serving", "tuned")
@@ -52,14 +54,9 @@ def _best(trials: Sequence[Mapping[str, Any]]) -> float | None:
     return max((trial["whole"] for trial in trials if trial.get("whole") is not None), default=None)
 
 
-def _step(trial: Mapping[str, Any]) -> tuple[Any, ...]:
-    reward = trial["reward"]
-    return trial["architecture"]["digest"], trial["fidelity"], None if reward is None else round(reward, 9)
-
-
 def _parted(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> int | None:
     for number, (mine, theirs) in enumerate(zip(one, other, strict=False), 1):
-        if _step(mine) != _step(theirs):
+        if step(mine) != step(theirs):
             return number
     return None if len(one) == len(other) else min(len(one), len(other)) + 1
 

@@ -22,6 +22,7 @@ def plan_of(architecture: Architecture, base: Plan) -> Plan:
     kept = {
         "top": base.top,
         "rerank": None if base.rerank is None else asdict(base.rerank),
+        "precedents": None if base.precedents is None else asdict(base.precedents),
         "answer": None if base.answer is None else base.answer.to_dict(),
     }
     return Plan.from_dict(kept | choices)

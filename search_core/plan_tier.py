@@ -69,10 +69,12 @@ class PlanTier:
         self._score_whole(architecture, plan, values)
         return self.scored[plan.digest]
 
-    def try_all(self, architectures: Sequence[Architecture], clock: Clock, share: float, progress: Progress) -> None:
-        """Score these in order, as long as the budget's share lasts."""
-        for architecture in architectures:
-            if clock.left(share) <= 0:
+    def try_all(
+        self, architectures: Sequence[Architecture], clock: Clock, share: float, progress: Progress, least: int = 0
+    ) -> None:
+        """Score these in order, as long as the budget's share lasts; the first `least` of them in any case."""
+        for number, architecture in enumerate(architectures):
+            if number >= least and clock.left(share) <= 0:
                 return
             self._try(architecture, clock, progress)
 

@@ -11,7 +11,7 @@ TOLERANCE = 0.02  # of each sealed mean: bf16 rounds to three digits, and traini
 def replay_verdict(first: Mapping[str, Any], again: Mapping[str, Any], *, cut_short: bool = False) -> dict[str, Any]:
     """`mode` exact or fast, what is the same, by how much sealed means differ at most, and whether that `agrees`.
 
-    Deterministic runs (fp32, one thread: the default) must go the same way and end in the same bytes. A run with a
+    Deterministic runs (fp32: the default) must go the same way and end in the same bytes. A run with a
     stage in bf16 agrees where no sealed mean is further off than `TOLERANCE`. `cut_short`: the trials are the same as
     far as the shorter run went; the other had time for more, and the end may still be the same.
     """
@@ -31,3 +31,8 @@ def replay_verdict(first: Mapping[str, Any], again: Mapping[str, Any], *, cut_sh
     shown = {"mode": "fast" if is_fast else "exact", "same": same, "metrics_apart": round(apart, 6)}
     shown["cut_short"] = cut_short
     return shown | {"tolerance": TOLERANCE if is_fast else 0.0, "agrees": agrees}
+
+
+def steps_of(result: Mapping[str, Any]) -> int | None:
+    """How long that run trained encoders, which depended on its time; None where it trained none."""
+    return next((stage["steps"] for stage in result.get("stages") or () if "steps" in stage), None)

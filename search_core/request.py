@@ -8,14 +8,22 @@ from typing import Any
 
 from retrieval.errors import InvalidInputError
 from search_core.going_out import WAYS
+from search_core.splits import BY_DOCUMENT, SPLITS
 
 DEFAULT_SPACE = "gnn-lm-v1"
+ANSWER_TASK = "answer"  # not to find documents, but which model answers from them
+MOST_SEED = 2**31 - 1  # that every generator of random numbers takes
+MOST_THREADS = 256
 DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a caller asks for. Without `queries` and `qrels` an evaluation set is taken, else the corpus is asked."""
+    """What a caller asks for.
+
+    Without `queries` and `qrels` an evaluation set is taken, else questions are made from the corpus, as they are
+    wherever `made_questions` says so. Raises `InvalidInputError` for wishes that exclude each other.
+    """
 
     task: str = "text-to-graph"
     search_space: str = DEFAULT_SPACE
@@ -36,10 +44,28 @@ class Request:
     rollout: str = "none"  # how a proven winner goes out: none: it serves at once; shadow, canary: step by step
     tensorboard: bool = False  # write event files beside the log
     device: str = "cpu"  # where encoders are trained, as PyTorch names it
+    threads: int = 1  # that train encoders; equal numbers give equal bytes
+    encoder_steps: int | None = None  # of the longest training of an encoder; None: what pays and fits in the time
+    split: str = BY_DOCUMENT  # what no two parts have in common, where that is possible: a document, or a question
+    made_questions: bool = False  # ask what is made from the corpus, also where there are evaluation sets
 
     def __post_init__(self) -> None:
         if self.rollout not in WAYS:
             raise InvalidInputError(f"rollout is {self.rollout!r}; expected one of {', '.join(WAYS)}")
+        if self.split not in SPLITS:
+            raise InvalidInputError(f"split is {self.split!r}; expected one of {', '.join(SPLITS)}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise InvalidInputError(f"seed is {self.seed}; expected a whole number from 0 to {MOST_SEED}")
+        if not 1 <= self.threads <= MOST_THREADS:
+            raise InvalidInputError(f"threads is {self.threads}; expected a whole number from 1 to {MOST_THREADS}")
+        if self.made_questions and (self.eval_set or self.qrels is not None or self.answers is not None):
+            raise InvalidInputError(
+                "made_questions asks for questions made from the corpus, and judged ones are given too; expected either"
+            )
+        if self.made_questions and self.task == ANSWER_TASK:
+            raise InvalidInputError(
+                f"made_questions have no known answers, which task {ANSWER_TASK!r} compares; leave made_questions out"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -26,11 +26,13 @@ class SearchSpace:
     """Decisions in the order in which they are taken. Raises `SpaceError` naming the decision that is wrong.
 
     A decision is asked when its conditions on earlier ones hold; an architecture answers every decision that is asked
-    and no other, so that two ways to write the same thing do not exist.
+    and no other, so that two ways to write the same thing do not exist. `extras` are decided after all others in tiers
+    of their own, and no policy is asked: an architecture names one only where it is not at its default.
     """
 
     name: str
     decisions: tuple[Decision, ...]
+    extras: tuple[Decision, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name or not self.decisions:
@@ -41,13 +43,18 @@ class SearchSpace:
         for decision in self.decisions:
             _check_place(decision, earlier)
             earlier[decision.name] = decision
+        for decision in self.extras:
+            _check_place(decision, earlier)
+            if decision.when:
+                raise SpaceError(f"extra decision {decision.name!r} has conditions; expected none")
+            earlier[decision.name] = decision
 
     def __getitem__(self, name: str) -> Decision:
         """The decision of that name. Raises `ArchitectureError` when there is none."""
-        for decision in self.decisions:
+        for decision in (*self.decisions, *self.extras):
             if decision.name == name:
                 return decision
-        known = ", ".join(decision.name for decision in self.decisions)
+        known = ", ".join(decision.name for decision in (*self.decisions, *self.extras))
         raise ArchitectureError(f"search space {self.name!r} has no decision {name!r}; known: {known}")
 
     def legal(self, choices: Mapping[str, Scalar]) -> tuple[Decision, ...]:
@@ -64,6 +71,8 @@ class SearchSpace:
             decision.index(value)
             if not decision.asked(choices):
                 raise ArchitectureError(f"{name} is {value!r}, but is only asked when {_condition(decision)}")
+            if decision in self.extras and same(value, decision.default):
+                raise ArchitectureError(f"{name} is {value!r}, its default; expected it to be left out then")
         if missing := self.legal(choices):
             raise ArchitectureError(f"{missing[0].name} is missing; expected one of {list(missing[0].values)!r}")
         return architecture
@@ -77,6 +86,10 @@ class SearchSpace:
         for decision in self.decisions:
             if decision.asked(made):
                 made[decision.name] = _value(decision, choices, rng)
+        for extra in self.extras:
+            value = _value(extra, choices, None)
+            if not same(value, extra.default):
+                made[extra.name] = value
         return Architecture(self.name, made)
 
     def default(self) -> Architecture:
@@ -143,7 +156,8 @@ class SearchSpace:
         """A space of another name with more decisions at the end; one of a known name takes the old one's place."""
         fresh = {decision.name: decision for decision in decisions}
         kept = [fresh.pop(old.name, old) for old in self.decisions]
-        return SearchSpace(name, (*kept, *fresh.values()))
+        extras = tuple(fresh.pop(old.name, old) for old in self.extras)
+        return SearchSpace(name, (*kept, *fresh.values()), extras)
 
 
 def _value(decision: Decision, choices: Mapping[str, Scalar], rng: random.Random | None) -> Scalar:

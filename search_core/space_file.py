@@ -13,7 +13,7 @@ from search_core.errors import SpaceError
 from search_core.space import SearchSpace, open_space
 
 _FIELDS = {"tier", "values", "default", "summary", "when", "trial_cost", "serving_cost"}
-_SPACE_FIELDS = {"name", "extends", "decisions"}
+_SPACE_FIELDS = {"name", "extends", "decisions", "extras"}
 
 
 def read_space(text: str, origin: str) -> SearchSpace:
@@ -29,7 +29,14 @@ def read_space(text: str, origin: str) -> SearchSpace:
     decisions = [_decision(str(name), told, origin) for name, told in values["decisions"].items()]
     if parent := values.get("extends"):
         return open_space(str(parent)).extended(str(values["name"]), decisions)
-    return SearchSpace(str(values["name"]), tuple(decisions))
+    extras = values.get("extras") or {}
+    if not isinstance(extras, dict):
+        raise SpaceError(f"{origin}: extras is {extras!r}; expected `extras: {{name: ...}}`")
+    return SearchSpace(
+        str(values["name"]),
+        tuple(decisions),
+        tuple(_decision(str(name), told, origin) for name, told in extras.items()),
+    )
 
 
 def _decision(name: str, told: Any, origin: str) -> Decision:

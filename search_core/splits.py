@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.catalog.eval_sets import EvalQuery, words_of
 from search_core.errors import SupervisionError
 
 SHARES = (
@@ -22,6 +22,8 @@ LARGEST_GROUP = 0.2  # of the questions; larger groups of linked questions canno
 
 NOTHING: Mapping[str, str] = {}
 PARTS = ("fit", "choose", "sealed")
+BY_DOCUMENT, BY_QUESTION = "document", "question"
+SPLITS = (BY_DOCUMENT, BY_QUESTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,13 @@ class Split:
     shared: float = 0.0
 
 
-def split_questions(questions: Sequence[EvalQuery], seed: int, texts: Mapping[str, str] = NOTHING) -> Split:
+def split_questions(
+    questions: Sequence[EvalQuery], seed: int, texts: Mapping[str, str] = NOTHING, by: str = BY_DOCUMENT
+) -> Split:
     """Questions that share a relevant document, or their words, stay on one side as far as that is possible.
 
-    `texts`: what each document says, by key; documents that say the same count as one.
+    `texts`: what each document says, by key; documents that say the same count as one. `by` question: only equal
+    questions stay on one side, which tells what a search is worth for questions like those that were asked before.
 
     Where nearly all questions are linked with each other, only equal questions are kept together and `by_document` is
     False. Raises `SupervisionError` for fewer than `LEAST_QUESTIONS`, or where all are the same.
@@ -50,11 +55,10 @@ def split_questions(questions: Sequence[EvalQuery], seed: int, texts: Mapping[st
     if len(questions) < LEAST_QUESTIONS:
         raise SupervisionError(
             f"there are {len(questions)} judged questions; expected at least {LEAST_QUESTIONS}, better 200: "
-            "add questions to the evaluation set, or leave it out to use questions made from the corpus"
+            "add questions, or ask for questions made from the corpus (--made-questions, made_questions)"
         )
-    groups = _groups(questions, texts, by_document=True)
-    by_document = max(map(len, groups)) <= LARGEST_GROUP * len(questions)
-    if not by_document:
+    groups = _groups(questions, texts, by_document=by == BY_DOCUMENT)
+    if by == BY_DOCUMENT and max(map(len, groups)) > LARGEST_GROUP * len(questions):
         groups = _groups(questions, texts, by_document=False)
     parts = _deal(groups, len(questions), seed)
     fit, choose, sealed = (tuple(sorted(part)) for part in parts)
@@ -112,7 +116,7 @@ def checked_split(
 
 
 def _words(question: EvalQuery) -> str:
-    return " ".join(question.text.casefold().split())
+    return words_of(question.text)
 
 
 def _documents(question: EvalQuery, texts: Mapping[str, str]) -> frozenset[str]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from retrieval.catalog import Catalog, Collection
-from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord, words_of
 from search_core.errors import SupervisionError
+from search_core.splits import LEAST_QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,50 @@ class Supervision:
     origin: str
     judged: bool
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSet:
+    """The evaluation set that is taken; None: there is none. `notes` name those that were passed over as too small."""
+
+    record: EvalSetRecord | None
+    notes: tuple[str, ...] = ()
+
+
+def origin_of(name: str) -> str:
+    """How a report names the evaluation set."""
+    return f"evaluation set {name!r}"
+
+
+def choose_set(
+    catalog: Catalog, collection: Collection, name: str, *, least: int = LEAST_QUESTIONS, answered: bool = False
+) -> ChosenSet:
+    """The set of that name, or without a name the only one that has `least` judged (or answered) questions.
+
+    Raises `NotFoundError`, and `SupervisionError` where the named one is smaller or one of several must be named.
+    """
+    sets, counts = catalog.eval_sets, _is_answered if answered else _is_judged
+    kind = "questions with known answers" if answered else "judged questions"
+    instead = "" if answered else ", or ask for questions made from the corpus (--made-questions, made_questions)"
+    records = [sets.get(collection, name)] if name else sets.all(collection)
+    sizes = {record: sum(counts(query) for query in sets.queries(record)) for record in records}
+    large = [record for record, size in sizes.items() if size >= least]
+    if name and not large:
+        raise SupervisionError(
+            f"evaluation set {name!r} has {sizes[records[0]]} {kind}; expected at least {least}, better 200: "
+            f"add some to it{instead}"
+        )
+    if len(large) > 1:
+        names = ", ".join(record.name for record in large)
+        raise SupervisionError(
+            f"collection {collection.name!r} has the evaluation sets {names} with {kind}; name one of them{instead}"
+        )
+    notes = tuple(
+        f"evaluation set {record.name!r} was passed over: it has {size} {kind}, at least {least} are needed"
+        for record, size in sizes.items()
+        if 0 < size < least
+    )
+    return ChosenSet(large[0] if large else None, notes)
 
 
 def given(queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, int]], keys: frozenset[str]) -> Supervision:
@@ -32,40 +77,15 @@ def given(queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, int]], ke
     return checked(questions, "given", keys)
 
 
-def stored(catalog: Catalog, collection: Collection, name: str, keys: frozenset[str]) -> Supervision | None:
-    """The evaluation set of that name, or the only one there is; None where there is none.
-
-    Raises `NotFoundError`, and `SupervisionError` where one of several must be named.
-    """
-    sets = catalog.eval_sets
-    if name:
-        return checked(sets.queries(sets.get(collection, name)), f"evaluation set {name!r}", keys)
-    known = [record for record in sets.all(collection) if sets.judged(record)]
-    if len(known) > 1:
-        names = ", ".join(record.name for record in known)
-        raise SupervisionError(f"collection {collection.name!r} has the evaluation sets {names}; name one of them")
-    if not known:
-        return None
-    return checked(sets.queries(known[0]), f"evaluation set {known[0].name!r}", keys)
+def stored(catalog: Catalog, record: EvalSetRecord, keys: frozenset[str]) -> Supervision:
+    """The questions of an evaluation set. Raises `SupervisionError` as `checked` does."""
+    return checked(catalog.eval_sets.queries(record), origin_of(record.name), keys)
 
 
-def stored_answers(catalog: Catalog, collection: Collection, name: str) -> Supervision | None:
-    """The questions with known answers of the set of that name, or of the only set that has any; None: there is none.
-
-    Raises `NotFoundError`, and `SupervisionError` where the named set has no answers or one of several must be named.
-    """
-    sets = catalog.eval_sets
-    records = [sets.get(collection, name)] if name else sets.all(collection)
-    found = {one.name: tuple(query for query in sets.queries(one) if query.answers is not None) for one in records}
-    known = {named: questions for named, questions in found.items() if questions}
-    if name and not known:
-        raise SupervisionError(
-            f"evaluation set {name!r} holds no right answers; add `answers` to its questions, or name another set"
-        )
-    if len(known) > 1:
-        names = ", ".join(known)
-        raise SupervisionError(f"the evaluation sets {names} of {collection.name!r} have answers; name one of them")
-    return next((Supervision(those, f"evaluation set {named!r}", True) for named, those in known.items()), None)
+def stored_answers(catalog: Catalog, record: EvalSetRecord) -> Supervision:
+    """The questions of an evaluation set of which right answers are known."""
+    known = tuple(query for query in catalog.eval_sets.queries(record) if _is_answered(query))
+    return Supervision(known, origin_of(record.name), True)
 
 
 def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -> Supervision:
@@ -95,11 +115,19 @@ def _relevant(question: EvalQuery) -> frozenset[str]:
     return frozenset(key for key, grade in question.judgements.items() if grade > 0)
 
 
+def _is_judged(question: EvalQuery) -> bool:
+    return bool(_relevant(question))
+
+
+def _is_answered(question: EvalQuery) -> bool:
+    return question.answers is not None
+
+
 def _contradicted(questions: Sequence[EvalQuery]) -> frozenset[str]:
     """Equal words, one calling a document relevant and the other the same document not relevant."""
     by_text: dict[str, list[EvalQuery]] = {}
     for question in questions:
-        by_text.setdefault(" ".join(question.text.casefold().split()), []).append(question)
+        by_text.setdefault(words_of(question.text), []).append(question)
     found: set[str] = set()
     for same in by_text.values():
         refused = {key for one in same for key, grade in one.judgements.items() if grade <= 0}

@@ -1,7 +1,8 @@
 """Which tiers a run goes through, and until which share of its budget each may last.
 
 `plan` chooses how both legs become one ranking, `adapter` learns a map of query vectors, `graph` a network over the
-corpus graph, `encoder` tunes the language model itself. Each is dearer than the one before.
+corpus graph, `encoder` tunes the language model itself; each is dearer than the one before. `precedents` remembers
+judged questions by the vectors of the encoder that was found, and so comes last.
 """
 
 from __future__ import annotations
@@ -10,10 +11,20 @@ from collections.abc import Mapping
 
 from search_core.errors import BudgetError, SearchCoreError
 
-TIERS = ("plan", "adapter", "graph", "encoder")
-LEAST_BUDGET: Mapping[str, float] = {"plan": 5.0, "adapter": 20.0, "graph": 30.0, "encoder": 60.0}  # seconds
-BY_BUDGET = ((900.0, ("plan", "adapter", "encoder")), (60.0, ("plan", "adapter")), (0.0, ("plan",)))  # from seconds on
-_WEIGHTS: Mapping[str, float] = {"plan": 2.0, "adapter": 2.0, "graph": 3.0, "encoder": 8.0}
+TIERS = ("plan", "adapter", "graph", "encoder", "precedents")
+LEAST_BUDGET: Mapping[str, float] = {  # seconds
+    "plan": 5.0,
+    "adapter": 20.0,
+    "graph": 30.0,
+    "encoder": 60.0,
+    "precedents": 10.0,
+}
+BY_BUDGET = (  # from seconds on
+    (900.0, ("plan", "adapter", "encoder", "precedents")),
+    (60.0, ("plan", "adapter", "precedents")),
+    (0.0, ("plan",)),
+)
+_WEIGHTS: Mapping[str, float] = {"plan": 2.0, "adapter": 2.0, "graph": 3.0, "encoder": 8.0, "precedents": 0.5}
 ENDING = 1.5  # as much again is kept for the sealed questions, latency and writing
 
 

@@ -11,6 +11,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from infra.settings import Settings, load_settings
 from retrieval.catalog import Catalog, Collection, sqlite_url
@@ -24,8 +25,10 @@ from search_core.conditions import prepare
 from search_core.errors import CorpusError, SearchCoreError
 from search_core.finalist import find_finalist
 from search_core.plan_tier import Progress
-from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
+from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
+from search_core.run_lock import run_lock
+from search_core.splits import BY_DOCUMENT
 from search_core.task import TaskSpec, parse_budget, parse_task
 from search_core.tiers import parse_tiers
 from search_core.tuning.checkpoint import TRAININGS
@@ -33,7 +36,6 @@ from search_core.tuning.devices import PROCESSOR, check_device
 
 logger = logging.getLogger(__name__)
 
-ANSWER_TASK = "answer"
 SEARCH_TASKS = ("text-to-graph", "retrieval", ANSWER_TASK)
 
 
@@ -41,11 +43,13 @@ class AutoModelTrainer:
     """Searches, tests and promotes for one collection; `run` may be called once.
 
     `queries` (id -> text) and `qrels` (id -> document key -> grade) are judged questions; without them an evaluation
-    set of the collection is taken, else questions are made from the corpus and nothing is promoted. `tiers` names what
-    is searched (`search_core.tiers`; empty: by the budget), `parts` (question id -> fit, choose or sealed) keeps a
-    split that a set comes with. Without a catalog the one of the settings is opened; without the name of a collection
-    the only one there is taken. `spec` is how the task was understood, `spec.describe()` says it in words. Raises
-    `SearchCoreError` for a task that is not about a collection, and `BudgetError`.
+    set of the collection is taken, else questions are made from the corpus and nothing is promoted: always so with
+    `made_questions`. `tiers` names what is searched (`search_core.tiers`; empty: by the budget), `parts` (question id
+    -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in common
+    (`document`, or `question` alone), `device` and `threads` say what trains encoders.
+    Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
+    `spec` is how the task was understood, `spec.describe()` says it in words. Raises `SearchCoreError` for a task that
+    is not about a collection, `BudgetError`, and `InvalidInputError` for wishes that exclude each other.
     """
 
     def __init__(
@@ -59,12 +63,15 @@ class AutoModelTrainer:
         seed: int = 0,
         policy: str = DEFAULT_POLICY,
         eval_set: str = "",
+        made_questions: bool = False,
         queries: Mapping[str, str] | None = None,
         qrels: Mapping[str, Mapping[str, int]] | None = None,
         promote: bool = True,
         tiers: str = "",
         parts: Mapping[str, str] | None = None,
+        split: str = BY_DOCUMENT,
         device: str = PROCESSOR,
+        threads: int = 1,
         settings: Settings | None = None,
         catalog: Catalog | None = None,
         encoder_of: Callable[[str], Encoder] | None = None,
@@ -73,7 +80,8 @@ class AutoModelTrainer:
         request = Request(
             task, search_space, max_epochs, collection, budget, seed, policy, eval_set, queries, qrels, promote
         )
-        request = replace(request, tiers=tiers, parts=parts, device=device)
+        request = replace(request, tiers=tiers, parts=parts, device=device, threads=threads)
+        request = replace(request, made_questions=made_questions, split=split)
         self._begin(request, settings, catalog, encoder_of, progress, "")
 
     @classmethod
@@ -139,6 +147,12 @@ class AutoModelTrainer:
         self.request = replace(self.request, collection=name)
         collection = catalog.collections.get(name)
         record = self._record(catalog, collection)
+        with run_lock(self._folder(record)):
+            if self._experiment:
+                _go_on(catalog, collection, record)
+            return self._settled(catalog, collection, record)
+
+    def _settled(self, catalog: Catalog, collection: Collection, record: ExperimentRecord) -> Result:
         try:
             result = self._run(catalog, collection, record)
         except RetrievalError as error:
@@ -153,14 +167,13 @@ class AutoModelTrainer:
     def _record(self, catalog: Catalog, collection: Collection) -> ExperimentRecord:
         if not self._experiment:
             return catalog.experiments.create(collection, self.request.to_dict())
-        known = catalog.experiments.get(collection, self._experiment)
-        if known.state is ExperimentState.FINISHED:
-            raise ConflictError(f"experiment {known.id!r} is finished; start another one")
-        catalog.experiments.resume(known.id)
-        return known
+        return catalog.experiments.get(collection, self._experiment)
+
+    def _folder(self, record: ExperimentRecord) -> Path:
+        return self._settings.data_dir / "experiments" / record.id
 
     def _run(self, catalog: Catalog, collection: Collection, record: ExperimentRecord) -> Result:
-        folder = self._settings.data_dir / "experiments" / record.id
+        folder = self._folder(record)
         encoder = self._encoder_of(collection.encoder)
         if self.request.task == ANSWER_TASK:  # a sentence about replies is about finding them
             from search_core.answer_task import AnswerRun, tune_answers  # opens models that others do not need
@@ -168,7 +181,7 @@ class AutoModelTrainer:
             run = AnswerRun(self.request, self.spec, self._settings, catalog, collection, record, encoder, self._clock)
             return tune_answers(run, self._progress)
         about = (self.request, self.spec, catalog, collection, record, folder, encoder, self._clock)
-        conditions = prepare(*about, self._settings.data_dir)
+        conditions = prepare(*about, self._settings.data_dir, self._settings.encoder_precision)
         try:
             result = conclude(conditions, find_finalist(conditions, self._progress))
             shutil.rmtree(folder / TRAININGS, ignore_errors=True)  # nobody resumes it now
@@ -180,6 +193,13 @@ class AutoModelTrainer:
     def _open_encoder(self, name: str) -> Encoder:
         settings = self._settings
         return open_encoder(name, settings.data_dir / "models", settings.encoder_precision, settings.encoder_threads)
+
+
+def _go_on(catalog: Catalog, collection: Collection, record: ExperimentRecord) -> None:
+    """Say that it runs again. Raises `ConflictError` where it has finished, perhaps since the record was read."""
+    if catalog.experiments.get(collection, record.id).state is ExperimentState.FINISHED:
+        raise ConflictError(f"experiment {record.id!r} is finished; start another one")
+    catalog.experiments.resume(record.id)
 
 
 def _only_collection(catalog: Catalog, settings: Settings) -> str:

@@ -168,6 +168,6 @@ def _timed(what: str, work: Callable[[], T]) -> T:
 
 _NEXT = """Serve it:   [bold]KB serve[/]   (prints an address and, the first time, an admin key)
 Search it:  [bold]KB search -c company "brake resistor"[/]
-Ask it:     [bold]KB ask -c company "保修期多久？"[/]
+Ask it:     [bold]KB ask -c company "驱动器的保修期可以延长到多久？"[/]
 Your own:   [bold]KB ingest PATH -c mine[/]   files, folders, JSON lines, databases
 Settings:   docs/settings.md; the data are in .kb, or in the folder that the data_dir setting names"""

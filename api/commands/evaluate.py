@@ -13,6 +13,7 @@ from api.answer_evaluation import evaluate_answers
 from api.commands.shared import AsJson, CollectionOption, advance, knowledge_base, out, print_json, progress_bar
 from api.evaluation import EvaluatedRun, evaluate_collection
 from api.knowledge_base import KnowledgeBase
+from api.rated_set import rated_set
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import METRICS, read_qrels, read_queries, write_run
@@ -28,19 +29,24 @@ def evaluate(
         Path | None, typer.Option(help='Right answers: JSON lines {"id", "answers"}; no answers: it has none.')
     ] = None,
     eval_set: Annotated[str, typer.Option(help="A stored evaluation set, instead of files.")] = "",
-    save: Annotated[str, typer.Option(help="Store the files as an evaluation set of this name.")] = "",
+    from_feedback: Annotated[
+        bool, typer.Option("--from-feedback", help="Ask what people rated, instead of files; with --save.")
+    ] = False,
+    save: Annotated[str, typer.Option(help="Store the questions as an evaluation set of this name.")] = "",
     collection: CollectionOption = "default",
     run_out: Annotated[Path | None, typer.Option(help="Write the ranking as a TREC run file.")] = None,
     plan: Annotated[typer.FileText | None, typer.Option(help="A plan as JSON, instead of the serving one.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a collection on judged questions, and its answers on those whose right answers are known."""
-    _check(queries, qrels, answers, eval_set, save)
+    _check(queries, qrels, answers, eval_set, save, from_feedback)
     given = [] if queries is None else _read(queries, qrels, answers)
     chosen = None if plan is None else Plan.from_json(plan.read())
     with knowledge_base() as kb:
         found = kb.catalog.collections.get(collection)
-        if save:
+        if from_feedback:
+            eval_set = rated_set(kb, found, save).name
+        elif save:
             kb.catalog.eval_sets.create(found, save, given)
         asked = kb.catalog.eval_sets.queries(kb.catalog.eval_sets.get(found, eval_set)) if eval_set else given
         scored = _searched(kb, collection, asked, chosen)
@@ -56,9 +62,15 @@ def evaluate(
         _show_answers(answered)
 
 
-def _check(queries: Path | None, qrels: Path | None, answers: Path | None, eval_set: str, save: str) -> None:
-    if bool(eval_set) == (queries is not None):
-        raise InvalidInputError("name either --queries with --qrels, --answers or both, or a stored --eval-set")
+def _check(
+    queries: Path | None, qrels: Path | None, answers: Path | None, eval_set: str, save: str, from_feedback: bool
+) -> None:
+    if (queries is not None) + bool(eval_set) + from_feedback != 1:
+        raise InvalidInputError(
+            "name one of --queries with --qrels, --answers or both, a stored --eval-set, or --from-feedback"
+        )
+    if from_feedback and (not save or qrels is not None or answers is not None):
+        raise InvalidInputError("--from-feedback makes an evaluation set; expected --save NAME, and no files")
     if queries is not None and qrels is None and answers is None:
         raise InvalidInputError("--queries needs --qrels (relevant documents), --answers (right answers) or both")
     if eval_set and (qrels is not None or answers is not None or save):

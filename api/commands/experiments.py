@@ -9,17 +9,21 @@ from rich.table import Table
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
 from api.commands.tune import run
+from api.knowledge_base import KnowledgeBase
+from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import InvalidInputError
 from search_core.log_check import log_troubles
 from search_core.log_comparison import compare_runs, is_cut_short
-from search_core.replaying import replay_verdict
+from search_core.replaying import replay_verdict, steps_of
 from search_core.request import Request
+from search_core.supervision import origin_of
 
 app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
 
 ExperimentId = Annotated[str, typer.Argument(help="The experiment's id.")]
 LONG = 16  # characters of an id, and of a value that a table shows
+WHOLE = {"id": LONG, "architecture": LONG, "begun": 16, "gain": 7, "p": 6}  # column -> its characters: never cut
 
 
 @app.command("list")
@@ -105,6 +109,7 @@ def replay(experiment: ExperimentId, collection: CollectionOption = "default", a
             )
         against = {name: value for name, value in record.result["incumbent"].items() if name != "digest"}
         about = {"promote": False, "against": against, "earlier_runs": record.result.get("earlier_runs")}
+        about |= _same_questions(kb, found, record) | {"encoder_steps": steps_of(record.result)}
         request = Request.from_dict(record.request | about)
         again = run(kb, request, "", as_json).to_dict()
         runs = [kb.catalog.experiments.trials(name) for name in (record.id, again["experiment"])]
@@ -135,6 +140,17 @@ def verify(experiment: ExperimentId, collection: CollectionOption = "default", a
             out.print(trouble)
     if troubles:
         raise typer.Exit(1)
+
+
+def _same_questions(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -> dict[str, Any]:
+    """Where none was named: what was asked then, whatever evaluation sets were stored since."""
+    if record.request.get("eval_set") or record.request.get("qrels") is not None:
+        return {}
+    told = (record.result or {}).get("supervision") or {}
+    if not told.get("judged", True):
+        return {"made_questions": True}
+    names = [one.name for one in kb.catalog.eval_sets.all(collection) if origin_of(one.name) == told.get("origin")]
+    return {"eval_set": names[0]} if names else {}
 
 
 def _asked(record: ExperimentRecord) -> dict[str, Any]:
@@ -174,10 +190,10 @@ def _show_trials(trials: list[dict[str, Any]], count: int) -> None:
 
 
 def _table(*names: str) -> Table:
-    """Ids are whole also where the terminal is narrow: they are there to be copied."""
+    """Ids, times and gains are whole also where the terminal is narrow."""
     table = Table(box=None, pad_edge=False)
     for name in names:
-        table.add_column(name, no_wrap=True, min_width=LONG if name in ("id", "architecture") else None)
+        table.add_column(name, no_wrap=True, min_width=WHOLE.get(name))
     return table
 
 
@@ -188,4 +204,6 @@ def _number(value: float | None, form: str) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.5g}"
+    if isinstance(value, list | tuple) and value and all(isinstance(one, int | float) for one in value):
+        return ", ".join(f"{one:.5g}" for one in value)
     return "" if value is None else str(value)[:LONG]

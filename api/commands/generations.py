@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, progress_bar
+from api.comparison import WITHOUT_ADAPTER
 from api.reindex import activate_generation, generation_json, reindex, retire_generation, roll_back_generation
 from retrieval.errors import InvalidInputError
 
@@ -55,7 +56,7 @@ def reindex_command(
     if as_json:
         print_json(report)
     else:
-        out.print(f"{collection}: generation {report['id']} ({report['encoder']}) is {report['state']}")
+        _print(report, collection)
 
 
 @app.command("list")
@@ -108,7 +109,13 @@ def _show(shown: dict[str, Any], collection: str, as_json: bool) -> None:
     if as_json:
         print_json(shown)
     else:
-        out.print(f"{collection}: generation {shown['id']} ({shown['encoder']}) is {shown['state']}")
+        _print(shown, collection)
+
+
+def _print(shown: dict[str, Any], collection: str) -> None:
+    out.print(f"{collection}: generation {shown['id']} ({shown['encoder']}) is {shown['state']}")
+    if adapter := (shown["evidence"] or {}).get(WITHOUT_ADAPTER):
+        out.print(f"its plan goes without {adapter}, of another encoder; `kb tune` learns such anew")
 
 
 def _json(path: Path | None) -> Any:

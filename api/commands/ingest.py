@@ -30,7 +30,13 @@ def ingest(
     allow_mass_deletion: Annotated[
         bool, typer.Option(help="Carry out deletions even when most of a source vanished.")
     ] = False,
-    acl: Annotated[list[str] | None, typer.Option(help="Group that may read these files; repeat for more.")] = None,
+    acl: Annotated[
+        list[str] | None,
+        typer.Option(help="Group that may read these documents; repeat for more. Default: as last time."),
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(help="Put before each document's key, such as hr/; two folders may then hold equal names.")
+    ] = "",
     find_duplicates: Annotated[
         bool, typer.Option(help="Report documents with the same or nearly the same text; none is dropped.")
     ] = False,
@@ -39,7 +45,7 @@ def ingest(
     """Bring documents into a collection. What did not change since the last time costs next to nothing."""
     with knowledge_base() as kb:
         kb.ensure_collection(collection)
-        opened = open_source(kb, collection, what, source, kind, mapping, mirror, acl)
+        opened = open_source(kb, collection, what, source, kind, mapping, mirror, acl, prefix)
         with progress_bar(f"ingesting {what}") as progress:
             report = kb.ingest(
                 collection,
@@ -61,6 +67,8 @@ def show_report(report: IngestReport, collection: str) -> None:
     for outcome, words in _WORDS.items():
         if report.outcomes[outcome]:
             table.add_row(words, f"{report.outcomes[outcome]:,}")
+    if report.kept:
+        table.add_row("kept", f"{report.kept:,} that the source no longer has; --mirror deletes them")
     if report.failed:
         table.add_row("failed", f"{report.failed:,}")
     table.add_row("chunks", f"{report.chunks:,} ({report.embedded:,} newly embedded)")
@@ -72,7 +80,12 @@ def show_report(report: IngestReport, collection: str) -> None:
         err.print(f"… and {report.failed - FAILURES_SHOWN} more; see `kb dead-letters -c {collection}`")
     for group in report.duplicates[:GROUPS_SHOWN]:
         out.print(f"[yellow]same text[/] ({group.similarity:.0%}): {escape(', '.join(group.keys))}")
-    if report.withheld:
+    if report.withheld and report.unnamed:
+        err.print(
+            f"[red]{report.withheld} deletions withheld[/]: {report.unnamed} inputs that could not be read may be "
+            "these documents; mend them and repeat"
+        )
+    elif report.withheld:
         err.print(
             f"[red]{report.withheld} deletions withheld[/]: the source no longer names most of its documents; "
             "repeat with --allow-mass-deletion if that is meant"

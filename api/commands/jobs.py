@@ -11,7 +11,7 @@ import typer
 from rich.table import Column, Table
 
 from api.commands.shared import AsJson, err, knowledge_base, out, print_json, progress_bar
-from api.jobs.asking import checked
+from api.jobs.asking import checked, tried_again
 from api.jobs.attempt import Attempt
 from api.jobs.heart import Heart
 from api.jobs.identity import this_process
@@ -85,7 +85,7 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
 def retry(job_id: JobId, as_json: AsJson = False) -> None:
     """Queue a failed or cancelled job again; a running server or worker takes it."""
     with knowledge_base() as kb:
-        _print(kb.catalog.jobs.retry(job_id), as_json)
+        _print(tried_again(kb.catalog.jobs, job_id), as_json)
 
 
 @app.command()

@@ -9,9 +9,10 @@ from rich.table import Table
 
 from api.commands import rollouts
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
-from retrieval.adapter import require_adapter
+from api.fitting_plan import back_to_former
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.plan_parts import require_parts
 
 app = typer.Typer(help="Plans: how a collection is searched.", no_args_is_help=True)
 rollouts.add_to(app)
@@ -85,8 +86,7 @@ def promote(number: PlanNumber, collection: CollectionOption = "default", reason
     """Let a plan serve from now on; running servers follow within a second."""
     with knowledge_base() as kb:
         record = kb.catalog.collections.get(collection)
-        adapter = _plan(kb.catalog.plans, record, number).adapter
-        require_adapter(adapter, kb.settings.data_dir, record.encoder_fingerprint)
+        require_parts(_plan(kb.catalog.plans, record, number), kb.settings.data_dir, record.encoder_fingerprint)
         kb.catalog.plans.promote(record, number or None, "operator", reason)
         kb.catalog.audit.record("operator", "plans.promote", f"{collection}/{number}", {"reason": reason})
     out.print(f"plan {number} serves {collection}; go back by `kb plans roll-back -c {collection}`")
@@ -96,7 +96,7 @@ def promote(number: PlanNumber, collection: CollectionOption = "default", reason
 def roll_back(collection: CollectionOption = "default", reason: Reason = "") -> None:
     """Return to the plan that served before."""
     with knowledge_base() as kb:
-        number = kb.catalog.plans.roll_back(kb.catalog.collections.get(collection), "operator", reason)
+        number = back_to_former(kb, kb.catalog.collections.get(collection), "operator", reason)
         kb.catalog.audit.record("operator", "plans.roll_back", f"{collection}/{number or 0}", {"reason": reason})
     out.print(f"plan {number or 0} serves {collection} again")
 

@@ -14,6 +14,7 @@ from api.commands.shared import AsJson, knowledge_base, out, print_json
 from api.jobs.asking import checked
 from api.jobs.defaults import DEFAULT_NAMES, make_default_schedules
 from api.jobs.presentation import schedule_json
+from api.wire.jobs import MAX_EVERY_SECONDS
 from retrieval.catalog.schedules import NewSchedule, ScheduleRecord
 from retrieval.errors import ConflictError, InvalidInputError
 
@@ -109,7 +110,10 @@ def seconds(every: str) -> int:
     found = re.fullmatch(r"([1-9]\d{0,8})([smhd])", every)
     if found is None:
         raise InvalidInputError(f"interval {every!r} is not a number with s, m, h or d, such as 15m or 1d")
-    return int(found[1]) * _SECONDS[found[2]]
+    length = int(found[1]) * _SECONDS[found[2]]
+    if length > MAX_EVERY_SECONDS:
+        raise InvalidInputError(f"interval {every!r} is longer than a year; expected at most 366d")
+    return length
 
 
 def next_at(at: str, now: datetime) -> datetime:

@@ -89,6 +89,9 @@ def explanation(hit: Hit) -> str:
             parts.append(f"{name}: rank {part.rank}, {part.score:.2f} → {part.contribution:.3f}")
     if hit.fused.graph is not None:
         parts.append(f"{hit.fused.graph.edges} of the graph: {hit.fused.graph.contribution:+.3f}")
+    if hit.fused.precedent is not None:
+        told = hit.fused.precedent
+        parts.append(f"earlier questions: nearest {told.nearest:.2f}, {told.share:.0%} → {told.contribution:+.3f}")
     return " | ".join(parts)
 
 

@@ -21,9 +21,10 @@ from retrieval.errors import InvalidInputError
 from retrieval.evaluation import read_qrels, read_queries
 from search_core.going_out import AT_ONCE
 from search_core.reader.data import read_answers
-from search_core.request import DEFAULT_POLICY, DEFAULT_SPACE, Request
+from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, MOST_THREADS, Request
 from search_core.result import Result
-from search_core.trainer import ANSWER_TASK, AutoModelTrainer
+from search_core.splits import BY_DOCUMENT
+from search_core.trainer import AutoModelTrainer
 
 
 def tune(
@@ -34,17 +35,26 @@ def tune(
     ] = None,
     collection: CollectionOption = "default",
     eval_set: Annotated[str, typer.Option(help="A stored evaluation set, instead of files.")] = "",
+    made_questions: Annotated[
+        bool, typer.Option("--made-questions", help="Ask what is made from the documents; promotes nothing.")
+    ] = False,
+    split: Annotated[
+        str, typer.Option(help="What parts of the questions do not share: document, or question alone.")
+    ] = BY_DOCUMENT,
     budget: Annotated[str, typer.Option(help="Time for the run, such as 90s, 5m or 1h.")] = "5m",
     seed: Annotated[int, typer.Option(help="Equal seeds give equal trials.")] = 0,
     task: Annotated[str, typer.Option(help="A task's name, or a sentence that says what is wanted.")] = "text-to-graph",
     space: Annotated[str, typer.Option(help="Search space: a name, or a YAML file.")] = DEFAULT_SPACE,
     policy: Annotated[str, typer.Option(help="What proposes candidates; `kb modules` lists them.")] = DEFAULT_POLICY,
-    tiers: Annotated[str, typer.Option(help="Of plan,adapter,graph,encoder; by default what the budget allows.")] = "",
+    tiers: Annotated[
+        str, typer.Option(help="Of plan,adapter,graph,encoder,precedents; by default what the budget allows.")
+    ] = "",
     max_epochs: Annotated[int, typer.Option(min=1, help="How often the policy is asked.")] = 50,
     promote: Annotated[bool, typer.Option(help="Let a proven winner serve at once.")] = True,
     rollout: Annotated[str, typer.Option(help="Instead of at once: shadow or canary, step by step.")] = AT_ONCE,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard's event files into the run's folder.")] = False,
     device: Annotated[str, typer.Option(help="Where encoders are trained: cpu, or a GPU such as cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="That train encoders on the processor.")] = 1,
     resume: Annotated[str, typer.Option(help="Id of an experiment that was stopped.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -60,13 +70,16 @@ def tune(
     )
     known = None if answers is None else read_answers(answers)
     request = replace(request, answers=known, rollout=rollout, tensorboard=tensorboard, device=device)
+    request = replace(request, threads=threads, made_questions=made_questions, split=split)
     with knowledge_base() as kb:
+        told = None
         if resume:
             record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), resume)
             request = Request.from_dict(record.request)
-        result = run(kb, request, resume, as_json)
-        told = _with_its_encoder(kb, collection, result.to_dict())
-    print_json(told) if as_json else _show(result, told)
+            if record.result is not None and waits(record.result):  # ended while the generation was built
+                told = record.result
+        told = _with_its_encoder(kb, collection, told or run(kb, request, resume, as_json).to_dict())
+    print_json(told) if as_json else _show(told)
 
 
 def run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) -> Result:
@@ -121,20 +134,23 @@ def _stopping(trainer: AutoModelTrainer) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _show(result: Result, told: dict[str, Any]) -> None:
-    verdict = result.verdict
+def _show(told: dict[str, Any]) -> None:
+    asked, before, after = told["supervision"], told.get("serving", told["default"]), told["tuned"]
+    out.print(f"{asked['questions']} questions: {asked['origin']}", markup=False)
+    for note in asked["notes"]:
+        out.print(note, markup=False)
     for stage in told["stages"]:
         out.print(_stage_line(stage))
     table = Table("on sealed questions", "before", "after", box=None, pad_edge=False)
-    before = result.metrics.get("serving", result.metrics["default"])
     for metric, value in before.items():
-        table.add_row(metric, f"{value:.4f}", f"{result.metrics['tuned'][metric]:.4f}")
+        table.add_row(metric, f"{value:.4f}", f"{after[metric]:.4f}")
     out.print(table)
-    interval = f"{verdict.low:+.4f} to {verdict.high:+.4f}"
-    out.print(f"gain {verdict.lift:+.4f} ({interval}), p = {verdict.p_value:.4f}, {verdict.questions} questions")
-    out.print(f"{result.trials} trials in {result.seconds:.0f} s; artifact in {result.folder}")
+    low, high = told["lift_interval"]
+    gain = f"gain {told['lift']:+.4f} ({low:+.4f} to {high:+.4f}), p = {told['p_value']:.4f}"
+    out.print(f"{gain}, {told['sealed_questions']} questions")
+    out.print(f"{told['trials']} trials in {told['seconds']:.0f} s; artifact in {told['artifact']['folder']}")
     if told["promoted"]:
-        out.print(f"plan {result.plan_id} serves now; `kb plans roll-back` returns to the one before")
+        out.print(f"plan {told['plan']['id']} serves now; `kb plans roll-back` returns to the one before")
     if told.get("generation"):
         out.print(f"generation {told['generation']} serves now; `kb generations rollback` returns to the one before")
     for reason in told["reasons"]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from api.jobs.asking import checked_arguments
+from api.jobs.asking import check_collection, checked_arguments
 from api.jobs.kinds import TASKS
 from api.jobs.tasks import InterruptedJobError, caller_of, without_caller
 from api.knowledge_base import KnowledgeBase
@@ -74,6 +74,7 @@ class Attempt:
 
     def _work(self) -> dict[str, Any]:
         task = TASKS.create(self.job.kind)
+        check_collection(task, self.job.kind, self.job.collection)  # schedules of former versions may name one
         arguments = checked_arguments(task, self.job.kind, without_caller(self.job.arguments))
         if task.as_caller:
             arguments["principal"] = caller_of(self.job.arguments)

@@ -15,7 +15,7 @@ VERIFY = Task(upkeep.verify, wire.VerifyArguments, needs_collection=False)
 COMPACTION = Task(upkeep.compaction, wire.CompactionArguments, needs_collection=False)
 SNAPSHOT = Task(upkeep.snapshot, wire.NoArguments, needs_collection=False)
 REINDEX = Task(reindex, wire.ReindexArguments)
-RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False)
+RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False, takes_collection=False, shared=True)
 UPLOAD = Task(upload, wire.UploadArguments, Scope.WRITE)
 EVALUATE = Task(evaluating.evaluate, wire.EvaluateArguments, Scope.WRITE, as_caller=True)
 
@@ -36,7 +36,7 @@ def _tune() -> Task:
 def _train_reader() -> Task:
     from api.jobs.reading import train_reader  # as above
 
-    return Task(train_reader, wire.TrainReaderArguments, needs_collection=False)
+    return Task(train_reader, wire.TrainReaderArguments, needs_collection=False, shared=True)  # any plan may name it
 
 
 TASKS: Registry[Task] = Registry("task")

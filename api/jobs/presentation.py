@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.jobs.tasks import without_caller
+from api.callers import Caller
+from api.jobs.tasks import CALLER, without_caller
 from retrieval.catalog.jobs import JobRecord
 from retrieval.catalog.schedules import ScheduleRecord
 
+NOT_TOLD = "why it failed is told to admin keys and to whoever asked for it"
+PRIVATE_ARGUMENTS = frozenset({"upload"})  # kinds; an upload's id would let another writer have its outcomes told
+
+
+def job_json_for(job: JobRecord, caller: Caller) -> dict[str, Any]:
+    """A job as that caller may see it.
+
+    What came of it may name documents, keys and servers, so it is for admins and for whoever asked for the job; others
+    see that it runs, how far it is and how it ended.
+    """
+    shown = job_json(job)
+    if caller.sees_all or job.arguments.get(CALLER, {}).get("name") == caller.name:
+        return shown
+    shown |= {"result": None, "error": NOT_TOLD if job.error else ""}
+    return shown | {"arguments": {}} if job.kind in PRIVATE_ARGUMENTS else shown
+
 
 def job_json(job: JobRecord) -> dict[str, Any]:
-    """A job without whose rights it has."""
+    """A job without whose rights it has, as an operator sees it."""
     return {
         "id": job.id,
         "kind": job.kind,

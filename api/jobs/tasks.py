@@ -42,14 +42,18 @@ class TaskFunction(Protocol):
 class Task:
     """A kind of job.
 
-    `scope` may ask for it, `needs_collection` is False where it can also run over all of them, and `as_caller` tasks
-    see what the asking caller may see: they find a `Principal` in `arguments["principal"]`.
+    `scope` may ask for it, `needs_collection` is False where it can also run over all of them, `takes_collection` is
+    False where it cannot be held to one. A `shared` task changes what all collections have in common, whatever
+    collection it is given: keys limited to some may not ask for it. `as_caller` tasks see what the asking caller may
+    see: they find a `Principal` in `arguments["principal"]`.
     """
 
     run: TaskFunction
     arguments: type[BaseModel]
     scope: Scope = Scope.ADMIN
     needs_collection: bool = True
+    takes_collection: bool = True
+    shared: bool = False
     as_caller: bool = False
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from api.tuned_encoder import let_serve, waits
+from retrieval.errors import OutageError
+from search_core.errors import RunningError
 from search_core.plan_tier import CANDIDATES_PER_EPOCH
 from search_core.request import Request
 from search_core.trainer import AutoModelTrainer
@@ -27,5 +29,8 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
         progress=lambda told: report(min(int(told["trial"]), total), total),
         experiment=record.id,
     )
-    result = trainer.run().to_dict()
+    try:
+        result = trainer.run().to_dict()
+    except RunningError as error:  # in a process that was taken for dead: it may end, so this is tried again
+        raise OutageError(str(error)) from error
     return dict(let_serve(kb, collection, record.id, result, report)) if waits(result) else result

@@ -1,4 +1,7 @@
-"""Tasks that keep the views sound: verify, compaction, snapshot."""
+"""Tasks that keep the views sound: verify, compaction, snapshot.
+
+Over all collections, one that cannot be used keeps no other waiting; the job then fails at its end and names it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
-from api.collection_runtime import CollectionRuntime
+from api.collection_runtime import CollectionRuntime, drop_stray_views
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
+from api.one_by_one import OneByOne
 from api.retention import compact_catalog
 
 _LOOK_SECONDS = 0.05  # between two looks at a rewrite under way
@@ -37,34 +41,43 @@ class Compactable(Protocol):
 def verify(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """Compare every view with the catalog; `in_step` says whether all agree now."""
     verdicts = []
-    for number, name in enumerate(names := _names(kb, collection)):
+    tries = OneByOne(kb.catalog, names := _names(kb, collection))
+    for number, name in enumerate(names):
         report(number, len(names))
-        verdicts.append(verify_collection(kb, name, repair=arguments["repair"]))
+        with tries.each(name):
+            verdicts.append(verify_collection(kb, name, repair=arguments["repair"]))
     report(len(names), len(names))
-    in_step = all(verdict.in_step or verdict.repaired for verdict in verdicts)
-    return {"in_step": in_step, "collections": [verdict.to_dict() for verdict in verdicts]}
+    differing = [verdict for verdict in verdicts if not (verdict.in_step or verdict.repaired)]
+    tries.finish("; ".join(verdict.sentence() for verdict in differing))
+    return {"in_step": not differing, "collections": [verdict.to_dict() for verdict in verdicts]}
 
 
 def compaction(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """Free what catalog and views no longer need; searches and writes go on. How many of each kind were deleted."""
-    freed = compact_catalog(kb, collection, arguments, report)
-    for number, name in enumerate(names := _names(kb, collection)):
+    tries = OneByOne(kb.catalog, names := _names(kb, collection))
+    if not collection:
+        drop_stray_views(kb.catalog, kb.settings.data_dir)
+    freed = compact_catalog(kb, names, arguments, report, tries)
+    for number, name in enumerate(names):
         report(number, len(names))
-        with kb.runtimes.use(name) as runtime:
+        with tries.each(name), kb.runtimes.use(name) as runtime:
             _compact(runtime, partial(report, number, len(names)))
     report(len(names), len(names))
+    tries.finish()
     return freed | {"collections": names}
 
 
 def snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """Make the views durable, so that the next start replays only what comes later; those maintained elsewhere stay."""
     saved: dict[str, int] = {}
-    for number, name in enumerate(names := _names(kb, collection)):
+    tries = OneByOne(kb.catalog, names := _names(kb, collection))
+    for number, name in enumerate(names):
         report(number, len(names))
-        with kb.runtimes.use(name) as runtime:
+        with tries.each(name), kb.runtimes.use(name) as runtime:
             if _save(runtime):
                 saved[name] = runtime.follower.seq
     report(len(names), len(names))
+    tries.finish()
     return {"saved": saved, "maintained_elsewhere": [name for name in names if name not in saved]}
 
 

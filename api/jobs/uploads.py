@@ -19,6 +19,7 @@ from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
 from ingest.errors import ParseError, UnsupportedError
 from ingest.parsers import parse_file
+from retrieval.catalog import Collection
 from retrieval.errors import NotFoundError, OutageError
 from retrieval.types import Document
 
@@ -53,19 +54,23 @@ def read_upload(about: About, name: str, data: bytes) -> Document | dict[str, st
     )
 
 
-def keep(settings: Settings, collection: str, files: Sequence[tuple[str, bytes]], about: About) -> str:
+def keep(settings: Settings, collection: Collection, files: Sequence[tuple[str, bytes]], about: About) -> str:
     """Store files, all or none; the upload's id. No name from outside becomes part of a path. Raises `OutageError`."""
-    upload = uuid.uuid4().hex
+    upload, uploads = uuid.uuid4().hex, _uploads(settings)
+    described: dict[str, Any] = {"collection": collection.name, "collection_id": collection.id}
+    described |= {"names": [name for name, _ in files], "prefix": about.prefix}
+    described |= {"metadata": about.metadata, "acl": about.acl}
+    folder: Path | None = None
     try:
-        uploads = _uploads(settings)
         uploads.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".new-", dir=uploads))
         for number, (_, data) in enumerate(files):
             _write(folder / str(number), data)
-        described = {"collection": collection, "names": [name for name, _ in files], "prefix": about.prefix}
-        _write(folder / _ABOUT, orjson.dumps(described | {"metadata": about.metadata, "acl": about.acl}))
+        _write(folder / _ABOUT, orjson.dumps(described))
         folder.rename(uploads / upload)
     except OSError as error:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)  # a full disk needs the room
         raise OutageError(
             f"the files cannot be kept in the data folder ({error}); free the disk, then repeat"
         ) from error
@@ -73,13 +78,16 @@ def keep(settings: Settings, collection: str, files: Sequence[tuple[str, bytes]]
 
 
 def upload(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Store each file as a document; a file that was stored before an interruption is not stored again."""
-    folder = _uploads(kb.settings) / arguments["upload"]
-    names, about = _read_about(folder, collection)
+    """Store each file as a document; a file that was stored before an interruption is not stored again.
+
+    Raises `NotFoundError` where the files are gone, or were for a collection of that name that was deleted.
+    """
+    folder, target = _uploads(kb.settings) / arguments["upload"], kb.catalog.collections.get(collection)
+    names, about = _read_about(folder, target)
     outcomes = []
     for number, name in enumerate(names):
         report(number, len(names))
-        outcomes.append(_stored_once(kb, collection, about, name, folder / str(number)))
+        outcomes.append(_stored_once(kb, target, about, name, folder / str(number)))
     report(len(names), len(names))
     return {"seq": max((one.get("seq", 0) for one in outcomes), default=0), "files": outcomes}
 
@@ -93,36 +101,46 @@ def prune_uploads(settings: Settings, before: datetime) -> int:
     return len(old)
 
 
-def _stored_once(kb: KnowledgeBase, collection: str, about: About, name: str, path: Path) -> dict[str, Any]:
+def _stored_once(kb: KnowledgeBase, target: Collection, about: About, name: str, path: Path) -> dict[str, Any]:
     """What became of the file, now or before an interruption."""
     remembered = path.with_suffix(".outcome")
     if remembered.exists():
         known: dict[str, Any] = orjson.loads(remembered.read_bytes())
         return known
-    outcome = _store(kb, collection, about, name, path)
+    outcome = _store(kb, target, about, name, path)
     _write(unfinished := path.with_suffix(".new"), orjson.dumps(outcome))
     unfinished.rename(remembered)
     path.unlink(missing_ok=True)  # the outcomes stay until `retention`: the job may be asked again how it went
     return outcome
 
 
-def _store(kb: KnowledgeBase, collection: str, about: About, name: str, path: Path) -> dict[str, Any]:
+def _store(kb: KnowledgeBase, target: Collection, about: About, name: str, path: Path) -> dict[str, Any]:
     read = read_upload(about, name, path.read_bytes())
     if not isinstance(read, Document):
         return read
-    receipt = kb.write(collection, [read])
+    with kb.runtimes.use(target.name) as runtime:
+        if runtime.collection.id != target.id:  # a namesake has other readers
+            raise NotFoundError(
+                f"collection {target.name!r} was deleted while files were stored in it; upload them again"
+            )
+        receipt = runtime.pipeline.write([read])
+        runtime.follower.nudge()
     return {"file": name, "key": read.key, "outcome": receipt.outcomes[0].value, "seq": receipt.seq}
 
 
-def _read_about(folder: Path, collection: str) -> tuple[list[str], About]:
+def _read_about(folder: Path, target: Collection) -> tuple[list[str], About]:
     try:
         described = orjson.loads((folder / _ABOUT).read_bytes())
     except FileNotFoundError:
         described = {}
-    if described.get("collection") != collection:
+    if described.get("collection") != target.name:
         raise NotFoundError(
-            f"the files of upload {folder.name} to {collection!r} are not in the data folder: deleted, or kept "
+            f"the files of upload {folder.name} to {target.name!r} are not in the data folder: deleted, or kept "
             "by a server with another data folder, which workers must share; upload them again"
+        )
+    if described.get("collection_id", target.id) != target.id:  # uploads of former versions name none
+        raise NotFoundError(
+            f"upload {folder.name} was for a collection {target.name!r} that was deleted; upload its files again"
         )
     acl = described["acl"]
     return described["names"], About(described["prefix"], described["metadata"], None if acl is None else tuple(acl))

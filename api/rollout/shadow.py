@@ -85,10 +85,10 @@ class Shadow:
             self._stopping.wait((time.perf_counter() - began) * (1 / BUSY_SHARE - 1))
 
     def _compare(self, task: _Task) -> None:
-        name = self._name_of(task.collection_id)
-        if name is None:
+        opened = self._runtimes.open_one(task.collection_id)
+        if opened is None:
             return
-        with self._runtimes.use(name) as runtime:
+        with self._runtimes.use(opened.name) as runtime:
             serving, rollout, candidate = runtime.plans_now()
             if rollout is None or candidate is None or rollout.id != task.rollout.id:
                 return  # it is over
@@ -107,9 +107,3 @@ class Shadow:
         except Exception as error:  # an error is what is counted here, whatever it is
             logger.info("plan %s failed in the background: %s", plan.digest, error)
             return None
-
-    def _name_of(self, collection_id: int) -> str | None:
-        for name in self._runtimes.open_names():
-            if self._runtimes.get(name).collection.id == collection_id:
-                return name
-        return None

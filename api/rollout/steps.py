@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from api.fitting_plan import plan_of, require_fitting
 from api.knowledge_base import KnowledgeBase
 from api.rollout.assignment import Unit
-from retrieval.adapter import require_adapter
 from retrieval.answer.choice import ENDPOINT
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import DEFAULT_SHARE, RolloutRecord, Stage
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
-from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.plan import Plan
+from retrieval.plan_parts import require_parts
 
 
 def begin(
@@ -35,21 +36,20 @@ def begin(
     if stage not in (Stage.SHADOW, Stage.CANARY):
         raise InvalidInputError(f"stage is {stage.value!r}; a rollout begins with shadow or canary")
     _check_share(share)
-    plan = DEFAULT_PLAN if plan_id is None else Plan.from_dict(kb.catalog.plans.get(collection, plan_id).body)
-    require_adapter(plan.adapter, kb.settings.data_dir, collection.encoder_fingerprint)
+    if stage is Stage.CANARY and share == 1.0 and advance_after:
+        raise InvalidInputError(
+            "share is 1, so that no search is left to what serves, and advance_after asks for a comparison with it; "
+            "expected a smaller share, such as 0.5, or advance_after 0"
+        )
+    plan = plan_of(kb, collection, plan_id)
+    require_parts(plan, kb.settings.data_dir, collection.encoder_fingerprint)
     options = {"unit": unit.value, "advance_after": advance_after}
-    options |= _of_answers(plan, _serving(kb, collection), stage, answer_ms)
+    options |= _of_answers(plan, plan_of(kb, collection, collection.plan_id), stage, answer_ms)
     if collection.name in kb.runtimes.open_names():
         kb.runtime(collection.name).prepare(plan)
     rollout = kb.catalog.rollouts.begin(collection, plan_id, stage, share, options, by, reason)
     _told(kb, collection, rollout, by, "begin", {"stage": stage.value, "share": share, "reason": reason})
     return rollout
-
-
-def _serving(kb: KnowledgeBase, collection: Collection) -> Plan:
-    if collection.plan_id is None:
-        return DEFAULT_PLAN
-    return Plan.from_dict(kb.catalog.plans.get(collection, collection.plan_id).body)
 
 
 def _of_answers(plan: Plan, serving: Plan, stage: Stage, answer_ms: float) -> dict[str, Any]:
@@ -75,15 +75,19 @@ def advance(
 ) -> RolloutRecord:
     """From shadow to a share, from a share to a larger one where that is named, else to everybody.
 
-    Raises `ConflictError` where it has ended, or another moved it at the same moment; `InvalidInputError`.
+    A canary begins with the share that is named, else with `DEFAULT_SHARE` or the shadow's where that is smaller: to
+    compare much in the background puts nobody at risk, to serve it does. Raises `ConflictError` where it has ended, or
+    another moved it at the same moment; `InvalidInputError` for a share that is none or not larger.
     """
     _check_runs(rollout, collection)
     if share is not None:
         _check_share(share)
+        _check_larger(rollout, share)
     if rollout.stage is Stage.CANARY and share is None:
+        require_fitting(kb, collection, rollout.plan_id)
         done = kb.catalog.plans.complete(collection, rollout, by, reason)
     else:
-        wanted = rollout.share if share is None else share
+        wanted = min(rollout.share, DEFAULT_SHARE) if share is None else share
         done = kb.catalog.rollouts.move(rollout, Stage.CANARY, wanted, reason)
     return _moved(kb, collection, rollout, by, "advance", reason, done)
 
@@ -91,9 +95,10 @@ def advance(
 def stop(kb: KnowledgeBase, collection: Collection, rollout: RolloutRecord, by: str, reason: str) -> RolloutRecord:
     """End it: what served goes on to serve; one that has reached everybody gives way to the plan before.
 
-    Raises `ConflictError` where there is nothing to stop any more.
+    Raises `ConflictError` where there is nothing to stop any more, or the plan before is of another encoder.
     """
     if rollout.stage is Stage.FULL and collection.plan_id == rollout.plan_id:
+        require_fitting(kb, collection, rollout.previous_id)
         kb.catalog.plans.promote(collection, rollout.previous_id, by, reason or "its rollout was taken back")
         _told(kb, collection, rollout, by, "take back", {"reason": reason, "plan": rollout.previous_id})
         return kb.catalog.rollouts.get(collection, rollout.id)
@@ -145,3 +150,10 @@ def _check_runs(rollout: RolloutRecord, collection: Collection) -> None:
 def _check_share(share: float) -> None:
     if not 0.0 < share <= 1.0:
         raise InvalidInputError(f"share is {share}; expected a number above 0, up to 1")
+
+
+def _check_larger(rollout: RolloutRecord, share: float) -> None:
+    if rollout.stage is Stage.CANARY and share <= rollout.share:
+        raise InvalidInputError(
+            f"share is {share}, and the candidate has {rollout.share} already; expected more, or no share: everybody"
+        )

@@ -82,7 +82,7 @@ class RolloutWatch:
             return
         wanted = rollout.options.get("advance_after", 0)
         seen = sums.get(("pair", "pairs") if rollout.stage is Stage.SHADOW else ("candidate", "searches"), 0.0)
-        if wanted and seen >= wanted:
+        if wanted and seen >= wanted and _is_compared(rollout, sums, wanted):
             advance(self._kb, collection, rollout, None, WATCHER, f"nothing became worse in {seen:.0f} searches")
 
     def _refer(self, rollout: RolloutRecord, counts: Mapping[Stage, Mapping[tuple[str, str], float]]) -> None:
@@ -97,6 +97,12 @@ class RolloutWatch:
                 if p50 and p95 and answers is not None:
                     self._kb.catalog.rollouts.refer(rollout, {"p50": p50, "p95": p95, **answers})
                     return
+
+
+def _is_compared(rollout: RolloutRecord, sums: Mapping[tuple[str, str], float], wanted: int) -> bool:
+    """Whether what serves was searched by too; without that a candidate is never the worse of two."""
+    other = sums.get(("serving", "searches"), 0.0)
+    return rollout.stage is Stage.SHADOW or other >= min(wanted, LEAST_TIMED)
 
 
 def _usual_answers(rollout: RolloutRecord, sums: Mapping[tuple[str, str], float]) -> dict[str, float] | None:

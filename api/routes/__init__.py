@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from api.routes import (
     answers,
@@ -69,6 +70,17 @@ VERSIONED: tuple[APIRouter, ...] = (
 )
 UNVERSIONED: tuple[APIRouter, ...] = (mcp.router, health.router, console_session.router)
 PREFIX = "/v1"
+
+
+class _WholePath(PathConvertor):
+    """What `{key:path}` takes: line breaks too, which keys from databases may hold and Starlette's own ends at."""
+
+    regex = r"[\s\S]*"
+
+
+def let_paths_hold_line_breaks() -> None:
+    """To be called before the routers are included in an app; may be called again."""
+    register_url_convertor("path", _WholePath())
 
 
 def templates() -> Mapping[Callable[..., Any], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
@@ -14,20 +15,18 @@ from starlette.responses import Response, StreamingResponse
 
 from api.callers import Caller
 from api.dependencies import Authentication, Meters, Reader
-from api.errors import ApiError
 from api.modules import all_modules
 from api.picture import Picture
 from api.pulse import Pulse
 from api.responses import to_json
 from api.routes.failures import GUARDED
-from api.security import Authenticator, Presented
+from api.security import RIGHTS_SECONDS, Presented
 from api.sse import event
 from api.wire.console import ModuleList, Overview
 
 LISTEN_SECONDS = 300.0  # after which a listener is asked to come again, as EventSource does by itself
 GLANCE_SECONDS = 0.25  # between two glances at the picture; it is renewed every half second
 HEARTBEAT_SECONDS = 10.0  # so that proxies keep the connection, and the page notices a lost one
-RIGHTS_SECONDS = 2.0  # how soon a listener whose key was revoked is sent away
 BEGIN = b"retry: 2000\n\n"  # milliseconds until EventSource comes again
 
 router = APIRouter(tags=["console"], responses=GUARDED)
@@ -90,19 +89,8 @@ async def events(
 ) -> Response:
     """Server-sent events: everything once, then what changed. `jobs` holds only the jobs that changed."""
     pulse.check_room()
-    body = _changes(pulse, caller, _still_good(authentication, Presented.of(request.scope)), seconds)
+    body = _changes(pulse, caller, partial(authentication.still_good, Presented.of(request.scope)), seconds)
     return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-
-
-def _still_good(authentication: Authenticator, presented: Presented) -> Callable[[], bool]:
-    def check() -> bool:
-        try:
-            authentication.check(presented)
-        except ApiError:
-            return False
-        return True
-
-    return check
 
 
 async def _changes(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.dependencies import Kb, Reader, State, Threads, check_reach, existing
 from api.knowledge_base import KnowledgeBase
+from api.request_state import session_of
 from api.responses import JsonResponse
 from api.routes.failures import DIFY_FAILURES
 from api.wire.answers import MetadataCondition, MetadataConditions, RetrievalBody, RetrievalResponse
@@ -40,19 +41,22 @@ _ALIASES = {"null": "empty", "not null": "not empty", "!=": "≠", ">=": "≥", 
 
 
 @router.post("/retrieval", response_model=RetrievalResponse, summary="Search, for Dify")
-async def retrieve(body: RetrievalBody, kb: Kb, caller: Reader, state: State, threads: Threads) -> Response:
+async def retrieve(
+    body: RetrievalBody, request: Request, kb: Kb, caller: Reader, state: State, threads: Threads
+) -> Response:
     """Passages that the key may read, best first, none scoring below the threshold."""
     check_reach(state, body.knowledge_id)
-    hits = await threads.search(lambda: _search(kb, caller.principal, body))
+    session = session_of(request)
+    hits = await threads.search(lambda: _search(kb, caller.principal, body, session))
     least = body.retrieval_setting.score_threshold or 0.0
     return JsonResponse({"records": [_record(hit) for hit in hits if hit.score >= least]})
 
 
-def _search(kb: KnowledgeBase, principal: Principal, body: RetrievalBody) -> tuple[Hit, ...]:
+def _search(kb: KnowledgeBase, principal: Principal, body: RetrievalBody, session: str) -> tuple[Hit, ...]:
     existing(kb, body.knowledge_id)
     condition = dify_filter(body.metadata_condition)
-    request = SearchRequest(body.query, body.retrieval_setting.top_k, condition, group_by="chunk", highlight=False)
-    return kb.search(body.knowledge_id, request, principal).hits
+    asked = SearchRequest(body.query, body.retrieval_setting.top_k, condition, group_by="chunk", highlight=False)
+    return kb.search(body.knowledge_id, asked, principal, session=session).hits
 
 
 def dify_filter(conditions: MetadataConditions | None) -> Filter | None:

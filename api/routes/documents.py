@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Annotated, Any
 
 import orjson
@@ -27,6 +26,7 @@ from api.wire.documents import (
 )
 from retrieval.catalog import Outcome
 from retrieval.catalog.documents import StoredVersion, chunk_id, document_id
+from retrieval.errors import NotFoundError
 from retrieval.filters import parse_filter
 from retrieval.types import Chunk, Deletion
 
@@ -69,12 +69,11 @@ def change_document(
     wait_for: WaitFor = "committed",
 ) -> Response:
     """Change a document's groups; the rest stays. The next change at its source brings the source's groups again."""
-    stored = kb.catalog.documents.get(existing(kb, collection), key, caller.principal)
-    acl = None if body.acl is None else tuple(body.acl)
-    receipt = kb.write(collection, [replace(stored.document, acl=acl)])
+    kb.catalog.documents.get(existing(kb, collection), key, caller.principal)
+    receipt = kb.change_access(collection, key, None if body.acl is None else tuple(body.acl))
     state.detail |= {"seq": receipt.seq, "outcome": receipt.outcomes[0].value, "acl": body.acl}
-    if receipt.outcomes[0] is Outcome.STALE:
-        raise ApiError(409, "conflict", f"document {key!r} changed at its source meanwhile; look at it, then try again")
+    if receipt.outcomes[0] is Outcome.ABSENT:
+        raise NotFoundError(f"document {key!r} of collection {collection!r} was deleted meanwhile")
     return written(kb, collection, key, receipt, wait_for)
 
 

@@ -12,6 +12,7 @@ from api.jobs.evaluating import evaluate
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
 from api.paging import page_json
+from api.rated_set import rated_set
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
 from api.routes.search import plan_of
@@ -24,6 +25,7 @@ from api.wire.evaluation import (
     EvalSetDetail,
     EvalSetPage,
     EvalSetView,
+    RatedSetBody,
 )
 from api.wire.jobs import JobView
 from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord
@@ -45,6 +47,14 @@ def create_eval_set(body: EvalSetBody, kb: Kb, caller: Writer, state: State) -> 
         for query in body.queries
     ]
     return _view(kb.catalog.eval_sets.create(found, body.name, queries))
+
+
+@router.post(":from-feedback", status_code=201, response_model=EvalSetView, responses=failures(409))
+def create_eval_set_from_feedback(body: RatedSetBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+    """Store a set of what people rated: their questions, with the documents that more found helpful than not."""
+    found = existing(kb, check_reach(state, body.collection))
+    state.target = f"{body.collection}/{body.name}"
+    return _view(rated_set(kb, found, body.name))
 
 
 @router.get("", response_model=EvalSetPage)

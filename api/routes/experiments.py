@@ -27,8 +27,9 @@ from search_core.architecture import Architecture
 from search_core.going_out import AT_ONCE
 from search_core.log_comparison import compare_runs
 from search_core.policy import POLICIES
-from search_core.request import DEFAULT_POLICY, Request
+from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request
 from search_core.space import SPACES, SearchSpace, open_space, same
+from search_core.supervision import choose_set
 from search_core.task import parse_budget, parse_task
 from search_core.tiers import parse_tiers
 from search_core.trainer import SEARCH_TASKS
@@ -112,9 +113,10 @@ def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) ->
     if body.rollout != AT_ONCE and kb.catalog.rollouts.running(collection.id):
         raise ConflictError(f"a rollout of {collection.name!r} runs already; stop it, or tune with rollout none")
     parse_tiers(body.tiers, budget)
-    if body.eval_set:
-        kb.catalog.eval_sets.get(collection, body.eval_set)
-    return Request(**body.model_dump())
+    request = Request(**body.model_dump())
+    if not request.made_questions:
+        choose_set(kb.catalog, collection, request.eval_set, answered=request.task == ANSWER_TASK)
+    return request
 
 
 def _view(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -> dict[str, Any]:

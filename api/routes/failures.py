@@ -11,6 +11,7 @@ _WORDS = {
     401: "No key, or a wrong, expired or revoked one.",
     403: "The key's scope or groups do not allow this.",
     404: "Absent, or not for this caller.",
+    408: "The body did not come in time.",
     409: "It contradicts what is stored.",
     413: "The body is too large.",
     415: "A file type that no parser reads.",
@@ -20,7 +21,7 @@ _WORDS = {
     503: "Busy, or something we depend on does not answer; see Retry-After.",
     504: "Searches did not see the write in time; it is safe.",
 }
-_ALWAYS = (400, 401, 403, 404, 413, 422, 429, 500, 503)
+_ALWAYS = (400, 401, 403, 404, 408, 413, 422, 429, 500, 503)
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from api.dependencies import CollectionName, Kb, Runner, State, Writer, existing
 from api.errors import ApiError
 from api.jobs.presentation import job_json
+from api.jobs.tasks import with_caller
 from api.jobs.uploads import About, keep, read_upload
 from api.responses import JsonResponse
 from api.routes.failures import failures
@@ -61,10 +62,10 @@ async def upload_files(
     about = About(prefix, _parsed("metadata", _METADATA, _json(metadata)), groups)
 
     def store() -> Response:
-        existing(kb, collection)
+        found = existing(kb, collection)
         if background:
-            upload = keep(kb.settings, collection, contents, about)
-            job = jobs.submit("upload", collection, {"upload": upload})
+            upload = keep(kb.settings, found, contents, about)
+            job = jobs.submit("upload", collection, with_caller({"upload": upload}, caller.principal))
             return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
         read = [read_upload(about, name, data) for name, data in contents]
         documents = [one for one in read if isinstance(one, Document)]

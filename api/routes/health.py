@@ -25,12 +25,14 @@ class Health(Body):
     degraded: tuple[str, ...] = ()
 
 
+@router.head("/healthz", include_in_schema=False)  # load balancers ask so
 @router.get("/healthz", response_model=Health, summary="Is the process alive?")
 async def healthz() -> Health:
     """Whether the process answers."""
     return Health()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Health, responses={503: failures()[503]}, summary="Can it serve?")
 def readyz(readiness: Ready) -> Health:
     """Whether the server can serve: the catalog answers and every collection is open."""

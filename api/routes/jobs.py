@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import anyio
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api.callers import Caller
-from api.dependencies import Kb, PageQuery, Reader, Runner, State, Writer, check_reach
+from api.dependencies import Authentication, Kb, PageQuery, Reader, Runner, State, Writer, check_reach
 from api.errors import ApiError, forbidden
-from api.jobs.asking import checked, task_of
-from api.jobs.presentation import job_json
+from api.jobs.asking import checked, task_of, tried_again
+from api.jobs.presentation import job_json_for
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
+from api.listeners import Listeners
 from api.paging import page_json
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
+from api.security import RIGHTS_SECONDS, Presented
 from api.sse import event
 from api.wire.base import COLLECTION_PATTERN
 from api.wire.jobs import JobBody, JobPage, JobView
@@ -40,6 +43,14 @@ StateQuery = Annotated[
 KindQuery = Annotated[str | None, Query(max_length=63, pattern=r"^[^\x00]*$", description="Only of this kind.")]
 OneCollection = Annotated[str | None, Query(pattern=COLLECTION_PATTERN, description="Only of this collection.")]
 
+
+async def _followers(request: Request) -> Listeners:
+    followers: Listeners = request.app.state.job_followers
+    return followers
+
+
+Followers = Annotated[Listeners, Depends(_followers)]
+
 router = APIRouter(prefix="/jobs", tags=["operations"], responses=GUARDED)
 
 
@@ -50,7 +61,7 @@ def start_job(body: JobBody, kb: Kb, caller: Writer, state: State, jobs: Runner)
     check_right(caller, state, body.kind, body.collection)
     arguments = checked(kb, body.kind, body.collection, body.arguments)
     job = jobs.submit(body.kind, body.collection, with_caller(arguments, caller.principal))
-    return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+    return JsonResponse(job_json_for(job, caller), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
 @router.get("", response_model=JobPage)
@@ -63,7 +74,7 @@ def list_jobs(
     kind: KindQuery = None,
     collection: OneCollection = None,
 ) -> dict[str, Any]:
-    """Jobs of the collections that the key covers, newest first."""
+    """Jobs of the collections that the key covers, newest first; result and error for who asked, and admin keys."""
     before = page.after_number()
     if before is not None and before > _LAST_MOMENT:
         raise ApiError(422, "invalid_cursor", "cursor is not one of ours; pass next_cursor of the page before")
@@ -71,13 +82,13 @@ def list_jobs(
     within = caller.collections if collection is None else (check_reach(state, collection),)
     found = kb.catalog.jobs.page(page.limit, moment, JobFilter(in_state, kind, within))
     cursor = page.next_cursor(found, lambda job: round(job.created_at.timestamp() * _MICROSECONDS))
-    return page_json("jobs", [job_json(job) for job in found], cursor)
+    return page_json("jobs", [job_json_for(job, caller) for job in found], cursor)
 
 
 @router.get("/{job}", response_model=JobView)
 def get_job(job: JobId, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
-    """One job."""
-    return job_json(_found(kb, caller, state, job))
+    """One job; its result and error are for who asked for it, and for admin keys."""
+    return job_json_for(_found(kb, caller, state, job), caller)
 
 
 @router.get(
@@ -85,10 +96,21 @@ def get_job(job: JobId, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Events named `job`, each the whole job."}},
 )
-async def follow_job(job: JobId, kb: Kb, caller: Reader, state: State) -> Response:
+async def follow_job(
+    job: JobId,
+    kb: Kb,
+    caller: Reader,
+    state: State,
+    authentication: Authentication,
+    followers: Followers,
+    request: Request,
+) -> Response:
     """The job whenever it changes, as server-sent events, until it has ended."""
     first = await run_in_threadpool(_found, kb, caller, state, job)
-    return StreamingResponse(_changes(kb, first), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    followers.check_room()
+    still_good = partial(authentication.still_good, Presented.of(request.scope))
+    body = _changes(kb, first, caller, followers, still_good)
+    return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 @router.post("/{job}/cancel", response_model=JobView, responses=failures(409))
@@ -97,7 +119,7 @@ def cancel_job(job: JobId, kb: Kb, caller: Writer, state: State) -> dict[str, An
     found = _found(kb, caller, state, job)
     check_right(caller, state, found.kind, found.collection)
     kb.catalog.jobs.cancel(job)
-    return job_json(kb.catalog.jobs.get(job))
+    return job_json_for(kb.catalog.jobs.get(job), caller)
 
 
 @router.post("/{job}/retry", status_code=202, response_model=JobView, responses=failures(409))
@@ -105,34 +127,44 @@ def retry_job(job: JobId, kb: Kb, caller: Writer, state: State, jobs: Runner) ->
     """Queue a failed or cancelled job again; it has the rights of who asked for it first."""
     found = _found(kb, caller, state, job)
     check_right(caller, state, found.kind, found.collection)
-    again = kb.catalog.jobs.retry(job)
+    again = tried_again(kb.catalog.jobs, job)
     jobs.nudge()
-    return job_json(again)
+    return job_json_for(again, caller)
 
 
 def check_right(caller: Caller, state: State, kind: str, collection: str) -> None:
     """Raises `ApiError` where the caller may not have such work done, `InvalidInputError` for an unknown kind."""
     if collection:
         check_reach(state, collection)
-    elif caller.collections is not None:
-        raise forbidden("this concerns all collections, your key is limited to some; name one of them")
     task = task_of(kind)
+    if caller.collections is not None and task.shared:
+        raise forbidden(f"jobs of kind {kind!r} change what all collections share, your key is limited to some")
+    if caller.collections is not None and not collection:
+        raise forbidden("this concerns all collections, your key is limited to some; name one of them")
     if not caller.scope.includes(task.scope):
         raise forbidden(f"jobs of kind {kind!r} need scope {task.scope}, your key has {caller.scope}")
 
 
-async def _changes(kb: KnowledgeBase, job: JobRecord) -> AsyncIterator[bytes]:
-    until = time.monotonic() + STREAM_SECONDS
-    yield event("job", job_json(job))
-    while job.state.value in OPEN_STATES and time.monotonic() < until:
-        await anyio.sleep(EVENT_SECONDS)
-        try:
-            now = await run_in_threadpool(kb.catalog.jobs.get, job.id)
-        except NotFoundError:  # it ended long ago and was forgotten meanwhile
-            return
-        if now.updated_at != job.updated_at:
-            yield event("job", job_json(now))
-        job = now
+async def _changes(
+    kb: KnowledgeBase, job: JobRecord, caller: Caller, followers: Listeners, still_good: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    checked_at = time.monotonic()
+    until = checked_at + STREAM_SECONDS
+    with followers.listening():
+        yield event("job", job_json_for(job, caller))
+        while job.state.value in OPEN_STATES and time.monotonic() < until:
+            await anyio.sleep(EVENT_SECONDS)
+            if time.monotonic() - checked_at > RIGHTS_SECONDS:
+                checked_at = time.monotonic()
+                if not await run_in_threadpool(still_good):
+                    return
+            try:
+                now = await run_in_threadpool(kb.catalog.jobs.get, job.id)
+            except NotFoundError:  # it ended long ago and was forgotten meanwhile
+                return
+            if now.updated_at != job.updated_at:
+                yield event("job", job_json_for(now, caller))
+            job = now
 
 
 def _found(kb: KnowledgeBase, caller: Caller, state: State, job_id: str) -> JobRecord:

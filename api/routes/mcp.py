@@ -15,6 +15,7 @@ from starlette.responses import Response
 from api.dependencies import Kb, Reader, State, Threads
 from api.errors import ApiError, as_api_error, forbidden
 from api.mcp_tools import TOOLS, ToolCall, call_tool
+from api.request_state import session_of
 from api.responses import JsonResponse, to_json
 from api.routes.failures import GUARDED
 from api.wire.mcp import RpcMessage
@@ -47,7 +48,7 @@ async def mcp(
         case "tools/list":
             result = {"tools": TOOLS}
         case "tools/call":
-            return await _called(message, ToolCall(kb, caller, state), threads)
+            return await _called(message, ToolCall(kb, caller, state, session_of(request)), threads)
         case _:
             return _error(message.id, METHOD_NOT_FOUND, f"method {message.method!r} is not offered here")
     return JsonResponse({"jsonrpc": "2.0", "id": message.id, "result": result})

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.dependencies import Kb, Reader, State, Threads, check_reach, existing
 from api.errors import ApiError
 from api.knowledge_base import KnowledgeBase
 from api.presentation import citation_json
+from api.request_state import session_of
 from api.responses import JsonResponse
 from api.routes.failures import OPENAI_FAILURES
 from api.sse import Event, stream
@@ -39,10 +40,12 @@ router = APIRouter(tags=["openai"], responses=OPENAI_FAILURES)
 
 
 @router.post("/chat/completions", response_model=ChatCompletion, summary="Chat with a collection's assistant")
-async def create_chat_completion(body: ChatBody, kb: Kb, caller: Reader, state: State, threads: Threads) -> Response:
+async def create_chat_completion(
+    body: ChatBody, request: Request, kb: Kb, caller: Reader, state: State, threads: Threads
+) -> Response:
     """The last user message answered from the collection: `[n]` in the text points to entry n of `citations`."""
     check_reach(state, body.model)
-    chat = _chat(kb, caller.principal, body)
+    chat = _chat(kb, caller.principal, body, session_of(request, body.user))
     if body.stream:
         with_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
         return await stream(threads, chat.chunks(with_usage), _failed, DONE)
@@ -83,6 +86,7 @@ class _Chat:
 
     kb: KnowledgeBase
     principal: Principal
+    session: str
     model: str
     question: str
     history: tuple[Turn, ...]
@@ -91,7 +95,9 @@ class _Chat:
 
     def completion(self) -> dict[str, Any]:
         existing(self.kb, self.model)
-        answer = self.kb.answer(self.model, self.question, self.principal, history=self.history).answer
+        answer = self.kb.answer(
+            self.model, self.question, self.principal, history=self.history, session=self.session
+        ).answer
         message = {"role": "assistant", "content": answer.text, "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
         frame = self._frame("chat.completion") | {"choices": [choice], "usage": self._usage(answer.text)}
@@ -102,7 +108,10 @@ class _Chat:
         existing(self.kb, self.model)
         written = ""
         answer = Answer("")
-        for item in self.kb.stream_answer(self.model, self.question, self.principal, history=self.history):
+        items = self.kb.stream_answer(
+            self.model, self.question, self.principal, history=self.history, session=self.session
+        )
+        for item in items:
             if isinstance(item, AnswerPiece):
                 yield "", self._chunk({"role": "assistant", "content": item.text} if not written else _said(item.text))
                 written += item.text
@@ -128,7 +137,7 @@ class _Chat:
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
-def _chat(kb: KnowledgeBase, principal: Principal, body: ChatBody) -> _Chat:
+def _chat(kb: KnowledgeBase, principal: Principal, body: ChatBody, session: str) -> _Chat:
     turns = [Turn(m.role, m.plain_text()) for m in body.messages if m.role in ("user", "assistant")]
     if not turns or turns[-1].role != "user" or not turns[-1].text.strip():
         raise ApiError(
@@ -138,7 +147,7 @@ def _chat(kb: KnowledgeBase, principal: Principal, body: ChatBody) -> _Chat:
         raise ApiError(422, "invalid_request", f"messages: the question has more than {MAX_QUERY_LENGTH} characters")
     history = tuple(turn for turn in turns[:-1] if turn.text.strip())[-HISTORY_TURNS:]
     chat_id = f"chatcmpl-{secrets.token_hex(12)}"
-    return _Chat(kb, principal, body.model, turns[-1].text, history, chat_id, int(time.time()))
+    return _Chat(kb, principal, session, body.model, turns[-1].text, history, chat_id, int(time.time()))
 
 
 def _evidence(answer: Answer) -> dict[str, Any]:

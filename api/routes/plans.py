@@ -8,14 +8,15 @@ from fastapi import APIRouter, Path, Query
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, State, Writer, check_reach, existing
 from api.errors import ApiError
+from api.fitting_plan import back_to_former
 from api.knowledge_base import KnowledgeBase
 from api.paging import MAX_NUMBER, page_json
 from api.routes.failures import GUARDED, failures
 from api.wire.operations import PlanBody, PlanDifference, PlanPage, PlanView, SwitchBody
-from retrieval.adapter import require_adapter
 from retrieval.catalog import Collection
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.plan_parts import require_parts
 
 DEFAULT = "default"
 
@@ -80,7 +81,7 @@ def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: S
     found = existing(kb, check_reach(state, body.collection))
     number = plan_number(plan)
     chosen = _plan(kb, found, number)
-    require_adapter(chosen.adapter, kb.settings.data_dir, found.encoder_fingerprint)
+    require_parts(chosen, kb.settings.data_dir, found.encoder_fingerprint)
     kb.runtime(body.collection).prepare(chosen)
     kb.catalog.plans.promote(found, number, caller.name, body.reason)
     return _switched(kb, state, body)
@@ -90,7 +91,7 @@ def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: S
 def roll_back_plan(body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
     """Return to the plan that served before."""
     found = existing(kb, check_reach(state, body.collection))
-    kb.catalog.plans.roll_back(found, caller.name, body.reason)
+    back_to_former(kb, found, caller.name, body.reason)
     return _switched(kb, state, body)
 
 

@@ -58,6 +58,7 @@ def get_schedule(name: SchedulePath, kb: Kb, caller: Reader, state: State) -> di
 def change_schedule(name: SchedulePath, body: ScheduleChange, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
     """Change a schedule; what is left out stays."""
     found = _found(kb, caller, state, name)
+    check_right(caller, state, found.kind, found.collection)
     values: dict[str, Any] = body.model_dump(exclude_none=True)
     if body.arguments is not None:
         values["arguments"] = checked(kb, found.kind, found.collection, body.arguments)
@@ -77,7 +78,8 @@ def delete_schedule(name: SchedulePath, kb: Kb, caller: Admin, state: State) -> 
 @router.post("/{name}/run", status_code=202, response_model=JobView, responses=failures(409))
 def run_schedule(name: SchedulePath, kb: Kb, caller: Admin, state: State, jobs: Runner) -> Response:
     """Do its work now, whatever the time."""
-    _found(kb, caller, state, name)
+    found = _found(kb, caller, state, name)
+    check_right(caller, state, found.kind, found.collection)
     job = kb.catalog.jobs.get(kb.catalog.schedules.run(name))
     jobs.nudge()
     return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field
 
 from api.wire.base import CollectionName, Groups, Line, Request, Response
-from retrieval.catalog.keys import Scope
+from retrieval.catalog.keys import MOST_DAYS, Scope
 
 Words = Annotated[list[Line], Field(max_length=100_000)]
 
@@ -84,7 +84,7 @@ class KeyBody(Request):
     )
     groups: Groups = Field(default_factory=list, description="Groups whose documents it reads, beside everyone's.")
     expires_at: Annotated[datetime, AfterValidator(_aware)] | None = None
-    days: Annotated[int, Field(ge=1, le=3650, description="Expires after so many days; `expires_at` wins.")] = 365
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Expires after so many days; `expires_at` wins.")] = 365
 
 
 class KeyView(Response):

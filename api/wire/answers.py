@@ -121,6 +121,9 @@ class ChatBody(OpenAIRequest):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
+    user: Text | None = Field(
+        None, description="Your end user, who keeps to one plan while one is rolled out; X-Session-Id goes before it."
+    )
 
 
 class EmbeddingsBody(OpenAIRequest):

@@ -112,6 +112,13 @@ class EvalSetBody(Request):
     queries: Annotated[list[EvalQuestion], Field(min_length=1, max_length=100_000)]
 
 
+class RatedSetBody(Request):
+    """The name of an evaluation set that is made of feedback."""
+
+    collection: CollectionName
+    name: SetName
+
+
 class EvalCaseBody(_Judged):
     """A question to be judged: which documents are right, and what a right answer says."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.wire.base import CollectionName, Key, Line, Request, Response
+from search_core.request import MOST_THREADS
 
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Budget = Annotated[str, Field(pattern=r"^[0-9.hms ]{1,20}$", description="Time for the run, such as 90s, 5m or 1h30m.")]
@@ -29,18 +30,25 @@ class ExperimentBody(Request):
     tiers: str = Field(
         "",
         pattern=r"^[a-z, ]{0,60}$",
-        description="What is searched: some of plan, adapter, graph, encoder with commas; empty: by the budget.",
+        description="What is searched: some of plan, adapter, graph, encoder, precedents; empty: by the budget.",
     )
     max_epochs: int = Field(50, ge=1, le=100_000, description="How often the policy is asked.")
     budget: Budget = "5m"
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    eval_set: Key | Literal[""] = Field("", description="Evaluation set; empty: the only one, or made from the corpus.")
+    eval_set: Key | Literal[""] = Field(
+        "", description="Evaluation set; empty: the only one of at least 20 judged questions, or made from the corpus."
+    )
+    made_questions: bool = Field(False, description="Ask what is made from the corpus, whatever sets there are.")
+    split: Literal["document", "question"] = Field(
+        "document", description="What fitted, chosen by and sealed questions do not share, where that is possible."
+    )
     promote: bool = Field(True, description="Let a proven winner serve.")
     rollout: Literal["none", "shadow", "canary"] = Field(
         "none", description="How it goes out: none: it serves at once; shadow or canary: a rollout begins."
     )
     tensorboard: bool = Field(False, description="Write TensorBoard's event files into the run's folder.")
     device: Line = Field("cpu", description="Where encoders are trained, as PyTorch names it, such as cuda.")
+    threads: int = Field(1, ge=1, le=MOST_THREADS, description="Threads that train encoders on the processor.")
 
 
 class ExperimentView(Response):

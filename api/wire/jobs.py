@@ -107,8 +107,8 @@ class JobView(Response):
     state: str = Field(description="queued, running, succeeded, failed or cancelled.")
     done: int
     total: int | None
-    result: dict[str, Any] | None
-    error: str
+    result: dict[str, Any] | None = Field(description="What came of it; null for callers who did not ask for it.")
+    error: str = Field(description="Why it failed; only that it did for callers who did not ask for it.")
     attempts: int = Field(description="How often it was started.")
     schedule: str = Field(description="Name of the schedule that asked for it; empty: none.")
     created_at: datetime

@@ -42,7 +42,7 @@ class RolloutBody(Request):
 
 
 class AdvanceBody(Request):
-    """The next step: canary; a larger share; without one, everybody."""
+    """The next step: canary, at a tenth at most unless a share is named; a larger share; without one, everybody."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"collection": "docs", "share": 0.5}]}

@@ -89,6 +89,14 @@ class GraphLeg(Leg):
     source: str | None = Field(description="The chunk that gave most, where it is among the hits.")
 
 
+class PrecedentLeg(Response):
+    """What judged questions near this one gave to the score; see docs/precedents.md."""
+
+    contribution: float
+    share: float = Field(description="0 to 1: the weighted share of the near questions that this document answered.")
+    nearest: float = Field(description="Cosine of the nearest of them.")
+
+
 class Explanation(Response):
     """The score by legs; a leg that did not find the hit is null."""
 
@@ -96,6 +104,7 @@ class Explanation(Response):
     dense: Leg | None
     feedback: float = Field(0.0, description="What likeness to the first candidates added.")
     graph: GraphLeg | None
+    precedents: PrecedentLeg | None = None
     rerank: Leg | None
 
 
@@ -134,7 +143,7 @@ class SearchResponse(Response):
         None, description="Which plan that is, while a rollout serves a share of the searches."
     )
     degraded: tuple[str, ...] = Field(
-        (), description="Legs (sparse, dense, graph) that did not answer, or answered from an older state."
+        (), description="Legs (sparse, dense, graph, precedents) that did not answer, or answered from an older state."
     )
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")

@@ -105,6 +105,10 @@ def reading(address: DatabaseAddress) -> Iterator[sa.Connection]:
     engine = sa.create_engine(address.sqlalchemy(), connect_args=_connect_args(address), poolclass=sa.NullPool)
     try:
         with engine.connect() as connection:
+            if address.engine == "postgresql":
+                from ingest.sources.postgres_values import keep_odd_values
+
+                keep_odd_values(connection)
             yield connection
     except exc.OperationalError as error:
         raise SourceOutageError(

@@ -53,6 +53,11 @@ class LiveSources:
         self.by_topic = {topic: source for source in self.by_id.values() for topic in source.topics}
         return set(self.by_topic) != before
 
+    def current(self, source: LiveSource) -> LiveSource:
+        """The source by its mapping of now, which `refresh` may not have seen; as it was where it is read no longer."""
+        records = [record for record in self.catalog.sources.live(KIND) if record.id == source.record.id]
+        return (self._opened(records[0], source) if records else None) or source
+
     def _opened(self, record: SourceRecord, known: LiveSource | None) -> LiveSource | None:
         if known is not None and known.record.config == record.config:
             return known

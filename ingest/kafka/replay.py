@@ -69,7 +69,7 @@ class Replay:
         for _ in range(TRIES):
             read = self._catalog.offsets.rows_version(source.record.id)
             mapper = RowMapper(source.mapping, self._catalog.sources.rows(source.record))
-            changes = mapper.apply(row_events(message))
+            changes = mapper.apply(row_events(message, source.kinds))
             prepared = self._pipeline.prepare(source.record.name, changes)
             try:
                 self._pipeline.commit(replace(prepared, rows=mapper.drain(), rows_read=read))
@@ -89,7 +89,14 @@ class Replay:
         record: SourceRecord = self._catalog.sources.get(self._collection, letter.source)
         if record.kind != KIND or letter.topic is None:
             raise EventError(f"{letter.key} did not come over Kafka", "mend it at its source, which reads it again")
-        return LiveSource.of(record)
+        source = LiveSource.of(record)
+        if letter.topic not in source.topics:
+            raise EventError(
+                f"the source reads topic {letter.topic} no longer: its table left the mapping, or a full snapshot has "
+                "read all rows anew since",
+                "drop this letter: its position means nothing any more",
+            )
+        return source
 
     def _message(self, letter: DeadLetterRecord) -> Message:
         assert letter.topic is not None and letter.partition is not None and letter.offset is not None

@@ -197,6 +197,7 @@ class _Session:
                 messages, most = messages[len(part) :], 2 * most
             except OvertakenError as error:
                 logger.debug("%s", error)
+                source = self._live.current(source)  # who changes the mapping overtakes
                 messages = self._still_ours(source, messages, positions)
                 # A long batch takes longer to render than a quick neighbour's pause: as it was, it would never win.
                 most = max(1, len(part) // 2)

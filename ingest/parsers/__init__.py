@@ -9,6 +9,7 @@ from ingest.errors import ParseError, UnsupportedError
 from ingest.language import detect_language
 from ingest.parsers.guard import damaged
 from ingest.parsers.signature import check_signature
+from retrieval.surrogates import whole_text
 
 MAX_FILE_BYTES = 100 * 2**20  # larger files are data sets or media, not documents
 
@@ -53,8 +54,8 @@ def parse_file(data: bytes, name: str) -> ParsedDocument:
     with damaged(name):
         parsed = parser.parse(data, name)
     return ParsedDocument(
-        parsed.title or PurePath(name).stem,
-        parsed.text,
+        whole_text(parsed.title) or PurePath(name).stem,
+        whole_text(parsed.text),
         parsed.outline,
         parsed.language or detect_language(parsed.text),
         parsed.metadata,

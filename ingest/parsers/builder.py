@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ingest.cleaning import clean_prose, clean_text
 from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
+from ingest.parsers.limits import Deadline
 from retrieval.types import Block, BlockKind
 
 _SEPARATOR = "\n\n"
 MAX_TEXT = 20_000_000  # characters of one document; longer ones are data sets, not documents
 MOST_LINKS = 64  # of a block: a list of more is an index, and about none of them
 LONGEST_LINK = 2_000  # characters; longer ones carry data, not an address
+_LEAST_FILLED = 0.05  # share of the cells of a table, below which it is all but empty
 _LINE_BREAKS = dict.fromkeys(map(ord, "\t\r\n"))  # browsers leave them out of addresses
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 
 
 class TextBuilder:
-    """Collects cleaned blocks; `build` gives the document. Blank blocks are dropped."""
+    """Collects cleaned blocks; `build` gives the document. Blank blocks are dropped.
+
+    Adding raises `ParseError` where the text becomes too long or the file has taken too much time.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -28,6 +34,7 @@ class TextBuilder:
         self._outline: list[Block] = []
         self._length = 0
         self._links: dict[str, None] = {}
+        self._deadline = Deadline(name)
 
     @property
     def first_heading(self) -> str:
@@ -62,20 +69,29 @@ class TextBuilder:
         self._add(clean_text(text, code=True), BlockKind.CODE, 0, page)
 
     def table(self, rows: Iterable[Sequence[object]], page: int | None = None) -> None:
-        """Add a table as Markdown rows, the first row being its header. Empty rows and columns are dropped."""
-        cells = [[cell_text(value) for value in row] for row in rows]
-        cells = [row for row in cells if any(row)]
-        if not cells:
-            return
-        width = max(map(len, cells))
-        cells = [row + [""] * (width - len(row)) for row in cells]
-        used = [at for at in range(width) if any(row[at] for row in cells)]
-        lines = ["| " + " | ".join(row[at] for at in used) + " |" for row in cells]
+        """Add a table as Markdown rows, the first row being its header. Empty rows and columns are dropped.
+
+        Short rows are filled up, unless the table is all but empty: one wide row among many would make a huge text.
+        """
+        cells = [cut for row in rows if any(cut := self._cells(row))]
+        used = sorted({at for row in cells for at, text in enumerate(row) if text})
+        filled = sum(sum(map(bool, row)) for row in cells)
+        is_full = filled >= _LEAST_FILLED * len(cells) * len(used)
+        lines = []
+        for row in cells:
+            texts = [row[at] for at in used[: bisect_left(used, len(row))]]
+            gaps = [""] * (len(used) - len(texts)) if is_full else []
+            lines.append("| " + " | ".join(texts + gaps) + " |")
         self._add("\n".join(lines), BlockKind.TABLE, 0, page)
+
+    def _cells(self, row: Sequence[object]) -> list[str]:
+        self._deadline.check()
+        return [cell_text(value) for value in row]
 
     def _add(self, text: str, kind: BlockKind, level: int, page: int | None) -> None:
         if not text.strip():
             return
+        self._deadline.check()
         start = self._length + (len(_SEPARATOR) if self._parts else 0)
         self._length = start + len(text)
         if self._length > MAX_TEXT:
@@ -96,7 +112,7 @@ class TextBuilder:
 
 def cell_text(value: object) -> str:
     """A table cell on one line; whole floats lose their ".0", None is empty."""
-    if value is None:
+    if value is None or value == "":
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # beyond, floats skip integers
         value = int(value)

@@ -20,7 +20,12 @@ _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]+
 _DECLARATION_BYTES = 2048  # HTML asks for the declaration within 1024; XML for the first line
 _SAMPLE_BYTES = 64 * 1024  # enough for a guess, little enough to be quick
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "hz": "hz", "iso-8859-1": "cp1252", "latin-1": "cp1252"}
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _NUL_SHARE = 0.2  # of zero bytes among the even or odd positions, above which text is UTF-16
+_BAD_SHARE = 0.2  # of bad characters to good ones beyond ASCII, to which the text is damaged, not of another charset
+_FEW_BAD = 0.01  # of bad characters to good ones beyond ASCII, with which a text may be in a charset of many bytes
+_BAD_BYTES = 3  # bad characters that one bad byte may make, with half a character on either side
+_LEAST_GOOD = 8  # characters beyond ASCII; fewer tell nothing
 
 
 def decode(data: bytes, name: str, *, declared: bool = False) -> str:
@@ -41,8 +46,19 @@ def decode(data: bytes, name: str, *, declared: bool = False) -> str:
         return _decode_other(data, name, declared)
 
 
+def decode_as(data: bytes, charset: str, name: str) -> str:
+    """The text of `data`, which its envelope says is in that charset; as by `decode` where it plainly is not."""
+    try:
+        text = _damaged(data, _WIDER.get(charset.lower(), charset))
+    except (LookupError, ValueError):  # no charset that there is
+        text = None
+    return decode(data.replace(b"\0", b""), name, declared=True) if text is None else text
+
+
 def _decode_other(data: bytes, name: str, declared: bool) -> str:
     match = _DECLARED.search(data[:_DECLARATION_BYTES]) if declared else None
+    if match is None and (text := _damaged(data, "utf-8")) is not None:
+        return text
     charset = match[1].decode("ascii").lower() if match else _guess(data)
     try:
         return data.decode(_WIDER.get(charset, charset), "replace")
@@ -50,14 +66,56 @@ def _decode_other(data: bytes, name: str, declared: bool) -> str:
         raise ParseError(f"{name} is in an unknown charset {charset!r}", "save it as UTF-8") from None
 
 
+def _damaged(data: bytes, charset: str) -> str | None:
+    """The text with U+FFFD for its bad bytes where it is in that charset but for a few of them, None otherwise."""
+    text = data.decode(charset, "replace")
+    bad = text.count("\ufffd")
+    good = sum(not character.isascii() for character in text) - bad
+    return text if bad <= _BAD_SHARE * good else None
+
+
 def _guess(data: bytes) -> str:
-    sample = data[:_SAMPLE_BYTES]
-    best = from_bytes(sample, cp_isolation=_CANDIDATES).best()
-    return best.encoding.replace("_", "-") if best else "cp1252"
+    sample = _sample(data)
+    best = _best(sample)
+    if best in _MULTI_BYTE:
+        return best
+    return next((charset for charset in _MULTI_BYTE if _is_nearly(sample, charset)), best or "cp1252")
+
+
+def _best(sample: bytes) -> str | None:
+    best = from_bytes(sample, cp_isolation=_MULTI_BYTE + _ONE_BYTE).best()
+    return best.encoding if best else None
+
+
+def _is_nearly(sample: bytes, charset: str) -> bool:
+    """Whether it is in that charset but for a bad byte here or there, or one that was cut off at the end."""
+    text = sample.decode(charset, "replace")
+    bad = text.count("\ufffd")
+    good = sum(not character.isascii() for character in text) - bad
+    if not 0 < bad <= max(_BAD_BYTES, _FEW_BAD * good) or good < _LEAST_GOOD:
+        return False
+    return _best(text.replace("\ufffd", "").encode(charset)) == charset
+
+
+def _sample(data: bytes) -> bytes:
+    """Whole characters from the first one beyond ASCII; half a one at the end would rule the right charset out."""
+    if len(data) <= _SAMPLE_BYTES:
+        return data
+    start = next(_BEYOND_ASCII.finditer(data)).start()
+    sample = data[start : start + _SAMPLE_BYTES]
+    for charset in _MULTI_BYTE:
+        decoder = codecs.getincrementaldecoder(charset)()
+        try:
+            decoder.decode(sample)
+        except UnicodeDecodeError:
+            continue
+        return sample[: len(sample) - len(decoder.getstate()[0])]
+    return sample
 
 
 # What documents are written in; a guess among every codec of Python takes rare ones for common ones.
-_CANDIDATES = ["utf_8", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1252", "cp1251", "cp1250", "cp1253"]
+_MULTI_BYTE = ["utf_8", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"]
+_ONE_BYTE = ["cp1252", "cp1251", "cp1250", "cp1253"]
 
 
 def _utf16_without_mark(data: bytes) -> str | None:

@@ -18,6 +18,7 @@ from ingest.parsers.guard import damaged
 
 _HEADING_STYLE = re.compile(r"(?:heading|标题|überschrift|titre)\s*(\d)", re.IGNORECASE)
 _BULLET = "- "
+_MOST_SPAN = 63  # columns of a Word table
 
 
 class DocxParser:
@@ -58,15 +59,22 @@ def _add_body(document: Any, builder: TextBuilder) -> str:
 
 
 def _blocks(parent: Any, document: Any) -> Iterator[Paragraph | Table]:
-    """Paragraphs and tables in order, those inside content controls too; a table of contents is left out."""
-    for child in parent.iterchildren(qn("w:p"), qn("w:tbl"), qn("w:sdt")):
-        if child.tag == qn("w:p"):
-            yield Paragraph(child, document)
-        elif child.tag == qn("w:tbl"):
-            yield Table(child, document)
-        elif child.find(f".//{qn('w:docPartGallery')}") is None:
+    """Paragraphs and tables in order, those inside content controls too."""
+    for child in _children(parent, "w:p", "w:tbl"):
+        yield Paragraph(child, document) if child.tag == qn("w:p") else Table(child, document)
+
+
+def _children(parent: Any, *names: str) -> Iterator[Any]:
+    """The children of these names, also where wrapped in content controls or custom XML; no table of contents."""
+    wanted = tuple(map(qn, names))
+    for child in parent.iterchildren(*wanted, qn("w:sdt"), qn("w:customXml")):
+        if child.tag in wanted:
+            yield child
+        elif child.tag == qn("w:customXml"):
+            yield from _children(child, *names)
+        elif child.find(f"{qn('w:sdtPr')}//{qn('w:docPartGallery')}") is None:
             for content in child.iterchildren(qn("w:sdtContent")):
-                yield from _blocks(content, document)
+                yield from _children(content, *names)
 
 
 def _add_paragraph(builder: TextBuilder, text: str, level: int | None) -> None:
@@ -79,13 +87,14 @@ def _add_paragraph(builder: TextBuilder, text: str, level: int | None) -> None:
 def _paragraph_text(paragraph: Paragraph) -> str:
     """The words of a paragraph, those in text boxes, insertions and links too."""
     parts = []
-    for node in paragraph._p.iter(qn("w:t"), qn("w:tab"), qn("w:br"), qn("w:cr")):
+    for node in paragraph._p.iter(qn("w:t"), *_MARKS):
         if any(parent.tag == _FALLBACK for parent in node.iterancestors()):
             continue  # the same words once more, for old readers
-        parts.append(node.text or "" if node.tag == qn("w:t") else "\t" if node.tag == qn("w:tab") else "\n")
+        parts.append(_MARKS.get(node.tag) or node.text or "")
     return "".join(parts)
 
 
+_MARKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
 
@@ -120,19 +129,36 @@ def _numbering(paragraph: Paragraph) -> Any:
 
 def table_rows(table: Table) -> Iterator[list[str]]:
     """Rows of cell texts; a cell merged downwards is repeated in each row, so that every row can be read alone."""
-    for row in table.rows:
+    above: dict[int, str] = {}  # column -> text of the cell that may go on below
+    for row in _children(table._tbl, "w:tr"):
         cells: list[str] = []
-        previous = None
-        for cell in row.cells:
-            merged_across = previous is not None and cell._tc is previous
-            cells.append("" if merged_across else _cell_text(cell))
-            previous = cell._tc
+        at = _number(row, "w:trPr/w:gridBefore", 0)  # columns that the row leaves out
+        merged: dict[int, str] = {}
+        for cell in _children(row, "w:tc"):
+            merge = _property(cell, "w:tcPr/w:vMerge")
+            goes_on = merge is not None and merge.get(qn("w:val"), "continue") == "continue"
+            text = above[at] if goes_on and at in above else _cell_text(cell, table)
+            if merge is not None:
+                merged[at] = text
+            span = min(_number(cell, "w:tcPr/w:gridSpan", 1), _MOST_SPAN)
+            cells += [text] + [""] * (span - 1)
+            at += span
+        above = merged
         yield cells
 
 
-def _cell_text(cell: Any) -> str:
+def _property(element: Any, path: str) -> Any:
+    return element.find("/".join(map(qn, path.split("/"))))
+
+
+def _number(element: Any, path: str, default: int) -> int:
+    found = _property(element, path)
+    return default if found is None else int(found.get(qn("w:val"), default))
+
+
+def _cell_text(cell: Any, table: Table) -> str:
     parts = []
-    for element in cell.iter_inner_content():
+    for element in _blocks(cell, table):
         if isinstance(element, Table):
             parts += ["; ".join(filter(None, row)) for row in table_rows(element)]
         else:

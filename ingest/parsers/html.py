@@ -13,16 +13,20 @@ from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode
+from ingest.parsers.flat_tree import FlatTree
 
 _DROPPED = frozenset(
-    "script style noscript template nav svg iframe object canvas button select form dialog head input".split()
+    "script style noscript template nav svg iframe object canvas button select dialog head input".split()
 )
 _DROPPED_ROLES = frozenset({"navigation", "search", "menu", "menubar", "dialog"})
 _BLOCKS = frozenset(
-    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer header"
-    " hr html legend li main p section summary table tbody td tfoot th thead tr".split()
+    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form"
+    " h1 h2 h3 h4 h5 h6 header hr html legend li main ol p pre section summary table tbody td tfoot th"
+    " thead tr ul".split()
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_CONTENT = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "li", "td", "article")
+_LEAST_CONTENT = 200  # characters; less is a teaser, or the labels of a form
 _XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 _MAX_LIST_DEPTH = 20  # nesting beyond which list items are no longer indented
 
@@ -32,13 +36,9 @@ class HtmlParser:
 
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The visible text; the title is the page's `title`, else its first heading. Raises `ParseError`."""
-        text = _XML_DECLARATION.sub("", decode(data, name, declared=True)).replace("\0", "")
-        if not text.strip():
+        root = html_root(decode(data, name, declared=True))
+        if root is None:
             raise ParseError(f"{name} holds no text", "leave it out")
-        try:
-            root = html.document_fromstring(text, parser=html.HTMLParser(remove_comments=True, remove_pis=True))
-        except (etree.ParserError, ValueError) as error:
-            raise ParseError(f"{name} is not HTML: {error}", "open it in a browser to check") from error
         builder = TextBuilder(name)
         base = root.find(".//base[@href]")
         add_html(_main_part(root), builder, "" if base is None else base.get("href"))
@@ -46,12 +46,29 @@ class HtmlParser:
         return builder.build(root.findtext(".//title") or builder.first_heading, metadata)
 
 
+def html_root(text: str) -> Any | None:
+    """The root element of a page or a piece of one, comments left out; None where there is nothing else."""
+    text = _XML_DECLARATION.sub("", text).replace("\0", "")
+    parser = html.HTMLParser(remove_comments=True, remove_pis=True)
+    try:
+        root = html.document_fromstring(text, parser=parser)
+    except etree.ParserError:  # nothing but blanks and comments
+        return None
+    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
+        return html.document_fromstring(text, parser=html.HTMLParser(target=FlatTree()))
+    return root
+
+
 def _main_part(root: Any) -> Any:
     for path in (".//main", ".//article"):
         found = root.findall(path)
-        if len(found) == 1 and len(" ".join(found[0].itertext())) > 200:  # characters; less is a teaser
+        if len(found) == 1 and _has_much_text(found[0]):
             return found[0]
     return root
+
+
+def _has_much_text(element: Any) -> bool:
+    return len(" ".join(element.itertext())) > _LEAST_CONTENT
 
 
 def add_html(root: Any, builder: TextBuilder, base: str = "") -> None:
@@ -73,8 +90,8 @@ def add_html(root: Any, builder: TextBuilder, base: str = "") -> None:
             walker.skip_subtree()
         elif tag in _HEADINGS or tag in ("ul", "ol", "pre") or (tag == "table" and _is_data(element)):
             flush()
-            for target in _link_targets(element):
-                builder.link(_joined(base, target))
+            for anchor in _shown(element, "a"):
+                builder.link(_joined(base, anchor.get("href", "")))
             _add_block(element, builder)
             walker.skip_subtree()
         else:
@@ -90,23 +107,27 @@ def _add_block(element: Any, builder: TextBuilder) -> None:
     if element.tag in _HEADINGS:
         builder.heading(visible_text(element), _HEADINGS[element.tag])
     elif element.tag == "pre":
-        builder.code("".join(element.itertext()))
+        nodes = element.xpath(".//text() | .//br")
+        builder.code("".join(node if isinstance(node, str) else "\n" for node in nodes))
     elif element.tag == "table":
-        if (caption := element.find("caption")) is not None:
+        for caption in _shown(element, "caption"):
             builder.paragraph(visible_text(caption))
         builder.table(_table_rows(element))
     else:
         builder.listing(_list_lines(element, 0))
 
 
-def _link_targets(element: Any) -> Iterator[str]:
-    """What the visible anchors below this element lead to, in order."""
+def _shown(element: Any, *tags: str) -> Iterator[Any]:
+    """The visible elements of these tags below this one, in order, but none inside another of them."""
     walker = etree.iterwalk(element, events=("start",))
     for _, child in walker:
-        if child is not element and _is_dropped(child):
+        if child is element:
+            continue
+        if _is_dropped(child):
             walker.skip_subtree()
-        elif child.tag == "a" and child.get("href"):
-            yield child.get("href")
+        elif child.tag in tags:
+            walker.skip_subtree()
+            yield child
 
 
 def _joined(base: str, target: str) -> str:
@@ -124,6 +145,8 @@ def _flat(text: str | None) -> str:
 def _is_dropped(element: Any) -> bool:
     if element.tag in _DROPPED or element.get("role") in _DROPPED_ROLES:
         return True
+    if element.tag == "form" and next(element.iter(*_CONTENT), None) is None and not _has_much_text(element):
+        return True  # a search box or a login; one around content is the page itself, as ASP.NET writes it
     style = (element.get("style") or "").replace(" ", "").lower()
     return element.get("hidden") is not None or element.get("aria-hidden") == "true" or "display:none" in style
 
@@ -158,9 +181,9 @@ def _is_data(table: Any) -> bool:
 def _table_rows(table: Any) -> Iterator[list[str]]:
     """Rows of cell texts; a cell that spans rows is repeated in each, so that every row can be read alone."""
     spanning: dict[int, tuple[int, str]] = {}  # column -> (rows still to fill, text)
-    for row in table.iter("tr"):
+    for row in _shown(table, "tr"):
         cells: list[str] = []
-        for cell in row.iterchildren("td", "th"):
+        for cell in _shown(row, "td", "th"):
             _fill_spans(cells, spanning)
             text, rows = visible_text(cell), _span(cell, "rowspan")
             if rows > 1:
@@ -184,9 +207,22 @@ def _span(cell: Any, name: str) -> int:
 
 
 def _list_lines(element: Any, depth: int) -> Iterator[str]:
+    """A line for each item and for what stands between items; lists inside an item are below it and further in."""
     indent = "  " * min(depth, _MAX_LIST_DEPTH)
-    for number, item in enumerate(element.iterchildren("li"), start=1):
-        if words := visible_text(item, without=("ul", "ol")):
-            yield f"{indent}{number}. {words}" if element.tag == "ol" else f"{indent}- {words}"
-        for child in item.iterchildren("ul", "ol"):
+    yield indent + _one_line(element.text)
+    number = 0
+    for child in element.iterchildren(etree.Element):
+        if child.tag in ("ul", "ol") and not _is_dropped(child):
             yield from _list_lines(child, depth + 1)
+        elif not _is_dropped(child):
+            number += child.tag == "li"
+            mark = "" if child.tag != "li" else f"{number}. " if element.tag == "ol" else "- "
+            if words := visible_text(child, without=("ul", "ol")):
+                yield indent + mark + words
+            for inner in _shown(child, "ul", "ol"):
+                yield from _list_lines(inner, depth + 1)
+        yield indent + _one_line(child.tail)
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())

@@ -10,20 +10,22 @@ import orjson
 from ingest.cleaning import clean_prose
 from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
+from ingest.json_reading import read_json
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode
 
 _MAX_DEPTH = 200  # levels; deeper ones are cut, orjson itself refuses more than 1024
+_LEAST_FILLED = 0.05  # share of the cells of a table; lines say more than emptier ones, which grow beyond measure
 _TITLES = ("title", "name", "subject", "标题", "名称")
 
 
 class JsonParser:
-    """Any JSON file. A list of flat objects is a table; else objects become indented lines."""
+    """Any JSON file. A list of flat objects of like names is a table; else objects become indented lines."""
 
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The values with their names. Raises `ParseError` where it is not JSON."""
         try:
-            content = orjson.loads(decode(data, name))
+            content = read_json(decode(data, name))
         except orjson.JSONDecodeError as error:
             raise ParseError(f"{name} is not JSON: {error}", "check it with a JSON validator") from error
         builder = TextBuilder(name)
@@ -39,7 +41,7 @@ def _title(content: Any) -> str:
 
 def _add(content: Any, builder: TextBuilder) -> None:
     if _is_table(content):
-        columns = list(dict.fromkeys(key for row in content for key in row))
+        columns = _columns(content)
         builder.table([columns, *([row.get(column) for column in columns] for row in content)])
     elif isinstance(content, list) and len(content) > 1 and all(isinstance(item, dict | list) for item in content):
         for item in content:
@@ -51,7 +53,13 @@ def _add(content: Any, builder: TextBuilder) -> None:
 def _is_table(content: Any) -> bool:
     if not isinstance(content, list) or not content:
         return False
-    return all(isinstance(row, dict) and not any(isinstance(v, dict | list) for v in row.values()) for row in content)
+    if not all(isinstance(row, dict) and not any(isinstance(v, dict | list) for v in row.values()) for row in content):
+        return False
+    return sum(map(len, content)) >= _LEAST_FILLED * len(content) * len(_columns(content))
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for row in rows for key in row))
 
 
 def _lines(content: Any, name: str, depth: int) -> Iterator[str]:

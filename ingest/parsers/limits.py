@@ -1,4 +1,4 @@
-"""A time limit that parsers ask between pages, sheets and slides."""
+"""A time limit that parsers ask between pages, sheets and slides, and for all types between blocks and rows."""
 
 from __future__ import annotations
 

@@ -13,9 +13,10 @@ from markdown_it.token import Token
 from ingest.contracts import ParsedDocument
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode
+from ingest.parsers.html import add_html, html_root
 
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
-_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^>]*>", re.DOTALL)
+_BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _HREF = re.compile(r"""<a\s[^>]*?\bhref\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _SCALARS = (str, int, float, bool)
 
@@ -43,7 +44,8 @@ def _front_matter(text: str) -> dict[str, Any]:
         return {}  # a horizontal rule, then text: not front matter
     if not isinstance(content, dict):
         return {}
-    return {str(key): value if isinstance(value, _SCALARS) else str(value) for key, value in content.items()}
+    filled = {str(key): value for key, value in content.items() if value is not None}
+    return {key: value if isinstance(value, _SCALARS) else str(value) for key, value in filled.items()}
 
 
 class _Walk:
@@ -66,8 +68,8 @@ class _Walk:
             elif token.type == "inline":
                 self._builder.paragraph(self._words(token))
             elif token.type == "html_block":
-                self._link(_HREF.findall(token.content))
-                self._builder.paragraph(_TAG.sub("", token.content))
+                if (root := html_root(token.content)) is not None:
+                    add_html(root, self._builder)
 
     def _words(self, token: Token) -> str:
         """The text of an inline token, whose links go to the block that is being made."""
@@ -121,7 +123,7 @@ def inline_text(token: Token) -> str:
     """What a reader sees of an inline token: words, code and the alternative text of images."""
     parts = []
     for child in token.children or ():
-        if child.type in ("softbreak", "hardbreak"):
+        if child.type in ("softbreak", "hardbreak") or (child.type == "html_inline" and _BREAK.match(child.content)):
             parts.append("\n")
         elif child.type != "html_inline":
             parts.append(child.content)

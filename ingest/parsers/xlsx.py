@@ -50,10 +50,11 @@ def _add_sheet(sheet: Any, builder: TextBuilder, page: int, deadline: Deadline) 
 def _tables(sheet: Any, deadline: Deadline) -> Iterator[list[tuple[Any, ...]]]:
     """Runs of filled rows, which empty rows part."""
     table: list[tuple[Any, ...]] = []
+    sheet.reset_dimensions()  # what the file says of them may be wrong, and rows beyond would be lost
     for number, row in enumerate(sheet.iter_rows(values_only=True, max_col=_MAX_COLUMNS)):
         if number % _ROWS_BETWEEN_CHECKS == 0:
             deadline.check()
-        if any(cell not in (None, "") for cell in row):
+        if row.count(None) < len(row) and any(cell not in (None, "") for cell in row):  # counted first: quick
             table.append(row)
         elif table:
             yield table

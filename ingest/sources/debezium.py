@@ -35,9 +35,9 @@ class DebeziumFileSource:
     mirror = False
 
     def __init__(self, path: str | Path, name: str = "", keys: Mapping[str, Sequence[str]] | None = None) -> None:
-        self._path = Path(path).resolve()
-        if not self._path.is_file():
+        if not Path(path).is_file():
             raise SourceError(f"file {path} does not exist; name a file of change events, one JSON object a line")
+        self._path = Path(path).resolve()
         self.name = name or self._path.as_uri()
         self._keys = keys or {}
 
@@ -85,7 +85,7 @@ class DebeziumFileSource:
         except EventError as error:
             key = f"{self._path.name}:{number}"
             reason = f"line {number}: {error.reason}"
-            batch.failures.append(Failure(key, reason, error.remedy, line.data[:_KEPT_PAYLOAD]))
+            batch.failures.append(Failure(key, reason, error.remedy, line.data[:_KEPT_PAYLOAD], named=False))
 
 
 @dataclass(frozen=True, slots=True)

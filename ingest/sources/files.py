@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from ingest.errors import ParseError, SourceError
 from ingest.parsers import check_size, parse_file, parser_for
 from ingest.sources.manifest import Manifest, Stamp
 from ingest.sources.scan import Clock, next_scan
+from retrieval.catalog import AccessChange
 from retrieval.types import Document, SourcePosition
 
 BATCH_FILES = 32
@@ -21,23 +22,43 @@ BATCH_CHARACTERS = 2_000_000  # of parsed text; a batch ends at whichever comes 
 
 
 class FileSource:
-    """Documents of a folder and its sub-folders, or one file. Keys are paths relative to the folder, with "/".
+    """Documents of a folder and its sub-folders, or one file. Keys are `prefix` and the path in the folder, with "/".
 
     Hidden files and folders and symbolic links that leave the folder are passed over; a file that cannot be read
-    is a `Failure` and is tried again next time. Position: (scan number,). A folder is a mirror, a single file not.
+    is a `Failure` and is tried again next time. Position: (scan number,). A folder is a mirror unless `mirror` is
+    False, a single file is none. `acl` names the groups that may read the documents (None: as last time,
+    at first the collection's default); where it is another than last time, every file is read again.
     """
 
     kind = "files"
 
-    def __init__(self, path: str | Path, name: str = "", acl: tuple[str, ...] | None = None, clock: Clock = time.time):
-        self._path = Path(path).resolve()
-        if not self._path.exists():
+    def __init__(
+        self,
+        path: str | Path,
+        name: str = "",
+        *,
+        mirror: bool | None = None,
+        acl: tuple[str, ...] | None = None,
+        prefix: str = "",
+        clock: Clock = time.time,
+    ) -> None:
+        if not Path(path).exists():  # nor does a link that leads back to itself, which cannot be resolved
             raise SourceError(f"path {path} does not exist; name a file or a folder")
-        self.mirror = self._path.is_dir()
-        self._root = self._path if self.mirror else self._path.parent
+        self._path = Path(path).resolve()
+        self._is_folder = self._path.is_dir()
+        if mirror and not self._is_folder:
+            raise SourceError(f"{path} is one file of its folder, which only the whole folder mirrors; name the folder")
+        self.mirror = self._is_folder if mirror is None else mirror
+        self._root = self._path if self._is_folder else self._path.parent
         self.name = name or self._root.as_uri()
         self._acl = acl
+        self._prefix = prefix
+        self._again: frozenset[str] = frozenset()
         self._clock = clock
+
+    def look_again(self, keys: Iterable[str]) -> None:
+        """Read the files of these documents at the next poll, though they did not change: they failed later on."""
+        self._again = frozenset(keys)
 
     def __len__(self) -> int:
         """How many files a poll would look at now."""
@@ -50,17 +71,22 @@ class FileSource:
         """
         old = Manifest.decode(cursor)
         scan = next_scan(old.scan, self._clock)
-        stamps = {} if self.mirror else dict(old.files)
+        acl = old.acl if self._acl is None else self._acl  # who forgets to say it opens nothing
+        known = {key: stamp for key, stamp in old.known(acl).items() if key not in self._again}
+        stamps = {} if self._is_folder else dict(known)
         batch = _Batch()
         for path in self._files():
-            self._visit(path, old.files, scan, stamps, batch)
+            failed = len(batch.failures)
+            self._visit(path, known, acl, scan, stamps, batch)
+            if old.acl != acl:
+                batch.access += [AccessChange(failure.key, acl) for failure in batch.failures[failed:]]
             if batch.is_full:
                 yield batch.frozen()
                 batch = _Batch()
-        yield batch.frozen(Manifest(scan, stamps).encode())
+        yield batch.frozen(Manifest(scan, stamps, acl).encode(), whole=self._is_folder)
 
     def _files(self) -> Iterator[Path]:
-        if not self.mirror:
+        if not self._is_folder:
             yield self._path
             return
         for folder, subfolders, files in os.walk(self._root, onerror=_refuse):
@@ -68,9 +94,18 @@ class FileSource:
             yield from (Path(folder, name) for name in sorted(files) if not name.startswith((".", "~$")))
 
     def _visit(
-        self, path: Path, known: Mapping[str, Stamp], scan: int, stamps: dict[str, Stamp], batch: _Batch
+        self,
+        path: Path,
+        known: Mapping[str, Stamp],
+        acl: tuple[str, ...] | None,
+        scan: int,
+        stamps: dict[str, Stamp],
+        batch: _Batch,
     ) -> None:
-        key = path.relative_to(self._root).as_posix()
+        key = self._prefix + path.relative_to(self._root).as_posix()
+        if (shown := _shown(key)) != key:
+            batch.failures.append(_failure(shown, f"the name {shown} is not in UTF-8", "rename it", scan))
+            return
         try:
             if not path.resolve().is_relative_to(self._root):
                 return
@@ -78,17 +113,19 @@ class FileSource:
             if known.get(key) == stamp:
                 batch.unchanged.append(key)
             else:
-                batch.changes.append(self._document(path, key, scan))
+                batch.changes.append(self._document(path, key, acl, scan))
             if stamp.settled(scan):
                 stamps[key] = stamp
         except ParseError as error:
             batch.failures.append(_failure(key, error.reason, error.remedy, scan))
+        except RuntimeError:  # of `resolve`
+            batch.failures.append(_failure(key, f"{key} is a link that leads back to itself", "remove it", scan))
         except OSError as error:
             batch.failures.append(
                 _failure(key, f"{key} cannot be read: {error.strerror or error}", "check its permissions", scan)
             )
 
-    def _document(self, path: Path, key: str, scan: int) -> Document:
+    def _document(self, path: Path, key: str, acl: tuple[str, ...] | None, scan: int) -> Document:
         parser_for(path.name)
         status = path.stat()
         check_size(status.st_size, path.name)
@@ -101,7 +138,7 @@ class FileSource:
             uri=path.as_uri(),
             language=parsed.language,
             metadata={"file_name": path.name, **parsed.metadata},
-            acl=self._acl,
+            acl=acl,
             outline=parsed.outline,
             position=SourcePosition((scan,)),
             committed_at=datetime.fromtimestamp(status.st_mtime, UTC),
@@ -115,14 +152,27 @@ class _Batch:
     changes: list[Document] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    access: list[AccessChange] = field(default_factory=list)
 
     @property
     def is_full(self) -> bool:
         characters = sum(len(change.text) for change in self.changes)
         return len(self.changes) >= BATCH_FILES or characters >= BATCH_CHARACTERS
 
-    def frozen(self, cursor: str | None = None) -> ChangeBatch:
-        return ChangeBatch(tuple(self.changes), tuple(self.failures), cursor=cursor, unchanged=tuple(self.unchanged))
+    def frozen(self, cursor: str | None = None, *, whole: bool = False) -> ChangeBatch:
+        return ChangeBatch(
+            tuple(self.changes),
+            tuple(self.failures),
+            cursor=cursor,
+            unchanged=tuple(self.unchanged),
+            whole=whole,
+            access=tuple(self.access),
+        )
+
+
+def _shown(name: str) -> str:
+    r"""The name with the bytes of it that are no UTF-8 written as in `caf\xe9`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _failure(key: str, reason: str, remedy: str, scan: int) -> Failure:

@@ -12,6 +12,7 @@ import orjson
 from ingest.changes import Change, ChangeBatch, Failure
 from ingest.cleaning import clean_text
 from ingest.errors import IngestError, SourceError
+from ingest.json_reading import read_json
 from ingest.sources.lines import MAX_LINE_BYTES, Line, read_lines
 from ingest.sources.scan import Clock, next_scan
 from retrieval.types import Deletion, Document, SourcePosition
@@ -28,25 +29,37 @@ class _LineError(IngestError):
 
 
 class JsonlSource:
-    """Documents of one JSON Lines file, keyed by their id. Position: (scan number, line number).
+    """Documents of one JSON Lines file, keyed by `prefix` and their id. Position: (scan number, line number).
 
     The cursor holds the last scan number: each poll reads the whole file, and the catalog finds by content hash
     what changed. `mirror` says whether ids that are gone from the file shall be deleted. A line
-    `{"id": ..., "deleted": true}` deletes. Further fields of a line, such as `url`, become metadata.
+    `{"id": ..., "deleted": true}` deletes. Further fields of a line, such as `url`, become metadata. `acl` is that of
+    lines which have none of their own.
     """
 
     kind = "jsonl"
 
-    def __init__(self, path: str | Path, name: str = "", *, mirror: bool = False, clock: Clock = time.time) -> None:
-        self._path = Path(path).resolve()
-        if not self._path.is_file():
+    def __init__(
+        self,
+        path: str | Path,
+        name: str = "",
+        *,
+        mirror: bool = False,
+        acl: tuple[str, ...] | None = None,
+        prefix: str = "",
+        clock: Clock = time.time,
+    ) -> None:
+        if not Path(path).is_file():
             raise SourceError(f"file {path} does not exist; name a .jsonl or .jsonl.gz file")
+        self._path = Path(path).resolve()
         self.name = name or self._path.as_uri()
         self.mirror = mirror
+        self._acl = acl
+        self._prefix = prefix
         self._clock = clock
 
     def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
-        """Batches of documents; a bad line is a failure with its number. Raises `SourceError`."""
+        """Batches of documents; a bad line is a failure under its id, else its number. Raises `SourceError`."""
         scan = next_scan(int(cursor) if cursor else None, self._clock)
         changes: list[Change] = []
         failures: list[Failure] = []
@@ -59,46 +72,58 @@ class JsonlSource:
             if len(changes) + len(failures) >= BATCH_DOCUMENTS or size >= BATCH_BYTES:
                 yield ChangeBatch(tuple(changes), tuple(failures))
                 changes, failures, size = [], [], 0
-        yield ChangeBatch(tuple(changes), tuple(failures), cursor=str(scan))
+        yield ChangeBatch(tuple(changes), tuple(failures), cursor=str(scan), whole=True)
 
     def _read(self, line: Line, scan: int, changes: list[Change], failures: list[Failure]) -> None:
         position = SourcePosition((scan, line.number))
+        key = ""
         try:
-            changes.append(self._change(line, position))
+            content = _content(line)
+            key = self._prefix + _key(content)
+            changes.append(_to_change(key, content, self.name, self._acl, position))
         except _LineError as error:
-            key = f"{self._path.name}:{line.number}"
-            failures.append(Failure(key, f"line {line.number}: {error}", _FORM, line.data[:_KEPT_PAYLOAD], position))
-
-    def _change(self, line: Line, position: SourcePosition) -> Change:
-        if line.too_long:
-            raise _LineError(f"longer than {MAX_LINE_BYTES // 2**20} MiB")
-        try:
-            content = orjson.loads(line.data.removeprefix(b"\xef\xbb\xbf"))
-        except orjson.JSONDecodeError as error:
-            raise _LineError(f"not JSON ({error})") from error
-        if not isinstance(content, dict):
-            raise _LineError(f"a JSON {type(content).__name__}, not an object")
-        return _to_change(content, self.name, position)
+            known_by = key or f"{self._path.name}:{line.number}"
+            reason = f"line {line.number}: {error}"
+            failures.append(Failure(known_by, reason, _FORM, line.data[:_KEPT_PAYLOAD], position, named=bool(key)))
 
 
-def _to_change(content: dict[str, Any], source: str, position: SourcePosition) -> Change:
+def _content(line: Line) -> dict[str, Any]:
+    if line.too_long:
+        raise _LineError(f"longer than {MAX_LINE_BYTES // 2**20} MiB")
+    try:
+        content = read_json(line.data.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise _LineError(f"not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise _LineError(f"a JSON {type(content).__name__}, not an object")
+    return content
+
+
+def _key(content: dict[str, Any]) -> str:
+    """The document's key, taken out of the content."""
     key = content.pop("id", None)
     key = content.pop("_id", None) if key is None else key
     if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
         raise _LineError(f"id is {key!r}, expected a text or a number")
+    return str(key)
+
+
+def _to_change(
+    key: str, content: dict[str, Any], source: str, default_acl: tuple[str, ...] | None, position: SourcePosition
+) -> Change:
     if content.pop("deleted", False) is True:
-        return Deletion(str(key), source, position)
+        return Deletion(key, source, position)
     text, title = _text(content, "text", required=True), _text(content, "title")
     if _is_blank(text) and _is_blank(title):
         raise _LineError("neither text nor title holds anything")
     return Document(
-        key=str(key),
+        key=key,
         text=title if _is_blank(text) else text,
         title=title,
         source=source,
         uri=_text(content, "uri") or None,
         language=_text(content, "language"),
-        acl=_acl(content),
+        acl=_acl(content, default_acl),
         metadata=_metadata(content),  # last: it takes the fields that the others left
         position=position,
     )
@@ -128,10 +153,10 @@ def _metadata(content: dict[str, Any]) -> Mapping[str, Any]:
     return {**content, **metadata}
 
 
-def _acl(content: dict[str, Any]) -> tuple[str, ...] | None:
+def _acl(content: dict[str, Any], default: tuple[str, ...] | None) -> tuple[str, ...] | None:
     acl = content.pop("acl", None)
     if acl is None:
-        return None
+        return default
     if not isinstance(acl, list) or not all(isinstance(group, str) for group in acl):
         raise _LineError(f"acl is {acl!r:.80}, expected a list of group names")
     return tuple(acl)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Bumped when parsers or cleaning change what they make of a file, so that every file is read again.
-READER_VERSION = 2
+READER_VERSION = 4
 
 # A file written to within this long before the scan may change once more under the same time stamp: file systems
 # count in steps of up to 2 s (FAT).
@@ -34,14 +34,15 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The stamps of all files of the last complete scan, by key; the cursor of a file source."""
+    """The stamps of all files of the last complete scan, by key, and who may read them; a file source's cursor."""
 
     scan: int | None = None
     files: dict[str, Stamp] = field(default_factory=dict)
+    acl: tuple[str, ...] | None = None  # which their documents were given
 
     def encode(self) -> str:
         """Compact JSON for the catalog."""
-        content = {"version": READER_VERSION, "scan": self.scan, "files": self.files}
+        content = {"version": READER_VERSION, "scan": self.scan, "acl": self.acl, "files": self.files}
         return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -50,6 +51,11 @@ class Manifest:
         if cursor is None:
             return cls()
         content = json.loads(cursor)
+        acl = None if content.get("acl") is None else tuple(content["acl"])
         if content["version"] != READER_VERSION:
-            return cls(content["scan"])
-        return cls(content["scan"], {key: Stamp(*stamp) for key, stamp in content["files"].items()})
+            return cls(content["scan"], acl=acl)
+        return cls(content["scan"], {key: Stamp(*stamp) for key, stamp in content["files"].items()}, acl)
+
+    def known(self, acl: tuple[str, ...] | None) -> dict[str, Stamp]:
+        """Files whose documents need not be made again, to have that ACL; none where they were given another."""
+        return dict(self.files) if self.acl == acl else {}

@@ -11,9 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from ingest.changes import ChangeBatch, RowChange, Truncation
+from ingest.changes import ChangeBatch, Row, RowChange, Truncation
 from ingest.errors import MappingError, SourceError, SourceOutageError
 from ingest.row_values import key_text
+from ingest.sources import sqlite_values
 from ingest.sources.scan import Clock, next_scan
 from ingest.table_mapping import TablesMapping
 from retrieval.types import SourcePosition
@@ -35,11 +36,10 @@ class SqlSource:
     All tables are read in one repeatable-read transaction. Tables are named `schema.table`; SQLite's schema is
     `main`, MySQL's the database. Position: (scan number,). The cursor holds the last scan number. After the rows of
     a table comes a truncation of what older scans had seen there, so that rows which are gone, joined ones too, are
-    forgotten; the source itself therefore need not be a mirror.
+    forgotten. Where `mirror` is False, tables that become documents are not truncated, and the rows stay.
     """
 
     kind = "sql"
-    mirror = False
 
     def __init__(
         self,
@@ -48,10 +48,13 @@ class SqlSource:
         name: str = "",
         clock: Clock = time.time,
         connect_args: Mapping[str, Any] | None = None,
+        *,
+        mirror: bool = True,
     ) -> None:
         self._url = _url(url)
         self._mapping = mapping
         self.name = name or self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
+        self.mirror = mirror
         self._clock = clock
         self._connect_args = dict(connect_args or {})  # of the driver, such as for TLS
 
@@ -78,7 +81,7 @@ class SqlSource:
             ) from error
         finally:
             engine.dispose()
-        yield ChangeBatch(cursor=str(scan))
+        yield ChangeBatch(cursor=str(scan), whole=True)
 
     def _order(self) -> list[str]:
         """Tables that are only joined, then those that become documents."""
@@ -101,16 +104,26 @@ class SqlSource:
     def _rows(self, connection: sa.Connection, name: str, table: sa.Table, scan: int) -> Iterator[ChangeBatch]:
         keys = [column.name for column in table.primary_key.columns]
         position, now = SourcePosition((scan,)), datetime.now(UTC)
-        query = sa.select(*table.columns).order_by(*table.primary_key.columns)
+        is_sqlite = connection.dialect.name == "sqlite"
+        columns = sqlite_values.raw_columns(table) if is_sqlite else table.columns
+        decoders = sqlite_values.decoders(table) if is_sqlite else {}
+        query = sa.select(*columns).order_by(*table.primary_key.columns)
         result = connection.execution_options(stream_results=True, yield_per=BATCH_ROWS).execute(query)
         for rows in result.mappings().partitions(BATCH_ROWS):
-            yield ChangeBatch(row_changes=tuple(_change(name, row, keys, position, now) for row in rows))
-        yield ChangeBatch(row_changes=(Truncation(name, SourcePosition((scan - 1,)), now),))
+            yield ChangeBatch(
+                row_changes=tuple(_change(name, _decoded(row, decoders), keys, position, now) for row in rows)
+            )
+        if self.mirror or name not in self._mapping.tables:
+            yield ChangeBatch(row_changes=(Truncation(name, SourcePosition((scan - 1,)), now),))
 
 
-def _change(table: str, row: sa.RowMapping, keys: Sequence[str], position: SourcePosition, at: datetime) -> RowChange:
+def _decoded(row: sa.RowMapping, decoders: Mapping[str, sqlite_values.Decoder]) -> dict[str, Any]:
     columns = {str(column): value for column, value in row.items()}
-    return RowChange(table, key_text([columns[key] for key in keys]), columns, position, at)
+    return columns | {column: decode(columns[column]) for column, decode in decoders.items()}
+
+
+def _change(table: str, row: Row, keys: Sequence[str], position: SourcePosition, at: datetime) -> RowChange:
+    return RowChange(table, key_text([row[key] for key in keys]), row, position, at)
 
 
 def _url(text: str) -> sa.URL:
@@ -129,8 +142,14 @@ def _connect(engine: sa.Engine) -> sa.Connection:
     """A connection that sees all tables as of one moment."""
     connection = engine.connect()
     if connection.dialect.name == "sqlite":
+        if (driver := connection.connection.driver_connection) is not None:
+            driver.text_factory = sqlite_values.text
         connection.exec_driver_sql("BEGIN")  # the driver itself begins only before a write
         return connection
+    if connection.dialect.name == "postgresql":
+        from ingest.sources.postgres_values import keep_odd_values
+
+        keep_odd_values(connection)
     return connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from ingest.json_reading import read_json
+
 _ENDLESS_YEAR = 290_000  # Debezium writes infinity as the last moment that Java's clock counts
 _YEAR = re.compile(r"[+-]?\d+")
 _DATE_WITH_ZONE = re.compile(r"\d{4}-\d\d-\d\dZ")
@@ -67,9 +69,9 @@ def json_text(value: Any) -> Any:
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return value
     try:
-        return orjson.loads(value)
+        return read_json(value)
     except orjson.JSONDecodeError:
-        return value  # numbers of more than 64 bits, for one
+        return value
 
 
 def bits(length: int) -> Callable[[Any], Any]:

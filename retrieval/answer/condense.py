@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from retrieval.answer.question import topic_words
+from retrieval.answer.question import HAN, topic_words
 from retrieval.answer.types import Turn
 
 _PRONOUN = re.compile(
@@ -18,7 +18,6 @@ _OPENS_ELLIPSIS = re.compile(
 _EXISTENTIAL = re.compile(
     r"\b(?:is|are|was|were|will|can|be) there\b|\bthere (?:is|are|was|were|will)\b|\bit (?:is|be) possible\b", re.I
 )
-_HAN = re.compile(r"[\u3400-\u9fff]")
 _HAN_PRONOUN = re.compile(
     "[他她它]们?|这[个种些位项款]?|那[个种些位项款]?(?!么)|其(?!他|它|实|中)|该|此(?!外)|上述|前者|后者|同样"
 )
@@ -48,7 +47,7 @@ def leans(question: str) -> bool:
     topic = topic_words(text)
     if not topic:
         return True
-    if _HAN.search(text):
+    if HAN.search(text):
         short = len("".join(topic)) <= FEW_HAN
         return bool(_HAN_PRONOUN.search(text)) or (short and bool(_HAN_ELLIPSIS.search(text.rstrip("？?。! "))))
     plain = _EXISTENTIAL.sub(" ", text)

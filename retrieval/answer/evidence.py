@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answer.question import Kind, Question, Tokens, fits_kind
+from retrieval.answer.question import HAN, Kind, Question, Tokens, content_tokens, fits_kind
 from retrieval.answer.sentences import Span, is_table_row, split_sentences
 from retrieval.answer.types import Passage, TermStatistics
 from retrieval.contracts import Encoder
@@ -27,6 +27,9 @@ ENCODED_SENTENCES = 12  # as many as the encoder is asked about: about 10 ms on 
 LABEL_TOKENS = 16  # Han bigrams are tokens too
 SCRIPT_SAMPLE = 2000  # characters
 _LIGHT = frozenset("由对从给向和与及或都也就还有到让")
+_PROBLEM = re.compile(
+    r"\W{0,3}(?:problem|question|symptoms?|issue|q|问题|故障现象|故障|现象|症状|问)\W{0,2}[:：]", re.IGNORECASE
+)
 _ENDS = frozenset(".!?;。！？；…")
 _OTHER_SCRIPT = re.compile("[\u0370-\u1dff\u2e80-\ud7ff\uf900-\ufaff]+")
 
@@ -44,7 +47,9 @@ SENTENCE_FEATURES = (
     "fragment",  # fewer than four tokens
     "label",  # a short line that ends without punctuation and gives no `name: value`: a heading, a product name
     "asks",  # is itself a question
-    "after_question",  # share in the previous sentence, where that is a question (FAQ)
+    "after_question",  # share in what stands before, where that is a question (FAQ, also a title) or a problem (ticket)
+    "asked_title",  # how far the title asks the same: share of either in the other, the lesser one
+    "problem",  # a line that is labelled as a problem or question
 )
 
 
@@ -92,7 +97,8 @@ def gather(
     bodies = _bodies(titles, candidates)
     weights = term_weights(question, statistics, [one.tokens for one in candidates])
     known = known_share(question.text, passages, encoder)
-    features = _features(question, titles, bodies, candidates, weights, known)
+    asked = [_asked_share(question, passage.title, weights, analyzer) for passage in passages]
+    features = _features(question, titles, asked, bodies, candidates, weights, known)
     _add_dense(features, question, candidates, encoder, known)
     return Evidence(
         question, passages, bodies, candidates, weights, _unseen(question, weights, statistics), known, features
@@ -151,6 +157,7 @@ def _bodies(titles: Sequence[frozenset[str]], candidates: Sequence[Candidate]) -
 def _features(
     question: Question,
     titles: Sequence[frozenset[str]],
+    asked: Sequence[float],
     bodies: Sequence[frozenset[str]],
     candidates: Sequence[Candidate],
     weights: Mapping[str, float],
@@ -164,7 +171,9 @@ def _features(
         before = before if before and before.passage == one.passage else None
         context = one.tokens | titles[one.passage] | (before.tokens if before else frozenset())
         lexical = covered_share(question.terms, weights, one.tokens)
-        asked_before = before is not None and _asks(before.text)
+        after = asked[one.passage] if before is None else 0.0
+        if before is not None and (_asks(before.text) or is_problem(before.text)):
+            after = covered_share(question.terms, weights, before.tokens)
         features[row] = (
             lexical,
             lexical * (1 - known),
@@ -179,7 +188,9 @@ def _features(
             one.length < 4 and not is_table_row(one.text),
             is_label(one),
             _asks(one.text),
-            covered_share(question.terms, weights, before.tokens) if asked_before and before else 0.0,
+            after,
+            asked[one.passage],
+            is_problem(one.text),
         )
         before = one
     return features
@@ -202,6 +213,23 @@ def known_share(text: str, passages: Sequence[Passage], encoder: Encoder) -> flo
         sample = "".join(run for passage in passages for run in _OTHER_SCRIPT.findall(passage.text))[:SCRIPT_SAMPLE]
         known = min(known, encoder.coverage(sample))
     return max(0.0, 2 * known - 1)
+
+
+def _asked_share(question: Question, title: str, weights: Mapping[str, float], analyzer: Tokens) -> float:
+    """How far a title that is a question asks what is asked, 0 to 1; 0 for other titles.
+
+    Of another language it asks in words of its own: names and codes alone would make it the same question.
+    """
+    if not _asks(title) or bool(HAN.search(title)) != bool(HAN.search(question.text)):
+        return 0.0
+    asked = content_tokens(title, analyzer)
+    both = sum(token in weights for token in asked)
+    return min(covered_share(question.terms, weights, asked), both / len(asked)) if asked else 0.0
+
+
+def is_problem(text: str) -> bool:
+    """Whether a line is labelled as a problem or question, as tickets do; what helps stands after it."""
+    return _PROBLEM.match(text) is not None
 
 
 def _asks(text: str) -> bool:

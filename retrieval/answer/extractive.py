@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 from retrieval.answer import weights
 from retrieval.answer.evidence import Evidence, gather
-from retrieval.answer.question import Tokens, read_question, topic_words
+from retrieval.answer.question import HAN, Tokens, read_question, topic_words
 from retrieval.answer.selection import Stretch, choose, citation_of, render, stretches
 from retrieval.answer.support import confidence, score_sentences
 from retrieval.answer.types import Answer, AnswerEvent, AnswerPiece, Ask, CitationEvent, FinalAnswer
 from retrieval.contracts import Encoder
-
-_HAN = re.compile(r"[\u3400-\u9fff]")
 
 
 class ExtractiveGenerator:
@@ -81,7 +78,7 @@ def refusal(question: str, reason: str, sure: float, generator: str, degraded: s
 
 def refusal_text(question: str) -> str:
     """What a reader sees instead of an answer."""
-    if _HAN.search(question):
+    if HAN.search(question):
         return "知识库中没有找到能够支持回答这个问题的内容。"
     return "The knowledge base holds nothing that supports an answer to this question."
 

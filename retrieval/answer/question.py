@@ -58,13 +58,15 @@ _STOP = frozenset(
     describe find please know want need let's let hi hello thanks thank name named called s t d ll m re ve don doesn
     didn isn aren wasn weren""".split()
 )
-# Question phrases and particles; characters that often are part of a word (都 of 首都, 和 of 和平) are not among them.
+# Question phrases and particles; characters that often are part of a word (都 of 首都, 和 of 和平) are not among them,
+# nor is 多 with a measure in another word (许多大学, 最多大约, 多重身份).
 _HAN_STOP = re.compile(
     "请问一下|请问|告诉我|我想知道|为什么|为什麼|是什么|是什麼|什么时候|什么|什麼|甚么|多少钱|多少|哪一个|哪一|哪个|哪些|哪里|哪儿|哪年|"
-    "哪位|哪家|哪种|哪|谁|誰|如何|怎么样|怎么办|怎样|怎么|怎麼|何时|何处|何地|何人|为何|几个|几年|吗|呢|吧|啊|有没有|是不是|"
+    "(?<![许很众最诸更太不])[有要]?(?:多长时间|多久|多长|多大(?![约概学])|多[高远]|多重(?!\\w))|几个月|几个|几[年月天日点号岁]|几(?=小时|分钟|周|星期)|"
+    "哪位|哪家|哪种|哪|谁|誰|如何|怎么样|怎么办|怎样|怎么|怎麼|何时|何处|何地|何人|为何|吗|呢|吧|啊|有没有|是不是|"
     "能不能|可不可以|可以|应该|需要|有哪|我们|你们|他们|她们|它们|这个|那个|的|了|是|在|被|把|于|我|你|您|他|她|它"
 )
-_HAN = re.compile(r"[\u3400-\u9fff]")
+HAN = re.compile(r"[\u3400-\u9fff]")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9'’_.\-/&+#]*[A-Za-z0-9+#]|[A-Za-z0-9]")
 _TOPIC = re.compile(rf"{_WORD.pattern}|[^\W\da-zA-Z_]+")
 _QUOTED = re.compile(r"[“\"「『《〈]([^”\"」』》〉]{1,60})[”\"」』》〉]")
@@ -167,7 +169,7 @@ def _content(text: str, analyzer: Tokens) -> list[tuple[str, int, int]]:
 def _neighbours(spans: Sequence[tuple[str, int, int]]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for (left, _, end), (right, start, _) in zip(spans, spans[1:], strict=False):
-        if start < end and _HAN.match(left) and _HAN.match(right):
+        if start < end and HAN.match(left) and HAN.match(right):
             found[left] = found.get(left, frozenset()) | {right}
             found[right] = found.get(right, frozenset()) | {left}
     return found

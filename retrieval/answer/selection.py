@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answer.evidence import Candidate, Evidence, is_label
+from retrieval.answer.evidence import Candidate, Evidence, is_label, is_problem
 from retrieval.answer.question import Kind
 from retrieval.answer.sentences import is_table_row
 from retrieval.answer.types import Citation
@@ -37,7 +37,7 @@ def choose(evidence: Evidence, scores: NDArray[np.float64]) -> list[Candidate]:
     """The best sentence, then close ones that add question words or go on with it; its passage comes first."""
     order = np.argsort(-scores, kind="stable")
     best = evidence.candidates[int(order[0])]
-    chosen = [best, *_list_after(evidence, best)]
+    chosen = [best, *_list_after(evidence, best), *_help_after(evidence, best)]
     covered = frozenset[str]().union(*(one.tokens for one in chosen))
     for row in order[1:]:
         one = evidence.candidates[int(row)]
@@ -93,6 +93,13 @@ def _list_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
         return []
     after = [one for one in evidence.candidates if one.passage == best.passage and one.order > best.order]
     return after[:LIST_ITEMS]
+
+
+def _help_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
+    """The line after a problem: nobody asks for the problem alone."""
+    if not is_problem(best.text):
+        return []
+    return [one for one in evidence.candidates if one.passage == best.passage and one.order > best.order][:1]
 
 
 def _row(text: str, row: Candidate) -> str:

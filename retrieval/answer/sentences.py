@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from retrieval.answer.question import HAN
+
 
 class Span(NamedTuple):
     """`text[start:end]`, without surrounding white space."""
@@ -40,7 +42,6 @@ _ITEM = re.compile(
     r"[一二三四五六七八九十]+、|（[一二三四五六七八九十\d]+）)"
 )
 _HEADING = re.compile(r"[ \t]*#{1,6}\s")
-_HAN = re.compile(r"[\u3400-\u9fff]")
 _WRAP_WIDTH = 30  # a line at least this wide (Han counts double) may be a wrapped one that goes on in the next
 
 
@@ -78,8 +79,8 @@ def _continues(text: str, start: int, end: int, line: re.Match[str]) -> bool:
     if _ROW.match(after) or _HEADING.match(after) or _ITEM.match(after) or before[-1:] in ".!?。！？:：;；":
         return False
     last_line = before[before.rfind("\n") + 1 :]
-    wide = len(last_line) + len(_HAN.findall(last_line)) >= _WRAP_WIDTH
-    return wide and (after[0].islower() or after[0].isdigit() or bool(_HAN.match(after)) or before[-1] in ",，、-")
+    wide = len(last_line) + len(HAN.findall(last_line)) >= _WRAP_WIDTH
+    return wide and (after[0].islower() or after[0].isdigit() or bool(HAN.match(after)) or before[-1] in ",，、-")
 
 
 def _sentences(text: str, block: Span) -> Iterator[Span]:

@@ -22,6 +22,8 @@ SENTENCE: dict[str, float] = {
     "label": -2.0000,
     "asks": -0.5030,
     "after_question": 1.0000,
+    "asked_title": 4.0000,
+    "problem": -0.5000,
 }
 
 SUPPORT: dict[str, float] = {

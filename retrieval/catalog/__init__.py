@@ -30,9 +30,10 @@ from retrieval.catalog.source_runs import SourceRuns
 from retrieval.catalog.source_tables import SourceTables
 from retrieval.catalog.sources import Sources
 from retrieval.catalog.versions import KEPT_VERSIONS, Versions
-from retrieval.catalog.writer import Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
+from retrieval.catalog.writer import AccessChange, Commit, DeadLetter, Outcome, Receipt, Upsert, Writer
 
 __all__ = [
+    "AccessChange",
     "Catalog",
     "Collection",
     "CollectionSettings",

@@ -12,12 +12,14 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.engine import reading, reading_once, writing
+from retrieval.catalog.jobs import part_from_collection
 from retrieval.catalog.operations import log_default_rights
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from retrieval.types import EVERYONE
 
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 FIRST_CHUNKING = 1  # number of the way of cutting that a new collection begins with
+ANALYZED_BY = ("dictionary", "synonyms")  # settings that decide what words a text has
 GENERATION_SETTINGS = ("chunker", "chunk_tokens", "dictionary", "synonyms")  # what another generation may change
 
 
@@ -89,8 +91,8 @@ class Collections:
         query = _seen_by().where(schema.collections.c.name == name)
         with reading(self._engine) as connection:
             row = connection.execute(query).one_or_none()
-        if row is None:  # the names of others are not for every caller
-            raise NotFoundError(f"collection {name!r} does not exist; `kb collections` lists those that do")
+        if row is None:
+            raise _unknown(name)
         return _collection(row)
 
     def seen_by(self, collection_id: int, generation: int) -> Collection:
@@ -117,26 +119,55 @@ class Collections:
         return int(seq)
 
     def change_settings(self, name: str, **changes: Any) -> Collection:
-        """Replace single settings of a collection and of the generation that serves.
+        """Replace single settings of a collection and of the generation that serves. Raises `NotFoundError`.
 
+        Generations that are being built, ready or on standby take over a dictionary and synonyms that they had in
+        common with it: they would be lost with the next switch otherwise.
         Another `default_acl` is an operation on every document that it guards, so that all views follow it.
         """
-        collection = self.get(name)
-        changed = asdict(replace(collection.settings, **changes))
-        made_by = {name: changed.pop(name) for name in GENERATION_SETTINGS}
         with writing(self._engine) as connection:
+            collection = _locked(connection, name)  # read here: what another changed meanwhile is not written over
+            changed = asdict(replace(collection.settings, **changes))
+            made_by = {name: changed.pop(name) for name in GENERATION_SETTINGS}
             c, g = schema.collections, schema.generations
             connection.execute(c.update().where(c.c.id == collection.id).values(settings=changed))
+            _carry_over(connection, collection, made_by)
             connection.execute(g.update().where(g.c.id == collection.generation).values(settings=made_by))
             if tuple(changed["default_acl"]) != collection.settings.default_acl:
                 log_default_rights(connection, collection.id)
         return self.get(name)
 
     def drop(self, name: str) -> None:
-        """Delete a collection with everything in it. Raises `NotFoundError`."""
-        collection = self.get(name)
+        """Delete a collection with everything in it, its schedules and open jobs included. Raises `NotFoundError`."""
         with writing(self._engine) as connection:
+            collection = _locked(connection, name)
             connection.execute(schema.collections.delete().where(schema.collections.c.id == collection.id))
+            # In this order: a schedule that asks for a job right now is waited for, and that job is seen.
+            connection.execute(schema.schedules.delete().where(schema.schedules.c.collection == name))
+            part_from_collection(connection, name)
+
+
+def _locked(connection: sa.Connection, name: str) -> Collection:
+    """The collection, which nobody else changes until the transaction ends. Raises `NotFoundError`."""
+    c = schema.collections.c
+    found = connection.execute(sa.select(c.id).where(c.name == name).with_for_update()).scalar_one_or_none()
+    if found is None:
+        raise _unknown(name)
+    return _collection(connection.execute(_seen_by().where(c.id == found)).one())
+
+
+def _carry_over(connection: sa.Connection, collection: Collection, made_by: dict[str, Any]) -> None:
+    g = schema.generations
+    query = sa.select(g.c.id, g.c.settings).where(g.c.collection_id == collection.id, g.c.retired_at.is_(None))
+    kept = {row.id: row.settings for row in connection.execute(query)}
+    serving = kept.pop(collection.generation)
+    for number, settings in kept.items():
+        shared = {name: made_by[name] for name in ANALYZED_BY if settings[name] == serving[name]}
+        connection.execute(g.update().where(g.c.id == number).values(settings=settings | shared))
+
+
+def _unknown(name: str) -> NotFoundError:  # the names of others are not for every caller
+    return NotFoundError(f"collection {name!r} does not exist; `kb collections` lists those that do")
 
 
 @cache  # made once: every follower asks many times a second

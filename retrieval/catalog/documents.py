@@ -202,6 +202,30 @@ class Documents:
                 found.update((key, StoredInput(*values)) for key, *values in rows)
         return found
 
+    def owners(self, collection: Collection, keys: Iterable[str]) -> dict[str, str]:
+        """The source of each living document among `keys`."""
+        d = schema.documents.c
+        found: dict[str, str] = {}
+        with reading(self._engine) as connection:
+            for part in in_parts(sorted(set(keys))):
+                mine = (d.collection_id == collection.id, d.key.in_(part), d.deleted.is_(False))
+                found.update(
+                    (key, source) for key, source in connection.execute(sa.select(d.key, d.source).where(*mine))
+                )
+        return found
+
+    def readable(self, collection: Collection, keys: Iterable[str], principal: Principal) -> set[str]:
+        """Those of the keys whose document lives and may be read by the caller."""
+        d = schema.documents.c
+        found: set[str] = set()
+        with reading(self._engine) as connection:
+            for part in in_parts(sorted(set(keys))):
+                mine = (d.collection_id == collection.id, d.key.in_(part), d.deleted.is_(False))
+                for key, acl in connection.execute(sa.select(d.key, d.acl).where(*mine)):
+                    if may_read(collection.settings.default_acl if acl is None else acl, principal):
+                        found.add(key)
+        return found
+
     def count_of(self, collection: Collection, source: str) -> int:
         """How many living documents a source brought."""
         c = schema.documents.c

@@ -8,16 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
+from retrieval.catalog import json_text
 from retrieval.errors import InvalidInputError, OutageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another process's transaction
 WRITES = {"kb_writes": True}  # execution option: take SQLite's write lock at BEGIN, not at the first write
 SINGLE = {"kb_single": True}  # execution option: no BEGIN around the one statement that reads
+_JSON: dict[str, Any] = {"json_serializer": json_text.written, "json_deserializer": json_text.read}
 ONE_STATE = {"postgresql": {"isolation_level": "REPEATABLE READ"}}  # by default each statement there sees a later one
 
 
@@ -33,14 +34,15 @@ def open_engine(url: str) -> sa.Engine:
     if backend == "sqlite":
         return _sqlite_engine(parsed)
     if backend == "postgresql":
-        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10)
+        driver = parsed.set(drivername="postgresql+psycopg")
+        return sa.create_engine(driver, pool_pre_ping=True, pool_size=10, json_serializer=json_text.written)
     raise InvalidInputError(
         f"catalog_url names a {backend} database; expected sqlite or postgresql (sources may be of other kinds)"
     )
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, pool_size=10, max_overflow=40, json_deserializer=orjson.loads)
+    engine = sa.create_engine(url, pool_size=10, max_overflow=40, **_JSON)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:

@@ -41,6 +41,11 @@ class EvalQuery:
     answers: tuple[str, ...] | None = None
 
 
+def words_of(text: str) -> str:
+    """What a question asks, without its spelling in capitals and spaces."""
+    return " ".join(text.casefold().split())
+
+
 class EvalSets:
     """Stores and reads evaluation sets."""
 

@@ -1,4 +1,4 @@
-"""Experiments of the search core: what was asked, every trial in order, what came of it. Trials are only appended."""
+"""Experiments of the search core: what was asked, every trial in order, what came of it."""
 
 from __future__ import annotations
 
@@ -85,6 +85,13 @@ class Experiments:
             if connection.execute(known).one_or_none() is None:
                 row = {"experiment_id": experiment_id, "number": number, "body": dict(body)}
                 connection.execute(schema.trials.insert().values(**row))
+
+    def forget(self, experiment_id: str, first: int) -> None:
+        """Drop the trials from that number on: a run that goes on takes another way from there."""
+        t = schema.trials.c
+        with writing(self._engine) as connection:
+            gone = schema.trials.delete().where(t.experiment_id == experiment_id, t.number >= first)
+            connection.execute(gone)
 
     def trials(self, experiment_id: str, *, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
         """The bodies of the trials with their numbers, in order, beginning after the number `after`."""

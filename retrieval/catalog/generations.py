@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
-from retrieval.catalog.collections import GENERATION_SETTINGS, Collection
+from retrieval.catalog.collections import ANALYZED_BY, GENERATION_SETTINGS, Collection
 from retrieval.catalog.engine import reading, writing
 from retrieval.errors import ConflictError, NotFoundError
 
@@ -92,10 +92,13 @@ class Generations:
     def begin(self, collection: Collection, encoder: str, fingerprint: str, settings: dict[str, Any]) -> Generation:
         """A new generation, which every commit from now on carries; or the unfinished one, where it is just that.
 
+        A dictionary and synonyms like the collection's are those that serve now, should they have changed meanwhile.
         Raises `ConflictError` while another one is unfinished.
         """
         with writing(self._engine) as connection:
-            last_chunking = _locked(connection, collection).last_chunking
+            locked = _locked(connection, collection)
+            last_chunking = locked.last_chunking
+            settings = settings | _changed_since(connection, collection, locked.generation_id, settings)
             known = _all(connection, collection.id)
             for one in known:
                 if one.state is GenerationState.BUILDING:
@@ -172,6 +175,15 @@ def _locked(connection: sa.Connection, collection: Collection) -> Any:
     if row is None:
         raise NotFoundError(f"collection {collection.name!r} was dropped")
     return row
+
+
+def _changed_since(
+    connection: sa.Connection, collection: Collection, serving: int, settings: dict[str, Any]
+) -> dict[str, Any]:
+    g, read = schema.generations.c, collection.settings
+    now = connection.execute(sa.select(g.settings).where(g.id == serving)).scalar_one()
+    known = {"dictionary": list(read.dictionary), "synonyms": [list(group) for group in read.synonyms]}
+    return {name: now[name] for name in ANALYZED_BY if settings[name] == known[name]}
 
 
 def _point(connection: sa.Connection, collection_id: int, generation: int) -> None:

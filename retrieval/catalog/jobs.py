@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.clock import database_now
 from retrieval.catalog.engine import reading, reading_once, writing
-from retrieval.errors import ConflictError, NotFoundError
+from retrieval.errors import ConflictError, NotFoundError, NotStoppedError
 
 MAX_ATTEMPTS = 3  # starts of a job whose process died each time; then it is the job that kills
 SILENT_SECONDS = 30.0  # without a heartbeat, after which a process counts as dead
@@ -173,13 +173,17 @@ class Jobs:
             raise ConflictError(f"job {job_id} has ended already ({job.state.value}); only open jobs can be cancelled")
 
     def retry(self, job_id: str) -> JobRecord:
-        """Queue a failed or cancelled job anew. Raises `NotFoundError`, or `ConflictError` where it cannot be."""
+        """Queue a failed or cancelled job anew.
+
+        Raises `NotFoundError`, `NotStoppedError` where a cancelled job's work still goes on, `ConflictError` where the
+        job is in another state.
+        """
         job = self.get(job_id)
         if job.state.value not in _AGAIN:
             raise ConflictError(f"job {job_id} is {job.state.value}; only failed and cancelled jobs can be retried")
         with writing(self._engine) as connection:
             if job.runner and not _is_silent(job, database_now(connection), SILENT_SECONDS):
-                raise ConflictError(f"job {job_id} is cancelled but its work has not stopped yet; retry in a moment")
+                raise NotStoppedError(f"job {job_id} is cancelled but its work has not stopped yet; retry in a moment")
             c = schema.jobs.c
             unchanged = (c.id == job_id) & (c.state == job.state.value) & (c.runner == job.runner)
             moved = connection.execute(schema.jobs.update().where(unchanged).values(**_FRESH)).rowcount
@@ -276,6 +280,19 @@ def insert_job(
         schema.jobs.insert().values(**values, state=JobState.QUEUED.value, created_at=now, updated_at=now)
     )
     return job_id
+
+
+def part_from_collection(connection: sa.Connection, collection: str) -> None:
+    """Cancel the open jobs of a collection that is dropped, within the transaction that does so.
+
+    From then on all of them bear another name, so that none acts on a later collection of that name, and what came of
+    them is not told to the keys of that one.
+    """
+    c, now = schema.jobs.c, schema.utc_now()
+    cancelled = {"state": JobState.CANCELLED.value, "finished_at": now, "updated_at": now}
+    mine = schema.jobs.update().where(c.collection == collection)
+    connection.execute(mine.where(c.state.in_(OPEN_STATES)).values(**cancelled))
+    connection.execute(mine.values(collection=f"{collection} (deleted)"))
 
 
 def _attempt(job: JobRecord) -> sa.ColumnElement[bool]:

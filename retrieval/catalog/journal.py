@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,8 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
+
+READ_AT_ONCE = 5_000  # judgements
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,20 @@ class Feedback:
             key = connection.execute(statement).inserted_primary_key
         assert key is not None
         return int(key[0])
+
+    def all(self, collection: Collection) -> Iterator[FeedbackRecord]:
+        """Every judgement, oldest first; what comes meanwhile may be among them."""
+        c = schema.feedback.c
+        query = sa.select(c.id, c.at, c.principal, c.query, c.document_key, c.rating, c.comment).limit(READ_AT_ONCE)
+        last = 0
+        while True:
+            asked = query.where(c.collection_id == collection.id, c.id > last).order_by(c.id)
+            with reading(self._engine) as connection:
+                found = [FeedbackRecord(*row) for row in connection.execute(asked)]
+            yield from found
+            if len(found) < READ_AT_ONCE:
+                return
+            last = found[-1].id
 
     def page(self, collection: Collection, limit: int = 100, before: int | None = None) -> list[FeedbackRecord]:
         """Judgements, newest first, older than the id `before`."""

@@ -11,6 +11,8 @@ from retrieval.catalog.clock import database_now
 from retrieval.catalog.engine import reading, writing
 from retrieval.catalog.upsert import insert
 
+AHEAD_SECONDS = 3600.0  # a lease that ends so much later than a new one would was taken while a clock was wrong
+
 
 class Leases:
     """Leases by name. A holder that dies is followed by another once its lease has ended.
@@ -22,13 +24,17 @@ class Leases:
         self._engine = engine
 
     def acquire(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or renew the lease for that long from now; whether the holder has it."""
+        """Take or renew the lease for that long from now; whether the holder has it.
+
+        One that ends hours later than a new one would is free as well: it was taken while the clock was ahead.
+        """
         c = schema.leases.c
         with writing(self._engine) as connection:
             now = database_now(connection)
             values = {"holder": holder, "until": now + timedelta(seconds=seconds)}
             statement = insert(connection, schema.leases).values(name=name, **values)
-            free = sa.or_(c.holder == holder, c.until <= now)
+            too_far = now + timedelta(seconds=seconds + AHEAD_SECONDS)
+            free = sa.or_(c.holder == holder, c.until <= now, c.until > too_far)
             taken = statement.on_conflict_do_update(index_elements=["name"], set_=values, where=free)
             connection.execute(taken)
             return bool(connection.execute(sa.select(c.holder).where(c.name == name)).scalar_one() == holder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from retrieval.catalog.collections import Collection
 from retrieval.catalog.embeddings import load_vectors
 from retrieval.catalog.engine import reading
 from retrieval.catalog.state import in_parts
-from retrieval.errors import LogPrunedError
+from retrieval.errors import LogPrunedError, NotFoundError
 from retrieval.types import IndexedChunk, ViewBatch
 
 OPERATIONS_PER_BATCH = 2_000
@@ -66,13 +67,14 @@ class OperationLog:
             seq = connection.execute(
                 sa.select(schema.collections.c.last_seq).where(schema.collections.c.id == collection.id)
             ).scalar_one()
+            mark = _mark_of(connection, collection, seq)
             labels = BitMap64(connection.execute(_labels(collection)).scalars())
             gone = list(held - labels)
             after = 0
             while rows := connection.execute(_chunk_query(collection, after)).all():
                 yield ViewBatch(0, gone, self._index(connection, collection, rows, embedded), state=seq)
                 gone, after = [], rows[-1].label
-        yield ViewBatch(seq, gone, [])
+        yield ViewBatch(seq, gone, [], mark=mark)
 
     def state(self, collection: Collection, since: int | None = None) -> CatalogState:
         """What views of this collection should hold, read at one moment; `changed` after `since`, None: nothing."""
@@ -89,6 +91,19 @@ class OperationLog:
                 unembedded=BitMap64(connection.execute(mine.where(~embedded)).scalars()),
                 changed=BitMap64() if since is None else _changed(connection, collection, since),
             )
+
+    def holds(self, collection: Collection, seq: int, mark: str) -> bool:
+        """Whether operation `seq` is the one with that mark; "": any of that number.
+
+        False for a catalog that was put back to before it, also where others took its number since, and for an
+        operation that is no longer kept: nobody can tell then.
+        """
+        last = sa.select(schema.collections.c.last_seq).where(schema.collections.c.id == collection.id)
+        with reading(self._engine) as connection:
+            newest = connection.execute(last).scalar_one_or_none()
+            if newest is None:
+                raise _dropped(collection)
+            return seq <= newest and (not mark or not seq or _mark_of(connection, collection, seq) == mark)
 
     def text_hashes(self, collection: Collection, labels: BitMap64) -> set[str]:
         """What the embeddings of these chunks are stored under."""
@@ -112,7 +127,8 @@ class OperationLog:
             mine = {"within": collection.id, "cut": collection.chunking}
             parts = in_parts(numbers)
             rows = [row for part in parts for row in connection.execute(_chunks_of(), {**mine, "numbers": part})]
-            batch = ViewBatch(operations[-1].seq, removed, self._index(connection, collection, rows, embedded))
+            added, last = self._index(connection, collection, rows, embedded), operations[-1]
+            batch = ViewBatch(last.seq, removed, added, mark=_mark(last.at))
             return batch, len(operations) < OPERATIONS_PER_BATCH
 
     def _index(
@@ -161,6 +177,18 @@ def _columns() -> sa.Select[Any]:
     ).select_from(joined)
 
 
+def _mark_of(connection: sa.Connection, collection: Collection, seq: int) -> str:
+    """What operation `seq` is recognised by; "" where it is no longer kept."""
+    o = schema.operations.c
+    at = connection.execute(sa.select(o.at).where(o.collection_id == collection.id, o.seq == seq)).scalar_one_or_none()
+    return "" if at is None else _mark(at)
+
+
+def _mark(at: datetime) -> str:
+    """The moment, to the microsecond: whatever takes the operation's number later has another."""
+    return at.isoformat(timespec="microseconds")
+
+
 def _labels(collection: Collection) -> sa.Select[Any]:
     c = schema.chunks.c
     return sa.select(c.label).where(c.collection_id == collection.id, c.chunking == collection.chunking)
@@ -181,7 +209,7 @@ def _changed(connection: sa.Connection, collection: Collection, since: int) -> B
 def _operations() -> sa.Select[Any]:
     c = schema.operations.c
     return (
-        sa.select(c.seq, c.document, c.removed)
+        sa.select(c.seq, c.document, c.removed, c.at)
         .where(c.collection_id == sa.bindparam("within"), c.seq > sa.bindparam("after"))
         .order_by(c.seq)
         .limit(sa.bindparam("most", type_=sa.Integer))
@@ -201,17 +229,26 @@ def _chunk_query(collection: Collection, after: int) -> sa.Select[Any]:
     return mine.where(c.label > after).order_by(c.label).limit(CHUNKS_PER_BATCH)
 
 
+def _dropped(collection: Collection) -> NotFoundError:
+    return NotFoundError(f"collection {collection.name!r} was dropped")
+
+
 def _default_acl(connection: sa.Connection, collection: Collection) -> Sequence[str]:
     """As it is in this transaction: the caller's record may be older than the operation that tells of the change."""
     query = sa.select(schema.collections.c.settings).where(schema.collections.c.id == collection.id)
-    acl: Sequence[str] = connection.execute(query).scalar_one()["default_acl"]
+    settings = connection.execute(query).scalar_one_or_none()
+    if settings is None:
+        raise _dropped(collection)
+    acl: Sequence[str] = settings["default_acl"]
     return acl
 
 
 def _check_kept(connection: sa.Connection, collection: Collection, seq: int) -> None:
     """Operations are numbered without a gap, so one that is absent was pruned. Raises `LogPrunedError`."""
     c, o = schema.collections.c, schema.operations.c
-    last = connection.execute(sa.select(c.last_seq).where(c.id == collection.id)).scalar_one()
+    last = connection.execute(sa.select(c.last_seq).where(c.id == collection.id)).scalar_one_or_none()
+    if last is None:
+        raise _dropped(collection)
     if last <= seq:
         return
     following = sa.select(sa.func.min(o.seq)).where(o.collection_id == collection.id, o.seq > seq)

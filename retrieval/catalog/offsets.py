@@ -92,6 +92,12 @@ def check_rows_version(connection: sa.Connection, read: RowsRead | None) -> None
         )
 
 
+def overtake(connection: sa.Connection, source_id: int) -> None:
+    """Advance the version of a source's rows, so that whoever reads them now renders again before it writes."""
+    advanced = schema.sources.update().where(schema.sources.c.id == source_id)
+    connection.execute(advanced.values(rows_version=schema.sources.c.rows_version + 1))
+
+
 @cache
 def _advance_version() -> sa.Update:
     c = schema.sources.c

@@ -69,7 +69,10 @@ class Plans:
             return [PlanRecord(*row) for row in rows]
 
     def promote(self, collection: Collection, plan_id: int | None, by: str, reason: str) -> None:
-        """Let this plan serve from now on; None is the built-in default. Raises `NotFoundError`."""
+        """Let this plan serve from now on; None is the built-in default. Raises `NotFoundError`.
+
+        One that serves already is no switch: a request that is repeated leaves the way back as it is.
+        """
         if plan_id is not None:
             self.get(collection, plan_id)
         with writing(self._engine) as connection:
@@ -120,6 +123,8 @@ class Plans:
         previous = connection.execute(sa.select(c.plan_id).where(c.id == collection_id).with_for_update()).scalar_one()
         connection.execute(schema.collections.update().where(c.id == collection_id).values(plan_id=plan_id))
         end_superseded(connection, collection_id, plan_id)
+        if plan_id == previous:
+            return
         connection.execute(
             schema.plan_switches.insert().values(
                 collection_id=collection_id,
@@ -135,5 +140,6 @@ class Plans:
 def _last_switch(connection: sa.Connection, collection_id: int) -> PlanSwitch | None:
     c = schema.plan_switches.c
     query = sa.select(c.plan_id, c.previous_id, c.by, c.reason, c.at).where(c.collection_id == collection_id)
-    row = connection.execute(query.order_by(c.id.desc()).limit(1)).one_or_none()
+    moves = query.where(c.plan_id.is_distinct_from(c.previous_id))  # former versions noted others too
+    row = connection.execute(moves.order_by(c.id.desc()).limit(1)).one_or_none()
     return None if row is None else PlanSwitch(*row)

@@ -28,10 +28,14 @@ class Pruning:
         self._engine = engine
 
     def operations(self, collection: Collection, before: datetime) -> int:
-        """Delete up to `OPERATIONS_PER_DELETION` operations from before that moment, oldest first; how many."""
-        o = schema.operations.c
+        """Delete up to `OPERATIONS_PER_DELETION` operations from before that moment, oldest first; how many.
+
+        The newest one stays: views that have come so far recognise their catalog by it.
+        """
+        c, o = schema.collections.c, schema.operations.c
+        newest = sa.select(c.last_seq).where(c.id == collection.id).scalar_subquery()
         with writing(self._engine) as connection:
-            old = sa.select(o.seq).where(o.collection_id == collection.id, o.at < before)
+            old = sa.select(o.seq).where(o.collection_id == collection.id, o.at < before, o.seq < newest)
             last = connection.execute(
                 sa.select(sa.func.max(old.order_by(o.seq).limit(OPERATIONS_PER_DELETION).subquery().c.seq))
             ).scalar_one_or_none()

@@ -131,6 +131,17 @@ def _is_older(position: str, than: SourcePosition) -> bool:
     return bool(known.values) and known < than  # a row without a position is newer than everything
 
 
+def living_page(
+    connection: sa.Connection, source_id: int, table: str, after: str | None = None
+) -> dict[str, dict[str, Any]]:
+    """The next living rows of a table by key, `ROWS_PER_PAGE` at most; empty at the end."""
+    r = schema.source_rows.c
+    mine = (r.source_id == source_id, r.table_name == table, r.data.is_not(sa.null()))
+    query = sa.select(r.row_key, r.data).where(*mine).order_by(r.row_key).limit(ROWS_PER_PAGE)
+    rows = connection.execute(query if after is None else query.where(r.row_key > after))
+    return {row.row_key: row.data for row in rows}
+
+
 class SourceRows:
     """Reads the stored rows of one source."""
 
@@ -161,21 +172,14 @@ class SourceRows:
 
     def pages(self, table: str) -> Iterator[dict[str, dict[str, Any]]]:
         """All living rows of a table by key, some hundreds at a time."""
-        r = schema.source_rows.c
-        query = (
-            sa.select(r.row_key, r.data)
-            .where(r.source_id == self.source_id, r.table_name == table, r.data.is_not(sa.null()))
-            .order_by(r.row_key)
-            .limit(ROWS_PER_PAGE)
-        )
         after: str | None = None
         while True:
             with reading(self._engine) as connection:
-                rows = connection.execute(query if after is None else query.where(r.row_key > after)).all()
-            if not rows:
+                page = living_page(connection, self.source_id, table, after)
+            if not page:
                 return
-            yield {row.row_key: row.data for row in rows}
-            after = rows[-1].row_key
+            yield page
+            after = list(page)[-1]
 
     def keys_where(self, table: str, column: str, value: str) -> list[str]:
         """The keys of living rows whose linked column has that value."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +13,8 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.offsets import overtake
+from retrieval.catalog.row_upkeep import TableUse, refit_rows
 from retrieval.catalog.rows import SourceRows
 from retrieval.catalog.upsert import insert
 from retrieval.errors import ConflictError, NotFoundError
@@ -37,6 +40,11 @@ class SourceRecord:
     state: SourceState
     updated_at: datetime
     collection_id: int
+
+
+def being_deleted(source: SourceRecord) -> ConflictError:
+    """What whoever wants something else of a source that is being deleted is told."""
+    return ConflictError(f"source {source.name!r} is being deleted; delete it again to finish that")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +120,20 @@ class Sources:
             return connection.execute(query).scalar_one_or_none()
 
     def change(self, source: SourceRecord, **values: Any) -> SourceRecord:
-        """Replace columns (`config`, `secret`, `state`). Raises `NotFoundError` when the source is gone."""
+        """Replace columns (`config`, `secret`, `state`).
+
+        Raises `NotFoundError` when the source is gone, `ConflictError` where it is being deleted and would come back.
+        """
+        c, final = schema.sources.c, SourceState.DELETING.value
         with writing(self._engine) as connection:
-            statement = schema.sources.update().where(schema.sources.c.id == source.id)
+            statement = schema.sources.update().where(c.id == source.id)
+            if values.get("state") != final:
+                statement = statement.where(c.state != final)
             if connection.execute(statement.values(**values, updated_at=schema.utc_now())).rowcount != 1:
-                raise NotFoundError(f"source {source.name!r} was deleted meanwhile")
-            return _source(connection.execute(_sources().where(schema.sources.c.id == source.id)).one())
+                if connection.execute(sa.select(c.id).where(c.id == source.id)).one_or_none() is None:
+                    raise NotFoundError(f"source {source.name!r} was deleted meanwhile")
+                raise being_deleted(source)
+            return _source(connection.execute(_sources().where(c.id == source.id)).one())
 
     def forget_positions(self, collection: Collection, source: str) -> None:
         """Let any later change of its documents count, deleted ones included: its positions have lost their meaning."""
@@ -130,10 +146,15 @@ class Sources:
         """Let a source be read as if it were new: no offsets, no rows, nothing known of its tables."""
         links, rows, offsets = schema.source_row_links, schema.source_rows, schema.source_offsets
         with writing(self._engine) as connection:
+            overtake(connection, source.id)
             for table in (links, rows, offsets, schema.source_tables):
                 connection.execute(table.delete().where(table.c.source_id == source.id))
-            advanced = schema.sources.update().where(schema.sources.c.id == source.id)
-            connection.execute(advanced.values(rows_version=schema.sources.c.rows_version + 1))  # overtakes who reads
+
+    def refit(self, source: SourceRecord, tables: Mapping[str, TableUse], value: Callable[[Any], str | None]) -> None:
+        """Fit what is stored of the rows to another mapping; see `row_upkeep`."""
+        with writing(self._engine) as connection:
+            overtake(connection, source.id)
+            refit_rows(connection, source.id, tables, value)
 
     def unplaced_keys(self, collection: Collection, source: str) -> set[str]:
         """The living documents of a source that nothing with a position has brought since `forget_positions`."""
@@ -221,13 +242,18 @@ class Sources:
             if connection.execute(statement).rowcount != 1:
                 raise NotFoundError(f"dead letter {letter_id} does not exist in collection {collection.name!r}")
 
+    def failed_keys(self, collection: Collection, source: str) -> set[str]:
+        """The keys of a source's dead letters."""
+        c = schema.dead_letters.c
+        query = sa.select(c.key).where(c.collection_id == collection.id, c.source == source)
+        with reading(self._engine) as connection:
+            return set(connection.execute(query).scalars())
+
     def settle_dead_letters(self, collection: Collection, source: str, keys: set[str]) -> None:
         """Forget the dead letters of inputs that have succeeded since."""
         c = schema.dead_letters.c
         mine = (c.collection_id == collection.id) & (c.source == source)
-        with reading(self._engine) as connection:
-            open_keys = set(connection.execute(sa.select(c.key).where(mine)).scalars()) & keys
-        for key in open_keys:
+        for key in self.failed_keys(collection, source) & keys:
             with writing(self._engine) as connection:
                 connection.execute(schema.dead_letters.delete().where(mine, c.key == key))
 

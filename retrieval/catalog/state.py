@@ -88,6 +88,22 @@ class StoredDocument:
         self.labels, self.chunks = [], []
         self.reaches_views = True
 
+    def described(self, acl: Sequence[str] | None) -> Document:
+        """What is stored of the document but its text, for other readers."""
+        return Document(
+            self.key,
+            "",
+            self.title,
+            self.source,
+            self.table,
+            self.uri,
+            self.language,
+            self.metadata,
+            None if acl is None else tuple(acl),
+            position=self.position,
+            committed_at=self.committed_at,
+        )
+
     def describe(self, document: Document, content_hash: str) -> bool:
         """Take over everything but text and chunks; whether anything that is encoded with them changed."""
         title_changed = self.title != document.title

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -97,18 +98,20 @@ class Versions:
         self._engine = engine
 
     def all(self, collection: Collection, key: str, principal: Principal) -> list[FormerVersion]:
-        """A document's former versions, newest first, without text; those the caller may read as they were.
+        """A document's former versions, newest first, without text, as far back as the caller may read them all.
 
-        Empty, too, where the caller may not read the document as it is now.
+        Empty, too, where the caller may not read the document as it is now, or was when it was deleted: a version
+        that somebody may not read hides those before it, for its rights may have been narrowed because of them.
         """
         return [_former(row, "", []) for row in self._rows(_query(collection).where(_key(key)), collection, principal)]
 
     def get(self, collection: Collection, key: str, version: int, principal: Principal) -> FormerVersion:
         """One of them with its text. Raises `NotFoundError`."""
         v = document_versions.c
-        query = _query(collection, v.text, v.outline).where(_key(key), v.version == version)
+        query = _query(collection, v.text, v.outline).where(_key(key), v.version >= version)
         for row in self._rows(query, collection, principal):
-            return _former(row, row.text, row.outline)
+            if row.version == version:
+                return _former(row, row.text, row.outline)
         raise NotFoundError(
             f"version {version} of document {key!r} is not kept in collection {collection.name!r}; "
             "only the newest former versions are"
@@ -139,7 +142,8 @@ class Versions:
             return connection.execute(gone).rowcount
 
     def _rows(self, query: sa.Select[Any], collection: Collection, principal: Principal) -> list[sa.Row[Any]]:
-        return [row for row in self._execute(query) if _may_read(row, collection, principal)]
+        """Of one document, newest first."""
+        return list(takewhile(lambda row: _may_read(row, collection, principal), self._execute(query)))
 
     def _execute(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
         with reading(self._engine) as connection:
@@ -163,8 +167,8 @@ def _key(key: str) -> sa.ColumnElement[bool]:
 
 
 def _may_read(row: sa.Row[Any], collection: Collection, principal: Principal) -> bool:
-    """Under the rights it had and, where the document lives, under those that it has."""
-    lists = [row.acl] if row.deleted else [row.acl, row.acl_now]
+    """Under the rights it had, and under those that the document has or had when it was deleted."""
+    lists = [row.acl, row.acl_now]
     return all(may_read(collection.settings.default_acl if acl is None else acl, principal) for acl in lists)
 
 

@@ -57,6 +57,14 @@ class Upsert:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessChange:
+    """Another list of groups for a document as the transaction finds it; None: the collection's default."""
+
+    key: str
+    acl: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """An input that could not become a document, kept for a person to look at."""
 
@@ -87,6 +95,7 @@ class Commit:
     rows: Sequence[RowWrite | TableWrite] = ()  # of source tables, and the tables themselves
     offsets: Sequence[OffsetAdvance] = ()  # of the partitions that the changes came from
     rows_read: RowsRead | None = None  # what joins were rendered from; None where nothing is joined
+    access: Sequence[AccessChange] = ()  # made after the changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +120,19 @@ class Writer:
     def commit(self, collection_id: int, commit: Commit) -> Receipt:
         """Write a batch, all or nothing.
 
-        Raises `NotFoundError` (collection dropped), `OvertakenError` (another reader was faster, or what a commit must
-        carry changed since this one was prepared), `OutageError` (repeat later).
+        Raises `NotFoundError` (collection dropped, or the source of the rows deleted), `OvertakenError` (another reader
+        was faster, or what a commit must carry changed since this one was prepared), `OutageError` (repeat later).
         """
         with writing(self._engine) as connection:
             counters = _lock(connection, collection_id, commit.epoch)
             advance_offsets(connection, commit.offsets)
             check_rows_version(connection, commit.rows_read)
-            stored = load_stored(connection, collection_id, {_key(change) for change in commit.changes})
-            outcomes = tuple(_apply(stored, change, commit.chunking, counters) for change in commit.changes)
+            keys = {_key(change) for change in commit.changes} | {change.key for change in commit.access}
+            stored = load_stored(connection, collection_id, keys)
+            outcomes = (
+                *(_apply(stored, change, commit.chunking, counters) for change in commit.changes),
+                *(_apply_access(stored.get(change.key), change) for change in commit.access),
+            )
             dirty = [document for document in stored.values() if document.dirty]
             overwritten = [document.number for document in dirty if document.text is not None and document.version > 1]
             keep_former(connection, collection_id, overwritten, schema.utc_now(), self._kept_versions)
@@ -130,7 +143,7 @@ class Writer:
             _write_counters(connection, collection_id, counters)
             _write_cursor(connection, collection_id, commit.cursor)
             _write_dead_letters(connection, collection_id, commit.dead_letters)
-            write_rows(connection, commit.rows)
+            _write_rows(connection, commit.rows)
             notify(connection, collection_id)
         return Receipt(counters.last_seq, outcomes)
 
@@ -185,6 +198,17 @@ def _apply(stored: dict[str, StoredDocument], change: Upsert | Deletion, chunkin
     if isinstance(change, Deletion):
         return _apply_deletion(stored, change, known, counters)
     return _apply_upsert(stored, change, known, chunking, counters)
+
+
+def _apply_access(known: StoredDocument | None, change: AccessChange) -> Outcome:
+    if known is None or known.deleted:
+        return Outcome.ABSENT
+    document = known.described(change.acl)
+    content_hash = document.content_hash(known.input_hash.partition(":")[2])
+    if known.content_hash == content_hash:
+        return Outcome.UNCHANGED
+    known.describe(document, content_hash)
+    return Outcome.METADATA
 
 
 def _apply_deletion(
@@ -295,6 +319,16 @@ def _write_cursor(connection: sa.Connection, collection_id: int, cursor: tuple[s
     )
     if changed.rowcount != 1:
         raise NotFoundError(f"source {source!r} is not registered in this collection; register it before it writes")
+
+
+def _write_rows(connection: sa.Connection, rows: Sequence[RowWrite | TableWrite]) -> None:
+    try:
+        write_rows(connection, rows)
+    except sa.exc.IntegrityError as error:  # rows and tables replace one another; all they must have is their source
+        raise NotFoundError(
+            f"the source of table {rows[0].table} was deleted while its rows were written; nothing of this batch was "
+            "kept: make the source anew to read it"
+        ) from error
 
 
 def _write_dead_letters(connection: sa.Connection, collection_id: int, letters: Sequence[DeadLetter]) -> None:

@@ -22,7 +22,15 @@ from retrieval.dense.vector_file import VectorFile
 from retrieval.dense.vector_graph import VectorGraph
 from retrieval.errors import ViewError
 from retrieval.types import Labels
-from retrieval.view_folder import LOCK_NAME, MANIFEST_NAME, lock_folder, read_manifest, replace_file, write_manifest
+from retrieval.view_folder import (
+    LOCK_NAME,
+    MANIFEST_NAME,
+    Reached,
+    lock_folder,
+    read_manifest,
+    replace_file,
+    write_manifest,
+)
 
 FORMAT = 1
 ATTEMPTS = 20  # a writer may replace the snapshot while it is read
@@ -38,32 +46,32 @@ class DenseSnapshots:
         self._folder = folder
         self._expected = _expected(dim)
         self._dim = dim
-        self._saved: tuple[int, DenseState] | None = None
+        self._saved: tuple[Reached, DenseState] | None = None
         self._upcoming = ""  # name of the vector file that a compaction is writing
 
-    def load(self) -> tuple[int, DenseState]:
-        """The last snapshot's seq and state; 0 and an empty one where there is none. Raises `ViewError`."""
+    def load(self) -> tuple[Reached, DenseState]:
+        """What the last snapshot reached, and its state; an empty one where there is none. Raises `ViewError`."""
         try:
             manifest = read_manifest(self._folder, self._expected)
             self._delete_all_but(_names(manifest) if manifest else ())
             if manifest is None:
                 vectors = VectorFile(self.new_vectors_path(), self._dim)
-                return 0, DenseState(vectors, np.empty(0, np.int64), np.empty(0, np.bool_), BitMap64())
+                return Reached(), DenseState(vectors, np.empty(0, np.int64), np.empty(0, np.bool_), BitMap64())
             state = _read_state(self._folder, manifest, self._folder / manifest["vectors"]["name"])
         except BaseException:
             self._lock.release()
             raise
-        return manifest["seq"], state
+        return Reached.read(manifest), state
 
-    def save(self, seq: int, state: DenseState) -> None:
+    def save(self, reached: Reached, state: DenseState) -> None:
         """Make this state the snapshot. In order: vectors, graph, slots, manifest, then delete what it replaced."""
-        if self._saved is not None and self._saved[0] == seq and self._saved[1] is state:
+        if self._saved is not None and self._saved[0] == reached and self._saved[1] is state:
             return
         state.vectors.sync()
-        manifest = self._write_files(seq, state)
+        manifest = self._write_files(reached, state)
         write_manifest(self._folder, manifest)
         self._delete_all_but(_names(manifest))
-        self._saved = seq, state
+        self._saved = reached, state
 
     def new_vectors_path(self) -> Path:
         """Where a rewritten vector file goes; it counts from the next save on."""
@@ -75,10 +83,10 @@ class DenseSnapshots:
         """Give up the folder."""
         self._lock.release()
 
-    def _write_files(self, seq: int, state: DenseState) -> dict[str, Any]:
+    def _write_files(self, reached: Reached, state: DenseState) -> dict[str, Any]:
         vectors = state.vectors
         assert vectors.path is not None
-        manifest: dict[str, Any] = {**self._expected, "seq": seq, "indexed": state.indexed, "graph": None}
+        manifest: dict[str, Any] = {**self._expected, **reached.written(), "indexed": state.indexed, "graph": None}
         manifest["vectors"] = {"name": vectors.path.name, "count": vectors.count, "checksum": vectors.checksum}
         if state.graph is not None:
             path = self._new_path("graph", "hnsw")
@@ -101,20 +109,20 @@ class DenseSnapshots:
                 path.unlink()
 
 
-def open_read_only(folder: Path, dim: int) -> tuple[int, DenseState]:
-    """Seq and state of the last snapshot in a folder that another process may maintain, in memory of our own.
+def open_read_only(folder: Path, dim: int) -> tuple[Reached, DenseState]:
+    """What the last snapshot in a folder that another process may maintain reached, and its state in memory of our own.
 
     Raises `ViewError` when it cannot be read.
     """
     for _ in range(ATTEMPTS):
         manifest = read_manifest(folder, _expected(dim))
         if manifest is None:
-            return 0, DenseState.empty(dim)
+            return Reached(), DenseState.empty(dim)
         try:
             state = _read_state(folder, manifest, None)
         except FileNotFoundError:
             continue
-        return manifest["seq"], state
+        return Reached.read(manifest), state
     raise ViewError(
         f"snapshot in {folder} was replaced {ATTEMPTS} times while it was read; try again when it is quieter"
     )

@@ -18,6 +18,7 @@ from retrieval.dense.state import DenseState
 from retrieval.dense.vector_graph import EF_SEARCH, Slots, VectorGraph
 from retrieval.errors import InvalidInputError, OutageError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
+from retrieval.view_folder import Reached
 
 FLAT_LIMIT = 4096  # vectors up to which no graph is built: scoring all takes 0.2 ms (bench_views.py)
 TAIL_LIMIT = 256  # vectors that may wait outside the graph: 0.05 ms a search
@@ -40,17 +41,17 @@ class DenseView:
         self._dim = dim
         self._snapshots = None if folder is None or read_only else DenseSnapshots(folder, dim)
         if folder is not None and read_only:
-            self._seq, self._state = open_read_only(folder, dim)
+            self.reached, self._state = open_read_only(folder, dim)
         elif self._snapshots is not None:
-            self._seq, self._state = self._snapshots.load()
+            self.reached, self._state = self._snapshots.load()
         else:
-            self._seq, self._state = 0, DenseState.empty(dim)
+            self.reached, self._state = Reached(), DenseState.empty(dim)
         self._compaction: Compaction | None = None
 
     @property
     def seq(self) -> int:
         """The last operation applied."""
-        return self._seq
+        return self.reached.seq
 
     def __len__(self) -> int:
         return len(self._state.live)
@@ -69,7 +70,7 @@ class DenseView:
         self._publish(removed, self._new_chunks(batch, removed))
         self._catch_up(len(batch.added))
         self._compact()
-        self._seq = max(self._seq, batch.seq)
+        self.reached = self.reached.after(batch)
 
     def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks by cosine. Raises `InvalidInputError` when the query has another dimension."""
@@ -99,7 +100,7 @@ class DenseView:
         """Write a snapshot; the next start replays only what came later."""
         self._adopt(wait=False)
         if self._snapshots is not None:
-            self._snapshots.save(self._seq, self._state)
+            self._snapshots.save(self.reached, self._state)
 
     def compact(self) -> None:
         """Begin a rewrite without dead slots, however few there are; called by the applying thread."""

@@ -64,6 +64,9 @@ class ElasticDenseView(ElasticView):
         """None: what is written replaces the whole chunk, with its vector."""
         return BitMap64()
 
+    def _goes_back(self) -> None:
+        self._fetched = {}
+
     def _remember(self, found: dict[int, Vector]) -> dict[int, Vector]:
         """What was fetched; kept for the next search, as long as there is room: a label's vector never changes."""
         if len(self._fetched) + len(found) > MOST_FETCHED:

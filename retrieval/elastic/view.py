@@ -38,8 +38,13 @@ class ElasticView:
 
     def resume(self) -> int:
         """Read from the index how far it is, making it where it is absent."""
-        self._seq = self.index.resume()
+        self.observe(self.index.resume())
         return self._seq
+
+    def restart(self) -> None:
+        """Delete the index and make an empty one."""
+        self.index.drop()
+        self.resume()
 
     def is_current(self) -> bool:
         """Whether the index is as this process left it. Raises `ViewLostError` where it is gone."""
@@ -51,6 +56,8 @@ class ElasticView:
 
     def observe(self, seq: int) -> None:
         """Take note of how far another process has brought the index."""
+        if seq < self._seq:
+            self._goes_back()
         self._seq = seq
 
     def apply(self, batch: ViewBatch) -> None:
@@ -66,6 +73,9 @@ class ElasticView:
 
     def close(self) -> None:
         """Nothing: the connections are the server's."""
+
+    def _goes_back(self) -> None:
+        """What was read of the index may be of chunks whose labels others have now."""
 
     def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
         """The batch as lines of a bulk: what the kind of view says."""

@@ -19,7 +19,7 @@ from retrieval.graph.layer import ChunkEntry, Layer
 from retrieval.graph.nodes import hashes_of
 from retrieval.graph.state import SKETCH, GraphState
 from retrieval.types import IndexedChunk, ViewBatch
-from retrieval.view_folder import lock_folder, read_manifest, replace_file, write_manifest
+from retrieval.view_folder import Reached, lock_folder, read_manifest, replace_file, write_manifest
 
 FORMAT = 2  # raised with any change of what a chunk is said to refer to: views built before are then rebuilt
 TABLES_NAME = "graph.npz"
@@ -50,7 +50,7 @@ class GraphView:
         self._folder = folder
         self._may_save = folder is not None and not read_only
         self._lock = lock_folder(folder) if folder and self._may_save else None
-        self._seq = 0
+        self.reached = Reached()
         self.state = GraphState()
         try:
             self._load()
@@ -61,7 +61,7 @@ class GraphView:
     @property
     def seq(self) -> int:
         """The last operation applied."""
-        return self._seq
+        return self.reached.seq
 
     def __len__(self) -> int:
         return len(self.state.live)
@@ -76,7 +76,7 @@ class GraphView:
         added = self._entries(batch, removed)
         if removed or added:
             self.state = self.state.changed(removed, added)
-        self._seq = max(self._seq, batch.seq)
+        self.reached = self.reached.after(batch)
 
     def save(self) -> None:
         """Write the whole state; nothing is written in between."""
@@ -87,7 +87,8 @@ class GraphView:
         np.savez(tables, **{name: getattr(base, name) for name in _COLUMNS})
         content = tables.getvalue()
         replace_file(self._folder / TABLES_NAME, content)
-        write_manifest(self._folder, {**self._expected, "seq": self._seq, "checksum": zlib.crc32(content)})
+        manifest = {**self._expected, **self.reached.written(), "checksum": zlib.crc32(content)}
+        write_manifest(self._folder, manifest)
 
     def close(self) -> None:
         """Give up the folder; what was not saved is replayed at the next start."""
@@ -126,7 +127,7 @@ class GraphView:
         base = Layer.made(*(tables[name] for name in _COLUMNS))
         frequency = np.bincount(base.words % SKETCH, minlength=SKETCH).astype(np.int32)
         self.state = GraphState(base, Layer.of({}), BitMap64(base.labels.tolist()), BitMap64(), frequency)
-        self._seq = int(manifest["seq"])
+        self.reached = Reached.read(manifest)
 
 
 def _digest(chunk: IndexedChunk) -> int:

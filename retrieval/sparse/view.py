@@ -18,7 +18,7 @@ from retrieval.sparse.index import SCORE_DECIMALS, Committed, TantivyIndex
 from retrieval.sparse.overlay import Overlay, idf
 from retrieval.sparse.snapshot import copy_snapshot
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
-from retrieval.view_folder import lock_folder, read_manifest, write_manifest
+from retrieval.view_folder import Reached, lock_folder, read_manifest, write_manifest
 
 FORMAT = 2
 OVERLAY_LIMIT = 256  # chunks added and removed between commits: at most 0.3 ms a search (bench_views.py)
@@ -49,7 +49,7 @@ class SparseView:
         except BaseException:
             self._release()
             raise
-        self._seq = self._committed_seq = int(manifest["seq"]) if manifest else 0
+        self.reached = self._committed = Reached.read(manifest) if manifest else Reached()
         if manifest:
             # What the index holds beyond its manifest came back by a merge, or was committed just before a crash; the
             # operations after `seq` bring the latter again.
@@ -58,7 +58,7 @@ class SparseView:
     @property
     def seq(self) -> int:
         """The last operation applied."""
-        return self._seq
+        return self.reached.seq
 
     def __len__(self) -> int:
         return len(self.labels())
@@ -81,11 +81,11 @@ class SparseView:
         limit = min(OVERLAY_LIMIT, max(OVERLAY_LEAST, committed_count))
         if len(self._overlay) + len(self._dead) + len(added) + len(removed) > limit:
             self._commit(removed, added)
-            self._committed_seq = max(self._seq, batch.seq)
+            self._committed = self.reached.after(batch)
             self._write_manifest(durable=False)
         else:
             self._overlay_changes(removed, added)
-        self._seq = max(self._seq, batch.seq)
+        self.reached = self.reached.after(batch)
 
     def search(self, query: str, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks that share a word with the query, by BM25."""
@@ -113,7 +113,7 @@ class SparseView:
         """Commit what is in memory only."""
         if len(self._overlay) or self._dead:
             self._commit(BitMap64(), {})
-        self._committed_seq = self._seq
+        self._committed = self.reached
         self._write_manifest(durable=True)
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class SparseView:
     def _write_manifest(self, *, durable: bool) -> None:
         if self._folder:
             labels = base64.b64encode(self._index.committed.labels.serialize()).decode("ascii")
-            manifest = {**self._expected, "seq": self._committed_seq, "labels": labels}
+            manifest = {**self._expected, **self._committed.written(), "labels": labels}
             write_manifest(self._folder, manifest, durable=durable)
 
     def _release(self) -> None:

@@ -55,6 +55,7 @@ class Questions:
     choose: tuple[AskedQuestion, ...]
     sealed: tuple[AskedQuestion, ...]
     origin: str
+    notes: tuple[str, ...] = ()  # what was passed over, and why
 
 
 def split(found: Sequence[AskedQuestion], origin: str, seed: int) -> Questions:

@@ -41,10 +41,14 @@ class _Look:
 def adapter_stage(
     conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
 ) -> tuple[Candidate, StageReport]:
-    """The candidate to go on with, and what was done. `best`: the mean so far, on whose scale rewards are told."""
+    """The candidate to go on with, and what was done. `best`: the mean so far, on whose scale rewards are told.
+
+    The candidate has learned from `fit` alone, so that later tiers can be compared with it on `choose`; the report's
+    best has learned from both parts, as it would serve.
+    """
     watch, recorder = Stopwatch(), Recorder(conditions, "adapter", "sweep", progress, best)
     before = start.values(conditions.split.choose, conditions.spec.metric)
-    reason, found = _why_not(conditions, start), None
+    reason, found = _why_not(conditions, share), None
     if not reason:
         try:
             found = _search(conditions, start, recorder, best - float(before.mean()), share)
@@ -55,23 +59,25 @@ def adapter_stage(
         return start, StageReport("adapter", recorder.trials, watch.seconds, watch.cpu_seconds, False, reason)
     swept = plans_anew(conditions, found.candidate, share, progress)
     values = swept.values(conditions.split.choose, conditions.spec.metric)
-    gain, kept = float(values.mean() - before.mean()), is_better(values, before)
+    gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
     final = _of_both_parts(conditions, start, swept, found)
     if not kept:
         reason = f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
     trials = recorder.trials
-    return (final if kept else start), StageReport(
+    return (swept if kept else start), StageReport(
         "adapter", trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, final
     )
 
 
-def _why_not(conditions: Conditions, start: Candidate) -> str:
+def _why_not(conditions: Conditions, share: float) -> str:
     if not conditions.supervision.judged:
         return "questions made from the corpus teach an adapter what they are made by, not what people ask"
     if DECISION not in {decision.name for decision in conditions.space.decisions}:
         return "the search space has no decision about it"
     if len(conditions.split.fit) < LEAST_FIT:
         return f"{len(conditions.split.fit)} questions are too few to learn from; expected {LEAST_FIT} or more"
+    if conditions.clock.left(share) <= 0:
+        return "the time was over, or the run was stopped, before it began"
     return ""
 
 

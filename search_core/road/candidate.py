@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import numpy as np
 
 from retrieval.adapter import QueryAdapter
 from retrieval.contracts import Encoder
-from retrieval.plan import Plan
+from retrieval.plan import Plan, PrecedentStep
+from retrieval.precedents import Precedents
 from search_core.architecture import Architecture
 from search_core.legs import CachedLegs, Values
+from search_core.repeats import groups_of, once
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Candidate:
     encoder: Encoder
     adapter: QueryAdapter | None = None
     model: TunedModel | None = None  # None: the collection's own encoder
+    precedents: Precedents | None = None
 
     def values(self, places: tuple[int, ...], metric: str) -> Values:
         """(places,) what it is worth on these questions."""
@@ -52,10 +55,41 @@ class Candidate:
         plan = replace(self.plan, adapter=adapter_name(adapter))
         return replace(self, architecture=architecture, plan=plan, legs=legs, adapter=adapter)
 
+    def with_precedents(self, precedents: Precedents, asked: Sequence[str] | None) -> Candidate:
+        """The same with these questions remembered, as strongly as its plan says; `asked`: their texts, if known."""
+        base = self.base.remembering(precedents, asked)
+        name = precedents_name(precedents)
+        step = PrecedentStep(name) if self.plan.precedents is None else replace(self.plan.precedents, name=name)
+        return replace(
+            self,
+            plan=replace(self.plan, precedents=step),
+            base=base,
+            legs=replace(self.legs, remembered=base.remembered),
+            precedents=precedents,
+        )
+
+    def with_strength(self, strength: float, architecture: Architecture) -> Candidate:
+        """The same with what is remembered counting so much."""
+        assert self.plan.precedents is not None
+        plan = replace(self.plan, precedents=replace(self.plan.precedents, strength=strength))
+        return self.with_plan(architecture, plan)
+
+    def remembering_as(self, other: Candidate) -> Candidate:
+        """The same with what another candidate of the same encoder remembers, and as strongly."""
+        remembered = other.base.remembered
+        return replace(
+            self,
+            architecture=other.architecture,
+            plan=replace(self.plan, precedents=other.plan.precedents),
+            base=replace(self.base, remembered=remembered),
+            legs=replace(self.legs, remembered=remembered),
+            precedents=other.precedents,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """What a stage did. `best` may be kept or not; `reason` says why not, or why the stage was left out."""
+    """What a stage did. `best` is as it would serve, kept or not; `reason` says why not, or why it was left out."""
 
     tier: str
     trials: int
@@ -67,6 +101,7 @@ class StageReport:
     best: Candidate | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
     deterministic: bool = True  # whether the same run ends in the same bytes
+    steps: int | None = None  # of the longest training of an encoder, which a replay is told
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the candidate is its architecture's digest."""
@@ -77,6 +112,7 @@ class StageReport:
             "cpu_seconds": round(self.cpu_seconds, 2),
             "kept": self.kept,
             "reason": self.reason,
+            **({} if self.steps is None else {"steps": self.steps}),
             "gain": None if self.gain is None else round(self.gain, 5),
             "architecture": None if self.best is None else self.best.architecture.digest,
             "policy": dict(self.policy),
@@ -92,8 +128,22 @@ def adapter_name(adapter: QueryAdapter) -> str:
     return f"adapter-{digest.hexdigest()[:16]}"
 
 
-def is_better(values: Values, before: Values, errors: float = 1.0) -> bool:
-    """Whether the paired gain exceeds so many of its standard errors; less is noise."""
+def precedents_name(precedents: Precedents) -> str:
+    """The artifact's id, from what it holds, as an adapter's."""
+    digest = hashlib.sha256("\n".join((precedents.encoder, *precedents.documents)).encode())
+    for array in (precedents.vectors, precedents.starts, precedents.places):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"precedents-{digest.hexdigest()[:16]}"
+
+
+def is_better(values: Values, before: Values, texts: Sequence[str] = (), errors: float = 1.0) -> bool:
+    """Whether the paired gain exceeds so many of its standard errors; less is noise.
+
+    `texts`: of the questions, so that what is asked several times counts once.
+    """
+    if texts:
+        groups = groups_of(texts)
+        values, before = once(values, groups), once(before, groups)
     difference = values - before
     if len(difference) < 2 or not np.any(difference):
         return False

@@ -63,7 +63,7 @@ class EncoderGround:
         if architecture["encoder.negatives"] == "mined":
             vectors = start.base.snapshot.vectors
             queries = start.encoder.encode_queries([one.question for one in self.fit])
-            mined = mine_negatives(queries, vectors, [one.judgements for one in self.fit])
+            mined = mine_negatives(queries, vectors, [one.judgements for one in self.fit], documents=self.documents)
         return labelled_examples(self.texts, self.fit, seed, mined, HARD_NEGATIVES)
 
     def score(self, model: TrainingModel) -> Values:

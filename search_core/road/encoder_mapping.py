@@ -47,7 +47,11 @@ def feedback_space(space: SearchSpace) -> SearchSpace:
 
 
 def training_of(
-    architecture: Architecture, first_new_row: int | None, steps: int, device: str = PROCESSOR
+    architecture: Architecture,
+    first_new_row: int | None,
+    steps: int,
+    device: str = PROCESSOR,
+    threads: int = 1,
 ) -> TrainingOptions:
     """How the encoder of these choices is trained; `first_new_row`: of the embedding table, where it was extended."""
     train, on_gpu = architecture["encoder.train"], device != PROCESSOR
@@ -56,6 +60,7 @@ def training_of(
         batch=GPU_LANGUAGE_BATCH if on_gpu and first_new_row is not None else BATCH,
         fast=on_gpu,
         device=device,
+        threads=threads,
         rate=float(str(architecture["encoder.learning_rate"])),
         new_rows=first_new_row,
         dropout=first_new_row is None,  # a language is learned from more text than a few hundred steps can overfit

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -17,19 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.adapter import ARTIFACTS
 from retrieval.encoder import open_encoder
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import EncoderError
+from retrieval.learned import ARTIFACTS
+from retrieval.plan_parts import without_parts
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
-from search_core.errors import ArtifactError, SupervisionError, TrainingError
+from search_core.errors import ArtifactError, BudgetError, SupervisionError, TrainingError
 from search_core.legs import Values, ask_legs
 from search_core.plan_tier import Progress
 from search_core.road.briefing import leave, open_policy
 from search_core.road.candidate import Candidate, StageReport, TunedModel, is_better
 from search_core.road.encoder_ground import EncoderGround, encoder_ground, trainable
 from search_core.road.encoder_mapping import LANGUAGE_STEPS, STEPS, feedback_space, language_space, training_of
+from search_core.road.encoder_pace import PROBED, Pace, keep, planned, steps_within
 from search_core.road.halving import Outcome, Rung, halve
 from search_core.road.plans import plans_anew
 from search_core.road.recording import Recorder, Stopwatch
@@ -47,6 +50,8 @@ FEEDBACK_RUNGS = (Rung(4, 1 / 9), Rung(2, 1 / 3), Rung(1, 1.0))
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights
 LEAST_LABELS = 200  # questions in `fit` from which an encoder learns from them
 TIMED = 32  # chunks by which the time to embed all of them is foretold
+EMBEDDING = 1.25  # times what is foretold is kept for it
+PLAN_ANEW = 0.05  # of the budget is kept for choosing the plan once more
 DECISION = "encoder.train"
 
 
@@ -60,6 +65,7 @@ class _Stage:
     recorder: Recorder
     offset: float
     steps: int
+    until: float  # the share of the budget that trainings may last to
     before: Values
     trainings: dict[str, Training]
 
@@ -73,7 +79,7 @@ def encoder_stage(
         try:
             found, reason, policy = _searched(conditions, start, recorder, share, Path(scratch) / "start")
             candidate = None if found is None else _embedded(conditions, start, *found)
-        except (TrainingError, SupervisionError, EncoderError) as error:  # what was found before stands
+        except (TrainingError, SupervisionError, EncoderError, BudgetError) as error:  # what was found before stands
             candidate, reason, policy = None, str(error), {}
         except OSError as error:
             raise ArtifactError(f"a model cannot be written: {error.strerror or error}; free some space") from error
@@ -81,14 +87,16 @@ def encoder_stage(
         return start, StageReport(
             "encoder", recorder.trials, watch.seconds, watch.cpu_seconds, False, reason, policy=policy
         )
+    steps = found[0].steps if found is not None else None
     swept = plans_anew(conditions, candidate, share, progress)
     metric = conditions.spec.metric
     values, before = (one.values(conditions.split.choose, metric) for one in (swept, start))
-    gain, kept = float(values.mean() - before.mean()), is_better(values, before)
+    gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
     reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
     about = (recorder.trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, swept, policy)
     exact = conditions.request.device == PROCESSOR
-    return (swept if kept else start), StageReport("encoder", *about, deterministic=exact)
+    report = StageReport("encoder", *about, deterministic=exact, steps=steps)
+    return (swept if kept else start), report
 
 
 def _searched(
@@ -98,17 +106,21 @@ def _searched(
     if DECISION not in {decision.name for decision in conditions.space.decisions}:
         return None, "the search space has no decision about it", {}
     trainable(conditions.collection.encoder)
-    until = share - 2 * _seconds_to_embed(conditions) / conditions.clock.budget  # and as much for the plan anew
+    until = share - EMBEDDING * _seconds_to_embed(conditions) / conditions.clock.budget - PLAN_ANEW
     if conditions.clock.left(until) <= 0:
         return None, "the time does not suffice to embed the collection", {}
     ground = encoder_ground(conditions, start, scratch)
-    space, rungs, steps = _way(conditions, ground)
+    space, rungs, whole = _way(conditions, ground)
     if space is None:
         return None, _nothing_calls(ground), {}
     recorder.policy, policy = open_policy(conditions, "encoder", space)
-    before = ground.score(_untrained(ground, space))
-    stage = _Stage(conditions, start, ground, recorder, recorder.best, steps, before, {})
-    done = halve(policy, rungs, lambda asked, rung: _trial(stage, asked, rung), conditions.clock, until)
+    watch = Stopwatch()
+    before = ground.score(_untrained(conditions, ground, space))
+    ranking = watch.seconds
+    stage = _Stage(conditions, start, ground, recorder, recorder.best, whole, until, before, {})
+    stage.steps = _steps(stage, space, rungs, ranking)
+    clock = conditions.clock
+    done = halve(policy, rungs, lambda asked, rung: _trial(stage, asked, rung), clock, until, keeps_time=True)
     leave(conditions, "encoder", [outcome.trial for _, outcomes in done for outcome in outcomes])
     last = next((outcome for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     if last is None or last.made is None:
@@ -142,8 +154,34 @@ def _seconds_to_embed(conditions: Conditions) -> float:
     return watch.seconds / len(some) * len(chunks)
 
 
-def _untrained(ground: EncoderGround, space: SearchSpace) -> TrainingModel:
-    return TrainingModel(ground.base, training_of(space.default(), None, 0))
+def _untrained(conditions: Conditions, ground: EncoderGround, space: SearchSpace) -> TrainingModel:
+    return TrainingModel(ground.base, training_of(space.default(), None, 0, threads=conditions.request.threads))
+
+
+def _steps(stage: _Stage, space: SearchSpace, rungs: tuple[Rung, ...], ranking: float) -> int:
+    """Of the longest training: as asked, as an earlier attempt at this run decided, or as many as the time allows.
+
+    `ranking`: seconds that it takes to rank the pool once.
+    """
+    conditions, folder = stage.conditions, stage.conditions.folder / TRAININGS
+    known = conditions.request.encoder_steps or planned(folder)
+    if known is not None:
+        return known
+    pace = Pace(_seconds_a_step(stage, space), ranking)
+    steps = steps_within(conditions.clock.left(stage.until), pace, rungs, len(SHARES), stage.steps)
+    keep(folder, steps)
+    return steps
+
+
+def _seconds_a_step(stage: _Stage, space: SearchSpace) -> float:
+    """Measured by a training that is thrown away, of all weights: the slowest that the space has."""
+    ground, seed = stage.ground, stage.conditions.request.seed
+    asked = space.default()
+    training = Training(ground.start, ground.examples(asked, stage.start, seed), _options(stage, asked), seed)
+    training.run_to(1, math.inf)
+    watch = Stopwatch()
+    training.run_to(PROBED, math.inf)
+    return watch.seconds / (PROBED - 1)
 
 
 def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training]:
@@ -161,7 +199,7 @@ def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training]:
         if len(training.losses) > steps and known is not None:
             reward = float(known["reward"])  # a resumed run: what was trained since is kept, and cannot be scored then
         else:
-            training.run_to(steps, conditions.clock.left() or 1.0)
+            training.run_to(steps, conditions.clock.left(stage.until))
             reward = stage.offset + float((stage.ground.score(training.model) - stage.before).mean())
     except TrainingError:
         stage.trainings.pop(asked.digest, None)
@@ -171,14 +209,18 @@ def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training]:
 
 def _begun(stage: _Stage, asked: Architecture, *, afresh: bool = False) -> Training:
     """A training from its first step, or from where a run that was killed left it."""
-    ground, seed = stage.ground, stage.conditions.request.seed
-    first_new = _rows(ground.base) if ground.pieces else None
-    options = training_of(asked, first_new, stage.steps, stage.conditions.request.device)
+    ground, seed, options = stage.ground, stage.conditions.request.seed, _options(stage, asked)
     path = stage.conditions.folder / TRAININGS / f"{asked.digest}.safetensors"
     if afresh:
         path.unlink(missing_ok=True)
     checkpoint = Checkpoint(path, _trained_on(stage, asked, options))
     return Training(ground.start, ground.examples(asked, stage.start, seed), options, seed, checkpoint)
+
+
+def _options(stage: _Stage, asked: Architecture) -> TrainingOptions:
+    first_new = _rows(stage.ground.base) if stage.ground.pieces else None
+    request = stage.conditions.request
+    return training_of(asked, first_new, stage.steps, request.device, request.threads)
 
 
 def _trained_on(stage: _Stage, asked: Architecture, options: TrainingOptions) -> str:
@@ -206,8 +248,9 @@ def _embedded(
     share, scores, weights = _best_share(stage, training)
     report = _report(stage, asked, training, share, scores)
     target = _named(conditions, stage, weights, report)
-    threads = 1
-    encoder = open_encoder(str(target), conditions.data_dir / "models", "auto", threads)
+    encoder = open_encoder(
+        str(target), conditions.data_dir / "models", conditions.precision, conditions.request.threads
+    )
     vectors = encoder.encode_passages([passage_of(chunk) for chunk in conditions.snapshot.chunks])
     snapshot = replace(conditions.snapshot, vectors=vectors)
     base = replace(ask_legs(snapshot, encoder, conditions.legs.questions), sparse=conditions.legs.sparse)
@@ -215,7 +258,7 @@ def _embedded(
     choices = start.architecture.as_dict() | chosen | {"encoder.interpolation": share, "adapter": "none"}
     architecture = conditions.space.complete(choices)
     model = TunedModel(target, encoder, report)
-    return Candidate(architecture, replace(start.plan, adapter=None), base, base, encoder, None, model)
+    return Candidate(architecture, without_parts(start.plan), base, base, encoder, None, model)
 
 
 def _best_share(stage: _Stage, training: Training) -> tuple[float, dict[str, float], dict[str, Any]]:
@@ -266,6 +309,7 @@ def _report(
         "lora_rank": options.lora_rank,
         "hard_negatives": int(asked["encoder.negatives"] == "mined"),
         "deterministic": not options.fast,
+        "threads": options.threads,
         "device": options.device,
         "seed": stage.conditions.request.seed,
         "cpu_seconds": round(training.cpu_seconds, 1),

@@ -26,6 +26,7 @@ RUNGS = (Rung(9, 0.1), Rung(3, 0.3), Rung(1, 1.0))
 EPOCHS = 30  # of a training in full
 QUESTIONS = 1_000  # of `fit` in a training in full
 LEAST_FIT = 30  # questions to learn from
+LEAST_CHUNKS = 2  # of one nothing can be normalised, nor ranked
 DEPTH = "graph.depth"
 NOT_SERVED = "vectors that a graph network gives are measured, not served"
 
@@ -66,7 +67,11 @@ def graph_stage(
     swept = plans_anew(conditions, found, share, progress)
     values = swept.values(conditions.split.choose, conditions.spec.metric)
     gain = float(values.mean() - before.mean())
-    reason = NOT_SERVED if is_better(values, before) else f"a gain of {gain:+.4f} on {len(before)} may be chance"
+    reason = (
+        NOT_SERVED
+        if is_better(values, before, conditions.choosing)
+        else f"a gain of {gain:+.4f} on {len(before)} may be chance"
+    )
     about = (trials, watch.seconds, watch.cpu_seconds, False, reason, gain, swept, report)
     return start, StageReport("graph", *about)
 
@@ -78,6 +83,8 @@ def _why_not(conditions: Conditions) -> str:
         return "the search space has no decision about it"
     if len(conditions.split.fit) < LEAST_FIT:
         return f"{len(conditions.split.fit)} questions are too few to learn from; expected {LEAST_FIT} or more"
+    if len(conditions.snapshot.chunks) < LEAST_CHUNKS:
+        return "a single passage has no neighbours to learn from"
     return ""
 
 

@@ -38,13 +38,14 @@ Run = Callable[[Architecture, Rung], Outcome[Made]]
 
 
 def halve(
-    policy: Policy, rungs: Sequence[Rung], run: Run[Made], clock: Clock, share: float
+    policy: Policy, rungs: Sequence[Rung], run: Run[Made], clock: Clock, share: float, *, keeps_time: bool = False
 ) -> list[tuple[Rung, list[Outcome[Made]]]]:
     """The outcomes of each rung, the best first. Ends early, in the midst of a rung, where the time does.
 
-    A trial is begun only where the slowest one so far, at this fidelity, would fit in what is left.
+    A trial is begun only where the slowest one so far, at this fidelity, would fit in what is left; where trials keep
+    the time themselves (`keeps_time`), wherever any is left.
     """
-    pace = _Pace(clock, share)
+    pace = _Pace(clock, share, keeps_time)
     done: list[tuple[Rung, list[Outcome[Made]]]] = []
     asked: list[Architecture] = []
     for rung in rungs:
@@ -86,8 +87,9 @@ def _rung(asked: Sequence[Architecture], rung: Rung, run: Run[Made], pace: _Pace
 class _Pace:
     """Foretells from the trials so far how long one takes."""
 
-    def __init__(self, clock: Clock, share: float) -> None:
+    def __init__(self, clock: Clock, share: float, keeps_time: bool) -> None:
         self.clock = clock
+        self._keeps_time = keeps_time
         self._share = share
         self._slowest = 0.0  # seconds of a trial in full
 
@@ -96,4 +98,4 @@ class _Pace:
 
     def allows(self, rung: Rung) -> bool:
         left = self.clock.left(self._share)
-        return left > 0 and self._slowest * rung.fidelity <= left
+        return left > 0 and (self._keeps_time or self._slowest * rung.fidelity <= left)

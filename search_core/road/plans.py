@@ -14,7 +14,7 @@ from search_core.plan_mapping import architecture_of, changes, plan_of, plan_spa
 from search_core.plan_tier import PlanTier, Progress, Scored, choose
 from search_core.policy import POLICIES
 from search_core.road.candidate import Candidate, StageReport
-from search_core.road.portfolio import portfolio
+from search_core.road.portfolio import PLAIN, portfolio
 from search_core.road.recording import Stopwatch
 from search_core.space import SearchSpace
 
@@ -52,7 +52,10 @@ def plan_stage(
 
 
 def plans_anew(conditions: Conditions, start: Candidate, share: float, progress: Progress) -> Candidate:
-    """The best plan near the start's, scored with its legs on `choose`, which its models have not learned from."""
+    """The best plan near the start's, scored with its legs on `choose`, which its models have not learned from.
+
+    The plain ones are scored even where the time is over: a plan by words alone would hide all that a model learned.
+    """
     space = plan_space(conditions.space)
     tier = _tier(conditions, start, _some(conditions.split.choose), "sweep")
     incumbent = tier.add(start.architecture, start.plan)
@@ -60,7 +63,7 @@ def plans_anew(conditions: Conditions, start: Candidate, share: float, progress:
     kept = {name: value for name, value in start.architecture.choices if name not in open_ones}
     moved = {name: value for name, value in start.architecture.choices if name in open_ones}
     near = [conditions.space.complete(one.as_dict() | kept) for one in _near(space.complete(moved), space)]
-    tier.try_all(near, conditions.clock, share, progress)
+    tier.try_all(near, conditions.clock, share, progress, least=PLAIN)
     chosen = _quick_enough(conditions, start, tier, incumbent)
     return start.with_plan(chosen.architecture, chosen.plan)
 

@@ -7,6 +7,8 @@ from typing import Any
 from search_core.architecture import Architecture
 from search_core.space import SearchSpace
 
+PLAIN = 8  # of the first ones: each leg alone and both together, a second's work
+
 
 def portfolio(space: SearchSpace) -> list[Architecture]:
     """Each leg alone, reciprocal ranks, weights from words to vectors, without feedback, with the corpus graph."""

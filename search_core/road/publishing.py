@@ -6,10 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-from retrieval.adapter import ARTIFACTS, write_adapter
+from retrieval.adapter import write_adapter
+from retrieval.learned import ARTIFACTS
+from retrieval.precedents import write_precedents
 from search_core.conditions import Conditions
 from search_core.errors import ArtifactError
-from search_core.road.candidate import Candidate, adapter_name
+from search_core.road.candidate import Candidate, adapter_name, precedents_name
 
 ENCODER = "encoder"  # folder of a tuned encoder inside the artifact
 
@@ -24,6 +26,10 @@ def publish(conditions: Conditions, candidate: Candidate) -> None:
             name = adapter_name(candidate.adapter)
             for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / "artifact"):
                 write_adapter(folder, candidate.adapter)
+        if candidate.precedents is not None and candidate.plan.precedents is not None:
+            name = precedents_name(candidate.precedents)
+            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / "artifact"):
+                write_precedents(folder, candidate.precedents)
         if candidate.model is not None:
             _copied(candidate.model.folder, conditions.folder / "artifact" / ENCODER)
     except OSError as error:

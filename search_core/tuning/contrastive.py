@@ -61,7 +61,7 @@ def train(
 ) -> Trained:
     """Weights of the model in `folder` after training. Raises `TrainingError` where the loss is no number.
 
-    `budget_seconds` counts processor time of this process, which a busy neighbour does not use up.
+    `budget_seconds` is by the clock.
     """
     training = Training(folder, examples, options, seed)
     training.run_to(options.steps, budget_seconds, progress)
@@ -105,17 +105,20 @@ class Training:
     def run_to(
         self, steps: int, budget_seconds: float, progress: Callable[[int, float], None] = lambda step, loss: None
     ) -> None:
-        """Go on until so many steps are done in all. Raises `TrainingError` where the loss is no number."""
+        """Go on until so many steps are done in all, or the time is over, after a step at least.
+
+        Raises `TrainingError` where the loss is no number.
+        """
         import torch
 
-        began = time.process_time()
+        began, until = time.process_time(), time.monotonic() + budget_seconds
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self._random)
             self.model.start()
             while len(self.losses) < steps:
                 self.losses.append(self._step())
                 progress(len(self.losses) - 1, self.losses[-1])
-                over = time.process_time() - began > budget_seconds
+                over = time.monotonic() > until
                 is_last = over or len(self.losses) >= steps
                 if self._checkpoint is not None and (is_last or len(self.losses) % self._checkpoint.every == 0):
                     self._save(self._checkpoint, self.cpu_seconds + time.process_time() - began)

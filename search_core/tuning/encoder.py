@@ -60,7 +60,7 @@ def tune_encoder(
     seed: int = 0,
     progress: Progress = lambda step, loss: None,
 ) -> TunedEncoder:
-    """Tune the encoder of folder `base` into folder `target`, for `budget_seconds` of processor time in training.
+    """Tune the encoder of folder `base` into folder `target`, training for `budget_seconds` at most.
 
     Without labelled questions the pairs come from the texts. Raises `CorpusError` without texts, `SupervisionError`
     where nothing can be learned from, `TrainingError` where the loss is no number.

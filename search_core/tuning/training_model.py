@@ -41,17 +41,18 @@ class TrainingOptions:
     lora_rank: int = 0  # 0: the weights themselves
     last_layers: int | None = None  # train only so many; None: all
     dropout: bool = True  # the model's own; off, a language is learned in fewer steps (docs/tuning-models.md)
-    fast: bool = False  # bf16 where it is faster; otherwise fp32, one thread, which replays exactly
+    fast: bool = False  # bf16 where it is faster; otherwise fp32, which replays exactly
+    threads: int = 1  # of the processor; sums are made in another order by another number of them
     device: str = PROCESSOR  # PyTorch's name; a GPU trains in a minute what takes half an hour on two cores
 
 
 class TrainingModel:
-    """One model on one thread or one GPU. Raises `TrainingError` where the folder holds none that can be trained."""
+    """One model on the processor or one GPU. Raises `TrainingError` where the folder holds none that can be trained."""
 
     def __init__(self, folder: Path, options: TrainingOptions) -> None:
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(options.threads)
         self.options = options
         self._whole = _open(folder, options.device)
         self._body: Any = self._whole[0].auto_model

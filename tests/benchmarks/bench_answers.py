@@ -49,7 +49,7 @@ MOST_RIGHT_REFUSED = 0.04  # of right answers, over the training sets: one in tw
 NEVER_POSITIVE = {"fragment", "label", "asks", "keys_missing", "heaviest_missing", "unseen", "kind_missed"}
 ANY_SIGN = {"length", "rank", "first", "unknown", "unknown_passage", "terms"}
 # Set by hand, for these data hold hardly a heading within a passage and hardly a FAQ page (scores of one sentence).
-BY_HAND = {"label": -2.0, "after_question": 1.0}
+BY_HAND = {"label": -2.0, "after_question": 1.0, "asked_title": 4.0, "problem": -0.5}
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 
 Floats = NDArray[np.float64]

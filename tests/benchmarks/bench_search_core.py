@@ -53,7 +53,13 @@ ALL = (
     "baoxian_faq_zh",
     "musique_hipporag",
 )
-NAMES = {"plan": "plan", "adapter": "+ adapter", "graph": "+ graph network", "encoder": "+ encoder"}
+NAMES = {
+    "plan": "plan",
+    "adapter": "+ adapter",
+    "graph": "+ graph network",
+    "encoder": "+ encoder",
+    "precedents": "+ precedents",
+}
 
 Judged = dict[str, dict[str, int]]
 
@@ -69,6 +75,7 @@ def main() -> None:
         "--epochs", type=int, default=50, help="how often the policy of the plan tier is asked for eight"
     )
     parser.add_argument("--seeds", default="0")
+    parser.add_argument("--threads", type=int, default=1, help="that train encoders")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--page", action="store_true")
     asked = parser.parse_args()
@@ -126,6 +133,7 @@ def measured(name: str, asked: argparse.Namespace, seed: int, more: dict[str, An
     """One run, promoting nothing, with where and when it was made."""
     ingested(name, asked.work)
     about = {"tiers": asked.tiers, "budget": asked.budget, "max_epochs": asked.epochs, "seed": seed}
+    about["threads"] = asked.threads
     settings = Settings(data_dir=asked.work, encoder_threads=1)
     trainer = AutoModelTrainer(collection=name, promote=False, settings=settings, **about, **more)
     result = trainer.run().to_dict()
@@ -141,8 +149,8 @@ def measured(name: str, asked: argparse.Namespace, seed: int, more: dict[str, An
         "cpu_seconds",
         "plan",
     )
-    row = {key: result[key] for key in kept} | about
-    row |= {"sealed": result["sealed_questions"], "peak_mib": peak_mib()} | circumstances()
+    row = circumstances() | {key: result[key] for key in kept} | about
+    row |= {"sealed": result["sealed_questions"], "peak_mib": peak_mib()}
     return row | ({"deep": deep(name, settings, more, result["plan"])} if "parts" in more and name == FOLDED else {})
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,51 @@ def test_only_a_complete_generation_is_activated_and_the_serving_one_stays(
     assert catalog.collections.get("handbook").encoder_fingerprint == "other"
     assert catalog.generations.former(handbook).id == handbook.generation
     assert catalog.generations.get(handbook, other.id).state is GenerationState.SERVING
+
+
+def test_words_that_change_reach_every_generation_that_had_them_in_common(
+    catalog: Catalog, handbook: Collection
+) -> None:
+    own = SETTINGS | {"dictionary": ["own"]}
+    states = {}
+    for state, settings in (("retired", SETTINGS), ("ready", own), ("standby", SETTINGS), ("building", SETTINGS)):
+        states[state] = catalog.generations.begin(handbook, "hash", state, settings).id
+        if state != "building":
+            catalog.generations.finish(handbook, states[state], {})
+    catalog.generations.retire(handbook, states["retired"])
+    catalog.generations.activate(handbook, states["standby"])
+    catalog.generations.activate(handbook, handbook.generation)
+    catalog.collections.change_settings("handbook", synonyms=(("pump", "circulator"),), dictionary=("AX-12",))
+    found = {
+        one.id: (one.settings["dictionary"], one.settings["synonyms"]) for one in catalog.generations.all(handbook)
+    }
+    changed = (["AX-12"], [["pump", "circulator"]])
+    assert found[handbook.generation] == found[states["standby"]] == found[states["building"]] == changed
+    assert found[states["ready"]] == (["own"], changed[1])
+    assert found[states["retired"]] == ([], [])
+    # Whoever read the collection before builds, and finishes, by the words that serve now.
+    assert catalog.generations.begin(handbook, "hash", "building", SETTINGS).id == states["building"]
+    with pytest.raises(ConflictError, match="is unfinished"):
+        catalog.generations.begin(handbook, "hash", "building", own)
+
+
+def test_two_changes_of_settings_at_once_both_stay(catalog: Catalog, handbook: Collection) -> None:
+    rounds, synonyms = 25, (("pump", "circulator"),)
+    barrier = threading.Barrier(2)
+
+    def change(**settings: object) -> None:
+        barrier.wait()
+        catalog.collections.change_settings("handbook", **settings)
+
+    for number in range(rounds):
+        catalog.collections.change_settings("handbook", default_acl=("everyone",), synonyms=())
+        with ThreadPoolExecutor(2) as pool:
+            for changing in (pool.submit(change, default_acl=("hr",)), pool.submit(change, synonyms=synonyms)):
+                changing.result()
+        settings = catalog.collections.get("handbook").settings
+        assert (settings.default_acl, settings.synonyms) == (("hr",), synonyms), number
+    with pytest.raises(NotFoundError):
+        catalog.collections.change_settings("absent", synonyms=())
 
 
 def test_a_catalog_without_generations_gets_one_of_each_collection(url: str) -> None:

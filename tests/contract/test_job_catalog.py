@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from api.jobs.asking import tried_again
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.jobs import MAX_ATTEMPTS, JobFilter, JobRecord, JobState
 from retrieval.catalog.schedules import NewSchedule
 from retrieval.catalog.schema import utc_now
-from retrieval.errors import ConflictError, NotFoundError
+from retrieval.errors import ConflictError, NotFoundError, NotStoppedError
 
 KINDS = ("verify", "evaluate")
 RACERS = 8
@@ -66,6 +67,24 @@ def test_a_job_moves_along_its_states_and_no_further(catalog: Catalog) -> None:
         catalog.jobs.retry(job.id)
 
 
+def test_dropping_a_collection_ends_its_jobs_and_schedules(catalog: Catalog) -> None:
+    catalog.collections.create("handbook", "hash", "fp")
+    queued(catalog)
+    ended, running = claimed(catalog), queued(catalog, "evaluate")
+    assert catalog.jobs.succeed(ended, {"found": 3})
+    attempt, waiting, others = claimed(catalog), queued(catalog), queued(catalog, collection="other")
+    for number, collection in enumerate(("handbook", "other", "")):
+        catalog.schedules.create(NewSchedule(f"s{number}", "verify", collection, {}, 60))
+    catalog.collections.drop("handbook")
+    assert [one.name for one in catalog.schedules.all()] == ["s1", "s2"]
+    states = {one: catalog.jobs.get(one).state.value for one in (ended.id, running, waiting, others)}
+    assert list(states.values()) == ["succeeded", "cancelled", "cancelled", "queued"]
+    assert not catalog.jobs.progress(attempt, 1, 2) and not catalog.jobs.beat(attempt)
+    assert claimed(catalog).id == others
+    assert catalog.jobs.page(wanted=JobFilter(collections=["handbook"])) == []
+    assert catalog.jobs.retry(waiting).collection == "handbook (deleted)"
+
+
 def test_each_job_is_claimed_once_by_many_at_once(open_catalog: Callable[[], Catalog]) -> None:
     catalogs = [open_catalog() for _ in range(RACERS)]
     wanted = {queued(catalogs[0]) for _ in range(20)}
@@ -102,6 +121,20 @@ def test_a_cancelled_job_is_tried_again_once_its_work_has_stopped(catalog: Catal
     again = catalog.jobs.retry(job.id)
     assert (again.state, again.attempts, again.done) == (JobState.QUEUED, 0, 0)
     assert claimed(catalog).attempts == 1
+
+
+def test_whoever_cancels_and_at_once_tries_again_waits_for_the_work_to_stop(catalog: Catalog) -> None:
+    queued(catalog)
+    job = claimed(catalog)
+    catalog.jobs.cancel(job.id)
+    with pytest.raises(NotStoppedError, match="retry in a moment"):
+        tried_again(catalog.jobs, job.id, patience=0.1)
+    work = threading.Timer(0.3, catalog.jobs.let_go, [job])
+    work.start()
+    assert tried_again(catalog.jobs, job.id).state is JobState.QUEUED
+    work.join()
+    with pytest.raises(ConflictError, match="is queued"):
+        tried_again(catalog.jobs, job.id)
 
 
 def test_putting_back_does_not_count_as_an_attempt(catalog: Catalog) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from retrieval.catalog import Catalog, Collection, sqlite_url
+from retrieval.catalog import Catalog, Collection, schema, sqlite_url
+from retrieval.catalog.engine import writing
 from retrieval.catalog.rollouts import RolloutRecord, Stage
+from retrieval.catalog.schema import utc_now
 from retrieval.errors import ConflictError, NotFoundError
 from retrieval.plan import Plan
 
@@ -49,6 +51,20 @@ def test_plans_promote_and_roll_back(catalog: Catalog, handbook: Collection) -> 
     assert catalog.collections.get("handbook").plan_id == first.id
     with pytest.raises(NotFoundError):
         catalog.plans.promote(handbook, 999, "me", "")
+
+
+def test_a_promotion_that_is_repeated_leaves_the_way_back(catalog: Catalog, handbook: Collection) -> None:
+    first, second = (stored(catalog, handbook, top=top) for top in (5, 6))
+    catalog.plans.promote(handbook, None, "me", "it serves already")
+    assert catalog.plans.last_switch(handbook) is None
+    for plan in (first, second, second, second):
+        catalog.plans.promote(handbook, plan, "me", "")
+    assert catalog.plans.within_reach(handbook)[first] == "it is one rollback away"
+    with writing(catalog._engine) as connection:  # as former versions noted it
+        repeated = {"plan_id": second, "previous_id": second, "by": "me", "reason": "", "at": utc_now()}
+        connection.execute(schema.plan_switches.insert().values(collection_id=handbook.id, **repeated))
+    assert catalog.plans.roll_back(handbook, "me", "") == first
+    assert catalog.plans.roll_back(handbook, "me", "") == second
 
 
 def test_what_may_serve_at_any_moment_is_told(catalog: Catalog, handbook: Collection) -> None:

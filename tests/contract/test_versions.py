@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from retrieval.catalog import Catalog, Collection, Commit, Receipt, Upsert, schema, sqlite_url
+from retrieval.catalog import AccessChange, Catalog, Collection, Commit, Outcome, Receipt, Upsert, schema, sqlite_url
 from retrieval.catalog.versions import KEPT_VERSIONS
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR, Chunk, Deletion, Document, Principal, SourcePosition
@@ -91,6 +92,42 @@ def test_former_versions_are_read_under_the_rights_of_then_and_now(catalog: Cata
         assert len(catalog.versions.all(handbook, key, hr)) == 1
     assert catalog.versions.deleted(handbook, everyone, limit=9) == []
     assert [one.document.key for one in catalog.versions.deleted(handbook, hr, limit=9)] == ["gone"]
+
+
+def test_rights_that_were_narrowed_hide_what_was_before_too(catalog: Catalog, handbook: Collection) -> None:
+    """By a change of rights alone, which leaves no version, whether the document is deleted or rewritten for all."""
+    everyone, hr = Principal("anna"), Principal("hans", frozenset({"everyone", "hr"}))
+    for key in ("deleted", "rewritten"):
+        rewritten(catalog, handbook, key, "salaries of all", "salaries of some")
+        assert len(catalog.versions.all(handbook, key, everyone)) == 1
+        access = [AccessChange(key, ("hr",))]
+        assert catalog.writer.commit(handbook.id, Commit(access=access)).outcomes == (Outcome.METADATA,)
+    write(catalog, handbook, Deletion("deleted"), upsert("rewritten", "no salaries"))
+    for key in ("deleted", "rewritten"):
+        assert catalog.versions.all(handbook, key, everyone) == []
+        texts = [one.version for one in catalog.versions.all(handbook, key, hr)]
+        assert len(texts) == 2
+        with pytest.raises(NotFoundError, match="not kept"):
+            catalog.versions.get(handbook, key, texts[-1], everyone)
+        assert catalog.versions.get(handbook, key, texts[-1], hr).document.text == "salaries of all"
+    assert catalog.versions.deleted(handbook, everyone, limit=9) == []
+    assert catalog.documents.get(handbook, "rewritten", everyone).document.text == "no salaries"
+
+
+def test_a_change_of_rights_keeps_whatever_text_there_is(catalog: Catalog, handbook: Collection) -> None:
+    def access(key: str, *groups: str) -> Outcome:
+        return catalog.writer.commit(handbook.id, Commit(access=[AccessChange(key, groups)])).outcomes[0]
+
+    rewritten(catalog, handbook, "a", "first", "second")
+    before = catalog.documents.get(handbook, "a", OPERATOR)
+    assert (access("a", "hr"), access("a", "hr")) == (Outcome.METADATA, Outcome.UNCHANGED)
+    after = catalog.documents.get(handbook, "a", OPERATOR)
+    assert after.document == replace(before.document, acl=("hr",))
+    assert [chunk.text for _, chunk in catalog.documents.chunks(handbook, "a")] == ["second"]
+    write(catalog, handbook, Deletion("a"))
+    assert (access("a", "all"), access("never", "all")) == (Outcome.ABSENT, Outcome.ABSENT)
+    with pytest.raises(NotFoundError):
+        catalog.documents.get(handbook, "a", OPERATOR)
 
 
 def test_a_catalog_may_keep_no_versions(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ ARGUMENTS = [
     "--force-color-profile=srgb",
     "--font-render-hinting=none",
 ]
+# Playwright has no page kept for going back; people's browsers keep them, with whatever connections they hold.
+NOT_AS_PEOPLE_HAVE_IT = ["--disable-back-forward-cache"]
 WINDOW = {"width": 1280, "height": 800}
 
 
@@ -39,7 +41,9 @@ def running() -> Iterator[Browser]:
     """A browser."""
     path = executable()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=ARGUMENTS, ignore_default_args=NOT_AS_PEOPLE_HAVE_IT
+        )
         try:
             yield browser
         finally:

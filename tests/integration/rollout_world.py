@@ -51,9 +51,12 @@ class Going:
         return found
 
     def search(self, query: str, session: str = "", **more: Any) -> dict[str, Any]:
-        headers = self.admin | ({"X-Session-Id": session} if session else {})
         body = {"query": query, "collection": self.collection, **more}
-        answer = self.served.client.post("/v1/search", json=body, headers=headers)
+        return self.posted("/v1/search", body, {"X-Session-Id": session} if session else None)
+
+    def posted(self, path: str, body: dict[str, Any], more: dict[str, str] | None = None) -> dict[str, Any]:
+        """The answer of any contract's route to an admin's request with more headers."""
+        answer = self.served.client.post(path, json=body, headers=self.admin | (more or {}))
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found

@@ -50,10 +50,12 @@ def in_process(folder: Path, **settings: Any) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def on_port(served: Served) -> Iterator[str]:
-    """The base URL of a real server over the same knowledge base."""
+def on_port(served: Served, **limits: Any) -> Iterator[str]:
+    """The base URL of a real server over the same knowledge base; `limits` are those of `create_app`."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(served.kb, served.settings), log_config=None, access_log=False, ws="none")
+    config = uvicorn.Config(
+        create_app(served.kb, served.settings, **limits), log_config=None, access_log=False, ws="none"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

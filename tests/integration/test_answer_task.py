@@ -185,7 +185,7 @@ def test_an_evaluation_set_with_answers_is_what_is_asked(endpoint: str, tmp_path
         result = AutoModelTrainer.of(request, **given).run()
         assert result.supervision["origin"] == "evaluation set 'real'"
         assert result.supervision["questions"] == len(QUERIES) + 1
-        with pytest.raises(SupervisionError, match="evaluation set 'judged' holds no right answers; add"):
+        with pytest.raises(SupervisionError, match="evaluation set 'judged' has 0 questions with known answers"):
             AutoModelTrainer.of(replace(request, eval_set="judged"), **given).run()
 
         questions = api.kb.catalog.eval_sets.queries(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -117,3 +118,33 @@ def test_facets_count_what_the_caller_may_read(served: World) -> None:
     for facets in seen.values():
         assert sum(one.documents for one in facets.sources) == facets.documents
         assert {one.language: one.documents for one in facets.languages}["zh"] == 1
+
+
+def test_a_change_of_rights_never_brings_back_what_was_replaced_or_deleted(served: World) -> None:
+    """Text that was acknowledged while an administrator changed the rights again and again is the text that stays."""
+    path, ending, refused = f"{COLLECTION}/documents/busy", threading.Event(), list[int]()
+
+    def change_rights() -> None:
+        number = 0
+        while not ending.is_set():
+            number += 1
+            refused.append(served.call("PATCH", path, json={"acl": ["everyone", f"group{number}"]}).status_code)
+
+    put(served, "busy", text="It says revision none.")
+    threads = [threading.Thread(target=change_rights) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(20):
+            text = f"It says revision {number}. " + "Not all of it is new. " * 200
+            put(served, "busy", text=text)
+            assert get(served, "/busy", "admin").json()["text"].startswith(f"It says revision {number}.")
+        assert served.call("DELETE", path).json()["outcome"] == "deleted"
+        wanted = len(refused) + 6
+        while len(refused) < wanted:
+            check_native_error(get(served, "/busy", "admin"), 404)
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+    assert set(refused) == {200, 404}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from api_world import World, check_native_error, world
@@ -220,3 +221,16 @@ def test_settings_may_change_while_others_search(served: World) -> None:
         thread.join()
     assert 200 in statuses and statuses <= {200, 503}
     assert served.search("warranty", "reader").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "ends\n", "\r\nbegins", "a/b\u2028c/\n/d"])
+def test_a_key_with_line_breaks_can_be_reached(served: World, key: str) -> None:
+    """Keys come from databases too; what was stored must be there to read, change and delete."""
+    line = json.dumps({"id": key, "text": "a key of two lines"})
+    assert served.call("POST", f"{DOCUMENTS}:bulk", "writer", content=line).json()["counts"] == {"created": 1}
+    path = f"{DOCUMENTS}/{quote(key)}"
+    assert served.call("GET", path).json()["key"] == key
+    assert served.call("PATCH", path, json={"acl": ["staff"]}).status_code == 200
+    assert served.call("PUT", path, json={"text": "another text"}).json()["outcome"] == "updated"
+    assert served.call("DELETE", path).status_code == 200
+    check_native_error(served.call("GET", path), 404, "not_found")

@@ -12,6 +12,7 @@ from api_world import World, check_native_error, world
 from httpx import Response
 
 from api.errors import ApiError, as_api_error
+from infra.secrets import KEY_FILE
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors
 
@@ -86,6 +87,38 @@ def test_a_search_that_waits_in_vain_is_a_timeout(tmp_path: Path) -> None:
             waited = served.search("late", min_seq=written.json()["seq"])
             check_native_error(waited, 504, "not_yet_searchable")
         assert served.search("late", min_seq=written.json()["seq"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("HEAD", "/v1/collections", {"GET", "POST"}),
+        ("PUT", "/v1/collections", {"GET", "POST"}),
+        ("POST", "/v1/collections/docs", {"GET", "PATCH", "DELETE"}),
+        ("POST", DOCUMENT, {"GET", "PUT", "PATCH", "DELETE"}),
+        ("DELETE", "/v1/search", {"POST"}),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(served: World, method: str, path: str, allowed: set[str]) -> None:
+    refused = served.call(method, path)
+    assert refused.status_code == 405 and set(refused.headers["allow"].split(", ")) == allowed
+    if method != "HEAD":
+        message = check_native_error(refused, 405, "method_not_allowed")["message"]
+        assert all(one in message for one in (method, *allowed))
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_may_ask_by_head(served: World, path: str) -> None:
+    asked = served.client.head(path)
+    assert (asked.status_code, asked.headers["content-type"]) == (200, "application/json")
+
+
+def test_a_key_file_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
+    with world(tmp_path) as served:
+        (tmp_path / KEY_FILE).mkdir()
+        login = served.client.post("/console/session", json={"key": served.keys["reader"]})
+        error = check_native_error(login, 503, "not_set_up")
+        assert KEY_FILE in error["message"] and "KB_SECRET_KEY" in error["message"]
 
 
 def raising(error: Exception) -> Callable[[], None]:

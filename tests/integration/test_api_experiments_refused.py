@@ -18,7 +18,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with world(tmp_path_factory.mktemp("kb")) as opened:
         kb = opened.kb
         kb.catalog.eval_sets.create(kb.catalog.collections.get("other"), "theirs", [EvalQuery("q", "what?", {"a": 1})])
+        few = [*judged(19), EvalQuery("q19", "judged as wrong", {"a": 0}), EvalQuery("q20", "not judged", {})]
+        kb.catalog.eval_sets.create(kb.catalog.collections.get("docs"), "few", few)
         yield opened
+
+
+def judged(count: int) -> list[EvalQuery]:
+    return [EvalQuery(f"q{number}", f"what is {number}?", {"a": 1}) for number in range(count)]
 
 
 def left_behind(served: World) -> int:
@@ -46,6 +52,15 @@ def left_behind(served: World) -> int:
         ({"questions": []}, 422, "questions"),
         ({"eval_set": "gone"}, 404, "evaluation set 'gone' does not exist"),
         ({"eval_set": "theirs"}, 404, "evaluation set 'theirs' does not exist in collection 'docs'"),
+        ({"eval_set": "few"}, 422, "set 'few' has 19 judged questions; expected at least 20, better 200: add some"),
+        (
+            {"eval_set": "few", "made_questions": True},
+            422,
+            "made_questions asks for questions made from the corpus",
+        ),
+        ({"task": "answer", "made_questions": True}, 422, "made_questions have no known answers"),
+        ({"task": "answer", "eval_set": "few"}, 422, "set 'few' has 0 questions with known answers; expected at least"),
+        ({"made_questions": "perhaps"}, 422, "made_questions"),
         ({"collection": "absent"}, 404, "absent"),
     ],
 )
@@ -74,6 +89,28 @@ def test_a_second_rollout_is_refused_before_the_run(served: World) -> None:
     assert "a rollout of 'docs' runs already" in error["message"]
     assert left_behind(served) == before
     served.kb.catalog.rollouts.move(rollout, Stage.STOPPED, 0.0, "")
+
+
+def test_of_several_sets_one_is_named_or_questions_are_made(served: World) -> None:
+    docs, sets = served.kb.catalog.collections.get("docs"), served.kb.catalog.eval_sets
+    for name in ("first", "second"):
+        sets.create(docs, name, judged(20))
+    before = left_behind(served)
+    body = {"collection": "docs", "budget": "30s"}
+    error = check_native_error(served.call("POST", "/v1/experiments", json=body), 422)
+    assert "has the evaluation sets first, second with judged questions; name one of them, or ask" in error["message"]
+    assert left_behind(served) == before
+    began = [
+        served.call("POST", "/v1/experiments", json=body | chosen)
+        for chosen in ({"eval_set": "first"}, {"made_questions": True})
+    ]
+    assert [answer.status_code for answer in began] == [202, 202]
+    asked = [answer.json()["request"] for answer in began]
+    assert [(one["eval_set"], one["made_questions"]) for one in asked] == [("first", False), ("", True)]
+    for answer in began:
+        served.call("DELETE", f"/v1/jobs/{answer.json()['job']}")
+    for name in ("first", "second"):
+        sets.drop(docs, name)
 
 
 def test_comparing_wants_two_that_exist(served: World) -> None:

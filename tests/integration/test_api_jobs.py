@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 import served
 from test_api_operations import ended
@@ -17,10 +20,12 @@ from api.jobs.kinds import TASKS
 from api.jobs.tasks import CALLER, InterruptedJobError, Report, Task
 from api.jobs.uploads import About, keep
 from api.wire.jobs import NoArguments
-from retrieval.catalog.jobs import MAX_ATTEMPTS
+from retrieval.catalog import Collection, CollectionSettings
+from retrieval.catalog.jobs import MAX_ATTEMPTS, OPEN_STATES
 from retrieval.catalog.keys import Scope
+from retrieval.catalog.schedules import NewSchedule
 from retrieval.catalog.schema import utc_now
-from retrieval.errors import OutageError
+from retrieval.errors import NotFoundError, OutageError
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[served.Served]:
 @pytest.fixture(scope="module")
 def admin(api: served.Served) -> dict[str, str]:
     return api.headers(Scope.ADMIN)
+
+
+def docs_of(api: served.Served) -> Collection:
+    return api.kb.catalog.collections.get("docs")
 
 
 def start(api: served.Served, headers: dict[str, str], kind: str, collection: str = "", **arguments: Any) -> Any:
@@ -63,6 +72,7 @@ def test_every_upkeep_job_succeeds_while_serving(api: served.Served, admin: dict
         ({"kind": "verify", "arguments": {CALLER: {"name": "x", "groups": [], "sees_all": True}}}, 422),
         ({"kind": "unheard-of"}, 422),
         ({"kind": "reindex"}, 422),  # it is of one collection
+        ({"kind": "retention", "collection": "docs"}, 422),  # it is of none
         ({"kind": "verify", "collection": "absent"}, 404),
         ({"kind": "evaluate", "collection": "docs"}, 422),
         ({"kind": "verify", "collection": "../x"}, 422),
@@ -97,17 +107,43 @@ def test_who_may_ask(api: served.Served, admin: dict[str, str]) -> None:
     assert api.client.post(f"{over_all}/retry", headers=admin).status_code == 409  # it succeeded
 
 
+@pytest.mark.parametrize("kind", ["retention", "train_reader"])
+def test_a_limited_key_changes_nothing_that_all_collections_share(
+    api: served.Served, admin: dict[str, str], kind: str
+) -> None:
+    """Not by a job, a schedule, or a schedule that a former version took with a collection."""
+    limited = api.headers(Scope.ADMIN, collections=["docs"])
+    given = {"audit_days": 1, "jobs_days": 1} if kind == "retention" else {"name": "mine"}
+    body = {"kind": kind, "collection": "docs", "arguments": given}
+    api.kb.catalog.schedules.create(NewSchedule("former", kind, "docs", given, 86_400, enabled=False))
+    asked = (
+        ("POST", "/v1/jobs", body),
+        ("POST", "/v1/schedules", body | {"name": "mine", "every_seconds": 60}),
+        ("PATCH", "/v1/schedules/former", {"enabled": True}),
+        ("POST", "/v1/schedules/former/run", None),
+    )
+    try:
+        for method, path, sent in asked:
+            answer = api.client.request(method, path, json=sent, headers=limited)
+            assert answer.status_code == 403 and "all collections share" in answer.text, (path, answer.text)
+        if kind == "retention":
+            job = ended(api, api.client.post("/v1/schedules/former/run", headers=admin).headers["location"], admin)
+            assert job["state"] == "failed" and "name none" in job["error"]
+    finally:
+        api.kb.catalog.schedules.delete("former")
+
+
 def test_an_evaluation_has_the_rights_of_who_asked(api: served.Served, admin: dict[str, str]) -> None:
     questions = [{"id": "1", "text": "salary of the chief drive engineer", "judgements": {"hr/salary": 1}}]
     made = {"collection": "docs", "name": "pay", "queries": questions}
     assert api.client.post("/v1/eval-sets", json=made, headers=admin).status_code == 201
-    recalls = []
+    jobs = []
     for groups in ([], ["hr"]):
         headers = api.headers(Scope.WRITE, groups=groups)
-        job = ended(api, start(api, headers, "evaluate", "docs", eval_set="pay").headers["location"], headers)
-        recalls.append(job["result"]["metrics"]["recall@10"])
-        assert job["arguments"] == {"eval_set": "pay", "plan": None}
-    assert recalls == [0.0, 1.0]
+        jobs.append(ended(api, start(api, headers, "evaluate", "docs", eval_set="pay").headers["location"], headers))
+        assert jobs[-1]["arguments"] == {"eval_set": "pay", "plan": None}
+    assert (jobs[0]["state"], jobs[1]["state"]) == ("failed", "succeeded")
+    assert jobs[1]["result"]["metrics"]["recall@10"] == 1.0
 
 
 def test_a_list_is_filtered_and_its_events_end(api: served.Served, admin: dict[str, str]) -> None:
@@ -123,6 +159,42 @@ def test_a_list_is_filtered_and_its_events_end(api: served.Served, admin: dict[s
     metrics = api.client.get("/metrics", headers=admin).text
     assert 'kb_jobs{kind="evaluate",state="failed"}' in metrics
     assert 'kb_job_seconds_count{kind="evaluate",outcome="failed"}' in metrics
+
+
+def test_followers_take_no_places_and_leave_with_their_key(
+    api: served.Served, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their number has a bound of its own, and who has lost his key hears no more of a job that goes on."""
+    monkeypatch.setattr("api.routes.jobs.RIGHTS_SECONDS", 0.0)
+    monkeypatch.setattr("api.listeners.MAX_LISTENERS", 1)
+    leave = threading.Event()
+
+    def stand(kb: object, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
+        while not leave.wait(0.05):
+            report(0, 1)
+        return {}
+
+    TASKS.register("stand", lambda: Task(stand, NoArguments, needs_collection=False), "for this test")
+    record, key = api.kb.catalog.keys.create("follower", Scope.READ)
+    reader = {"Authorization": f"Bearer {key}"}
+    try:
+        path = start(api, admin, "stand").headers["location"]
+        with (
+            served.on_port(api, in_flight=1) as base,
+            httpx.Client(base_url=base, timeout=60, trust_env=False) as client,
+            client.stream("GET", f"{path}/events", headers=reader) as followed,
+        ):
+            lines = followed.iter_lines()
+            assert next(lines) == "event: job"
+            assert client.get("/v1/collections", headers=admin).status_code == 200
+            assert client.get(f"{path}/events", headers=admin).status_code == 503
+            api.kb.catalog.keys.revoke(record.id)
+            assert not any('"succeeded"' in line for line in lines)  # and it ends
+            assert client.get(path, headers=admin).json()["state"] in OPEN_STATES
+    finally:
+        leave.set()
+        ended(api, path, admin)
+        TASKS.unregister("stand")
 
 
 def test_a_schedule_lives(api: served.Served, admin: dict[str, str]) -> None:
@@ -192,9 +264,32 @@ def test_an_upload_in_the_background_becomes_documents(api: served.Served, admin
     assert {path.suffix for path in kept.iterdir()} == {".json", ".outcome"}
 
 
+def test_what_came_of_a_job_is_for_admins_and_for_who_asked(api: served.Served, admin: dict[str, str]) -> None:
+    """Names and keys of documents that a caller may not read stand in no job, list or stream that he may look at."""
+    owner = api.headers(Scope.WRITE)
+    started = upload(api, owner, "severance-Bob.txt", "pay-Bob.pdf", prefix="hr/board/", acl=["board"])
+    path = started.headers["location"]
+    whole = ended(api, path, owner)
+    assert [one["file"] for one in whole["result"]["files"]] == ["severance-Bob.txt", "pay-Bob.pdf"]
+    failed = ended(api, start(api, owner, "evaluate", "docs", eval_set="lost").headers["location"], owner)
+    assert "lost" in failed["error"]
+    for other in (api.headers(), api.headers(Scope.WRITE, groups=["hr"])):
+        shown = api.client.get(path, headers=other).json()
+        assert (shown["state"], shown["done"], shown["total"]) == ("succeeded", 2, 2)
+        assert (shown["result"], shown["error"], shown["arguments"]) == (None, "", {})
+        asked = (path, f"{path}/events", "/v1/jobs?limit=200", "/v1/events?seconds=1", f"/v1/jobs/{failed['id']}")
+        texts = [api.client.get(one, headers=other).text for one in asked]
+        assert all(whole["id"] in text or failed["id"] in text for text in texts)
+        assert not any("Bob" in text or whole["arguments"]["upload"] in text for text in texts)
+        assert "told to" in api.client.get(f"/v1/jobs/{failed['id']}", headers=other).json()["error"]
+    for allowed in (owner, admin):
+        assert "severance-Bob" in api.client.get(f"{path}/events", headers=allowed).text
+        assert "severance-Bob" in api.client.get("/v1/events?seconds=1", headers=allowed).text
+
+
 def test_an_upload_goes_on_where_it_was_interrupted(api: served.Served, admin: dict[str, str]) -> None:
     contents = [(f"{n}.txt", b"text number %d" % n) for n in range(3)]
-    kept = keep(api.settings, "docs", contents, About("again/", {}, None))
+    kept = keep(api.settings, docs_of(api), contents, About("again/", {}, None))
     task, calls = TASKS.create("upload"), []
 
     def interrupted(done: int, total: int | None) -> None:
@@ -213,15 +308,40 @@ def test_an_upload_goes_on_where_it_was_interrupted(api: served.Served, admin: d
 
 
 def test_an_upload_whose_files_are_gone_says_so(api: served.Served, admin: dict[str, str]) -> None:
-    for wanted in (uuid.uuid4().hex, keep(api.settings, "other", [("a.txt", b"x")], About("", {}, None))):
+    other = replace(docs_of(api), name="other")
+    for wanted in (uuid.uuid4().hex, keep(api.settings, other, [("a.txt", b"x")], About("", {}, None))):
         job = ended(api, start(api, admin, "upload", "docs", upload=wanted).headers["location"], admin)
         assert job["state"] == "failed" and "upload them again" in job["error"]
     assert start(api, admin, "upload", "docs", upload="../secrets").status_code == 422
 
 
+def test_an_upload_never_reaches_a_namesake(api: served.Served, admin: dict[str, str]) -> None:
+    kb, about = api.kb, About("", {}, None)
+    kb.create_collection("pay", CollectionSettings(default_acl=("hr",)))
+    contents = [("a.txt", b"salaries"), ("b.txt", b"salaries")]
+    queued, running = (keep(api.settings, kb.catalog.collections.get("pay"), contents, about) for _ in range(2))
+
+    def made_anew(done: int, total: int | None) -> None:
+        if done == 1:
+            kb.drop_collection("pay")
+            kb.create_collection("pay")
+
+    with pytest.raises(NotFoundError, match="deleted while files were stored"):
+        TASKS.create("upload").run(kb, "pay", {"upload": running}, made_anew)
+    job = ended(api, start(api, admin, "upload", "pay", upload=queued).headers["location"], admin)
+    assert job["state"] == "failed" and "'pay' that was deleted; upload its files again" in job["error"]
+    assert kb.catalog.documents.counts(kb.catalog.collections.get("pay")) == (0, 0)
+    kb.drop_collection("pay")
+    unlimited = api.client.get(f"/v1/jobs/{job['id']}", headers=admin).json()
+    assert unlimited["collection"] == "pay (deleted)" and unlimited["error"] == job["error"]
+    limited = api.headers(Scope.ADMIN, collections=["pay"])
+    assert api.client.get(f"/v1/jobs/{job['id']}", headers=limited).status_code == 404
+    assert api.client.get("/v1/jobs", headers=limited).json()["jobs"] == []
+
+
 def test_retention_forgets_what_is_old(api: served.Served, admin: dict[str, str]) -> None:
     kb, long_ago = api.kb, utc_now() - timedelta(days=100)
-    kept = api.settings.data_dir / "uploads" / keep(api.settings, "docs", [("a.txt", b"x")], About("", {}, None))
+    kept = api.settings.data_dir / "uploads" / keep(api.settings, docs_of(api), [("a.txt", b"x")], About("", {}, None))
     os.utime(kept, (long_ago.timestamp(), long_ago.timestamp()))
     dead = kb.catalog.keys.create("dead", Scope.READ, expires_at=long_ago)[0]
     living = kb.catalog.keys.create("living", Scope.READ)[0]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from api_world import World, check_native_error, world
+from served import Served, fill, in_process, on_port
 
+from api.bodies import Patience
 from api.envelope import SAFE_HEADERS
 from api.limits import MAX_BUCKETS, TokenBuckets
+from retrieval.catalog.keys import Scope
 
 MOST_BYTES = 2048
+WAIT_SECONDS = 60.0  # for what comes at once, unless the machine is very busy
+JSON = {"Content-Type": "application/json"}
 BULK = "/v1/collections/docs/documents:bulk"
 
 
@@ -109,6 +119,103 @@ def test_requests_at_once_are_bounded(tmp_path: Path) -> None:
             leave.set()
             first.join()
         assert served.call("GET", "/v1/collections").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with in_process(tmp_path_factory.mktemp("plain")) as opened:
+        fill(opened)
+        yield opened
+
+
+SEARCH = b'{"collection": "docs", "query": "warranty"}'
+
+
+def begun(base: str, path: str, body: bytes, length: int, **headers: str) -> socket.socket:
+    """A connection whose request says that `length` bytes come, and has sent `body` of them."""
+    host, port = base.removeprefix("http://").split(":")
+    opened = socket.create_connection((host, int(port)), timeout=WAIT_SECONDS)
+    told = {"Host": host, "Content-Type": "application/json", "Content-Length": str(length), **headers}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items()), "", ""]
+    opened.sendall("\r\n".join(lines).encode() + body)
+    return opened
+
+
+def ask(method: str, url: str, **more: Any) -> int:
+    """The status of an ordinary request."""
+    return httpx.request(method, url, timeout=WAIT_SECONDS, trust_env=False, **more).status_code
+
+
+def answered(opened: socket.socket) -> tuple[int, str]:
+    """Status and whole text of the answer; returns once the server has closed the connection."""
+    with opened, opened.makefile("rb") as stream:
+        text = stream.read().decode()
+    return int(text.split(" ", 2)[1]), text.lower()
+
+
+def test_logins_that_send_nothing_keep_nobody_from_working(plain: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many of them as there are places for requests: they have places of their own."""
+    monkeypatch.setattr("api.limits.MAX_LOGINS", 2)
+    with on_port(plain, in_flight=2, patience=Patience(silent_seconds=60, whole_seconds=60)) as base:
+        logins = [begun(base, "/console/session", b"{", 100) for _ in range(2)]
+        status, text = answered(begun(base, "/console/session", b"{", 100, Connection="close"))
+        assert status == 503 and "logins are under way" in text
+        assert ask("GET", f"{base}/v1/collections", headers=plain.headers()) == 200
+        for login in logins:
+            login.close()
+
+
+@pytest.mark.parametrize("patience", [Patience(whole_seconds=0.2, least_pace=10), Patience(silent_seconds=0.2)])
+def test_a_body_must_come_at_some_pace(plain: Served, patience: Patience) -> None:
+    """Whatever reads it, who sends none is told, and the connection closed."""
+    key = plain.headers(Scope.WRITE)
+    with on_port(plain, patience=patience) as base:
+        for path in ("/console/session", "/v1/search", "/v1/answers", BULK, "/mcp"):
+            status, text = answered(begun(base, path, b"{", len(SEARCH), **key))
+            assert status == 408 and "body_too_slow" in text and "\r\nconnection: close" in text
+
+
+def test_a_body_that_keeps_its_pace_is_read_to_the_end(plain: Served) -> None:
+    """Sent for longer than a body may take of which nothing came: what came has bought it the time."""
+    padded = b" " * 2000 + SEARCH
+    with on_port(plain, patience=Patience(whole_seconds=0.2, least_pace=10)) as base:
+        opened = begun(base, "/v1/search", padded[:2000], len(padded), Connection="close", **plain.headers())
+        time.sleep(0.5)
+        opened.sendall(padded[2000:])
+        status, text = answered(opened)
+        assert status == 200 and "faq/warranty" in text
+
+
+def test_slow_bodies_are_few(plain: Served) -> None:
+    """One may be slow: of two that stand still the later to be noticed is refused, the other is still waited for."""
+    key = plain.headers()
+    with on_port(
+        plain, patience=Patience(silent_seconds=60, whole_seconds=60, prompt_seconds=0.1, most_slow=1)
+    ) as base:
+        both = [begun(base, "/v1/search", SEARCH[:1], len(SEARCH), Connection="close", **key) for _ in range(2)]
+        (refused,), _, _ = select.select(both, [], [], WAIT_SECONDS)
+        status, text = answered(refused)
+        assert status == 503 and "come slowly" in text
+        assert ask("POST", f"{base}/v1/search", content=SEARCH, headers=key | JSON) == 200
+        (left,) = (one for one in both if one is not refused)
+        left.sendall(SEARCH[1:])
+        assert answered(left)[0] == 200
+        late = begun(base, "/v1/search", SEARCH[:1], len(SEARCH), Connection="close", **key)
+        time.sleep(0.3)  # it is slow, and may be: the place was given back
+        late.sendall(SEARCH[1:])
+        assert answered(late)[0] == 200
+
+
+def test_a_client_that_hangs_up_is_no_failure_of_ours(plain: Served, caplog: pytest.LogCaptureFixture) -> None:
+    reader, text = plain.headers(), ""
+    counted = 'kb_requests_total{method="POST",route="/v1/search",status="499"} 1.0'
+    with on_port(plain) as base:
+        begun(base, "/v1/search", SEARCH[:1], len(SEARCH), **reader).close()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while counted not in text and time.monotonic() < deadline:
+            text = httpx.get(f"{base}/metrics", headers=reader, timeout=WAIT_SECONDS, trust_env=False).text
+    assert counted in text and 'status="500"' not in text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/collections", "/v1/nowhere", "/openapi.json"])

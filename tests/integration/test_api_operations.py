@@ -43,6 +43,22 @@ def test_feedback_is_kept_and_shown_in_pages(api: served.Served) -> None:
     assert api.client.get("/v1/feedback", params={"collection": "docs"}, headers=reader).status_code == 403
 
 
+def test_feedback_becomes_an_evaluation_set(api: served.Served) -> None:
+    reader, writer = api.headers(), api.headers(Scope.WRITE)
+    body = {"collection": "docs", "name": "rated"}
+    nothing = api.client.post("/v1/eval-sets:from-feedback", json=body, headers=writer)
+    assert nothing.status_code == 422 and "thumbs up" in nothing.text
+    for query, key, rating in (("warranty", "faq/warranty", 1), ("warranty", "faq/zh", -1), ("lunch", "faq/zh", -1)):
+        create(api, "/v1/feedback", reader, query=query, document_key=key, rating=rating)
+    assert api.client.post("/v1/eval-sets:from-feedback", json=body, headers=reader).status_code == 403
+    made = api.client.post("/v1/eval-sets:from-feedback", json=body, headers=writer)
+    assert (made.status_code, made.json()["queries"]) == (201, 1)
+    asked = api.client.get("/v1/eval-sets/rated", params={"collection": "docs"}, headers=writer).json()["questions"]
+    assert [(one["text"], one["judgements"]) for one in asked] == [("warranty", {"faq/warranty": 1, "faq/zh": 0})]
+    again = api.client.post("/v1/eval-sets:from-feedback", json=body, headers=writer)
+    assert again.status_code == 409 and "rated" in again.text
+
+
 def test_feedback_does_not_tell_which_documents_there_are(api: served.Served) -> None:
     reader = api.headers()
     answers = [

@@ -271,7 +271,9 @@ def test_revocation_is_prompt(served: World) -> None:
 
 def test_two_authorization_headers_are_none(served: World) -> None:
     headers = [("Authorization", f"Bearer {served.keys['admin']}"), ("Authorization", "Bearer other")]
-    check_native_error(served.client.get("/v1/collections", headers=headers), 401)
+    refused = served.client.get("/v1/collections", headers=headers)
+    error = check_native_error(refused, 401, "malformed_authorization")
+    assert "2 Authorization headers came" in error["message"] and refused.headers["www-authenticate"] == "Bearer"
 
 
 def test_key_texts_are_shown_once_and_never_logged(served: World) -> None:

@@ -139,6 +139,19 @@ def test_columns_that_are_not_there_are_told_before_anything_is_made(served: Wor
     assert "fresh" not in {one.name for one in served.kb.catalog.collections.all()}
 
 
+def test_the_mapping_of_what_a_command_reads_is_not_previewed_here(served: World, tmp_path: Path) -> None:
+    """The server knows no address of it: it says so, and what to do instead, whatever mapping is proposed."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "pump.txt").write_text("The pump is blue.", encoding="utf-8")
+    served.kb.ingest("docs", FileSource(folder, name="notes"))
+    asked = served.call("POST", "/v1/sources/notes/preview?collection=docs", json={"tables": TABLES})
+    message = check_native_error(asked, 409, "conflict")["message"]
+    assert "'notes'" in message and "kb ingest" in message
+    check_native_error(served.call("GET", "/v1/sources/notes/tables?collection=docs"), 409)
+    check_native_error(served.call("POST", "/v1/sources/absent/preview?collection=docs", json={"tables": TABLES}), 404)
+
+
 def test_a_reading_that_ends_early_says_why(served: World, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

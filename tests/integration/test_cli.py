@@ -111,6 +111,12 @@ def test_eval_prints_the_pinned_form(kb: Kb) -> None:
     assert pinned <= set(scored)
     assert (scored["ndcg@10"], scored["queries"]) == (1.0, 2)
     assert run.read_text().splitlines()[0].split()[:4] == ["1", "Q0", "pump", "1"]
+    (kb.folder / "strange.tsv").write_text("query-id\tcorpus-id\tscore\n1\tpump.txt\t1\n2\tvalve\t0\n")
+    strange = kb.run(
+        "eval", "-c", "c", "--queries", str(kb.folder / "q.jsonl"), "--qrels", str(kb.folder / "strange.tsv")
+    )
+    assert strange.returncode != 0
+    assert "none of 1 documents that are judged relevant is in collection 'c'" in " ".join(strange.stderr.split())
 
 
 def test_keys_are_shown_once(kb: Kb) -> None:
@@ -119,6 +125,8 @@ def test_keys_are_shown_once(kb: Kb) -> None:
     listed = kb.run("keys", "list", "--json").stdout
     assert made["id"] in listed and made["key"].split("_", 2)[2] not in listed
     assert kb.run("keys", "revoke", made["id"]).returncode == 0
+    refused = kb.run("keys", "create", "--days", "9999999")
+    assert refused.returncode == 2 and "less than or equal to 3650" in " ".join(refused.stderr.split())
 
 
 def test_a_second_run_embeds_nothing_and_verify_agrees(kb: Kb) -> None:

@@ -153,6 +153,29 @@ def test_it_follows_a_conversation(page: Page) -> None:
     expect(page.get_by_role("article")).to_have_count(0)
 
 
+def test_a_reload_keeps_the_conversation_and_logging_out_ends_it(chromium: Browser, base: tuple[Served, str]) -> None:
+    served, address = base
+    with console_pages.person(chromium, address, served.key(Scope.READ)) as person:
+        page = console_pages.opened(person, CHAT)
+        ask(page)
+        ask(page, ELSEWHERE)
+        page.reload()
+        expect(page.get_by_role("article", name=QUESTION)).to_contain_text(WARRANTY)
+        expect(page.get_by_role("article", name=ELSEWHERE)).to_contain_text("What came nearest")
+        page.get_by_role("button", name="Source 1: Warranty of drives").click()
+        assert library.marked(page) == answered(served, QUESTION)["citations"][0]["quote"]  # type: ignore[index]
+        other = {"key": served.key(Scope.READ, groups=["hr"])}
+        assert person.request.post("/console/session", data=other).ok  # somebody else, in another tab
+        page.reload()
+        page.get_by_role("heading", level=1, name="Chat").wait_for()
+        expect(page.get_by_role("article")).to_have_count(0)
+        ask(page)
+        page.get_by_role("button", name="Account and display").click()
+        page.get_by_role("menuitem", name="Log out").click()
+        page.get_by_label("Key").wait_for()
+        assert page.evaluate("sessionStorage.length") == 0
+
+
 def test_a_lost_connection_is_said_and_asked_again(chromium: Browser, base: tuple[Served, str]) -> None:
     served, address = base
     with console_pages.person(chromium, address, served.key(Scope.READ)) as person:

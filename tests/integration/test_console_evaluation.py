@@ -78,7 +78,15 @@ def test_two_runs_show_a_regression_with_its_questions(
         expect(page.get_by_role("heading", name="real", level=1)).to_be_visible()
 
         run(page, "words")
+        alone = page.get_by_role("table", name="Questions of run 1")
+        reached = [float(text) for text in alone.locator("tbody tr td:last-child").all_inner_texts()]
+        assert reached == sorted(reached)  # the worst first
+        expect(alone.get_by_role("row").nth(1)).to_contain_text("place")
+        expect(alone.get_by_role("link").first).to_have_attribute("href", re.compile("/c/docs/search[?]q="))
         run(page, "vectors")
+        expect(alone).to_have_count(0)
+        page.get_by_role("button", name="Questions of run 1").click()
+        expect(alone).to_be_visible()
         alert = page.get_by_role("alert").filter(has_text="Run 2 is worse than the one before")
         expect(alert).to_contain_text("nDCG@10")
         runs = page.get_by_role("table", name="Runs")
@@ -148,7 +156,29 @@ def test_feedback_becomes_a_set(chromium: Browser, site: tuple[Served, str]) -> 
         expect(page.get_by_role("heading", name="said", level=1)).to_be_visible()
     kept = served.client.get("/v1/eval-sets/said", params={"collection": "docs"}, headers=writer).json()
     (question,) = kept["questions"]
-    assert (question["id"], question["text"], question["judgements"]) == ("f1", "how long?", {"d1": 1, "d2": 0})
+    assert (question["text"], question["judgements"]) == ("how long?", {"d1": 1, "d2": 0})
+
+
+def test_what_is_not_proven_is_not_called_alike(chromium: Browser, site: tuple[Served, str]) -> None:
+    """One of two questions, however much worse it is answered, proves nothing; the other is a document's very words."""
+    served, address = site
+    texts, qrels = tuning_world.questions()
+    texts["q2"] = next(document.text for document in tuning_world.documents() if document.key == "d2")
+    queries = [{"id": name, "text": texts[name], "judgements": qrels[name]} for name in ("q1", "q2")]
+    admin = served.headers(Scope.ADMIN)
+    served.client.post(
+        "/v1/eval-sets", json={"collection": "docs", "name": "two", "queries": queries}, headers=admin
+    ).raise_for_status()
+    stored = served.client.get("/v1/plans", params={"collection": "docs"}, headers=admin).json()["plans"]
+    for name in ("words", "vectors"):
+        plan = next(one["id"] for one in stored if one["name"] == name)
+        body = {"collection": "docs", "plan": plan, "background": False}
+        served.client.post("/v1/eval-sets/two/runs", json=body, headers=admin).raise_for_status()
+    with console_pages.person(chromium, address, served.key(Scope.WRITE)) as person:
+        page = console_pages.opened(person, "/c/docs/evaluation/two")
+        differences = page.get_by_role("table", name="Differences")
+        expect(differences.get_by_role("row", name=re.compile("nDCG@10")).first).to_contain_text("may be chance")
+        expect(differences.get_by_role("row", name=re.compile("Recall@100"))).to_contain_text("no difference")
 
 
 def test_whoever_may_only_read_sees_no_single_question(chromium: Browser, site: tuple[Served, str]) -> None:

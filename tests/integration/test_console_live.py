@@ -16,7 +16,7 @@ from served import Served, fill, in_process, on_port
 
 from api.alerts import MUCH_LAG, of_collection, of_process, of_source
 from api.history import History, quantile
-from api.pulse import MAX_LISTENERS
+from api.listeners import MAX_LISTENERS
 from api.sessions import COOKIE
 from ingest.pipeline import Pipeline
 from retrieval.catalog.keys import Scope
@@ -148,7 +148,7 @@ def test_a_browser_listens_by_its_cookie(served: Served) -> None:
 
 
 def test_many_listeners_are_refused_and_block_nobody(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.pulse.MAX_LISTENERS", 1)
+    monkeypatch.setattr("api.listeners.MAX_LISTENERS", 1)
     reader = served.headers()
     with on_port(served) as base, listening(base, reader) as listener:
         listener.until("freshness", lambda said: True)

@@ -12,7 +12,7 @@ import console_axe
 import console_pages
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from served import Served, fill
+from served import Served
 
 from api.jobs.kinds import TASKS
 from api.jobs.tasks import Report, Task
@@ -23,13 +23,6 @@ PATIENCE_MS = 90_000  # a generation is built by a process of its own
 STEPS = 8
 
 expect.set_options(timeout=browser.PATIENCE_MS)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
-    with console_pages.serving(tmp_path_factory.mktemp("operate")) as (served, address):
-        fill(served)
-        yield served, address
 
 
 @pytest.fixture
@@ -82,6 +75,13 @@ def test_a_failed_job_says_why(page: Page, site: tuple[Served, str]) -> None:
     page.get_by_role("combobox", name="State").click()
     page.get_by_role("option", name="failed").click()
     expect(page.get_by_role("table", name="Jobs").get_by_role("row")).to_have_count(2)
+    page.goto("/console/")
+    attention = page.get_by_role("region", name="Needs attention")
+    expect(attention).to_contain_text(re.compile("[0-9]+ jobs? failed"))
+    expect(page.get_by_text("Nothing needs you.")).to_have_count(0)
+    attention.get_by_role("link", name="Open").last.click()
+    expect(page.get_by_role("combobox", name="State")).to_have_value("failed")
+    expect(page.get_by_role("table", name="Jobs")).to_contain_text("no-such-set")
 
 
 def test_a_schedule_is_made_changed_run_and_deleted(page: Page, site: tuple[Served, str]) -> None:

@@ -32,6 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str
         collection = served.kb.catalog.collections.get("docs")
         asked = [EvalQuery(name, texts[name], qrels[name]) for name in qrels]
         served.kb.catalog.eval_sets.create(collection, "real", asked)
+        served.kb.catalog.eval_sets.create(collection, "search-lab", asked[:3])  # as saving cases makes it
         yield served, address
 
 
@@ -127,6 +128,50 @@ def test_an_experiment_is_stopped_and_goes_on(chromium: Browser, site: tuple[Ser
         page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
         expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=PATIENCE_MS)
     assert len(served.kb.catalog.experiments.trials(identifier)) >= before
+
+
+def test_made_questions_are_asked_beside_sets(chromium: Browser, site: tuple[Served, str]) -> None:
+    served, address = site
+    admin = served.headers(Scope.ADMIN)
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+        page = console_pages.opened(person, "/c/docs/tuning")
+        page.get_by_role("button", name="New experiment").first.click()
+        questions = page.get_by_role("combobox", name="Questions")
+        expect(questions).to_have_value(re.compile("^real"))  # the only one that is large enough
+        questions.click()
+        small = page.get_by_role("option", name="search-lab (3; at least 20 questions are needed)")
+        expect(small).to_have_attribute("data-combobox-disabled", "true")
+        page.get_by_role("option", name="Made from the documents").click()
+        expect(page.get_by_role("dialog").get_by_text("rank plans only roughly")).to_be_visible()
+        page.get_by_role("button", name="Start it").click()
+        page.get_by_role("heading", name=re.compile("Experiment [0-9a-f]{8}"), level=1).wait_for()
+        identifier = page.url.rpartition("/")[2]
+    begun = served.client.get(f"/v1/experiments/{identifier}?collection=docs", headers=admin).json()
+    assert (begun["request"]["eval_set"], begun["request"]["made_questions"]) == ("", True)
+    (job,) = (
+        one
+        for one in served.client.get("/v1/jobs?kind=tune", headers=admin).json()["jobs"]
+        if one["arguments"]["experiment"] == identifier
+    )
+    served.client.post(f"/v1/jobs/{job['id']}/cancel", headers=admin).raise_for_status()
+
+
+def test_the_key_that_stored_a_plan_is_named(chromium: Browser, site: tuple[Served, str]) -> None:
+    served, address = site
+    body = {"collection": "docs", "name": "mine", "plan": {"fusion": "sparse"}}
+    made = served.client.post("/v1/plans", json=body, headers=served.headers(Scope.ADMIN)).json()["id"]
+    served.client.post(
+        f"/v1/plans/{made}/promote", json={"collection": "docs"}, headers=served.headers(Scope.ADMIN)
+    ).raise_for_status()
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+        page = console_pages.opened(person, "/c/docs/tuning")
+        expect(page.get_by_text("made with the key “test”")).to_be_visible()
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN, collections=["docs"])) as person:
+        page = console_pages.opened(person, "/c/docs/tuning")
+        expect(page.get_by_text("made with a key")).to_be_visible()
+    served.client.post(
+        "/v1/plans:rollback", json={"collection": "docs"}, headers=served.headers(Scope.ADMIN)
+    ).raise_for_status()
 
 
 def test_whoever_may_only_read_sees_results_and_starts_nothing(chromium: Browser, site: tuple[Served, str]) -> None:

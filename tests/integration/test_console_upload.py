@@ -47,6 +47,24 @@ def test_a_folder_is_uploaded_and_each_file_says_what_became_of_it(
     page.get_by_role("cell", name="manuals/broken.pdf").wait_for()
 
 
+def test_an_empty_console_leads_to_the_upload(served: Served, person: BrowserContext, tmp_path: Path) -> None:
+    for one in served.kb.catalog.collections.all():
+        served.kb.drop_collection(one.name)
+    page = opened(person, "/")
+    page.get_by_role("link", name="Upload files").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("first")
+    page.get_by_role("dialog").get_by_role("button", name="Create").click()
+    page.get_by_role("heading", level=1, name="first").wait_for()
+    (tmp_path / "empty.txt").touch()
+    page.get_by_label("Choose files").set_input_files(tmp_path / "empty.txt")
+    expect(page.get_by_text("All 1 files are settled")).to_be_visible()
+    assert "is empty" in row(page, "empty.txt")
+    expect(page.get_by_role("button", name="Try the failed ones again")).to_have_count(0)  # it stays empty
+    (tmp_path / "broken.pdf").write_bytes(b"no pdf")
+    page.get_by_label("Choose files").set_input_files(tmp_path / "broken.pdf")
+    expect(page.get_by_role("button", name="Try the failed ones again")).to_be_visible()
+
+
 def test_files_are_dropped_onto_the_page(served: Served, person: BrowserContext) -> None:
     served.kb.create_collection("dropped")
     page = opened(person, "/c/dropped/upload")

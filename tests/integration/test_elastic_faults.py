@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +146,23 @@ def test_an_index_deleted_behind_our_back_is_built_again(served: Served) -> None
     assert len(search(kb).hits) == 20, "the dense leg answers meanwhile"
     check_whole(kb, 20)
     server.close()
+
+
+def test_a_catalog_that_came_back_from_a_backup_has_its_index_built_again(served: Served, tmp_path: Path) -> None:
+    kb = served.kb
+    with closing(sqlite3.connect(served.settings.data_dir / "catalog.db")) as catalog:
+        with closing(sqlite3.connect(tmp_path / "backup.db")) as backup:
+            catalog.backup(backup)
+            write(kb, "lost", 10)
+            check_whole(kb, 30)
+            backup.backup(catalog)
+    kb.forget_runtime("docs")
+    kb.runtime("docs")
+    check_whole(kb, 20)
+    write(kb, "fresh", 5)
+    check_whole(kb, 25)
+    views = kb.runtime("docs").follower.views
+    assert (views.frequency("lost"), views.frequency("fresh")) == (0, 5)
 
 
 OTHER_PROCESS = """

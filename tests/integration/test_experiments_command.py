@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -117,6 +118,11 @@ def test_a_run_is_shown_replayed_and_its_log_guarded(shell: Shell) -> None:
     assert all({"seed", "cost", "reward", "fidelity", "seconds", "cpu_seconds"} <= set(one) for one in shown["trials"])
     for table in (("show", name), ("list",), ("compare", name, next(iter(shell.trials())))):
         assert name in shell.kb("experiments", *table, "-c", "c")
+    result, begun = shown["result"], r"\d{4}-\d\d-\d\d \d\d:\d\d"
+    listed = next(line for line in shell.kb("experiments", "list", "-c", "c").splitlines() if name in line)
+    assert re.search(rf"{begun} .*{re.escape(format(result['lift'], '+.4f'))} +{result['p_value']:.4f}", listed), listed
+    interval = ", ".join(f"{bound:.5g}" for bound in result["lift_interval"])
+    assert shell.kb("experiments", "compare", name, name, "-c", "c").count(interval) == 2
     again = shell.json("experiments", "replay", name, "-c", "c")
     assert again["agrees"] and again["mode"] == "exact" and again["metrics_apart"] == 0
     assert again["same"] == {"trajectory": True, "artifact": True}
@@ -130,6 +136,19 @@ def test_a_run_is_shown_replayed_and_its_log_guarded(shell: Shell) -> None:
     log.write_text(written)
 
 
+def test_a_replay_asks_what_was_asked_whatever_sets_were_stored_since(shell: Shell) -> None:
+    quick = ("--budget", "300s", "--tiers", "plan", "--max-epochs", "1")
+    first = shell.json("tune", "-c", "c", *quick)
+    assert first["supervision"]["origin"] == "made from the corpus"
+    files = shell.asked[:4]
+    shell.kb("eval", "-c", "c", *files, "--save", "real")
+    shell.kb("eval", "-c", "c", *files, "--save", "other")
+    again = shell.json("experiments", "replay", first["experiment"], "-c", "c")
+    assert again["agrees"] and again["same"] == {"trajectory": True, "artifact": True}
+    shell.kb("tune", "-c", "c", *quick, status=1)
+    assert "made from the corpus" in shell.kb("tune", "-c", "c", *quick, "--made-questions")
+
+
 def test_artifacts_are_listed_verified_and_pruned_but_for_what_is_needed(shell: Shell) -> None:
     serving = shell.tune("--seed", "7")
     assert serving["promoted"] is True
@@ -137,7 +156,8 @@ def test_artifacts_are_listed_verified_and_pruned_but_for_what_is_needed(shell: 
     listed = {one["name"]: one for one in shell.json("artifacts", "list")["artifacts"]}
     assert listed[serving["experiment"]]["needed"] == "it serves"
     assert listed[idle]["needed"] == ""
-    assert all(one["trouble"] == "" for one in shell.json("artifacts", "verify")["artifacts"])
+    verified = shell.json("artifacts", "verify")["artifacts"]
+    assert [one for one in verified if one["trouble"] != ""] == []
     card = shell.folder / "experiments" / idle / "artifact" / "README.md"
     card.write_text(card.read_text().replace("gain", "loss"))
     assert "README.md is not what its manifest says" in shell.kb("artifacts", "verify", status=1)

@@ -13,7 +13,14 @@ from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from api.sources import open_source
 from infra.settings import Settings
+from ingest.changes import RowChange
+from ingest.connect.address import DatabaseAddress
+from ingest.connect.scan import TableScan
+from ingest.connect.tables import reading
+from ingest.mapping import parse_mapping
 from ingest.report import IngestReport
+from ingest.row_values import json_row
+from ingest.sources.sql import SqlSource
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR
 
@@ -96,3 +103,26 @@ def test_chinook_from_snapshot_to_changes(kb: KnowledgeBase, chinook: str, tmp_p
         assert "public.album/4" not in found(kb, "Let There Be Rock Quetzalcoatlus Quartet")
     verdict = verify_collection(kb, "music")
     assert verdict.in_step, verdict.sentence()
+
+
+def test_a_date_that_python_cannot_hold_ends_no_source(fresh_postgres: str) -> None:
+    url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
+    columns = {
+        "day": ("date", "infinity"),
+        "born": ("date", "0044-03-15 BC"),
+        "until": ("timestamptz", "-infinity"),
+        "closes": ("time", "24:00:00"),
+        "known": ("date", "2026-01-02"),
+    }
+    with psycopg.connect(url, autocommit=True) as connection:
+        declared = ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())
+        connection.execute(f"CREATE TABLE odd (id int PRIMARY KEY, {declared})".encode())
+        values = [value for _, value in columns.values()]
+        connection.execute("INSERT INTO odd VALUES (1, %s, %s, %s, %s, %s)", values)
+    mapping = parse_mapping({"tables": {"public.odd": {"title": "id", "body": "day"}}})
+    row, *_ = [event for batch in SqlSource(url, mapping).poll(None) for event in batch.row_changes]
+    assert isinstance(row, RowChange) and row.row is not None
+    assert json_row(row.row) == {"id": 1} | {name: value for name, (_, value) in columns.items()}
+    with reading(DatabaseAddress.parse(url)) as connection:  # as kb verify reads it
+        scan = TableScan(connection, "public.odd", frozenset(columns))
+        assert all(scan.same(live, row.row) for page in scan.pages() for live in page.values())

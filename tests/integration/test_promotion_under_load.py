@@ -112,7 +112,7 @@ class Changes:
         value = {"op": "c", "before": None, "after": row, "source": source | {"ts_ms": number}, "ts_ms": number}
         file.write_text(json.dumps({"key": {"id": number}, "value": value}) + "\n")
         kb = self._world.served.kb
-        opened = open_source(kb, "docs", str(file), f"shop{number}", "debezium", self._folder / "mapping.yaml")
+        opened = open_source(kb, "docs", str(file), "shop", "debezium", self._folder / "mapping.yaml")
         report = kb.ingest("docs", opened.source, rows=opened.rows)
         assert report.failed == 0, report
         self._check(word, f"public.faqs/{number}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,10 +28,11 @@ from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.errors import ConflictError, NotYetSearchableError
+from retrieval.errors import ConflictError, EncoderError, NotYetSearchableError, OutageError
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
 
+CHANGING, CHANGING_DIM = "hash-that-changes", list[int | None]([48])
 SMALL, WEAK = "hash-of-64", "hash-of-2"
 CHANGES: dict[str, dict[str, Any]] = {
     "encoder": {"encoder": SMALL},
@@ -45,6 +47,15 @@ def encoders() -> None:
     for name, dim in ((SMALL, 64), (WEAK, 2)):
         if name not in ENCODERS:
             ENCODERS.register(name, lambda dim=dim, **_: HashEncoder(dim), "hashed words in fewer dimensions")
+
+    if CHANGING not in ENCODERS:
+        ENCODERS.register(CHANGING, open_changing, "a model folder that is replaced, or gone")
+
+
+def open_changing(**_: Any) -> HashEncoder:
+    if CHANGING_DIM[0] is None:
+        raise EncoderError("the folder of the model is gone")
+    return HashEncoder(CHANGING_DIM[0])
 
 
 @pytest.fixture
@@ -200,6 +211,73 @@ def test_two_builds_at_once_are_refused(kb: KnowledgeBase) -> None:
 
     build_generation(kb, "c", ReindexOptions(SMALL), again)
     assert len(refusals) == 1
+
+
+def fail_once(kb: KnowledgeBase, asked: int) -> None:
+    """The catalog is away when this thread asks that many times from now for the newest operation."""
+
+    def fail(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal asked
+        if statement.startswith("SELECT collections.last_seq") and threading.current_thread() is mine:
+            asked -= 1
+            if not asked:
+                raise sa.exc.OperationalError(statement, {}, Exception("the catalog restarts"))
+
+    mine = threading.current_thread()
+    sa.event.listen(kb.catalog._engine, "before_cursor_execute", fail)
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3])
+def test_an_outage_while_a_generation_opens_leaves_nothing_behind(kb: KnowledgeBase, asked: int) -> None:
+    kb.write("c", [Document("d", "the word")], wait=True)
+    mine = rebuild(kb, encoder=SMALL, activate=False)
+    with kb.runtimes._changing:  # nobody else opens it meanwhile
+        kb.catalog.generations.activate(kb.catalog.collections.get("c"), mine["id"])
+        fail_once(kb, asked)
+        with pytest.raises(OutageError):
+            kb.runtimes.refresh("c")
+        assert kb.runtime("c").encoder.dim != 64, "the former goes on to serve"
+        kb.runtimes.refresh("c")
+    now = kb.runtime("c")
+    assert now.is_of("c", mine["id"])
+    assert now.follower.is_durable, "its folder was not left locked by the first try"
+
+
+def test_a_generation_takes_over_only_once_it_is_open(kb: KnowledgeBase) -> None:
+    kb.write("c", [Document("d", "the word")], wait=True)
+    first = kb.catalog.collections.get("c").generation
+    mine = rebuild(kb, encoder=SMALL, activate=False)
+    fail_once(kb, 1)
+    with pytest.raises(OutageError):
+        activate_generation(kb, "c", mine["id"])
+    assert kb.catalog.collections.get("c").generation == first
+    assert activate_generation(kb, "c", mine["id"]).state is GenerationState.SERVING
+    assert kb.runtime("c").is_of("c", mine["id"]) and kb.runtime("c").follower.is_durable
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize(("dim", "error"), [(32, ConflictError), (None, EncoderError)])
+def test_no_generation_takes_over_whose_encoder_changed_or_is_gone(
+    tmp_path: Path, dim: int | None, error: type[Exception], is_open: bool
+) -> None:
+    settings = Settings(data_dir=tmp_path / "kb", encoder="hash")
+    CHANGING_DIM[0] = 48
+    with KnowledgeBase.open(settings) as kb:
+        kb.create_collection("c", encoder=CHANGING)
+        kb.write("c", [Document("d", "the word")], wait=True)
+        former = kb.catalog.collections.get("c").generation
+        serving = rebuild(kb, encoder="hash")["id"]
+    CHANGING_DIM[0] = dim
+    with KnowledgeBase.open(settings) as kb:
+        if is_open:
+            kb.runtime("c")
+        with pytest.raises(error):
+            roll_back_generation(kb, "c")
+        with pytest.raises(error):
+            activate_generation(kb, "c", former, force=True)
+        assert kb.catalog.collections.get("c").generation == serving
+        kb.write("c", [Document("more", "another word")], wait=True)
+        assert len(kb.search("c", SearchRequest("word"), OPERATOR).hits) == 2
 
 
 def test_a_write_is_acknowledged_when_what_serves_by_then_has_it(kb: KnowledgeBase) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,11 +15,14 @@ from changing_world import World, text_of
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
+from api.one_by_one import OneByOne
 from api.reindex import reindex, roll_back_generation
 from api.retention import compact_catalog
+from api.runtimes import RECORD_SECONDS
 from infra.settings import Settings
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.schema import utc_now
+from retrieval.errors import NotFoundError
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal, ViewBatch
 
@@ -126,11 +130,12 @@ def test_a_process_that_was_away_catches_up_though_the_log_was_pruned(opened: Op
     one.write("c", [Document("d7", text_of(7, 1), metadata={"seen": True}, acl=("hr",))], wait=True)
     record = one.catalog.collections.get("c")
     assert one.catalog.pruning.operations(record, utc_now() + timedelta(seconds=5)) > 0
-    back = opened("other")
+    back, fresh = opened("other"), opened("fresh")
     assert verify_collection(back, "c").in_step
     for query in ("subject5word", "subject6word", "brandnewword", "subject7word"):
-        assert found(back, query) == found(one, query)
-        assert found(back, query, Principal("somebody")) == found(one, query, Principal("somebody"))
+        for principal in (OPERATOR, Principal("somebody")):
+            assert found(back, query, principal) == found(fresh, query, principal)
+            assert {key for key, _ in found(back, query, principal)} == {key for key, _ in found(one, query, principal)}
     receipt = back.write("c", [Document("later", "laterword")])
     assert found(one, "laterword", min_seq=receipt.seq) == found(back, "laterword", min_seq=receipt.seq)
 
@@ -150,21 +155,60 @@ def test_another_default_reaches_every_process(opened: Open) -> None:
     assert until(lambda: found(other, "valve", Principal("anybody")) == [])
 
 
+def test_a_collection_dropped_elsewhere_closes_here_and_its_successor_is_served(opened: Open) -> None:
+    one, other = opened("one"), opened("other")
+    for name in ("c", "z"):
+        one.create_collection(name)
+        one.write(name, [Document("old", "the oldword")])
+    for kb in (one, other):
+        assert found(kb, "oldword") and kb.runtime("z")
+    dropped = one.catalog.collections.get("c").id
+    one.drop_collection("c")
+    one.create_collection("c")
+    receipt = one.write("c", [Document("new", "the newword")])
+    other.nudge(one.catalog.collections.get("z").id)
+    assert until(lambda: other.runtimes.open_one(dropped) is None)
+    assert [key for key, _ in found(other, "newword", min_seq=receipt.seq)] == ["new"]
+    other.write("c", [Document("more", "the thirdword")], wait=True)
+    time.sleep(3 * RECORD_SECONDS)
+    following = [thread for thread in threading.enumerate() if thread.name.startswith("views-c-")]
+    assert len(following) == 2, "each process follows the new one, and nothing else of that name"
+    one.drop_collection("c")
+    assert until(lambda: other.runtimes.open_names() == ["z"])
+    with pytest.raises(NotFoundError, match="'c' does not exist"):
+        found(other, "newword")
+
+
+def test_a_process_ends_cleanly_though_its_folder_was_dropped_with_the_collection(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, encoder="hash")
+    with KnowledgeBase.open(settings) as owner:
+        for name in ("c", "z"):
+            owner.create_collection(name)
+            owner.write(name, [Document("k", "the word")], wait=True)
+        with owner.runtimes._changing, KnowledgeBase.open(settings) as other:  # the owner does not look meanwhile
+            other.drop_collection("c")
+            owner.runtimes._stopping.set()
+    with KnowledgeBase.open(settings) as again:
+        views = again.open_runtime(again.catalog.collections.get("z"))
+        assert views.follower.seq == 1, "the other collection was saved"
+        views.stop()
+
+
 def test_embeddings_that_no_chunk_needs_go_while_documents_change(opened: Open) -> None:
     one = opened("one")
     one.create_collection("c")
     world = World(one, "c")
     world.fill()
-    record = one.catalog.collections.get("c")
+    record, tries = one.catalog.collections.get("c"), OneByOne(one.catalog, ["c"])
 
     def compact() -> None:
         for _ in range(5):
-            compact_catalog(one, "c", {"operations_days": None}, lambda done, total: None)
+            compact_catalog(one, ["c"], {"operations_days": None}, lambda done, total: None, tries)
 
     world.during(compact)
     assert world.wrong == []
     assert one.catalog.embeddings.count_missing(record) == 0
     one.write("c", [Document("d1", "wholly other text")], wait=True)
-    freed = compact_catalog(one, "c", {}, lambda done, total: None)["deleted"]["embeddings"]
+    freed = compact_catalog(one, ["c"], {}, lambda done, total: None, tries)["deleted"]["embeddings"]
     assert freed >= 1
     assert verify_collection(one, "c").in_step

@@ -11,17 +11,19 @@ import pytest
 from road_world import question_of, questions, road_world, text_of
 
 from api.knowledge_base import KnowledgeBase
-from retrieval.adapter import ARTIFACTS
+from retrieval.learned import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from search_core.artifacts import load_artifact
-from search_core.errors import ArtifactError, BudgetError, SearchCoreError, SupervisionError
+from search_core.conditions import Conditions
+from search_core.errors import ArtifactError, BudgetError, SearchCoreError, SupervisionError, TrainingError
 from search_core.policy.archive import Archive
 from search_core.result import Result
-from search_core.road import graph_stage
+from search_core.road import adapter_stage, graph_stage
+from search_core.road.candidate import Candidate, StageReport
 from search_core.road.halving import Rung
-from search_core.tiers import parse_tiers, shares
+from search_core.tiers import TIERS, parse_tiers, shares
 from search_core.trainer import AutoModelTrainer
 
 pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
@@ -52,6 +54,21 @@ def back_to_default(kb: KnowledgeBase) -> None:
 def few_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four trainings instead of thirteen."""
     monkeypatch.setattr(graph_stage, "RUNGS", (Rung(3, 0.1), Rung(1, 1.0)))
+
+
+@pytest.fixture
+def adapters(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Conditions, Candidate, Candidate, StageReport]]:
+    """Of each adapter tier that is gone through: what it stands on, begins with, hands on and reports."""
+    seen: list[tuple[Conditions, Candidate, Candidate, StageReport]] = []
+    real = adapter_stage.adapter_stage
+
+    def told(conditions: Conditions, start: Candidate, *more: Any) -> tuple[Candidate, StageReport]:
+        handed_on, report = real(conditions, start, *more)
+        seen.append((conditions, start, handed_on, report))
+        return handed_on, report
+
+    monkeypatch.setattr(adapter_stage, "adapter_stage", told)
+    return seen
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +102,9 @@ def test_a_serving_adapter_is_what_a_new_run_compares_with(kb: KnowledgeBase, pr
     back_to_default(kb)
 
 
-def test_the_same_seed_goes_the_same_way_while_the_corpus_changes(kb: KnowledgeBase, proven: Result) -> None:
+def test_the_same_seed_goes_the_same_way_while_the_corpus_changes(
+    kb: KnowledgeBase, proven: Result, adapters: list[tuple[Conditions, Candidate, Candidate, StageReport]]
+) -> None:
     def change(told: dict[str, Any]) -> None:
         kb.write("c", [Document(f"x{told['trial']}", "another text altogether", "")])
 
@@ -93,6 +112,12 @@ def test_the_same_seed_goes_the_same_way_while_the_corpus_changes(kb: KnowledgeB
     assert (again.trajectory, again.artifact.digest) == (proven.trajectory, proven.artifact.digest)
     assert again.metrics == proven.metrics
     kb.write("c", [Deletion(f"x{number}") for number in range(1, again.trials + 1)], wait=True, timeout=60.0)
+    [(conditions, start, handed_on, report)] = adapters
+    metric, choose = conditions.spec.metric, conditions.split.choose
+    gain = handed_on.values(choose, metric) - start.values(choose, metric)
+    assert report.kept and report.gain == pytest.approx(gain.mean())  # what a later tier is compared with
+    assert report.best is not None and again.plan == report.best.plan  # learned anew with `choose`, it serves
+    assert again.plan.adapter != handed_on.plan.adapter
 
 
 def test_shuffled_judgements_promote_nothing_in_any_tier(kb: KnowledgeBase) -> None:
@@ -109,7 +134,7 @@ def test_shuffled_judgements_promote_nothing_in_any_tier(kb: KnowledgeBase) -> N
     assert (encoder["kept"], "no model that can be trained" in encoder["reason"]) == (False, True)
 
 
-def test_a_network_is_measured_and_told_but_does_not_serve(kb: KnowledgeBase) -> None:
+def test_a_network_is_measured_and_told_but_does_not_serve(kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[dict[str, Any]] = []
     result = tuned(kb, tiers="plan,graph", promote=False, progress=told.append)
     [_, graph] = result.stages
@@ -120,10 +145,22 @@ def test_a_network_is_measured_and_told_but_does_not_serve(kb: KnowledgeBase) ->
     assert all({"trial", "best", "left"} <= set(one) for one in told)
     archive = Archive(kb.settings.data_dir / "experiments" / "archive.jsonl")
     before = len(archive)
+    real, begun = graph_stage.fit_graph_lm, []
+
+    def second_fails(*about: Any) -> Any:
+        begun.append(about)
+        if len(begun) == 2:
+            raise TrainingError("the loss is no number")
+        return real(*about)
+
+    monkeypatch.setattr(graph_stage, "fit_graph_lm", second_fails)
     warm = tuned(kb, tiers="plan,graph", promote=False)
     assert len(archive) == before + 1
     assert warm.stages[1]["policy"]["lessons"] > 0
     assert warm.earlier_runs == before
+    tried = kb.catalog.experiments.trials(warm.experiment)
+    assert [one["reward"] for one in tried].count(None) == 1
+    assert warm.stages[1]["trials"] == 4
 
 
 def test_stopping_in_a_dear_tier_keeps_what_was_found(kb: KnowledgeBase) -> None:
@@ -141,6 +178,22 @@ def test_stopping_in_a_dear_tier_keeps_what_was_found(kb: KnowledgeBase) -> None
     graph = result.stages[1]
     assert (graph["trials"], graph["policy"]["policy"]) == (1, "evolution")
     assert result.trials > 1
+
+
+def test_a_tier_is_left_out_where_it_has_no_time_or_nothing_to_learn(kb: KnowledgeBase) -> None:
+    texts, qrels = questions()
+    began: list[AutoModelTrainer] = []
+    about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder, "promote": False}
+    asked = QUICK | about | {"queries": texts, "qrels": qrels, "tiers": "plan,adapter"}
+    began.append(AutoModelTrainer(**asked, progress=lambda told: began[0].stop()))
+    [_, adapter] = began[0].run().stages
+    assert (adapter["trials"], adapter["kept"]) == (0, False)
+    assert "the run was stopped" in adapter["reason"]
+    kb.create_collection("one")
+    kb.write("one", [Document("only", text_of([0, 1, 2]), "")], wait=True, timeout=60.0)
+    judged = {name: {"only": 1} for name in texts}
+    [_, graph] = tuned(kb, collection="one", qrels=judged, tiers="plan,graph", promote=False).stages
+    assert (graph["trials"], graph["reason"]) == (0, "a single passage has no neighbours to learn from")
 
 
 def test_a_full_disk_is_told_and_serving_is_untouched(kb: KnowledgeBase) -> None:
@@ -176,12 +229,12 @@ def test_given_parts_are_kept_and_what_they_share_is_told(kb: KnowledgeBase) -> 
 
 def test_tiers_are_chosen_by_the_budget_or_by_name() -> None:
     assert parse_tiers("", 30.0) == ("plan",)
-    assert parse_tiers("", 300.0) == ("plan", "adapter")
-    assert parse_tiers("auto", 1800.0) == ("plan", "adapter", "encoder")
+    assert parse_tiers("", 300.0) == ("plan", "adapter", "precedents")
+    assert parse_tiers("auto", 1800.0) == ("plan", "adapter", "encoder", "precedents")
     assert parse_tiers(" graph, adapter ", 600.0) == ("plan", "adapter", "graph")
     with pytest.raises(SearchCoreError, match="tier 'prompt' is not known"):
         parse_tiers("plan,prompt", 600.0)
     with pytest.raises(BudgetError, match="too short for the encoder tier"):
         parse_tiers("encoder", 30.0)
-    ends = list(shares(("plan", "adapter", "graph", "encoder")).values())
+    ends = list(shares(TIERS).values())
     assert np.all(np.diff([0.0, *ends, 1.0]) > 0)

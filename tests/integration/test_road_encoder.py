@@ -23,9 +23,11 @@ from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
 from search_core.conclusion import NOT_EMBEDDED
+from search_core.replaying import steps_of
 from search_core.request import Request
 from search_core.result import Result
 from search_core.road import encoder_ground, encoder_mapping, encoder_stage
+from search_core.road.encoder_pace import PROBED
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 
@@ -132,13 +134,14 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_one_that_was_not(
 
     monkeypatch.setattr(encoder_stage.Training, "run_to", counted)
     resumed = tuned(kb, record.id)
-    assert sum(steps) == 4 - KILLED_AT  # what was trained is not trained again
+    assert sum(steps) == 4 - KILLED_AT  # what was trained is not trained again, nor is the pace measured again
     assert not trainings.exists()
     whole = tuned(kb)
-    assert sum(steps) == 4 - KILLED_AT + 4
+    assert sum(steps) == 4 - KILLED_AT + 4 + PROBED
     assert (resumed.trajectory, resumed.artifact.digest) == (whole.trajectory, whole.artifact.digest)
     stage = whole.stages[-1]
     assert stage["trials"] == 3, stage["reason"]
+    assert steps_of(whole.to_dict()) == 4
     assert stage["sealed"] > 0
     assert stage["deterministic"] is True
     assert stage["legs_before"]["dense"] < stage["legs"]["dense"] <= 1  # words that were unknown are known

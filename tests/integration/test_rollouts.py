@@ -87,12 +87,44 @@ def test_a_session_keeps_to_one_plan_while_the_share_grows(world: Going) -> None
     chosen = {session for session, arm in first.items() if arm == "candidate"}
     assert 0 < len(chosen) < len(SESSIONS)
     assert asked() == first
+    check_native_error(world.post("/plans/rollout:advance", share=0.3), 422)
     assert world.post("/plans/rollout:advance", share=0.7).json()["share"] == 0.7
     more = {session for session, arm in asked().items() if arm == "candidate"}
     assert chosen < more
     assert world.post("/plans/rollout:advance", reason="good").json()["stage"] == "full"
     assert {world.search("pump", session)["plan"] for session in SESSIONS} == {WORDS.digest}
     assert "arm" not in world.search("pump")
+
+
+def test_a_session_keeps_to_its_plan_through_every_contract(world: Going) -> None:
+    """OpenAI's, Dify's and MCP's, by the header or by what OpenAI's clients say of their user."""
+    world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.5)
+    arms = {session: world.search("pump", session)["arm"] for session in SESSIONS[:12]}
+    assert set(arms.values()) == {"serving", "candidate"}
+    keys = {
+        arm: keys_of(world.search("pump", plan=plan))
+        for arm, plan in {"serving": world.meaning, "candidate": world.words}.items()
+    }
+    assert keys["serving"] != keys["candidate"]
+    asked = {"knowledge_id": world.collection, "query": "pump"}
+    call = {"name": "search", "arguments": {"collection": world.collection, "query": "pump"}}
+    for session, arm in arms.items():
+        named = {"X-Session-Id": session}
+        dify = world.posted("/v1/retrieval", {**asked, "retrieval_setting": {"top_k": 8, "score_threshold": 0}}, named)
+        found = [one["metadata"]["document_id"].rpartition("pump/")[2] for one in dify["records"]]
+        assert found == [key.removeprefix("pump/") for key in keys[arm][:8]]
+        mcp = world.posted("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}, named)
+        assert keys_of(mcp["result"]["structuredContent"]) == keys[arm]
+    world.watch.look()
+    before = stage_of(world.rollout(), "canary")
+    question = {"model": world.collection, "messages": [{"role": "user", "content": "pump"}]}
+    for session in arms:
+        world.posted("/v1/chat/completions", question | {"user": session})
+        world.posted("/v1/chat/completions", question | {"user": "whoever"}, {"X-Session-Id": session})
+    world.watch.look()
+    after = stage_of(world.rollout(), "canary")
+    for arm in keys:
+        assert after[arm]["searches"] - before[arm]["searches"] == 2 * list(arms.values()).count(arm)
 
 
 def test_by_query_one_key_is_served_by_both(world: Going) -> None:
@@ -172,6 +204,19 @@ def test_what_is_no_worse_goes_on_by_itself(world: Going) -> None:
     assert world.search("pump")["plan"] == WORDS.digest
 
 
+def test_a_shadow_of_all_becomes_a_small_canary_that_waits_for_both_plans(world: Going) -> None:
+    world.post(f"/plans/{world.words}/rollout", share=1.0, advance_after=20)
+    rollouts, number = world.served.kb.catalog.rollouts, world.rollout()["id"]
+    rollouts.add(number, Stage.SHADOW, {("pair", "pairs"): 20.0})
+    until(lambda: bool(world.rollout()["stage"] == "canary"))  # the server's watch acts
+    assert world.rollout()["share"] == 0.1
+    rollouts.add(number, Stage.CANARY, {("candidate", "searches"): 500.0, ("serving", "searches"): 19.0})
+    world.watch.look()
+    assert world.rollout()["stage"] == "canary"
+    rollouts.add(number, Stage.CANARY, {("serving", "searches"): 1.0})
+    until(lambda: bool(world.rollout()["stage"] == "full"))
+
+
 def test_a_person_may_end_it_at_every_stage(world: Going) -> None:
     for stage in ("shadow", "canary"):
         world.post(f"/plans/{world.words}/rollout", stage=stage, share=1.0)
@@ -194,6 +239,7 @@ def test_what_cannot_go_out_is_refused(world: Going) -> None:
     check_native_error(world.post(f"/plans/{world.meaning}/rollout"), 409)
     check_native_error(world.post(f"/plans/{world.words}/rollout", share=0), 422)
     check_native_error(world.post(f"/plans/{world.words}/rollout", stage="full"), 422)
+    check_native_error(world.post(f"/plans/{world.words}/rollout", stage="canary", share=1, advance_after=9), 422)
     foreign = world.store("foreign", replace(WORDS, adapter="absent"))
     check_native_error(world.post(f"/plans/{foreign}/rollout"), 422)
     assert world.post(f"/plans/{world.words}/rollout").status_code == 201

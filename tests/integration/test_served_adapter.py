@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from served import Served, in_process
 
-from retrieval.adapter import ARTIFACTS, QueryAdapter, write_adapter
+from api.reindex import reindex
+from api.rollout import steps
+from retrieval.adapter import QueryAdapter, write_adapter
+from retrieval.catalog import Collection
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
-from retrieval.errors import InvalidInputError
-from retrieval.plan import DEFAULT_PLAN, FusionMethod
+from retrieval.catalog.rollouts import Stage
+from retrieval.encoder import ENCODERS
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.errors import ConflictError, InvalidInputError
+from retrieval.learned import ARTIFACTS
+from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
 
+OTHER = "hash-of-64"
 DENSE = replace(DEFAULT_PLAN, fusion=FusionMethod.DENSE, feedback=0.0)
 
 
@@ -52,3 +63,77 @@ def test_only_an_adapter_that_can_serve_is_promoted(tmp_path: Path, name: str, s
         assert answer.status_code == status, answer.text
         difference = served.client.get(f"/v1/plans/{stored}/diff", params={"collection": "c"}, headers=headers).json()
         assert {"field": "adapter", "one": name, "other": None} in difference["differences"]
+
+
+@pytest.fixture
+def adapted(tmp_path: Path) -> Iterator[Served]:
+    """A collection whose plan, number 1, names an adapter of its encoder."""
+    if OTHER not in ENCODERS:
+        ENCODERS.register(OTHER, lambda **_: HashEncoder(64), "hashed words in fewer dimensions")
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", [Document("pump", "an old pump"), Document("tea", "green tea leaves")], wait=True)
+        encoder = served.kb.runtime("c").encoder
+        write_adapter(tmp_path / ARTIFACTS / "mine", QueryAdapter(encoder.fingerprint, encoder.dim))
+        promote(served, replace(DENSE, adapter="mine"))
+        yield served
+
+
+def record(served: Served) -> Collection:
+    return served.kb.catalog.collections.get("c")
+
+
+def promote(served: Served, plan: Plan) -> int:
+    stored = served.kb.catalog.plans.add(record(served), "test", plan.to_dict(), plan.digest, "test")
+    served.kb.catalog.plans.promote(record(served), stored.id, "test", "")
+    served.kb.runtime("c").refresh()
+    return stored.id
+
+
+def take_over(served: Served, encoder: str) -> dict[str, Any]:
+    return reindex(served.kb, "c", {"encoder": encoder}, lambda done, total: None)
+
+
+def ask(served: Served, path: str, **body: Any) -> Any:
+    return served.client.post(path, json=body, headers=served.headers(Scope.ADMIN))
+
+
+def assert_found(served: Served, adapter: str | None) -> None:
+    """Every search is answered, and by a plan with that adapter."""
+    for _ in range(5):
+        answer = ask(served, "/v1/search", query="an old pump", collection="c")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["plan"] == replace(DENSE, adapter=adapter).digest
+        assert answer.json()["hits"][0]["key"] == "pump"
+
+
+def test_another_encoder_takes_over_without_the_adapter_of_the_former(adapted: Served) -> None:
+    judged = [EvalQuery("1", "an old pump", {"pump": 1})]
+    adapted.kb.catalog.eval_sets.create(record(adapted), "questions", judged)
+    assert_found(adapted, "mine")
+    evidence = take_over(adapted, OTHER)["evidence"]
+    assert evidence["without_adapter"] == "mine"
+    assert evidence["serving"]["plan"] != evidence["new"]["plan"], "each is compared as it serves"
+    assert_found(adapted, None)
+    refused = ask(adapted, "/v1/plans:rollback", collection="c")
+    assert refused.status_code == 409 and "adapter mine was learned for encoder" in refused.text
+    assert_found(adapted, None)
+    back = ask(adapted, "/v1/collections/c/generations:rollback")
+    assert back.status_code == 200 and "without_adapter" not in (back.json()["evidence"] or {})
+    assert_found(adapted, None)
+    assert ask(adapted, "/v1/plans:rollback", collection="c").status_code == 200
+    assert_found(adapted, "mine")
+
+
+def test_a_rollout_is_not_taken_back_to_an_adapter_of_another_encoder(adapted: Served) -> None:
+    kb = adapted.kb
+    bare = kb.catalog.plans.add(record(adapted), "bare", DENSE.to_dict(), DENSE.digest, "test").id
+    begun = steps.begin(kb, record(adapted), bare, "test", stage=Stage.CANARY, share=0.5)
+    full = steps.advance(kb, record(adapted), begun, None, "test", "")
+    assert "without_adapter" not in take_over(adapted, OTHER)["evidence"]
+    with pytest.raises(ConflictError, match=r"plan 1 cannot serve .*generations list.*plans promote"):
+        steps.stop(kb, record(adapted), full, "test", "")
+    assert_found(adapted, None)
+    assert ask(adapted, "/v1/collections/c/generations:rollback").status_code == 200
+    steps.stop(kb, record(adapted), full, "test", "")
+    assert_found(adapted, "mine")

@@ -7,9 +7,11 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
+from elastic import elastic_url, stack_of
 from rollout_world import until
 from served import Served, in_process
 
@@ -28,6 +30,8 @@ from search_core.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.road.portfolio import portfolio
 from search_core.snapshot import key_of, read_snapshot
 from search_core.space import open_space
+
+__all__ = ["elastic_url", "stack_of"]
 
 LINKS = replace(DEFAULT_PLAN, diffusion=DiffusionStep(DiffusionEdges.LINKS, strength=0.5), feedback=0.0)
 QUESTION = "Who recorded Green?"
@@ -76,6 +80,27 @@ def test_what_the_caller_may_not_read_neither_comes_nor_counts(tmp_path: Path) -
         assert {key: part and round(part.contribution, 6) for key, part in after.items() if key == "partner"} == {
             key: part and round(part.contribution, 6) for key, part in before.items() if key == "partner"
         }
+
+
+@pytest.mark.server
+def test_links_reach_the_same_over_words_on_elasticsearch(tmp_path: Path, elastic_url: str) -> None:
+    """Seeds come from either words index; what hangs on them, and how far, is the same, also after changes."""
+    seen = []
+    shared = {"elasticsearch_url": elastic_url, "elasticsearch_prefix": f"graph_{uuid4().hex[:8]}"}
+    for folder, settings in (("embedded", {}), ("elastic", shared)):
+        with in_process(tmp_path / folder, **settings) as served:
+            served.kb.create_collection("c")
+            served.kb.write("c", DOCUMENTS, wait=True)
+            first = {key: part and round(part.contribution, 4) for key, part in found(served).items()}
+            assert first["partner"] is not None and first["secret"] is not None
+            served.kb.write(
+                "c", [Document("partner", "She lives alone.", "Miquette Giraudy"), Deletion("secret")], wait=True
+            )
+            second = found(served)
+            assert second.get("partner") is None and "secret" not in second
+            seen.append(first)
+            served.kb.drop_collection("c")
+    assert seen[0] == seen[1]
 
 
 def test_the_graph_follows_writes_and_deletions_at_once(tmp_path: Path) -> None:
@@ -277,7 +302,7 @@ def test_no_search_waits_for_the_graph_of_a_plan_that_is_promoted(
     openers.clear()
     with in_process(tmp_path) as served:  # the server starts with it
         until(lambda: served.client.get("/readyz").status_code == 200)
-        assert openers == ["opening"]
+        assert len(openers) == 1 and served.kb.runtime("c").graph.is_settled
         assert served.kb.search("c", SearchRequest(QUESTION, 20), OPERATOR).degraded == ()
         body = {"collection": "c"}
         admin = served.headers(Scope.ADMIN)

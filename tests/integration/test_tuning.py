@@ -9,25 +9,39 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tuning_world import documents, questions, tuning_world
+from typer.testing import CliRunner
 
+from api.cli import app
 from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentState
-from retrieval.errors import ConflictError
+from retrieval.encoder import ENCODERS
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.errors import ConflictError, InvalidInputError
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from search_core.artifacts import load_artifact
+from search_core.conclusion import NOT_EMBEDDED
+from search_core.conditions import Conditions
 from search_core.errors import CorpusError, SupervisionError
+from search_core.finalist import STAGES
 from search_core.legs import ask_legs
 from search_core.plan_mapping import plan_of, plan_space
+from search_core.plan_tier import Progress
 from search_core.request import Request
 from search_core.result import Result
+from search_core.road.candidate import Candidate, StageReport, TunedModel
+from search_core.road.labels import rows_by_key
+from search_core.road.plans import plans_anew
 from search_core.snapshot import read_snapshot
 from search_core.space import open_space
 from search_core.supervision import given
@@ -136,11 +150,14 @@ def test_a_killed_run_goes_on_from_its_log(kb: KnowledgeBase) -> None:
 
     def die(told: dict[str, Any]) -> None:
         if told["trial"] == 9:
+            [running] = [one for one in kb.catalog.experiments.all(collection) if one.finished_at is None]
+            with pytest.raises(ConflictError, match="is running now"):
+                AutoModelTrainer.of(request, experiment=running.id, **about).run()
             raise KeyboardInterrupt
 
+    collection = kb.catalog.collections.get("c")
     with pytest.raises(KeyboardInterrupt):
         AutoModelTrainer.of(request, progress=die, **about).run()
-    collection = kb.catalog.collections.get("c")
     [record] = [one for one in kb.catalog.experiments.all(collection) if one.state is ExperimentState.STOPPED]
     assert record.trials == 9
     before = kb.catalog.experiments.trials(record.id)
@@ -173,6 +190,25 @@ def test_without_judgements_nothing_is_promoted(kb: KnowledgeBase) -> None:
     assert not result.supervision["judged"]
     assert "nobody judged" in " ".join(result.reasons) or result.plan == DEFAULT_PLAN
     assert "rank correlation" in result.supervision["notes"][0]
+
+
+def test_small_sets_are_passed_over_and_questions_are_made_where_asked_for(kb: KnowledgeBase) -> None:
+    collection, sets = kb.catalog.collections.get("c"), kb.catalog.eval_sets
+    texts, qrels = questions()
+    real = [EvalQuery(name, text, qrels[name]) for name, text in texts.items()]
+    sets.create(collection, "search-lab", real[:3])
+    made = trainer(kb, max_epochs=1).run().supervision
+    passed = "evaluation set 'search-lab' was passed over: it has 3 judged questions, at least 20 are needed"
+    assert made["origin"] == "made from the corpus" and passed in made["notes"]
+    sets.create(collection, "real", real)
+    found = trainer(kb, max_epochs=1, promote=False).run().supervision
+    assert found["origin"] == "evaluation set 'real'" and passed in found["notes"]
+    wanted = trainer(kb, max_epochs=1, made_questions=True).run().supervision
+    assert wanted["origin"] == "made from the corpus" and not wanted["judged"]
+    with pytest.raises(SupervisionError, match="'search-lab' has 3 judged questions"):
+        trainer(kb, eval_set="search-lab").run()
+    with pytest.raises(InvalidInputError, match="made_questions"):
+        trainer(kb, eval_set="real", made_questions=True)
 
 
 def test_what_cannot_be_tuned_is_told_and_serving_is_untouched(kb: KnowledgeBase) -> None:
@@ -212,6 +248,60 @@ def test_a_plan_that_began_to_serve_meanwhile_stays(kb: KnowledgeBase) -> None:
     assert not result.promoted
     assert "during the run" in result.reasons[0]
     assert kb.catalog.collections.get("c").plan_id == record.id
+
+
+def better_encoder(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """Stands for the encoder tier without its training: another encoder, by which questions lie at their documents."""
+    folder = conditions.data_dir / "tuned"
+    folder.mkdir(exist_ok=True)
+    ENCODERS.register(str(folder), lambda **_: HashEncoder(64), "hashed words in fewer dimensions")
+    rows, base = rows_by_key(conditions.snapshot), conditions.legs
+    near = [[rows[key][0] for key in question.judgements] for question in base.questions]
+    legs = base.with_query_vectors(np.stack([conditions.snapshot.vectors[one].mean(axis=0) for one in near]))
+    model = TunedModel(folder, conditions.encoder, {})
+    made = replace(start, plan=conditions.incumbent, base=legs, legs=legs, model=model)
+    return made, StageReport("encoder", 1, 0.0, 0.0, True, gain=0.1, best=made)
+
+
+def late_encoder(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """The same, ready when the time is over, after words alone were the best plan."""
+    made, report = better_encoder(conditions, start, best, share, progress)
+    words = made.with_plan(conditions.space.complete({"fusion": "sparse"}), replace(made.plan, fusion="sparse"))
+    swept = plans_anew(conditions, words, 0.0, progress)
+    return swept, replace(report, best=swept)
+
+
+def test_an_encoder_that_is_ready_when_the_time_is_over_is_tried_with_plans_that_use_it(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "late_encoder"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1, promote=False)
+    swept = [one for one in kb.catalog.experiments.trials(found.experiment) if one["policy"] == "sweep"]
+    assert {one["architecture"]["choices"]["fusion"] for one in swept} > {"sparse", "dense"}
+
+
+def test_a_better_encoder_takes_over_under_the_plan_that_serves_also_when_resumed(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
+    assert found.plan == found.incumbent == DEFAULT_PLAN
+    assert found.reasons == (NOT_EMBEDDED,)
+    kb.close()  # ended before it embedded
+    monkeypatch.setenv("KB_DATA_DIR", str(kb.settings.data_dir))
+    monkeypatch.setenv("KB_ENCODER", "hash")
+    done = CliRunner().invoke(app, ["tune", "-c", "c", "--resume", found.experiment])
+    assert done.exit_code == 0, done.output
+    assert "generation" in done.output and f"plan {found.plan_id} serves now" in done.output
+    again = CliRunner().invoke(app, ["tune", "-c", "c", "--resume", found.experiment])
+    assert again.exit_code != 0 and "is finished" in str(again.output) + str(again.exception)
+    with KnowledgeBase.open(kb.settings) as reopened:
+        assert reopened.catalog.collections.get("c").encoder == str(found.model)
+        assert reopened.plan_of("c") == DEFAULT_PLAN
 
 
 def test_the_command_prints_what_scripts_rely_on(kb: KnowledgeBase, tmp_path: Path) -> None:

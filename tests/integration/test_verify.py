@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +13,21 @@ import pytest
 import sqlalchemy as sa
 from pyroaring import BitMap64
 
+from api import exclusive
+from api.jobs import upkeep
+from api.jobs.tasks import TaskFunction
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from api.reindex import reindex
 from api.reindex_options import ReindexOptions
 from infra.settings import Settings
-from retrieval.catalog import schema
-from retrieval.errors import ConflictError
+from retrieval.catalog import schema, sqlite_url
+from retrieval.errors import ConflictError, NotFoundError, RetrievalError
+from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, FusionMethod
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document, ViewBatch
+from retrieval.view_folder import lock_folder
 
 
 @pytest.fixture
@@ -135,3 +142,123 @@ def test_rights_that_a_view_has_wrong_are_mended(kb: KnowledgeBase) -> None:
     assert verify_collection(kb, "c").views["attributes"].changed == 1
     assert verify_collection(kb, "c", repair=True).repaired
     assert verify_collection(kb, "c").in_step
+
+
+def test_words_of_a_chunk_that_is_otherwise_another_are_mended(kb: KnowledgeBase) -> None:
+    views = kb.runtime("c").follower.views
+    (batch, *_) = kb.catalog.log.everything(kb.runtime("c").collection, BitMap64(), None)
+    other = replace(batch.added[0], text="undone zebra", groups=("strangers",))
+    for view in (views.sparse, views.attributes):
+        view.apply(ViewBatch(view.seq, [other.label], [other]))
+    assert len(views.sparse.search("zebra", 5)) == 1
+    assert verify_collection(kb, "c", repair=True).repaired
+    assert views.sparse.search("zebra", 5).labels.tolist() == []
+    assert views.sparse.search("number0", 1).labels.tolist() == [other.label]
+    assert verify_collection(kb, "c").in_step
+
+
+def test_upkeep_of_all_goes_on_past_those_that_fail(kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(work: TaskFunction, **arguments: object) -> str:
+        with pytest.raises(RetrievalError, match="collections failed, the others are done") as failure:
+            work(kb, "", arguments, lambda done, total: None)
+        return str(failure.value)
+
+    for name in ("a", "z"):
+        kb.create_collection(name)
+        kb.write(name, [Document("one", "text")], wait=True)
+        kb.write(name, [Document("two", "text")], wait=True)
+    reindex(kb, "c", {"chunk_tokens": 160, "apart": False}, lambda done, total: None)
+    kb.forget_runtime("a")
+    record, busy, last = (kb.catalog.collections.get(name) for name in ("a", "c", "z"))
+    plant(kb, schema.generations.update().where(schema.generations.c.id == record.generation).values(fingerprint="x"))
+    views = kb.runtime("z").follower.views
+    views.sparse.apply(ViewBatch(views.seq, [1], []))
+
+    found = told(upkeep.verify, repair=False)
+    assert "1 of 3" in found and "kb reindex --collection a" in found and "z: 2 documents" in found
+    told(upkeep.verify, repair=True)
+    assert verify_collection(kb, "z").in_step
+    kb.catalog.leases.acquire(f"reindex/{busy.id}", "another process", 60)
+    monkeypatch.setattr(exclusive, "LEASE_SECONDS", 0.0)
+    found = told(upkeep.compaction, operations_days=-1, standby_days=-1)
+    assert "2 of 3" in found and "'c' is being reindexed" in found and "kb reindex --collection a" in found
+    with kb.catalog._engine.connect() as connection:
+        o = schema.operations.c
+        kept = connection.execute(sa.select(o.seq).where(o.collection_id == last.id)).scalars().all()
+    assert kept == [2], "pruned, but for the newest"
+    kb.write("z", [Document("three", "text")], wait=True)
+    assert "1 of 3" in told(upkeep.snapshot)
+    kb.forget_runtime("z", save=False)
+    again = kb.open_runtime(last)
+    assert again.follower.seq == 3
+    again.stop()
+
+
+def test_views_that_a_dropped_collection_left_go_with_compaction(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb.create_collection("gone")
+    record, views = kb.catalog.collections.get("gone"), tmp_path / "views"
+    kb.drop_collection("gone")
+    with pytest.raises(NotFoundError, match="was dropped"):
+        kb.open_runtime(record)  # by what was building a generation of it, say
+    (left,) = views.glob(f"{record.id}-gone/*/attributes")
+    (views / "not-ours").mkdir()
+    lock = lock_folder(left)
+    upkeep.compaction(kb, "", {}, lambda done, total: None)
+    assert left.exists(), "another process has it open"
+    lock.release()
+    upkeep.compaction(kb, "", {}, lambda done, total: None)
+    assert sorted(path.name.partition("-")[2] for path in views.iterdir()) == ["c", "ours"]
+    assert verify_collection(kb, "c").in_step
+
+
+def copied(source: Path, target: Path) -> None:
+    """The database of one file in the other, as a backup or its return makes it."""
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
+
+
+@pytest.mark.parametrize(("grown", "is_held"), [(0, False), (12, False), (12, True)])
+def test_views_that_followed_another_log_are_built_again(
+    kb: KnowledgeBase, tmp_path: Path, grown: int, is_held: bool
+) -> None:
+    """The catalog comes back from a backup, and may have grown past what the views saw, with the same labels."""
+    catalog, backup = tmp_path / "catalog.db", tmp_path / "backup.db"
+    copied(catalog, backup)
+    kb.runtime("c").graph.prepare()
+    kb.write("c", [Document(f"lost{n}", f"undone zebra {n}") for n in range(6)], wait=True)
+    kb.forget_runtime("c")
+    copied(backup, catalog)
+    elsewhere = Settings(data_dir=tmp_path / "elsewhere", encoder="hash", catalog_url=sqlite_url(catalog))
+    with KnowledgeBase.open(elsewhere) as other:
+        for n in range(grown):
+            other.write("c", [Document(f"new{n}", f"fresh walrus {n}")])
+    with ExitStack() as stack:
+        if is_held:
+            (folder,) = (tmp_path / "views").glob("*/*/attributes")
+            stack.callback(lock_folder(folder).release)
+        runtime = kb.runtime("c")
+        assert runtime.follower.is_durable is not is_held
+        views = runtime.follower.views
+        assert (views.frequency("zebra"), views.frequency("walrus")) == (0, grown)
+        assert verify_collection(kb, "c").in_step
+        runtime.graph.prepare()
+        state, expected = runtime.graph(), GraphView(None, runtime.analyzer)
+        for batch in kb.catalog.log.everything(runtime.collection, BitMap64(), None):
+            expected.apply(batch)
+        assert state is not None and state.live == expected.state.live
+        entries = [(state.entry(label), expected.state.entry(label)) for label in state.live]
+        assert all(one and other and one.digest == other.digest for one, other in entries)
+        kb.forget_runtime("c")
+
+
+def test_a_catalog_put_back_while_it_is_served_is_told(kb: KnowledgeBase, tmp_path: Path) -> None:
+    catalog, backup = tmp_path / "catalog.db", tmp_path / "backup.db"
+    copied(catalog, backup)
+    kb.write("c", [Document(f"lost{n}", f"undone zebra {n}") for n in range(6)], wait=True)
+    copied(backup, catalog)
+    kb.runtime("c").follower.catch_up()
+    assert "put back to an older state" in kb.troubles()["c"]["sparse"]
+    assert set(kb.search("c", SearchRequest("pumps"), OPERATOR).degraded) >= {"sparse", "dense"}
+    kb.forget_runtime("c")
+    assert kb.runtime("c").follower.views.frequency("zebra") == 0
+    assert verify_collection(kb, "c").in_step and not kb.troubles()

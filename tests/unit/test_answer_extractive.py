@@ -69,6 +69,42 @@ def test_answers_with_the_sentence(answerer: Answerer, question: str, text: str)
     assert 0 < answer.confidence <= 1
 
 
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("整机保修多久？", "整机保修两年"),
+        ("保修多久？", "整机保修两年"),
+        ("电池保修多久？", "整机保修两年，电池保修一年"),
+        ("整机保修多长时间？", "整机保修两年"),
+        ("保修期多久", "整机保修两年"),
+        ("整机保修几年？", "整机保修两年"),
+        ("客服几点上班？", "客服热线"),
+        ("控制器多重？", "控制器重3.2千克"),
+        ("控制器有多高？", "控制器重3.2千克"),
+        ("仓库有多大？", "仓库占地"),
+        ("仓库离车站多远？", "仓库占地"),
+        ("试用期几个月？", "年假为每年十五天"),
+        ("年假几天？", "年假为每年十五天"),
+        ("工资几号发放？", "工资每月十五日发放"),
+    ],
+)
+def test_chinese_words_for_how_long_and_how_large_are_no_topic(question: str, text: str) -> None:
+    """By words alone, as where the encoder does not know Chinese."""
+    said = (
+        "整机保修两年，电池保修一年。",
+        "客服热线：400-800-1234，工作时间为周一至周五 9:00–18:00。",
+        "控制器重3.2千克，高40厘米。",
+        "仓库占地2000平方米，离车站3公里。",
+        "年假为每年十五天，试用期为三个月。",
+        "工资每月十五日发放。",
+    )
+    passages = [Passage(f"d{n}#0", f"d{n}", "", one, 0, 1.0) for n, one in enumerate(said)]
+    answerer = Answerer.of("extractive", KnowsNothing(), Analyzer())
+    answer = answerer.answer(question, passages)
+    assert not answer.refused and answer.text.startswith(text)
+    assert answerer.answer("火车多久一班？", passages).refused
+
+
 def test_citation_carries_where_it_is_from(answerer: Answerer) -> None:
     [citation, *_] = answerer.answer(
         "How many days of paid vacation do full-time employees receive?", PASSAGES
@@ -88,6 +124,41 @@ def test_repeated_title_is_no_answer() -> None:
         [Passage("i#0", "i", "Incident: fleet service down in March", text)],
     )
     assert answer.citations[0].quote.startswith("A certificate had expired")
+
+
+def test_a_title_that_asks_what_is_asked_wins_over_a_sentence_of_its_words() -> None:
+    passages = [
+        Passage(
+            "returns#0",
+            "returns",
+            "退货与返修流程",
+            "返修件自寄出之日起享有六个月保修，或剩余的原保修期，取较长者。",
+            0,
+            1.0,
+        ),
+        Passage(
+            "faq#0",
+            "faq",
+            "保修期是多长时间？",
+            "自交货起二十四个月。登记后可以延长到三十六个月，电池为十二个月。",
+            0,
+            0.9,
+        ),
+    ]
+    answerer = Answerer.of("extractive", KnowsNothing(), Analyzer())
+    for question in ("保修期多久？", "保修期是多长时间？", "保修期多长"):
+        assert answerer.answer(question, passages).text == "自交货起二十四个月。 [1]"
+    assert answerer.answer("返修件保修多久？", passages).text.startswith("返修件自寄出")  # asked otherwise
+
+
+def test_a_ticket_answers_with_what_helped(answerer: Answerer) -> None:
+    problem, resolution = "Problem: The drive trips with E-07.", "Resolution: The motor cable had a short; replace it."
+    ticket = Passage("ticket#0", "ticket", "Drive trips with E-07", f"{problem}\n{resolution}", 0, 1.0)
+    answer = answerer.answer("What do I do when the drive trips with E-07?", [ticket, *PASSAGES])
+    assert resolution in answer.text
+    cable = dataclasses.replace(ticket, text="问题：驱动器报过电流，电机电缆短路\n解决：更换电机电缆")
+    blind = Answerer.of("extractive", KnowsNothing(), Analyzer())
+    assert "更换电机电缆" in blind.answer("驱动器报过电流怎么办？", [cable]).text
 
 
 def test_table_row_reads_with_its_header(answerer: Answerer) -> None:

@@ -46,6 +46,23 @@ def test_chinese_terms_keep_words_and_lose_question_phrases() -> None:
     assert not {"哪里", "都是", "是哪", "国的"} & terms
 
 
+@pytest.mark.parametrize(
+    ("question", "held", "lost"),
+    [
+        ("保修多久？", {"保修"}, {"修多", "多久"}),
+        ("电缆有多长？", {"电缆"}, {"缆有", "有多", "多长"}),
+        ("试用期几个月？", {"试用", "用期"}, {"期几", "几个", "个月"}),
+        ("维修要几小时？", {"维修", "小时"}, {"几小"}),
+        ("许多大学建于1900年？", {"许多", "多大", "大学"}, set()),
+        ("多重身份是什么？", {"多重", "身份"}, {"什么"}),
+        ("最多大约多少人？", {"最多", "大约"}, {"多少"}),
+    ],
+)
+def test_chinese_measures_that_are_asked_for_are_no_terms(question: str, held: set[str], lost: set[str]) -> None:
+    terms = set(read_question(question, Analyzer()).terms)
+    assert held <= terms and not lost & terms
+
+
 def test_question_of_stop_words_has_no_terms_but_acronyms_are_words() -> None:
     assert read_question("What is it?", Analyzer()).terms == ()
     assert read_question("Who runs IT?", Analyzer()).terms == ("run", "it")

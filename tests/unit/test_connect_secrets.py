@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from api.jobs.uploads import About, keep
 from infra.secrets import KEY_FILE, SecretBox
 from infra.settings import Settings, SettingsError, load_settings
+from retrieval.catalog import Collection, CollectionSettings
+from retrieval.catalog.schema import utc_now
+from retrieval.errors import OutageError
 
 PASSWORD = "pä$$:word@/密"
 
@@ -30,6 +37,30 @@ def test_the_key_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> Non
     assert path.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in tmp_path.iterdir()] == [KEY_FILE]
     assert SecretBox.of(settings(tmp_path)).decrypt(stored, "it") == PASSWORD
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file may grow, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_left_without_halves(tmp_path: Path) -> None:
+    """Neither of a key file nor of an upload."""
+    full = settings(tmp_path)
+    docs = Collection(1, "docs", CollectionSettings(), "hash", "fp", 1, 1, 0, None, utc_now())
+    with no_room(), pytest.raises(SettingsError, match="set KB_SECRET_KEY"):
+        SecretBox.of(full)
+    with no_room(), pytest.raises(OutageError, match="free the disk"):
+        keep(full, docs, [("a.txt", b"text")], About("", {}, None))
+    assert [path.name for path in tmp_path.rglob("*")] == ["uploads"]
+    SecretBox.of(full)
+    assert (tmp_path / KEY_FILE).stat().st_size > 0
 
 
 def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from search_core.space import open_space
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.devices import check_device
 from search_core.tuning.examples import Labelled
+from search_core.tuning.negatives import mine_negatives
 
 
 @pytest.mark.parametrize(("judged", "pairs"), [(True, "mixed"), (False, "crops")])
@@ -45,3 +46,15 @@ def test_a_trial_is_scored_by_documents_not_by_their_passages() -> None:
     ground = EncoderGround(Path(), Path(), (), 0.0, (), (), (asked,), (0, 1, 2), ("a", "a", "b"))
     assert ground._value(asked, np.array([0.9, 0.1, 0.5], np.float32)) == 1.0
     assert ground._value(asked, np.array([0.3, 0.1, 0.5], np.float32)) == pytest.approx(1 / np.log2(3))
+
+
+def test_no_passage_of_a_judged_document_is_a_hard_negative() -> None:
+    near = np.linspace(0.9, 0.3, 80)  # how near each passage lies to the question
+    passages = np.stack([near, np.sqrt(1 - near**2)], axis=1).astype(np.float32)
+    documents = [f"d{row // 4}" for row in range(80)]  # of four passages each; of d0, d5 and d6 one is judged
+    question = np.array([[1.0, 0.0]], np.float32)
+    (mined,) = mine_negatives(question, passages, [{0: 1, 21: 1, 26: 0}], documents=documents)
+    assert mined
+    assert not {documents[row] for row in mined} & {"d0", "d5", "d6"}
+    (alone,) = mine_negatives(question, passages, [{0: 1, 21: 1, 26: 0}])
+    assert {20, 22, 23, 24} <= set(alone)

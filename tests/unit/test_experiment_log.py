@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ import pytest
 
 from retrieval.catalog import Catalog, sqlite_url
 from search_core.architecture import Architecture
-from search_core.experiment_log import FILE, ExperimentLog
+from search_core.errors import RunningError
+from search_core.experiment_log import FILE, ExperimentLog, trajectory
 from search_core.log_check import log_troubles
 from search_core.log_comparison import compare_runs, is_cut_short
 from search_core.replaying import TOLERANCE, replay_verdict
+from search_core.run_lock import run_lock
 from search_core.space import open_space
 
 TRIALS = 6
@@ -74,6 +78,44 @@ def test_every_trial_has_what_a_reader_needs(catalog: Catalog, tmp_path: Path) -
         del line["previous"]
         assert line == body
     assert log_troubles(tmp_path / "run", trials) == []
+
+
+def test_a_run_that_goes_another_way_leaves_one_whole_log(catalog: Catalog, tmp_path: Path) -> None:
+    """Where a tier has more time than it had in the run that was killed."""
+    folder = tmp_path / "run"
+    number, before = written(catalog, folder)
+    log = ExperimentLog(catalog.experiments, number, folder, seed=3, space=open_space("gnn-lm-v1"))
+    assert [log.recall(f"a{known}", 1.0) for known in (1, 2, 3, 9)] == [*before[:3], None]
+    assert log.append(trial(9))["number"] == 4
+    assert log.recall("a5", 1.0) is None
+    log.append(trial(4))
+    log.close()
+    trials = catalog.experiments.trials(number)
+    assert trials[:3] == before[:3]
+    assert [one["architecture"]["digest"] for one in trials] == ["a1", "a2", "a3", "a9", "a4"]
+    assert log_troubles(folder, trials) == []
+
+
+def test_one_run_at_a_time_works_on_an_experiment(tmp_path: Path) -> None:
+    """A process that is killed leaves it free."""
+    told = f"""
+import pathlib, sys
+from search_core.run_lock import run_lock
+with run_lock(pathlib.Path({str(tmp_path / "abc")!r})):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    other = subprocess.Popen([sys.executable, "-c", told], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    try:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(RunningError, match="'abc' is running now"), run_lock(tmp_path / "abc"):
+            pass
+    finally:
+        other.kill()
+        other.communicate()
+    with run_lock(tmp_path / "abc"):
+        pass
 
 
 @pytest.mark.parametrize("number", range(1, TRIALS + 1))
@@ -143,6 +185,13 @@ def test_two_runs_are_compared_trial_by_trial() -> None:
     assert same["parted"] is None and same["chosen"] == []
     assert compare_runs(({}, None, one), ({}, None, one[:2]))["parted"] == 3
     assert is_cut_short(one, one[:2]) and not is_cut_short(one, one) and not is_cut_short(one, other[:3])
+
+
+def test_a_trial_that_failed_is_a_step_of_the_way() -> None:
+    failed = trial(2) | {"number": 2, "reward": None, "whole": None}
+    one, other = [trial(1) | {"number": 1}, failed], [trial(1) | {"number": 1}, trial(2) | {"number": 2}]
+    assert trajectory(one) == trajectory([dict(body) for body in one]) != trajectory(other)
+    assert compare_runs(({}, None, one), ({}, None, other))["parted"] == 2
 
 
 def test_a_replay_agrees_exactly_or_within_the_tolerance() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from retrieval.metrics import randomisation_test
 from search_core.gate import LATENCY_RATIO, Latency, judge
@@ -30,6 +31,21 @@ def test_chance_passes_about_as_often_as_the_level_says() -> None:
         before = generator.random(60)
         passed += judge(before, before + generator.normal(0, 0.2, 60), [()] * 60, seed=seed).passes
     assert passed <= 5  # one side of a 5 % test: one of 40 is expected
+
+
+def test_what_is_asked_again_proves_no_more() -> None:
+    generator = np.random.default_rng(5)
+    before, after = generator.random(40), generator.random(40)
+    kinds = [("english",)] * 25 + [("chinese",)] * 15
+    alone = judge(before, after, kinds, seed=1)
+    copies = np.repeat(np.arange(40), 3)
+    texts = [f"{'Question' if at % 2 else 'question '} {place}" for at, place in enumerate(copies)]
+    repeated = judge(before[copies], after[copies], [kinds[at] for at in copies], seed=1, texts=texts)
+    for name in ("lift", "low", "high", "p_value"):
+        assert getattr(repeated, name) == pytest.approx(getattr(alone, name))
+    assert (repeated.questions, [one.questions for one in repeated.strata]) == (40, [15, 25])
+    naive = judge(before[copies], after[copies], [kinds[at] for at in copies], seed=1)
+    assert naive.p_value < alone.p_value
 
 
 def test_a_kind_of_question_that_becomes_worse_stops_a_gain() -> None:

@@ -56,6 +56,9 @@ def test_a_trial_that_would_not_fit_is_not_begun() -> None:
     runs = Runs(seconds=50.0)
     done = halve(POLICIES.create("random", WIDE, 0), (Rung(3, 0.001), Rung(1, 1.0)), runs, Clock(30.0), 1.0)
     assert [rung.fidelity for rung, _ in done] == [0.001]
+    rungs = (Rung(1, 0.001), Rung(1, 0.01))  # 0.05 and half a second
+    done = halve(POLICIES.create("random", WIDE, 0), rungs, runs, Clock(0.2), 1.0, keeps_time=True)
+    assert [rung.fidelity for rung, _ in done] == [0.001, 0.01]  # it is for the trial to end in time
     stopped = Clock(30.0)
     stopped.stop()
     assert halve(POLICIES.create("random", WIDE, 0), RUNGS, runs, stopped, 1.0) == []
@@ -70,3 +73,13 @@ def test_the_identity_and_noise_are_never_better(gain: float) -> None:
     assert not is_better(before + noise, before)
     assert is_better(before + 0.1 * np.random.default_rng(2).random(100), before)
     assert not is_better(before[:1] + 1, before[:1])
+
+
+def test_a_question_that_is_asked_again_and_again_is_no_further_evidence() -> None:
+    """By luck one of twelve gains much; copied eight times it would look like a sure gain."""
+    gains = np.zeros(12)
+    gains[0], gains[1] = 0.4, -0.3
+    before, texts = np.full(20, 0.5), [f"question {at}" for at in range(12)] + ["Question  0"] * 8
+    after = before + np.concatenate([gains, np.full(8, gains[0])])
+    assert is_better(after, before)
+    assert not is_better(after, before, texts)

@@ -17,6 +17,7 @@ from api.jobs.identity import is_gone, this_process
 from api.jobs.kinds import TASKS
 from api.jobs.opening import uses_celery
 from api.jobs.tasks import caller_of, with_caller, without_caller
+from api.wire.jobs import MAX_EVERY_SECONDS
 from infra.settings import Settings, SettingsError
 from retrieval.errors import InvalidInputError
 from retrieval.types import OPERATOR, Principal
@@ -60,6 +61,13 @@ def test_intervals(text: str, expected: int) -> None:
 def test_wrong_intervals_name_the_right_ones(text: str) -> None:
     with pytest.raises(InvalidInputError, match="15m or 1d"):
         seconds(text)
+
+
+def test_an_interval_of_more_than_a_year_is_refused() -> None:
+    assert seconds("366d") == MAX_EVERY_SECONDS
+    for text in ("367d", "999999999d"):
+        with pytest.raises(InvalidInputError, match=f"'{text}' is longer than a year"):
+            seconds(text)
 
 
 def test_the_next_time_of_day_is_ahead() -> None:

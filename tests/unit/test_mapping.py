@@ -171,6 +171,8 @@ def test_a_truncation_deletes_older_rows_and_renders_parents() -> None:
         ("a; b", ("a", "b")),
         ('["hr team", "b"]', ("hr team", "b")),
         (["x", "y"], ("x", "y")),
+        (["x", None], ("x",)),
+        ("[null]", ()),
         ("[broken", ()),
         ("", ()),
         (None, ()),

@@ -102,6 +102,37 @@ def test_a_value_not_known_is_found_in_older_changes_newest_first() -> None:
     assert world.texts == {"s.notes/1": "six"}, "an update that leaves it alone keeps it"
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_change_set_aside_brings_its_large_value_though_a_later_one_came_without(together: bool) -> None:
+    world = World()
+    world.apply(note(1, 2, "old"))
+    for events in [(note(1, 6), note(1, 7))] if together else [(note(1, 6),), (note(1, 7),)]:
+        world.apply(*events)
+    assert world.texts == {"s.notes/1": "old"} and world.kinds == []
+    world.apply(note(1, 4, "new"))
+    assert world.texts == {"s.notes/1": "new"}
+    world.apply(note(1, 3, "older"), note(1, 2, "old"))
+    assert world.texts == {"s.notes/1": "new"}
+    world.apply(note(1, 5, "newest"))
+    assert world.texts == {"s.notes/1": "newest"}
+    world.apply(gone(1, 8, moved="2"), note(2, 8, moved="1"))
+    assert world.texts == {"s.notes/2": "newest"}, "known, so that it moves along"
+    world.apply(note(2, 6, "of another row that had the key"))
+    assert world.texts == {"s.notes/2": "newest"}
+
+
+def test_a_row_that_moves_takes_nothing_from_one_that_had_its_key() -> None:
+    world = World()
+    world.apply(note(1, 1, "one"), note(2, 2, "two"))
+    world.apply(NEW_HALF)  # before the event by which row 2 was emptied or moved on
+    assert world.texts == {"s.notes/1": "one", "s.notes/2": "one"}
+    world.apply(OLD_HALF)
+    assert world.texts == {"s.notes/2": "one"}
+    world.apply(note(3, 6, "three"))
+    world.apply(note(3, 8, moved="1"))
+    assert world.texts == {"s.notes/2": "one"}, "what moved is not known, so it is not shown"
+
+
 def test_a_joined_row_that_waits_is_not_shown() -> None:
     world = World()
     world.apply(note(1, 1, "b"))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
+from collections.abc import Callable
 
+import docx
 import pytest
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
 
 from ingest.errors import ParseError
+from ingest.parsers import builder, parse_file
+from ingest.parsers.builder import TextBuilder
 from ingest.parsers.limits import Deadline
 
 
@@ -17,3 +25,48 @@ def test_work_ends_and_waiting_does_not() -> None:
     with pytest.raises(ParseError, match=r"scan\.pdf takes more than 0 s of processor time"):
         while True:
             deadline.check()
+
+
+@pytest.mark.parametrize("add", ["paragraph", "table"])
+def test_every_parser_is_asked_between_blocks_and_rows(add: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "Deadline", lambda name: Deadline(name, 0.02))
+    text = TextBuilder("a.json")
+    with pytest.raises(ParseError, match=r"a\.json takes more than 0 s of processor time"):
+        while True:
+            text.paragraph("x") if add == "paragraph" else text.table([["a", "b"]])
+
+
+def sparse_json() -> bytes:
+    return json.dumps([{f"name {number}": number} for number in range(6_000)]).encode()
+
+
+def one_wide_row() -> bytes:
+    return b"x\n" * 3_000 + ",".join(f"c{number}" for number in range(3_000)).encode() + b"\nx" * 3_000
+
+
+def one_long_cell() -> bytes:
+    document = docx.Document()
+    table = document.add_table(1_200, 2)
+    for number, row in enumerate(table._tbl.tr_lst):
+        merge = OxmlElement("w:vMerge", {qn("w:val"): "continue" if number else "restart"})
+        row.tc_lst[0].get_or_add_tcPr().append(merge)
+        row.tc_lst[1].p_lst[0].add_r().text = f"part {number}"
+    stream = io.BytesIO()
+    document.save(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "end"),
+    [
+        (sparse_json, "a.json", "name 5999: 5999"),
+        (one_wide_row, "a.csv", "| x |"),
+        (one_long_cell, "a.docx", "part 1199 |"),
+        (lambda: b"<div>\nx\n" + b"<!-- " * 20_000, "a.md", "x"),
+        (lambda: b"<div>\nx\n" + b"<a " * 20_000, "a.md", "x"),
+    ],
+)
+def test_a_small_file_makes_no_huge_text(make: Callable[[], bytes], name: str, end: str) -> None:
+    data = make()
+    text = parse_file(data, name).text
+    assert text.endswith(end) and len(text) < 3 * len(data)

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.adapter import DESCRIPTION_FILE, TENSORS_FILE, OpenAdapters, QueryAdapter, load_adapter, write_adapter
+from retrieval.adapter import KIND, QueryAdapter, load_adapter, write_adapter
 from retrieval.errors import InvalidInputError
+from retrieval.learned import OpenParts, files_of
 from retrieval.plan import Plan
 from retrieval.types import Vectors
 from search_core.errors import SupervisionError, TrainingError
 from search_core.tuning.adapter import KINDS, fit_adapter
 
 DIM = 16
+TENSORS_FILE, DESCRIPTION_FILE = files_of(KIND)
 
 
 def unit(rows: int, seed: int, dim: int = DIM) -> Vectors:
@@ -79,7 +81,7 @@ class TestTheMap:
 class TestTheFolder:
     def test_what_is_written_is_read(self, adapter: QueryAdapter, tmp_path: Path) -> None:
         write_adapter(tmp_path / "a1", adapter)
-        read = OpenAdapters(tmp_path, adapter.encoder, DIM)("a1")
+        read = OpenParts(load_adapter, tmp_path, adapter.encoder, DIM)("a1")
         assert (read.apply(unit(4, seed=0)) == adapter.apply(unit(4, seed=0))).all()
 
     def test_equal_adapters_are_equal_files(self, adapter: QueryAdapter, tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ class TestTheFolder:
 
     def test_a_missing_one_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInputError, match="adapter absent cannot be read"):
-            OpenAdapters(tmp_path, "f", DIM)("absent")
+            OpenParts(load_adapter, tmp_path, "f", DIM)("absent")
 
 
 class TestThePlan:

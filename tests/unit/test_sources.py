@@ -10,6 +10,7 @@ import pytest
 
 from ingest.changes import ChangeBatch
 from ingest.errors import SourceError
+from ingest.sources.debezium import DebeziumFileSource
 from ingest.sources.files import FileSource
 from ingest.sources.jsonl import JsonlSource
 from ingest.sources.lines import read_lines
@@ -98,6 +99,8 @@ def test_a_clock_that_goes_back_does_not_make_changes_old(tmp_path: Path) -> Non
 def test_a_single_file_is_no_mirror_of_its_folder(tmp_path: Path) -> None:
     put(tmp_path, "a.txt", "Words")
     put(tmp_path, "b.txt", "Words")
+    with pytest.raises(SourceError, match="only the whole folder mirrors"):
+        FileSource(tmp_path / "a.txt", mirror=True)
     source = FileSource(tmp_path / "a.txt")
     assert not source.mirror
     assert keys(poll(source)) == ["a.txt"]
@@ -112,6 +115,23 @@ def test_links_that_leave_the_folder_are_passed_over(tmp_path: Path) -> None:
     batch = poll(FileSource(tmp_path / "in"))
     assert keys(batch) == ["a.txt"]
     assert [failure.key for failure in batch.failures] == ["gone.txt"]
+
+
+def test_odd_names_are_failures_of_their_own(tmp_path: Path) -> None:
+    put(tmp_path, "a.txt", "Words")
+    put(tmp_path, "z.txt", "Words")
+    (tmp_path / "loop.txt").symlink_to(tmp_path / "loop.txt")
+    for name in (b"caf\xe9.txt", b"d\xe9p\xf4t/x.txt"):
+        put(tmp_path, os.fsdecode(name), "Words")
+    batch = poll(FileSource(tmp_path))
+    assert keys(batch) == ["a.txt", "z.txt"]
+    reasons = {failure.key: failure.reason for failure in batch.failures}
+    assert reasons.keys() == {"loop.txt", r"caf\xe9.txt", r"d\xe9p\xf4t/x.txt"}
+    assert "leads back to itself" in reasons["loop.txt"]
+    assert r"the name caf\xe9.txt is not in UTF-8" in reasons[r"caf\xe9.txt"]
+    for source in (FileSource, JsonlSource, DebeziumFileSource):
+        with pytest.raises(SourceError, match="does not exist"):
+            source(tmp_path / "loop.txt")
 
 
 def test_many_files_come_in_batches(tmp_path: Path) -> None:
@@ -165,10 +185,19 @@ def test_json_lines(tmp_path: Path, packed: bool) -> None:
     assert second.key == "2"
     assert isinstance(title_only, Document) and title_only.text == "Only a title"
     assert deletion == Deletion("8", path.as_uri(), SourcePosition((5000, 12)))
-    assert [failure.key for failure in batch.failures] == [f"corpus.jsonl:{n}" for n in (2, 5, 6, 7, 8, 9, 10, 13, 14)]
+    numbered = [failure.key for failure in batch.failures if not failure.named]
+    assert numbered == [f"corpus.jsonl:{n}" for n in (2, 9, 10, 13)]
+    assert [failure.key for failure in batch.failures if failure.named] == ["3", "4", "5", "6", "9"]
     assert all(failure.payload and "line" in failure.reason for failure in batch.failures)
     assert "not JSON" in batch.failures[0].reason
     assert batch.cursor == "5000"
+
+
+def test_long_numbers_keep_their_digits(tmp_path: Path) -> None:
+    path = put(tmp_path, "c.jsonl", '{"id": 12345678901234567890123, "text": "x", "n": 98765432109876543210}\n')
+    (document,) = poll(JsonlSource(path)).changes
+    assert isinstance(document, Document)
+    assert (document.key, document.metadata) == ("12345678901234567890123", {"n": "98765432109876543210"})
 
 
 def test_a_later_line_wins_by_its_position(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Callable
+from datetime import date, datetime, time
 from pathlib import Path
 
 import pytest
 
+from ingest.changes import RowChange
 from ingest.errors import MappingError, SourceError
 from ingest.mapping import MemoryRows, RowMapper, parse_mapping
 from ingest.sources.sql import SqlSource
@@ -98,6 +100,39 @@ def test_the_snapshot_is_of_one_moment(database: Path) -> None:
     change(database, "DELETE FROM books")
     rows = [event for batch in (*seen, *batches) for event in batch.row_changes]
     assert sum(event.table == "main.books" and hasattr(event, "row") for event in rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "read"),
+    [
+        ("NUMERIC", "1234567.89", 1234567.89),
+        ("DECIMAL(20,12)", "1e-12", 1e-12),
+        ("DECIMAL(10,2)", "1.10", 1.1),
+        ("DECIMAL(10,2)", "'abc'", "abc"),
+        ("DATETIME", "'2024-01-02 03:04:05'", datetime(2024, 1, 2, 3, 4, 5)),
+        ("DATETIME", "1700000000", 1700000000),
+        ("DATETIME", "''", ""),
+        ("DATE", "'2024-01-02'", date(2024, 1, 2)),
+        ("DATE", "'02.01.2024'", "02.01.2024"),
+        ("TIME", "'03:04:05'", time(3, 4, 5)),
+        ("BOOLEAN", "1", True),
+        ("BOOLEAN", "'f'", "f"),
+        ("JSON", """'{"a": 12345678901234567890}'""", {"a": 12345678901234567890}),
+        ("JSON", "'{bad'", "{bad"),
+        ("TEXT", "cast(x'636166e9' as text)", r"caf\xe9"),
+        ("BLOB", "x'00ff'", b"\x00\xff"),
+        ("INTEGER", "NULL", None),
+    ],
+)
+def test_a_value_that_does_not_fit_its_type_is_read_as_it_is(
+    tmp_path: Path, declared: str, value: str, read: object
+) -> None:
+    database = tmp_path / "odd.db"
+    change(database, f"CREATE TABLE odd (id INTEGER PRIMARY KEY, v {declared}); INSERT INTO odd VALUES (1, {value})")
+    mapping = parse_mapping({"tables": {"main.odd": {"title": "id", "body": "v"}}})
+    row, *_ = [e for batch in SqlSource(f"sqlite:///{database}", mapping).poll(None) for e in batch.row_changes]
+    assert isinstance(row, RowChange) and row.row == {"id": 1, "v": read}
+    assert row.row is not None and type(row.row["v"]) is type(read)
 
 
 def test_composite_keys_are_joined_by_a_comma(database: Path) -> None:

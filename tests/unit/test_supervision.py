@@ -5,8 +5,10 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 
 from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.errors import InvalidInputError
 from search_core.errors import BudgetError, SearchCoreError, SupervisionError
-from search_core.splits import LEAST_QUESTIONS, checked_split, given_split, split_questions
+from search_core.request import Request
+from search_core.splits import BY_QUESTION, LEAST_QUESTIONS, checked_split, given_split, split_questions
 from search_core.supervision import checked, given
 from search_core.task import parse_budget, parse_task
 
@@ -32,6 +34,15 @@ def test_equal_questions_stay_together_where_documents_link_all() -> None:
     questions = [question(n, f"Ask  {n // 2}", common=1) for n in range(60)]
     split = split_questions(questions, 0)
     assert not split.by_document
+    for part in (split.fit, split.choose, split.sealed):
+        assert {place ^ 1 for place in part} == set(part)
+
+
+def test_a_split_by_question_keeps_equal_questions_alone_together() -> None:
+    questions = [question(n, f"Ask  {n // 2}", **{f"d{n // 6}": 1}) for n in range(60)]
+    assert split_questions(questions, 0).by_document
+    split = split_questions(questions, 0, by=BY_QUESTION)
+    assert not split.by_document and split.shared == 1.0
     for part in (split.fit, split.choose, split.sealed):
         assert {place ^ 1 for place in part} == set(part)
 
@@ -111,6 +122,12 @@ def test_budgets(text: str, seconds: float) -> None:
 def test_what_is_no_budget(text: str) -> None:
     with pytest.raises(BudgetError, match="expected"):
         parse_budget(text)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_that_no_generator_takes_is_told(seed: int) -> None:
+    with pytest.raises(InvalidInputError, match=f"seed is {seed}; expected a whole number from 0 to"):
+        Request(seed=seed)
 
 
 def test_a_sentence_becomes_a_task() -> None:

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useAct } from "@/hooks/act";
 import { useSpeech } from "@/i18n";
 import { api, call, type Model } from "./client";
+import { useAllows } from "./session";
 
 export type AccessKey = Model<"KeyView">;
 export type NewKey = Model<"NewKey">;
@@ -10,12 +11,24 @@ export type KeyBody = Model<"KeyBody">;
 export type Act = Model<"AuditView">;
 
 const MANY = 1000; // keys
+const BY_KEY = "key:"; // what the server writes before the number of a key
 
-export function useKeys() {
+export function useKeys(enabled = true) {
   return useQuery({
     queryKey: ["keys"],
     queryFn: async () => [...(await call(api.GET("/v1/keys", { params: { query: { limit: MANY } } }))).keys].reverse(),
+    enabled,
   });
+}
+
+/** Who made something, as the server tells it, for a person: a key by its name, where one may see the keys. */
+export function useMaker(told: string): string {
+  const { t } = useSpeech();
+  const id = told.startsWith(BY_KEY) ? told.slice(BY_KEY.length) : null;
+  const keys = useKeys(useAllows()("operator") && id !== null).data;
+  if (id === null) return told;
+  const name = keys?.find((one) => one.id === id)?.name;
+  return name ? t("access.by-key", { name }) : t("access.by-some-key");
 }
 
 export function useCreateKey(then: (made: NewKey) => void) {

@@ -1,5 +1,5 @@
 /** What the first script asks of the server before the scripts are there that read the answers. */
-import { keep, kept } from "@/lib/storage";
+import { emptyTab, keep, kept } from "@/lib/storage";
 
 export const MANY_COLLECTIONS = 500; // of one list; whoever has more types the name
 const KEPT_MS = 10_000; // whoever comes later asks anew
@@ -33,8 +33,10 @@ export function sessionIsLikely(): boolean {
   return kept(LIKELY) !== null;
 }
 
-/** Remember whether somebody is logged in; where nobody is, what was asked for early is nobody's. */
+/** Remember whether somebody is logged in; where nobody is, what was asked for early or is kept in the tab is nobody's. */
 export function noteSession(exists: boolean): void {
   keep(LIKELY, exists ? "1" : null);
-  if (!exists) begun.clear();
+  if (exists) return;
+  begun.clear();
+  emptyTab();
 }

@@ -15,7 +15,7 @@ export type NewQuestion = Model<"EvalQuestion"> & { judgements: Record<string, n
 export const METRICS = ["ndcg@10", "mrr@10", "recall@10", "recall@100"] as const;
 export type Metric = (typeof METRICS)[number];
 const MANY = 500; // sets or runs of one page
-const FEEDBACK = 1000; // judgements that a set is made from at most
+const FEEDBACK = 1000; // judgements that are shown before a set is made of them
 
 const setsKey = (collection: string) => ["eval-sets", collection] as const;
 const runsKey = (collection: string, name: string) => ["eval-runs", collection, name] as const;
@@ -69,11 +69,16 @@ export const questionsKey = (collection: string, name: string, asked: QuestionsA
   asked,
 ];
 
+/** Stores a set; without `queries` it is made of all feedback, which the server sums up itself. */
 export function useCreateEvalSet(collection: string, then: (name: string) => void) {
   const { t } = useSpeech();
   return useAct({
-    act: ({ name, queries }: { name: string; queries: NewQuestion[] }) =>
-      call(api.POST("/v1/eval-sets", { body: { collection, name, queries } })),
+    act: ({ name, queries }: { name: string; queries?: NewQuestion[] }) =>
+      call(
+        queries
+          ? api.POST("/v1/eval-sets", { body: { collection, name, queries } })
+          : api.POST("/v1/eval-sets:from-feedback", { body: { collection, name } }),
+      ),
     done: (made) => t("eval.created", { name: made.name, count: made.queries }),
     touches: [setsKey(collection)],
     then: (made) => then(made.name),

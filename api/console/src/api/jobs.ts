@@ -10,6 +10,8 @@ export type JobState = "queued" | "running" | "succeeded" | "failed" | "cancelle
 export const JOB_STATES: readonly JobState[] = ["queued", "running", "succeeded", "failed", "cancelled"];
 /** Kinds that need no collection: over all of them then. */
 export const KINDS_OF_ALL: readonly string[] = ["verify", "compaction", "snapshot", "retention"];
+/** Kinds that cannot be held to one collection. */
+export const KINDS_OF_ALL_ONLY: readonly string[] = ["retention"];
 
 const MANY = 500;
 

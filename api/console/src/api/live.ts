@@ -1,92 +1,91 @@
-/** Live updates: one stream of server-sent events renews what the pages show. */
+/** Live updates: what the server tells renews what the pages show. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import type { Model } from "./client";
+import { useSession } from "./session";
+import type { EventName, Listener, Message } from "./stream";
+import { type Events, listen } from "./tabs";
 
 type Overview = Model<"Overview">;
-type Job = Model<"JobView">;
 
-const AGAIN_MS = 3_000; // after the browser gave up itself
 const GRACE_MS = 4_000; // the server ends a stream every few minutes, and the browser is back after two seconds
+const CHANNEL = "kb-events-1"; // the number changes with what the tabs say to each other
 
 /** Whether the stream stands; false when it has been lost for longer than a moment. */
 export function useLiveUpdates(): boolean {
   const client = useQueryClient();
+  const { csrf } = useSession(); // tells sessions apart: tabs of another one may be told other things
   const [connected, setConnected] = useState(true);
   useEffect(() => {
-    const stream = new LiveStream(client, setConnected);
-    return () => stream.end();
-  }, [client]);
+    const updates = new LiveUpdates(client, `${CHANNEL} ${csrf}`, setConnected);
+    return () => updates.end();
+  }, [client, csrf]);
   return connected;
 }
 
-class LiveStream {
-  private source: EventSource | null = null;
+class LiveUpdates implements Listener {
+  private events: Events | null = null;
   private grace: ReturnType<typeof setTimeout> | undefined;
-  private again: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly client: QueryClient,
+    private readonly channel: string,
     private readonly tell: (connected: boolean) => void,
   ) {
     this.begin();
-    window.addEventListener("online", this.restart);
-    window.addEventListener("offline", this.lost);
+    for (const [name, act] of this.occasions) addEventListener(name, act);
+    for (const [name, act] of this.moments) document.addEventListener(name, act);
   }
 
   end(): void {
-    window.removeEventListener("online", this.restart);
-    window.removeEventListener("offline", this.lost);
-    this.stop();
+    for (const [name, act] of this.occasions) removeEventListener(name, act);
+    for (const [name, act] of this.moments) document.removeEventListener(name, act);
+    this.pause();
   }
 
-  private readonly restart = () => {
-    this.stop();
-    this.begin();
-  };
-
-  private readonly lost = () => this.tell(false);
-
-  private stop(): void {
-    this.source?.close();
-    clearTimeout(this.grace);
-    clearTimeout(this.again);
-    this.grace = undefined;
+  told(name: EventName, message: Message): void {
+    HANDLERS[name](this.client, message);
   }
 
-  private begin(): void {
-    const source = new EventSource("/v1/events");
-    this.source = source;
-    source.onopen = () => this.opened();
-    source.onerror = () => this.failed(source);
-    for (const [name, apply] of Object.entries(HANDLERS)) {
-      source.addEventListener(name, (event: MessageEvent<string>) => apply(this.client, JSON.parse(event.data)));
+  stands(open: boolean): void {
+    if (!open) {
+      this.grace ??= setTimeout(() => this.tell(false), GRACE_MS);
+      return;
     }
-  }
-
-  private opened(): void {
-    clearTimeout(this.grace);
-    this.grace = undefined;
+    this.endGrace();
     this.tell(true);
   }
 
-  private failed(source: EventSource): void {
-    this.grace ??= setTimeout(() => this.tell(false), GRACE_MS);
-    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
-    clearTimeout(this.again);
-    this.again = setTimeout(() => {
-      void this.client.invalidateQueries({ queryKey: ["session"] }); // it may have ended
-      this.begin();
-    }, AGAIN_MS);
+  refused(): void {
+    void this.client.invalidateQueries({ queryKey: ["session"] }); // it may have ended
   }
-}
 
-interface Message {
-  at: string;
-  freshness: Overview["collections"];
-  sources: Overview["sources"];
-  jobs: Job[];
-  alerts: Overview["alerts"];
+  private readonly begin = () => {
+    this.events ??= listen(this.channel, this);
+  };
+
+  /** A page that is kept for going back, or frozen, must hold no connection: others could not load for it. */
+  private readonly pause = () => {
+    this.events?.end();
+    this.events = null;
+    this.endGrace();
+  };
+
+  private readonly occasions: readonly (readonly [string, () => void])[] = [
+    ["pagehide", this.pause],
+    ["pageshow", this.begin],
+    ["online", () => this.events?.check()],
+    ["offline", () => this.tell(false)],
+  ];
+  private readonly moments = [
+    ["freeze", this.pause],
+    ["resume", this.begin],
+  ] as const;
+
+  private endGrace(): void {
+    clearTimeout(this.grace);
+    this.grace = undefined;
+  }
 }
 
 type Standing = Overview["collections"][number];
@@ -94,7 +93,7 @@ type Standing = Overview["collections"][number];
 /** What the stream told last of each collection. */
 const lastTold = new Map<string, Standing>();
 
-const HANDLERS: Readonly<Record<string, (client: QueryClient, message: Message) => void>> = {
+const HANDLERS: Readonly<Record<EventName, (client: QueryClient, message: Message) => void>> = {
   freshness(client, { freshness }) {
     patch(client, { collections: freshness });
     for (const one of freshness) renewContent(client, one, lastTold.get(one.name));

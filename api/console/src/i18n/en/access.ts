@@ -28,6 +28,8 @@ export const access = {
   "access.revoke-name": "Revoke {name}",
   "access.revoke-title": "Revoke the key {name}?",
   "access.revoke-text": "Whoever uses it is refused at once, sessions of this console included. This cannot be taken back; make another key then.",
+  "access.by-key": "made with the key “{name}”",
+  "access.by-some-key": "made with a key",
   "access.revoked": "Key {name} was revoked",
   "access.see-as": "What would it see?",
   "access.would-see": "What would this user see?",

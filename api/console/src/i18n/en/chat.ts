@@ -7,7 +7,7 @@ export const chat = {
   "chat.question-hint": "How long is the warranty?",
   "chat.ask": "Ask",
   "chat.stop": "Stop",
-  "chat.hint": "Enter asks, Shift and Enter begin a new line. The conversation ends with your session.",
+  "chat.hint": "Enter asks, Shift and Enter begin a new line. This tab keeps the conversation until you log out.",
   "chat.begin-anew": "Begin anew",
   "chat.searching": "Searching…",
   "chat.writing": "Reading the passages and writing…",

@@ -2,6 +2,7 @@
 export const quality = {
   "verdict.worse": "worse",
   "verdict.alike": "no difference",
+  "verdict.unproven": "may be chance",
   "verdict.better": "better",
   "metric.ndcg": "nDCG@10",
   "metric.ndcg-hint":
@@ -63,8 +64,8 @@ export const quality = {
   "eval.add-question": "Add this question",
   "eval.drop": "Drop “{text}”",
   "eval.feedback-lead":
-    "Thumbs that people gave in search and chat: up makes a document right for a question, down makes it wrong. Untick what you do not trust.",
-  "eval.feedback-empty": "Nobody has given a thumb up yet. Thumbs are in the search lab and in the chat.",
+    "Questions that people rated, with the documents they found helpful or not: to measure by, and to tune with. Untick what you do not trust.",
+  "eval.feedback-empty": "No document has more thumbs up than down yet. Thumbs are in the search lab and in the chat.",
   "eval.corpus-lead":
     "Passages drawn at random. Write for some of them a question in the words of somebody who has not read it; that passage's document is its right answer. Copying words from the passage makes the question too easy to be of use.",
   "eval.corpus-empty": "This collection has no documents that you may read",
@@ -115,6 +116,9 @@ export const quality = {
   "eval.other-rights": "These runs were made with different rights, so they did not see the same documents.",
   "eval.questions-right": "Single questions are shown to those with the right “write”, because they name documents whoever may read them.",
   "eval.question-by-question": "Question by question",
+  "eval.questions-of": "Questions of run {run}",
+  "eval.worst-first": "Worst first",
+  "eval.best-first": "Best first",
   "eval.order": "Which come first",
   "eval.lost-most": "Lost most",
   "eval.gained-most": "Gained most",

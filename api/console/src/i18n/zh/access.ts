@@ -30,6 +30,8 @@ export const access: Translation<typeof en> = {
   "access.revoke-name": "吊销 {name}",
   "access.revoke-title": "吊销密钥 {name}？",
   "access.revoke-text": "使用它的人和程序会立即被拒绝，包括本控制台的会话。此操作无法撤销，只能另建密钥。",
+  "access.by-key": "由密钥“{name}”创建",
+  "access.by-some-key": "由某个密钥创建",
   "access.revoked": "已吊销密钥 {name}",
   "access.see-as": "它能看到什么？",
   "access.would-see": "这个用户能看到什么？",

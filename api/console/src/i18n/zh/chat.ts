@@ -10,7 +10,7 @@ export const chat: Translation<typeof en> = {
   "chat.question-hint": "保修期多长？",
   "chat.ask": "提问",
   "chat.stop": "停止",
-  "chat.hint": "回车提问，Shift 加回车换行。对话随会话结束而清除。",
+  "chat.hint": "回车提问，Shift 加回车换行。对话保留在此标签页中，退出登录后清除。",
   "chat.begin-anew": "重新开始",
   "chat.searching": "正在检索…",
   "chat.writing": "正在阅读段落并作答…",

@@ -1,8 +1,10 @@
-/** The conversation with a collection: kept while one is logged in, forgotten with the session. */
+/** The conversation with a collection: kept while one is logged in, also over a reload, forgotten with the session. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { type Citation, type FinalAnswer, streamAnswer } from "@/api/answers";
 import type { Hit } from "@/api/search";
+import { useSession } from "@/api/session";
+import { keepInTab, keptInTab } from "@/lib/storage";
 
 export interface Exchange {
   readonly id: string;
@@ -20,16 +22,21 @@ const MOST_TURNS = 20; // told to the server; a question seldom leans on older o
 
 export function useConversation(collection: string, groups: readonly string[]) {
   const client = useQueryClient();
+  const { csrf } = useSession();
   const key = ["chat", collection];
   const exchanges = useQuery<readonly Exchange[]>({
     queryKey: key,
     queryFn: () => [],
-    initialData: [],
+    initialData: () => restored(collection, csrf),
     staleTime: Infinity,
     gcTime: Infinity,
   }).data;
   const running = useRef<AbortController | null>(null);
   useEffect(() => () => running.current?.abort(), []);
+  const states = exchanges.map((one) => `${one.id} ${one.state}`).join();
+  useEffect(() => {
+    store(collection, csrf, client.getQueryData<readonly Exchange[]>(["chat", collection]) ?? []);
+  }, [client, collection, csrf, states]);
 
   const change = (id: string, part: (one: Exchange) => Partial<Exchange>) =>
     client.setQueryData<readonly Exchange[]>(key, (all = []) =>
@@ -87,4 +94,26 @@ function turnsOf(exchanges: readonly Exchange[]) {
       { role: "user" as const, text: one.question },
       { role: "assistant" as const, text: one.text },
     ]);
+}
+
+interface Stored {
+  /** Of the session it was had in: another may read other documents. */
+  readonly session: string;
+  readonly exchanges: readonly Exchange[];
+}
+
+const stored = (collection: string) => `kb-chat-1 ${collection}`; // the number changes with what an exchange is
+
+function store(collection: string, session: string, exchanges: readonly Exchange[]): void {
+  const kept: Stored = { session, exchanges: exchanges.map((one) => ({ ...one, error: null })) };
+  keepInTab(stored(collection), exchanges.length > 0 ? JSON.stringify(kept) : null);
+}
+
+/** The conversation before a reload; what was not answered to its end can be asked again. */
+function restored(collection: string, session: string): readonly Exchange[] {
+  const text = keptInTab(stored(collection));
+  if (text === null) return [];
+  const kept = JSON.parse(text) as Stored;
+  if (kept.session !== session) return [];
+  return kept.exchanges.map((one) => (one.state === "done" ? one : { ...one, state: "stopped" }));
 }

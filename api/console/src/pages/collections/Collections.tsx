@@ -2,7 +2,7 @@
 import { Anchor, Button, Group, Text } from "@mantine/core";
 import { Plus, Settings, Trash2, Upload } from "lucide-react";
 import { useState } from "react";
-import { Link } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import { type Collection, useCollections } from "@/api/collections";
 import { useOverview } from "@/api/overview";
 import { useAllows } from "@/api/session";
@@ -20,8 +20,15 @@ export default function Collections() {
   const { t } = useSpeech();
   const allows = useAllows();
   const collections = useCollections();
+  const [place, setPlace] = useSearchParams();
   const [edited, setEdited] = useState<Collection | "new" | null>(null);
   const [deleted, setDeleted] = useState<Collection | null>(null);
+  // Whoever wants to upload but has no collection yet comes with `new`.
+  const shown = edited ?? (place.has("new") && allows("admin") ? "new" : null);
+  const close = () => {
+    setEdited(null);
+    setPlace({}, { replace: true });
+  };
   const create = allows("admin") && (
     <Button leftSection={<Plus size={16} aria-hidden />} onClick={() => setEdited("new")}>
       {t("collections.create")}
@@ -40,7 +47,7 @@ export default function Collections() {
           )
         }
       </Loaded>
-      {edited !== null && <CollectionDrawer of={edited} close={() => setEdited(null)} />}
+      {shown !== null && <CollectionDrawer of={shown} close={close} />}
       {deleted !== null && <DeleteCollection collection={deleted.name} close={() => setDeleted(null)} />}
     </Page>
   );

@@ -99,7 +99,7 @@ function Differences({ found }: { found: Comparison }) {
       head: t("eval.range"),
       cell: (row) => <Interval mean={row.change.mean} interval={row.change.interval} range={[-reach, reach]} look={row.change.verdict} />,
     },
-    { head: t("eval.verdict"), cell: (row) => <Verdict value={row.change.verdict} /> },
+    { head: t("eval.verdict"), cell: (row) => <Verdict value={row.change.verdict} mean={row.change.mean} /> },
   ];
   return (
     <Stack gap="sm">

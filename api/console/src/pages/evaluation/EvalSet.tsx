@@ -1,7 +1,7 @@
 /** One set: its runs over time, by kind of question, and what changed between two of them. */
-import { Alert, Anchor, Button, Group, Select, Stack } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Paper, Select, Stack, Text } from "@mantine/core";
 import { Play, Trash2, TriangleAlert } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { useCollection } from "@/api/collections";
 import { type EvalRun, useDeleteEvalSet, useEvalRuns, useRunSet } from "@/api/evaluation";
@@ -14,6 +14,7 @@ import { Page } from "@/components/Page";
 import { useSpeech } from "@/i18n";
 import { Compare } from "./Compare";
 import { isRegression } from "./parts";
+import { Questions } from "./Questions";
 import { Runs } from "./Runs";
 import { Slices } from "./Slices";
 import { Trend } from "./Trend";
@@ -67,7 +68,7 @@ function Actions({ collection, name }: { collection: string; name: string }) {
     <Group gap="xs" align="flex-end">
       <Select
         size="sm"
-        w={220}
+        w={270}
         aria-label={t("eval.plan")}
         data={[{ value: "", label: t("eval.serving-plan") }, ...plans]}
         value={plan}
@@ -92,6 +93,8 @@ function History({ collection, name, runs }: { collection: string; name: string;
   const allows = useAllows();
   const newest = runs[0];
   const [pair, setPair] = useState<readonly [number, number] | null>(null);
+  const [opened, open] = useState<number | null>(null);
+  const alone = runs.find((run) => run.id === opened) ?? (runs.length === 1 ? newest : undefined);
   const later = pair?.[1] ?? newest?.id ?? null;
   const earlier = pair?.[0] ?? newest?.change?.against ?? runs[1]?.id ?? null;
   return (
@@ -99,7 +102,8 @@ function History({ collection, name, runs }: { collection: string; name: string;
       {newest && isRegression(newest) && <Regression run={newest} />}
       <Trend runs={runs} />
       {newest && <Slices run={newest} />}
-      <Runs collection={collection} name={name} runs={runs} choose={setPair} />
+      <Runs collection={collection} name={name} runs={runs} choose={setPair} open={open} />
+      {alone && <OneRun key={alone.id} collection={collection} name={name} run={alone.id} wanted={alone.id === opened} />}
       {runs.length > 1 && later !== null && earlier !== null && (
         <Compare
           key={`${earlier} ${later}`}
@@ -113,6 +117,35 @@ function History({ collection, name, runs }: { collection: string; name: string;
         />
       )}
     </Stack>
+  );
+}
+
+interface OneRunProps {
+  collection: string;
+  name: string;
+  run: number;
+  /** Whether somebody asked for it: then it is scrolled to. */
+  wanted: boolean;
+}
+
+/** What a run found for each question. */
+function OneRun({ collection, name, run, wanted }: OneRunProps) {
+  const { t } = useSpeech();
+  const allows = useAllows();
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (wanted) place.current?.scrollIntoView();
+  }, [wanted]);
+  return (
+    <Paper withBorder radius="md" p="md" ref={place}>
+      {allows("write") ? (
+        <Questions collection={collection} name={name} run={run} against={null} />
+      ) : (
+        <Text size="sm" c="dimmed">
+          {t("eval.questions-right")}
+        </Text>
+      )}
+    </Paper>
   );
 }
 

@@ -15,7 +15,7 @@ const AMONG = 1000; // documents that they are drawn from
 const CHARACTERS = 420;
 
 interface Drawn {
-  readonly key: string;
+  readonly keys: readonly string[]; // of all drawn documents of this text: each of them is a right one
   readonly title: string;
   readonly text: string;
 }
@@ -28,13 +28,13 @@ interface Props {
 export function FromCorpus({ collection, change }: Props) {
   const { t } = useSpeech();
   const [round, setRound] = useState(0);
-  const [asked, setAsked] = useState<Readonly<Record<string, string>>>({});
+  const [asked, setAsked] = useState<ReadonlyMap<string, string>>(new Map()); // by keys, one a line
   const drawn = useQuery({ queryKey: ["drawn", collection, round], queryFn: () => draw(collection), staleTime: Infinity });
-  const write = (key: string, text: string) => {
-    const now = { ...asked, [key]: text };
+  const write = (keys: string, text: string) => {
+    const now = new Map(asked).set(keys, text);
     setAsked(now);
-    const written = Object.entries(now).filter(([, one]) => one.trim() !== "");
-    change(written.map(([document, one], place) => question(place + 1, one.trim(), [document])));
+    const written = [...now].filter(([, one]) => one.trim() !== "");
+    change(written.map(([documents, one], place) => question(place + 1, one.trim(), documents.split("\n"))));
   };
   return (
     <Stack gap="sm">
@@ -46,19 +46,19 @@ export function FromCorpus({ collection, change }: Props) {
           ) : (
             <Stack gap="sm">
               {documents.map((one) => (
-                <Paper key={one.key} withBorder radius="md" p="sm">
+                <Paper key={one.keys.join("\n")} withBorder radius="md" p="sm">
                   <Text size="sm" fw={600}>
-                    {one.title || one.key}
+                    {one.title || one.keys[0]}
                   </Text>
                   <Text size="xs" c="dimmed" mb="xs">
                     {one.text.slice(0, CHARACTERS)}
                   </Text>
                   <TextInput
                     size="sm"
-                    aria-label={t("eval.ask-about", { title: one.title || one.key })}
+                    aria-label={t("eval.ask-about", { title: one.title || one.keys[0] || "" })}
                     placeholder={t("eval.ask-placeholder")}
-                    value={asked[one.key] ?? ""}
-                    onChange={(event) => write(one.key, event.currentTarget.value)}
+                    value={asked.get(one.keys.join("\n")) ?? ""}
+                    onChange={(event) => write(one.keys.join("\n"), event.currentTarget.value)}
                   />
                 </Paper>
               ))}
@@ -75,7 +75,7 @@ export function FromCorpus({ collection, change }: Props) {
   );
 }
 
-/** Some documents at random, as far as the caller may read them. */
+/** Some documents at random, as far as the caller may read them; equal ones are one. */
 async function draw(collection: string): Promise<Drawn[]> {
   const path = { collection };
   const listed = await call(api.GET("/v1/collections/{collection}/documents", { params: { path, query: { limit: AMONG } } }));
@@ -85,11 +85,17 @@ async function draw(collection: string): Promise<Drawn[]> {
     [keys[place], keys[other]] = [keys[other] as string, keys[place] as string];
   }
   const chosen = keys.slice(0, SHOWN);
-  return Promise.all(
+  const read = await Promise.all(
     chosen.map(async (key) => {
       const params = { path: { collection, key } };
       const { title, text } = await call(api.GET("/v1/collections/{collection}/documents/{key}", { params }));
       return { key, title, text };
     }),
   );
+  const apart = new Map<string, Drawn>();
+  for (const { key, title, text } of read) {
+    const same = `${title}\n${text}`;
+    apart.set(same, { keys: [...(apart.get(same)?.keys ?? []), key], title, text });
+  }
+  return [...apart.values()];
 }

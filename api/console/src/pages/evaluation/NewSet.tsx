@@ -36,8 +36,11 @@ export function NewSet({ collection, opened, close, then }: Props) {
 
 function Form({ collection, close, then }: Omit<Props, "opened">) {
   const { t } = useSpeech();
-  const [name, setName] = useState("");
+  const [from, setFrom] = useState<string | null>("files");
+  const [typed, setTyped] = useState<string | null>(null);
   const [queries, setQueries] = useState<readonly NewQuestion[]>([]);
+  const [isWhole, setWhole] = useState(false); // all feedback, none of it unticked
+  const name = typed ?? (from === "feedback" ? `feedback-${today()}` : "");
   const create = useCreateEvalSet(collection, (made) => {
     close();
     then(made);
@@ -45,9 +48,17 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
   const isNamed = NAME.test(name);
   const send = (event: FormEvent) => {
     event.preventDefault();
-    create.mutate({ name, queries: [...queries] });
+    create.mutate(from === "feedback" && isWhole ? { name } : { name, queries: [...queries] });
   };
   const change = (made: readonly NewQuestion[]) => setQueries(made);
+  const changeRated = (made: readonly NewQuestion[], isAll: boolean) => {
+    setQueries(made);
+    setWhole(isAll);
+  };
+  const choose = (chosen: string | null) => {
+    setQueries([]);
+    setFrom(chosen);
+  };
   return (
     <Stack>
       <form onSubmit={send} id="new-set">
@@ -55,13 +66,13 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
           label={t("common.name")}
           description={t("eval.name-hint")}
           value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
+          onChange={(event) => setTyped(event.currentTarget.value)}
           error={name !== "" && !isNamed ? t("eval.name-wrong") : undefined}
           required
           data-autofocus
         />
       </form>
-      <Tabs defaultValue="files" keepMounted={false} onChange={() => setQueries([])}>
+      <Tabs value={from} keepMounted={false} onChange={choose}>
         <Tabs.List mb="md" aria-label={t("eval.ways")}>
           {WAYS.map(([way, label, Icon]) => (
             <Tabs.Tab key={way} value={way} leftSection={<Icon size={15} aria-hidden />}>
@@ -76,7 +87,7 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
           <Typed collection={collection} change={change} />
         </Tabs.Panel>
         <Tabs.Panel value="feedback">
-          <FromFeedback collection={collection} change={change} />
+          <FromFeedback collection={collection} change={changeRated} />
         </Tabs.Panel>
         <Tabs.Panel value="corpus">
           <FromCorpus collection={collection} change={change} />
@@ -98,4 +109,9 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
       )}
     </Stack>
   );
+}
+
+/** The person's day as YYYY-MM-DD, which is how Swedish writes it. */
+function today(): string {
+  return new Date().toLocaleDateString("sv-SE");
 }

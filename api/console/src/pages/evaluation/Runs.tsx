@@ -1,5 +1,5 @@
 /** Every run with what it found and what changed. */
-import { ActionIcon, Button, Group, Paper, Text, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Anchor, Button, Group, Paper, Text, Title, Tooltip } from "@mantine/core";
 import { Trash2 } from "lucide-react";
 import { type EvalRun, useDeleteRun } from "@/api/evaluation";
 import { useAllows } from "@/api/session";
@@ -15,9 +15,11 @@ interface Props {
   name: string;
   runs: readonly EvalRun[];
   choose: (pair: readonly [number, number]) => void;
+  /** Show the questions of one run. */
+  open: (run: number) => void;
 }
 
-export function Runs({ collection, name, runs, choose }: Props) {
+export function Runs({ collection, name, runs, choose, open }: Props) {
   const { t, language } = useSpeech();
   const allows = useAllows();
   const confirm = useConfirm();
@@ -27,7 +29,7 @@ export function Runs({ collection, name, runs, choose }: Props) {
     if (await confirm({ ...question, danger: true })) remove.mutate(run.id);
   };
   const columns: Column<EvalRun>[] = [
-    { head: t("eval.run-number"), cell: (run) => `#${run.id}` },
+    { head: t("eval.run-number"), cell: (run) => <Opener run={run} open={open} /> },
     { head: t("eval.when"), cell: (run) => <Time value={run.at} /> },
     { head: t("eval.plan"), cell: (run) => planOf(run, t) },
     { head: t("metric.ndcg"), cell: (run) => <Measured run={run} metric="ndcg@10" />, width: 150 },
@@ -64,5 +66,19 @@ export function Runs({ collection, name, runs, choose }: Props) {
       </Text>
       <DataTable name={t("eval.runs")} columns={columns} rows={runs} rowKey={(run) => run.id} leastWidth={700} />
     </Paper>
+  );
+}
+
+/** The run's number; whoever may see single questions opens them with it. */
+function Opener({ run, open }: { run: EvalRun; open: (run: number) => void }) {
+  const { t } = useSpeech();
+  const allows = useAllows();
+  const number = `#${run.id}`;
+  const questions = t("eval.questions-of", { run: run.id });
+  if (!allows("write")) return <>{number}</>;
+  return (
+    <Anchor component="button" type="button" size="sm" fw={600} onClick={() => open(run.id)} aria-label={`${number}: ${questions}`}>
+      {number}
+    </Anchor>
   );
 }

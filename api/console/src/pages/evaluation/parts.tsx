@@ -52,7 +52,8 @@ export function RunChange({ change }: { change: EvalRun["change"] }) {
   if (!change) return <Text size="sm" c="dimmed">{t("eval.first-run")}</Text>;
   const difference = change.difference == null ? undefined : signed(change.difference, language);
   const isWorse = change.worse.length > 0 || change.worse_slices.length > 0;
-  return <Verdict value={isWorse ? "worse" : change.better.length > 0 ? "better" : "alike"} detail={difference} />;
+  const verdict = isWorse ? "worse" : change.better.length > 0 ? "better" : "alike";
+  return <Verdict value={verdict} mean={change.difference ?? 0} detail={difference} />;
 }
 
 /** Whether the run is a regression: worse than the one before by more than chance, on all or on one kind of question. */

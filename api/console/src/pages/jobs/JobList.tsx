@@ -1,6 +1,7 @@
 /** The jobs, newest first, by state and kind; each opens with its progress, arguments, result or error. */
 import { Anchor, Group, Paper, Progress, Select, Stack, Text } from "@mantine/core";
 import { useState } from "react";
+import { useSearchParams } from "react-router";
 import { fetchJobs, isOpen, type Job, JOB_STATES, type JobFilter, type JobState } from "@/api/jobs";
 import { useModules } from "@/api/models";
 import { State } from "@/components/Badges";
@@ -16,7 +17,9 @@ import { JobDrawer } from "./JobDrawer";
 
 export function JobList() {
   const { t, told } = useSpeech();
-  const [filter, setFilter] = useState<JobFilter>({ state: null, kind: null, collection: null });
+  const [place] = useSearchParams();
+  const wanted = JOB_STATES.find((one) => one === place.get("state")) ?? null;
+  const [filter, setFilter] = useState<JobFilter>({ state: wanted, kind: null, collection: null });
   const [opened, setOpened] = useState<string | null>(null);
   const list = usePages(["jobs", "list", filter], (cursor) => fetchJobs(filter, PAGE_SIZE, cursor));
   const kinds = (useModules().data ?? []).filter((one) => one.kind === "task").map((one) => one.name);

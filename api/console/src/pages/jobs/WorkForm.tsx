@@ -2,7 +2,7 @@
 import { Button, Drawer, Group, JsonInput, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { useCollections } from "@/api/collections";
-import { KINDS_OF_ALL, useCreateSchedule, useStartJob } from "@/api/jobs";
+import { KINDS_OF_ALL, KINDS_OF_ALL_ONLY, useCreateSchedule, useStartJob } from "@/api/jobs";
 import { useModules } from "@/api/models";
 import { useAllows } from "@/api/session";
 import { Failure } from "@/components/Failure";
@@ -28,7 +28,7 @@ function Form({ close }: { close: () => void }) {
   const collections = useCollections().data ?? [];
   const [often, setOften] = useState<"once" | "again">("once");
   const [kind, setKind] = useState("verify");
-  const [collection, setCollection] = useState("");
+  const [chosen, setChosen] = useState("");
   const [name, setName] = useState("");
   const [interval, setInterval] = useState(86_400);
   const [args, setArgs] = useState("");
@@ -37,6 +37,8 @@ function Form({ close }: { close: () => void }) {
   const kinds = modules.filter((one) => one.kind === "task" && !ELSEWHERE.has(one.name));
   const summary = kinds.find((one) => one.name === kind)?.summary ?? "";
   const canBeAll = KINDS_OF_ALL.includes(kind) && allows("operator");
+  const canBeOne = !KINDS_OF_ALL_ONLY.includes(kind);
+  const collection = canBeOne ? chosen : "";
   const given = readArguments(args);
   const send = (event: FormEvent) => {
     event.preventDefault();
@@ -68,9 +70,9 @@ function Form({ close }: { close: () => void }) {
         />
         <Select
           label={t("common.collection")}
-          data={[...(canBeAll ? [{ value: "", label: t("jobs.all-collections") }] : []), ...collections.map((one) => one.name)]}
+          data={[...(canBeAll ? [{ value: "", label: t("jobs.all-collections") }] : []), ...(canBeOne ? collections.map((one) => one.name) : [])]}
           value={collection}
-          onChange={(value) => setCollection(value ?? "")}
+          onChange={(value) => setChosen(value ?? "")}
           allowDeselect={false}
           required={!canBeAll}
         />

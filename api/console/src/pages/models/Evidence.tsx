@@ -47,7 +47,7 @@ export function Evidence({ of }: { of: Generation }) {
     { head: t("eval.after"), numeric: true, cell: (row) => measure(row.after, language) },
     { head: t("eval.difference"), numeric: true, cell: (row) => signed(row.mean, language) },
     { head: t("eval.range"), cell: (row) => <Interval mean={row.mean} interval={[row.low, row.high]} range={[-reach, reach]} look={verdict(row)} /> },
-    { head: t("eval.verdict"), cell: (row) => <Verdict value={verdict(row)} /> },
+    { head: t("eval.verdict"), cell: (row) => <Verdict value={verdict(row)} mean={row.mean} /> },
   ];
   const parity = told.parity;
   return (

@@ -7,6 +7,7 @@ import { useAllows } from "@/api/session";
 import { useConfirm } from "@/components/confirm";
 import { type Column, DataTable } from "@/components/DataTable";
 import { Loaded } from "@/components/Loaded";
+import { Maker } from "@/components/Maker";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 import { RolloutCard } from "@/pages/tuning/RolloutCard";
@@ -47,7 +48,7 @@ function Table({ collection, plans, serving }: { collection: string; plans: read
         </Group>
       ),
     },
-    { head: t("models.origin"), cell: (one) => (one.id == null ? t("tune.serving-default") : one.origin) },
+    { head: t("models.origin"), cell: (one) => (one.id == null ? t("tune.serving-default") : <Maker told={one.origin} />) },
     { head: t("models.fingerprint"), cell: (one) => <Text size="xs">{one.digest}</Text> },
     { head: t("common.created"), cell: (one) => (one.created_at ? <Time value={one.created_at} /> : "–") },
     {

@@ -13,9 +13,15 @@ const LOOKS = {
   info: ["blue", Info],
 } as const;
 
-export function Alerts({ alerts }: { alerts: readonly AlertView[] }) {
+interface Props {
+  alerts: readonly AlertView[];
+  /** Jobs that failed. */
+  failed: number;
+}
+
+export function Alerts({ alerts, failed }: Props) {
   const { t } = useSpeech();
-  if (alerts.length === 0) {
+  if (alerts.length === 0 && failed === 0) {
     return (
       <Alert color="green" icon={<CircleCheck size={18} aria-hidden />}>
         {t("overview.calm")}
@@ -27,19 +33,24 @@ export function Alerts({ alerts }: { alerts: readonly AlertView[] }) {
       {alerts.map((alert, place) => (
         <One key={`${alert.code} ${alert.collection} ${alert.source} ${place}`} alert={alert} />
       ))}
+      {failed > 0 && <Line severity="warning" text={t("overview.see-failed", { count: failed })} place="/jobs?state=failed" />}
     </Stack>
   );
 }
 
 function One({ alert }: { alert: AlertView }) {
-  const { t, told } = useSpeech();
-  const [colour, Icon] = LOOKS[alert.severity];
+  const { told } = useSpeech();
   const words = { ...alert.params, collection: alert.collection, source: alert.source } as Parameters;
-  const place = placeOf(alert);
+  return <Line severity={alert.severity} text={told(`alert.${alert.code}`, alert.message, words)} place={placeOf(alert)} />;
+}
+
+function Line({ severity, text, place }: { severity: keyof typeof LOOKS; text: string; place: string | null }) {
+  const { t } = useSpeech();
+  const [colour, Icon] = LOOKS[severity];
   return (
     <Alert color={colour} icon={<Icon size={18} aria-hidden />} py="xs">
       <Group justify="space-between" gap="sm">
-        <Text size="sm">{told(`alert.${alert.code}`, alert.message, words)}</Text>
+        <Text size="sm">{text}</Text>
         {place && (
           <Anchor component={Link} to={place} size="sm" underline="always">
             {t("common.open")}

@@ -28,7 +28,7 @@ export default function Overview() {
 function Standing({ now }: { now: Everything }) {
   return (
     <Stack gap="lg">
-      <Alerts alerts={now.alerts} />
+      <Alerts alerts={now.alerts} failed={now.jobs["failed"] ?? 0} />
       <Numbers now={now} />
       <LastHour steps={now.history} />
       <Freshness freshness={now.freshness} />
@@ -49,7 +49,7 @@ function NothingYet() {
         </Button>
       )}
       {allows("admin") && (
-        <Button component={Link} to="/collections" variant="default">
+        <Button component={Link} to="/collections?new=1" variant="default">
           {t("overview.upload")}
         </Button>
       )}

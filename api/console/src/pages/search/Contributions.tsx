@@ -1,5 +1,6 @@
 /** A hit's score drawn: one bar, a stretch for each leg, and the numbers in words below. */
-import { Group, Text } from "@mantine/core";
+import { Group, Text, Tooltip } from "@mantine/core";
+import type { ReactNode } from "react";
 import type { Hit } from "@/api/search";
 import { useSpeech } from "@/i18n";
 import classes from "./Contributions.module.css";
@@ -29,12 +30,17 @@ export function Contributions({ hit, most }: Props) {
       </div>
       <Group gap="4px 12px" mt={4} component="ul" className={classes.list}>
         {parts.map((part) => (
-          <Text key={part.leg} component="li" size="xs" className={classes.item}>
-            <Dot leg={part.leg} />
+          <Item key={part.leg} leg={part.leg}>
             {told(`search.leg-${part.leg}`, part.leg)} {number(part.contribution ?? part.score ?? 0)}
             {part.rank !== null && <span className={classes.rank}> {t("search.rank", { rank: part.rank })}</span>}
             {part.via && <span className={classes.rank}> {t("search.via", { name: part.via })}</span>}
-          </Text>
+            {part.share !== null && (
+              <span className={classes.rank}> {t("search.answered", { share: Math.round(100 * part.share) })}</span>
+            )}
+            {part.nearest !== null && (
+              <span className={classes.rank}> {t("search.nearest", { nearest: number(part.nearest) })}</span>
+            )}
+          </Item>
         ))}
       </Group>
     </div>
@@ -47,15 +53,24 @@ export function Legend() {
   return (
     <Group gap={14} component="ul" className={classes.list} aria-label={t("search.legend")}>
       {LEGS.map((leg) => (
-        <Text key={leg} component="li" size="xs" c="dimmed" className={classes.item}>
-          <Dot leg={leg} />
+        <Item key={leg} leg={leg} colour="dimmed">
           {told(`search.leg-${leg}`, leg)}
-        </Text>
+        </Item>
       ))}
     </Group>
   );
 }
 
-function Dot({ leg }: { leg: string }) {
-  return <span className={classes.dot} style={{ background: colourOf(leg) }} aria-hidden />;
+/** One leg after a dot of its colour; what it is comes up where its name does not say it. */
+function Item({ leg, colour, children }: { leg: string; colour?: string; children: ReactNode }) {
+  const { told } = useSpeech();
+  const hint = told(`search.leg-${leg}-hint`, "");
+  return (
+    <Tooltip label={hint} disabled={hint === ""} multiline maw={280} events={{ hover: true, focus: true, touch: true }}>
+      <Text component="li" size="xs" c={colour} className={classes.item}>
+        <span className={classes.dot} style={{ background: colourOf(leg) }} aria-hidden />
+        {children}
+      </Text>
+    </Tooltip>
+  );
 }

@@ -2,7 +2,7 @@
 import { Button, Drawer, Group, JsonInput, NumberInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useSpeech } from "@/i18n";
-import type { PlanValues } from "./choice";
+import { OPTIONAL, type PlanValues } from "./choice";
 
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
   fusion: ["convex", "rrf", "sparse", "dense"],
@@ -10,7 +10,6 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
 };
 const TEXTS = new Set(["adapter"]); // names, also where there is none yet
 const FIXED = new Set(["version"]); // the form of the plan itself
-const OPTIONAL = { adapter: null, diffusion: null, answer: null }; // a plan without them does not name them
 
 interface Props {
   opened: boolean;

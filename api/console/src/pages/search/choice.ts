@@ -14,6 +14,10 @@ const PRESETS: Readonly<Record<string, Record<string, unknown>>> = {
 
 export type PlanValues = Record<string, unknown>;
 
+/** A plan without them does not name them. */
+export const OPTIONAL: Readonly<PlanValues> = { adapter: null, diffusion: null, precedents: null, answer: null };
+const UNSET: Readonly<PlanValues> = { ...OPTIONAL, rerank: null }; // what own values may have been freed of
+
 export interface Choice {
   /** `serving`, `default`, `words`, `meaning`, `own`, `none`, or a stored plan's number. */
   readonly name: string;
@@ -30,7 +34,7 @@ export function requested({ name, own }: Choice): PlanChoice {
 
 /** All values of that plan, as far as they are known here. */
 export function valuesOf(choice: Choice, plans: readonly PlanView[], serving: PlanView | undefined): PlanValues {
-  if (choice.name === OWN && choice.own) return { ...serving?.plan, ...choice.own };
+  if (choice.name === OWN && choice.own) return { ...serving?.plan, ...UNSET, ...choice.own };
   const stored = plans.find((one) => String(one.id) === choice.name);
   return { ...(stored ?? serving)?.plan, ...PRESETS[choice.name] };
 }

@@ -3,7 +3,7 @@
 import type { Hit } from "@/api/search";
 
 /** In the order in which they are drawn; others follow. */
-export const LEGS: readonly string[] = ["sparse", "dense", "feedback", "graph", "rerank"];
+export const LEGS: readonly string[] = ["sparse", "dense", "feedback", "precedents", "graph", "rerank"];
 
 export interface Part {
   readonly leg: string;
@@ -13,7 +13,13 @@ export interface Part {
   readonly rank: number | null;
   /** What connects it with the other hits, where the graph led to it. */
   readonly via: string | null;
+  /** Of the earlier questions near this one, how much was answered by its document: 0 to 1. */
+  readonly share: number | null;
+  /** How near the nearest of them is: 1 is the same. */
+  readonly nearest: number | null;
 }
+
+const NOTHING = { contribution: null, score: null, rank: null, via: null, share: null, nearest: null };
 
 /** The parts of a hit's score that are there. */
 export function partsOf(hit: Hit): Part[] {
@@ -23,11 +29,20 @@ export function partsOf(hit: Hit): Part[] {
 }
 
 function partOf(leg: string, part: unknown): Part[] {
-  if (typeof part === "number") return part === 0 ? [] : [{ leg, contribution: part, score: null, rank: null, via: null }];
+  if (typeof part === "number") return part === 0 ? [] : [{ ...NOTHING, leg, contribution: part }];
   if (typeof part !== "object" || part === null) return [];
   const values = part as Record<string, unknown>;
-  const [contribution, score, rank] = [number(values["contribution"]), number(values["score"]), number(values["rank"])];
-  return [{ leg, contribution, score, rank, via: typeof values["via"] === "string" ? values["via"] : null }];
+  return [
+    {
+      leg,
+      contribution: number(values["contribution"]),
+      score: number(values["score"]),
+      rank: number(values["rank"]),
+      via: typeof values["via"] === "string" ? values["via"] : null,
+      share: number(values["share"]),
+      nearest: number(values["nearest"]),
+    },
+  ];
 }
 
 function number(value: unknown): number | null {

@@ -10,7 +10,8 @@ import { Loaded } from "@/components/Loaded";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 
-const LARGER: readonly number[] = [0.1, 0.25, 0.5]; // shares on the way to all
+const FIRST = 0.1; // of a canary, at most
+const LARGER: readonly number[] = [FIRST, 0.25, 0.5]; // shares on the way to all
 
 export function RolloutCard({ collection }: { collection: string }) {
   const rollout = useRollout(collection);
@@ -65,7 +66,7 @@ function Steps({ collection, rollout }: { collection: string; rollout: Rollout }
   const confirm = useConfirm();
   const { advance, stop } = useRolloutActs(collection);
   if (!allows("admin")) return null;
-  const larger = rollout.stage === "shadow" ? rollout.share : LARGER.find((share) => share > rollout.share + 1e-9);
+  const larger = rollout.stage === "shadow" ? Math.min(rollout.share, FIRST) : LARGER.find((share) => share > rollout.share + 1e-9);
   const all = async () => {
     if (await confirm({ title: t("rollout.all-title"), body: t("rollout.all-text"), action: t("rollout.all") })) advance.mutate(null);
   };

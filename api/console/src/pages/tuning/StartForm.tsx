@@ -8,6 +8,9 @@ import { Failure } from "@/components/Failure";
 import { useSpeech } from "@/i18n";
 import { BEGINNING, BUDGETS, ROLLOUTS, TIERS, type Wishes } from "./wishes";
 
+const LEAST_QUESTIONS = 20; // of fewer an experiment proves nothing, and the server refuses them
+const MADE = ""; // no set's name
+
 interface Props {
   collection: string;
   opened: boolean;
@@ -27,7 +30,12 @@ export function StartForm({ collection, opened, close, then }: Props) {
 function Form({ collection, close, then }: Omit<Props, "opened">) {
   const { t, told } = useSpeech();
   const [wishes, setWishes] = useState<Wishes>(BEGINNING);
-  const sets = useEvalSets(collection).data ?? [];
+  const [chosen, choose] = useState<string | null>(null);
+  const found = useEvalSets(collection).data;
+  const sets = found ?? [];
+  const large = sets.filter((one) => one.queries >= LEAST_QUESTIONS);
+  // Where there is but one choice it is made already.
+  const asked = chosen ?? (found === undefined ? null : large.length === 0 ? MADE : large.length === 1 ? (large[0]?.name ?? null) : null);
   const modules = useModules().data ?? [];
   const start = useStartExperiment(collection, (id) => {
     close();
@@ -38,9 +46,15 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
   const policy = named("policy").find((one) => one.name === wishes.policy);
   const send = (event: FormEvent) => {
     event.preventDefault();
-    start.mutate({ collection, ...wishes } satisfies ExperimentBody);
+    if (asked === null) return;
+    const questions = { eval_set: asked === MADE ? "" : asked, made_questions: asked === MADE };
+    start.mutate({ collection, ...wishes, ...questions } satisfies ExperimentBody);
   };
-  const setNames = sets.map((one) => ({ value: one.name, label: `${one.name} (${one.queries})` }));
+  const setNames = sets.map((one) =>
+    one.queries < LEAST_QUESTIONS
+      ? { value: one.name, label: t("tune.small-set", { name: one.name, count: one.queries, least: LEAST_QUESTIONS }), disabled: true }
+      : { value: one.name, label: `${one.name} (${one.queries})` },
+  );
   return (
     <form onSubmit={send}>
       <Stack>
@@ -57,13 +71,14 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
         <Select
           label={t("tune.questions")}
           description={t("tune.questions-hint")}
-          data={[{ value: "", label: t(sets.length === 1 ? "tune.only-set" : "tune.made-questions") }, ...setNames]}
-          value={wishes.eval_set}
-          onChange={(eval_set) => wish({ eval_set: eval_set ?? "" })}
+          data={[...setNames, { value: MADE, label: t("tune.made-questions") }]}
+          value={asked}
+          placeholder={t("tune.choose-questions")}
+          onChange={choose}
           allowDeselect={false}
         />
-        {sets.length === 0 && <Alert color="yellow">{t("tune.no-set")}</Alert>}
-        {sets.length > 1 && wishes.eval_set === "" && <Alert color="yellow">{t("tune.choose-set")}</Alert>}
+        {asked === MADE && <Alert color="yellow">{t("tune.made-text")}</Alert>}
+        {found !== undefined && asked === null && <Alert color="yellow">{t("tune.choose-set")}</Alert>}
         <Switch
           label={t("tune.promote-label")}
           description={t("tune.promote-hint")}
@@ -102,6 +117,12 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
                     ))}
                   </Stack>
                 </Checkbox.Group>
+                <Switch
+                  label={t("tune.split")}
+                  description={t("tune.split-hint")}
+                  checked={wishes.split === "question"}
+                  onChange={(event) => wish({ split: event.currentTarget.checked ? "question" : "document" })}
+                />
                 <Select
                   label={t("tune.policy")}
                   description={told(`policy.${wishes.policy}`, policy?.summary ?? t("tune.policy-hint"))}
@@ -141,7 +162,7 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
         </Accordion>
         {start.isError && <Failure error={start.error} />}
         <Group justify="flex-end">
-          <Button type="submit" loading={start.isPending} disabled={sets.length > 1 && wishes.eval_set === ""}>
+          <Button type="submit" loading={start.isPending} disabled={asked === null}>
             {t("tune.go")}
           </Button>
         </Group>

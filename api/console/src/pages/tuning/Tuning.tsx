@@ -11,6 +11,7 @@ import { State } from "@/components/Badges";
 import { useConfirm } from "@/components/confirm";
 import { type Column, DataTable } from "@/components/DataTable";
 import { Loaded } from "@/components/Loaded";
+import { Maker } from "@/components/Maker";
 import { Page } from "@/components/Page";
 import { Time } from "@/components/Time";
 import { measure, signed } from "@/components/Verdict";
@@ -72,7 +73,7 @@ function Serving({ collection }: { collection: string }) {
                   {serving.id == null ? t("models.default-plan") : serving.name}
                 </Text>{" "}
                 <Text component="span" c="dimmed">
-                  {serving.id == null ? t("tune.serving-default") : serving.origin}
+                  {serving.id == null ? t("tune.serving-default") : <Maker told={serving.origin} />}
                 </Text>
               </Text>
             </Stack>

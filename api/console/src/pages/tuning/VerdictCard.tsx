@@ -115,7 +115,7 @@ function Kinds({ strata }: { strata: readonly Stratum[] }) {
     { head: t("eval.questions"), numeric: true, cell: (one) => one.questions.toLocaleString(language) },
     { head: t("tune.gain"), numeric: true, cell: (one) => signed(one.lift, language, 4) },
     { head: t("eval.range"), cell: (one) => <Interval mean={one.lift} interval={[one.low, one.high]} range={[-reach, reach]} look={verdict(one)} /> },
-    { head: t("eval.verdict"), cell: (one) => <Verdict value={verdict(one)} /> },
+    { head: t("eval.verdict"), cell: (one) => <Verdict value={verdict(one)} mean={one.lift} /> },
   ];
   return <DataTable name={t("tune.by-kind")} columns={columns} rows={strata} rowKey={(one) => one.name} leastWidth={560} />;
 }

@@ -1,7 +1,18 @@
 /** An architecture as the way of a question: stages with their choices, placed for a drawing. Pure; no words, no colours. */
 import type { Choice, ChoiceGraph } from "@/api/tuning";
 
-export type StageName = "question" | "encoder" | "graph" | "words" | "vectors" | "fusion" | "feedback" | "diffusion" | "other" | "hits";
+export type StageName =
+  | "question"
+  | "encoder"
+  | "graph"
+  | "words"
+  | "vectors"
+  | "fusion"
+  | "feedback"
+  | "precedents"
+  | "diffusion"
+  | "other"
+  | "hits";
 
 export interface Stage {
   readonly name: StageName;
@@ -36,7 +47,7 @@ const COLUMNS: readonly (readonly StageName[])[] = [
   ["question", "encoder", "graph"],
   ["words", "vectors"],
   ["fusion"],
-  ["feedback", "diffusion", "other"],
+  ["feedback", "precedents", "diffusion", "other"],
   ["hits"],
 ];
 
@@ -48,9 +59,13 @@ const EDGES: readonly (readonly [StageName, StageName])[] = [
   ["words", "fusion"],
   ["vectors", "fusion"],
   ["fusion", "feedback"],
-  ["feedback", "diffusion"],
+  ["feedback", "precedents"],
+  ["precedents", "diffusion"],
   ["diffusion", "hits"],
 ];
+
+// Drawn only where there are choices of theirs.
+const RARE: ReadonlySet<StageName> = new Set(["encoder", "graph", "precedents", "other"]);
 
 const BY_NAME: Readonly<Record<string, StageName>> = {
   sparse_depth: "words",
@@ -62,6 +77,7 @@ const BY_NAME: Readonly<Record<string, StageName>> = {
   adaptive: "fusion",
   feedback: "feedback",
   feedback_top: "feedback",
+  precedents: "precedents",
 };
 
 /** The stages of an architecture and the way between them. */
@@ -72,10 +88,13 @@ export function flowOf(graph: ChoiceGraph): Flow {
     by.set(stage, [...(by.get(stage) ?? []), node]);
   }
   const values = new Map(graph.nodes.map((node) => [node.name, node.value]));
-  const present = (name: StageName) => by.has(name) || !["encoder", "graph", "other"].includes(name);
+  const present = (name: StageName) => by.has(name) || !RARE.has(name);
+  const idle = (name: StageName) => Number(!isUsed(name, values));
   const stages = COLUMNS.flatMap((names, column) => {
     let y = MARGIN;
-    return names.filter(present).map((name) => {
+    // idle ones below the others, so that no way leads across them
+    const placed = names.filter(present).sort((one, other) => idle(one) - idle(other));
+    return placed.map((name) => {
       const choices = by.get(name) ?? [];
       const height = HEAD + choices.length * LINE + (choices.length > 0 ? END : 0);
       const stage: Stage = {
@@ -104,7 +123,7 @@ export function flowOf(graph: ChoiceGraph): Flow {
 
 /** Where a stage in between is not used, the way leads past it. */
 function joined(edges: readonly (readonly [Stage, Stage])[], known: ReadonlyMap<StageName, Stage>): (readonly [Stage, Stage])[] {
-  const way = (["fusion", "feedback", "diffusion", "hits"] as const).flatMap((name) => {
+  const way = (["fusion", "feedback", "precedents", "diffusion", "hits"] as const).flatMap((name) => {
     const stage = known.get(name);
     return stage?.used ? [stage] : [];
   });
@@ -124,6 +143,7 @@ function isUsed(name: StageName, values: ReadonlyMap<string, unknown>): boolean 
   if (name === "vectors") return values.get("fusion") !== "sparse";
   if (name === "feedback") return Number(values.get("feedback") ?? 0) > 0;
   if (name === "diffusion") return (values.get("diffusion.edges") ?? "none") !== "none";
+  if (name === "precedents") return Number(values.get("precedents") ?? 0) > 0;
   if (name === "graph") return Number(values.get("graph.depth") ?? 0) > 0;
   if (name === "encoder") return values.get("encoder.train") !== "none" || values.get("encoder.vocabulary") !== "none";
   return true;

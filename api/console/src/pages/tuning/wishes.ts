@@ -5,8 +5,8 @@ export type Wishes = Required<Omit<ExperimentBody, "collection">>;
 
 export const BUDGETS = ["30s", "2m", "5m", "15m", "1h"] as const;
 
-/** What is searched beyond the plan, which always is; each is dearer than the one before. */
-export const TIERS = ["adapter", "graph", "encoder"] as const;
+/** What is searched beyond the plan, which always is, in the order in which it is. */
+export const TIERS = ["adapter", "graph", "encoder", "precedents"] as const;
 
 export const ROLLOUTS = ["none", "shadow", "canary"] as const;
 
@@ -19,8 +19,11 @@ export const BEGINNING: Wishes = {
   budget: "5m",
   seed: 0,
   eval_set: "",
+  made_questions: false,
+  split: "document",
   promote: true,
   rollout: "none",
   tensorboard: false,
   device: "cpu",
+  threads: 1,
 };

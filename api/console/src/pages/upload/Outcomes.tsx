@@ -19,6 +19,11 @@ const COLOURS: Readonly<Record<FileEnd, string>> = {
 };
 const SHOWN = 200; // rows; a browser gets slow with more, and nobody reads them
 
+/** Whether sending the file again can help; that it is empty will not change. */
+export function mayGoBetter(one: UploadFile): boolean {
+  return one.state === "failed" && one.file.size > 0;
+}
+
 interface Props {
   files: readonly UploadFile[];
   collection: string;
@@ -39,7 +44,7 @@ export function Outcomes({ files, collection, prefix, again }: Props) {
         <Text fw={600} role="status">
           {t(open ? "upload.under-way" : "upload.settled", { settled, all: files.length })}
         </Text>
-        {count("failed") > 0 && !open && (
+        {files.some(mayGoBetter) && !open && (
           <Button size="xs" variant="default" leftSection={<RotateCcw size={14} aria-hidden />} onClick={again}>
             {t("upload.again")}
           </Button>

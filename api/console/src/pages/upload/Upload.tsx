@@ -8,7 +8,7 @@ import { Page } from "@/components/Page";
 import { useSpeech } from "@/i18n";
 import { DropZone } from "./DropZone";
 import type { Found } from "./entries";
-import { Outcomes } from "./Outcomes";
+import { mayGoBetter, Outcomes } from "./Outcomes";
 
 export default function Upload() {
   const { t } = useSpeech();
@@ -62,7 +62,7 @@ function useUploads(collection: string, acl: readonly string[], prefix: string) 
     if (wanted.length > 0) send(wanted);
   };
   const again = () => {
-    const failed = files.filter((one) => one.state === "failed");
+    const failed = files.filter(mayGoBetter);
     tell(failed.map((one) => one.id), "waiting");
     send(failed);
   };

@@ -1,0 +1,67 @@
+/** The server's events as they come, tried again for as long as they are wanted. */
+import type { Model } from "./client";
+
+type Overview = Model<"Overview">;
+
+/** What an event holds; each holds the part that it is named after. */
+export interface Message {
+  at: string;
+  freshness: Overview["collections"];
+  sources: Overview["sources"];
+  jobs: Model<"JobView">[];
+  alerts: Overview["alerts"];
+}
+
+export const EVENTS = ["freshness", "sources", "jobs", "alerts"] as const;
+export type EventName = (typeof EVENTS)[number];
+
+/** Who wants to know what the server tells. */
+export interface Listener {
+  told(name: EventName, message: Message): void;
+  /** Whether the connection is open now. */
+  stands(open: boolean): void;
+  /** The server answered something else than events: the session may have ended. */
+  refused(): void;
+}
+
+const AGAIN_MS = 3_000; // after the browser gave up itself
+
+export class EventStream {
+  private source: EventSource | null = null;
+  private again: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly listener: Listener) {
+    this.begin();
+  }
+
+  /** Try at once, as after the network was away. */
+  restart(): void {
+    this.end();
+    this.begin();
+  }
+
+  end(): void {
+    this.source?.close();
+    clearTimeout(this.again);
+  }
+
+  private begin(): void {
+    const source = new EventSource("/v1/events");
+    this.source = source;
+    source.onopen = () => this.listener.stands(true);
+    source.onerror = () => this.failed(source);
+    for (const name of EVENTS) {
+      source.addEventListener(name, (event: MessageEvent<string>) => this.listener.told(name, JSON.parse(event.data)));
+    }
+  }
+
+  private failed(source: EventSource): void {
+    this.listener.stands(false);
+    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    clearTimeout(this.again);
+    this.again = setTimeout(() => {
+      this.listener.refused();
+      this.begin();
+    }, AGAIN_MS);
+  }
+}

@@ -1,0 +1,38 @@
+"""The learned parts that a plan names: before it serves, that each of them can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from retrieval.adapter import load_adapter
+from retrieval.learned import ARTIFACTS, check_name
+from retrieval.plan import Plan
+from retrieval.precedents import load_precedents
+
+
+def named_parts(plan: Plan) -> dict[str, str]:
+    """Kind -> artifact's id, of those that the plan has."""
+    parts = {"adapter": plan.adapter, "precedents": None if plan.precedents is None else plan.precedents.name}
+    return {kind: name for kind, name in parts.items() if name is not None}
+
+
+def require_parts(plan: Plan, data_dir: Path, encoder: str) -> None:
+    """That what the plan names, if anything, can serve a collection of that encoder.
+
+    Raises `InvalidInputError` where it is missing, altered or foreign.
+    """
+    for kind, name in named_parts(plan).items():
+        LOADERS[kind](data_dir / ARTIFACTS / check_name(name, f"plan.{kind}"), encoder, None)
+
+
+def without_parts(plan: Plan) -> Plan:
+    """The same without any."""
+    return replace(plan, adapter=None, precedents=None)
+
+
+LOADERS: dict[str, Callable[[Path, str, int | None], object]] = {
+    "adapter": load_adapter,
+    "precedents": load_precedents,
+}  # kind -> what reads and verifies such a part of a folder

@@ -1,0 +1,84 @@
+"""The precedents tier: judged questions are remembered, and what answered them is lifted for questions that are near.
+
+Nothing is trained: how strongly they count is chosen on `choose` with both parts remembered, as they would serve, each
+question without its own judgements (leave one out). A promotion is one pointer. It comes last, for a question is near
+another by the vectors of the encoder that serves. Where the split keeps documents apart, nothing that was remembered
+answers a question of another part, so the tier is left out: no question could tell what it is worth.
+"""
+
+from __future__ import annotations
+
+from retrieval.precedents import Precedents
+from search_core.architecture import Architecture
+from search_core.conditions import Conditions
+from search_core.plan_tier import Progress
+from search_core.road.candidate import Candidate, StageReport, is_better
+from search_core.road.recording import Recorder, Stopwatch
+
+DECISION = "precedents"  # of the search space: the strengths, 0 for none
+LEAST = 30  # questions to remember
+MOST = 5_000  # of them: each search compares with all
+
+
+def precedent_stage(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """The candidate that remembers the working questions where it is better on `choose`, else the start."""
+    watch, recorder = Stopwatch(), Recorder(conditions, "precedents", "sweep", progress, best)
+    reason = _why_not(conditions, share)
+    if reason:
+        return start, StageReport("precedents", 0, watch.seconds, watch.cpu_seconds, False, reason)
+    split, metric = conditions.split, conditions.spec.metric
+    before = start.values(split.choose, metric)
+    places = _some(conditions.working)
+    asked = [start.base.questions[place].text for place in places]
+    remembering = start.with_precedents(_remembered(start, places), asked)
+    tried: list[tuple[float, Candidate]] = []
+    for strength in _strengths(conditions):
+        if tried and conditions.clock.left(share) <= 0:
+            break
+        look = Stopwatch()
+        one = remembering.with_strength(strength, _choice(conditions, start, strength))
+        mean = float(one.values(split.choose, metric).mean())
+        recorder.add(one.architecture, one.plan, 1.0, best + mean - float(before.mean()), look)
+        tried.append((mean, one))
+    mean, chosen = max(tried, key=lambda pair: pair[0])  # the weaker of equals
+    values, gain = chosen.values(split.choose, metric), mean - float(before.mean())
+    kept = is_better(values, before, conditions.choosing)
+    reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
+    about = (recorder.trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, chosen)
+    return (chosen if kept else start), StageReport("precedents", *about)
+
+
+def _why_not(conditions: Conditions, share: float) -> str:
+    if not conditions.supervision.judged:
+        return "questions made from the corpus are no questions that people asked"
+    if not _strengths(conditions):
+        return f"the search space has no extra decision {DECISION!r} with numbers from 0.0 to 1.0"
+    if len(conditions.working) < LEAST:
+        return f"{len(conditions.working)} questions are too few to remember; expected {LEAST} or more"
+    if conditions.split.by_document:
+        return "no two parts share a document, so none tells what remembering is worth; split by question instead"
+    if conditions.clock.left(share) <= 0:
+        return "the time was over, or the run was stopped, before it began"
+    return ""
+
+
+def _strengths(conditions: Conditions) -> list[float]:
+    """Those of the space, the weakest first."""
+    known = {decision.name: decision.values for decision in conditions.space.extras}
+    return sorted(value for value in known.get(DECISION, ()) if isinstance(value, float) and 0.0 < value <= 1.0)
+
+
+def _some(places: tuple[int, ...]) -> tuple[int, ...]:
+    return places[:: max(1, -(-len(places) // MOST))]
+
+
+def _remembered(start: Candidate, places: tuple[int, ...]) -> Precedents:
+    questions = start.base.questions
+    answered = [{key for key, grade in questions[place].judgements.items() if grade > 0} for place in places]
+    return Precedents.of(start.encoder.fingerprint, start.base.query_vectors[list(places)], answered)
+
+
+def _choice(conditions: Conditions, start: Candidate, strength: float) -> Architecture:
+    return conditions.space.complete(start.architecture.as_dict() | {DECISION: strength})

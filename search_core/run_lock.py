@@ -1,0 +1,32 @@
+"""One process at a time works on an experiment: a lock in its run folder, which a killed process leaves free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from search_core.errors import ArtifactError, RunningError
+
+FILE = "run.lock"
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Held while the block runs. Raises `RunningError` where another run holds it, in this process or in another."""
+    lock = FileLock(folder / FILE, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise RunningError(
+            f"experiment {folder.name!r} is running now; wait for its end, or end it, and resume it then"
+        ) from None
+    except OSError as error:
+        raise ArtifactError(f"run folder {folder} cannot be written: {error.strerror}; free some space") from error
+    try:
+        yield
+    finally:
+        lock.release()
