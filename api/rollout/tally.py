@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.retriever import SearchResult
@@ -25,20 +25,27 @@ class Tally:
     def __init__(self) -> None:
         self._sums: dict[Place, Sums] = {}
         self._guard = threading.Lock()
+        self._telling = threading.Lock()
 
     def add(self, rollout: RolloutRecord, counts: Mapping[tuple[str, str], float]) -> None:
         """Add what one search was."""
         self._merge((rollout.id, rollout.stage), counts)
 
-    def drain(self) -> dict[Place, Sums]:
-        """Everything since the last call."""
-        with self._guard:
-            sums, self._sums = self._sums, {}
-        return sums
+    def hand_over(self, tell: Callable[[Place, Sums], None]) -> None:
+        """Tell everything since the last call; what cannot be told stays, and the error is raised.
 
-    def put_back(self, place: Place, sums: Sums) -> None:
-        """What could not be told is told later."""
-        self._merge(place, sums)
+        One caller at a time: whoever returns knows that all that was counted before has been told, by whomever.
+        """
+        with self._telling:
+            with self._guard:
+                waiting, self._sums = self._sums, {}
+            try:
+                for place in list(waiting):
+                    tell(place, waiting[place])
+                    del waiting[place]
+            finally:
+                for place, counts in waiting.items():
+                    self._merge(place, counts)
 
     def _merge(self, place: Place, counts: Mapping[tuple[str, str], float]) -> None:
         with self._guard:

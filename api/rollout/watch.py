@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from api.knowledge_base import KnowledgeBase
 from api.rollout.regress import regression
 from api.rollout.steps import advance, roll_back
-from api.rollout.tally import ANSWER_BUCKETS, quantile
+from api.rollout.tally import ANSWER_BUCKETS, Place, Sums, quantile
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
-from retrieval.errors import RetrievalError
+from retrieval.errors import ConflictError, RetrievalError
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class RolloutWatch:
 
     def look(self) -> None:
         """Tell and act once. Raises `RetrievalError` where the catalog cannot be used."""
-        self._tell()
+        self._kb.live.tally.hand_over(self._tell)
         running = self._kb.catalog.rollouts.running()
         if running:
             collections = {one.id: one for one in self._kb.catalog.collections.all()}
@@ -64,13 +64,8 @@ class RolloutWatch:
         except Exception:  # the watch must not end because of one rollout
             logger.exception("rollouts cannot be watched; tried again")
 
-    def _tell(self) -> None:
-        for (number, stage), sums in self._kb.live.tally.drain().items():
-            try:
-                self._kb.catalog.rollouts.add(number, stage, sums)
-            except RetrievalError:
-                self._kb.live.tally.put_back((number, stage), sums)
-                raise
+    def _tell(self, place: Place, sums: Sums) -> None:
+        self._kb.catalog.rollouts.add(*place, sums)
 
     def _judge(self, collection: Collection, rollout: RolloutRecord) -> None:
         counts = self._kb.catalog.rollouts.counts(rollout.id)
@@ -83,7 +78,14 @@ class RolloutWatch:
         wanted = rollout.options.get("advance_after", 0)
         seen = sums.get(("pair", "pairs") if rollout.stage is Stage.SHADOW else ("candidate", "searches"), 0.0)
         if wanted and seen >= wanted and _is_compared(rollout, sums, wanted):
-            advance(self._kb, collection, rollout, None, WATCHER, f"nothing became worse in {seen:.0f} searches")
+            self._advance(collection, rollout, f"nothing became worse in {seen:.0f} searches")
+
+    def _advance(self, collection: Collection, rollout: RolloutRecord, reason: str) -> None:
+        try:
+            advance(self._kb, collection, rollout, None, WATCHER, reason)
+        except ConflictError:
+            if self._kb.catalog.rollouts.get(collection, rollout.id).stage is rollout.stage:
+                raise  # else another process was first, which is as good
 
     def _refer(self, rollout: RolloutRecord, counts: Mapping[Stage, Mapping[tuple[str, str], float]]) -> None:
         """Keep the serving plan's latencies as what both arms are counted above, once there are enough of them."""

@@ -44,6 +44,11 @@ def stage_of(rollout: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
+def alerts_of(world: Going, code: str) -> list[dict[str, Any]]:
+    overview = world.served.client.get("/v1/overview", headers=world.admin).json()
+    return [one for one in overview["alerts"] if (one["code"], one["collection"]) == (code, world.collection)]
+
+
 def test_nobody_sees_a_shadow_and_it_is_compared(world: Going) -> None:
     begun = world.post(f"/plans/{world.words}/rollout", share=1.0, reason="try words")
     assert begun.status_code == 201, begun.text
@@ -148,12 +153,8 @@ def test_a_candidate_that_fails_costs_nobody_his_answer_and_goes_back(world: Goi
     acts = [act for act in world.served.kb.catalog.audit.page() if act.action == "plans.rollout roll back"]
     acts = [act for act in acts if act.target.startswith(f"{world.collection}/")]
     assert len(acts) == 1 and "failed searches" in acts[0].detail["reason"]
-    overview = world.served.client.get("/v1/overview", headers=world.admin).json()
-    (alert,) = (
-        one
-        for one in overview["alerts"]
-        if one["code"] == "rollout_rolled_back" and one["collection"] == world.collection
-    )
+    until(lambda: len(alerts_of(world, "rollout_rolled_back")) == 1)  # the server looks around every second
+    (alert,) = alerts_of(world, "rollout_rolled_back")
     assert alert["severity"] == "warning" and "failed searches" in alert["message"]
     metrics = world.served.client.get("/metrics", headers=world.admin).text
     assert f'kb_rollout_rolled_back{{collection="{world.collection}"}} 1.0' in metrics
