@@ -45,6 +45,7 @@ class Request:
     tensorboard: bool = False  # write event files beside the log
     device: str = "cpu"  # where encoders are trained, as PyTorch names it
     threads: int = 1  # that train encoders; equal numbers give equal bytes
+    fast: bool = False  # train encoders in bf16 where that is faster; a replay agrees then, within a tolerance
     encoder_steps: int | None = None  # of the longest training of an encoder; None: what pays and fits in the time
     split: str = BY_DOCUMENT  # what no two parts have in common, where that is possible: a document, or a question
     made_questions: bool = False  # ask what is made from the corpus, also where there are evaluation sets

@@ -46,7 +46,8 @@ class AutoModelTrainer:
     set of the collection is taken, else questions are made from the corpus and nothing is promoted: always so with
     `made_questions`. `tiers` names what is searched (`search_core.tiers`; empty: by the budget), `parts` (question id
     -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in common
-    (`document`, or `question` alone), `device` and `threads` say what trains encoders.
+    (`document`, or `question` alone), `device` and `threads` say what trains encoders, `fast` lets them be
+    trained in bf16 where that is faster, so that a replay agrees within a tolerance only.
     Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
     `spec` is how the task was understood, `spec.describe()` says it in words. Raises `SearchCoreError` for a task that
     is not about a collection, `BudgetError`, and `InvalidInputError` for wishes that exclude each other.
@@ -72,6 +73,7 @@ class AutoModelTrainer:
         split: str = BY_DOCUMENT,
         device: str = PROCESSOR,
         threads: int = 1,
+        fast: bool = False,
         settings: Settings | None = None,
         catalog: Catalog | None = None,
         encoder_of: Callable[[str], Encoder] | None = None,
@@ -80,7 +82,7 @@ class AutoModelTrainer:
         request = Request(
             task, search_space, max_epochs, collection, budget, seed, policy, eval_set, queries, qrels, promote
         )
-        request = replace(request, tiers=tiers, parts=parts, device=device, threads=threads)
+        request = replace(request, tiers=tiers, parts=parts, device=device, threads=threads, fast=fast)
         request = replace(request, made_questions=made_questions, split=split)
         self._begin(request, settings, catalog, encoder_of, progress, "")
 

@@ -55,6 +55,9 @@ def tune(
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard's event files into the run's folder.")] = False,
     device: Annotated[str, typer.Option(help="Where encoders are trained: cpu, or a GPU such as cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="That train encoders on the processor.")] = 1,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Train encoders in bf16 where that is faster; replays agree roughly.")
+    ] = False,
     resume: Annotated[str, typer.Option(help="Id of an experiment that was stopped.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -70,7 +73,7 @@ def tune(
     )
     known = None if answers is None else read_answers(answers)
     request = replace(request, answers=known, rollout=rollout, tensorboard=tensorboard, device=device)
-    request = replace(request, threads=threads, made_questions=made_questions, split=split)
+    request = replace(request, threads=threads, fast=fast, made_questions=made_questions, split=split)
     with knowledge_base() as kb:
         told = None
         if resume:

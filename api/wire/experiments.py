@@ -49,6 +49,7 @@ class ExperimentBody(Request):
     tensorboard: bool = Field(False, description="Write TensorBoard's event files into the run's folder.")
     device: Line = Field("cpu", description="Where encoders are trained, as PyTorch names it, such as cuda.")
     threads: int = Field(1, ge=1, le=MOST_THREADS, description="Threads that train encoders on the processor.")
+    fast: bool = Field(False, description="Train encoders in bf16 where that is faster; replays agree roughly.")
 
 
 class ExperimentView(Response):

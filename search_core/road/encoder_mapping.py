@@ -8,14 +8,14 @@ from dataclasses import replace
 from search_core.architecture import Architecture, Scalar
 from search_core.space import SearchSpace, Tier
 from search_core.tuning.devices import PROCESSOR
-from search_core.tuning.training_model import TrainingOptions
+from search_core.tuning.training_model import TrainingOptions, is_bf16_faster
 
 LORA_RANK, LAST_LAYERS = 8, 2
 STEPS = 270  # of a training in full
 LANGUAGE_STEPS = 400  # of one that learns a language; the loss falls until there (docs/tuning-models.md)
 LANGUAGE_RATE = 0.0001
 BATCH = 32
-GPU_LANGUAGE_BATCH = 64  # half a point of nDCG more than 32, at twice the products: two cores cannot afford it
+FAST_LANGUAGE_BATCH = 64  # half a point of nDCG more than 32, at twice the products: two cores in fp32 cannot afford it
 HELD: Mapping[
     str, Scalar
 ] = {  # the loss is one, steps are the rungs', shares are tried on the weights of each training
@@ -52,13 +52,15 @@ def training_of(
     steps: int,
     device: str = PROCESSOR,
     threads: int = 1,
+    *,
+    fast: bool = False,
 ) -> TrainingOptions:
     """How the encoder of these choices is trained; `first_new_row`: of the embedding table, where it was extended."""
-    train, on_gpu = architecture["encoder.train"], device != PROCESSOR
+    train, fast = architecture["encoder.train"], trains_fast(device, fast)
     return TrainingOptions(
         steps=steps,
-        batch=GPU_LANGUAGE_BATCH if on_gpu and first_new_row is not None else BATCH,
-        fast=on_gpu,
+        batch=FAST_LANGUAGE_BATCH if fast and first_new_row is not None else BATCH,
+        fast=fast,
         device=device,
         threads=threads,
         rate=float(str(architecture["encoder.learning_rate"])),
@@ -67,6 +69,11 @@ def training_of(
         lora_rank=LORA_RANK if train == "lora" else 0,
         last_layers=LAST_LAYERS if train == "last-layers" else None,
     )
+
+
+def trains_fast(device: str, fast: bool) -> bool:
+    """Whether in bf16 and larger batches: on a GPU always, else where that was asked for and the processor gains."""
+    return device != PROCESSOR or (fast and is_bf16_faster(device))
 
 
 def _held(space: SearchSpace, choices: Mapping[str, Scalar]) -> SearchSpace:

@@ -31,7 +31,14 @@ from search_core.plan_tier import Progress
 from search_core.road.briefing import leave, open_policy
 from search_core.road.candidate import Candidate, StageReport, TunedModel, is_better
 from search_core.road.encoder_ground import EncoderGround, encoder_ground, trainable
-from search_core.road.encoder_mapping import LANGUAGE_STEPS, STEPS, feedback_space, language_space, training_of
+from search_core.road.encoder_mapping import (
+    LANGUAGE_STEPS,
+    STEPS,
+    feedback_space,
+    language_space,
+    training_of,
+    trains_fast,
+)
 from search_core.road.encoder_pace import PROBED, Pace, keep, planned, steps_within
 from search_core.road.halving import Outcome, Rung, halve
 from search_core.road.plans import plans_anew
@@ -40,7 +47,6 @@ from search_core.snapshot import passage_of
 from search_core.space import SearchSpace
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 from search_core.tuning.contrastive import Training
-from search_core.tuning.devices import PROCESSOR
 from search_core.tuning.export import write_model
 from search_core.tuning.interpolation import interpolate
 from search_core.tuning.training_model import TrainingModel, TrainingOptions
@@ -83,10 +89,10 @@ def encoder_stage(
             candidate, reason, policy = None, str(error), {}
         except OSError as error:
             raise ArtifactError(f"a model cannot be written: {error.strerror or error}; free some space") from error
+    exact = not (recorder.trials and trains_fast(conditions.request.device, conditions.request.fast))
     if candidate is None:
-        return start, StageReport(
-            "encoder", recorder.trials, watch.seconds, watch.cpu_seconds, False, reason, policy=policy
-        )
+        spent = (recorder.trials, watch.seconds, watch.cpu_seconds)
+        return start, StageReport("encoder", *spent, False, reason, policy=policy, deterministic=exact)
     steps = found[0].steps if found is not None else None
     swept = plans_anew(conditions, candidate, share, progress)
     metric = conditions.spec.metric
@@ -94,7 +100,6 @@ def encoder_stage(
     gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
     reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
     about = (recorder.trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, swept, policy)
-    exact = conditions.request.device == PROCESSOR
     report = StageReport("encoder", *about, deterministic=exact, steps=steps)
     return (swept if kept else start), report
 
@@ -220,7 +225,7 @@ def _begun(stage: _Stage, asked: Architecture, *, afresh: bool = False) -> Train
 def _options(stage: _Stage, asked: Architecture) -> TrainingOptions:
     first_new = _rows(stage.ground.base) if stage.ground.pieces else None
     request = stage.conditions.request
-    return training_of(asked, first_new, stage.steps, request.device, request.threads)
+    return training_of(asked, first_new, stage.steps, request.device, request.threads, fast=request.fast)
 
 
 def _trained_on(stage: _Stage, asked: Architecture, options: TrainingOptions) -> str:

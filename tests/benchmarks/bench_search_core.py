@@ -76,6 +76,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--threads", type=int, default=1, help="that train encoders")
+    parser.add_argument("--fast", action="store_true", help="train encoders in bf16 where that is faster")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--page", action="store_true")
     asked = parser.parse_args()
@@ -133,7 +134,7 @@ def measured(name: str, asked: argparse.Namespace, seed: int, more: dict[str, An
     """One run, promoting nothing, with where and when it was made."""
     ingested(name, asked.work)
     about = {"tiers": asked.tiers, "budget": asked.budget, "max_epochs": asked.epochs, "seed": seed}
-    about["threads"] = asked.threads
+    about |= {"threads": asked.threads, "fast": asked.fast}
     settings = Settings(data_dir=asked.work, encoder_threads=1)
     trainer = AutoModelTrainer(collection=name, promote=False, settings=settings, **about, **more)
     result = trainer.run().to_dict()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from retrieval.errors import InvalidInputError
+from search_core.road import encoder_mapping
 from search_core.road.encoder_ground import EncoderGround
-from search_core.road.encoder_mapping import BATCH, GPU_LANGUAGE_BATCH, feedback_space, language_space, training_of
+from search_core.road.encoder_mapping import BATCH, FAST_LANGUAGE_BATCH, feedback_space, language_space, training_of
 from search_core.space import open_space
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.devices import check_device
@@ -28,9 +29,18 @@ def test_a_processor_trains_exactly_and_a_gpu_in_larger_batches() -> None:
     language = language_space(open_space("gnn-lm-v1"), judged=False).default()
     exact, fast = training_of(language, 7, 10), training_of(language, 7, 10, "cuda")
     assert (exact.device, exact.fast, exact.batch) == ("cpu", False, BATCH)
-    assert (fast.device, fast.fast, fast.batch) == ("cuda", True, GPU_LANGUAGE_BATCH)
+    assert (fast.device, fast.fast, fast.batch) == ("cuda", True, FAST_LANGUAGE_BATCH)
     known = training_of(feedback_space(open_space("gnn-lm-v1")).default(), None, 10, "cuda")
     assert known.batch == BATCH
+
+
+@pytest.mark.parametrize("gains", [True, False])
+def test_a_processor_trains_in_bf16_where_that_is_asked_and_pays(gains: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder_mapping, "is_bf16_faster", lambda device: gains)
+    language = language_space(open_space("gnn-lm-v1"), judged=False).default()
+    assert not training_of(language, 7, 10).fast
+    asked = training_of(language, 7, 10, fast=True)
+    assert (asked.fast, asked.batch) == ((True, FAST_LANGUAGE_BATCH) if gains else (False, BATCH))
 
 
 @pytest.mark.parametrize("name", ["meta", "no such device"])

@@ -61,6 +61,8 @@ export const tuning: Translation<typeof en> = {
   "tier-hint.precedents": "记住已判断的问题：新问题与以往问题相近时，找到回答过它们的文档。需要有共同答案文档的已判断问题；只需几秒。",
   "tune.split": "同样的文档会被再次问到",
   "tune.split-hint": "关于同一文档的问题可以既用于学习又用于封存测试，也就能记住以往的问题。否则测试只针对从未被问到过的文档。",
+  "tune.fast": "处理器更快时用较低精度训练",
+  "tune.fast-hint": "训练语言模型时用 bf16 代替 fp32：在支持它的处理器上，同样时间内可训练更多步。重放结果会非常接近，但不会逐位相同。",
   "tune.policy": "策略",
   "tune.policy-hint": "由它提出候选方案。",
   "tune.space": "搜索空间",

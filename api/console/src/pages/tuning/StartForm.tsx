@@ -123,6 +123,12 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
                   checked={wishes.split === "question"}
                   onChange={(event) => wish({ split: event.currentTarget.checked ? "question" : "document" })}
                 />
+                <Switch
+                  label={t("tune.fast")}
+                  description={t("tune.fast-hint")}
+                  checked={wishes.fast}
+                  onChange={(event) => wish({ fast: event.currentTarget.checked })}
+                />
                 <Select
                   label={t("tune.policy")}
                   description={told(`policy.${wishes.policy}`, policy?.summary ?? t("tune.policy-hint"))}

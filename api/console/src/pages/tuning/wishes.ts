@@ -26,4 +26,5 @@ export const BEGINNING: Wishes = {
   tensorboard: false,
   device: "cpu",
   threads: 1,
+  fast: false,
 };
