@@ -160,7 +160,9 @@ def _seconds_to_embed(conditions: Conditions) -> float:
 
 
 def _untrained(conditions: Conditions, ground: EncoderGround, space: SearchSpace) -> TrainingModel:
-    return TrainingModel(ground.base, training_of(space.default(), None, 0, threads=conditions.request.threads))
+    request = conditions.request
+    options = training_of(space.default(), None, 0, request.device, request.threads, fast=request.fast)
+    return TrainingModel(ground.base, options)
 
 
 def _steps(stage: _Stage, space: SearchSpace, rungs: tuple[Rung, ...], ranking: float) -> int:

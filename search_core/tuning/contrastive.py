@@ -17,7 +17,7 @@ import numpy as np
 
 from search_core.errors import TrainingError
 from search_core.tuning.checkpoint import Checkpoint
-from search_core.tuning.training_model import TrainingModel, TrainingOptions, is_bf16_faster
+from search_core.tuning.training_model import TrainingModel, TrainingOptions
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +95,6 @@ class Training:
             self._random = torch.get_rng_state()
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: _rate_at(step, options))
         self._examples = _Counted(examples)
-        self._in_bf16 = options.fast and is_bf16_faster(options.device)
         self.losses: list[float] = []
         self.cpu_seconds = 0.0
         self._checkpoint = checkpoint
@@ -163,7 +162,7 @@ class Training:
         import torch
 
         self._optimiser.zero_grad()
-        with torch.autocast(self.model.options.device, torch.bfloat16, enabled=self._in_bf16):
+        with self.model.rounding():
             loss = batch_loss(self.model, _batch(self._examples, self.model.options.batch))
         if not torch.isfinite(loss):
             step = len(self.losses)

@@ -63,6 +63,13 @@ class TrainingModel:
         """Length of a vector."""
         return int(self._body.config.hidden_size)
 
+    def rounding(self) -> Any:
+        """A context in which products are rounded to bf16, where these options say so and the device gains by it."""
+        import torch
+
+        in_bf16 = self.options.fast and is_bf16_faster(self.options.device)
+        return torch.autocast(self.options.device, torch.bfloat16, enabled=in_bf16)
+
     def start(self) -> None:
         """Ready for a step, with dropout where it was chosen."""
         self._whole.train(self.options.dropout)
@@ -111,7 +118,7 @@ class TrainingModel:
         import torch
 
         self._whole.eval()
-        with torch.no_grad():
+        with torch.no_grad(), self.rounding():
             vectors: Vectors = self.embed(texts, tokens).float().cpu().numpy()
         return vectors
 

@@ -14,6 +14,7 @@ from retrieval.encoder import open_encoder
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
 from retrieval.encoder.tokens import TextTokenizer
 from search_core.errors import CorpusError, SupervisionError, TrainingError
+from search_core.tuning import training_model
 from search_core.tuning.checkpoint import Checkpoint
 from search_core.tuning.contrastive import Example, Training, also_right, train
 from search_core.tuning.encoder import TunedEncoder, tune_encoder
@@ -178,6 +179,16 @@ class TestTuning:
             one, two = (model.embed(["a passport"], 8) for _ in range(2))
             assert one.requires_grad
             assert bool((one == two).all()) is not dropout
+
+    def test_in_bf16_it_learns_and_ranks_nearly_as_in_fp32(self, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(training_model, "is_bf16_faster", lambda device: True)  # whatever this machine is
+        fast = replace(SHORT, fast=True)
+        texts = [text.whole for text in TEXTS]
+        exact, rounded = (TrainingModel(base, options).encode(texts, 32) for options in (SHORT, fast))
+        assert not np.array_equal(exact, rounded)
+        assert (exact * rounded).sum(axis=1).min() > 0.99
+        losses = [train(base, own_examples(TEXTS, 0), options, 60, 0).losses for options in (SHORT, fast)]
+        assert losses[0] != losses[1] and np.allclose(*losses, rtol=0.05)
 
     def test_a_rate_that_explodes_is_named(self, base: Path) -> None:
         examples = labelled_examples(TEXTS, [Labelled(text.title, {at: 1}) for at, text in enumerate(TEXTS)], 0)
