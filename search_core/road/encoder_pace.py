@@ -41,7 +41,7 @@ def steps_within(seconds: float, pace: Pace, rungs: Sequence[Rung], rankings: in
     if steps < min(LEAST_STEPS, whole):
         raise BudgetError(
             f"the time suffices for {max(0, steps)} steps of training at {pace.step:.1f} s each, expected at least "
-            f"{LEAST_STEPS}; give a longer budget, more threads, or a GPU (device)"
+            f"{LEAST_STEPS}; give a longer budget, more threads, bf16 (fast) or a GPU (device)"
         )
     return min(steps, whole)
 
