@@ -43,6 +43,13 @@ DOCUMENTS = [
 ]
 
 
+# The rest told apart: what is equal but for a number is ranked by how a processor rounds.
+TOLD_APART = [
+    replace(one, text=f"{one.text} {' '.join(f'kind{at}x{more}' for more in range(at))}")
+    for at, one in enumerate(DOCUMENTS)
+]
+
+
 def found(served: Served, principal: Principal = OPERATOR, *, query: str = QUESTION) -> dict[str, Any]:
     """Key of each hit with what the graph gave it; and that no search was without the graph."""
     result = served.kb.search("c", SearchRequest(query, 20), principal, plan=LINKS)
@@ -151,14 +158,13 @@ def test_what_is_tuned_is_what_serves(tmp_path: Path, edges: DiffusionEdges) -> 
     queries = [QUESTION, "Who lives with Steve Hillage?", "pears and sentence 3"]
     with in_process(tmp_path) as served:
         served.kb.create_collection("c")
-        served.kb.write("c", DOCUMENTS, wait=True)
+        served.kb.write("c", TOLD_APART, wait=True)
         searched = [served.kb.search("c", SearchRequest(query), OPERATOR, plan=plan).hits for query in queries]
         runtime = served.kb.runtime("c")
         snapshot = read_snapshot(served.kb.catalog, runtime.collection)
         legs = ask_legs(snapshot, runtime.encoder, [EvalQuery(query, query, {}) for query in queries])
         for place, hits in enumerate(searched):
-            keys, ranked = [hit.chunk.key for hit in hits], legs.rank(plan, place)
-            assert keys[:3] == ranked[:3] and set(keys) == set(ranked), "the rest are nearly equal to the last digit"
+            assert [hit.chunk.key for hit in hits] == legs.rank(plan, place)
         snapshot.close()
     space = plan_space(open_space("gnn-lm-v1"))
     assert plan_of(architecture_of(plan, space), DEFAULT_PLAN) == plan
