@@ -109,7 +109,12 @@ def _options(asked: argparse.Namespace) -> Options:
 
 
 def _command(arguments: Sequence[str] | None) -> str:
-    return " ".join(["kb bench", *(sys.argv[1:] if arguments is None else arguments)])
+    """What others would type: without the folder of this machine."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    if "--work" in typed:
+        at = typed.index("--work")
+        del typed[at : at + 2]
+    return " ".join(["kb bench", *typed])
 
 
 if __name__ == "__main__":
