@@ -7,17 +7,15 @@ from retrieval.catalog import Collection
 from retrieval.errors import ConflictError, InvalidInputError
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.plan_parts import named_parts, require_parts, without_parts
-
-
-def plan_of(kb: KnowledgeBase, collection: Collection, plan_id: int | None) -> Plan:
-    """The plan of that number; None is the default. Raises `NotFoundError`."""
-    return DEFAULT_PLAN if plan_id is None else Plan.from_dict(kb.catalog.plans.get(collection, plan_id).body)
+from retrieval.stored_plan import serving_plan, stored_plan
 
 
 def require_fitting(kb: KnowledgeBase, collection: Collection, plan_id: int | None) -> None:
     """Before a plan comes back: that what it has learned is of the encoder which serves now. Raises `ConflictError`."""
     try:
-        require_parts(plan_of(kb, collection, plan_id), kb.settings.data_dir, collection.encoder_fingerprint)
+        require_parts(
+            stored_plan(kb.catalog, collection, plan_id), kb.settings.data_dir, collection.encoder_fingerprint
+        )
     except InvalidInputError as error:
         raise ConflictError(
             f"plan {plan_id} cannot serve collection {collection.name!r} now: {error}; return to the generation of its "
@@ -35,7 +33,7 @@ def back_to_former(kb: KnowledgeBase, collection: Collection, by: str, reason: s
 
 def without_foreign_parts(kb: KnowledgeBase, collection: Collection, mine: Collection) -> tuple[Plan, str | None]:
     """The plan that is to serve generation `mine`, and what was left out since it is of the encoder replaced."""
-    plan = plan_of(kb, collection, collection.plan_id)
+    plan = serving_plan(kb.catalog, collection)
     parts = named_parts(plan)
     if not parts or mine.encoder_fingerprint == collection.encoder_fingerprint:
         return plan, None

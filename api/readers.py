@@ -19,7 +19,7 @@ from retrieval.catalog import Collection
 from retrieval.catalog.plans import PlanRecord
 from retrieval.encoder.model_folder import locate
 from retrieval.errors import InvalidInputError, NotFoundError, ReaderError
-from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.stored_plan import serving_plan
 from search_core.reader.card import write_card
 from search_core.reader.data import Question, read_squad
 from search_core.reader.evaluation import ReaderScores
@@ -141,8 +141,7 @@ def use_reader(kb: KnowledgeBase, collection: Collection, name: str, by: str) ->
 def serve_choice(kb: KnowledgeBase, collection: Collection, choice: AnswerChoice, by: str, reason: str) -> PlanRecord:
     """Store and promote the serving plan with another answer model."""
     plans = kb.catalog.plans
-    now = DEFAULT_PLAN if collection.plan_id is None else Plan.from_dict(plans.get(collection, collection.plan_id).body)
-    plan = replace(now, answer=choice)
+    plan = replace(serving_plan(kb.catalog, collection), answer=choice)
     stored = plans.add(collection, choice.describe(), plan.to_dict(), plan.digest, by)
     plans.promote(collection, stored.id, by, reason)
     kb.catalog.audit.record(by, "plans.promote", f"{collection.name}/{stored.id}", {"reason": reason})

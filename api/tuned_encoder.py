@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.collection_runtime import RECORD_SECONDS
-from api.fitting_plan import plan_of
 from api.knowledge_base import KnowledgeBase
 from api.reindex import Report, activate_generation, build_generation
 from api.reindex_options import ReindexOptions
@@ -19,6 +18,7 @@ from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 from retrieval.plan_parts import named_parts, require_parts
+from retrieval.stored_plan import serving_plan
 from search_core.conclusion import NOT_EMBEDDED
 
 CHANGED = "another plan began to serve during the run, so the comparison is of yesterday; run it again"
@@ -35,7 +35,7 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     Raises `ConflictError` while another generation of the collection is being built.
     """
     record = kb.catalog.collections.get(collection)
-    if plan_of(kb, record, record.plan_id).digest != result["incumbent"]["digest"]:
+    if serving_plan(kb.catalog, record).digest != result["incumbent"]["digest"]:
         return _finished(kb, experiment, result | {"reasons": [CHANGED]})
     options = ReindexOptions(encoder=result["model"], activate=False)
     generation = build_generation(kb, collection, options, report)

@@ -26,6 +26,7 @@ from retrieval.contracts import Encoder
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
+from retrieval.stored_plan import serving_plan
 from search_core.answering.models import Models
 from search_core.answering.prices import Prices
 from search_core.answering.questions import AskedQuestion, Questions, of_collection, of_files, split
@@ -34,7 +35,6 @@ from search_core.answering.replies import Replies
 from search_core.answering.scoring import Scored, summary
 from search_core.artifacts import write_artifact
 from search_core.clock import Clock
-from search_core.conditions import serving_plan
 from search_core.errors import BudgetError, SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge

@@ -7,9 +7,10 @@ from importlib import metadata
 from typing import Any
 
 from retrieval.plan import DEFAULT_PLAN
+from retrieval.stored_plan import serving_plan
 from search_core.artifacts import Artifact, write_artifact
 from search_core.card import write_card
-from search_core.conditions import Conditions, serving_plan
+from search_core.conditions import Conditions
 from search_core.experiment_log import trajectory
 from search_core.finalist import Finalist
 from search_core.gate import Verdict, judge

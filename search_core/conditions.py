@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
 from retrieval.encoder import Precision
-from retrieval.learned import ARTIFACTS
-from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.learned import ARTIFACTS, Part
+from retrieval.plan import Plan
 from retrieval.precedents import Precedents, load_precedents
+from retrieval.stored_plan import serving_plan
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
 from search_core.legs import CachedLegs, ask_legs
@@ -87,8 +89,9 @@ def prepare(
         split = _split(request, snapshot, supervision)
         legs = ask_legs(snapshot, encoder, supervision.questions)
         incumbent = serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against)
-        adapter = _adapter(incumbent, encoder, data_dir)
-        precedents = _precedents(incumbent, encoder, data_dir)
+        adapter = _learned(load_adapter, incumbent.adapter, encoder, data_dir)
+        remembered = None if incumbent.precedents is None else incumbent.precedents.name
+        precedents = _learned(load_precedents, remembered, encoder, data_dir)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)
     except BaseException:
@@ -119,13 +122,6 @@ def prepare(
     )
 
 
-def serving_plan(catalog: Catalog, collection: Collection) -> Plan:
-    """The plan that serves the collection, as its record says."""
-    if collection.plan_id is None:
-        return DEFAULT_PLAN
-    return Plan.from_dict(catalog.plans.get(collection, collection.plan_id).body)
-
-
 def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision) -> Split:
     texts = texts_by_key(snapshot)
     if request.parts is not None:
@@ -138,18 +134,11 @@ def _earlier_runs(request: Request, data_dir: Path) -> int:
     return len(Archive(data_dir / ARCHIVE)) if request.earlier_runs is None else request.earlier_runs
 
 
-def _adapter(plan: Plan, encoder: Encoder, data_dir: Path) -> QueryAdapter | None:
-    """The query adapter that the plan names. Raises `InvalidInputError` where it cannot serve."""
-    if plan.adapter is None:
-        return None
-    return load_adapter(data_dir / ARTIFACTS / plan.adapter, encoder.fingerprint, encoder.dim)
-
-
-def _precedents(plan: Plan, encoder: Encoder, data_dir: Path) -> Precedents | None:
-    """The earlier questions that the plan remembers. Raises `InvalidInputError` where they cannot serve."""
-    if plan.precedents is None:
-        return None
-    return load_precedents(data_dir / ARTIFACTS / plan.precedents.name, encoder.fingerprint, encoder.dim)
+def _learned(
+    load: Callable[[Path, str, int | None], Part], name: str | None, encoder: Encoder, data_dir: Path
+) -> Part | None:
+    """The learned part of that name. Raises `InvalidInputError` where it cannot serve."""
+    return None if name is None else load(data_dir / ARTIFACTS / name, encoder.fingerprint, encoder.dim)
 
 
 def _supervised(

@@ -13,6 +13,7 @@ from api.fitting_plan import back_to_former
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.plan_parts import require_parts
+from retrieval.stored_plan import stored_plan
 
 app = typer.Typer(help="Plans: how a collection is searched.", no_args_is_help=True)
 rollouts.add_to(app)
@@ -42,7 +43,7 @@ def list_plans(collection: CollectionOption = "default", as_json: AsJson = False
 def show(number: PlanNumber = 0, collection: CollectionOption = "default") -> None:
     """A plan as JSON."""
     with knowledge_base() as kb:
-        out.print_json(_plan(kb.catalog.plans, kb.catalog.collections.get(collection), number).to_json())
+        out.print_json(stored_plan(kb.catalog, kb.catalog.collections.get(collection), number or None).to_json())
 
 
 @app.command()
@@ -72,8 +73,8 @@ def diff(
     """The choices in which two plans differ."""
     with knowledge_base() as kb:
         record = kb.catalog.collections.get(collection)
-        one = _plan(kb.catalog.plans, record, number).to_dict()
-        two = _plan(kb.catalog.plans, record, other).to_dict()
+        one = stored_plan(kb.catalog, record, number or None).to_dict()
+        two = stored_plan(kb.catalog, record, other or None).to_dict()
     table = Table("choice", str(number), str(other), box=None, pad_edge=False)
     for choice in one | two:
         if one.get(choice) != two.get(choice):
@@ -86,7 +87,7 @@ def promote(number: PlanNumber, collection: CollectionOption = "default", reason
     """Let a plan serve from now on; running servers follow within a second."""
     with knowledge_base() as kb:
         record = kb.catalog.collections.get(collection)
-        require_parts(_plan(kb.catalog.plans, record, number), kb.settings.data_dir, record.encoder_fingerprint)
+        require_parts(stored_plan(kb.catalog, record, number or None), kb.settings.data_dir, record.encoder_fingerprint)
         kb.catalog.plans.promote(record, number or None, "operator", reason)
         kb.catalog.audit.record("operator", "plans.promote", f"{collection}/{number}", {"reason": reason})
     out.print(f"plan {number} serves {collection}; go back by `kb plans roll-back -c {collection}`")
@@ -99,10 +100,6 @@ def roll_back(collection: CollectionOption = "default", reason: Reason = "") -> 
         number = back_to_former(kb, kb.catalog.collections.get(collection), "operator", reason)
         kb.catalog.audit.record("operator", "plans.roll_back", f"{collection}/{number or 0}", {"reason": reason})
     out.print(f"plan {number or 0} serves {collection} again")
-
-
-def _plan(plans: Any, collection: Any, number: int) -> Plan:
-    return Plan.from_dict(plans.get(collection, number).body) if number else DEFAULT_PLAN
 
 
 def _shown(plan: PlanRecord, serving: int | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from api.fitting_plan import plan_of, require_fitting
+from api.fitting_plan import require_fitting
 from api.knowledge_base import KnowledgeBase
 from api.rollout.assignment import Unit
 from retrieval.answer.choice import ENDPOINT
@@ -14,6 +14,7 @@ from retrieval.catalog.rollouts import DEFAULT_SHARE, RolloutRecord, Stage
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from retrieval.plan import Plan
 from retrieval.plan_parts import require_parts
+from retrieval.stored_plan import serving_plan, stored_plan
 
 
 def begin(
@@ -41,10 +42,10 @@ def begin(
             "share is 1, so that no search is left to what serves, and advance_after asks for a comparison with it; "
             "expected a smaller share, such as 0.5, or advance_after 0"
         )
-    plan = plan_of(kb, collection, plan_id)
+    plan = stored_plan(kb.catalog, collection, plan_id)
     require_parts(plan, kb.settings.data_dir, collection.encoder_fingerprint)
     options = {"unit": unit.value, "advance_after": advance_after}
-    options |= _of_answers(plan, plan_of(kb, collection, collection.plan_id), stage, answer_ms)
+    options |= _of_answers(plan, serving_plan(kb.catalog, collection), stage, answer_ms)
     if collection.name in kb.runtimes.open_names():
         kb.runtime(collection.name).prepare(plan)
     rollout = kb.catalog.rollouts.begin(collection, plan_id, stage, share, options, by, reason)

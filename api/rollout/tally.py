@@ -31,7 +31,7 @@ class Tally:
         """Add what one search was."""
         self._merge((rollout.id, rollout.stage), counts)
 
-    def hand_over(self, tell: Callable[[Place, Sums], None]) -> None:
+    def hand_over(self, tell: Callable[[int, Stage, Sums], None]) -> None:
         """Tell everything since the last call; what cannot be told stays, and the error is raised.
 
         One caller at a time: whoever returns knows that all that was counted before has been told, by whomever.
@@ -41,7 +41,7 @@ class Tally:
                 waiting, self._sums = self._sums, {}
             try:
                 for place in list(waiting):
-                    tell(place, waiting[place])
+                    tell(*place, waiting[place])
                     del waiting[place]
             finally:
                 for place, counts in waiting.items():

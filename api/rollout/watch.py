@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from api.knowledge_base import KnowledgeBase
 from api.rollout.regress import regression
 from api.rollout.steps import advance, roll_back
-from api.rollout.tally import ANSWER_BUCKETS, Place, Sums, quantile
+from api.rollout.tally import ANSWER_BUCKETS, quantile
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import ConflictError, RetrievalError
@@ -43,7 +43,7 @@ class RolloutWatch:
 
     def look(self) -> None:
         """Tell and act once. Raises `RetrievalError` where the catalog cannot be used."""
-        self._kb.live.tally.hand_over(self._tell)
+        self._kb.live.tally.hand_over(self._kb.catalog.rollouts.add)
         running = self._kb.catalog.rollouts.running()
         if running:
             collections = {one.id: one for one in self._kb.catalog.collections.all()}
@@ -63,9 +63,6 @@ class RolloutWatch:
             logger.warning("rollouts cannot be watched: %s; tried again", error)
         except Exception:  # the watch must not end because of one rollout
             logger.exception("rollouts cannot be watched; tried again")
-
-    def _tell(self, place: Place, sums: Sums) -> None:
-        self._kb.catalog.rollouts.add(*place, sums)
 
     def _judge(self, collection: Collection, rollout: RolloutRecord) -> None:
         counts = self._kb.catalog.rollouts.counts(rollout.id)

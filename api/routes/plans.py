@@ -17,6 +17,7 @@ from retrieval.catalog import Collection
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.plan_parts import require_parts
+from retrieval.stored_plan import stored_plan
 
 DEFAULT = "default"
 
@@ -66,7 +67,7 @@ def diff_plans(
 ) -> dict[str, Any]:
     """The choices in which two plans differ."""
     found = existing(kb, collection)
-    one, other = (_plan(kb, found, plan_number(name)).to_dict() for name in (plan, against))
+    one, other = (stored_plan(kb.catalog, found, plan_number(name)).to_dict() for name in (plan, against))
     differences = [
         {"field": name, "one": one.get(name), "other": other.get(name)}
         for name in one | other
@@ -80,7 +81,7 @@ def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: S
     """Let a plan serve from now on; requests under way end with the former one."""
     found = existing(kb, check_reach(state, body.collection))
     number = plan_number(plan)
-    chosen = _plan(kb, found, number)
+    chosen = stored_plan(kb.catalog, found, number)
     require_parts(chosen, kb.settings.data_dir, found.encoder_fingerprint)
     kb.runtime(body.collection).prepare(chosen)
     kb.catalog.plans.promote(found, number, caller.name, body.reason)
@@ -114,11 +115,6 @@ def plan_number(name: str) -> int | None:
 
 def _record(kb: KnowledgeBase, collection: Collection, number: int | None) -> PlanRecord | None:
     return None if number is None else kb.catalog.plans.get(collection, number)
-
-
-def _plan(kb: KnowledgeBase, collection: Collection, number: int | None) -> Plan:
-    record = _record(kb, collection, number)
-    return DEFAULT_PLAN if record is None else Plan.from_dict(record.body)
 
 
 def _view(collection: Collection, record: PlanRecord | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.rollout.tally import Place, Sums, Tally
+from api.rollout.tally import Sums, Tally
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 
 
@@ -26,11 +26,11 @@ def counted(*numbers: int) -> Tally:
 def test_what_cannot_be_told_stays_and_the_rest_is_not_told_twice() -> None:
     told: list[int] = []
 
-    def tell(place: Place, sums: Sums) -> None:
-        if place[0] == 2 and 2 not in failed:
+    def tell(number: int, stage: Stage, sums: Sums) -> None:
+        if number == 2 and 2 not in failed:
             failed.append(2)
             raise OSError("the catalog is away")
-        told.append(place[0])
+        told.append(number)
 
     failed: list[int] = []
     tally = counted(1, 2, 3)
@@ -46,12 +46,12 @@ def test_who_returns_knows_that_all_before_is_told() -> None:
     tally, told = counted(1), threading.Event()
     begun, go_on = threading.Event(), threading.Event()
 
-    def slowly(_: Place, __: Sums) -> None:
+    def slowly(*_: object) -> None:
         begun.set()
         go_on.wait(10)
         told.set()
 
-    def never(_: Place, __: Sums) -> None:
+    def never(*_: object) -> None:
         raise AssertionError("told twice")
 
     first = threading.Thread(target=tally.hand_over, args=(slowly,))
