@@ -28,6 +28,7 @@ from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.precedents import load_precedents
 from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever
+from retrieval.stored_plan import stored_plan
 from retrieval.view_folder import lock_folder
 from retrieval.views import Follower
 from retrieval.why import Inquiry
@@ -157,7 +158,7 @@ class CollectionRuntime:
         if plan_id is None:
             return DEFAULT_PLAN
         if plan_id not in self._plans:
-            self._plans[plan_id] = Plan.from_dict(self._catalog.plans.get(self._record, plan_id).body)
+            self._plans[plan_id] = stored_plan(self._catalog, self._record, plan_id)
         return self._plans[plan_id]
 
     def stop(self, *, save: bool = True) -> None:

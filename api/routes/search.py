@@ -20,6 +20,7 @@ from retrieval.errors import InvalidInputError
 from retrieval.filters import parse_filter
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.stored_plan import stored_plan
 
 router = APIRouter(tags=["search"], responses=failures(504), route_class=DirectRoute)
 
@@ -63,4 +64,4 @@ def plan_of(kb: KnowledgeBase, collection: str, named: int | str | dict[str, Any
         return Plan.from_dict(named)
     if isinstance(named, str):
         return DEFAULT_PLAN
-    return Plan.from_dict(kb.catalog.plans.get(existing(kb, collection), named).body)
+    return stored_plan(kb.catalog, existing(kb, collection), named)

@@ -110,10 +110,9 @@ def _options(asked: argparse.Namespace) -> Options:
 
 def _command(arguments: Sequence[str] | None) -> str:
     """What others would type: without the folder of this machine."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    if "--work" in typed:
-        at = typed.index("--work")
-        del typed[at : at + 2]
+    folder = argparse.ArgumentParser(add_help=False)
+    folder.add_argument("--work")
+    _, typed = folder.parse_known_args(arguments)
     return " ".join(["kb bench", *typed])
 
 
