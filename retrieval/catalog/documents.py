@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
-from retrieval.catalog.engine import reading
+from retrieval.catalog.engine import reading, reading_once
 from retrieval.catalog.prepared import PreparedRead, Reader
 from retrieval.catalog.state import in_parts
 from retrieval.errors import NotFoundError
@@ -196,7 +196,7 @@ class Documents:
     def inputs(self, collection: Collection, keys: Iterable[str]) -> dict[str, StoredInput]:
         """What each living document among `keys` was made from."""
         found: dict[str, StoredInput] = {}
-        with reading(self._engine) as connection:
+        with reading_once(self._engine) as connection:
             for part in in_parts(sorted(set(keys))):
                 rows = connection.execute(_inputs(), {"within": collection.id, "keys": part})
                 found.update((key, StoredInput(*values)) for key, *values in rows)

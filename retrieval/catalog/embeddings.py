@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
-from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.engine import reading, reading_once, writing
 from retrieval.catalog.state import in_parts
 from retrieval.catalog.upsert import insert
 from retrieval.types import Vector, text_hash
@@ -28,7 +28,7 @@ class Embeddings:
     def missing(self, fingerprint: str, hashes: Iterable[str]) -> set[str]:
         """Those of `hashes` that this encoder has not embedded yet."""
         wanted = set(hashes)
-        with reading(self._engine) as connection:
+        with reading_once(self._engine) as connection:
             for part in in_parts(sorted(wanted)):
                 asked = {"by": fingerprint, "hashes": part}
                 wanted.difference_update(connection.execute(_having(), asked).scalars())

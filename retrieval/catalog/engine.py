@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,11 @@ from retrieval.errors import InvalidInputError, OutageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another process's transaction
 WRITES = {"kb_writes": True}  # execution option: take SQLite's write lock at BEGIN, not at the first write
-SINGLE = {"kb_single": True}  # execution option: no BEGIN around the one statement that reads
+SINGLE: dict[str, dict[str, Any]] = {  # execution options: no BEGIN around the one statement that reads
+    "sqlite": {"kb_single": True},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+}
+IDLE_SECONDS = 1.0  # after which a connection is asked whether it still lives before it is used
 _JSON: dict[str, Any] = {"json_serializer": json_text.written, "json_deserializer": json_text.read}
 ONE_STATE = {"postgresql": {"isolation_level": "REPEATABLE READ"}}  # by default each statement there sees a later one
 
@@ -35,10 +41,32 @@ def open_engine(url: str) -> sa.Engine:
         return _sqlite_engine(parsed)
     if backend == "postgresql":
         driver = parsed.set(drivername="postgresql+psycopg")
-        return sa.create_engine(driver, pool_pre_ping=True, pool_size=10, json_serializer=json_text.written)
+        engine = sa.create_engine(driver, pool_size=10, json_serializer=json_text.written)
+        _check_idle_connections(engine)
+        return engine
     raise InvalidInputError(
         f"catalog_url names a {backend} database; expected sqlite or postgresql (sources may be of other kinds)"
     )
+
+
+def _check_idle_connections(engine: sa.Engine) -> None:
+    """Make connections anew that the server ended meanwhile: after a restart the next use finds it up at once.
+
+    As SQLAlchemy's `pool_pre_ping`, but without a round trip before each use of a connection that just answered.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(_connection: Any, record: sa.pool.ConnectionPoolEntry) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", math.inf) < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.InvalidatePoolError from error  # the pool opens others
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
@@ -88,9 +116,9 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def reading_once(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """As `reading`, for a single statement: cheaper on SQLite. Raises `OutageError` when it cannot."""
+    """As `reading`, where each statement may see a state of its own: cheaper. Raises `OutageError` when it cannot."""
     try:
-        with engine.connect().execution_options(**SINGLE) as connection:
+        with engine.connect().execution_options(**SINGLE[engine.dialect.name]) as connection:
             yield connection
     except sa.exc.OperationalError as error:
         raise outage(error.orig) from error

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
-from retrieval.catalog.engine import reading
+from retrieval.catalog.engine import reading_once
 from retrieval.catalog.source_tables import TableState, TableWrite, read_states, write_tables
 from retrieval.catalog.state import in_parts
 from retrieval.catalog.upsert import upsert
@@ -155,7 +155,7 @@ class SourceRows:
         query = sa.select(r.position, r.data).where(
             r.source_id == self.source_id, r.table_name == table, r.row_key == key
         )
-        with reading(self._engine) as connection:
+        with reading_once(self._engine) as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else (SourcePosition.decode(row.position), row.data)
 
@@ -163,7 +163,7 @@ class SourceRows:
         """As `read`, by key, for those of the rows that were ever seen."""
         r = schema.source_rows.c
         query = sa.select(r.row_key, r.position, r.data).where(r.source_id == self.source_id, r.table_name == table)
-        with reading(self._engine) as connection:
+        with reading_once(self._engine) as connection:
             return {
                 row.row_key: (SourcePosition.decode(row.position), row.data)
                 for part in in_parts(keys)
@@ -174,7 +174,7 @@ class SourceRows:
         """All living rows of a table by key, some hundreds at a time."""
         after: str | None = None
         while True:
-            with reading(self._engine) as connection:
+            with reading_once(self._engine) as connection:
                 page = living_page(connection, self.source_id, table, after)
             if not page:
                 return
@@ -187,12 +187,12 @@ class SourceRows:
         query = sa.select(c.row_key).where(
             c.source_id == self.source_id, c.table_name == table, c.column_name == column, c.value == value
         )
-        with reading(self._engine) as connection:
+        with reading_once(self._engine) as connection:
             return sorted(connection.execute(query).scalars())
 
     def tables(self) -> dict[str, TableState]:
         """What is remembered of each table that was ever seen."""
-        with reading(self._engine) as connection:
+        with reading_once(self._engine) as connection:
             return read_states(connection, self.source_id)
 
     def keys(self, table: str) -> Iterable[str]:
@@ -201,5 +201,5 @@ class SourceRows:
         query = sa.select(r.row_key).where(
             r.source_id == self.source_id, r.table_name == table, r.data.is_not(sa.null())
         )
-        with reading(self._engine) as connection:
+        with reading_once(self._engine) as connection:
             return sorted(connection.execute(query).scalars())
