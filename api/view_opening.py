@@ -17,7 +17,7 @@ from retrieval.attributes import AttributeView
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import VectorView, WordView
 from retrieval.dense import DenseView
-from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, ServerOptions
+from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, FreshSparseView, ServerOptions
 from retrieval.elastic.index import drop_indexes
 from retrieval.errors import RetrievalError, ViewError, ViewLockedError
 from retrieval.graph.view import GraphView
@@ -193,7 +193,7 @@ def _views(
         attributes = AttributeView(kept("attributes"), read_only=read_only)
         stack.callback(attributes.close)
         sparse: WordView = (
-            ElasticSparseView(server, name, analyzer, made_by)
+            FreshSparseView(ElasticSparseView(server, name, analyzer, made_by), analyzer)
             if server is not None and settings.sparse_is_shared
             else SparseView(kept("sparse"), analyzer, read_only=read_only)
         )

@@ -147,6 +147,47 @@ class SharedView(Protocol):
         ...
 
 
+class RecentPart(Protocol):
+    """What a view on a server does not have yet, in this process: it follows the log as views do."""
+
+    @property
+    def seq(self) -> int:
+        """The last operation read."""
+        ...
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether somebody may wait for the server, or will soon."""
+        ...
+
+    def begin_at(self, seq: int) -> None:
+        """Keep nothing, and only what comes after `seq`: the rest is the server's."""
+        ...
+
+    def apply(self, batch: ViewBatch) -> None:
+        """Take note of the batch."""
+        ...
+
+    def labels(self) -> BitMap64:
+        """The chunks that are kept."""
+        ...
+
+
+@runtime_checkable
+class FreshView(Protocol):
+    """A view in two parts: a server's, which one process applies to at its leisure, and what each process keeps."""
+
+    server: SharedView
+    recent: RecentPart
+
+
+def server_part(view: object) -> SharedView | None:
+    """The view on a server that a leg's view is, or has behind it; None where all of it is this process's own."""
+    if isinstance(view, FreshView):
+        return view.server
+    return view if isinstance(view, SharedView) else None
+
+
 class Reranker(Protocol):
     """Scores query/passage pairs more carefully than a leg can."""
 

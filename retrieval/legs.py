@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from retrieval.contracts import SharedView
+from retrieval.contracts import server_part
 from retrieval.errors import OutageError, RetrievalError, ViewError
 from retrieval.fusion import VectorLookup
 from retrieval.plan import FusionMethod, Plan
@@ -71,6 +71,6 @@ class Legs:
 
     def _falls_silent(self, leg: str, error: RetrievalError) -> None:
         self._silent[leg] = str(error)
-        is_remembered = isinstance(getattr(self._views, leg), SharedView)  # its follower sees when it is back
+        is_remembered = server_part(getattr(self._views, leg)) is not None  # its follower sees when it is back
         if not is_remembered or self._health.goes_down(leg, str(error)):
             logger.warning("searches go on without the %s leg: %s", leg, error)

@@ -9,7 +9,7 @@ from typing import Protocol
 from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection
-from retrieval.contracts import SharedView
+from retrieval.contracts import RecentPart, SharedView
 from retrieval.errors import OutageError, RetrievalError, ViewError, ViewLostError, ViewOvertakenError
 from retrieval.health import Health
 from retrieval.types import ViewBatch
@@ -76,8 +76,8 @@ class Track:
             self.defect = error
             self._health.falls_behind(self.name, f"stopped: {error}")
             return False
-        if batch.seq and self._health.follows(self.name):
-            logger.info("the %s view follows the catalog again", self.name)
+        if batch.seq:
+            self._follows()
         return True
 
     def meets_older(self, last_seq: int) -> bool:
@@ -105,10 +105,37 @@ class Track:
     def _apply(self, batch: ViewBatch) -> None:
         self.view.apply(batch)
 
+    def _follows(self) -> None:
+        if self._health.follows(self.name):
+            logger.info("the %s view follows the catalog again", self.name)
+
     def _wait(self, error: RetrievalError) -> None:
         self._due = time.monotonic() + RETRY_SECONDS
         if self._health.falls_behind(self.name, str(error)):
             logger.warning("the %s view falls behind: %s; tried again every %g s", self.name, error, RETRY_SECONDS)
+
+
+class RecentTrack(Track):
+    """What a view on a server does not have yet; whether its leg can be relied on is for the server's track to say."""
+
+    def __init__(self, name: str, recent: RecentPart, health: Health) -> None:
+        super().__init__(name, recent, health)
+        self._recent = recent
+
+    def apply(self, batch: ViewBatch, *, rebuilds: bool = False) -> bool:
+        """As any track; of a rebuild nothing is kept, for the server has all of it sooner or later."""
+        if rebuilds:
+            self._recent.begin_at(batch.version)
+            return True
+        return super().apply(batch)
+
+    def meets_older(self, last_seq: int) -> bool:
+        """Begin again where the catalog ends; the server's track builds its view anew."""
+        self._recent.begin_at(last_seq)
+        return True
+
+    def _follows(self) -> None:
+        """Nothing: that this part follows says nothing of the other."""
 
 
 class SharedTrack(Track):

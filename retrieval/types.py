@@ -158,6 +158,11 @@ class IndexedChunk:
     links: tuple[str, ...] = ()  # rows that its document refers to; after `ITSELF`: which it is about
     hyperlinks: tuple[str, ...] = ()  # of the blocks that it was cut from, see `Block`
 
+    @property
+    def words(self) -> str:
+        """What a view over words reads of it."""
+        return "\n".join((self.title, self.heading, self.text))
+
 
 @dataclass(frozen=True, slots=True)
 class ViewBatch:

@@ -14,12 +14,12 @@ from typing import Protocol
 from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection
-from retrieval.contracts import Allowed, SharedView, VectorView, WordView
+from retrieval.contracts import Allowed, FreshView, VectorView, WordView, server_part
 from retrieval.convoy import Convoy
 from retrieval.errors import NotFoundError, NotYetSearchableError, OutageError, RetrievalError
 from retrieval.filters import Filter
 from retrieval.health import Health
-from retrieval.tracks import FollowingView, SharedTrack, Track
+from retrieval.tracks import FollowingView, RecentTrack, SharedTrack, Track
 from retrieval.types import IndexedChunk, Principal, ViewBatch
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ TOLD_POLL_SECONDS = 0.3  # the same where the catalog tells of commits; a notice
 OUTAGE_PAUSE_SECONDS = 1.0  # before the catalog is asked again after it did not answer
 STOP_SECONDS = 5.0  # for a thread that waits for a server; it ends with the process at the latest
 REST_MOST_SECONDS = 0.05  # a view on a server rests as long as it worked: a refresh costs the same for one or for ten
+GATHER_SECONDS = 1.0  # between bulks, where searches find what the server does not have yet without it
 SAVE_EVERY_OPERATIONS = 20_000  # so that a crash replays at most a few seconds of work
 
 
@@ -96,8 +97,10 @@ class Views:
 
     @property
     def seq(self) -> int:
-        """What every view has reached."""
-        return min(self.sparse.seq, self.dense.seq, self.attributes.seq)
+        """What every view has reached; of a server that is down, itself: what is kept before it does not help then."""
+        server = server_part(self.sparse) if self.health.is_down("sparse") else None
+        words = self.sparse.seq if server is None else server.seq
+        return min(words, self.dense.seq, self.attributes.seq)
 
     def held(self) -> BitMap64:
         """Labels that at least one view holds."""
@@ -138,6 +141,8 @@ class Follower:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        legs = (("sparse", views.sparse), ("dense", views.dense))
+        self._recent = {name: view.recent for name, view in legs if isinstance(view, FreshView)}
         self._others: list[OptionalView] = []  # that came while searches ran; no write waits for them
         self._convoys = self._make_convoys(f"{secrets.token_hex(4)}")
         self._seq = views.seq
@@ -280,11 +285,14 @@ class Follower:
         shared: list[Track] = []
         health = self.views.health
         for name, view in (("sparse", self.views.sparse), ("dense", self.views.dense)):
-            if isinstance(view, SharedView):
-                shared.append(SharedTrack(name, view, health, self._catalog, self._collection, holder))
+            if (server := server_part(view)) is not None:
+                shared.append(SharedTrack(name, server, health, self._catalog, self._collection, holder))
             else:
                 own.append(Track(name, view, health))
         own.append(Track("attributes", self.views.attributes, health))
+        for name, recent in self._recent.items():
+            recent.begin_at(min(track.seq for track in own))  # the log is read from there on
+            own.append(RecentTrack(name, recent, health))
         groups = [own, *([track] for track in shared)]
         return [Convoy(self._catalog, self._collection, tracks, self._moved) for tracks in groups]
 
@@ -295,11 +303,11 @@ class Follower:
             try:
                 last_seq = self._catalog.collections.last_seq(self._collection.id)
                 if convoy.is_due(last_seq):
-                    began = time.monotonic()
+                    began, before = time.monotonic(), convoy.seq
                     convoy.advance(last_seq)
                     self._save_sometimes()
                     if convoy is not self._convoys[0]:
-                        self._stopping.wait(min(REST_MOST_SECONDS, time.monotonic() - began))
+                        self._rest(convoy, time.monotonic() - began, is_idle=before == last_seq)
             except OutageError as error:
                 logger.warning("views of %s wait for the catalog: %s; asked again", self._collection.name, error)
                 pause = OUTAGE_PAUSE_SECONDS
@@ -311,6 +319,16 @@ class Follower:
                 self._fail(error)
                 return
             convoy.nudged.wait(pause)
+
+    def _rest(self, convoy: Convoy, worked: float, *, is_idle: bool) -> None:
+        """Let changes gather: briefly where searches wait for the server, else until its work is worth it."""
+        recent = self._recent.get(convoy.tracks[0].name)
+        if recent is None or is_idle:
+            self._stopping.wait(min(REST_MOST_SECONDS, worked))
+            return
+        until = time.monotonic() + GATHER_SECONDS
+        while not recent.is_pressing and time.monotonic() < until and not self._stopping.wait(REST_MOST_SECONDS):
+            pass
 
     def _save_sometimes(self) -> None:
         own = self._convoys[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from retrieval.elastic.client import ElasticServer, ServerOptions
 from retrieval.elastic.dense import ElasticDenseView
+from retrieval.elastic.fresh import FreshSparseView
 from retrieval.elastic.sparse import ElasticSparseView
 
-__all__ = ["ElasticDenseView", "ElasticServer", "ElasticSparseView", "ServerOptions"]
+__all__ = ["ElasticDenseView", "ElasticServer", "ElasticSparseView", "FreshSparseView", "ServerOptions"]

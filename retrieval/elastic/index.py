@@ -18,6 +18,7 @@ from retrieval.elastic.client import ElasticServer, FullServerError, failure
 from retrieval.elastic.layout import IndexName, template, template_name
 from retrieval.elastic.terms import Query
 from retrieval.errors import ViewLostError, ViewOvertakenError
+from retrieval.sparse.overlay import Statistics
 
 POSITION_ID = "position"
 BULK_BYTES = 4 * 2**20  # of one request, so that a long catch-up needs bounded memory here and there
@@ -106,6 +107,24 @@ class ElasticIndex:
         """How many chunks match."""
         with self.server.searching() as client:
             return int(client.count(index=self.name.alias, query=query)["count"])
+
+    def statistics(self, terms: Sequence[str]) -> Statistics:
+        """What the server's BM25 knows of the words and of these, deleted chunks that are not merged away included."""
+        with self.server.searching() as client:
+            answer = client.termvectors(
+                index=self.name.alias,
+                doc={"body": " ".join(terms)},
+                fields=["body"],
+                term_statistics=True,
+                positions=False,
+                offsets=False,
+                filter_path="term_vectors.body.field_statistics,term_vectors.body.terms.*.doc_freq",
+            )
+        found = answer.get("term_vectors", {}).get("body", {})
+        field, held = found.get("field_statistics", {}), found.get("terms", {})
+        documents = max(0, int(field.get("doc_count", 0)))
+        average = int(field.get("sum_ttf", 0)) / documents if documents else 0.0
+        return Statistics(documents, average, {term: int(held.get(term, {}).get("doc_freq", 0)) for term in terms})
 
     def labels(self) -> BitMap64:
         """The labels of all chunks, read from one state of the index."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from pyroaring import BitMap64
 
 from retrieval.analyzer import Analyzer
 from retrieval.contracts import Allowed, Scope
@@ -11,8 +14,9 @@ from retrieval.elastic.client import ElasticServer
 from retrieval.elastic.index import ElasticIndex, delete_line, index_line
 from retrieval.elastic.layout import IndexName
 from retrieval.elastic.ranking import best, restriction
-from retrieval.elastic.terms import Query, attribute_fields
-from retrieval.elastic.view import ElasticView
+from retrieval.elastic.terms import Query, attribute_fields, label_queries
+from retrieval.elastic.view import CHUNKS, ElasticView
+from retrieval.sparse.overlay import Statistics
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
 
 MAX_QUERY_TOKENS = 1_024  # different ones; more is a document, and servers refuse a few thousand clauses
@@ -27,17 +31,50 @@ class ElasticSparseView(ElasticView):
 
     def __init__(self, server: ElasticServer, collection: str, analyzer: Analyzer, made_by: str = "") -> None:
         self._analyzer = analyzer
+        self._statistics = (-1, Statistics(0, 0.0, {}))  # of which operation's state
         super().__init__(ElasticIndex(server, IndexName(collection, "sparse", f"{made_by} {analyzer.fingerprint}")))
 
     def search(self, query: str, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks that share a word with the query, by BM25."""
+        return self.find(self.terms_of(query), k, allowed, scope)
+
+    def terms_of(self, query: str) -> Counter[str]:
+        """The query's tokens with how often they occur, the first `MAX_QUERY_TOKENS` different ones."""
         terms = Counter(self._analyzer.query_tokens(query))
+        return Counter(dict(list(terms.items())[:MAX_QUERY_TOKENS])) if len(terms) > MAX_QUERY_TOKENS else terms
+
+    def find(
+        self,
+        weights: Mapping[str, float],
+        k: int,
+        allowed: Allowed = None,
+        scope: Scope | None = None,
+        but: BitMap64 | None = None,
+    ) -> Ranking:
+        """The best k allowed chunks by BM25, each term's share multiplied by its weight, without the labels `but`."""
         within = restriction(allowed, scope)
-        if k <= 0 or not terms or within is None:
+        if k <= 0 or not weights or within is None:
             return Ranking.empty()
-        clauses = [_clause(term, count) for term, count in list(terms.items())[:MAX_QUERY_TOKENS]]
-        words: Query = {"bool": {"should": clauses, "minimum_should_match": 1, "filter": within}}
-        return best(lambda size: self.index.search(words, size), k, SCORE_DECIMALS)
+        words: Query = {"minimum_should_match": 1, "filter": within}
+        words["should"] = [_clause(term, weight) for term, weight in weights.items()]
+        if but:
+            words["must_not"] = label_queries(list(but))
+        return best(lambda size: self.index.search({"bool": words}, size), k, SCORE_DECIMALS)
+
+    def statistics(self, terms: Iterable[str]) -> Statistics:
+        """What BM25 asks of the index for these terms; each term is asked for once in each state of the index."""
+        seq, known = self._statistics
+        if seq != self.seq:
+            seq, known = self.seq, Statistics(0, 0.0, {})
+        if missing := set(terms) - known.frequencies.keys():
+            read = self.index.statistics(sorted(missing))
+            known = replace(read, frequencies={**known.frequencies, **read.frequencies})
+            self._statistics = (seq, known)
+        return known
+
+    def count(self, but: BitMap64) -> int:
+        """How many chunks there are without the labels `but`."""
+        return self.index.count({"bool": {"filter": CHUNKS, "must_not": label_queries(list(but))}} if but else CHUNKS)
 
     def document_frequency(self, token: str) -> int:
         """How many chunks hold the analyzed token."""
@@ -50,9 +87,9 @@ class ElasticSparseView(ElasticView):
             yield from index_line(chunk.label, batch.version, self._document(chunk))
 
     def _document(self, chunk: IndexedChunk) -> dict[str, object]:
-        tokens = self._analyzer.tokens("\n".join((chunk.title, chunk.heading, chunk.text)))
+        tokens = self._analyzer.tokens(chunk.words)
         return {"body": " ".join(tokens), **attribute_fields(chunk.groups, chunk.metadata)}
 
 
-def _clause(term: str, count: int) -> Query:
-    return {"term": {"body": term if count == 1 else {"value": term, "boost": count}}}
+def _clause(term: str, weight: float) -> Query:
+    return {"term": {"body": term if weight == 1 else {"value": term, "boost": weight}}}

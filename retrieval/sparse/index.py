@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from retrieval.errors import OutageError, ViewError
+from retrieval.sparse.overlay import Statistics
 from retrieval.types import Labels, Ranking
 
 WRITER_HEAP_BYTES = 16_000_000  # tantivy's least is 15 MB a thread; a batch of chunks is far smaller
@@ -41,6 +42,10 @@ class Committed:
     def frequency(self, term: str) -> int:
         """How many chunks contain the term, counting some that were deleted and not merged away yet."""
         return int(self.searcher.doc_freq("body", term))
+
+    def statistics(self, terms: Iterable[str]) -> Statistics:
+        """What BM25 asks of it for these terms."""
+        return Statistics(len(self.labels), self.average_length, {term: self.frequency(term) for term in terms})
 
     def search(self, weights: Mapping[str, float], k: int, wanted: BitMap64) -> Ranking:
         """The best k of the wanted labels by BM25, each term's share multiplied by its weight."""

@@ -9,12 +9,25 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from pyroaring import BitMap64
+
+from retrieval.types import Ranking
 
 K1 = 1.2  # Robertson et al. 1994, as tantivy and Lucene set it
 B = 0.75
 EXACT_LENGTH = 40  # tokens; tantivy stores longer lengths in one byte, rounded down to four leading bits above 24
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What BM25 asks of an index: chunks, their mean length in tokens, and how many contain each term."""
+
+    documents: int
+    average_length: float
+    frequencies: Mapping[str, int]
 
 
 class Overlay:
@@ -70,15 +83,40 @@ class Overlay:
         """How many of the chunks contain the token."""
         return len(self._postings.get(token, ()))
 
-    def scores(self, weights: Mapping[str, float], average_length: float) -> dict[int, float]:
-        """Label -> BM25 of the chunks with such a token; a weight is the token's idf times its count in the query."""
-        norms = {label: K1 * (1 - B + B * length / average_length) for label, length in self._stored_lengths.items()}
-        scores = dict.fromkeys(norms, 0.0)
+    def score(self, terms: Mapping[str, int], index: Statistics) -> tuple[dict[str, float], dict[int, float]]:
+        """What the index must weigh each term by, and label -> BM25 of the chunks: both with the statistics of both.
+
+        `terms` are the query's, with how often each occurs there.
+        """
+        documents = index.documents + len(self)
+        average = (index.documents * index.average_length + self._length) / documents if documents else 0.0
+        weights, boosts = {}, {}
+        for term, count in terms.items():
+            frequency = index.frequencies[term]
+            weights[term] = count * idf(documents, frequency + self.frequency(term))
+            boosts[term] = weights[term] / idf(index.documents, frequency)
+        return boosts, self._scores(weights, max(average, 1.0))
+
+    def _scores(self, weights: Mapping[str, float], average_length: float) -> dict[int, float]:
+        scores: dict[int, float] = {}
+        lengths, slope = self._stored_lengths, K1 * B / average_length
         for token, weight in weights.items():
             share = weight * (K1 + 1)
             for label, count in self._postings.get(token, {}).items():
-                scores[label] += share * count / (count + norms[label])
+                norm = K1 * (1 - B) + slope * lengths[label]
+                scores[label] = scores.get(label, 0.0) + share * count / (count + norm)
         return {label: score for label, score in scores.items() if score > 0.0}
+
+
+def merged(older: Ranking, newer: Mapping[int, float], k: int, decimals: int) -> Ranking:
+    """The best k of an index and of what is newer, as label -> score."""
+    if not newer:
+        return older
+    labels = np.concatenate((older.labels, np.fromiter(newer, np.int64, len(newer))))
+    fresh = np.round(np.fromiter(newer.values(), np.float32, len(newer)), decimals)
+    scores = np.concatenate((older.scores, fresh)).astype(np.float32)
+    order = np.lexsort((labels, -scores))[:k]
+    return Ranking(labels[order], scores[order])
 
 
 def idf(documents: int, frequency: int) -> float:

@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from pyroaring import BitMap64
 
 from retrieval.analyzer import Analyzer
 from retrieval.contracts import Allowed, Scope
-from retrieval.sparse.index import SCORE_DECIMALS, Committed, TantivyIndex
-from retrieval.sparse.overlay import Overlay, idf
+from retrieval.sparse.index import SCORE_DECIMALS, TantivyIndex
+from retrieval.sparse.overlay import Overlay, merged
 from retrieval.sparse.snapshot import copy_snapshot
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
 from retrieval.view_folder import Reached, lock_folder, read_manifest, write_manifest
@@ -97,12 +96,12 @@ class SparseView:
             weights: Mapping[str, float] = terms
             newer: dict[int, float] = {}
             if len(self._overlay):
-                weights, newer = self._score_overlay(committed, terms)
+                weights, newer = self._overlay.score(terms, committed.statistics(terms))
         wanted = committed.labels if allowed is None else allowed
         older = committed.search(weights, k, wanted - dead if dead else wanted)
         if allowed is not None:
             newer = {label: score for label, score in newer.items() if label in allowed}
-        return _merged(older, newer, k) if newer else older
+        return merged(older, newer, k, SCORE_DECIMALS)
 
     def document_frequency(self, token: str) -> int:
         """How many chunks hold the analyzed token; chunks removed since the last commit still count."""
@@ -122,7 +121,7 @@ class SparseView:
         self._release()
 
     def _tokens(self, chunk: IndexedChunk) -> list[str]:
-        return self._analyzer.tokens("\n".join((chunk.title, chunk.heading, chunk.text)))
+        return self._analyzer.tokens(chunk.words)
 
     def _commit(self, removed: BitMap64, added: Mapping[int, list[str]]) -> None:
         """Bring index and overlay together; searches see the former state until it is done."""
@@ -141,18 +140,6 @@ class SparseView:
             for label, tokens in added.items():
                 self._overlay.add(label, tokens)
 
-    def _score_overlay(self, committed: Committed, terms: Counter[str]) -> tuple[dict[str, float], dict[int, float]]:
-        """Weights that give the index the statistics of both parts, and label -> score of the overlay's chunks."""
-        indexed = len(committed.labels)
-        documents = indexed + len(self._overlay)
-        average = (indexed * committed.average_length + self._overlay.length) / documents
-        weights, boosts = {}, {}
-        for term, count in terms.items():
-            frequency = committed.frequency(term)
-            weights[term] = count * idf(documents, frequency + self._overlay.frequency(term))
-            boosts[term] = weights[term] / idf(indexed, frequency)
-        return boosts, self._overlay.scores(weights, max(average, 1.0))
-
     def _write_manifest(self, *, durable: bool) -> None:
         if self._folder:
             labels = base64.b64encode(self._index.committed.labels.serialize()).decode("ascii")
@@ -168,12 +155,3 @@ class SparseView:
 
 def _decoded(text: str) -> BitMap64:
     return BitMap64.deserialize(base64.b64decode(text))
-
-
-def _merged(older: Ranking, newer: Mapping[int, float], k: int) -> Ranking:
-    """The best k of both."""
-    labels = np.concatenate((older.labels, np.fromiter(newer, np.int64, len(newer))))
-    fresh = np.round(np.fromiter(newer.values(), np.float32, len(newer)), SCORE_DECIMALS)
-    scores = np.concatenate((older.scores, fresh)).astype(np.float32)
-    order = np.lexsort((labels, -scores))[:k]
-    return Ranking(labels[order], scores[order])

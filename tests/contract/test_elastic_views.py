@@ -18,7 +18,7 @@ from retrieval.analyzer import Analyzer
 from retrieval.attributes import AttributeView
 from retrieval.contracts import Scope
 from retrieval.dense import DenseView
-from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, ServerOptions, index
+from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, FreshSparseView, ServerOptions, index
 from retrieval.elastic.index import drop_indexes
 from retrieval.errors import OutageError, ViewLostError, ViewOvertakenError
 from retrieval.filters import And, AnyOf, Bound, Compare, Exists, Filter, Not, Or
@@ -82,6 +82,41 @@ class TestElasticSparse(_Elastic):
 
     def query(self, topic: int) -> Any:
         return topic_text(topic)
+
+
+class _Fresh(FreshSparseView):
+    """Applies as a follower does: to what is kept at once, to the server some batches later, and before it ends."""
+
+    def __init__(self, server: ElasticSparseView, every: int) -> None:
+        super().__init__(server, Analyzer())
+        server.resume()
+        self.recent.begin_at(server.seq)
+        self._every, self._due = every, list[ViewBatch]()
+
+    def apply(self, batch: ViewBatch) -> None:
+        self.recent.apply(batch)
+        self._due.append(batch)
+        if len(self._due) >= self._every:
+            self.save()
+
+    def save(self) -> None:
+        for batch in self._due:
+            self.server.apply(batch)
+        self._due.clear()
+
+
+class TestFreshSparse(_Elastic):
+    every = 3
+
+    def make_view(self, folder: Path | None, *, read_only: bool = False) -> FreshSparseView:
+        return _Fresh(ElasticSparseView(self.server, self.new_collection(folder), Analyzer()), self.every)
+
+    def query(self, topic: int) -> Any:
+        return topic_text(topic)
+
+
+class TestFreshSparseBeforeItsServer(TestFreshSparse):
+    every = 1_000  # nothing is written before `save`
 
 
 class TestElasticDense(_Elastic):
@@ -266,6 +301,31 @@ def test_both_sparse_views_score_alike(elastic_server: ElasticServer) -> None:
     assert theirs.document_frequency("wbl") == ours.document_frequency("wbl")
     ours.close()
     drop_indexes(elastic_server, theirs.index.name.collection)
+
+
+def test_what_is_kept_before_the_server_scores_as_there(elastic_server: ElasticServer) -> None:
+    """Half of the chunks not written yet: the same chunks, and scores that differ by the mean length alone."""
+    choose = np.random.default_rng(13)
+    words = [f"w{first}{second}" for first in "bcdfghjk" for second in "lmnpq"]
+    texts = [" ".join(choose.choice(words, int(length))) for length in choose.integers(3, 300, 300)]
+    chunks = [replace(make_chunk(i, 0), text=text) for i, text in enumerate(texts)]
+    whole = ElasticSparseView(elastic_server, collection_of(None), Analyzer())
+    whole.resume()
+    whole.apply(ViewBatch(2, [], chunks))
+    fresh = _Fresh(ElasticSparseView(elastic_server, collection_of(None), Analyzer()), every=100)
+    fresh.apply(ViewBatch(1, [], chunks[:150]))
+    fresh.save()
+    fresh.apply(ViewBatch(2, [], chunks[150:]))
+    assert (fresh.server.seq, fresh.seq, len(fresh), fresh.labels()) == (1, 2, 300, BitMap64(range(300)))
+    for query in ("wbl wbm", "wcl wcl wdm", "wkq", "wfl wgm whn wjp the"):
+        kept, written = fresh.search(query, 300), whole.search(query, 300)
+        assert set(kept.labels) == set(written.labels)
+        np.testing.assert_allclose(by_label(kept), by_label(written), rtol=0.03)
+    assert fresh.document_frequency("wbl") == whole.document_frequency("wbl")
+    allowed = BitMap64(range(100, 200))
+    assert set(fresh.search("wbl", 300, allowed).labels) == set(whole.search("wbl", 300, allowed).labels)
+    for view in (whole, fresh.server):
+        drop_indexes(elastic_server, view.index.name.collection)
 
 
 def by_label(ranking: Ranking) -> list[float]:
