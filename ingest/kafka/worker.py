@@ -34,8 +34,6 @@ logger = logging.getLogger(__name__)
 POLL_MS = 200  # how late a stop is noticed; messages end the wait at once
 LOOK_SECONDS = 1.0  # how late a new, paused or deleted source is noticed
 IDLE_CHECK_SECONDS = 5.0  # without a message; then Kafka is asked whether it is there at all
-SMALL_BATCH = 200  # messages; after fewer the worker rests as long as it worked: the next batch is then worth its costs
-REST_MOST_SECONDS = 0.05
 RENDER_AGAIN_SECONDS = 0.02  # longest pause before a batch that was overtaken; chance decides who goes first
 
 PipelineOf = Callable[[int], Pipeline]  # by the collection's number
@@ -153,13 +151,11 @@ class _Session:
             self._place(partition)
         if not messages:
             return
-        self._heard_at = heard_at = time.monotonic()
-        self._observer.polled(heard_at - began)
+        self._heard_at = time.monotonic()
+        self._observer.polled(self._heard_at - began)
         for source_id, mine in self._by_source(messages):
             self._apply(self._live.by_id[source_id], mine)
         self.proven = True
-        if len(messages) < SMALL_BATCH:
-            time.sleep(min(REST_MOST_SECONDS, time.monotonic() - heard_at))
 
     def caught_up(self) -> bool:
         """Whether all that Kafka held when this was first asked is in the catalog, whoever applied it."""
