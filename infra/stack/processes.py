@@ -19,6 +19,7 @@ MARKER = "KB_STACK_SERVER"  # in the environment of what we start: names the ser
 PROC = Path("/proc")
 LARGEST_LOG_BYTES = 32 * 2**20  # past this a start keeps the old log as `.1` and begins a new one
 POLL_SECONDS = 0.05
+KILLED_SECONDS = 5.0  # the kernel takes a moment to end a killed one on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def stop(process: Process, marker: Path, number: signal.Signals, timeout: float)
     obeyed = wait_until_gone(process, marker, timeout)
     if not obeyed:
         send(family(process, marker), signal.SIGKILL)
-        wait_until_gone(process, marker, timeout)
+        wait_until_gone(process, marker, max(timeout, KILLED_SECONDS))
     return obeyed
 
 

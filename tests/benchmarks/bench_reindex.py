@@ -39,11 +39,11 @@ def measure(options: Options) -> dict[str, Any]:
         folder = Path(name) / "kb"
         shutil.copytree(source, folder)
         with serve(folder) as served, served.client() as client:
-            load = _start_load(served, questions)
+            load = _start_load(served, questions, result := Path(name) / "load.json")
             time.sleep(BEFORE_SECONDS / (10 if options.reindexed < 1_000 else 1))
             times = _reindexed(client)
             time.sleep(AFTER_SECONDS)
-            row |= _latencies(_finish(load), times)
+            row |= _latencies(_finish(load, result), times)
             row |= {"job": times["result"]["evidence"]["parity"], "rollback_seconds": _rollback(client)}
     return row
 
@@ -63,23 +63,21 @@ def lines(row: dict[str, Any]) -> list[str]:
     return [*table, f"p95 during / before: {row['during']['p95_ms'] / row['before']['p95_ms']:.2f}"]
 
 
-def _start_load(served: Served, questions: list[str]) -> subprocess.Popen[str]:
+def _start_load(served: Served, questions: list[str], result: Path) -> subprocess.Popen[str]:
     plan = {"port": served.port, "key": served.key, "rate": RATE, "bodies": [search_body(q) for q in questions]}
-    command = [sys.executable, "-m", "tests.benchmarks.steady_load"]
-    load = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    )
+    command = [sys.executable, "-m", "tests.benchmarks.steady_load", str(result)]
+    load = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert load.stdin is not None
     load.stdin.write(json.dumps(plan) + "\n")
     load.stdin.flush()
     return load
 
 
-def _finish(load: subprocess.Popen[str]) -> list[tuple[float, float]]:
-    out, errors = load.communicate()
+def _finish(load: subprocess.Popen[str], result: Path) -> list[tuple[float, float]]:
+    _, errors = load.communicate()
     if load.returncode != 0:
         raise SystemExit(f"a search failed: {errors[-2000:]}")
-    found: list[tuple[float, float]] = json.loads(out)
+    found: list[tuple[float, float]] = json.loads(result.read_text())
     return found
 
 

@@ -1,6 +1,6 @@
 """Sends searches at a steady rate from a process of its own, whatever the answers take, until its input ends.
 
-    python -m tests.benchmarks.steady_load < PLAN.json > RESULT.json
+    python -m tests.benchmarks.steady_load RESULT.json < PLAN.json
 
 PLAN, one line: {"port", "key", "rate", "bodies": [...]}. RESULT: [seconds since the epoch, latency in seconds] of each.
 Latency counts from the moment at which a search was due: one that had to wait for its predecessors waited.
@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.load import answered, request_of
@@ -48,7 +49,7 @@ async def _search(free: asyncio.Queue[Any], request: bytes, due: float, found: l
 
 
 def main() -> None:
-    """From standard input to standard output."""
+    """From standard input to the file that the command line names."""
     import uvloop
 
     plan = json.loads(sys.stdin.readline())
@@ -59,7 +60,7 @@ def main() -> None:
         ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
-    sys.stdout.write(json.dumps(uvloop.run(run(plan, ended))))
+    Path(sys.argv[1]).write_text(json.dumps(uvloop.run(run(plan, ended))))
 
 
 if __name__ == "__main__":
