@@ -165,8 +165,12 @@ class KnowledgeBase:
             if min_seq:
                 runtime.follower.wait_for(min_seq, timeout)
             if plan is None:
-                return self.live.search(runtime, request, principal, session)
-            return runtime.retriever.search(runtime.collection, plan, request, principal)
+                result = self.live.search(runtime, request, principal, session)
+            else:
+                result = runtime.retriever.search(runtime.collection, plan, request, principal)
+            if min_seq and result.degraded:  # a server went away just now, and what is kept before it is no use
+                runtime.follower.wait_for(min_seq, timeout)
+            return result
 
     def why(
         self,

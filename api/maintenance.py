@@ -6,6 +6,7 @@ on its way to the next.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from pyroaring import BitMap64
@@ -19,6 +20,7 @@ from ingest.regeneration import embed_missing
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
 
+LOOK_SECONDS = 0.1
 MAX_LOOKS = 20  # until the views have reached what was committed when the comparison began
 
 
@@ -58,6 +60,7 @@ def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> Verdict:
         state = kb.catalog.log.state(runtime.collection, since=reached)
         if reached >= goal:
             break
+        time.sleep(LOOK_SECONDS)
     on_its_way = state.changed if reached >= goal else BitMap64()
     wanted = {"sparse": state.labels, "dense": state.labels - state.unembedded, "attributes": state.labels}
     differences = {name: _difference(wanted[name], held[name], on_its_way) for name in wanted}

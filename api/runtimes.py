@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 
 from api.collection_runtime import RECORD_SECONDS, CollectionRuntime
 from retrieval.catalog import Catalog, Collection
-from retrieval.errors import NotFoundError, RetrievalError
+from retrieval.errors import NotFoundError, NotYetSearchableError, RetrievalError
 from retrieval.views import Follower
 
 logger = logging.getLogger(__name__)
 
+EXCHANGE_SECONDS = 5.0  # for what another process writes
 LINGER_SECONDS = 10.0  # an exchanged runtime stays open so long: callers outside of `use`, and an early rollback
 
 Open = Callable[[Collection], CollectionRuntime]
@@ -147,6 +148,8 @@ class Runtimes:
         try:
             following.refresh()  # it may have been opened before the plan was exchanged with its generation
             following.prepare()
+            following.follower.catch_up()
+            self._await(following, runtime.follower.seq)
             with runtime.follower.paused():  # whoever saw his write in the former one sees it in the following one
                 following.follower.catch_up()
                 with self._guard:
@@ -157,6 +160,13 @@ class Runtimes:
                 if self._serving[runtime.name] is not following:
                     self._former.append(_Former(following))
             raise
+
+    def _await(self, following: CollectionRuntime, seq: int) -> None:
+        """Another process may write its indexes, and take a moment."""
+        try:
+            following.follower.wait_for(seq, EXCHANGE_SECONDS)
+        except NotYetSearchableError as error:
+            logger.warning("collection %s is exchanged all the same: %s", following.name, error)
 
     def listen(self, heard: Heard) -> None:
         """Call `heard` when a collection opens and whenever its searches see more, in a thread that must go on."""

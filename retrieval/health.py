@@ -8,6 +8,8 @@ import threading
 class Health:
     """Troubles by leg. A leg that is `behind` answers from an older state; one that is `down` does not answer.
 
+    One that stopped is behind until the process starts again.
+
     Thread-safe.
     """
 
@@ -15,11 +17,12 @@ class Health:
         self._guard = threading.Lock()
         self._behind: dict[str, str] = {}
         self._down: dict[str, str] = {}
+        self._stopped: dict[str, str] = {}
 
     def troubles(self) -> dict[str, str]:
         """Leg -> what is wrong with it; empty when all is well."""
         with self._guard:
-            return self._behind | self._down
+            return self._behind | self._down | self._stopped
 
     def is_down(self, leg: str) -> bool:
         """Whether it is no use to ask the leg now."""
@@ -28,6 +31,10 @@ class Health:
     def falls_behind(self, leg: str, reason: str) -> bool:
         """The leg cannot follow the log; whether that is news."""
         return self._note(self._behind, leg, reason)
+
+    def stops(self, leg: str, reason: str) -> bool:
+        """The leg will not follow the log any more; whether that is news."""
+        return self._note(self._stopped, leg, reason)
 
     def goes_down(self, leg: str, reason: str) -> bool:
         """The leg does not answer; whether that is news."""

@@ -74,7 +74,7 @@ class Track:
         except Exception as error:  # whatever it is, the other views go on, and the operator must know
             logger.exception("the %s view stops: restart the process; the catalog is safe", self.name)
             self.defect = error
-            self._health.falls_behind(self.name, f"stopped: {error}")
+            self._health.stops(self.name, f"stopped: {error}")
             return False
         if batch.seq:
             self._follows()
@@ -87,7 +87,7 @@ class Track:
         """
         self.defect = ViewError(f"{self._past(last_seq)}; restart this process, which builds its views again")
         logger.error("%s", self.defect)
-        self._health.falls_behind(self.name, f"stopped: {self.defect}")
+        self._health.stops(self.name, f"stopped: {self.defect}")
         return False
 
     def begin_rebuild(self) -> None:
@@ -125,7 +125,8 @@ class RecentTrack(Track):
     def apply(self, batch: ViewBatch, *, rebuilds: bool = False) -> bool:
         """As any track; of a rebuild nothing is kept, for the server has all of it sooner or later."""
         if rebuilds:
-            self._recent.begin_at(batch.version)
+            if self.seq != batch.version:
+                self._recent.begin_at(batch.version)
             return True
         return super().apply(batch)
 

@@ -151,8 +151,8 @@ class Follower:
 
     @property
     def seq(self) -> int:
-        """The operation that searches see at least, in every leg."""
-        return self._seq
+        """The operation that searches see at least, in every leg; less than before where a server has gone."""
+        return min(self._seq, self.views.seq)
 
     @property
     def is_durable(self) -> bool:
@@ -192,7 +192,7 @@ class Follower:
 
     def rebuild(self) -> None:
         """Bring views of any state to what the catalog says now, whatever they hold."""
-        for convoy in self._convoys:
+        for convoy in reversed(self._convoys):  # servers first: what is kept before them is dropped by the rebuild
             convoy.rebuild()
 
     @contextmanager
@@ -217,28 +217,28 @@ class Follower:
 
     def wait_for(self, seq: int, timeout: float) -> None:
         """Return once searches see `seq` in every leg. Raises `NotYetSearchableError` after `timeout` seconds."""
-        if self._seq >= seq:
+        if self.seq >= seq:
             return
         self.nudge()
         with self._changed:
-            reached = self._changed.wait_for(lambda: self._seq >= seq or self._defect() is not None, timeout)
-        if reached and self._seq >= seq:
+            self._changed.wait_for(lambda: self.seq >= seq or self._defect() is not None, timeout)
+        if self.seq >= seq:
             return
         if (defect := self._defect()) is not None:
             raise RetrievalError(f"the views stopped following the catalog: {defect}") from defect
         raise NotYetSearchableError(
-            f"operation {seq} is not searchable after {timeout:g} s (views are at {self._seq}{self._troubles()}); "
+            f"operation {seq} is not searchable after {timeout:g} s (views are at {self.seq}{self._troubles()}); "
             "the write is safe, search again later"
         )
 
     def wait_while_advancing(self, seq: int, patience: float) -> None:
         """As `wait_for`, as long as it takes: gives up only when nothing at all was applied for `patience` seconds."""
         while True:
-            before = self._seq
+            before = self.seq
             try:
                 return self.wait_for(seq, patience)
             except NotYetSearchableError:
-                if self._seq == before:
+                if self.seq == before:
                     raise
 
     def listen(self, heard: Callable[[int], None]) -> None:

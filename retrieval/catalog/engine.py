@@ -19,7 +19,7 @@ from retrieval.errors import InvalidInputError, OutageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another process's transaction
 WRITES = {"kb_writes": True}  # execution option: take SQLite's write lock at BEGIN, not at the first write
-SINGLE: dict[str, dict[str, Any]] = {  # execution options: no BEGIN around the one statement that reads
+SINGLE: dict[str, dict[str, Any]] = {  # execution options: no transaction around statements that read
     "sqlite": {"kb_single": True},
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
 }

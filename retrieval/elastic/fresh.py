@@ -30,11 +30,6 @@ class FreshSparseView:
         """The operation that searches see at least."""
         return self.recent.reached
 
-    @property
-    def shared_name(self) -> str:
-        """The name of the index."""
-        return self.server.shared_name
-
     def __len__(self) -> int:
         touched, kept = self.recent.changes()
         return self.server.count(but=touched) + len(kept)

@@ -17,7 +17,7 @@ from retrieval.analyzer import Analyzer
 from retrieval.sparse.overlay import Overlay, Statistics
 from retrieval.types import ViewBatch
 
-MOST = 1_000  # chunks that came or went; beyond, searches wait for the server
+MOST = 1_000  # chunks that came, changed or went; beyond, searches wait for the server
 PRESSING = MOST // 2  # from here on the server is written to without rest
 
 
@@ -44,6 +44,7 @@ class RecentWords:
         self._overlay = Overlay()
         self._touched: dict[int, int] = {}  # label -> the last operation that brought or took it
         self._batches: deque[tuple[int, list[int]]] = deque()  # (operation, labels) by rising operation
+        self._kept = 0  # labels in the batches; one that changed twice counts twice
         self._base = self._seq = 0
         self._gap: tuple[int, int] | None = None  # after which operation, up to which
 
@@ -69,7 +70,7 @@ class RecentWords:
         """Whether somebody may wait for the server, or will soon."""
         with self._guard:
             server = self._server_seq()
-            return server < self._base or self._gap is not None or len(self._touched) > PRESSING
+            return server < self._base or self._gap is not None or self._kept > PRESSING
 
     def begin_at(self, seq: int) -> None:
         """Keep nothing, and only what comes after `seq`: the rest is the server's."""
@@ -90,25 +91,33 @@ class RecentWords:
 
     def apply(self, batch: ViewBatch) -> None:
         """Take note of the batch, unless there is no room: then it is a part of the gap."""
+        labels = [*batch.removed, *(chunk.label for chunk in batch.added)]
+        if batch.seq <= self._seq or not self._has_room(batch.seq, len(labels)):
+            return
         added = {chunk.label: self._analyzer.tokens(chunk.words) for chunk in batch.added}
-        labels = [*batch.removed, *added]
         with self._guard:
-            if batch.seq <= self._seq:
-                return  # a replay's
+            for label in labels:
+                self._overlay.discard(label)
+                self._touched[label] = batch.seq
+            for label, tokens in added.items():
+                self._overlay.add(label, tokens)
+            self._batches.append((batch.seq, labels))
+            self._kept += len(labels)
+            self._seq = batch.seq
+
+    def _has_room(self, seq: int, labels: int) -> bool:
+        """Whether a batch is to be kept; one that is not has been taken note of."""
+        with self._guard:
             server = self._server_seq()
             self._forget(server)
-            if batch.seq <= server:
-                self._base = batch.seq
-            elif len(self._touched) + len(labels) > MOST:
-                self._gap = (self._seq if self._gap is None else self._gap[0], batch.seq)
+            if seq > server and self._kept + labels <= MOST:
+                return True
+            if seq <= server:
+                self._base = seq
             else:
-                for label in labels:
-                    self._overlay.discard(label)
-                    self._touched[label] = batch.seq
-                for label, tokens in added.items():
-                    self._overlay.add(label, tokens)
-                self._batches.append((batch.seq, labels))
-            self._seq = batch.seq
+                self._gap = (self._seq if self._gap is None else self._gap[0], seq)
+            self._seq = seq
+            return False
 
     def frequency(self, token: str) -> int:
         """How many of the chunks contain the token."""
@@ -133,6 +142,7 @@ class RecentWords:
         while self._batches and self._batches[0][0] <= server:
             seq, labels = self._batches.popleft()
             self._base = max(self._base, seq)
+            self._kept -= len(labels)
             for label in labels:
                 if self._touched.get(label) == seq:
                     del self._touched[label]
@@ -143,5 +153,5 @@ class RecentWords:
 
     def _clear(self) -> None:
         self._overlay = Overlay()
-        self._touched, self._gap = {}, None
+        self._touched, self._gap, self._kept = {}, None, 0
         self._batches.clear()

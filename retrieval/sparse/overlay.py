@@ -42,14 +42,6 @@ class Overlay:
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def __contains__(self, label: int) -> bool:
-        return label in self._tokens
-
-    @property
-    def length(self) -> int:
-        """Tokens in all chunks together."""
-        return self._length
-
     def documents(self) -> dict[int, list[str]]:
         """Label -> tokens, in any order."""
         return {label: list(tokens.elements()) for label, tokens in self._tokens.items()}

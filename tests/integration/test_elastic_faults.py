@@ -130,6 +130,21 @@ def test_frozen_while_it_is_written_to(stack: Stack, served: Served) -> None:
     check_whole(kb, 220)
 
 
+def test_frozen_a_search_that_must_see_a_write_says_that_it_cannot(stack: Stack, served: Served) -> None:
+    kb = served.kb
+    stack.pause("elasticsearch")
+    try:
+        seq = write(kb, "new", 5)
+        kb.wait_searchable("docs", seq, PATIENCE_SECONDS)  # as long as nobody knows: this process keeps the words
+        for _ in range(2):  # the one that notices, and one that comes later
+            with pytest.raises(NotYetSearchableError, match="sparse"):
+                search(kb, min_seq=seq, timeout=0.3)
+    finally:
+        stack.resume("elasticsearch")
+    check_whole(kb, 25)
+    assert search(kb, min_seq=seq, timeout=5).degraded == ()
+
+
 def test_killed_in_the_middle_of_a_long_catch_up(stack: Stack, served: Served) -> None:
     kb = served.kb
     for part in range(10):

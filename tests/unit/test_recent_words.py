@@ -108,6 +108,14 @@ def test_too_much_at_once_is_left_to_the_server(
     assert (recent.reached, found(recent), recent.is_pressing) == (13, {20}, False)
 
 
+def test_what_changes_again_and_again_fills_the_room_too(recent: RecentWords, server: Place) -> None:
+    for seq in range(11, 11 + 3 * recent_words.MOST):
+        recent.apply(make_batch(seq, [(1, 0)]))
+    assert (recent.reached, recent.is_pressing) == (10 + recent_words.MOST, True)
+    server.seq = recent.seq
+    assert (recent.reached, recent.is_pressing, state(recent)) == (recent.seq, False, (labels(), labels()))
+
+
 def test_a_server_that_lost_its_last_seconds_is_waited_for(recent: RecentWords, server: Place) -> None:
     recent.apply(make_batch(11, [(1, 0)]))
     server.seq = 11
