@@ -148,7 +148,6 @@ class Runtimes:
         try:
             following.refresh()  # it may have been opened before the plan was exchanged with its generation
             following.prepare()
-            following.follower.catch_up()
             self._await(following, runtime.follower.seq)
             with runtime.follower.paused():  # whoever saw his write in the former one sees it in the following one
                 following.follower.catch_up()

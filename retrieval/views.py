@@ -102,6 +102,11 @@ class Views:
         words = self.sparse.seq if server is None else server.seq
         return min(words, self.dense.seq, self.attributes.seq)
 
+    @property
+    def legs(self) -> tuple[tuple[str, WordView], tuple[str, VectorView]]:
+        """What a search asks, by name."""
+        return ("sparse", self.sparse), ("dense", self.dense)
+
     def held(self) -> BitMap64:
         """Labels that at least one view holds."""
         return self.sparse.labels() | self.dense.labels() | self.attributes.labels()
@@ -141,18 +146,17 @@ class Follower:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        legs = (("sparse", views.sparse), ("dense", views.dense))
-        self._recent = {name: view.recent for name, view in legs if isinstance(view, FreshView)}
+        self._recent = {name: view.recent for name, view in views.legs if isinstance(view, FreshView)}
         self._others: list[OptionalView] = []  # that came while searches ran; no write waits for them
         self._convoys = self._make_convoys(f"{secrets.token_hex(4)}")
-        self._seq = views.seq
+        self._told = views.seq  # to who listens
         self._heard: Callable[[int], None] | None = None
         self._failure: BaseException | None = None
 
     @property
     def seq(self) -> int:
         """The operation that searches see at least, in every leg; less than before where a server has gone."""
-        return min(self._seq, self.views.seq)
+        return self.views.seq
 
     @property
     def is_durable(self) -> bool:
@@ -284,7 +288,7 @@ class Follower:
         own: list[Track] = []
         shared: list[Track] = []
         health = self.views.health
-        for name, view in (("sparse", self.views.sparse), ("dense", self.views.dense)):
+        for name, view in self.views.legs:
             if (server := server_part(view)) is not None:
                 shared.append(SharedTrack(name, server, health, self._catalog, self._collection, holder))
             else:
@@ -346,9 +350,9 @@ class Follower:
 
     def _moved(self) -> None:
         with self._changed:
-            before, self._seq = self._seq, self.views.seq
-            if self._heard is not None and self._seq > before:
-                self._heard(self._seq)
+            before, self._told = self._told, self.views.seq
+            if self._heard is not None and self._told > before:
+                self._heard(self._told)
             self._changed.notify_all()
 
     def _troubles(self) -> str:

@@ -56,6 +56,11 @@ def running() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def end_connections(admin: psycopg.Connection, database: str) -> None:
+    """End all connections to the database, as a restart of the server does."""
+    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+
+
 def _as_owner_of(folder: Path) -> list[str]:
     """The start of a command that may own a data folder: PostgreSQL refuses root, and must end with its parent."""
     guard = ["setpriv", "--pdeathsig", "INT"]  # a killed test run leaves no server behind

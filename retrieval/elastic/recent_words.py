@@ -128,10 +128,8 @@ class RecentWords:
         """What came or went, and what of it contains a term. The index is asked for statistics only where some does."""
         with self._guard:
             self._forget(self._server_seq())
-            touched = BitMap64(list(self._touched))
-            is_matched = any(self._overlay.frequency(term) for term in terms)
-        if not is_matched:
-            return Recent(touched, {}, {})
+            if not any(self._overlay.frequency(term) for term in terms):
+                return Recent(BitMap64(list(self._touched)), {}, {})
         index = statistics()
         with self._guard:
             boosts, scores = self._overlay.score(terms, index)

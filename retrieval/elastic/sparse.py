@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from pyroaring import BitMap64
 
@@ -15,7 +16,7 @@ from retrieval.elastic.index import ElasticIndex, delete_line, index_line
 from retrieval.elastic.layout import IndexName
 from retrieval.elastic.ranking import best, restriction
 from retrieval.elastic.terms import Query, attribute_fields, label_queries
-from retrieval.elastic.view import CHUNKS, ElasticView
+from retrieval.elastic.view import ElasticView
 from retrieval.sparse.overlay import Statistics
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
 
@@ -41,8 +42,7 @@ class ElasticSparseView(ElasticView):
 
     def terms_of(self, query: str) -> Counter[str]:
         """The query's tokens with how often they occur, the first `MAX_QUERY_TOKENS` different ones."""
-        terms = Counter(self._analyzer.query_tokens(query))
-        return Counter(dict(list(terms.items())[:MAX_QUERY_TOKENS])) if len(terms) > MAX_QUERY_TOKENS else terms
+        return Counter(dict(islice(Counter(self._analyzer.query_tokens(query)).items(), MAX_QUERY_TOKENS)))
 
     def find(
         self,
@@ -73,10 +73,6 @@ class ElasticSparseView(ElasticView):
             known = replace(read, frequencies={**known.frequencies, **read.frequencies})
             self._statistics = (seq, known)
         return known
-
-    def count(self, but: BitMap64) -> int:
-        """How many chunks there are without the labels `but`."""
-        return self.index.count({"bool": {"filter": CHUNKS, "must_not": label_queries(list(but))}} if but else CHUNKS)
 
     def document_frequency(self, token: str) -> int:
         """How many chunks hold the analyzed token."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyroaring import BitMap64
 
 from retrieval.elastic.index import ElasticIndex
+from retrieval.elastic.terms import label_queries
 from retrieval.types import ViewBatch
 
 CHUNKS = {"exists": {"field": "label"}}  # everything but the place
@@ -30,7 +31,11 @@ class ElasticView:
         return self.index.name.alias
 
     def __len__(self) -> int:
-        return self.index.count(CHUNKS)
+        return self.count(BitMap64())
+
+    def count(self, but: BitMap64) -> int:
+        """How many chunks there are without the labels `but`."""
+        return self.index.count({"bool": {"filter": CHUNKS, "must_not": label_queries(list(but))}} if but else CHUNKS)
 
     def labels(self) -> BitMap64:
         """All labels held."""

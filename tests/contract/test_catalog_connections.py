@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from local_postgres import end_connections
 
 from retrieval.catalog import Catalog, engine
 from retrieval.errors import OutageError
@@ -21,30 +22,30 @@ def catalog(fresh_postgres: str) -> Iterator[Catalog]:
     opened.close()
 
 
-def end_connections(server: str, database: str) -> None:
-    """As a restart of the server does."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-            [urlsplit(database).path[1:]],
-        )
+@pytest.fixture
+def used_and_ended(
+    catalog: Catalog, postgres_url: str, fresh_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[float], None]:
+    """Uses the catalog, then ends its connections as a restart of the server does; idle is what rested so long."""
+
+    def use_and_end(idle_seconds: float) -> None:
+        monkeypatch.setattr(engine, "IDLE_SECONDS", idle_seconds)
+        catalog.collections.create("docs", "hash", "f")
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            end_connections(admin, urlsplit(fresh_postgres).path[1:])
+
+    return use_and_end
 
 
 def test_a_connection_that_ended_while_idle_is_replaced(
-    catalog: Catalog, postgres_url: str, fresh_postgres: str, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, used_and_ended: Callable[[float], None]
 ) -> None:
-    monkeypatch.setattr(engine, "IDLE_SECONDS", 0.0)
-    catalog.collections.create("docs", "hash", "f")
-    end_connections(postgres_url, fresh_postgres)
+    used_and_ended(0.0)
     assert [one.name for one in catalog.collections.all()] == ["docs"]
 
 
-def test_one_that_ended_in_use_is_told_once(
-    catalog: Catalog, postgres_url: str, fresh_postgres: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "IDLE_SECONDS", 60.0)
-    catalog.collections.create("docs", "hash", "f")
-    end_connections(postgres_url, fresh_postgres)
+def test_one_that_ended_in_use_is_told_once(catalog: Catalog, used_and_ended: Callable[[float], None]) -> None:
+    used_and_ended(60.0)
     with pytest.raises(OutageError, match="check that the catalog's database runs"):
         catalog.collections.get("docs")
     assert catalog.collections.get("docs").name == "docs"

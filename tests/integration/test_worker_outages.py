@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from local_postgres import end_connections
 from stack import StackOf
 from worker_world import eventually, running, world
 
@@ -77,7 +78,7 @@ def test_the_catalog_away_for_some_seconds(
             shop.send(shop.history.changes(50))
             eventually(lambda: metrics.totals()["events"] > 0, "the first changes are applied")
             admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            end_connections(admin, name)
             shop.send(shop.history.changes(100))
             time.sleep(3)
             admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
