@@ -103,6 +103,22 @@ class ElasticIndex:
             )
         return [hit["sort"] for hit in _hits(answer)]
 
+    def search_from(self, query: Query, least: float, size: int) -> list[Hit]:
+        """(score, label) of the hits that score at least so much, those with the lowest labels, by rising label."""
+        with self.server.searching() as client:
+            answer = client.search(
+                index=self.name.alias,
+                query=query,
+                size=size,
+                sort=[{"label": "asc"}],
+                min_score=least,
+                track_scores=True,
+                source=False,
+                track_total_hits=False,
+                filter_path="hits.hits._score,hits.hits.sort",
+            )
+        return [[hit["_score"], *hit["sort"]] for hit in _hits(answer)]
+
     def count(self, query: Query) -> int:
         """How many chunks match."""
         with self.server.searching() as client:

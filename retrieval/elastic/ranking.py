@@ -15,6 +15,9 @@ from retrieval.types import Ranking
 MARGIN = 8  # hits asked for beyond those wanted, so that ties with the last are mostly in
 ESCALATION = 4  # each further attempt asks for this many times more
 
+Search = Callable[[int], Sequence[Hit]]  # how many -> the best hits, the best first
+Tied = Callable[[float, int], Sequence[Hit]]  # a score, how many -> hits from that score on, the lowest labels first
+
 
 def restriction(allowed: Allowed, scope: Scope | None) -> list[Query] | None:
     """The queries a hit must match besides; None where nothing can. A scope says it shorter than labels do."""
@@ -25,8 +28,11 @@ def restriction(allowed: Allowed, scope: Scope | None) -> list[Query] | None:
     return [label_queries(list(allowed))] if allowed else None
 
 
-def best(search: Callable[[int], Sequence[Hit]], k: int, decimals: int) -> Ranking:
-    """The first k hits; asks for more until all ties with the last one are in."""
+def best(search: Search, k: int, decimals: int, tied: Tied | None = None) -> Ranking:
+    """The first k hits of `search(size)`, ties by rising label; asks for more until all ties with the last one are in.
+
+    Where the server can tell `tied`, one such request is enough, however many passages score the same.
+    """
     size = min(k + MARGIN, MAX_WINDOW)
     while True:
         hits = search(size)
@@ -34,7 +40,27 @@ def best(search: Callable[[int], Sequence[Hit]], k: int, decimals: int) -> Ranki
         is_exhausted = len(hits) < size or size == MAX_WINDOW
         if is_exhausted or ranking.scores[k - 1] > ranking.scores[-1]:
             return Ranking(ranking.labels[:k], ranking.scores[:k])
+        if tied is not None:
+            found = _with_ties(ranking, tied, k, decimals)
+            if found is not None:
+                return found
         size = min(size * ESCALATION, MAX_WINDOW)
+
+
+def _with_ties(first: Ranking, tied: Tied, k: int, decimals: int) -> Ranking | None:
+    """The best k, by the first hits, which end in a tie, and the lowest labels that score at least as much.
+
+    None where those do not tell: what rounds to less stood before them, or what scores so was taken out meanwhile.
+    """
+    last = first.scores[k - 1]
+    above = first.labels[first.scores > last]
+    least = float(last) - 0.6 * 10.0**-decimals  # what rounds to it is at most half a unit less
+    others = _ranking(tied(least, k + MARGIN), decimals)
+    ties = np.sort(others.labels[others.scores == last])[: k - len(above)]
+    if len(ties) < k - len(above):
+        return None
+    scores = np.concatenate((first.scores[: len(above)], np.full(len(ties), last, np.float32)))
+    return Ranking(np.concatenate((above, ties)), scores)
 
 
 def _ranking(hits: Sequence[Hit], decimals: int) -> Ranking:

@@ -60,7 +60,13 @@ class ElasticSparseView(ElasticView):
         words["should"] = [_clause(term, weight) for term, weight in weights.items()]
         if but:
             words["must_not"] = label_queries(list(but))
-        return best(lambda size: self.index.search({"bool": words}, size), k, SCORE_DECIMALS)
+        query: Query = {"bool": words}
+        return best(
+            lambda size: self.index.search(query, size),
+            k,
+            SCORE_DECIMALS,
+            lambda least, size: self.index.search_from(query, least, size),
+        )
 
     def statistics(self, terms: Iterable[str]) -> Statistics:
         """What BM25 asks of the index for these terms; a term is asked for once in each state of the index."""

@@ -328,6 +328,30 @@ def test_what_is_kept_before_the_server_scores_as_there(elastic_server: ElasticS
         drop_indexes(elastic_server, view.index.name.collection)
 
 
+def test_thousands_of_ties_take_two_small_requests(
+    elastic_server: ElasticServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ("send the invoice back with the invoice", *["send the invoice back"] * 49)
+    chunks = [replace(make_chunk(label, 0), text=texts[label % len(texts)]) for label in range(3000)]
+    ours, theirs = SparseView(None, Analyzer()), ElasticSparseView(elastic_server, collection_of(None), Analyzer())
+    theirs.resume()
+    for seq, some in enumerate((chunks[1500:], chunks[:1500]), start=1):  # the server's own order is not by label
+        for view in (ours, theirs):
+            view.apply(ViewBatch(seq, [], some))
+    asked: list[int] = []
+    for name in ("search", "search_from"):
+        known = getattr(index.ElasticIndex, name)
+        monkeypatch.setattr(
+            index.ElasticIndex, name, lambda *about, known=known: asked.append(about[-1]) or known(*about)
+        )
+    found, expected = theirs.search("invoice", 100), ours.search("invoice", 100)
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert len(asked) == 2
+    assert max(asked) < 120
+    ours.close()
+    drop_indexes(elastic_server, theirs.index.name.collection)
+
+
 def by_label(ranking: Ranking) -> list[float]:
     return [score for _, score in sorted(zip(ranking.labels.tolist(), ranking.scores.tolist(), strict=True))]
 
