@@ -57,8 +57,10 @@ def running() -> Iterator[str]:
 
 
 def end_connections(admin: psycopg.Connection, database: str) -> None:
-    """End all connections to the database, as a restart of the server does."""
-    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+    """End all connections to the database, as a restart of the server does, and wait until they have ended."""
+    milliseconds = 10_000
+    ended = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE datname = %s"
+    assert all(row[0] for row in admin.execute(ended, [milliseconds, database]))
 
 
 def _as_owner_of(folder: Path) -> list[str]:

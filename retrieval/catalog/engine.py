@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import select
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -52,7 +53,8 @@ def open_engine(url: str) -> sa.Engine:
 def _check_idle_connections(engine: sa.Engine) -> None:
     """Make connections anew that the server ended meanwhile: after a restart the next use finds it up at once.
 
-    As SQLAlchemy's `pool_pre_ping`, but without a round trip before each use of a connection that just answered.
+    As SQLAlchemy's `pool_pre_ping`, but without a round trip before each use of a connection that just answered: where
+    the server closed it, its socket has something to read, which the kernel tells in microseconds.
     """
 
     @event.listens_for(engine, "checkin")
@@ -61,12 +63,20 @@ def _check_idle_connections(engine: sa.Engine) -> None:
 
     @event.listens_for(engine, "checkout")
     def look(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("used_at", math.inf) < IDLE_SECONDS:
+        is_fresh = time.monotonic() - record.info.get("used_at", math.inf) < IDLE_SECONDS
+        if is_fresh and not _has_news(connection.fileno()):
             return
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise sa.exc.InvalidatePoolError from error  # the pool opens others
+
+
+def _has_news(socket: int) -> bool:
+    """Whether there is something to read: nobody asked anything, so the server has said farewell, or has closed it."""
+    asked = select.poll()
+    asked.register(socket, select.POLLIN)
+    return bool(asked.poll(0))
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:

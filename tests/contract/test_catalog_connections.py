@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from local_postgres import end_connections
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from retrieval.catalog import Catalog, engine
 from retrieval.errors import OutageError
@@ -23,32 +24,42 @@ def catalog(fresh_postgres: str) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def used_and_ended(
-    catalog: Catalog, postgres_url: str, fresh_postgres: str, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[float], None]:
-    """Uses the catalog, then ends its connections as a restart of the server does; idle is what rested so long."""
+def end(postgres_url: str, fresh_postgres: str) -> Callable[[], None]:
+    """Ends the catalog's connections as a restart of the server does."""
 
-    def use_and_end(idle_seconds: float) -> None:
-        monkeypatch.setattr(engine, "IDLE_SECONDS", idle_seconds)
-        catalog.collections.create("docs", "hash", "f")
+    def end_all() -> None:
         with psycopg.connect(postgres_url, autocommit=True) as admin:
             end_connections(admin, urlsplit(fresh_postgres).path[1:])
 
-    return use_and_end
+    return end_all
 
 
-def test_a_connection_that_ended_while_idle_is_replaced(
-    catalog: Catalog, used_and_ended: Callable[[float], None]
+@pytest.mark.parametrize("idle_seconds", [0.0, 60.0], ids=["asked before use", "used a moment ago"])
+def test_a_connection_that_ended_between_uses_is_replaced(
+    catalog: Catalog, end: Callable[[], None], monkeypatch: pytest.MonkeyPatch, idle_seconds: float
 ) -> None:
-    used_and_ended(0.0)
+    monkeypatch.setattr(engine, "IDLE_SECONDS", idle_seconds)
+    catalog.collections.create("docs", "hash", "f")
+    end()
     assert [one.name for one in catalog.collections.all()] == ["docs"]
 
 
-def test_one_that_ended_in_use_is_told_once(catalog: Catalog, used_and_ended: Callable[[float], None]) -> None:
-    used_and_ended(60.0)
-    with pytest.raises(OutageError, match="check that the catalog's database runs"):
-        catalog.collections.get("docs")
-    assert catalog.collections.get("docs").name == "docs"
+def test_one_that_is_used_a_moment_ago_is_not_asked(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "IDLE_SECONDS", 60.0)
+    catalog.collections.create("docs", "hash", "f")
+    monkeypatch.setattr(PGDialect_psycopg, "do_ping", lambda *_: pytest.fail("a round trip for nothing"))
+    assert [one.name for one in catalog.collections.all()] == ["docs"]
+
+
+def test_one_that_ended_in_use_is_told_once(catalog: Catalog, fresh_postgres: str, end: Callable[[], None]) -> None:
+    catalog.collections.create("docs", "hash", "f")
+    opened = engine.open_engine(fresh_postgres)
+    with pytest.raises(OutageError, match="check that the catalog's database runs"), engine.reading(opened) as used:
+        end()
+        used.exec_driver_sql("SELECT 1")
+    with engine.reading(opened) as used:
+        assert used.exec_driver_sql("SELECT 1").scalar() == 1
+    opened.dispose()
 
 
 def test_a_read_without_a_transaction_leaves_none_behind(fresh_postgres: str) -> None:
