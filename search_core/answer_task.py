@@ -118,7 +118,9 @@ def _asked_here(run: AnswerRun, plan: Plan, questions: Sequence[EvalQuery], orig
     """The collection's own questions, with the passages that its serving plan finds."""
     snapshot = read_snapshot(run.catalog, run.collection)
     try:
-        return split(of_collection(snapshot, plan, run.encoder, questions), origin, run.request.seed)
+        return split(
+            of_collection(snapshot, plan, run.encoder, questions, run.settings.data_dir), origin, run.request.seed
+        )
     finally:
         snapshot.close()
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from retrieval.adapter import QueryAdapter, load_adapter
+from retrieval.adapter import QueryAdapter
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
 from retrieval.encoder import Precision
-from retrieval.learned import ARTIFACTS, Part
 from retrieval.plan import Plan
-from retrieval.precedents import Precedents, load_precedents
+from retrieval.precedents import Precedents
 from retrieval.stored_plan import serving_plan
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
@@ -21,6 +19,7 @@ from search_core.legs import CachedLegs, ask_legs
 from search_core.policy.archive import Archive
 from search_core.pseudo_questions import questions_from_corpus
 from search_core.request import Request
+from search_core.served_parts import served_parts
 from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
 from search_core.space import SearchSpace, open_space
 from search_core.splits import LEAST_PART, LEAST_QUESTIONS, PARTS, Split, given_split, split_questions
@@ -89,9 +88,7 @@ def prepare(
         split = _split(request, snapshot, supervision)
         legs = ask_legs(snapshot, encoder, supervision.questions)
         incumbent = serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against)
-        adapter = _learned(load_adapter, incumbent.adapter, encoder, data_dir)
-        remembered = None if incumbent.precedents is None else incumbent.precedents.name
-        precedents = _learned(load_precedents, remembered, encoder, data_dir)
+        adapter, precedents = served_parts(incumbent, encoder, data_dir)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)
     except BaseException:
@@ -132,13 +129,6 @@ def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision)
 def _earlier_runs(request: Request, data_dir: Path) -> int:
     """A run that repeats another is told as many as that one was."""
     return len(Archive(data_dir / ARCHIVE)) if request.earlier_runs is None else request.earlier_runs
-
-
-def _learned(
-    load: Callable[[Path, str, int | None], Part], name: str | None, encoder: Encoder, data_dir: Path
-) -> Part | None:
-    """The learned part of that name. Raises `InvalidInputError` where it cannot serve."""
-    return None if name is None else load(data_dir / ARTIFACTS / name, encoder.fingerprint, encoder.dim)
 
 
 def _supervised(

@@ -13,7 +13,7 @@ from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
 from retrieval.diffusion import diffuse, needs_graph
 from retrieval.evaluation import METRICS
-from retrieval.fusion import FusionSignals, fuse
+from retrieval.fusion import Candidates, FusionSignals, fuse
 from retrieval.graph.links import Question
 from retrieval.plan import FusionMethod, Plan
 from retrieval.precedents import SAME, Precedent, Precedents, lift
@@ -104,8 +104,8 @@ class CachedLegs:
             self.remembered,
         )
 
-    def rank(self, plan: Plan, place: int) -> list[str]:
-        """The document keys that a search by this plan returns for one question, best first."""
+    def candidates(self, plan: Plan, place: int) -> Candidates:
+        """The chunks that a search by this plan finds for one question, best first."""
         needed = HITS * CHUNKS_PER_DOCUMENT
         sparse_depth, dense_depth = max(plan.sparse_depth, needed), max(plan.dense_depth, needed)
         signals = FusionSignals(self.coverage[place], sparse_asked=sparse_depth)
@@ -128,8 +128,12 @@ class CachedLegs:
             graph = self.snapshot.graph() if needs_graph(plan.diffusion) else None
             question = Question(self.questions[place].text[:MAX_QUERY_LENGTH], vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
+        return candidates
+
+    def rank(self, plan: Plan, place: int) -> list[str]:
+        """The document keys that a search by this plan returns for one question, best first."""
         ranked: dict[str, None] = {}
-        for candidate in candidates[: HITS * 2 * CHUNKS_PER_DOCUMENT]:
+        for candidate in self.candidates(plan, place)[: HITS * 2 * CHUNKS_PER_DOCUMENT]:
             ranked.setdefault(key_of(self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, candidate.label))]))
             if len(ranked) == HITS:
                 break

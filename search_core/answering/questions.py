@@ -17,12 +17,12 @@ import numpy as np
 from retrieval.answer.types import Passage
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.contracts import Encoder
-from retrieval.fusion import FusionSignals, fuse
 from retrieval.plan import Plan
 from search_core.errors import SupervisionError
 from search_core.kinds import kinds_of
 from search_core.legs import CachedLegs, ask_legs
 from search_core.reader.data import Question, read_squad
+from search_core.served_parts import as_served, served_parts
 from search_core.snapshot import CorpusSnapshot, key_of
 
 PASSAGES = 5  # given to an answer model
@@ -105,7 +105,7 @@ def _with_others(question: Question, texts: Sequence[str], drawn: random.Random)
 
 
 def of_collection(
-    snapshot: CorpusSnapshot, plan: Plan, encoder: Encoder, questions: Sequence[EvalQuery]
+    snapshot: CorpusSnapshot, plan: Plan, encoder: Encoder, questions: Sequence[EvalQuery], data_dir: Path
 ) -> list[AskedQuestion]:
     """The collection's own questions with the passages that its plan finds. Raises `SupervisionError`.
 
@@ -115,7 +115,7 @@ def of_collection(
     if missing:
         raise SupervisionError(f"answers are given for question {missing[0]!r}, which has no text; expected every one")
     ordered = sorted(questions, key=lambda question: question.id)
-    legs = ask_legs(snapshot, encoder, ordered)
+    legs = as_served(ask_legs(snapshot, encoder, ordered), served_parts(plan, encoder, data_dir))
     return [
         AskedQuestion(
             one.id, one.text, tuple(filter(None, one.answers or ())), _passages(legs, plan, place), _group(one)
@@ -130,11 +130,8 @@ def _group(question: EvalQuery) -> str:
 
 
 def _passages(legs: CachedLegs, plan: Plan, place: int) -> tuple[Passage, ...]:
-    """The first chunks of the fused ranking; adapters and diffusion hardly change which ones these are."""
-    snapshot = legs.snapshot
-    signals = FusionSignals(legs.coverage[place], sparse_asked=plan.sparse_depth)
-    found = fuse(plan, legs.sparse[place], legs.dense[place], signals, vectors_of=snapshot.vectors_of)
-    return tuple(_passage(snapshot, candidate.label, candidate.score) for candidate in found[:PASSAGES])
+    found = legs.candidates(plan, place)[:PASSAGES]
+    return tuple(_passage(legs.snapshot, candidate.label, candidate.score) for candidate in found)
 
 
 def _passage(snapshot: CorpusSnapshot, label: int, score: float) -> Passage:

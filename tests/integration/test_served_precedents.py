@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from served import Served, in_process
 
 from api.presentation import hit_json
 from api.reindex import reindex
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
@@ -24,10 +26,12 @@ from retrieval.precedents import Precedents, write_precedents
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core import gate
+from search_core.answering.questions import PASSAGES, of_collection
 from search_core.artifact_store import list_artifacts, verified
 from search_core.result import Result
 from search_core.road import adapter_stage, precedent_stage
 from search_core.road.candidate import Candidate, StageReport
+from search_core.snapshot import read_snapshot
 from search_core.trainer import AutoModelTrainer
 
 OTHER = "hash-of-48"
@@ -224,6 +228,19 @@ def test_what_serves_keeps_its_name_in_a_run(remembering: Served) -> None:
 def test_every_fusion_takes_them(remembering: Served, fusion: FusionMethod) -> None:
     promote(remembering, PrecedentStep("kept", 1.0), fusion)
     assert found(remembering, asked(4, "Zoe"))[0] == "d4"
+
+
+def test_answers_are_chosen_by_the_passages_that_a_search_finds(remembering: Served) -> None:
+    """`kb tune --task answer`: from the passages that serve, those that only precedents find among them."""
+    kb, plan, question = remembering.kb, remembering.kb.plan_of("c"), asked(4, "Zoe")
+    runtime = kb.runtime("c")
+    served = kb.search("c", SearchRequest(question, PASSAGES, group_by="chunk"), OPERATOR).hits
+    snapshot = read_snapshot(kb.catalog, runtime.collection)
+    with closing(snapshot):
+        known = [EvalQuery("q", question, {}, ("recycling",))]
+        [one] = of_collection(snapshot, plan, runtime.encoder, known, kb.settings.data_dir)
+    assert [passage.document_id for passage in one.passages] == [hit.chunk.key for hit in served]
+    assert one.passages[0].document_id == "d4"
 
 
 def test_another_encoder_takes_over_without_them(remembering: Served) -> None:
