@@ -9,8 +9,10 @@ from typing import Any
 from infra.registry import Registry, RegistryError
 from retrieval.contracts import Reranker
 from retrieval.errors import EncoderError, InvalidInputError
+from retrieval.plan import Plan
 
 BATCH = 16  # pairs scored at once
+KEPT_OPEN = 4  # of one collection: each holds a model of a hundred megabytes or more
 MODEL_SEPARATOR = ":"  # in a plan's name: `cross-encoder:models/ms-marco` builds "cross-encoder" with that model
 
 RERANKERS: Registry[Reranker] = Registry("reranker")
@@ -29,7 +31,7 @@ class CrossEncoderReranker:
             raise ImportError('the cross-encoder needs torch: pip install "autoglm-kb[train]"') from error
         try:
             self._model: Any = CrossEncoder(model, device="cpu")
-        except (OSError, ValueError) as error:
+        except Exception as error:  # what a folder that holds something else makes the libraries raise is anything
             raise EncoderError(f"cross-encoder {model!r} cannot be loaded ({error}); expected its folder") from error
         self._scoring = threading.Lock()  # the model's tokenizer is not safe to share between threads
 
@@ -51,19 +53,38 @@ class OpenRerankers:
         self._opening = threading.Lock()
 
     def __call__(self, name: str) -> Reranker:
-        """The reranker of that name, or `name:model`. Raises `InvalidInputError` when nothing has that name."""
+        """The reranker of that name, or `name:model`. Raises `InvalidInputError` as `build_reranker` does."""
+        known = self._open.get(name)
+        if known is not None:
+            return known  # without waiting for another that loads
         with self._opening:
             if name not in self._open:
-                self._open[name] = _build(name)
+                self._open[name] = build_reranker(name)
+                while len(self._open) > KEPT_OPEN:
+                    del self._open[next(iter(self._open))]
             return self._open[name]
 
 
-def _build(name: str) -> Reranker:
+def build_reranker(name: str) -> Reranker:
+    """The reranker that a plan names. Raises `InvalidInputError` for an unknown name or a model that does not load."""
     kind, separator, model = name.partition(MODEL_SEPARATOR)
     try:
         return RERANKERS.create(kind, *([model] if separator else []))
     except RegistryError as error:
         raise InvalidInputError(f"plan.rerank.name is {name!r}: {error.args[0]}") from error
+    except (EncoderError, ImportError, TypeError) as error:  # TypeError: it needs a model, or takes none
+        raise InvalidInputError(f"plan.rerank.name is {name!r}, expected `kind` or `kind:model`: {error}") from error
+
+
+def named_model(plan: Plan) -> str | None:
+    """The reranker of a plan that says from which path, or hub, a model is loaded."""
+    return plan.rerank.name if plan.rerank is not None and MODEL_SEPARATOR in plan.rerank.name else None
+
+
+def require_reranker(plan: Plan) -> None:
+    """That what the plan reranks by, if anything, can be loaded. Raises `InvalidInputError` as `build_reranker`."""
+    if plan.rerank is not None:
+        build_reranker(plan.rerank.name)
 
 
 RERANKERS.register(

@@ -13,6 +13,7 @@ from api.fitting_plan import back_to_former
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.plan_parts import require_parts
+from retrieval.rerank import require_reranker
 from retrieval.stored_plan import stored_plan
 
 app = typer.Typer(help="Plans: how a collection is searched.", no_args_is_help=True)
@@ -87,7 +88,9 @@ def promote(number: PlanNumber, collection: CollectionOption = "default", reason
     """Let a plan serve from now on; running servers follow within a second."""
     with knowledge_base() as kb:
         record = kb.catalog.collections.get(collection)
-        require_parts(stored_plan(kb.catalog, record, number or None), kb.settings.data_dir, record.encoder_fingerprint)
+        chosen = stored_plan(kb.catalog, record, number or None)
+        require_parts(chosen, kb.settings.data_dir, record.encoder_fingerprint)
+        require_reranker(chosen)
         kb.catalog.plans.promote(record, number or None, "operator", reason)
         kb.catalog.audit.record("operator", "plans.promote", f"{collection}/{number}", {"reason": reason})
     out.print(f"plan {number} serves {collection}; go back by `kb plans roll-back -c {collection}`")

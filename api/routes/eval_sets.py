@@ -13,9 +13,9 @@ from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
 from api.paging import page_json
 from api.rated_set import rated_set
+from api.requested_plan import plan_of
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
-from api.routes.search import plan_of
 from api.wire.evaluation import (
     EvalCase,
     EvalCaseBody,
@@ -102,7 +102,7 @@ def run_eval_set(name: SetPath, body: EvalRunBody, kb: Kb, caller: Writer, state
     """What a plan is worth on the set, seen with the caller's rights. Large sets become a job (202)."""
     found = existing(kb, check_reach(state, body.collection))
     record = kb.catalog.eval_sets.get(found, name)
-    plan = None if body.plan is None else plan_of(kb, body.collection, body.plan)
+    plan = None if body.plan is None else plan_of(kb, body.collection, body.plan, caller)
     state.target = f"{body.collection}/{name}"
     arguments: dict[str, Any] = {"eval_set": name, "plan": None if plan is None else plan.to_dict()}
     if record.queries <= QUESTIONS_AT_ONCE and not body.background:

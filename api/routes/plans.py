@@ -11,12 +11,14 @@ from api.errors import ApiError
 from api.fitting_plan import back_to_former
 from api.knowledge_base import KnowledgeBase
 from api.paging import MAX_NUMBER, page_json
+from api.requested_plan import require_trust
 from api.routes.failures import GUARDED, failures
 from api.wire.operations import PlanBody, PlanDifference, PlanPage, PlanView, SwitchBody
 from retrieval.catalog import Collection
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.plan_parts import require_parts
+from retrieval.rerank import require_reranker
 from retrieval.stored_plan import stored_plan
 
 DEFAULT = "default"
@@ -45,6 +47,7 @@ def create_plan(body: PlanBody, kb: Kb, caller: Writer, state: State) -> dict[st
     """Store a plan. It serves once it is promoted."""
     found = existing(kb, check_reach(state, body.collection))
     plan = Plan.from_dict(body.plan)
+    require_trust(plan, caller)
     record = kb.catalog.plans.add(found, body.name, plan.to_dict(), plan.digest, caller.name)
     state.target, state.detail["plan"] = body.collection, record.id
     return _view(found, record)
@@ -83,6 +86,7 @@ def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: S
     number = plan_number(plan)
     chosen = stored_plan(kb.catalog, found, number)
     require_parts(chosen, kb.settings.data_dir, found.encoder_fingerprint)
+    require_reranker(chosen)
     kb.runtime(body.collection).prepare(chosen)
     kb.catalog.plans.promote(found, number, caller.name, body.reason)
     return _switched(kb, state, body)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.callers import Caller
-from api.dependencies import Reader, check_reach, existing, principal_of
+from api.dependencies import Reader, check_reach, principal_of
 from api.direct import DirectRoute
 from api.knowledge_base import KnowledgeBase
 from api.presentation import result_json
 from api.request_state import session_of, state_of
+from api.requested_plan import plan_of
 from api.responses import JsonResponse
 from api.routes.failures import failures
 from api.wire.search import SearchBody, SearchResponse
 from retrieval.errors import InvalidInputError
 from retrieval.filters import parse_filter
-from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.retriever import SearchRequest, SearchResult
-from retrieval.stored_plan import stored_plan
 
 router = APIRouter(tags=["search"], responses=failures(504), route_class=DirectRoute)
 
@@ -42,7 +39,7 @@ def _search(kb: KnowledgeBase, caller: Caller, body: SearchBody, session: str) -
     principal = principal_of(caller, body.as_groups)
     condition = None if body.filter is None else parse_filter(body.filter)
     request = SearchRequest(body.query, body.top_k, condition, body.group_by, body.highlight)
-    plan = None if body.plan is None else plan_of(kb, body.collection, body.plan)
+    plan = None if body.plan is None else plan_of(kb, body.collection, body.plan, caller)
     if body.min_seq:
         _check_seq(kb, body.collection, body.min_seq)
     timeout = kb.settings.request_timeout_seconds
@@ -56,12 +53,3 @@ def _check_seq(kb: KnowledgeBase, collection: str, seq: int) -> None:
     runtime = kb.runtime(collection)
     if seq > runtime.follower.seq and seq > (last := kb.catalog.collections.last_seq(runtime.collection.id)):
         raise InvalidInputError(f"min_seq is {seq}, but the newest write is {last}; pass a `seq` that a write returned")
-
-
-def plan_of(kb: KnowledgeBase, collection: str, named: int | str | dict[str, Any]) -> Plan:
-    """The plan a request names: a stored one's number, "default", or the plan itself."""
-    if isinstance(named, dict):
-        return Plan.from_dict(named)
-    if isinstance(named, str):
-        return DEFAULT_PLAN
-    return stored_plan(kb.catalog, existing(kb, collection), named)

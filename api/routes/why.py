@@ -11,8 +11,8 @@ from api.callers import Caller
 from api.dependencies import Kb, Reader, State, check_reach, existing, principal_of
 from api.knowledge_base import KnowledgeBase
 from api.presentation import hit_json
+from api.requested_plan import plan_of
 from api.routes.failures import GUARDED
-from api.routes.search import plan_of
 from api.wire.search import WhyBody, WhyResponse
 from retrieval.catalog.keys import Scope
 from retrieval.errors import NotFoundError
@@ -34,7 +34,7 @@ def why(body: WhyBody, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
     searcher = principal_of(caller, body.as_groups)
     condition = None if body.filter is None else parse_filter(body.filter)
     request = SearchRequest(body.query, body.top_k, condition)
-    plan = None if body.plan is None else plan_of(kb, collection.name, body.plan)
+    plan = None if body.plan is None else plan_of(kb, collection.name, body.plan, caller)
     try:
         found = kb.why(collection.name, body.key, request, searcher, caller.principal, plan=plan)
     except NotFoundError:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from retrieval import rerank
 from retrieval.contracts import Reranker
 from retrieval.errors import EncoderError, InvalidInputError
-from retrieval.rerank import RERANKERS, CrossEncoderReranker, OpenRerankers
+from retrieval.rerank import KEPT_OPEN, RERANKERS, CrossEncoderReranker, OpenRerankers
 from retrieval.testing.reranker import RerankerContract
 
 # torch's and transformers' own deprecations while they load are not ours to mend
@@ -52,6 +53,21 @@ def test_a_plan_names_kind_and_model_and_the_model_is_loaded_once(model: Path) -
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="nowhere"):
         CrossEncoderReranker(str(tmp_path / "nowhere"))
+    with pytest.raises(InvalidInputError, match=r"plan\.rerank\.name is 'cross-encoder:.*nowhere.*cannot be loaded"):
+        OpenRerankers()(f"cross-encoder:{tmp_path / 'nowhere'}")
+
+
+def test_a_kind_that_needs_a_model_says_so() -> None:
+    with pytest.raises(InvalidInputError, match=r"plan\.rerank\.name is 'cross-encoder', expected .*kind:model"):
+        OpenRerankers()("cross-encoder")
+
+
+def test_few_models_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    rerankers, built = OpenRerankers(), list[str]()
+    monkeypatch.setattr(rerank, "build_reranker", lambda name: built.append(name) or object())
+    for number in (*range(KEPT_OPEN + 1), KEPT_OPEN, 0):
+        rerankers(f"cross-encoder:{number}")
+    assert built == [f"cross-encoder:{number}" for number in (*range(KEPT_OPEN + 1), 0)]
 
 
 def test_an_unknown_reranker_is_refused_with_the_known_names() -> None:

@@ -186,6 +186,28 @@ def test_plans_that_make_no_sense_or_are_not_there(api: served.Served) -> None:
     assert api.client.post("/v1/plans/1/promote", json={"collection": "docs"}, headers=writer).status_code == 403
 
 
+def test_only_an_administrator_says_which_model_a_search_loads(api: served.Served) -> None:
+    admin, writer, reader = (api.headers(scope) for scope in (Scope.ADMIN, Scope.WRITE, Scope.READ))
+    named = {"rerank": {"name": "cross-encoder:/nowhere"}}
+
+    def asked(path: str, headers: dict[str, str], **body: Any) -> tuple[int, str]:
+        response = api.client.post(path, json={"collection": "docs", **body}, headers=headers)
+        return response.status_code, str(response.json().get("error", {}).get("message"))
+
+    search = {"query": "warranty", "plan": named}
+    for path, more in (("/v1/search", search), ("/v1/search/why", search | {"key": "x"})):
+        assert asked(path, reader, **more)[0] == asked(path, writer, **more)[0] == 403
+    assert asked("/v1/plans", writer, name="x", plan=named)[0] == 403
+    for kind, expected in (("cross-encoder", "kind:model"), ("cross-encoder:/nowhere", "cannot be loaded")):
+        status, message = asked("/v1/search", admin, query="warranty", plan={"rerank": {"name": kind}})
+        assert status == 422 and repr(kind) in message and expected in message
+    stored = create(api, "/v1/plans", admin, name="x", plan=named)
+    assert asked("/v1/search", reader, **search)[0] == 422, "an administrator has named it: only its folder is missing"
+    status, message = asked(f"/v1/plans/{stored['id']}/promote", admin)
+    assert status == 422 and "cannot be loaded" in message
+    assert digest(api, admin) == DEFAULT_PLAN.digest
+
+
 def test_the_audit_log_has_writes_and_denials_and_no_secrets(api: served.Served) -> None:
     admin, reader = api.headers(Scope.ADMIN), api.headers()
     create(api, "/v1/plans", admin, name="x", plan={})

@@ -1,0 +1,41 @@
+"""The plan that a request names, and who may name what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.callers import Caller
+from api.dependencies import existing
+from api.errors import forbidden
+from api.knowledge_base import KnowledgeBase
+from retrieval.catalog import Collection
+from retrieval.catalog.keys import Scope
+from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.rerank import named_model
+from retrieval.stored_plan import stored_plan
+
+
+def plan_of(kb: KnowledgeBase, collection: str, named: int | str | dict[str, Any], caller: Caller) -> Plan:
+    """The plan a request names: a stored one's number, "default", or the plan itself. Raises `ApiError` 403."""
+    if isinstance(named, str):
+        return DEFAULT_PLAN
+    record = existing(kb, collection)
+    if not isinstance(named, dict):
+        return stored_plan(kb.catalog, record, named)
+    plan = Plan.from_dict(named)
+    if named_model(plan) is not None and named_model(plan) not in _known_models(kb, record):
+        require_trust(plan, caller)
+    return plan
+
+
+def require_trust(plan: Plan, caller: Caller) -> None:
+    """Only an administrator has the server load a model that it does not know. Raises `ApiError` 403."""
+    if named_model(plan) is not None and not caller.scope.includes(Scope.ADMIN):
+        raise forbidden(
+            "plan.rerank.name says which model to load, which takes an admin key; name a stored plan that reranks by it"
+        )
+
+
+def _known_models(kb: KnowledgeBase, collection: Collection) -> set[str | None]:
+    """Those of the stored plans: who stored them was trusted."""
+    return {named_model(Plan.from_dict(stored.body)) for stored in kb.catalog.plans.all(collection)}
