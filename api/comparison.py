@@ -28,14 +28,17 @@ WITHOUT_ADAPTER = "without_adapter"  # names the serving plan's learned parts wh
 
 
 def compare(
-    kb: KnowledgeBase, serving: Collection, mine: Collection, eval_set: str, pace: Pace, advance: Callable[[int], None]
+    kb: KnowledgeBase,
+    serving: Collection,
+    mine: Collection,
+    eval_set: EvalSetRecord | None,
+    pace: Pace,
+    advance: Callable[[int], None],
 ) -> dict[str, Any]:
-    """The evidence: parity of counts and, where there is an evaluation set, both generations' metrics.
+    """The evidence: parity of counts and, with an evaluation set, both generations' metrics.
 
-    Builds the views of the new generation on disk, where whoever serves it next finds them. Raises `NotFoundError` for
-    an evaluation set that is not there, `InvalidInputError` where one of several must be named.
+    Builds the views of the new generation on disk, where whoever serves it next finds them.
     """
-    chosen = _eval_set(kb, serving, eval_set)
     runtime = kb.open_runtime(mine)
     try:
         runtime.follower.catch_up(lambda count: _progress(count, pace, advance))
@@ -43,9 +46,9 @@ def compare(
         plan, adapter = without_foreign_parts(kb, replace(serving, plan_id=runtime.collection.plan_id), mine)
         if adapter is not None:
             evidence[WITHOUT_ADAPTER] = adapter
-        if chosen is not None:
-            queries = kb.catalog.eval_sets.judged(chosen)
-            evidence |= {"eval_set": chosen.name} | _quality(kb, serving, runtime, plan, queries, pace, advance)
+        if eval_set is not None:
+            queries = kb.catalog.eval_sets.judged(eval_set)
+            evidence |= {"eval_set": eval_set.name} | _quality(kb, serving, runtime, plan, queries, pace, advance)
         return evidence
     finally:
         runtime.stop()
@@ -56,10 +59,20 @@ def _progress(count: int, pace: Pace, advance: Callable[[int], None]) -> None:
     pace.rest()
 
 
-def _eval_set(kb: KnowledgeBase, collection: Collection, name: str) -> EvalSetRecord | None:
+def evaluation_set(kb: KnowledgeBase, collection: Collection, name: str | None) -> EvalSetRecord | None:
+    """The set of that name; for "" the only one with judgements, if there is one; for None none.
+
+    Raises `NotFoundError` for one that is not there, `InvalidInputError` for one without judgements, or where one of
+    several must be named.
+    """
+    if name is None:
+        return None
     if name:
-        return kb.catalog.eval_sets.get(collection, name)
-    known = [one for one in kb.catalog.eval_sets.all(collection) if one.queries]
+        named = kb.catalog.eval_sets.get(collection, name)
+        if not kb.catalog.eval_sets.judged(named):
+            raise InvalidInputError(f"evaluation set {name!r} has no judgements to compare by; name one that has")
+        return named
+    known = [one for one in kb.catalog.eval_sets.all(collection) if kb.catalog.eval_sets.judged(one)]
     if len(known) > 1:
         names = ", ".join(one.name for one in known)
         raise InvalidInputError(f"collection {collection.name!r} has the evaluation sets {names}; name one of them")

@@ -13,7 +13,7 @@ from typing import Any
 
 from api.build_apart import build_apart
 from api.collection_runtime import drop_generation_views, encoder_of
-from api.comparison import WITHOUT_ADAPTER, compare
+from api.comparison import WITHOUT_ADAPTER, compare, evaluation_set
 from api.exclusive import exclusively
 from api.fitting_plan import leave_foreign_parts_out
 from api.knowledge_base import KnowledgeBase
@@ -51,10 +51,14 @@ def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repor
 
 
 def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions, report: Report) -> Generation:
-    """A complete generation with its evidence, not serving yet. Raises `ConflictError` as `reindex` does."""
+    """A complete generation with its evidence, not serving yet. Raises `ConflictError` as `reindex` does.
+
+    What cannot be compared by is said before anything is begun, see `evaluation_set`.
+    """
     serving = kb.catalog.collections.get(collection)
     encoder = options.encoder or kb.settings.encoder
     chunker_of(options.settings(serving))  # says what is wrong before anything is begun
+    eval_set = evaluation_set(kb, serving, options.eval_set)
     with exclusively(kb.catalog.leases, f"reindex/{serving.id}", f"collection {collection!r} is being reindexed"):
         fingerprint = kb.open_encoder(encoder).fingerprint
         generation = kb.catalog.generations.begin(serving, encoder, fingerprint, options.settings(serving))
@@ -64,7 +68,7 @@ def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions
         cut_missing(kb.catalog, mine, cutting_of(generation), steps.advance, Pace(options.share))
         steps.expect(kb.catalog.embeddings.count_missing(mine))
         embedded = embed_missing(kb.catalog, mine, kb.open_encoder(encoder), steps.advance, Pace(options.share))
-        evidence = compare(kb, serving, mine, options.eval_set, Pace(options.share), steps.advance)
+        evidence = compare(kb, serving, mine, eval_set, Pace(options.share), steps.advance)
         kb.catalog.generations.finish(serving, generation.id, evidence | {"embedded": embedded})
         return kb.catalog.generations.get(serving, generation.id)
 

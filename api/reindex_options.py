@@ -21,7 +21,7 @@ class ReindexOptions:
     chunk_tokens: int | None = None
     dictionary: tuple[str, ...] | None = None
     synonyms: tuple[tuple[str, ...], ...] | None = None
-    eval_set: str = ""  # "": the collection's only one, if it has one
+    eval_set: str | None = ""  # "": the collection's only one with judgements, if it has one; None: none
     activate: bool = True
     force: bool = False  # although it is significantly worse on the evaluation set
     apart: bool = False  # in a process of its own

@@ -14,6 +14,7 @@ from api.collection_runtime import RECORD_SECONDS
 from api.knowledge_base import KnowledgeBase
 from api.reindex import Report, activate_generation, build_generation
 from api.reindex_options import ReindexOptions
+from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
@@ -21,7 +22,7 @@ from retrieval.plan_parts import named_parts, require_parts
 from retrieval.stored_plan import serving_plan
 from search_core.conclusion import NOT_EMBEDDED
 
-CHANGED = "another plan began to serve during the run, so the comparison is of yesterday; run it again"
+CHANGED = "another plan or encoder began to serve during the run, so the comparison is of yesterday; run it again"
 
 
 def waits(result: Mapping[str, Any]) -> bool:
@@ -32,19 +33,23 @@ def waits(result: Mapping[str, Any]) -> bool:
 def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[str, Any], report: Report) -> Any:
     """The experiment's result, promoted or with the reason why not. Ended in the midst, it can be called again.
 
-    Raises `ConflictError` while another generation of the collection is being built.
+    What an administrator lets serve while the generation is built stays: it is ready then and waits. Raises
+    `ConflictError` while another generation of the collection is being built.
     """
     record = kb.catalog.collections.get(collection)
-    if serving_plan(kb.catalog, record).digest != result["incumbent"]["digest"]:
+    if _is_overtaken(kb, record, result):
         return _finished(kb, experiment, result | {"reasons": [CHANGED]})
-    options = ReindexOptions(encoder=result["model"], activate=False)
+    options = ReindexOptions(encoder=result["model"], activate=False, eval_set=None)  # sealed questions decided
     generation = build_generation(kb, collection, options, report)
     mine = kb.catalog.collections.seen_by(record.id, generation.id)
     try:
         require_parts(_plan(result), kb.settings.data_dir, mine.encoder_fingerprint)
     except InvalidInputError as error:
         return _finished(kb, experiment, result | {"reasons": [str(error)]})
-    activate_generation(kb, collection, generation.id, force=True)  # sealed questions decided, with the plan besides
+    if _is_overtaken(kb, record, result):
+        waiting = f"generation {generation.id} is embedded by the new encoder: `kb generations activate` lets it serve"
+        return _finished(kb, experiment, result | {"reasons": [f"{CHANGED}; {waiting}"]})
+    activate_generation(kb, collection, generation.id)
     if named_parts(_plan(result)):
         time.sleep(2 * RECORD_SECONDS)  # other processes look for the generation that often; no other can serve it
     now = kb.catalog.collections.get(collection)
@@ -52,6 +57,13 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     kb.catalog.plans.promote(now, result["plan"]["id"], f"experiment {experiment}", reason)
     kb.runtime(collection).refresh()  # searches of this process follow at once, others within a second
     return _finished(kb, experiment, result | {"promoted": True, "reasons": [], "generation": generation.id})
+
+
+def _is_overtaken(kb: KnowledgeBase, record: Collection, result: Mapping[str, Any]) -> bool:
+    """Whether another plan or encoder serves than was compared with."""
+    now = kb.catalog.collections.get(record.name)
+    is_compared = serving_plan(kb.catalog, now).digest == result["incumbent"]["digest"]
+    return not is_compared or now.encoder_fingerprint != record.encoder_fingerprint
 
 
 def _plan(result: Mapping[str, Any]) -> Plan:

@@ -28,7 +28,7 @@ from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.errors import ConflictError, EncoderError, NotYetSearchableError, OutageError
+from retrieval.errors import ConflictError, EncoderError, InvalidInputError, NotYetSearchableError, OutageError
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
 
@@ -197,6 +197,29 @@ def test_a_worse_generation_does_not_take_over_by_itself(kb: KnowledgeBase) -> N
     activate_generation(kb, "c", weak.id, force=True)
     assert kb.catalog.collections.get("c").encoder == WEAK
     assert kb.search("c", SearchRequest("anchor"), OPERATOR).hits
+
+
+def test_what_cannot_be_compared_by_is_said_before_anything_is_begun(kb: KnowledgeBase) -> None:
+    World(kb, "c").fill()
+    record = kb.catalog.collections.get("c")
+    answered = [EvalQuery("a", "what is a pump?", {}, ("a machine",))]
+    kb.catalog.eval_sets.create(record, "answers", answered)
+    with pytest.raises(InvalidInputError, match="'answers' has no judgements"):
+        rebuild(kb, encoder=SMALL, eval_set="answers")
+    for name in ("one", "two"):
+        kb.catalog.eval_sets.create(record, name, [EvalQuery("q", "the pump", {"x": 1})])
+    with pytest.raises(InvalidInputError, match="evaluation sets one, two"):
+        rebuild(kb, encoder=SMALL)
+    assert len(kb.catalog.generations.all(record)) == 1
+    kb.catalog.eval_sets.drop(record, "two")
+    assert rebuild(kb, encoder=SMALL)["evidence"]["eval_set"] == "one"
+
+
+def test_a_set_of_answers_alone_is_no_set_to_compare_by(kb: KnowledgeBase) -> None:
+    World(kb, "c").fill()
+    answered = [EvalQuery("a", "what is a pump?", {}, ("a machine",))]
+    kb.catalog.eval_sets.create(kb.catalog.collections.get("c"), "answers", answered)
+    assert "eval_set" not in rebuild(kb, encoder=SMALL)["evidence"]
 
 
 def test_two_builds_at_once_are_refused(kb: KnowledgeBase) -> None:

@@ -20,9 +20,11 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.knowledge_base import KnowledgeBase
+from api.tuned_encoder import let_serve, waits
 from infra.settings import load_settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentState
+from retrieval.catalog.generations import GenerationState
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import ConflictError, InvalidInputError
@@ -302,6 +304,30 @@ def test_a_better_encoder_takes_over_under_the_plan_that_serves_also_when_resume
     with KnowledgeBase.open(kb.settings) as reopened:
         assert reopened.catalog.collections.get("c").encoder == str(found.model)
         assert reopened.plan_of("c") == DEFAULT_PLAN
+
+
+def test_a_plan_that_began_to_serve_while_the_new_encoder_embedded_stays(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several evaluation sets do not disturb it: sealed questions decided."""
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    collection = kb.catalog.collections.get("c")
+    for name in ("one", "two"):
+        kb.catalog.eval_sets.create(collection, name, [EvalQuery("q", "the pump", {"x": 1})])
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
+    mine = Plan(dense_weight=0.2)
+    record = kb.catalog.plans.add(collection, "mine", mine.to_dict(), mine.digest, "test")
+
+    def promote(done: int, total: int | None) -> None:
+        kb.catalog.plans.promote(collection, record.id, "test", "")
+
+    told = let_serve(kb, "c", found.experiment, found.to_dict(), promote)
+    assert not told["promoted"]
+    assert "another plan or encoder" in told["reasons"][0] and "kb generations activate" in told["reasons"][0]
+    now = kb.catalog.collections.get("c")
+    assert (now.plan_id, now.encoder_fingerprint) == (record.id, collection.encoder_fingerprint)
+    assert kb.catalog.generations.all(now)[-1].state is GenerationState.READY
+    assert not waits(told)
 
 
 def test_the_command_prints_what_scripts_rely_on(kb: KnowledgeBase, tmp_path: Path) -> None:
