@@ -22,7 +22,7 @@ from ingest.language import detect_language
 from ingest.pipeline import Progress, RowRenderer
 from ingest.report import IngestReport
 from retrieval.answer.condense import standalone_question
-from retrieval.answer.types import Answer, AnswerEvent, Passage, Turn
+from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Passage, Turn
 from retrieval.catalog import AccessChange, Catalog, Collection, CollectionSettings, Commit, Receipt, sqlite_url
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
@@ -35,7 +35,6 @@ from retrieval.why import Why
 
 logger = logging.getLogger(__name__)
 
-PASSAGES_PER_ANSWER = 8  # chunks an answer is read from
 WAIT_SECONDS = 10.0  # for a write to become searchable
 
 

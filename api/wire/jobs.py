@@ -33,7 +33,9 @@ class ReindexArguments(Request):
     chunk_tokens: int | None = Field(None, ge=160, le=2048, description="Longest passage, in tokens.")
     dictionary: list[Line] | None = Field(None, description="Words that are kept whole.")
     synonyms: list[list[Line]] | None = Field(None, description="Groups of words that mean the same.")
-    eval_set: Key | Literal[""] = Field("", description="Evaluation set; empty: the only one with judgements, if there is one.")
+    eval_set: Key | Literal[""] = Field(
+        "", description="Evaluation set; empty: the only judged one, if there is one."
+    )
     activate: bool = Field(True, description="Let it serve when it passes.")
     force: bool = Field(False, description="Also when it is worse on the evaluation set.")
     apart: bool = Field(True, description="Build in a process of its own, which steps back for searches.")

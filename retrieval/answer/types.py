@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+PASSAGES_PER_ANSWER = 8  # chunks an answer is read from, unless a request says otherwise
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.answer.types import Passage
+from retrieval.analyzer import Analyzer
+from retrieval.answer.question import read_question
+from retrieval.answer.types import PASSAGES_PER_ANSWER, Passage, TermStatistics
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.contracts import Encoder
 from retrieval.plan import Plan
@@ -25,7 +27,7 @@ from search_core.reader.data import Question, read_squad
 from search_core.served_parts import as_served, served_parts
 from search_core.snapshot import CorpusSnapshot, key_of
 
-PASSAGES = 5  # given to an answer model
+PASSAGES = 5  # given to an answer model with a question of a file
 MOST_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer
 LEAST_QUESTIONS = 20  # of which half are sealed: fewer cannot prove anything
 CHOOSE_SHARE = 0.5
@@ -40,6 +42,7 @@ class AskedQuestion:
     answers: tuple[str, ...]
     passages: tuple[Passage, ...]
     group: str  # questions of one group are not split
+    statistics: TermStatistics | None = None  # of the collection, as in service; None: it is a file's question
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -115,10 +118,16 @@ def of_collection(
     if missing:
         raise SupervisionError(f"answers are given for question {missing[0]!r}, which has no text; expected every one")
     ordered = sorted(questions, key=lambda question: question.id)
+    analyzer = Analyzer(snapshot.collection.settings.dictionary, snapshot.collection.settings.synonyms)
     legs = as_served(ask_legs(snapshot, encoder, ordered), served_parts(plan, encoder, data_dir))
     return [
         AskedQuestion(
-            one.id, one.text, tuple(filter(None, one.answers or ())), _passages(legs, plan, place), _group(one)
+            one.id,
+            one.text,
+            tuple(filter(None, one.answers or ())),
+            _passages(legs, plan, place),
+            _group(one),
+            _statistics(snapshot, analyzer, one.text),
         )
         for place, one in enumerate(ordered)
     ]
@@ -130,8 +139,15 @@ def _group(question: EvalQuery) -> str:
 
 
 def _passages(legs: CachedLegs, plan: Plan, place: int) -> tuple[Passage, ...]:
-    found = legs.candidates(plan, place)[:PASSAGES]
+    found = legs.candidates(plan, place)[:PASSAGES_PER_ANSWER]
     return tuple(_passage(legs.snapshot, candidate.label, candidate.score) for candidate in found)
+
+
+def _statistics(snapshot: CorpusSnapshot, analyzer: Analyzer, text: str) -> TermStatistics:
+    """Read now, for the snapshot's words are given up before anybody answers."""
+    words = snapshot.words
+    counts = {term: words.document_frequency(term) for term in read_question(text, analyzer).terms}
+    return TermStatistics(len(words), lambda term: counts.get(term, 0))
 
 
 def _passage(snapshot: CorpusSnapshot, label: int, score: float) -> Passage:

@@ -15,6 +15,7 @@ from served import Served, in_process
 
 from api.presentation import hit_json
 from api.reindex import reindex
+from retrieval.answer.types import Ask, FinalAnswer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
 from retrieval.encoder import ENCODERS
@@ -26,7 +27,7 @@ from retrieval.precedents import Precedents, write_precedents
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core import gate
-from search_core.answering.questions import PASSAGES, of_collection
+from search_core.answering.questions import of_collection
 from search_core.artifact_store import list_artifacts, verified
 from search_core.result import Result
 from search_core.road import adapter_stage, precedent_stage
@@ -230,17 +231,24 @@ def test_every_fusion_takes_them(remembering: Served, fusion: FusionMethod) -> N
     assert found(remembering, asked(4, "Zoe"))[0] == "d4"
 
 
-def test_answers_are_chosen_by_the_passages_that_a_search_finds(remembering: Served) -> None:
-    """`kb tune --task answer`: from the passages that serve, those that only precedents find among them."""
+def test_answer_models_are_chosen_under_the_conditions_of_service(remembering: Served) -> None:
+    """`kb tune --task answer`: the passages that serve, those that only precedents find among them, and word counts."""
     kb, plan, question = remembering.kb, remembering.kb.plan_of("c"), asked(4, "Zoe")
     runtime = kb.runtime("c")
-    served = kb.search("c", SearchRequest(question, PASSAGES, group_by="chunk"), OPERATOR).hits
+    served = kb.answer("c", question, OPERATOR)
     snapshot = read_snapshot(kb.catalog, runtime.collection)
     with closing(snapshot):
         known = [EvalQuery("q", question, {}, ("recycling",))]
         [one] = of_collection(snapshot, plan, runtime.encoder, known, kb.settings.data_dir)
-    assert [passage.document_id for passage in one.passages] == [hit.chunk.key for hit in served]
-    assert one.passages[0].document_id == "d4"
+    scores = [hit.score for hit in served.search.hits]  # which of equal ones come last may differ
+    assert [passage.score for passage in one.passages] == pytest.approx(scores, abs=1e-5)
+    assert one.passages[0].document_id == served.search.hits[0].chunk.key == "d4"
+    assert one.statistics is not None
+    *_, last = runtime.answerers.of(None).generator.stream(Ask(one.text, one.passages, statistics=one.statistics))
+    assert isinstance(last, FinalAnswer)
+    assert last.answer.confidence == pytest.approx(served.answer.confidence)
+    *_, bare = runtime.answerers.of(None).generator.stream(Ask(one.text, one.passages))
+    assert isinstance(bare, FinalAnswer) and bare.answer.confidence != pytest.approx(served.answer.confidence)
 
 
 def test_another_encoder_takes_over_without_them(remembering: Served) -> None:
