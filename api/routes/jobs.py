@@ -22,6 +22,7 @@ from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
 from api.listeners import Listeners
 from api.paging import page_json
+from api.requested_plan import plan_of
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
 from api.security import RIGHTS_SECONDS, Presented
@@ -60,6 +61,8 @@ def start_job(body: JobBody, kb: Kb, caller: Writer, state: State, jobs: Runner)
     state.target, state.detail = body.collection, {"kind": body.kind}
     check_right(caller, state, body.kind, body.collection)
     arguments = checked(kb, body.kind, body.collection, body.arguments)
+    if arguments.get("plan") is not None:
+        plan_of(kb, body.collection, arguments["plan"], caller)  # as where it is asked for without a job
     job = jobs.submit(body.kind, body.collection, with_caller(arguments, caller.principal))
     return JsonResponse(job_json_for(job, caller), 202, {"Location": f"/v1/jobs/{job.id}"})
 

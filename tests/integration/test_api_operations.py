@@ -198,6 +198,10 @@ def test_only_an_administrator_says_which_model_a_search_loads(api: served.Serve
     for path, more in (("/v1/search", search), ("/v1/search/why", search | {"key": "x"})):
         assert asked(path, reader, **more)[0] == asked(path, writer, **more)[0] == 403
     assert asked("/v1/plans", writer, name="x", plan=named)[0] == 403
+    questions = [{"id": "q", "text": "warranty", "judgements": {"x": 1}}]
+    create(api, "/v1/eval-sets", writer, name="mine", queries=questions)
+    assert asked("/v1/eval-sets/mine/runs", writer, plan=named)[0] == 403
+    assert asked("/v1/jobs", writer, kind="evaluate", arguments={"eval_set": "mine", "plan": named})[0] == 403
     for kind, expected in (("cross-encoder", "kind:model"), ("cross-encoder:/nowhere", "cannot be loaded")):
         status, message = asked("/v1/search", admin, query="warranty", plan={"rerank": {"name": kind}})
         assert status == 422 and repr(kind) in message and expected in message
