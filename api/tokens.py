@@ -37,7 +37,7 @@ class TokenVerifier:
             raise SettingsError("setting oidc_audience (KB_OIDC_AUDIENCE) is empty; name the audience of your tokens")
         for name, url in (("oidc_issuer", issuer), ("oidc_jwks_url", jwks_url)):
             if url and not _is_safe(url):
-                raise SettingsError(f"setting {name} = {url!r}: expected https:// (http:// on loopback only)")
+                raise SettingsError(f"setting {name} (KB_{name.upper()}): expected https:// (http:// on loopback only)")
         self._issuer = issuer
         self._audience = audience
         self._groups_claim = groups_claim

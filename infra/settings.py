@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +15,13 @@ ENV_PREFIX = "KB_"
 
 
 class SettingsError(ValueError):
-    """A setting has a value that does not fit; the message names it, the value and what was expected."""
+    """A setting does not fit; the message names it, what was expected, and the value where no secret can be in it."""
 
 
 class Settings(BaseSettings):
     """The settings table. `infra/env.example` and docs/settings.md are generated from it."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     data_dir: Path = Field(Path(".kb"), description="Data folder: catalog, views, models, uploads.")
     catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in the data folder.")
@@ -163,7 +164,7 @@ class Settings(BaseSettings):
 def load_settings(config_file: str | Path | None = None, **overrides: Any) -> Settings:
     """Settings from the file (argument, else KB_CONFIG), the environment, then `overrides`, each winning over the last.
 
-    Raises `SettingsError` naming the setting, its value and what was expected.
+    Raises `SettingsError` naming the setting, what was expected and, where no secret can be in it, its value.
     """
     path = config_file or os.environ.get("KB_CONFIG")
     from_file = _read_file(Path(path)) if path else {}
@@ -172,7 +173,7 @@ def load_settings(config_file: str | Path | None = None, **overrides: Any) -> Se
         if overrides:
             settings = Settings.model_validate(settings.model_dump() | overrides)
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from error
+        raise SettingsError(_explain(error)) from None  # a traceback of the cause could tell values
     return settings
 
 
@@ -181,16 +182,35 @@ def _read_file(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise SettingsError(f"settings file {path} does not exist; create it or unset KB_CONFIG") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"settings file {path} is not YAML: {error}") from error
+    except yaml.YAMLError as error:  # its own words quote the file, in which there may be secrets
+        raise SettingsError(f"settings file {path} is not YAML{_place(error)}; expected `name: value` lines") from None
     if not isinstance(content, dict):
         raise SettingsError(f"settings file {path} holds a {type(content).__name__}, expected `name: value` lines")
     return content
 
 
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+
+
 def _explain(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"])
-        lines.append(f"setting {name} (KB_{name.upper()}) = {problem.get('input')!r}: {problem['msg']}")
-    return "; ".join(lines)
+    return "; ".join(_problem(problem["loc"], problem["msg"], problem["input"]) for problem in error.errors())
+
+
+def _problem(place: Sequence[int | str], message: str, value: Any) -> str:
+    """One problem in words; a rule about several settings has no place, and all of them as its value."""
+    message = message.removeprefix("Value error, ")
+    if not place:
+        return message
+    name = ".".join(map(str, place))
+    shown = f" = {value!r}" if _holds_no_secret(name) else ""
+    return f"setting {name} (KB_{name.upper()}){shown}: {message}"
+
+
+def _holds_no_secret(name: str) -> bool:
+    """Whether it is a number, a choice, a path or a text of a set form: any other text may be a URL with a password."""
+    field = Settings.model_fields.get(name)
+    if field is None or field.annotation is SecretStr:
+        return False
+    return field.annotation is not str or bool(field.metadata)

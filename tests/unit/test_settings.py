@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,33 @@ def test_secrets_do_not_show() -> None:
     settings = load_settings(llm_api_key="sk-very-secret")
     assert "sk-very-secret" not in repr(settings)
     assert settings.llm_api_key.get_secret_value() == "sk-very-secret"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("llm_api_key: sk-secret\ndense_view: elasticsearch\n", "KB_ELASTICSEARCH_URL is empty"),
+        ("catalog_url: postgresql://kb:sk-secret@db/kb\ngenerator: reader\n", "KB_READER is empty"),
+        ("secret_key: [sk-secret]\n", r"setting secret_key \(KB_SECRET_KEY\): "),
+        ("llm_api_kye: sk-secret\n", r"setting llm_api_kye \(KB_LLM_API_KYE\): "),
+        ("elasticsearch_url: ['https://kb:sk-secret@es']\n", r"setting elasticsearch_url \(KB_ELASTICSEARCH_URL\): "),
+        ("port: 1\nsecret_key: *sk-secret\n", r"is not YAML \(line 2, column 13\)"),
+        ("redis_url: 'redis://:sk-secret@redis\nport: 1\n", "is not YAML"),
+    ],
+)
+def test_no_message_tells_a_secret(tmp_path: Path, content: str, told: str) -> None:
+    file = tmp_path / "kb.yaml"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=told) as refused:
+        load_settings(file)
+    assert "sk-secret" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_wrong_value_in_which_no_secret_can_be_is_told() -> None:
+    with pytest.raises(SettingsError, match=r"setting port \(KB_PORT\) = 99999: "):
+        load_settings(port=99999)
+    with pytest.raises(SettingsError, match=r"setting elasticsearch_prefix \(KB_ELASTICSEARCH_PREFIX\) = 'A B': "):
+        load_settings(elasticsearch_prefix="A B")
 
 
 def test_json_log_lines_are_json_with_the_exception() -> None:
