@@ -14,6 +14,7 @@ DEFAULT_SPACE = "gnn-lm-v1"
 ANSWER_TASK = "answer"  # not to find documents, but which model answers from them
 MOST_SEED = 2**31 - 1  # that every generator of random numbers takes
 MOST_THREADS = 256
+QUESTIONS = ("queries", "qrels", "answers", "parts")  # fields that tell the questions themselves
 DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
 
 
@@ -76,3 +77,12 @@ class Request:
     def from_dict(cls, values: Mapping[str, Any]) -> Request:
         """The inverse of `to_dict`."""
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+
+
+def without_questions(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored request as it may be shown: its questions and answers, which may quote documents, are only counted."""
+    counts = {
+        "judged_questions": len(request.get("qrels") or ()),
+        "answered_questions": len(request.get("answers") or ()),
+    }
+    return {name: value for name, value in request.items() if name not in QUESTIONS} | counts

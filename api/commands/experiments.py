@@ -16,7 +16,7 @@ from retrieval.errors import InvalidInputError
 from search_core.log_check import log_troubles
 from search_core.log_comparison import compare_runs, is_cut_short
 from search_core.replaying import replay_verdict, steps_of
-from search_core.request import Request
+from search_core.request import Request, without_questions
 from search_core.supervision import origin_of
 
 app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
@@ -55,11 +55,11 @@ def show(
         record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), experiment)
         trials = kb.catalog.experiments.trials(record.id)
         troubles = log_troubles(kb.settings.data_dir / "experiments" / record.id, trials)
+    asked = without_questions(record.request)
     if as_json:
-        about = {"id": record.id, "state": record.state, "request": _asked(record), "result": record.result}
+        about = {"id": record.id, "state": record.state, "request": asked, "result": record.result}
         print_json(about | {"trials": trials, "log_troubles": troubles})
         return
-    asked = _asked(record)
     out.print(f"experiment {record.id}: {record.state.value}, seed {asked['seed']}, budget {asked['budget']}")
     _show_result(record.result or {})
     _show_trials(trials[-last:], len(trials))
@@ -151,11 +151,6 @@ def _same_questions(kb: KnowledgeBase, collection: Collection, record: Experimen
         return {"made_questions": True}
     names = [one.name for one in kb.catalog.eval_sets.all(collection) if origin_of(one.name) == told.get("origin")]
     return {"eval_set": names[0]} if names else {}
-
-
-def _asked(record: ExperimentRecord) -> dict[str, Any]:
-    asked = {name: value for name, value in record.request.items() if name not in ("queries", "qrels", "parts")}
-    return asked | {"judged_questions": len(record.request.get("qrels") or ())}
 
 
 def _row(record: ExperimentRecord) -> dict[str, Any]:

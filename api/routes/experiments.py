@@ -27,7 +27,7 @@ from search_core.architecture import Architecture
 from search_core.going_out import AT_ONCE
 from search_core.log_comparison import compare_runs
 from search_core.policy import POLICIES
-from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request
+from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request, without_questions
 from search_core.space import SPACES, SearchSpace, open_space, same
 from search_core.supervision import choose_set
 from search_core.task import parse_budget, parse_task
@@ -121,12 +121,11 @@ def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) ->
 
 def _view(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -> dict[str, Any]:
     result = record.result or {}
-    asked = {name: value for name, value in record.request.items() if name not in ("queries", "qrels")}
     return {
         "id": record.id,
         "collection": collection.name,
         "state": record.state.value,
-        "request": asked | {"judged_questions": len(record.request.get("qrels") or ())},
+        "request": without_questions(record.request),
         "trials": record.trials,
         "best": kb.catalog.experiments.best(record.id),
         "lift": result.get("lift"),

@@ -58,7 +58,7 @@ class ExperimentView(Response):
     id: str
     collection: str
     state: str = Field(description="running, finished, stopped or failed.")
-    request: dict[str, Any] = Field(description="What was asked for.")
+    request: dict[str, Any] = Field(description="What was asked for; of given questions only how many.")
     trials: int = Field(description="How many candidates were tried so far.")
     best: float | None = Field(description="The best mean on working questions so far.")
     lift: float | None = Field(description="Gain on sealed questions over what served.")

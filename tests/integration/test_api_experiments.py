@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from api_world import SECRET_WORD, world
 from fastapi.testclient import TestClient
 from tuning_world import questions, tuning_world
 
 from api.app import create_app
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
+from search_core.request import ANSWER_TASK, Request
 
 PATIENCE_SECONDS = 200.0
 
@@ -73,3 +75,25 @@ def test_an_experiment_runs_as_a_job_and_its_winner_serves(tmp_path: Path) -> No
         assert all(trial["cost"]["serving_ms"] >= 0 for trial in trials)
         listed = client.get("/v1/experiments", params={"collection": "c"}, headers=reader).json()["experiments"]
         assert [one["id"] for one in listed] == [shown["id"]]
+
+
+def test_readers_see_how_many_questions_were_given_but_not_what_they_tell(tmp_path: Path) -> None:
+    asked = Request(
+        task=ANSWER_TASK,
+        collection="docs",
+        queries={"q1": "Who earns 4711 a month?"},
+        qrels={"q1": {"secret": 1}},
+        answers={"q1": [f"The {SECRET_WORD}"], "q2": []},
+        parts={"q1": "sealed"},
+    )
+    with world(tmp_path) as served:
+        experiments = served.kb.catalog.experiments
+        record = experiments.create(served.kb.catalog.collections.get("docs"), asked.to_dict())
+        for path in ("", f"/{record.id}", f"/{record.id}/comparison"):
+            about = {"collection": "docs", "against": record.id}
+            shown = served.call("GET", f"/v1/experiments{path}", "reader", params=about)
+            assert shown.status_code == 200
+            assert SECRET_WORD not in shown.text and "4711" not in shown.text and "q1" not in shown.text
+        told = served.call("GET", f"/v1/experiments/{record.id}", "reader", params={"collection": "docs"}).json()
+        assert (told["request"]["judged_questions"], told["request"]["answered_questions"]) == (1, 2)
+        assert told["request"]["task"] == ANSWER_TASK
