@@ -109,8 +109,7 @@ class Inquiry:
 
         Raises `NotFoundError` where there is no such document, or `asker` may not read it.
         """
-        document = self._catalog.documents.get(collection, key, asker)
-        chunks = self._catalog.documents.chunks(collection, key)
+        document, chunks = self._catalog.documents.with_chunks(collection, key, asker)
         names = {label: chunk_id(collection.name, key, chunk.ordinal) for label, chunk in chunks}
         wanted = request.top_k or plan.top
         groups = collection.settings.default_acl if document.document.acl is None else document.document.acl

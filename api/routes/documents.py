@@ -103,12 +103,12 @@ def get_document(
     chunks: Annotated[bool, Query(description="Show the passages it was cut into.")] = False,
 ) -> Response:
     """A document as it is stored, for those who may read it."""
-    found = existing(kb, collection)
-    stored = kb.catalog.documents.get(found, key, caller.principal)
-    shown = _summary(collection, stored) | {"text": stored.document.text}
-    if chunks:
-        shown["passages"] = [_passage(collection, key, chunk) for _, chunk in kb.catalog.documents.chunks(found, key)]
-    return JsonResponse(shown)
+    documents, found = kb.catalog.documents, existing(kb, collection)
+    if not chunks:
+        return JsonResponse(_whole(collection, documents.get(found, key, caller.principal)))
+    stored, cut = documents.with_chunks(found, key, caller.principal)
+    passages = [_passage(collection, key, chunk) for _, chunk in cut]
+    return JsonResponse(_whole(collection, stored) | {"passages": passages})
 
 
 @router.get("/documents", response_model=DocumentPage, summary="List documents")
@@ -188,6 +188,10 @@ def _summary(collection: str, stored: StoredVersion) -> dict[str, Any]:
         "position": None if document.position is None else document.position.encode(),
         "as_of": (document.committed_at or stored.cataloged_at).isoformat(),
     }
+
+
+def _whole(collection: str, stored: StoredVersion) -> dict[str, Any]:
+    return _summary(collection, stored) | {"text": stored.document.text}
 
 
 def _passage(collection: str, key: str, chunk: Chunk) -> dict[str, Any]:

@@ -120,11 +120,17 @@ class Documents:
     def get(self, collection: Collection, key: str, principal: Principal) -> StoredVersion:
         """One living document. Raises `NotFoundError`, also when the caller may not read it."""
         with reading(self._engine) as connection:
-            query = _versions(collection, True).where(schema.documents.c.key == key)
-            row = connection.execute(query).one_or_none()
-        if row is None or not may_read(_acl(collection, row), principal):
-            raise NotFoundError(f"document {key!r} does not exist in collection {collection.name!r}")
-        return _version(row, row.text, row.outline)
+            return _readable(connection, collection, key, principal)
+
+    def with_chunks(
+        self, collection: Collection, key: str, principal: Principal
+    ) -> tuple[StoredVersion, list[tuple[int, Chunk]]]:
+        """As `get`, with the labels and chunks that very version was cut into, in order.
+
+        Read by themselves, the chunks could be those of a later version, which the caller may not read.
+        """
+        with reading(self._engine) as connection:
+            return _readable(connection, collection, key, principal), _chunks(connection, collection, key)
 
     def page(
         self,
@@ -173,17 +179,9 @@ class Documents:
         return found
 
     def chunks(self, collection: Collection, key: str) -> list[tuple[int, Chunk]]:
-        """The labels and chunks of a document in order."""
-        c, d = schema.chunks.c, schema.documents.c
-        joined = schema.chunks.join(schema.documents, (d.collection_id == c.collection_id) & (d.number == c.document))
-        query = (
-            sa.select(c.label, c.ordinal, c.text, c.start, c.end, c.heading, c.page)
-            .select_from(joined)
-            .where(c.collection_id == collection.id, c.chunking == collection.chunking, d.key == key)
-            .order_by(c.ordinal)
-        )
+        """The labels and chunks of a document in order, whoever may read it."""
         with reading(self._engine) as connection:
-            return [(row[0], Chunk(*row[1:])) for row in connection.execute(query)]
+            return _chunks(connection, collection, key)
 
     def keys(self, collection: Collection, source: str | None = None) -> set[str]:
         """The keys of all living documents, or of one source's."""
@@ -240,6 +238,25 @@ class Documents:
             living = sa.select(sa.func.count()).where(d.collection_id == collection.id, d.deleted.is_(False))
             cut = sa.select(sa.func.count()).where(c.collection_id == collection.id, c.chunking == collection.chunking)
             return connection.execute(living).scalar_one(), connection.execute(cut).scalar_one()
+
+
+def _readable(connection: sa.Connection, collection: Collection, key: str, principal: Principal) -> StoredVersion:
+    row = connection.execute(_versions(collection, True).where(schema.documents.c.key == key)).one_or_none()
+    if row is None or not may_read(_acl(collection, row), principal):
+        raise NotFoundError(f"document {key!r} does not exist in collection {collection.name!r}")
+    return _version(row, row.text, row.outline)
+
+
+def _chunks(connection: sa.Connection, collection: Collection, key: str) -> list[tuple[int, Chunk]]:
+    c, d = schema.chunks.c, schema.documents.c
+    joined = schema.chunks.join(schema.documents, (d.collection_id == c.collection_id) & (d.number == c.document))
+    query = (
+        sa.select(c.label, c.ordinal, c.text, c.start, c.end, c.heading, c.page)
+        .select_from(joined)
+        .where(c.collection_id == collection.id, c.chunking == collection.chunking, d.key == key)
+        .order_by(c.ordinal)
+    )
+    return [(row[0], Chunk(*row[1:])) for row in connection.execute(query)]
 
 
 @cache  # made once: every batch of changes begins with it

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
+from sqlalchemy import event
 
 from api.app import create_app
 from api.knowledge_base import KnowledgeBase
@@ -77,6 +78,26 @@ def _keys(kb: KnowledgeBase) -> dict[str, str]:
         "revoked": revoked_text,
         "wrong": keys.create("wrong", Scope.ADMIN)[1][:-1] + "#",
     }
+
+
+@contextmanager
+def replaced_while_read(kb: KnowledgeBase, key: str) -> Iterator[None]:
+    """Right after the next statement that reads the text of that document of `docs`, its text is the secret one."""
+    replaced = False
+
+    def replace(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        nonlocal replaced
+        if not replaced and "document_texts" in statement and key in str(parameters):
+            replaced = True
+            kb.write("docs", [Document(key, f"The {SECRET_WORD} earns 4711 a month.", acl=("staff",))])
+
+    engine = kb.catalog._engine
+    event.listen(engine, "after_cursor_execute", replace)
+    try:
+        yield
+    finally:
+        event.remove(engine, "after_cursor_execute", replace)
+    assert replaced
 
 
 def check_native_error(response: Response, status: int, code: str | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from api_world import World, check_native_error, world
+from api_world import SECRET_WORD, World, check_native_error, replaced_while_read, world
 from httpx import Response
 
 from api.wire.documents import BulkResponse, DocumentPage, DocumentView, WriteResponse
@@ -87,6 +87,17 @@ def test_a_document_comes_back_as_it_was_sent(served: World) -> None:
         one["text"] for one in shown["passages"]
     ]
     DocumentView.model_validate(shown)
+
+
+def test_passages_are_of_the_version_that_the_caller_may_read(served: World) -> None:
+    put(served, "replaced", text="Salaries are confidential.")
+    with replaced_while_read(served.kb, "replaced"):
+        answer = served.call("GET", f"{DOCUMENTS}/replaced", "reader", params={"chunks": True})
+    assert answer.status_code == 200
+    shown = answer.json()
+    assert [shown["text"], *(one["text"] for one in shown["passages"])] == ["Salaries are confidential."] * 2
+    assert SECRET_WORD not in answer.text
+    check_native_error(served.call("GET", f"{DOCUMENTS}/replaced", "reader", params={"chunks": True}), 404)
 
 
 def test_lists_page_through_everything_once(served: World) -> None:

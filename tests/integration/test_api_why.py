@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from api_world import SECRET_WORD, World, check_native_error, world
+from api_world import SECRET_WORD, World, check_native_error, replaced_while_read, world
 
 from api.wire.search import WhyResponse
 
@@ -99,6 +99,13 @@ def test_it_is_told_of_nothing_that_the_caller_may_not_read(served: World) -> No
     assert messages[0].replace("secret", "absent") == messages[1]
     body = {**question, "key": "secret", "as_groups": ["staff"]}
     check_native_error(served.call("POST", "/v1/search/why", "reader", json=body), 403)
+
+
+def test_words_are_of_the_version_that_the_caller_may_read(served: World) -> None:
+    put(served, "replaced", text="Salaries are confidential.")
+    with replaced_while_read(served.kb, "replaced"):
+        told = why(served, "replaced", f"confidential {SECRET_WORD}", "reader")
+    assert {one.word: one.found for one in told.words} == {"confidential": True, SECRET_WORD: False}
 
 
 def test_a_deleted_document_is_told_to_those_who_maintain_it(served: World) -> None:
