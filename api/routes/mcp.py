@@ -57,7 +57,7 @@ async def mcp(
 async def _called(message: RpcMessage, call: ToolCall, threads: Threads) -> Response:
     """A tool's result; what fails inside a tool is told to the model, which may try again, as a result that says so."""
     name, arguments = message.params.get("name"), message.params.get("arguments", {})
-    if name not in {tool["name"] for tool in TOOLS}:
+    if name not in [tool["name"] for tool in TOOLS]:  # a list: what is sent as the name may have no hash
         return _error(message.id, INVALID_PARAMS, f"tool {name!r} is not offered; see tools/list")
     if not isinstance(arguments, dict):
         return _error(message.id, INVALID_PARAMS, "arguments is no object")

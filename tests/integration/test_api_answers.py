@@ -167,6 +167,21 @@ def test_mcp_keeps_the_acl_and_tells_the_model_what_failed(api: served.Served) -
     assert "gold coins" not in found
 
 
+@pytest.mark.parametrize("name", [None, 7, ["search"], {"search": 1}])
+def test_mcp_refuses_a_tool_whose_name_is_no_text(api: served.Served, name: Any) -> None:
+    refused = rpc(api, "tools/call", {"name": name, "arguments": {}})
+    assert refused.status_code == 200
+    assert refused.json()["error"] == {"code": -32602, "message": f"tool {name!r} is not offered; see tools/list"}
+
+
+def test_mcp_tells_what_has_the_wrong_type(api: served.Served) -> None:
+    assert rpc(api, "tools/call", {"name": "search", "arguments": ["x"]}).json()["error"]["code"] == -32602
+    wrong = rpc(api, "tools/call", {"name": "search", "arguments": {"query": ["x"], "collection": "docs"}}).json()
+    assert wrong["result"]["isError"] and "argument query of search" in wrong["result"]["content"][0]["text"]
+    hello = rpc(api, "initialize", {"protocolVersion": ["2025-03-26"]}).json()
+    assert hello["result"]["protocolVersion"] == "2025-06-18"
+
+
 def test_mcp_refuses_what_it_does_not_know(api: served.Served) -> None:
     assert rpc(api, "resources/list").json()["error"]["code"] == -32601
     assert rpc(api, "tools/call", {"name": "drop"}).json()["error"]["code"] == -32602
