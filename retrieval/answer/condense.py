@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from retrieval.answer.question import HAN, topic_words
 from retrieval.answer.types import Turn
+from retrieval.retriever import MAX_QUERY_LENGTH
 
 _PRONOUN = re.compile(
     r"\b(?:he|she|it|they|him|her|his|hers|its|them|their|theirs|this|that|these|those|there|then|one|ones|the same)\b",
@@ -25,20 +26,22 @@ _HAN_ELLIPSIS = re.compile(r"^(?:那么?|还有|另外|以及|然后|而且|再|
 FEW_WORDS = 3  # a question with at most so many topic words and an elliptic opening leans on the one before
 FEW_HAN = 6  # the same in Han characters
 MAX_ADDED = 12  # topic words taken from the conversation
+MAX_WORD = 100  # characters of one; a longer run is no topic but a key, a digest or a slip of the keyboard
 
 
 def standalone_question(history: Sequence[Turn], question: str) -> str:
     """The question, preceded by the topic words of the user's last standalone question where it leans on that.
 
     It leans when it holds a pronoun, opens like a continuation ("and …", "what about …", "那…呢"), or has no topic
-    word of its own. Otherwise, and without a conversation, it comes back as it is.
+    word of its own. Otherwise, without a conversation, and where a search would not take more, it comes back as it is.
     """
     earlier = [turn.text for turn in history if turn.role == "user"]
     if not earlier or not leans(question):
         return question.strip()
-    topic = _topic(earlier)
+    topic = [word for word in _topic(earlier) if len(word) <= MAX_WORD]
     added = [word for word in topic if word.lower() not in question.lower()][:MAX_ADDED]
-    return " ".join([*added, question.strip()])
+    alone = " ".join([*added, question.strip()])
+    return alone if len(alone) <= MAX_QUERY_LENGTH else question.strip()
 
 
 def leans(question: str) -> bool:

@@ -59,6 +59,18 @@ def test_the_stream_ends_with_done(client: openai.OpenAI) -> None:
     assert lines[-1] == "data: [DONE]"
 
 
+def test_a_follow_up_is_answered_after_a_very_long_word(client: openai.OpenAI) -> None:
+    found = client.chat.completions.create(
+        model="docs",
+        messages=[
+            {"role": "user", "content": f"{QUESTION} My key is {'x' * 24_000}."},
+            {"role": "assistant", "content": "24 months [1]."},
+            {"role": "user", "content": "And how long is that one of all drives?"},
+        ],
+    )
+    assert "24 months" in (found.choices[0].message.content or "")
+
+
 def test_content_in_parts_and_settings_without_use_are_taken(client: openai.OpenAI) -> None:
     found = client.chat.completions.create(
         model="docs",

@@ -8,6 +8,7 @@ from retrieval.analyzer import Analyzer
 from retrieval.answer.condense import leans, standalone_question
 from retrieval.answer.question import Kind, fits_kind, question_kind, read_question, topic_words
 from retrieval.answer.types import Turn
+from retrieval.retriever import MAX_QUERY_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -118,6 +119,13 @@ def test_topic_is_carried_through_a_chain_and_nothing_without_history() -> None:
     assert "parental" in standalone_question(chain, "And how long does that take?")
     assert standalone_question([], "Who approves it?") == "Who approves it?"
     assert standalone_question([Turn("assistant", "Hello")], "it?") == "it?"
+
+
+def test_what_is_added_never_makes_a_question_too_long_to_be_searched() -> None:
+    history = [Turn("user", f"How many days of parental leave has {'x' * 24_000}?")]
+    assert standalone_question(history, "And that one?") == "days parental leave And that one?"
+    longest = "and that one? ".ljust(MAX_QUERY_LENGTH, "y")
+    assert standalone_question(history, longest) == longest
 
 
 def test_topic_words_are_as_written() -> None:
