@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -17,7 +17,12 @@ from api.source_names import check_tables_free
 from ingest.contracts import Source
 from ingest.errors import SourceError
 from ingest.pipeline import RowRenderer
+from ingest.sources.readers import Readers
 from ingest.table_mapping import TablesMapping
+
+if TYPE_CHECKING:
+    from ingest.sources.files import FileSource
+    from ingest.sources.jsonl import JsonlSource
 
 KINDS = ("auto", "files", "jsonl", "debezium", "sql")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
@@ -61,12 +66,24 @@ def open_source(
     if chosen == "jsonl":
         from ingest.sources.jsonl import JsonlSource
 
-        return OpenedSource(JsonlSource(what, name, mirror=bool(mirror), acl=groups, prefix=prefix))
+        lines = JsonlSource(what, name, mirror=bool(mirror), acl=groups, prefix=prefix)
+        _remember_readers(kb, collection, lines)
+        return OpenedSource(lines)
     from ingest.sources.files import FileSource
 
     source = FileSource(what, name, mirror=mirror, acl=groups, prefix=prefix)
+    _remember_readers(kb, collection, source)
     source.look_again(kb.catalog.sources.failed_keys(kb.catalog.collections.get(collection), source.name))
     return OpenedSource(source)
+
+
+def _remember_readers(kb: KnowledgeBase, collection: str, source: FileSource | JsonlSource) -> None:
+    """Tell the source what earlier runs said of who may read it, and keep what this one says though it ends early."""
+    record = kb.catalog.sources.register(kb.catalog.collections.get(collection), source.name, source.kind)
+    stored = Readers.from_json(record.config["readers"]) if "readers" in record.config else None
+    readers = source.remember(stored, record.cursor)
+    if readers != (stored or Readers()):
+        kb.catalog.sources.change(record, config=record.config | {"readers": readers.to_json()})
 
 
 def _rows_source(

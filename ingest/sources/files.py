@@ -13,6 +13,7 @@ from ingest.changes import ChangeBatch, Failure
 from ingest.errors import ParseError, SourceError
 from ingest.parsers import check_size, parse_file, parser_for
 from ingest.sources.manifest import Manifest, Stamp
+from ingest.sources.readers import Groups, Readers
 from ingest.sources.scan import Clock, next_scan
 from retrieval.catalog import AccessChange
 from retrieval.types import Document, SourcePosition
@@ -27,7 +28,8 @@ class FileSource:
     Hidden files and folders and symbolic links that leave the folder are passed over; a file that cannot be read
     is a `Failure` and is tried again next time. Position: (scan number,). A folder is a mirror unless `mirror` is
     False, a single file is none. `acl` names the groups that may read the documents (None: as last time,
-    at first the collection's default); where it is another than last time, every file is read again.
+    at first the collection's default); a file whose groups are others than last time is read again. A single file's
+    say nothing of the other files of its folder, and stay its own until the folder is given some.
     """
 
     kind = "files"
@@ -38,7 +40,7 @@ class FileSource:
         name: str = "",
         *,
         mirror: bool | None = None,
-        acl: tuple[str, ...] | None = None,
+        acl: Groups = None,
         prefix: str = "",
         clock: Clock = time.time,
     ) -> None:
@@ -52,6 +54,7 @@ class FileSource:
         self._root = self._path if self._is_folder else self._path.parent
         self.name = name or self._root.as_uri()
         self._acl = acl
+        self._said: Readers | None = None
         self._prefix = prefix
         self._again: frozenset[str] = frozenset()
         self._clock = clock
@@ -59,6 +62,14 @@ class FileSource:
     def look_again(self, keys: Iterable[str]) -> None:
         """Read the files of these documents at the next poll, though they did not change: they failed later on."""
         self._again = frozenset(keys)
+
+    def remember(self, said: Readers | None, cursor: str | None) -> Readers:
+        """Who may read the documents, by what earlier runs said (None: as the cursor tells) and what this one says.
+
+        To be kept for the next run before the poll begins, so that nothing of it is lost where the poll ends early.
+        """
+        self._said = self._readers(Manifest.decode(cursor).readers if said is None else said)
+        return self._said
 
     def __len__(self) -> int:
         """How many files a poll would look at now."""
@@ -71,19 +82,34 @@ class FileSource:
         """
         old = Manifest.decode(cursor)
         scan = next_scan(old.scan, self._clock)
-        acl = old.acl if self._acl is None else self._acl  # who forgets to say it opens nothing
-        known = {key: stamp for key, stamp in old.known(acl).items() if key not in self._again}
-        stamps = {} if self._is_folder else dict(known)
+        readers = self._readers(old.readers) if self._said is None else self._said
+        known = {key: stamp for key, stamp in old.known(readers).items() if key not in self._again}
+        stamps: dict[str, Stamp] = {}
         batch = _Batch()
         for path in self._files():
             failed = len(batch.failures)
-            self._visit(path, known, acl, scan, stamps, batch)
-            if old.acl != acl:
-                batch.access += [AccessChange(failure.key, acl) for failure in batch.failures[failed:]]
+            self._visit(path, known, readers, scan, stamps, batch)
+            batch.access += [
+                AccessChange(failure.key, readers.of(failure.key))
+                for failure in batch.failures[failed:]
+                if old.readers.of(failure.key) != readers.of(failure.key)
+            ]
             if batch.is_full:
                 yield batch.frozen()
                 batch = _Batch()
-        yield batch.frozen(Manifest(scan, stamps, acl).encode(), whole=self._is_folder)
+        if not self._is_folder:  # what is known of the other files of the folder stays
+            key = self._key(self._path)
+            stamps = {other: stamp for other, stamp in old.files.items() if other != key} | stamps
+            readers = old.readers.but(key, readers.of(key))
+        yield batch.frozen(Manifest(scan, stamps, readers).encode(), whole=self._is_folder)
+
+    def _readers(self, said: Readers) -> Readers:
+        if self._acl is None:  # who forgets to say it opens nothing
+            return said
+        return Readers(self._acl) if self._is_folder else said.but(self._key(self._path), self._acl)
+
+    def _key(self, path: Path) -> str:
+        return self._prefix + path.relative_to(self._root).as_posix()
 
     def _files(self) -> Iterator[Path]:
         if not self._is_folder:
@@ -97,12 +123,12 @@ class FileSource:
         self,
         path: Path,
         known: Mapping[str, Stamp],
-        acl: tuple[str, ...] | None,
+        readers: Readers,
         scan: int,
         stamps: dict[str, Stamp],
         batch: _Batch,
     ) -> None:
-        key = self._prefix + path.relative_to(self._root).as_posix()
+        key = self._key(path)
         if (shown := _shown(key)) != key:
             batch.failures.append(_failure(shown, f"the name {shown} is not in UTF-8", "rename it", scan))
             return
@@ -113,7 +139,7 @@ class FileSource:
             if known.get(key) == stamp:
                 batch.unchanged.append(key)
             else:
-                batch.changes.append(self._document(path, key, acl, scan))
+                batch.changes.append(self._document(path, key, readers.of(key), scan))
             if stamp.settled(scan):
                 stamps[key] = stamp
         except ParseError as error:
@@ -125,7 +151,7 @@ class FileSource:
                 _failure(key, f"{key} cannot be read: {error.strerror or error}", "check its permissions", scan)
             )
 
-    def _document(self, path: Path, key: str, acl: tuple[str, ...] | None, scan: int) -> Document:
+    def _document(self, path: Path, key: str, acl: Groups, scan: int) -> Document:
         parser_for(path.name)
         status = path.stat()
         check_size(status.st_size, path.name)

@@ -14,6 +14,7 @@ from ingest.cleaning import clean_text
 from ingest.errors import IngestError, SourceError
 from ingest.json_reading import read_json
 from ingest.sources.lines import MAX_LINE_BYTES, Line, read_lines
+from ingest.sources.readers import Groups, Readers
 from ingest.sources.scan import Clock, next_scan
 from retrieval.types import Deletion, Document, SourcePosition
 
@@ -34,7 +35,7 @@ class JsonlSource:
     The cursor holds the last scan number: each poll reads the whole file, and the catalog finds by content hash
     what changed. `mirror` says whether ids that are gone from the file shall be deleted. A line
     `{"id": ..., "deleted": true}` deletes. Further fields of a line, such as `url`, become metadata. `acl` is that of
-    lines which have none of their own.
+    lines which have none of their own (None: as last time, where `remember` is told, else the collection's default).
     """
 
     kind = "jsonl"
@@ -45,7 +46,7 @@ class JsonlSource:
         name: str = "",
         *,
         mirror: bool = False,
-        acl: tuple[str, ...] | None = None,
+        acl: Groups = None,
         prefix: str = "",
         clock: Clock = time.time,
     ) -> None:
@@ -57,6 +58,12 @@ class JsonlSource:
         self._acl = acl
         self._prefix = prefix
         self._clock = clock
+
+    def remember(self, said: Readers | None, cursor: str | None) -> Readers:
+        """Who may read lines without an `acl`, by what earlier runs said and what this one says; see `FileSource`."""
+        if self._acl is None and said is not None:
+            self._acl = said.acl
+        return Readers(self._acl)
 
     def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
         """Batches of documents; a bad line is a failure under its id, else its number. Raises `SourceError`."""
@@ -108,9 +115,7 @@ def _key(content: dict[str, Any]) -> str:
     return str(key)
 
 
-def _to_change(
-    key: str, content: dict[str, Any], source: str, default_acl: tuple[str, ...] | None, position: SourcePosition
-) -> Change:
+def _to_change(key: str, content: dict[str, Any], source: str, default_acl: Groups, position: SourcePosition) -> Change:
     if content.pop("deleted", False) is True:
         return Deletion(key, source, position)
     text, title = _text(content, "text", required=True), _text(content, "title")
@@ -153,7 +158,7 @@ def _metadata(content: dict[str, Any]) -> Mapping[str, Any]:
     return {**content, **metadata}
 
 
-def _acl(content: dict[str, Any], default: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _acl(content: dict[str, Any], default: Groups) -> Groups:
     acl = content.pop("acl", None)
     if acl is None:
         return default

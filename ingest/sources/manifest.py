@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from ingest.sources.readers import Readers
+
 # Bumped when parsers or cleaning change what they make of a file, so that every file is read again.
 READER_VERSION = 4
 
@@ -38,11 +40,11 @@ class Manifest:
 
     scan: int | None = None
     files: dict[str, Stamp] = field(default_factory=dict)
-    acl: tuple[str, ...] | None = None  # which their documents were given
+    readers: Readers = Readers()  # which their documents were given
 
     def encode(self) -> str:
         """Compact JSON for the catalog."""
-        content = {"version": READER_VERSION, "scan": self.scan, "acl": self.acl, "files": self.files}
+        content = {"version": READER_VERSION, "scan": self.scan, **self.readers.to_json(), "files": self.files}
         return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -51,11 +53,11 @@ class Manifest:
         if cursor is None:
             return cls()
         content = json.loads(cursor)
-        acl = None if content.get("acl") is None else tuple(content["acl"])
+        readers = Readers.from_json(content)
         if content["version"] != READER_VERSION:
-            return cls(content["scan"], acl=acl)
-        return cls(content["scan"], {key: Stamp(*stamp) for key, stamp in content["files"].items()}, acl)
+            return cls(content["scan"], readers=readers)
+        return cls(content["scan"], {key: Stamp(*stamp) for key, stamp in content["files"].items()}, readers)
 
-    def known(self, acl: tuple[str, ...] | None) -> dict[str, Stamp]:
-        """Files whose documents need not be made again, to have that ACL; none where they were given another."""
-        return dict(self.files) if self.acl == acl else {}
+    def known(self, readers: Readers) -> dict[str, Stamp]:
+        """Files whose documents need not be made again to have those readers."""
+        return {key: stamp for key, stamp in self.files.items() if self.readers.of(key) == readers.of(key)}

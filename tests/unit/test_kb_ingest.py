@@ -19,6 +19,7 @@ from ingest import pipeline
 from ingest.errors import SourceError
 from ingest.mapping import load_mapping
 from ingest.report import IngestReport
+from ingest.sources.files import FileSource
 from retrieval.catalog import Outcome
 from retrieval.errors import ConflictError, NotFoundError
 from retrieval.types import OPERATOR, Document
@@ -115,6 +116,65 @@ def test_the_acl_of_one_file_says_nothing_of_the_others_in_its_folder(ingestion:
     assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
 
 
+@pytest.mark.parametrize("of_file", ["everyone", "secret"])
+def test_the_acl_of_one_file_stays_its_own_until_its_folder_is_given_one(
+    ingestion: Ingestion, folder: Path, of_file: str
+) -> None:
+    ingestion.run(folder, acl=["hr"])
+    ingestion.run(folder / "b.txt", acl=[of_file])
+    apart = {"a.txt": ("hr",), "b.txt": (of_file,)}
+    assert ingestion.acls() == apart
+    assert ingestion.run(folder).documents == 0, "files that did not change are not read again"
+    for name in apart:
+        put(folder / name, f"Other words of {name}")
+    ingestion.run(folder / "b.txt")
+    ingestion.run(folder)
+    put(folder / "c.txt", "New words")
+    ingestion.run(folder)
+    assert ingestion.acls() == apart | {"c.txt": ("hr",)}
+    ingestion.run(folder, acl=["hr"])
+    assert ingestion.acls() == dict.fromkeys((*apart, "c.txt"), ("hr",))
+    ingestion.run(folder)
+    assert ingestion.acls() == dict.fromkeys((*apart, "c.txt"), ("hr",))
+
+
+@pytest.mark.parametrize("former", [None, ["everyone"]])
+def test_a_run_that_ends_early_keeps_its_acl(
+    ingestion: Ingestion, folder: Path, monkeypatch: pytest.MonkeyPatch, former: list[str] | None
+) -> None:
+    """Also for the document of a file that cannot be read any more."""
+    if former is not None:
+        ingestion.run(folder, acl=former)
+        put(folder / "b.txt", "")
+    with monkeypatch.context() as patched:
+        patched.setattr("ingest.sources.files.BATCH_FILES", 1)
+        patched.setattr(pipeline, "BATCH_CHANGES", 1)
+        patched.setattr("ingest.sources.files.FileSource._files", lambda source: failing(source, "a.txt"))
+        with pytest.raises(SourceError, match="cannot be listed"):
+            ingestion.run(folder, acl=["hr"])
+    assert ingestion.acls()["a.txt"] == ("hr",)
+    ingestion.run(folder)
+    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
+
+
+def failing(source: FileSource, *names: str) -> Iterator[Path]:
+    """The files that a folder has before one that cannot be listed."""
+    yield from (source._root / name for name in names)
+    raise SourceError("folder z cannot be listed")
+
+
+def test_a_folder_of_an_earlier_version_keeps_its_acl(ingestion: Ingestion, folder: Path) -> None:
+    """Its cursor alone tells it."""
+    ingestion.run(folder, acl=["hr"])
+    sources = ingestion.kb.catalog.sources
+    (record,) = sources.all(ingestion.collection)
+    sources.change(record, config={})
+    ingestion.run(folder / "b.txt", acl=["everyone"])
+    put(folder / "a.txt", "Other words")
+    ingestion.run(folder)
+    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("everyone",)}
+
+
 def test_a_file_url_is_the_path_it_stands_for(ingestion: Ingestion, tmp_path: Path) -> None:
     put(tmp_path / "our notes" / "a.txt", "Words")
     ingestion.run((tmp_path / "our notes").as_uri())
@@ -126,6 +186,11 @@ def test_the_acl_of_json_lines_is_that_of_lines_without_one(ingestion: Ingestion
     lines = put(tmp_path / "s.jsonl", '{"id": "a", "text": "pay"}\n{"id": "b", "text": "bonus", "acl": ["boss"]}\n')
     ingestion.run(lines, acl=["hr"])
     assert ingestion.acls() == {"a": ("hr",), "b": ("boss",)}
+    put(lines, lines.read_text() + C)
+    ingestion.run(lines)
+    assert ingestion.acls() == {"a": ("hr",), "b": ("boss",), "c": ("hr",)}, "who forgets the ACL opens nothing"
+    ingestion.run(lines, acl=["everyone"])
+    assert ingestion.acls() == {"a": ("everyone",), "b": ("boss",), "c": ("everyone",)}
 
 
 @pytest.mark.parametrize("kind", ["sql", "debezium"])

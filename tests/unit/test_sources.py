@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ingest.sources.debezium import DebeziumFileSource
 from ingest.sources.files import FileSource
 from ingest.sources.jsonl import JsonlSource
 from ingest.sources.lines import read_lines
+from ingest.sources.manifest import READER_VERSION
 from retrieval.types import Deletion, Document, SourcePosition
 
 LONG_AGO = 1_700_000_000  # seconds since the epoch; stamps of files this old are trusted
@@ -79,6 +81,17 @@ def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     assert second.unchanged == ("a.txt",)
     assert [failure.key for failure in second.failures] == ["broken.pdf"], "what failed is tried again"
     assert second.changes[0].position > first.changes[0].position  # type: ignore[operator]
+
+
+def test_a_manifest_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It knew the groups of the whole folder only."""
+    stamp = (put(tmp_path, "a.txt", "Words").stat().st_mtime_ns, 5)
+    cursor = json.dumps({"version": READER_VERSION, "scan": 1, "acl": ["hr"], "files": {"a.txt": stamp}})
+    put(tmp_path, "b.txt", "Words")
+    batch = poll(FileSource(tmp_path), cursor)
+    assert batch.unchanged == ("a.txt",)
+    (document,) = batch.changes
+    assert isinstance(document, Document) and document.acl == ("hr",)
 
 
 def test_a_file_written_during_the_scan_is_read_again(tmp_path: Path) -> None:
