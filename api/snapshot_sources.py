@@ -51,9 +51,17 @@ class SnapshotSources:
         found = self._kb.ensure_collection(collection)
         return self._sources.create(found, name, KIND, _config(address, tables), self._setup.encrypted(address))
 
-    def read(self, collection: str, record: SourceRecord, progress: Progress | None = None) -> IngestReport:
+    def read(
+        self,
+        collection: str,
+        record: SourceRecord,
+        progress: Progress | None = None,
+        *,
+        allow_mass_deletion: bool = False,
+    ) -> IngestReport:
         """Read every row once more; what did not change costs next to nothing, rows that are gone are deleted.
 
+        Where most of the documents would be, they stay unless allowed, and the report counts them as withheld.
         Raises `SourceOutageError`, `SourceError`, `MappingError`.
         """
         if "url" not in record.config:
@@ -70,7 +78,9 @@ class SnapshotSources:
             connect_args=_tls(address),
         )
         rows = RowMapper(mapping, self._sources.rows(record), strict=True)
-        return self._kb.ingest(collection, source, rows=rows, progress=progress)
+        return self._kb.ingest(
+            collection, source, rows=rows, allow_mass_deletion=allow_mass_deletion, progress=progress
+        )
 
     def change(
         self, collection: Collection, record: SourceRecord, tables: TableForms | None = None, url: str | None = None

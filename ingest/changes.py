@@ -63,6 +63,8 @@ class ChangeBatch:
     `cursor` None leaves the stored one as it is. `unchanged` names keys seen alive without being read again;
     a mirror source counts them as seen. Row changes become documents through `ingest.mapping.RowMapper`. `whole`, on
     the last batch: the poll tried everything that the source holds, so that what failed before and not now is settled.
+    `sweeps` of a mirror empty tables of the rows that the poll did not name. They delete documents, so they wait for
+    its end, and are not carried out where too many documents would vanish at once.
     """
 
     changes: tuple[Change, ...] = ()
@@ -71,4 +73,5 @@ class ChangeBatch:
     row_changes: tuple[RowEvent, ...] = ()
     unchanged: tuple[str, ...] = ()
     whole: bool = False
+    sweeps: tuple[Truncation, ...] = ()
     access: tuple[AccessChange, ...] = ()  # new readers of documents that cannot be read again

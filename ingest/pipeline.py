@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ingest.changes import Change, ChangeBatch, Failure, RowChange, RowEvent
+from ingest.changes import Change, ChangeBatch, Failure, RowChange, RowEvent, Truncation
 from ingest.contracts import Source
 from ingest.duplicates import DuplicateFinder
 from ingest.ownership import Ownership
@@ -103,11 +103,15 @@ class Pipeline:
             batches = _merged(source.poll(record.cursor))
             # what is rendered from stored rows waits until the rows of the batch before are stored
             _run(batches, begin, finish, ahead=rows is None)
-        if seen.whole:
-            failed = self._catalog.sources.failed_keys(self._collection, record.name)
-            self._catalog.sources.settle_dead_letters(self._collection, record.name, failed - seen.failed)
-        if source.mirror or seen.whole:
-            self._unseen(source, record, seen, allow_mass_deletion, report)
+            if seen.whole:
+                failed = self._catalog.sources.failed_keys(self._collection, record.name)
+                self._catalog.sources.settle_dead_letters(self._collection, record.name, failed - seen.failed)
+            if source.mirror or seen.whole:
+                gone = self._gone(source, record, seen, allow_mass_deletion, report)
+                if gone is not None:
+                    sweeps = (ChangeBatch(row_changes=(sweep,)) for sweep in seen.sweeps)
+                    _run(sweeps, begin, finish, ahead=False)
+                    self._delete(record, gone, report)
         report.duplicates = duplicates.groups() if duplicates is not None else []
         report.seconds = time.perf_counter() - began
         return report
@@ -187,37 +191,43 @@ class Pipeline:
                 self._preparation.outdated()
         return self._catalog.writer.commit(self._collection.id, prepared(False))
 
-    def _unseen(
+    def _gone(
         self, source: Source, record: SourceRecord, seen: _Seen, allow_mass_deletion: bool, report: IngestReport
-    ) -> None:
-        """Delete what the source no longer names, or say why not."""
+    ) -> set[str] | None:
+        """The documents that the source no longer names; None where they stay, and the report says why."""
         living = self._catalog.documents.keys(self._collection, record.name)
-        gone = sorted(living - seen.keys)
+        gone = living - seen.keys
         if not source.mirror:
             report.kept = len(gone)
-        elif gone and report.unnamed:
+            return None
+        if gone and (report.unnamed or not (allow_mass_deletion or _is_plausible(record, len(gone), len(living)))):
             report.withheld = len(gone)
-        elif gone:
-            self._delete(record, gone, len(living), allow_mass_deletion, report)
+            return None
+        return gone
 
-    def _delete(
-        self, record: SourceRecord, gone: Sequence[str], living: int, allow_mass_deletion: bool, report: IngestReport
-    ) -> None:
-        share = len(gone) / living
-        if share > MASS_DELETION_SHARE and len(gone) > MASS_DELETION_MINIMUM and not allow_mass_deletion:
-            report.withheld = len(gone)
-            logger.warning(
-                "source %s no longer names %d of its %d documents; nothing was deleted, since so many at once look "
-                "like a broken export: allow mass deletion if it is meant",
-                record.name,
-                len(gone),
-                living,
-            )
+    def _delete(self, record: SourceRecord, gone: set[str], report: IngestReport) -> None:
+        """Those of the documents that are still there, since no row told that they are gone."""
+        left = gone and gone & self._catalog.documents.keys(self._collection, record.name)
+        if not left:
             return
-        deletions = [Deletion(key, record.name) for key in gone]
+        deletions = [Deletion(key, record.name) for key in sorted(left)]
         receipt = self._catalog.writer.commit(self._collection.id, Commit(deletions))
         report.add(receipt.outcomes)
         report.seq = receipt.seq
+
+
+def _is_plausible(record: SourceRecord, gone: int, living: int) -> bool:
+    """Whether so many documents may be gone at once; where not, the log says so."""
+    if gone <= MASS_DELETION_MINIMUM or gone / living <= MASS_DELETION_SHARE:
+        return True
+    logger.warning(
+        "source %s no longer names %d of its %d documents; nothing was deleted, since so many at once look "
+        "like a broken export: allow mass deletion if it is meant",
+        record.name,
+        gone,
+        living,
+    )
+    return False
 
 
 @dataclass(slots=True)
@@ -226,7 +236,8 @@ class _Seen:
 
     keys: set[str] = field(default_factory=set)  # of documents that are there, as far as it says
     failed: set[str] = field(default_factory=set)
-    whole: bool = False  # see `ChangeBatch`
+    whole: bool = False  # see `ChangeBatch`, as for the sweeps
+    sweeps: list[Truncation] = field(default_factory=list)
 
     def add(self, batch: ChangeBatch, changes: Sequence[Change]) -> None:
         self.keys.update(change.key for change in changes if isinstance(change, Document))
@@ -237,6 +248,7 @@ class _Seen:
         self.failed.update(failure.key for failure in batch.failures)
         self.keys.update(self.failed)  # unreadable now is not gone
         self.whole |= batch.whole
+        self.sweeps += batch.sweeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +326,7 @@ def _joined(batches: Sequence[ChangeBatch]) -> ChangeBatch:
         row_changes=tuple(change for batch in batches for change in batch.row_changes),
         unchanged=tuple(key for batch in batches for key in batch.unchanged),
         whole=any(batch.whole for batch in batches),
+        sweeps=tuple(sweep for batch in batches for sweep in batch.sweeps),
         access=tuple(change for batch in batches for change in batch.access),
     )
 

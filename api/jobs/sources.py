@@ -17,7 +17,7 @@ def source_snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any
     found = kb.catalog.collections.get(collection)
     record = kb.catalog.sources.get(found, arguments["source"])
     if record.kind == KIND:
-        return _read(kb, collection, record, report)
+        return _read(kb, collection, record, report, bool(arguments.get("allow_mass_deletion")))
     report(0, 1)
     live = LiveSources(kb)
     asked = live.snapshot(live.get(found, record.name), arguments["tables"])
@@ -25,7 +25,9 @@ def source_snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any
     return asdict(asked)
 
 
-def _read(kb: KnowledgeBase, collection: str, record: SourceRecord, report: Report) -> dict[str, Any]:
+def _read(
+    kb: KnowledgeBase, collection: str, record: SourceRecord, report: Report, allow_mass_deletion: bool
+) -> dict[str, Any]:
     """Counts of a reading; `done` are documents looked at."""
     done = 0
 
@@ -35,4 +37,5 @@ def _read(kb: KnowledgeBase, collection: str, record: SourceRecord, report: Repo
         report(done, None)
 
     report(0, None)
-    return SnapshotSources(kb).read(collection, record, progress).to_dict()
+    read = SnapshotSources(kb).read(collection, record, progress, allow_mass_deletion=allow_mass_deletion)
+    return read.to_dict()

@@ -196,7 +196,8 @@ def snapshot_source(
     found = existing(kb, collection)
     record = kb.catalog.sources.get(found, name)
     if record.kind == SNAPSHOT:
-        job = jobs.submit("source_snapshot", collection, {"source": name, "tables": None})
+        arguments = {"source": name, "tables": None, "allow_mass_deletion": body.allow_mass_deletion}
+        job = jobs.submit("source_snapshot", collection, arguments)
         return {"id": job.id, "kind": "job", "tables": sorted(record.config.get("tables", {}))}
     return asdict(live.snapshot(live.get(found, name), body.tables, full=body.full))
 

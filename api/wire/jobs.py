@@ -83,6 +83,9 @@ class SourceSnapshotArguments(Request):
 
     source: Key = Field(description="Name of the source.")
     tables: list[Key] | None = Field(None, description="Of a live one: tables as `schema.table`; null: all.")
+    allow_mass_deletion: bool = Field(
+        False, description="Of one that is not live: delete documents even where most of their rows are gone."
+    )
 
 
 class UploadArguments(Request):

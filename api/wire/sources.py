@@ -237,6 +237,9 @@ class SnapshotBody(Request):
         False,
         description="Begin anew, forgetting positions: after the database was restored from a backup, or lost its log.",
     )
+    allow_mass_deletion: bool = Field(
+        False, description="Of one that is not live: delete documents even where most of their rows are gone."
+    )
 
 
 class SnapshotView(Response):

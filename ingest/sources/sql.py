@@ -35,8 +35,8 @@ class SqlSource:
 
     All tables are read in one repeatable-read transaction. Tables are named `schema.table`; SQLite's schema is
     `main`, MySQL's the database. Position: (scan number,). The cursor holds the last scan number. After the rows of
-    a table comes a truncation of what older scans had seen there, so that rows which are gone, joined ones too, are
-    forgotten. Where `mirror` is False, tables that become documents are not truncated, and the rows stay.
+    a table that is only joined comes a truncation of what older scans had seen there, so that rows which are gone are
+    forgotten. Tables that become documents are swept of them at the end, unless `mirror` is False: then the rows stay.
     """
 
     kind = "sql"
@@ -81,7 +81,11 @@ class SqlSource:
             ) from error
         finally:
             engine.dispose()
-        yield ChangeBatch(cursor=str(scan), whole=True)
+        yield ChangeBatch(cursor=str(scan), whole=True, sweeps=self._sweeps(scan))
+
+    def _sweeps(self, scan: int) -> tuple[Truncation, ...]:
+        """What empties the tables that become documents of rows from before this scan."""
+        return tuple(_older(table, scan) for table in sorted(self._mapping.tables)) if self.mirror else ()
 
     def _order(self) -> list[str]:
         """Tables that are only joined, then those that become documents."""
@@ -113,8 +117,12 @@ class SqlSource:
             yield ChangeBatch(
                 row_changes=tuple(_change(name, _decoded(row, decoders), keys, position, now) for row in rows)
             )
-        if self.mirror or name not in self._mapping.tables:
-            yield ChangeBatch(row_changes=(Truncation(name, SourcePosition((scan - 1,)), now),))
+        if name not in self._mapping.tables:
+            yield ChangeBatch(row_changes=(_older(name, scan),))
+
+
+def _older(table: str, scan: int) -> Truncation:
+    return Truncation(table, SourcePosition((scan - 1,)), datetime.now(UTC))
 
 
 def _decoded(row: sa.RowMapping, decoders: Mapping[str, sqlite_values.Decoder]) -> dict[str, Any]:

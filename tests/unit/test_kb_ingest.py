@@ -6,9 +6,9 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from kb_ingestion import LONG_AGO, Ingestion, put
 
 from api.knowledge_base import KnowledgeBase
 from api.source_names import check_free
@@ -18,37 +18,10 @@ from infra.settings import Settings
 from ingest import pipeline
 from ingest.errors import SourceError
 from ingest.mapping import load_mapping
-from ingest.report import IngestReport
-from ingest.sources.files import FileSource
 from retrieval.catalog import Outcome
 from retrieval.errors import ConflictError, NotFoundError
-from retrieval.types import OPERATOR, Document
 
-LONG_AGO = 1_700_000_000  # seconds since the epoch; stamps of files this old are trusted
 A, B, C = (f'{{"id": "{key}", "text": "words of {key}"}}' for key in "abc")
-
-
-class Ingestion:
-    """`kb ingest` into a collection of its own."""
-
-    def __init__(self, kb: KnowledgeBase, name: str) -> None:
-        self.kb = kb
-        self.collection = kb.ensure_collection(name)
-
-    def run(self, what: Path | str, *, find_duplicates: bool = False, **options: Any) -> IngestReport:
-        opened = open_source(self.kb, self.collection.name, str(what), **options)
-        return self.kb.ingest(self.collection.name, opened.source, rows=opened.rows, find_duplicates=find_duplicates)
-
-    def documents(self) -> dict[str, Document]:
-        documents = self.kb.catalog.documents
-        keys = documents.keys(self.collection)
-        return {key: documents.get(self.collection, key, OPERATOR).document for key in keys}
-
-    def letters(self) -> list[str]:
-        return [letter.key for letter in self.kb.catalog.sources.dead_letters(self.collection)]
-
-    def acls(self) -> dict[str, tuple[str, ...] | None]:
-        return {key: document.acl for key, document in self.documents().items()}
 
 
 @pytest.fixture(scope="module")
@@ -69,134 +42,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def put(path: Path, content: str) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(content)
-    os.utime(path, (LONG_AGO, LONG_AGO))
-    return path
-
-
-@pytest.mark.parametrize(("former", "later"), [(None, ["hr"]), (["hr"], ["secret"])])
-def test_another_acl_reaches_every_file_and_embeds_nothing(
-    ingestion: Ingestion, folder: Path, former: list[str] | None, later: list[str]
-) -> None:
-    ingestion.run(folder, acl=former)
-    report = ingestion.run(folder, acl=later)
-    assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt"), tuple(later))
-    assert (report.outcomes[Outcome.METADATA], report.chunks, report.embedded) == (2, 0, 0)
-    assert ingestion.run(folder, acl=later).documents == 0, "files with the same ACL are not read again"
-
-
-def test_who_forgets_the_acl_opens_nothing(ingestion: Ingestion, folder: Path) -> None:
-    """Neither what was there nor what is new, until another group is named."""
-    ingestion.run(folder, acl=["hr"])
-    put(folder / "a.txt", "Other words.")
-    put(folder / "c.txt", "New words.")
-    assert ingestion.run(folder).documents == 2
-    assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt", "c.txt"), ("hr",))
-    ingestion.run(folder, acl=["everyone"])
-    assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt", "c.txt"), ("everyone",))
-
-
-def test_another_acl_reaches_the_document_of_a_file_that_cannot_be_read_any_more(
-    ingestion: Ingestion, folder: Path
-) -> None:
-    ingestion.run(folder, acl=["hr"])
-    put(folder / "b.txt", "")
-    report = ingestion.run(folder, acl=["secret"])
-    assert ingestion.acls() == {"a.txt": ("secret",), "b.txt": ("secret",)}
-    assert (report.failed, report.outcomes[Outcome.METADATA]) == (1, 2)
-
-
-def test_the_acl_of_one_file_says_nothing_of_the_others_in_its_folder(ingestion: Ingestion, folder: Path) -> None:
-    ingestion.run(folder)
-    ingestion.run(folder / "a.txt", acl=["hr"])
-    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": None}
-    ingestion.run(folder, acl=["hr"])
-    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
-
-
-@pytest.mark.parametrize("of_file", ["everyone", "secret"])
-def test_the_acl_of_one_file_stays_its_own_until_its_folder_is_given_one(
-    ingestion: Ingestion, folder: Path, of_file: str
-) -> None:
-    ingestion.run(folder, acl=["hr"])
-    ingestion.run(folder / "b.txt", acl=[of_file])
-    apart = {"a.txt": ("hr",), "b.txt": (of_file,)}
-    assert ingestion.acls() == apart
-    assert ingestion.run(folder).documents == 0, "files that did not change are not read again"
-    for name in apart:
-        put(folder / name, f"Other words of {name}")
-    ingestion.run(folder / "b.txt")
-    ingestion.run(folder)
-    put(folder / "c.txt", "New words")
-    ingestion.run(folder)
-    assert ingestion.acls() == apart | {"c.txt": ("hr",)}
-    ingestion.run(folder, acl=["hr"])
-    assert ingestion.acls() == dict.fromkeys((*apart, "c.txt"), ("hr",))
-    ingestion.run(folder)
-    assert ingestion.acls() == dict.fromkeys((*apart, "c.txt"), ("hr",))
-
-
-@pytest.mark.parametrize("former", [None, ["everyone"]])
-def test_a_run_that_ends_early_keeps_its_acl(
-    ingestion: Ingestion, folder: Path, monkeypatch: pytest.MonkeyPatch, former: list[str] | None
-) -> None:
-    """Also for the document of a file that cannot be read any more."""
-    if former is not None:
-        ingestion.run(folder, acl=former)
-        put(folder / "b.txt", "")
-    with monkeypatch.context() as patched:
-        patched.setattr("ingest.sources.files.BATCH_FILES", 1)
-        patched.setattr(pipeline, "BATCH_CHANGES", 1)
-        patched.setattr("ingest.sources.files.FileSource._files", lambda source: failing(source, "a.txt"))
-        with pytest.raises(SourceError, match="cannot be listed"):
-            ingestion.run(folder, acl=["hr"])
-    assert ingestion.acls()["a.txt"] == ("hr",)
-    ingestion.run(folder)
-    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
-
-
-def failing(source: FileSource, *names: str) -> Iterator[Path]:
-    """The files that a folder has before one that cannot be listed."""
-    yield from (source._root / name for name in names)
-    raise SourceError("folder z cannot be listed")
-
-
-def test_a_folder_of_an_earlier_version_keeps_its_acl(ingestion: Ingestion, folder: Path) -> None:
-    """Its cursor alone tells it."""
-    ingestion.run(folder, acl=["hr"])
-    sources = ingestion.kb.catalog.sources
-    (record,) = sources.all(ingestion.collection)
-    sources.change(record, config={})
-    ingestion.run(folder / "b.txt", acl=["everyone"])
-    put(folder / "a.txt", "Other words")
-    ingestion.run(folder)
-    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("everyone",)}
-
-
 def test_a_file_url_is_the_path_it_stands_for(ingestion: Ingestion, tmp_path: Path) -> None:
     put(tmp_path / "our notes" / "a.txt", "Words")
     ingestion.run((tmp_path / "our notes").as_uri())
     ingestion.run(put(tmp_path / "our notes" / "s.jsonl", A).as_uri())
     assert set(ingestion.documents()) == {"a.txt", "a"}
-
-
-def test_the_acl_of_json_lines_is_that_of_lines_without_one(ingestion: Ingestion, tmp_path: Path) -> None:
-    lines = put(tmp_path / "s.jsonl", '{"id": "a", "text": "pay"}\n{"id": "b", "text": "bonus", "acl": ["boss"]}\n')
-    ingestion.run(lines, acl=["hr"])
-    assert ingestion.acls() == {"a": ("hr",), "b": ("boss",)}
-    put(lines, lines.read_text() + C)
-    ingestion.run(lines)
-    assert ingestion.acls() == {"a": ("hr",), "b": ("boss",), "c": ("hr",)}, "who forgets the ACL opens nothing"
-    ingestion.run(lines, acl=["everyone"])
-    assert ingestion.acls() == {"a": ("everyone",), "b": ("boss",), "c": ("everyone",)}
-
-
-@pytest.mark.parametrize("kind", ["sql", "debezium"])
-def test_an_acl_for_rows_is_refused_since_the_mapping_says_it(ingestion: Ingestion, tmp_path: Path, kind: str) -> None:
-    with pytest.raises(SourceError, match=r"say in the mapping, with acl, who may read them"):
-        ingestion.run(put(tmp_path / "rows", ""), kind=kind, acl=["hr"])
 
 
 def test_without_mirror_a_folder_keeps_what_is_gone_and_says_so(ingestion: Ingestion, folder: Path) -> None:
@@ -292,6 +142,33 @@ def test_without_mirror_rows_that_are_gone_stay(ingestion: Ingestion, shop: str,
     assert set(ingestion.documents()) == {"main.pens/1"}
 
 
+def test_tables_that_lost_most_of_their_rows_delete_nothing_unless_that_is_meant(
+    ingestion: Ingestion, shop: str, tmp_path: Path
+) -> None:
+    """Rows count together: of two tables neither alone loses over half of the documents."""
+    tables = ("pens", "cups")
+    for table in tables:
+        rows = ", ".join(f"({number}, 'words {number}')" for number in range(3, 23))
+        execute(tmp_path / "shop.db", f"INSERT INTO {table} (id, name) VALUES {rows}")
+    mapping = mapping_of(tmp_path, *tables)
+    ingestion.run(shop, mapping=mapping)
+    before = ingestion.documents()
+    for table in tables:
+        execute(tmp_path / "shop.db", f"DELETE FROM {table} WHERE id > 8")
+    execute(tmp_path / "shop.db", "UPDATE pens SET name = 'green pen' WHERE id = 1; DELETE FROM cups")
+    for _ in range(2):
+        report = ingestion.run(shop, mapping=mapping)
+        assert (report.withheld, report.outcomes[Outcome.DELETED]) == (35, 0)
+    assert ingestion.documents().keys() == before.keys()
+    assert ingestion.documents()["main.pens/1"].text == "green pen"
+    report = ingestion.run(shop, mapping=mapping, allow_mass_deletion=True)
+    assert (report.withheld, report.outcomes[Outcome.DELETED]) == (0, 35)
+    assert set(ingestion.documents()) == {f"main.pens/{number}" for number in range(1, 9)}
+    execute(tmp_path / "shop.db", "DELETE FROM pens WHERE id > 1")
+    report = ingestion.run(shop, mapping=mapping)
+    assert (report.withheld, report.outcomes[Outcome.DELETED]) == (0, 7), "so few a person notices by himself"
+
+
 def test_change_events_refuse_to_mirror(ingestion: Ingestion, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="say themselves what is deleted"):
         ingestion.run(put(tmp_path / "e", ""), kind="debezium", mapping=mapping_of(tmp_path, "pens"), mirror=False)
@@ -385,6 +262,6 @@ def test_a_source_that_is_deleted_while_it_is_read_says_so(
         if record in ingestion.kb.catalog.sources.all(ingestion.collection):
             remove_source(ingestion.kb, ingestion.collection, record, "delete")
 
-    with pytest.raises(NotFoundError, match="the source of table main.cups was deleted"):
+    with pytest.raises(NotFoundError, match="the source of table main.pens was deleted"):
         ingestion.kb.ingest(ingestion.collection.name, opened.source, rows=opened.rows, progress=delete)
     assert ingestion.documents() == {}

@@ -63,7 +63,7 @@ def poller(path: Path) -> Callable[[], dict[str, Document | Deletion]]:
         nonlocal cursor
         found: dict[str, Document | Deletion] = {}
         for batch in source.poll(cursor):
-            found |= {result.key: result for result in mapper.apply(batch.row_changes)}
+            found |= {result.key: result for result in mapper.apply([*batch.row_changes, *batch.sweeps])}
             rows.write(mapper.drain())
             cursor = batch.cursor or cursor
         return found

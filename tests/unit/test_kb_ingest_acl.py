@@ -1,0 +1,150 @@
+"""Who may read what `kb ingest` brought: what its runs say, and what they forget to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kb_ingestion import Ingestion, put
+
+from api.knowledge_base import KnowledgeBase
+from infra.settings import Settings
+from ingest import pipeline
+from ingest.errors import SourceError
+from ingest.sources.files import FileSource
+from retrieval.catalog import Outcome
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
+    with KnowledgeBase.open(Settings(data_dir=tmp_path_factory.mktemp("data"), encoder="hash")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ingestion(kb: KnowledgeBase) -> Ingestion:
+    return Ingestion(kb, f"c{len(kb.catalog.collections.all())}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.txt", "b.txt"):
+        put(tmp_path / "in" / name, f"Words of {name}")
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize(("former", "later"), [(None, ["hr"]), (["hr"], ["secret"])])
+def test_another_acl_reaches_every_file_and_embeds_nothing(
+    ingestion: Ingestion, folder: Path, former: list[str] | None, later: list[str]
+) -> None:
+    ingestion.run(folder, acl=former)
+    report = ingestion.run(folder, acl=later)
+    assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt"), tuple(later))
+    assert (report.outcomes[Outcome.METADATA], report.chunks, report.embedded) == (2, 0, 0)
+    assert ingestion.run(folder, acl=later).documents == 0, "files with the same ACL are not read again"
+
+
+def test_who_forgets_the_acl_opens_nothing(ingestion: Ingestion, folder: Path) -> None:
+    """Neither what was there nor what is new, until another group is named."""
+    ingestion.run(folder, acl=["hr"])
+    put(folder / "a.txt", "Other words.")
+    put(folder / "c.txt", "New words.")
+    assert ingestion.run(folder).documents == 2
+    assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt", "c.txt"), ("hr",))
+    ingestion.run(folder, acl=["everyone"])
+    assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt", "c.txt"), ("everyone",))
+
+
+def test_another_acl_reaches_the_document_of_a_file_that_cannot_be_read_any_more(
+    ingestion: Ingestion, folder: Path
+) -> None:
+    ingestion.run(folder, acl=["hr"])
+    put(folder / "b.txt", "")
+    report = ingestion.run(folder, acl=["secret"])
+    assert ingestion.acls() == {"a.txt": ("secret",), "b.txt": ("secret",)}
+    assert (report.failed, report.outcomes[Outcome.METADATA]) == (1, 2)
+
+
+def test_the_acl_of_one_file_says_nothing_of_the_others_in_its_folder(ingestion: Ingestion, folder: Path) -> None:
+    ingestion.run(folder)
+    ingestion.run(folder / "a.txt", acl=["hr"])
+    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": None}
+    ingestion.run(folder, acl=["hr"])
+    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
+
+
+@pytest.mark.parametrize("of_file", ["everyone", "secret"])
+def test_the_acl_of_one_file_stays_its_own_until_its_folder_is_given_one(
+    ingestion: Ingestion, folder: Path, of_file: str
+) -> None:
+    ingestion.run(folder, acl=["hr"])
+    ingestion.run(folder / "b.txt", acl=[of_file])
+    apart = {"a.txt": ("hr",), "b.txt": (of_file,)}
+    assert ingestion.acls() == apart
+    assert ingestion.run(folder).documents == 0, "files that did not change are not read again"
+    for name in apart:
+        put(folder / name, f"Other words of {name}")
+    ingestion.run(folder / "b.txt")
+    ingestion.run(folder)
+    put(folder / "c.txt", "New words")
+    ingestion.run(folder)
+    assert ingestion.acls() == apart | {"c.txt": ("hr",)}
+    ingestion.run(folder, acl=["hr"])
+    assert ingestion.acls() == dict.fromkeys((*apart, "c.txt"), ("hr",))
+    ingestion.run(folder)
+    assert ingestion.acls() == dict.fromkeys((*apart, "c.txt"), ("hr",))
+
+
+@pytest.mark.parametrize("former", [None, ["everyone"]])
+def test_a_run_that_ends_early_keeps_its_acl(
+    ingestion: Ingestion, folder: Path, monkeypatch: pytest.MonkeyPatch, former: list[str] | None
+) -> None:
+    """Also for the document of a file that cannot be read any more."""
+    if former is not None:
+        ingestion.run(folder, acl=former)
+        put(folder / "b.txt", "")
+    with monkeypatch.context() as patched:
+        patched.setattr("ingest.sources.files.BATCH_FILES", 1)
+        patched.setattr(pipeline, "BATCH_CHANGES", 1)
+        patched.setattr("ingest.sources.files.FileSource._files", lambda source: failing(source, "a.txt"))
+        with pytest.raises(SourceError, match="cannot be listed"):
+            ingestion.run(folder, acl=["hr"])
+    assert ingestion.acls()["a.txt"] == ("hr",)
+    ingestion.run(folder)
+    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
+
+
+def failing(source: FileSource, *names: str) -> Iterator[Path]:
+    """The files that a folder has before one that cannot be listed."""
+    yield from (source._root / name for name in names)
+    raise SourceError("folder z cannot be listed")
+
+
+def test_a_folder_of_an_earlier_version_keeps_its_acl(ingestion: Ingestion, folder: Path) -> None:
+    """Its cursor alone tells it."""
+    ingestion.run(folder, acl=["hr"])
+    sources = ingestion.kb.catalog.sources
+    (record,) = sources.all(ingestion.collection)
+    sources.change(record, config={})
+    ingestion.run(folder / "b.txt", acl=["everyone"])
+    put(folder / "a.txt", "Other words")
+    ingestion.run(folder)
+    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("everyone",)}
+
+
+def test_the_acl_of_json_lines_is_that_of_lines_without_one(ingestion: Ingestion, tmp_path: Path) -> None:
+    lines = put(tmp_path / "s.jsonl", '{"id": "a", "text": "pay"}\n{"id": "b", "text": "bonus", "acl": ["boss"]}\n')
+    ingestion.run(lines, acl=["hr"])
+    assert ingestion.acls() == {"a": ("hr",), "b": ("boss",)}
+    put(lines, lines.read_text() + '{"id": "c", "text": "new"}\n')
+    ingestion.run(lines)
+    assert ingestion.acls() == {"a": ("hr",), "b": ("boss",), "c": ("hr",)}, "who forgets the ACL opens nothing"
+    ingestion.run(lines, acl=["everyone"])
+    assert ingestion.acls() == {"a": ("everyone",), "b": ("boss",), "c": ("everyone",)}
+
+
+@pytest.mark.parametrize("kind", ["sql", "debezium"])
+def test_an_acl_for_rows_is_refused_since_the_mapping_says_it(ingestion: Ingestion, tmp_path: Path, kind: str) -> None:
+    with pytest.raises(SourceError, match=r"say in the mapping, with acl, who may read them"):
+        ingestion.run(put(tmp_path / "rows", ""), kind=kind, acl=["hr"])
