@@ -45,35 +45,38 @@ class DebeziumFileSource:
         """Batches of row changes; an event that cannot be understood is a failure. Raises `SourceError`."""
         place = self._resume(cursor)
         first_line, batch = place.line, _Batch()
+        offset, number = place.offset, place.line
         for line in read_lines(self._path, place.offset):
             if not line.complete and not _is_json(line.data):
                 logger.info(
                     "%s ends in the middle of line %d; it is left for later", self._path, first_line + line.number
                 )
                 break
-            self._read(line, first_line + line.number, batch)
-            place = self._place(line.end, first_line + line.number)
+            offset, number = line.end, first_line + line.number
+            self._read(line, number, batch)
             if len(batch.events) + len(batch.failures) >= BATCH_EVENTS:
-                yield batch.frozen(place)
+                yield batch.frozen(_Place(offset, number, self._head(offset)))
                 batch = _Batch()
-        yield batch.frozen(place)
+        yield batch.frozen(_Place(offset, number, self._head(offset)))
 
     def _resume(self, cursor: str | None) -> _Place:
         if cursor is None:
             return _Place(0, 0, "")
         place = _Place(**orjson.loads(cursor))
-        return place if place.head == self._head(place.offset) else _Place(0, 0, "")
-
-    def _place(self, offset: int, line: int) -> _Place:
-        return _Place(offset, line, self._head(offset))
+        is_same = place.head == self._head(place.offset) and self._reaches(place.offset)
+        return place if is_same else _Place(0, 0, "")
 
     def _head(self, offset: int) -> str:
-        """What the first bytes before that offset hash to; "" when the file does not reach so far."""
+        """What the first bytes before that offset hash to; "" where there are none."""
         with open_unpacked(self._path) as file:
             head = file.read(min(offset, _HEAD_BYTES))
+        return hashlib.sha256(head).hexdigest()[:16] if head else ""
+
+    def _reaches(self, offset: int) -> bool:
+        """Whether the file is that long; a packed one is unpacked up to there."""
+        with open_unpacked(self._path) as file:
             file.seek(max(offset - 1, 0))
-            reaches = offset == 0 or bool(file.read(1))
-        return hashlib.sha256(head).hexdigest()[:16] if head and reaches else ""
+            return offset == 0 or bool(file.read(1))
 
     def _read(self, line: Line, number: int, batch: _Batch) -> None:
         if not line.data.strip():

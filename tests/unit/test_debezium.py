@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from ingest.changes import Failure, RowChange, RowEvent, Truncation
 from ingest.errors import SourceError
+from ingest.sources import debezium
 from ingest.sources.debezium import DebeziumFileSource
+from ingest.sources.lines import open_unpacked
 from retrieval.types import SourcePosition
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -181,6 +184,19 @@ def test_reading_goes_on_where_the_file_grew(tmp_path: Path) -> None:
     assert failures[0].key == "events.jsonl:3", "lines are counted from the beginning of the file"
     write(tmp_path, [second])
     assert rows(read(path, cursor)[0]) == [("2", "t")], "a replaced file is read anew"
+
+
+def test_a_packed_file_is_not_unpacked_anew_for_each_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [json.dumps({**envelope("c", lsn=n), "after": {"id": n, "title": "t"}}) + "\n" for n in range(1, 1201)]
+    path = tmp_path / "events.jsonl.gz"
+    path.write_bytes(gzip.compress("".join(lines[:1100]).encode()))
+    opened: list[BinaryIO] = []
+    monkeypatch.setattr(debezium, "open_unpacked", lambda path: opened.append(open_unpacked(path)) or opened[-1])
+    events, failures, cursor = read(path)
+    assert (len(events), failures) == (1100, [])
+    path.write_bytes(gzip.compress("".join(lines).encode()))
+    assert rows(read(path, cursor)[0]) == [(str(n), "t") for n in range(1101, 1201)]
+    assert len(opened) <= 6, "once for each batch of events, and to see that it is the same file"
 
 
 def test_a_missing_file_is_refused() -> None:
