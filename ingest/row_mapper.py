@@ -76,7 +76,7 @@ class RowMapper:
         self._rows.prefetch({table: sorted(wanted) for table, wanted in keys.items()})
 
     def _single(self, event: RowEvent) -> Iterable[RowChange]:
-        """A truncation as deletions of the rows known."""
+        """A truncation as deletions of the rows known that are not newer."""
         if isinstance(event, RowChange):
             return (event,)
         return self._truncated(event)
@@ -84,7 +84,9 @@ class RowMapper:
     def _truncated(self, event: Truncation) -> list[RowChange]:
         position = placed(event.position, None)
         self._tables.truncate(event.table, position)
-        return [RowChange(event.table, key, None, position, event.committed_at) for key in self._rows.keys(event.table)]
+        keys = self._rows.keys(event.table, position)
+        self._rows.prefetch({event.table: keys})
+        return [RowChange(event.table, key, None, position, event.committed_at) for key in keys]
 
     def _apply(self, change: RowChange) -> Collection[RowKey]:
         """Keep the row; the documents it touches."""

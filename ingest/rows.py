@@ -35,8 +35,8 @@ class RowStore(Protocol):
         """Keys of the living rows whose linked column has that value, as `link_value` writes it."""
         ...
 
-    def keys(self, table: str) -> Iterable[str]:
-        """Keys of all living rows of a table."""
+    def keys(self, table: str, until: SourcePosition | None = None) -> Iterable[str]:
+        """Keys of all living rows of a table; with `until`, of those that are not newer."""
         ...
 
     def tables(self) -> Mapping[str, TableState]:
@@ -72,9 +72,9 @@ class MemoryRows:
         """See `RowStore`."""
         return sorted(self._linked.get((table, column, value), ()))
 
-    def keys(self, table: str) -> list[str]:
+    def keys(self, table: str, until: SourcePosition | None = None) -> list[str]:
         """See `RowStore`."""
-        return sorted(key for key, (_, row) in self._rows[table].items() if row is not None)
+        return sorted(key for key, stored in self._rows[table].items() if _lives(stored, until))
 
     def write(self, writes: Sequence[RowWrite | TableWrite]) -> None:
         """Keep these rows and tables in the place of what was there."""
@@ -139,10 +139,10 @@ class PendingRows:
         stored = {key for key in self._found[table, column, value] if (table, key) not in self._pending}
         return sorted(stored | self._linked.get((table, column, value), set()))
 
-    def keys(self, table: str) -> list[str]:
+    def keys(self, table: str, until: SourcePosition | None = None) -> list[str]:
         """See `RowStore`."""
-        stored = {key for key in self._store.keys(table) if (table, key) not in self._pending}
-        pending = {key for (at, key), (_, row) in self._pending.items() if at == table and row is not None}
+        stored = {key for key in self._store.keys(table, until) if (table, key) not in self._pending}
+        pending = {key for (at, key), row in self._pending.items() if at == table and _lives(row, until)}
         return sorted(stored | pending)
 
     def put(self, table: str, key: str, position: SourcePosition, row: JsonRow | None) -> None:
@@ -172,3 +172,9 @@ class PendingRows:
             return {}
         values = {column: link_value(row.get(column)) for column in columns}
         return {column: value for column, value in values.items() if value is not None}
+
+
+def _lives(stored: Stored, until: SourcePosition | None) -> bool:
+    """Whether it is a row, and not newer than `until`, where that is given."""
+    position, row = stored
+    return row is not None and (until is None or not until < position)

@@ -5,7 +5,7 @@ Reads see the rows of the batch under way; the batch is written with its documen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,6 +21,7 @@ from retrieval.errors import OvertakenError
 from retrieval.types import SourcePosition
 
 ROWS_PER_PAGE = 1_000
+KEYS_PER_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +196,17 @@ class SourceRows:
         with reading_once(self._engine) as connection:
             return read_states(connection, self.source_id)
 
-    def keys(self, table: str) -> Iterable[str]:
-        """The keys of all living rows of a table."""
+    def keys(self, table: str, until: SourcePosition | None = None) -> list[str]:
+        """The keys of all living rows of a table; with `until`, of those that are not newer."""
         r = schema.source_rows.c
-        query = sa.select(r.row_key).where(
-            r.source_id == self.source_id, r.table_name == table, r.data.is_not(sa.null())
-        )
-        with reading_once(self._engine) as connection:
-            return sorted(connection.execute(query).scalars())
+        mine = (r.source_id == self.source_id, r.table_name == table, r.data.is_not(sa.null()))
+        query = sa.select(r.row_key, r.position).where(*mine).order_by(r.row_key).limit(KEYS_PER_PAGE)
+        found: list[str] = []
+        page = query
+        while True:
+            with reading_once(self._engine) as connection:
+                rows = connection.execute(page).all()
+            found += [key for key, position in rows if until is None or not until < SourcePosition.decode(position)]
+            if len(rows) < KEYS_PER_PAGE:
+                return sorted(found)
+            page = query.where(r.row_key > rows[-1].row_key)
