@@ -40,8 +40,9 @@ class Preparation:
     ) -> Commit:
         """The changes as a commit; the report learns how many chunks and embeddings were made.
 
-        With `trusting`, a document that names its language has been mended by its source. With `reuse`, text that
-        came before is taken as stored; a writer that finds it changed meanwhile raises `OvertakenError`.
+        With `trusting`, a document with an outline and a language has been mended by the parser that gave it both.
+        With `reuse`, text that came before is taken as stored; a writer that finds it changed meanwhile raises
+        `OvertakenError`.
         """
         targets = self._targets.current()
         keys = {change.key for change in changes if isinstance(change, Document)}
@@ -66,7 +67,7 @@ class Preparation:
         )
 
     def _upsert(self, document: Document, known: Mapping[str, StoredInput], trusting: bool, targets: Targets) -> Upsert:
-        mended = trusting and bool(document.language)
+        mended = trusting and _is_mended(document)
         came = _came(document, mended)
         stored = known.get(document.key)
         if stored is not None and stored.input_hash.startswith(came + ":"):
@@ -89,18 +90,26 @@ def _parts(changes: Sequence[Change]) -> Iterator[tuple[Sequence[Change], bool]]
         yield changes[start:], True
 
 
+def _is_mended(document: Document) -> bool:
+    """Whether a source gave it as parsers do. Rows and JSON lines, which may name a language too, have no outline."""
+    return bool(document.outline and document.language)
+
+
 def _came(document: Document, mended: bool) -> str:
     """Digest of what mending, language and chunks follow from."""
     return text_digest(document, MENDING, str(mended), document.language)
 
 
 def is_as_stored(document: Document, stored: StoredInput) -> bool:
-    """Whether a source's document would change nothing."""
-    came = _came(document, bool(document.language))
-    if not stored.input_hash.startswith(came + ":"):
-        return False
-    kept = replace(document, language=stored.language, title=stored.title)
-    return kept.content_hash(stored.input_hash.partition(":")[2]) == stored.content_hash
+    """Whether a source's document would change nothing, whatever it was when it came last."""
+    mended = _is_mended(document)
+    came, _, kept = stored.input_hash.partition(":")
+    if came == _came(document, mended):
+        document = replace(document, language=stored.language, title=stored.title)
+    else:
+        document = document if mended else mended_document(document)
+        kept = text_digest(document)
+    return document.content_hash(kept) == stored.content_hash
 
 
 def mended_document(document: Document) -> Document:

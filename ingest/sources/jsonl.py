@@ -112,7 +112,7 @@ def _key(content: dict[str, Any]) -> str:
     key = content.pop("_id", None) if key is None else key
     if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
         raise _LineError(f"id is {key!r}, expected a text or a number")
-    return str(key)
+    return _without_nul("id", str(key))
 
 
 def _to_change(key: str, content: dict[str, Any], source: str, default_acl: Groups, position: SourcePosition) -> Change:
@@ -126,8 +126,8 @@ def _to_change(key: str, content: dict[str, Any], source: str, default_acl: Grou
         text=title if _is_blank(text) else text,
         title=title,
         source=source,
-        uri=_text(content, "uri") or None,
-        language=_text(content, "language"),
+        uri=_without_nul("uri", _text(content, "uri")) or None,
+        language=_without_nul("language", _text(content, "language")),
         acl=_acl(content, default_acl),
         metadata=_metadata(content),  # last: it takes the fields that the others left
         position=position,
@@ -145,6 +145,12 @@ def _text(content: dict[str, Any], name: str, *, required: bool = False) -> str:
         return ""
     if not isinstance(value, str):
         raise _LineError(f"{name} is {value!r:.80}, expected a text")
+    return value
+
+
+def _without_nul(name: str, value: str) -> str:
+    if "\0" in value:
+        raise _LineError(f"{name} is {value!r:.80}, which holds a NUL character, and no database stores one; remove it")
     return value
 
 

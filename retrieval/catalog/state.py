@@ -65,10 +65,13 @@ class StoredDocument:
             return False
         return self.position > position
 
-    def move_to(self, position: SourcePosition | None) -> None:
-        """Remember how new the (unchanged) content is."""
+    def confirm(self, position: SourcePosition | None, input_hash: str) -> None:
+        """Remember how new the (unchanged) content is, and as what it came last."""
         if position is not None and position != self.position:
             self.position = position
+            self.dirty = True
+        if input_hash != self.input_hash:
+            self.input_hash = input_hash
             self.dirty = True
 
     def bury(self, deletion: Deletion) -> None:

@@ -241,7 +241,7 @@ def _apply_upsert(
         known = StoredDocument.new(counters.next_document(), document.key)
         stored[document.key] = known
     elif not known.deleted and known.content_hash == content_hash and known.source == document.source:
-        known.move_to(document.position)
+        known.confirm(document.position, change.input_hash)
         return Outcome.UNCHANGED
     is_new = known.deleted
     title_changed = known.describe(document, content_hash)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 
 from ingest.contracts import CHUNKERS
 from ingest.pipeline import Pipeline
+from ingest.preparation import is_as_stored
 from ingest.targets import FixedTargets
-from retrieval.catalog import Catalog, Outcome, sqlite_url
+from retrieval.catalog import Catalog, Outcome, Upsert, sqlite_url
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.types import OPERATOR, Chunk, Document, Vectors
+from retrieval.types import OPERATOR, Block, Chunk, Document, Vectors
 
 RAW = "  The caf\u00c3\u00a9 &amp; the bar are open.\r\n\r\n\r\n\r\nThis is the second part of the text.\u200b "
 KEPT = "  The café & the bar are open.\n\nThis is the second part of the text."
@@ -60,6 +62,41 @@ def test_the_same_text_is_worked_on_once(catalog: Catalog) -> None:
     stored = catalog.documents.get(collection, "a", OPERATOR).document
     assert (stored.text, stored.language, stored.metadata) == (KEPT, "en", {"v": 2})
     assert pipeline.write([Document("a", RAW, "T", metadata={"v": 2})]).outcomes == (Outcome.UNCHANGED,)
+
+
+def test_a_language_that_is_named_spares_no_text_its_mending(catalog: Catalog) -> None:
+    """As rows and JSON lines may do. Who gives an outline has mended the text, and its offsets hold as they are."""
+    encoder, chunker = CountingEncoder(), CountingChunker()
+    collection = catalog.collections.create("c", "hash", encoder.fingerprint)
+    pipeline = Pipeline(catalog, collection, FixedTargets(chunker, encoder))
+    outline = (Block(0, len(RAW)),)
+    came = [Document("row", RAW, "T\0 1", language="en"), Document("file", RAW, "T", language="en", outline=outline)]
+    catalog.writer.commit(collection.id, pipeline.prepare("s", came))
+    stored = {one.key: catalog.documents.get(collection, one.key, OPERATOR).document for one in came}
+    assert (stored["row"].text, stored["row"].title, stored["row"].language) == (KEPT, "T 1", "en")
+    assert (stored["file"].text, stored["file"].outline) == (RAW, outline)
+    inputs = catalog.documents.inputs(collection, stored)
+    assert all(is_as_stored(one, inputs[one.key]) for one in came)
+
+
+def test_what_came_otherwise_and_is_kept_the_same_is_worked_on_once(catalog: Catalog) -> None:
+    """Such as after an earlier version, which marked it otherwise."""
+    encoder, chunker = CountingEncoder(), CountingChunker()
+    collection = catalog.collections.create("c", "hash", encoder.fingerprint)
+    pipeline = Pipeline(catalog, collection, FixedTargets(chunker, encoder))
+    row = Document("a", KEPT, "T", language="en")
+    (upsert,) = pipeline.prepare("s", [row]).changes
+    assert isinstance(upsert, Upsert)
+    earlier = replace(upsert, input_hash="as an earlier version marked it:" + upsert.input_hash.partition(":")[2])
+    catalog.writer.commit(collection.id, replace(pipeline.prepare("s", [row]), changes=[earlier]))
+    assert is_as_stored(row, catalog.documents.inputs(collection, ["a"])["a"])
+    assert not is_as_stored(replace(row, text="other"), catalog.documents.inputs(collection, ["a"])["a"])
+    worked = []
+    for _ in range(3):
+        receipt = catalog.writer.commit(collection.id, pipeline.prepare("s", [row]))
+        assert receipt.outcomes == (Outcome.UNCHANGED,)
+        worked.append((encoder.passages, chunker.documents))
+    assert worked[0] == worked[1] == worked[2]
 
 
 def test_a_text_that_comes_back_within_one_batch_is_prepared_anew(catalog: Catalog) -> None:

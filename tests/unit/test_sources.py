@@ -213,6 +213,16 @@ def test_long_numbers_keep_their_digits(tmp_path: Path) -> None:
     assert (document.key, document.metadata) == ("12345678901234567890123", {"n": "98765432109876543210"})
 
 
+@pytest.mark.parametrize("name", ["id", "uri", "language"])
+def test_a_nul_where_nothing_mends_it_is_a_failure(tmp_path: Path, name: str) -> None:
+    bad = json.dumps({"id": "1", "text": "x", name: "a\0b"})
+    batch = poll(JsonlSource(put(tmp_path, "c.jsonl", bad + '\n{"id": "2", "text": "x"}\n')))
+    assert keys(batch) == ["2"]
+    (failure,) = batch.failures
+    assert failure.key == ("c.jsonl:1" if name == "id" else "1")
+    assert f"line 1: {name} is 'a\\x00b', which holds a NUL character" in failure.reason
+
+
 def test_a_later_line_wins_by_its_position(tmp_path: Path) -> None:
     path = put(tmp_path, "c.jsonl", '{"id": "1", "text": "old"}\n{"id": "1", "text": "new"}\n')
     one, other = poll(JsonlSource(path)).changes
