@@ -20,7 +20,7 @@ _SPACES = re.compile(r"[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # every Zs
 _INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-_TRAILING = re.compile(r"[ \t]+(?=\n)")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]++(?=\n)")  # once a run: trying each blank of it is quadratic
 _BLANK_LINES = re.compile(r"\n{3,}")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _TAG = re.compile(r"</?[A-Za-z]")
@@ -54,7 +54,7 @@ def _clean_once(text: str, code: bool) -> str:
     if not text.isascii():
         text = _mend_characters(text, code)
     text = _INVISIBLE.sub("", _NEWLINES.sub("\n", text))
-    if " \n" in text or "\t\n" in text:  # asked first: the pattern tries every blank
+    if " \n" in text or "\t\n" in text:  # asked first: the pattern looks at every blank
         text = _TRAILING.sub("", text)
     if not code and "\n\n\n" in text:
         text = _BLANK_LINES.sub("\n\n", text)

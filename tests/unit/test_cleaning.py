@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -63,6 +65,14 @@ def test_cleaning_twice_changes_nothing(text: str, code: bool) -> None:
     once.encode()
     prose = clean_prose(text)
     assert clean_prose(prose) == prose
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \t"])
+def test_a_long_run_of_blanks_inside_a_line_takes_no_time(blank: str) -> None:
+    text = "a\n" + blank * (60_000 // len(blank)) + "x"
+    start = time.thread_time()
+    assert clean_text("a \n" + text[2:]) == text
+    assert time.thread_time() - start < 1  # 30 s where each blank of the run is tried
 
 
 def test_running_headers_and_footers_go_and_content_stays() -> None:
