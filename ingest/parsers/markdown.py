@@ -15,10 +15,11 @@ from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode
 from ingest.parsers.html import add_html, html_root
 
-_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---\n(.{0,20000}?)\n(?:---|\.\.\.)\n", re.DOTALL)  # what is longer is text
 _BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _HREF = re.compile(r"""<a\s[^>]*?\bhref\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _SCALARS = (str, int, float, bool)
+_INTEGER_BITS = 64  # of the integers that the catalog holds; longer ones are text
 
 
 class MarkdownParser:
@@ -37,15 +38,39 @@ class MarkdownParser:
         return builder.build(str(metadata.pop("title", "")) or builder.first_heading, metadata)
 
 
+class _FrontMatterLoader(yaml.SafeLoader):
+    """Plain values of YAML; aliases stay as written, since lists of aliases of lists unfold to gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The next node, a piece of text for an alias. Raises `YAMLError`."""
+        if self.check_event(yaml.AliasEvent):
+            return yaml.ScalarNode("tag:yaml.org,2002:str", f"*{self.get_event().anchor}")  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
+    def construct_date(self, node: yaml.ScalarNode) -> object:
+        """A date, or its text where the calendar has no such day."""
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError:
+            return self.construct_scalar(node)
+
+
+_FrontMatterLoader.add_constructor("tag:yaml.org,2002:timestamp", _FrontMatterLoader.construct_date)
+
+
 def _front_matter(text: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
+        content = yaml.load(text, _FrontMatterLoader)  # noqa: S506 (a safe loader)
+        if not isinstance(content, dict):
+            return {}
+        return {str(key): _metadata_value(value) for key, value in content.items() if value is not None}
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a number of thousands of digits
         return {}  # a horizontal rule, then text: not front matter
-    if not isinstance(content, dict):
-        return {}
-    filled = {str(key): value for key, value in content.items() if value is not None}
-    return {key: value if isinstance(value, _SCALARS) else str(value) for key, value in filled.items()}
+
+
+def _metadata_value(value: object) -> object:
+    is_plain = isinstance(value, _SCALARS) and not (isinstance(value, int) and value.bit_length() > _INTEGER_BITS)
+    return value if is_plain else str(value)
 
 
 class _Walk:

@@ -70,3 +70,9 @@ def test_a_small_file_makes_no_huge_text(make: Callable[[], bytes], name: str, e
     data = make()
     text = parse_file(data, name).text
     assert text.endswith(end) and len(text) < 3 * len(data)
+
+
+def test_aliases_of_a_front_matter_do_not_unfold() -> None:
+    lists = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 6))
+    parsed = parse_file(f"---\ntitle: T\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{lists}---\n\ntext".encode(), "a.md")
+    assert parsed.title == "T" and parsed.metadata["a5"] == str(["*a4"] * 10)

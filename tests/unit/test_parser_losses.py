@@ -211,3 +211,21 @@ def test_markdown_breaks_where_its_html_does(text: str, read: str) -> None:
 def test_front_matter_without_a_title_is_no_title() -> None:
     parsed = parse_file(b"---\ntitle: null\nauthor: ~\nnumber: 0\n---\n# Head\n\ntext", "a.md")
     assert (parsed.title, parsed.metadata) == ("Head", {"number": 0})
+
+
+def test_a_day_that_does_not_exist_stays_as_written() -> None:
+    parsed = parse_file(b"---\ntitle: Minutes\ndate: 2024-02-30\nheld: 2024-02-29\n---\n\ntext", "a.md")
+    assert (parsed.title, parsed.metadata) == ("Minutes", {"date": "2024-02-30", "held": "2024-02-29"})
+
+
+@pytest.mark.parametrize(
+    "front", ["a: 0x" + "f" * 9_000, "a: " + "[" * 9_000, "a: 1" + ":00" * 3_000, "a: " + "1" * 9_000]
+)
+def test_no_front_matter_refuses_its_document(front: str) -> None:
+    parsed = parse_file(f"---\n{front}\n---\n\ntext".encode(), "a.md")
+    assert (parsed.text, parsed.metadata) == ("text", {})
+
+
+def test_a_long_text_between_two_rules_is_no_front_matter() -> None:
+    lines = "2024-05-01 worker finished\n\n" * 1_000
+    assert parse_file(f"---\n{lines}---\n\nend".encode(), "a.md").text.count("worker") == 1_000
