@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Set
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
@@ -66,24 +67,78 @@ def _to_document(message: EmailMessage, name: str) -> ParsedDocument:
     builder = TextBuilder(name)
     builder.heading(str(message["Subject"] or ""), 1)
     builder.paragraph("\n".join(f"{header}: {value}" for header, value in headers.items()))
-    _add_body(message, builder, name)
-    attachments = [part.get_filename() or part.get_content_type() for part in message.iter_attachments()]
+    bodies = _bodies(message, name)
+    for body in bodies:
+        _add_body(body, builder)
+    beside = _attachments(message, {body.part for body in bodies})
+    attachments = [part.get_filename() or part.get_content_type() for part in beside]
     if attachments:
         builder.paragraph("Attachments: " + ", ".join(attachments))
     return builder.build(str(message["Subject"] or ""), _metadata(headers, attachments))
 
 
-def _add_body(message: EmailMessage, builder: TextBuilder, name: str) -> None:
-    body = message.get_body(preferencelist=("plain", "html"))
-    if body is None:
+class _Body(NamedTuple):
+    """A part that a mail program shows as the message, or a piece of it."""
+
+    part: MIMEPart
+    text: str
+
+
+def _bodies(message: EmailMessage, name: str) -> list[_Body]:
+    """What a mail program shows, in order: messages go on below pictures, and footers are parts of their own."""
+    first = message.get_body(preferencelist=("plain", "html"))
+    return list(_shown(message, first, name))
+
+
+def _shown(part: MIMEPart, first: MIMEPart | None, name: str) -> Iterator[_Body]:
+    kind = part.get_content_type()
+    if part is not first and (part.is_attachment() or part.get_filename()):
         return
-    payload = body.get_payload(decode=True)
-    content = decode_as(payload if isinstance(payload, bytes) else b"", body.get_content_charset("utf-8"), name)
-    if body.get_content_subtype() == "html":
-        if (root := html_root(content)) is not None:
+    if kind in ("text/plain", "text/html"):
+        payload = part.get_payload(decode=True)
+        data = payload if isinstance(payload, bytes) else b""
+        yield _Body(part, decode_as(data, part.get_content_charset("utf-8"), name))
+    elif kind == "multipart/alternative":
+        yield from _preferred([list(_shown(version, first, name)) for version in part.iter_parts()])
+    elif kind == "multipart/related":
+        if (root := _root(part)) is not None:
+            yield from _shown(root, first, name)
+    elif part.get_content_maintype() == "multipart":
+        for inner in part.iter_parts():
+            yield from _shown(inner, first, name)
+
+
+def _preferred(versions: list[list[_Body]]) -> list[_Body]:
+    """The plain version of a message, else the first other one; some senders leave the plain one blank."""
+    filled = [bodies for bodies in versions if any(body.text.strip() for body in bodies)]
+    return min(filled, key=lambda bodies: bodies[0].part.get_content_subtype() != "plain", default=[])
+
+
+def _root(related: MIMEPart) -> MIMEPart | None:
+    """The part of a multipart/related that shows the others."""
+    parts = list(related.iter_parts())
+    start = related.get_param("start")
+    return next((part for part in parts if start and part["Content-ID"] == start), parts[0] if parts else None)
+
+
+def _attachments(part: MIMEPart, shown: Set[MIMEPart], *, inside: bool = False) -> Iterator[MIMEPart]:
+    """What comes along with the message; not the pictures of a body that is itself a part of it."""
+    kind = part.get_content_type()
+    if kind == "multipart/alternative" or (kind == "multipart/related" and inside):
+        return
+    for inner in part.iter_parts() if part.get_content_maintype() == "multipart" else ():
+        if inner.get_content_maintype() == "multipart":
+            yield from _attachments(inner, shown, inside=True)
+        elif inner not in shown:
+            yield inner
+
+
+def _add_body(body: _Body, builder: TextBuilder) -> None:
+    if body.part.get_content_subtype() == "html":
+        if (root := html_root(body.text)) is not None:
             add_html(root, builder)
         return
-    for paragraph in content.replace("\r\n", "\n").split("\n\n"):
+    for paragraph in body.text.replace("\r\n", "\n").split("\n\n"):
         builder.paragraph(paragraph)
 
 

@@ -113,6 +113,67 @@ def test_names_of_attachments_and_accents_are_words() -> None:
     assert encoded.title == "朱镕基"
 
 
+PLAIN = "text/plain\n\n{}"
+HTML = "text/html\n\n<p>{}</p>"
+PICTURE = "image/png; name=p.png\nContent-Disposition: inline; filename=p.png\n\nx"
+
+
+def parts(subtype: str, *inner: str) -> str:
+    mark = f"B{len(''.join(inner))}"  # longer than that of any mail inside
+    return (
+        f"multipart/{subtype}; boundary={mark}\n\n"
+        + "".join(f"--{mark}\nContent-Type: {part}\n" for part in inner)
+        + f"--{mark}--\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "attachments"),
+    [
+        (parts("alternative", PLAIN.format("plain"), HTML.format("rich")), "plain", []),
+        (parts("alternative", PLAIN.format(" \n\xa0"), HTML.format("rich")), "rich", []),
+        (parts("related", parts("alternative", PLAIN.format(""), HTML.format("rich")), PICTURE), "rich", ["p.png"]),
+        (parts("mixed", PLAIN.format("above"), PICTURE, PLAIN.format("below")), "above\n\nbelow", ["p.png"]),
+        (parts("mixed", HTML.format("above"), PICTURE, HTML.format("below")), "above\n\nbelow", ["p.png"]),
+        (
+            parts("mixed", parts("alternative", PLAIN.format("plain"), HTML.format("no")), PLAIN.format("footer")),
+            "plain\n\nfooter",
+            [],
+        ),
+        (
+            parts(
+                "mixed",
+                parts("signed", PLAIN.format("plain"), "application/pgp-signature\n\nx"),
+                PLAIN.format("footer"),
+            ),
+            "plain\n\nfooter",
+            ["application/pgp-signature"],
+        ),
+        (
+            parts("mixed", parts("related", HTML.format("rich"), PICTURE), "application/pdf; name=a.pdf\n\nx"),
+            "rich",
+            ["a.pdf"],
+        ),
+        (
+            parts(
+                "mixed",
+                PLAIN.format("body"),
+                "text/plain; name=a.log\n\nno",
+                "text/plain\nContent-Disposition: attachment\n\nno",
+            ),
+            "body",
+            ["a.log", "text/plain"],
+        ),
+    ],
+)
+def test_all_that_a_mail_program_shows_is_the_message(message: str, text: str, attachments: list[str]) -> None:
+    head = "Subject: s\nFrom: a@x.example\nMIME-Version: 1.0\nContent-Type: "
+    parsed = parse_file((head + message).encode(), "m.eml")
+    listed = f"\n\nAttachments: {', '.join(attachments)}" if attachments else ""
+    assert parsed.text == f"s\n\nFrom: a@x.example\n\n{text}{listed}"
+    assert parsed.metadata.get("attachments", []) == attachments
+
+
 @pytest.mark.parametrize(
     ("page", "text"),
     [
