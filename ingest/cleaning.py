@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from html import unescape
 
 from ftfy import fix_encoding
@@ -31,6 +31,9 @@ _EDGE_LINES = 3  # lines at the top and bottom of a page that may be a running h
 _REPEATED_SHARE = 0.5  # of the pages that carry a line before it counts as running
 _MIN_PAGES = 3  # fewer pages cannot show what repeats
 _DIGITS = re.compile(r"\d+")
+_LONGEST_NUMBERED = 200  # characters of a line in which a page number is looked for
+
+_LineKey = tuple[str | int, ...]
 
 
 def clean_text(text: str, *, code: bool = False) -> str:
@@ -83,9 +86,13 @@ def without_running_lines(pages: Sequence[str]) -> list[str]:
     if len(pages) < _MIN_PAGES:
         return list(pages)
     lines = [page.split("\n") for page in pages]
-    seen = Counter(key for page in lines for key in {_line_key(page[at]) for at in _edges(page)})
-    running = {key for key, count in seen.items() if key and count >= max(_MIN_PAGES, len(pages) * _REPEATED_SHARE)}
-    return ["\n".join(_without(page, running)) for page in lines]
+    seen = Counter(
+        key
+        for number, page in enumerate(lines)
+        for key in {key for at in _edges(page) for key in _line_keys(page[at], number)}
+    )
+    running = {key for key, count in seen.items() if count >= max(_MIN_PAGES, len(pages) * _REPEATED_SHARE)}
+    return ["\n".join(_without(page, number, running)) for number, page in enumerate(lines)]
 
 
 def _edges(lines: Sequence[str]) -> set[int]:
@@ -93,11 +100,18 @@ def _edges(lines: Sequence[str]) -> set[int]:
     return set(filled[:_EDGE_LINES]) | set(filled[-_EDGE_LINES:])
 
 
-def _without(lines: Sequence[str], running: set[str]) -> list[str]:
+def _without(lines: Sequence[str], page: int, running: Set[_LineKey]) -> list[str]:
     edges = _edges(lines)
-    return [line for at, line in enumerate(lines) if at not in edges or _line_key(line) not in running]
+    return [line for at, line in enumerate(lines) if at not in edges or running.isdisjoint(_line_keys(line, page))]
 
 
-def _line_key(line: str) -> str:
-    """What a line has in common with its like on other pages: page numbers do not count."""
-    return _DIGITS.sub("#", " ".join(line.split()))
+def _line_keys(line: str, page: int) -> Iterator[_LineKey]:
+    """What a line may share with its like on other pages: all of it, or all but one number that counts the pages.
+
+    Other digits are not left out: rows of a table differ in nothing else.
+    """
+    line = " ".join(line.split())
+    yield (line,)
+    if len(line) <= _LONGEST_NUMBERED:
+        for number in _DIGITS.finditer(line):
+            yield line[: number.start()], line[number.end() :], int(number[0]) - page

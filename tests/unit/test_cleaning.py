@@ -86,3 +86,32 @@ def test_lines_repeated_inside_pages_or_on_few_pages_stay() -> None:
     pages = [f"head {n}a\nb\nc{'d' * n}\nTotal\ne{n * 'f'}\ng{n * 'h'}\ni{n * 'j'}" for n in range(1, 6)]
     assert all("Total" in page for page in without_running_lines(pages))
     assert without_running_lines(["same", "same"]) == ["same", "same"]
+
+
+def test_rows_of_numbers_at_page_edges_stay() -> None:
+    rows = [f"{row * 7919 % 90_000 + 10_000} {row % 97} {row * 37 % 999}.{row % 89:02}" for row in range(200)]
+    pages = ["\n".join(["Price list", *rows[at : at + 40], f"Page {at // 40 + 1}"]) for at in range(0, 200, 40)]
+    assert "\n".join(without_running_lines(pages)).split("\n") == rows
+
+
+def test_numbers_that_do_not_count_the_pages_stay() -> None:
+    pages = ["\n".join(f"Question {page * 3 + n}\nWhy {'x' * page}, {'y' * n}?" for n in range(3)) for page in range(5)]
+    assert without_running_lines(pages) == pages
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        "{n}",
+        "- {n} -",
+        "Page {n} of 12",
+        "{n}/12",
+        "Rev. 3 of 2024-05-01, page {n}",
+        "第 {n} 页 共 12 页",
+        "ISO 9001 | 0{n}",
+    ],
+)
+def test_page_numbers_go_wherever_counting_begins(footer: str) -> None:
+    cover = ["Title", "Contents"]
+    pages = cover + [f"Words of page {'x' * n}\n{footer.format(n=n)}" for n in range(1, 8)]
+    assert without_running_lines(pages) == cover + [f"Words of page {'x' * n}" for n in range(1, 8)]
