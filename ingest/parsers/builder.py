@@ -89,9 +89,9 @@ class TextBuilder:
         return [cell_text(value) for value in row]
 
     def _add(self, text: str, kind: BlockKind, level: int, page: int | None) -> None:
+        self._deadline.check()  # for blank ones too: millions of them fit into a small file
         if not text.strip():
             return
-        self._deadline.check()
         start = self._length + (len(_SEPARATOR) if self._parts else 0)
         self._length = start + len(text)
         if self._length > MAX_TEXT:

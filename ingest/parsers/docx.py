@@ -7,18 +7,26 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import docx
+from docx.enum.style import WD_STYLE_TYPE
+from docx.opc.part import PartFactory
 from docx.oxml.ns import qn
+from docx.package import Package
+from docx.parts.document import DocumentPart
 from docx.table import Table
 from docx.text.paragraph import Paragraph
 
 from ingest.contracts import ParsedDocument
+from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.guard import damaged
+from ingest.parsers.limits import Deadline
 
 _HEADING_STYLE = re.compile(r"(?:heading|标题|überschrift|titre)\s*(\d)", re.IGNORECASE)
 _BULLET = "- "
 _MOST_SPAN = 63  # columns of a Word table
+
+# python-docx opens no document with macros (.docm), which differs in nothing that is read here.
+PartFactory.part_type_for["application/vnd.ms-word.document.macroEnabled.main+xml"] = DocumentPart
 
 
 class DocxParser:
@@ -27,27 +35,37 @@ class DocxParser:
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The document's text; the title is its property or its title paragraph. Raises `ParseError`."""
         with damaged(name, "open it in Word and save it again"):
-            document = docx.Document(io.BytesIO(data))
+            document = _opened(data, name)
             builder = TextBuilder(name)
-            title = _add_body(document, builder)
+            title = _add_body(document, builder, Deadline(name))
             author = document.core_properties.author
             title = title or document.core_properties.title or builder.first_heading
         return builder.build(title, {"author": author} if author else {})
 
 
-def _add_body(document: Any, builder: TextBuilder) -> str:
+def _opened(data: bytes, name: str) -> Any:
+    part = Package.open(io.BytesIO(data)).main_document_part
+    if not isinstance(part, DocumentPart):
+        raise ParseError(f"{name} is no Word document but {part.content_type}", "save it as .docx in Word")
+    return part.document
+
+
+def _add_body(document: Any, builder: TextBuilder, deadline: Deadline) -> str:
     """Adds all blocks; gives the title paragraph, "" without one."""
     title = ""
     items: list[str] = []
+    styles = _style_names(document)
     for element in _blocks(document.element.body, document):
+        deadline.check()
         if isinstance(element, Table):
             builder.listing(items)
             items.clear()
             builder.table(table_rows(element))
             continue
-        level = _heading_level(element)
+        style = styles.get(element._p.style, styles[None])
+        level = _heading_level(element, style)
         text = _paragraph_text(element)
-        if level is None and _is_item(element) and text.strip():
+        if level is None and _is_item(element, style) and text.strip():
             items.append("  " * _item_depth(element) + _BULLET + text.strip())
             continue
         builder.listing(items)
@@ -56,6 +74,19 @@ def _add_body(document: Any, builder: TextBuilder) -> str:
         _add_paragraph(builder, text, level)
     builder.listing(items)
     return title
+
+
+def _style_names(document: Any) -> dict[str | None, str]:
+    """The name of each paragraph style by its id, that of the default for None.
+
+    Made once: `paragraph.style` searches all styles of the document each time, some milliseconds.
+    """
+    default = document.styles.default(WD_STYLE_TYPE.PARAGRAPH)
+    names: dict[str | None, str] = {None: (default.name if default is not None else "") or ""}
+    for style in document.styles.element.style_lst:
+        is_ours = style.type == WD_STYLE_TYPE.PARAGRAPH
+        names.setdefault(style.styleId, (style.name_val or "") if is_ours else names[None])
+    return names
 
 
 def _blocks(parent: Any, document: Any) -> Iterator[Paragraph | Table]:
@@ -98,12 +129,11 @@ _MARKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHy
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
 
-def _heading_level(paragraph: Paragraph) -> int | None:
+def _heading_level(paragraph: Paragraph, style: str) -> int | None:
     """0 for the title, 1 to 9 for headings, None otherwise."""
-    name = (paragraph.style.name if paragraph.style is not None else "") or ""
-    if name.lower() in ("title", "标题"):
+    if style.lower() in ("title", "标题"):
         return 0
-    if match := _HEADING_STYLE.match(name):
+    if match := _HEADING_STYLE.match(style):
         return int(match[1]) or 1
     outline = paragraph._p.find(f"{qn('w:pPr')}/{qn('w:outlineLvl')}")
     if outline is None:
@@ -112,9 +142,8 @@ def _heading_level(paragraph: Paragraph) -> int | None:
     return depth + 1 if depth < 9 else None  # 9 means body text
 
 
-def _is_item(paragraph: Paragraph) -> bool:
-    name = (paragraph.style.name if paragraph.style is not None else "") or ""
-    return name.startswith("List") or _numbering(paragraph) is not None
+def _is_item(paragraph: Paragraph, style: str) -> bool:
+    return style.startswith("List") or _numbering(paragraph) is not None
 
 
 def _item_depth(paragraph: Paragraph) -> int:

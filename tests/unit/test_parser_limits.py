@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import docx
@@ -16,6 +17,7 @@ from ingest.errors import ParseError
 from ingest.parsers import builder, parse_file
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.limits import Deadline
+from retrieval.types import BlockKind
 
 
 def test_work_ends_and_waiting_does_not() -> None:
@@ -27,13 +29,38 @@ def test_work_ends_and_waiting_does_not() -> None:
             deadline.check()
 
 
-@pytest.mark.parametrize("add", ["paragraph", "table"])
+@pytest.mark.parametrize("add", ["paragraph", "blank", "table"])
 def test_every_parser_is_asked_between_blocks_and_rows(add: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder, "Deadline", lambda name: Deadline(name, 0.02))
     text = TextBuilder("a.json")
     with pytest.raises(ParseError, match=r"a\.json takes more than 0 s of processor time"):
-        while True:
-            text.paragraph("x") if add == "paragraph" else text.table([["a", "b"]])
+        for _ in range(100_000):
+            text.table([["a", "b"]]) if add == "table" else text.paragraph("x" if add == "paragraph" else "")
+
+
+def word(*paragraphs: str) -> bytes:
+    document = docx.Document()
+    for style in paragraphs:
+        document.element.body.insert(0, OxmlElement("w:p"))
+        document.element.body[0].style = style
+        document.element.body[0].add_r().text = "one line"
+    stream = io.BytesIO()
+    document.save(stream)
+    return stream.getvalue()
+
+
+def test_styles_of_word_are_looked_up_once() -> None:
+    data = word(*["Heading1", "ListBullet", "Unknown"] * 1_000)
+    start = time.thread_time()
+    kinds = Counter(block.kind for block in parse_file(data, "a.docx").outline)
+    assert kinds == {BlockKind.HEADING: 1_000, BlockKind.LIST: 1_000, BlockKind.PARAGRAPH: 1_000}
+    assert time.thread_time() - start < 2  # 4 s where each paragraph searches the styles
+
+
+def test_a_list_of_word_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.parsers.docx.Deadline", lambda name: Deadline(name, 0))
+    with pytest.raises(ParseError, match=r"a\.docx takes more than 0 s of processor time"):
+        parse_file(word(*["ListBullet"] * 10), "a.docx")
 
 
 def sparse_json() -> bytes:

@@ -239,6 +239,18 @@ def test_word_is_read_inside_content_controls_and_custom_xml() -> None:
     assert parse_file(written(document), "a.docx").text == "wrapped\n\nAX-12\n\n| in cell | cell |\n| row |  |"
 
 
+def test_word_with_macros_is_read() -> None:
+    document = docx.Document()
+    document.add_heading("Care", 1)
+    plain, macros = written(document), io.BytesIO()
+    main = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    with zipfile.ZipFile(io.BytesIO(plain)) as source, zipfile.ZipFile(macros, "w") as target:
+        for name in source.namelist():
+            changed = source.read(name).replace(main, b"application/vnd.ms-word.document.macroEnabled.main+xml")
+            target.writestr(name, changed)
+    assert parse_file(macros.getvalue(), "a.docm") == parse_file(plain, "a.docx")
+
+
 def test_cells_of_word_merged_both_ways_keep_their_columns() -> None:
     document = docx.Document()
     table = document.add_table(4, 4)
