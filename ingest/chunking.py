@@ -18,7 +18,8 @@ MAX_TOKENS = 220  # encoder tokens; with title and headings a passage stays insi
 SMALL_TOKENS = 40  # encoder tokens; a shorter stretch is joined to its neighbour
 _FILL = 0.5  # share of the maximum from which on a cut is looked for
 _UNCOUNTED = np.zeros(1)
-_HEADER_SHARE = 0.3  # largest share of the maximum that a repeated table header may take
+_HEADER_SHARE = 0.3  # largest share of the maximum that a repeated table header may take; later columns are left out
+_HEADER_CHARACTERS = 2_000  # of a table header that are looked at, for each chunk of the table again
 
 
 class StructureChunker:
@@ -61,7 +62,8 @@ class StructureChunker:
                 if start == end:
                     continue
                 inside = start > section.start
-                heading = layout.heading(section.path_inside if inside else section.path, start)
+                path = section.path_inside if inside else section.path
+                heading = layout.heading(path, start, self.max_tokens * _HEADER_SHARE)
                 yield (self._overlapped(layout, floor, start), end, heading)
                 floor = start
 
@@ -165,21 +167,24 @@ class _Layout:
         block = self.block(at)
         return block is not None and block.kind in (BlockKind.TABLE, BlockKind.LIST, BlockKind.CODE)
 
-    def table_header(self, at: int) -> str:
-        """The header row of the table in whose later rows this position lies, else ""."""
+    def table_header(self, at: int, most: float) -> str:
+        """The header row of the table in whose later rows this position lies, up to that many tokens, else ""."""
         block = self.block(at)
         if block is None or block.kind is not BlockKind.TABLE:
             return ""
         header_end = self.text.find("\n", block.start, block.end)
-        return self.text[block.start : header_end].strip(" |") if 0 <= header_end < at else ""
+        if not 0 <= header_end < at:
+            return ""
+        header = self.text[block.start : min(header_end, block.start + _HEADER_CHARACTERS)].strip(" |")
+        fits = int(np.searchsorted(token_sums(header), most, side="right")) - 1
+        return header if fits == len(header) else header[:fits].rpartition(" | ")[0] or header[:fits]
 
     def header_tokens(self, at: int, most: float) -> float:
-        header = self.table_header(at)
-        return min(estimate_tokens(header), most) if header else 0.0
+        return estimate_tokens(self.table_header(at, most))
 
-    def heading(self, path: str, at: int) -> str:
-        """The headings above a stretch that begins here, with the header of a table it continues."""
-        return HEADING_SEPARATOR.join(part for part in (path, self.table_header(at)) if part)
+    def heading(self, path: str, at: int, most: float) -> str:
+        """The headings above a stretch that begins here, with the header of a table it continues, as above."""
+        return HEADING_SEPARATOR.join(part for part in (path, self.table_header(at, most)) if part)
 
     def chunk(self, ordinal: int, start: int, end: int, heading: str) -> Chunk:
         block = self.block(start)

@@ -27,6 +27,8 @@ _TAG = re.compile(r"</?[A-Za-z]")
 _SUSPECT = re.compile(r"[\x80-\xff]")  # UTF-8 read as a one-byte charset leaves some of these
 _MAX_ROUNDS = 8  # each round peels one layer of escaping; more layers than this do not occur
 
+MAX_TITLE = 300  # characters of a title or heading; in English a quarter of what an encoder reads of a passage
+
 _EDGE_LINES = 3  # lines at the top and bottom of a page that may be a running header or footer
 _REPEATED_SHARE = 0.5  # of the pages that carry a line before it counts as running
 _MIN_PAGES = 3  # fewer pages cannot show what repeats
@@ -49,6 +51,16 @@ def clean_text(text: str, *, code: bool = False) -> str:
 def clean_prose(text: str) -> str:
     """As `clean_text`, with runs of blanks inside a line as one: for text whose layout says nothing."""
     return "\n".join(" ".join(line.split()) for line in clean_text(text).split("\n")).strip()
+
+
+def clean_title(text: str) -> str:
+    """As `clean_text`, on one line, and cut where it is longer than a title: it is encoded with every passage."""
+    return shortened(" ".join(clean_text(text).split()))
+
+
+def shortened(title: str) -> str:
+    """A title or heading of at most `MAX_TITLE` characters, an ellipsis in place of the rest."""
+    return title if len(title) <= MAX_TITLE else title[: MAX_TITLE - 1].rstrip() + "…"
 
 
 def _clean_once(text: str, code: bool) -> str:

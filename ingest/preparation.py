@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ingest.changes import Change
-from ingest.cleaning import clean_text
+from ingest.cleaning import clean_text, clean_title
 from ingest.embedding import EmbeddingRun
 from ingest.language import detect_language
 from ingest.report import IngestReport
@@ -115,7 +115,7 @@ def is_as_stored(document: Document, stored: StoredInput) -> bool:
 def mended_document(document: Document) -> Document:
     """The document with text mended and, where it can be told, its language."""
     if not document.outline:  # its blocks are offsets into the text as it stands
-        document = replace(document, text=clean_text(document.text), title=" ".join(clean_text(document.title).split()))
+        document = replace(document, text=clean_text(document.text), title=clean_title(document.title))
     if not document.language:
         document = replace(document, language=detect_language(f"{document.title}\n{document.text}"))
     return document

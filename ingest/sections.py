@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ingest.cleaning import shortened
 from retrieval.types import Block, BlockKind, Document
 
 HEADING_SEPARATOR = " › "
@@ -45,5 +46,5 @@ def sections_of(document: Document) -> list[Section]:
 
 def _path(document: Document, headings: list[Block]) -> str:
     """The headings' texts in order; one that repeats the document's title says nothing new and is left out."""
-    names = (" ".join(document.text[block.start : block.end].split()) for block in headings)
+    names = (shortened(" ".join(document.text[block.start : block.end].split())) for block in headings)
     return HEADING_SEPARATOR.join(name for name in names if name != document.title.strip())

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ingest.cleaning import clean_prose, clean_text
+from ingest.cleaning import MAX_TITLE, clean_prose, clean_text, clean_title
 from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
 from ingest.parsers.limits import Deadline
@@ -53,8 +53,12 @@ class TextBuilder:
             self._links[target] = None
 
     def heading(self, text: str, level: int, page: int | None = None) -> None:
-        """Add a heading of that depth, 1 = top."""
-        self._add(" ".join(clean_prose(text).split()), BlockKind.HEADING, level, page)
+        """Add a heading of that depth, 1 = top; what is longer than a heading is a paragraph."""
+        words = " ".join(clean_prose(text).split())
+        if len(words) > MAX_TITLE:
+            self.paragraph(text, page)
+        else:
+            self._add(words, BlockKind.HEADING, level, page)
 
     def paragraph(self, text: str, page: int | None = None) -> None:
         """Add a paragraph; line breaks in it stay."""
@@ -106,8 +110,9 @@ class TextBuilder:
         """The document under that title. Raises `ParseError` when nothing was added."""
         if not self._parts:
             raise ParseError(f"{self._name} holds no text", "if it is a scan, run OCR first; else leave it out")
-        title = " ".join(clean_prose(title).split())
-        return ParsedDocument(title, _SEPARATOR.join(self._parts), tuple(self._outline), "", metadata or {})
+        return ParsedDocument(
+            clean_title(title), _SEPARATOR.join(self._parts), tuple(self._outline), "", metadata or {}
+        )
 
 
 def cell_text(value: object) -> str:

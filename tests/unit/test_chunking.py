@@ -14,10 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunking import MAX_TOKENS, SMALL_TOKENS, StructureChunker
+from ingest.cleaning import MAX_TITLE
 from ingest.contracts import CHUNKERS
+from ingest.parsers import parse_file
 from ingest.parsers.builder import TextBuilder
+from ingest.preparation import mended_document
 from ingest.tokens import estimate_tokens, token_sums
-from retrieval.types import Chunk, Document
+from retrieval.types import Block, BlockKind, Chunk, Document
 
 DATA = Path(os.environ.get("KB_TEST_DATA_DIR", Path(__file__).parents[2] / "../shared/data"))
 
@@ -149,6 +152,40 @@ def test_table_rows_stay_whole_and_later_parts_name_the_header() -> None:
     assert lines[1:] == ["| " + " | ".join(row) + " |" for row in rows]
     assert {chunk.heading for chunk in found[1:]} == {"Spare parts › Code | Part | 备注"}
     assert all(estimate_tokens(chunk.heading + chunk.text) <= MAX_TOKENS + 8 for chunk in found)
+
+
+def test_a_wide_table_repeats_as_many_columns_of_its_header_as_leave_room() -> None:
+    builder = TextBuilder("t")
+    builder.table(
+        [[f"column {n} in mm" for n in range(500)], *([row * n % 97 for n in range(500)] for row in range(40))]
+    )
+    found = StructureChunker().chunk(built(builder))
+    assert len(found) > 200
+    named = {chunk.heading for chunk in found if not chunk.text.startswith("| column")} - {""}
+    assert len(named) == 1 and (heading := named.pop()).startswith("column 0 in mm | column 1 in mm | ")
+    assert heading.endswith(" in mm") and 0.25 < estimate_tokens(heading) / MAX_TOKENS <= 0.3
+
+
+def test_what_is_longer_than_a_heading_is_text() -> None:
+    lines = "\n".join(f"2024-05-01 10:00 worker {n} finished" for n in range(1_000))
+    for data, name in (
+        (f"{lines}\n-----\n\nend", "log.md"),
+        (f"<h1>News<div>{lines}</div></h1>", "page.html"),
+    ):
+        parsed = parse_file(data.encode(), name)
+        found = StructureChunker().chunk(Document("k", parsed.text, parsed.title, outline=parsed.outline))
+        assert all(block.kind is BlockKind.PARAGRAPH for block in parsed.outline)
+        assert sum(len(chunk.passage(parsed.title)) for chunk in found) < 1.1 * len(parsed.text)
+
+
+def test_long_titles_and_headings_are_cut_in_every_passage() -> None:
+    title = "Annual report of the works " * 50
+    parsed = parse_file(json.dumps({"title": title, "body": " ".join(SENTENCES * 20)}).encode(), "a.json")
+    assert parsed.title == mended_document(Document("k", "text", title)).title == title[: MAX_TITLE - 1].rstrip() + "…"
+    text = title + "\n\n" + " ".join(SENTENCES * 20)
+    outline = (Block(0, len(title), BlockKind.HEADING, 1), Block(len(title) + 2, len(text)))
+    found = StructureChunker().chunk(Document("k", text, outline=outline))  # of a parser that sets no limit
+    assert len(found) > 5 and max(len(chunk.heading) for chunk in found) == len(parsed.title)
 
 
 def test_pages_are_those_where_chunks_begin() -> None:
