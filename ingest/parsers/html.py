@@ -55,7 +55,7 @@ def html_root(text: str) -> Any | None:
     except etree.ParserError:  # nothing but blanks and comments
         return None
     if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
-        return html.document_fromstring(text, parser=html.HTMLParser(target=FlatTree()))
+        return html.document_fromstring(text, parser=html.HTMLParser(target=FlatTree(), huge_tree=True))
     return root
 
 

@@ -206,6 +206,12 @@ def test_no_depth_ends_a_page(tag: str, depth: int) -> None:
     assert parse_file(page.encode(), "a.html").text == "before\n\ndeep\n\n| 1 | 2 |\n\nafter"
 
 
+@pytest.mark.parametrize("huge", ["<img src='data:,{}'>", "<script>{}</script>", "<!--{}-->", "<p hidden>{}</p>"])
+def test_nothing_huge_ends_a_page(huge: str) -> None:
+    page = f"<p>before</p>{huge.format('word ' * 2_200_000)}<p>after</p>"
+    assert parse_file(page.encode(), "a.html").text == "before\n\nafter"
+
+
 def test_rows_beyond_what_a_sheet_says_of_its_size_are_read() -> None:
     workbook = openpyxl.Workbook()
     for row in range(10):
