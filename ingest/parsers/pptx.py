@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pptx
-from pptx.enum.shapes import MSO_SHAPE_TYPE
+from pptx.shapes.group import GroupShape
 
 from ingest.contracts import ParsedDocument
 from ingest.parsers.builder import TextBuilder
@@ -52,7 +52,7 @@ def _add_slide(slide: Any, builder: TextBuilder, page: int) -> None:
 def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
     """All shapes in reading order: from the top, then from the left; groups opened."""
     for shape in sorted(shapes, key=lambda shape: (shape.top or 0, shape.left or 0)):
-        if shape.shape_type == MSO_SHAPE_TYPE.GROUP and depth < _MAX_GROUP_DEPTH:
+        if isinstance(shape, GroupShape) and depth < _MAX_GROUP_DEPTH:
             yield from _shapes(shape.shapes, depth + 1)
         else:
             yield shape

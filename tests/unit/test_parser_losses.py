@@ -8,6 +8,7 @@ import zipfile
 
 import docx
 import openpyxl
+import pptx
 import pytest
 from docx.oxml import parse_xml
 
@@ -210,6 +211,19 @@ def test_no_depth_ends_a_page(tag: str, depth: int) -> None:
 def test_nothing_huge_ends_a_page(huge: str) -> None:
     page = f"<p>before</p>{huge.format('word ' * 2_200_000)}<p>after</p>"
     assert parse_file(page.encode(), "a.html").text == "before\n\nafter"
+
+
+def test_a_slide_with_a_shape_of_no_known_type_is_read() -> None:
+    presentation = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    shape = slide.shapes.add_textbox(0, 0, 100, 100)
+    shape.text_frame.text = "words in it"
+    group = slide.shapes.add_group_shape()
+    group.shapes.add_textbox(0, 200, 100, 100).text_frame.text = "words in a group"
+    properties = shape._element.spPr
+    properties.remove(properties.find(f"{{{properties.nsmap['a']}}}prstGeom"))
+    del shape._element.nvSpPr.cNvSpPr.attrib["txBox"]
+    assert parse_file(written(presentation), "a.pptx").text == "words in it\n\nwords in a group"
 
 
 def test_rows_beyond_what_a_sheet_says_of_its_size_are_read() -> None:
