@@ -19,7 +19,14 @@ _BOMS = (
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""")
 _DECLARATION_BYTES = 2048  # HTML asks for the declaration within 1024; XML for the first line
 _SAMPLE_BYTES = 64 * 1024  # enough for a guess, little enough to be quick
-_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "hz": "hz", "iso-8859-1": "cp1252", "latin-1": "cp1252"}
+_WIDER = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "hz": "hz",
+    "iso-8859-1": "cp1252",
+    "latin-1": "cp1252",
+    "x-sjis": "cp932",
+}
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _NUL_SHARE = 0.2  # of zero bytes among the even or odd positions, above which text is UTF-16
 _BAD_SHARE = 0.2  # of bad characters to good ones beyond ASCII, to which the text is damaged, not of another charset
@@ -43,7 +50,7 @@ def decode(data: bytes, name: str, *, declared: bool = False) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return _decode_other(data, name, declared)
+        return _decode_other(data, declared)
 
 
 def decode_as(data: bytes, charset: str, name: str) -> str:
@@ -55,15 +62,15 @@ def decode_as(data: bytes, charset: str, name: str) -> str:
     return decode(data.replace(b"\0", b""), name, declared=True) if text is None else text
 
 
-def _decode_other(data: bytes, name: str, declared: bool) -> str:
-    match = _DECLARED.search(data[:_DECLARATION_BYTES]) if declared else None
-    if match is None and (text := _damaged(data, "utf-8")) is not None:
-        return text
-    charset = match[1].decode("ascii").lower() if match else _guess(data)
-    try:
-        return data.decode(_WIDER.get(charset, charset), "replace")
-    except LookupError:
-        raise ParseError(f"{name} is in an unknown charset {charset!r}", "save it as UTF-8") from None
+def _decode_other(data: bytes, declared: bool) -> str:
+    if declared and (match := _DECLARED.search(data[:_DECLARATION_BYTES])):
+        charset = match[1].decode("ascii").lower()
+        try:
+            return data.decode(_WIDER.get(charset, charset), "replace")
+        except (LookupError, ValueError):  # no charset that there is: "none", or Python's "undefined"
+            pass
+    text = _damaged(data, "utf-8")
+    return data.decode(_guess(data), "replace") if text is None else text
 
 
 def _damaged(data: bytes, charset: str) -> str | None:

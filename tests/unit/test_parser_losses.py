@@ -35,6 +35,13 @@ def test_the_charset_of_a_long_text_is_found_wherever_the_sample_ends(charset: s
     assert decode(text.encode(charset), "x.txt") == text
 
 
+@pytest.mark.parametrize("charset", ["x-sjis", "none", "undefined", "hex"])
+def test_a_page_that_names_no_charset_there_is_is_guessed(charset: str) -> None:
+    text = "毎月シールを点検し、フィルターを交換してから装置を起動してください。"
+    page = f'<meta charset="{charset}"><p>{text}</p>'.encode("shift_jis")
+    assert parse_file(page, "a.html").text == text
+
+
 def test_a_far_accent_is_read_as_one() -> None:
     text = "plain words " * 10_000 + "Größe, Straße und Bäcker für später"
     assert decode(text.encode("cp1252"), "x.txt") == text
