@@ -13,6 +13,7 @@ from ingest.parsers.charset import decode
 _DELIMITERS = ",;\t|"
 _SAMPLE_LINES = 50
 _MAX_FIELD = 10_000_000  # characters; the module's own limit of 131,072 refuses long texts in cells
+csv.field_size_limit(_MAX_FIELD)  # once: it holds for the process, so that one file's end must not take it from another
 
 
 class CsvParser:
@@ -22,13 +23,10 @@ class CsvParser:
         """One table. Raises `ParseError` when blank or when quotes do not match."""
         text = decode(data, name).replace("\0", "")
         builder = TextBuilder(name)
-        previous = csv.field_size_limit(_MAX_FIELD)
         try:
             builder.table(csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text)))
         except csv.Error as error:
             raise ParseError(f"{name} is not CSV: {error}", "export it again with quotes around fields") from error
-        finally:
-            csv.field_size_limit(previous)
         return builder.build()
 
 

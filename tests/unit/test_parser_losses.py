@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import docx
 import openpyxl
@@ -231,6 +234,26 @@ def test_a_slide_with_a_shape_of_no_known_type_is_read() -> None:
     properties.remove(properties.find(f"{{{properties.nsmap['a']}}}prstGeom"))
     del shape._element.nvSpPr.cNvSpPr.attrib["txBox"]
     assert parse_file(written(presentation), "a.pptx").text == "words in it\n\nwords in a group"
+
+
+def test_a_long_cell_is_read_while_another_file_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def slowly(text: str) -> str:
+        if len(text) < 100:
+            assert begun.wait(10)
+        else:
+            begun.set()
+            assert ended.wait(10)
+        return ","
+
+    monkeypatch.setattr("ingest.parsers.csv.find_delimiter", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        short = pool.submit(parse_file, b"a,b\n1,2\n", "short.csv")
+        short.add_done_callback(lambda _: ended.set())
+        time.sleep(0.1)  # the short one is to begin first
+        long = pool.submit(parse_file, b"a,b\n1," + b"word " * 40_000, "long.csv")
+        assert len(long.result().text) > 190_000
 
 
 def test_rows_beyond_what_a_sheet_says_of_its_size_are_read() -> None:
