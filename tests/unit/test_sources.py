@@ -94,6 +94,13 @@ def test_a_manifest_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert isinstance(document, Document) and document.acl == ("hr",)
 
 
+def test_a_folder_is_read_again_by_parsers_of_another_version(tmp_path: Path) -> None:
+    put(tmp_path, "a.txt", "words")
+    cursor = poll(FileSource(tmp_path)).cursor or ""
+    assert keys(poll(FileSource(tmp_path), cursor)) == []
+    assert keys(poll(FileSource(tmp_path), cursor.replace(f'"version":{READER_VERSION}', '"version":1'))) == ["a.txt"]
+
+
 def test_a_file_written_during_the_scan_is_read_again(tmp_path: Path) -> None:
     put(tmp_path, "a.txt", "Words", modified=1_800_000_000)
     source = FileSource(tmp_path, clock=lambda: 1_800_000_001.0)
