@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -10,7 +9,6 @@ from starlette.responses import Response
 
 from api.callers import Caller
 from api.dependencies import Admin, Kb, PageQuery, Reader, Runner, State
-from api.errors import ApiError
 from api.jobs.asking import checked
 from api.jobs.defaults import DEFAULT_NAMES
 from api.jobs.presentation import job_json, schedule_json
@@ -34,8 +32,7 @@ def create_schedule(body: ScheduleBody, kb: Kb, caller: Admin, state: State) -> 
     state.target, state.detail = body.name, {"kind": body.kind, "every_seconds": body.every_seconds}
     check_right(caller, state, body.kind, body.collection)
     arguments = checked(kb, body.kind, body.collection, body.arguments)
-    first_at = None if body.first_at is None else _with_zone("first_at", body.first_at)
-    new = NewSchedule(body.name, body.kind, body.collection, arguments, body.every_seconds, body.enabled, first_at)
+    new = NewSchedule(body.name, body.kind, body.collection, arguments, body.every_seconds, body.enabled, body.first_at)
     return schedule_json(kb.catalog.schedules.create(new))
 
 
@@ -62,8 +59,6 @@ def change_schedule(name: SchedulePath, body: ScheduleChange, kb: Kb, caller: Ad
     values: dict[str, Any] = body.model_dump(exclude_none=True)
     if body.arguments is not None:
         values["arguments"] = checked(kb, found.kind, found.collection, body.arguments)
-    if body.next_at is not None:
-        values["next_at"] = _with_zone("next_at", body.next_at)
     state.detail = {"changed": sorted(values)}
     return schedule_json(kb.catalog.schedules.change(name, **values) if values else found)
 
@@ -90,12 +85,6 @@ def delete_one(kb: KnowledgeBase, name: str) -> None:
     if name in DEFAULT_NAMES:
         raise ConflictError(f"schedule {name!r} is built in; set its `enabled` to false instead")
     kb.catalog.schedules.delete(name)
-
-
-def _with_zone(field: str, moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ApiError(422, "invalid_request", f"{field} has no zone; end it with Z or an offset such as +02:00")
-    return moment
 
 
 def _found(kb: KnowledgeBase, caller: Caller, state: State, name: str) -> ScheduleRecord:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from api.wire.base import CollectionName, Groups, Line, Request, Response
+from api.wire.base import CollectionName, Groups, Line, Moment, Request, Response
 from retrieval.catalog.keys import MOST_DAYS, Scope
 
 Words = Annotated[list[Line], Field(max_length=100_000)]
@@ -62,12 +62,6 @@ class CollectionPage(Response):
     next_cursor: str | None
 
 
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("it has no time zone; write it like 2030-01-31T00:00:00Z")
-    return moment
-
-
 class KeyBody(Request):
     """A key to be made."""
 
@@ -83,7 +77,7 @@ class KeyBody(Request):
         None, description="Only these; null: all."
     )
     groups: Groups = Field(default_factory=list, description="Groups whose documents it reads, beside everyone's.")
-    expires_at: Annotated[datetime, AfterValidator(_aware)] | None = None
+    expires_at: Moment | None = None
     days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Expires after so many days; `expires_at` wins.")] = 365
 
 

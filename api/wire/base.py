@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 COLLECTION_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"  # as retrieval.catalog.collections has it
 MAX_GROUPS = 1000
 MAX_METADATA_DEPTH = 16
+FIRST_YEAR, LAST_YEAR = 1970, 9998  # of times that callers choose
 
 
 def _storable(value: Any, depth: int = 0) -> Any:
@@ -35,6 +37,15 @@ def _storable(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def _moment(value: datetime) -> datetime:
+    """A time with zone, in a year that has four digits in every zone; raises `ValueError` for others."""
+    if value.tzinfo is None:
+        raise ValueError("it has no time zone; write it like 2030-01-31T00:00:00Z")
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"its year is {value.year}; expected {FIRST_YEAR} to {LAST_YEAR}")
+    return value
+
+
 CollectionName = Annotated[str, Field(pattern=COLLECTION_PATTERN, description="Name of the collection.")]
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL stores no NUL
 Line = Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)]
@@ -44,6 +55,7 @@ Group = Annotated[str, Field(min_length=1, max_length=200, pattern=WITHOUT_NUL)]
 Groups = Annotated[list[Group], Field(max_length=MAX_GROUPS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Moment = Annotated[datetime, AfterValidator(_moment)]
 Json = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.wire.base import CollectionName, Json, Key, Line, Request, Response
+from api.wire.base import CollectionName, Json, Key, Line, Moment, Request, Response
 
 MAX_EVERY_SECONDS = 366 * 86_400  # a year
 ScheduleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Name of the schedule.")]
@@ -33,9 +33,7 @@ class ReindexArguments(Request):
     chunk_tokens: int | None = Field(None, ge=160, le=2048, description="Longest passage, in tokens.")
     dictionary: list[Line] | None = Field(None, description="Words that are kept whole.")
     synonyms: list[list[Line]] | None = Field(None, description="Groups of words that mean the same.")
-    eval_set: Key | Literal[""] = Field(
-        "", description="Evaluation set; empty: the only judged one, if there is one."
-    )
+    eval_set: Key | Literal[""] = Field("", description="Evaluation set; empty: the only judged one, if there is one.")
     activate: bool = Field(True, description="Let it serve when it passes.")
     force: bool = Field(False, description="Also when it is worse on the evaluation set.")
     apart: bool = Field(True, description="Build in a process of its own, which steps back for searches.")
@@ -137,7 +135,7 @@ class ScheduleBody(Request):
     arguments: Json = Field(default_factory=dict, description="What that kind of job may be told.")
     every_seconds: int = Field(ge=1, le=MAX_EVERY_SECONDS, description="Seconds from one time to the next.")
     enabled: bool = True
-    first_at: datetime | None = Field(None, description="The first time, with zone; null: one interval from now.")
+    first_at: Moment | None = Field(None, description="The first time, with zone; null: one interval from now.")
 
 
 class ScheduleChange(Request):
@@ -146,7 +144,7 @@ class ScheduleChange(Request):
     arguments: Json | None = None
     every_seconds: int | None = Field(None, ge=1, le=MAX_EVERY_SECONDS)
     enabled: bool | None = None
-    next_at: datetime | None = Field(None, description="The next time, with zone.")
+    next_at: Moment | None = Field(None, description="The next time, with zone.")
 
 
 class ScheduleView(Response):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)  # what Python can hold
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
@@ -15,16 +18,24 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
-        """Microseconds. Raises `ValueError` for a time without zone."""
+        """Microseconds. Raises `ValueError` for a time without zone, or outside the years 1 to 9999 in UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError(f"time {value.isoformat()} has no zone; expected an aware datetime")
-        return round(value.timestamp() * 1_000_000)
+        if not EARLIEST <= value <= LATEST:  # its zone may move it there; it could be stored, but not read again
+            raise ValueError(f"time {value.isoformat()} is outside the years 1 to 9999 in UTC; choose another")
+        return _microseconds(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
-        """The aware time."""
-        return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
+        """The aware time; the nearest that can be held for one stored before such times were refused."""
+        if value is None:
+            return None
+        return EPOCH + timedelta(microseconds=min(max(value, _microseconds(EARLIEST)), _microseconds(LATEST)))
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def utc_now() -> datetime:

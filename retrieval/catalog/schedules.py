@@ -132,7 +132,8 @@ class Schedules:
         missed = (now - schedule.next_at) // timedelta(seconds=schedule.every_seconds)
         following = schedule.next_at + (missed + 1) * timedelta(seconds=schedule.every_seconds)
         c = schema.schedules.c
-        mine = (c.name == schedule.name) & (c.next_at == schedule.next_at) & c.enabled
+        # not after what was read, rather than equal to it: a time before the year 1 is read as that year's beginning
+        mine = (c.name == schedule.name) & (c.next_at <= schedule.next_at) & c.enabled
         with writing(self._engine) as connection:
             return self._ask(connection, schedule, mine, {"next_at": following})
 

@@ -6,16 +6,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from api.jobs.asking import tried_again
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.jobs import MAX_ATTEMPTS, JobFilter, JobRecord, JobState
 from retrieval.catalog.schedules import NewSchedule
-from retrieval.catalog.schema import utc_now
+from retrieval.catalog.schema import schedules, utc_now
 from retrieval.errors import ConflictError, NotFoundError, NotStoppedError
 
 KINDS = ("verify", "evaluate")
@@ -226,6 +227,33 @@ def test_nothing_piles_up_while_a_job_of_the_schedule_is_open(catalog: Catalog) 
     catalog.jobs.cancel(first)
     catalog.schedules.change("nightly", next_at=utc_now() - timedelta(seconds=10))
     assert len(catalog.schedules.start_due()) == 1
+
+
+def test_times_that_could_not_be_read_again_are_not_stored(catalog: Catalog) -> None:
+    far_west, far_east = timezone(timedelta(hours=-12)), timezone(timedelta(hours=14))
+    for moment in (datetime.max.replace(tzinfo=far_west), datetime.min.replace(tzinfo=far_east)):
+        with pytest.raises(sa.exc.StatementError, match="outside the years 1 to 9999"):
+            catalog.schedules.create(nightly(first_at=moment))
+    assert catalog.schedules.all() == []
+    for moment in (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)):
+        assert catalog.schedules.create(nightly(name=f"in-{moment.year}", first_at=moment)).next_at == moment
+
+
+def test_times_stored_before_they_were_refused_are_read_and_can_be_left_behind(catalog: Catalog) -> None:
+    for name in ("early", "late"):
+        catalog.schedules.create(nightly(name=name))
+    with catalog._engine.begin() as connection:
+        for name, year in (("early", -9), ("late", 12_000)):
+            stored = sa.literal((year - 1970) * 365 * 86_400 * 10**6, sa.BigInteger())
+            connection.execute(schedules.update().where(schedules.c.name == name).values(next_at=stored))
+    assert [one.next_at for one in catalog.schedules.all()] == [
+        datetime.min.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+    ]
+    assert len(catalog.schedules.start_due()) == 1 and catalog.schedules.start_due() == []
+    assert catalog.schedules.get("early").next_at > utc_now()
+    soon = utc_now() + timedelta(hours=1)
+    assert catalog.schedules.change("late", next_at=soon).next_at == soon
 
 
 def test_a_disabled_schedule_runs_only_when_asked(catalog: Catalog) -> None:

@@ -221,6 +221,24 @@ def test_a_schedule_lives(api: served.Served, admin: dict[str, str]) -> None:
     assert api.client.get(path, headers=admin).status_code == 404
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+14:00", "2030-01-01T00:00:00"])
+def test_a_time_that_could_not_be_read_again_is_refused(api: served.Served, admin: dict[str, str], moment: str) -> None:
+    def kept() -> list[Any]:
+        return [api.client.get(f"/v1/{what}", headers=admin).json()[what] for what in ("keys", "schedules")]
+
+    before = kept()
+    schedule = {"name": "odd", "kind": "verify", "every_seconds": 86_400, "first_at": moment}
+    for method, path, body in [
+        ("POST", "/v1/keys", {"scope": "read", "expires_at": moment}),
+        ("POST", "/v1/schedules", schedule),
+        ("PATCH", f"/v1/schedules/{DEFAULTS[0].name}", {"next_at": moment}),
+    ]:
+        refused = api.client.request(method, path, json=body, headers=admin)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid_request")
+        assert "_at" in refused.text and ("its year is" in refused.text or "no time zone" in refused.text)
+    assert kept() == before
+
+
 def test_built_in_schedules_are_there_and_stay(api: served.Served, admin: dict[str, str]) -> None:
     listed = {one["name"]: one for one in api.client.get("/v1/schedules", headers=admin).json()["schedules"]}
     for default in DEFAULTS:
