@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import ApiError
-from api.open_paths import SESSION_PATH, is_listening, is_open
+from api.open_paths import is_listening, is_login, is_open
 from api.request_state import state_of
 
 MAX_IN_FLIGHT = 128  # requests at once; 40 threads work on them, the rest waits for milliseconds
@@ -41,7 +41,7 @@ class ConcurrencyLimit:
     def _places_for(self, scope: Scope) -> _Places | None:
         if scope["type"] != "http" or is_listening(scope["path"]):
             return None
-        if scope["path"] == SESSION_PATH and scope["method"] == "POST":
+        if is_login(scope["path"], scope["method"]):
             return self._logins
         return None if is_open(scope["path"], scope["method"]) else self._work
 

@@ -19,7 +19,7 @@ import orjson
 
 from api.callers import Caller
 from api.errors import ApiError, unauthenticated
-from api.tokens import FETCH_TIMEOUT_SECONDS, REFETCH_SECONDS, TokenVerifier, discover
+from api.tokens import FETCH_TIMEOUT_SECONDS, KEYS_LAST_SECONDS, REFETCH_SECONDS, Published, TokenVerifier, discover
 from infra.secrets import CONSOLE_LOGINS, SecretBox
 from infra.settings import Settings, SettingsError
 
@@ -37,6 +37,7 @@ class OidcLogin:
         self._client_id = settings.oidc_client_id
         # an identity token is for the client that asked for it (OpenID Connect Core, 3.1.3.7)
         self._tokens = TokenVerifier(self._issuer, self._client_id, settings.oidc_jwks_url, settings.oidc_groups_claim)
+        self._addresses = Published(self._discover, self._silent)
 
     @classmethod
     def of(cls, settings: Settings) -> OidcLogin | None:
@@ -65,7 +66,7 @@ class OidcLogin:
         }
         until = time.time() + LOGIN_SECONDS
         kept = orjson.dumps({"state": state, "nonce": nonce, "verifier": verifier, "until": until}).decode()
-        (address,) = self._addresses("authorization_endpoint")
+        address, _ = self._addresses.get(_is_fresh)
         return f"{address}{'&' if '?' in address else '?'}{urlencode(asked)}", self._box().encrypt(kept).decode()
 
     def finish(self, cookie: str, state: str, code: str, redirect_uri: str) -> tuple[Caller, str]:
@@ -89,7 +90,7 @@ class OidcLogin:
 
     def _exchange(self, code: str, verifier: str, redirect_uri: str) -> str:
         """The identity token for the code."""
-        (address,) = self._addresses("token_endpoint")
+        _, address = self._addresses.get(_is_fresh)
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         form |= {"client_id": self._client_id, "code_verifier": verifier}
         secret = self._settings.oidc_client_secret.get_secret_value()
@@ -99,27 +100,28 @@ class OidcLogin:
                 answer = client.post(address, data=form, headers={"Accept": "application/json"})
                 said = answer.json() if answer.status_code in (200, 400, 401) else {}
         except (httpx.HTTPError, ValueError) as error:
-            raise self._silent(error) from error
+            raise self._silent(str(error)) from error
         token = said.get("id_token") if isinstance(said, dict) and answer.status_code == 200 else None
         if not isinstance(token, str):
             why = said.get("error", answer.status_code) if isinstance(said, dict) else answer.status_code
             raise unauthenticated(f"the identity provider gave no token ({why}); log in again, or ask an operator")
         return token
 
-    def _addresses(self, *names: str) -> list[str]:
-        try:
-            with httpx.Client(timeout=FETCH_TIMEOUT_SECONDS) as client:
-                return discover(client, self._issuer, *names)
-        except (httpx.HTTPError, ValueError) as error:
-            raise self._silent(error) from error
+    def _discover(self) -> list[str]:
+        with httpx.Client(timeout=FETCH_TIMEOUT_SECONDS) as client:
+            return discover(client, self._issuer, "authorization_endpoint", "token_endpoint")
 
-    def _silent(self, error: Exception) -> ApiError:
+    def _silent(self, why: str) -> ApiError:
         return ApiError(
             503,
             "issuer_unavailable",
-            f"the identity provider {self._issuer} cannot be asked ({error}); try again, or log in with a key",
+            f"the identity provider {self._issuer} cannot be asked ({why}); try again, or log in with a key",
             retry_after=REFETCH_SECONDS,
         )
 
     def _box(self) -> SecretBox:
         return SecretBox.of(self._settings, CONSOLE_LOGINS)
+
+
+def _is_fresh(_: list[str], age: float) -> bool:
+    return age <= KEYS_LAST_SECONDS

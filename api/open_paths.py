@@ -8,6 +8,8 @@ PROBES = frozenset({"/healthz", "/readyz"})
 OPENAPI_PATH = "/openapi.json"
 CONSOLE = "/console"
 SESSION_PATH = f"{CONSOLE}/session"
+OIDC_PATH = f"{CONSOLE}/login/oidc"  # away to the identity provider
+OIDC_BACK_PATH = f"{OIDC_PATH}/callback"
 _LISTENING = re.compile(r"/v1/events|/v1/jobs/[^/]+/events")
 
 
@@ -21,6 +23,11 @@ def is_console(path: str) -> bool:
     return path == CONSOLE or path.startswith(f"{CONSOLE}/")
 
 
+def is_login(path: str, method: str) -> bool:
+    """Whether somebody logs in: that needs no key and may take time, so it has a bound of its own (api/limits.py)."""
+    return path in (OIDC_PATH, OIDC_BACK_PATH) or (path == SESSION_PATH and method == "POST")
+
+
 def is_listening(path: str) -> bool:
     """Whether it listens to events: for minutes and without work, so it has a bound of its own (api/listeners.py)."""
     return _LISTENING.fullmatch(path) is not None
@@ -29,5 +36,5 @@ def is_listening(path: str) -> bool:
 def is_open(path: str, method: str = "GET") -> bool:
     """Whether the request needs no key. Everything that is not listed here does."""
     if path == SESSION_PATH:
-        return method == "POST"  # logging in
+        return is_login(path, method)
     return path in PROBES or path in ("/", OPENAPI_PATH) or is_console(path)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,8 +25,12 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 REQUIRED_CLAIMS = ("exp", "iss", "aud", "sub")
 CLOCK_SKEW_SECONDS = 30  # between the issuer's clock and ours
 KEYS_LAST_SECONDS = 300  # so that a key the issuer withdraws is soon refused
-REFETCH_SECONDS = 10  # at most this often for key ids we do not know: anybody can make those up
+REFETCH_SECONDS = 10  # at most this often after a failure, and for key ids we do not know: anybody can make those up
 FETCH_TIMEOUT_SECONDS = 5
+MOST_WAITING = 10  # threads at once that wait for what the issuer says: the other 30 of the server go on working
+FAILURES = (httpx.HTTPError, jwt.PyJWTError, ValueError)  # of an issuer that is silent or talks nonsense
+
+T = TypeVar("T")
 
 
 class TokenVerifier:
@@ -89,44 +93,87 @@ class SigningKeys:
     def __init__(self, issuer: str, jwks_url: str) -> None:
         self._issuer = issuer
         self._jwks_url = jwks_url
-        self._keys: list[jwt.PyJWK] = []
-        self._fetched_at = -float("inf")
-        self._fetching = threading.Lock()
+        self._published = Published(self._fetch, self._silent)
 
     def get(self, key_id: str | None) -> jwt.PyJWK:
-        """The key of that id, or the only key for a token that names none. Raises `jwt.InvalidKeyError`."""
-        with self._fetching:
-            age = time.monotonic() - self._fetched_at
-            found = self._find(key_id)
-            if age > KEYS_LAST_SECONDS or (found is None and age > REFETCH_SECONDS):
-                self._fetch()
-                found = self._find(key_id)
+        """The key of that id, or the only key for a token that names none.
+
+        Raises `jwt.InvalidKeyError` where there is none, `ApiError` 503 where the issuer does not tell.
+        """
+
+        def is_good(keys: list[jwt.PyJWK], age: float) -> bool:
+            return age <= (KEYS_LAST_SECONDS if _find(keys, key_id) is not None else REFETCH_SECONDS)
+
+        found = _find(self._published.get(is_good), key_id)
         if found is None:
             raise jwt.InvalidKeyError(f"the issuer has no signing key {key_id!r}")
         return found
 
-    def _find(self, key_id: str | None) -> jwt.PyJWK | None:
-        if key_id is None:
-            return self._keys[0] if len(self._keys) == 1 else None
-        return next((key for key in self._keys if key.key_id == key_id), None)
+    def _fetch(self) -> list[jwt.PyJWK]:
+        with httpx.Client(timeout=FETCH_TIMEOUT_SECONDS) as client:
+            url = self._jwks_url or discover(client, self._issuer, "jwks_uri")[0]
+            published = jwt.PyJWKSet.from_dict(_json(client, url)).keys
+        return [key for key in published if key.public_key_use in (None, "sig")]
 
-    def _fetch(self) -> None:
+    def _silent(self, why: str) -> ApiError:
+        return ApiError(
+            503,
+            "issuer_unavailable",
+            f"the signing keys of {self._issuer} cannot be read ({why}); try again, or use a key",
+            retry_after=REFETCH_SECONDS,
+        )
+
+
+class Published(Generic[T]):
+    """What the issuer says and we keep: one thread asks, few wait for it, and a failure is not tried again at once.
+
+    Anybody can make us ask, without a key, and the threads that wait are those that serve everybody.
+    """
+
+    def __init__(self, fetch: Callable[[], T], silent: Callable[[str], ApiError]) -> None:
+        """`fetch` asks, and raises one of `FAILURES`; `silent` makes the error that its reason is told by."""
+        self._fetch = fetch
+        self._silent = silent
+        self._kept: tuple[T, float] | None = None  # and when it was fetched
+        self._failure = ("", -float("inf"))  # likewise
+        self._fetching = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+
+    def get(self, is_good: Callable[[T, float], bool]) -> T:
+        """What is kept, if that is good by its age in seconds, else what the issuer says now. Raises `ApiError` 503."""
+        kept = self._good(is_good)
+        if kept is not None:
+            return kept[0]
+        if not self._waiting.acquire(blocking=False):
+            raise self._silent("many requests wait for it already")
         try:
-            with httpx.Client(timeout=FETCH_TIMEOUT_SECONDS) as client:
-                url = self._jwks_url or self._discover(client)
-                published = jwt.PyJWKSet.from_dict(_json(client, url)).keys
-        except (httpx.HTTPError, jwt.PyJWTError, ValueError) as error:
-            raise ApiError(
-                503,
-                "issuer_unavailable",
-                f"the signing keys of {self._issuer} cannot be read ({error}); try again, or use a key",
-                retry_after=REFETCH_SECONDS,
-            ) from error
-        self._keys = [key for key in published if key.public_key_use in (None, "sig")]
-        self._fetched_at = time.monotonic()
+            with self._fetching:
+                kept = self._good(is_good)  # another thread may have been first
+                return self._fetched() if kept is None else kept[0]
+        finally:
+            self._waiting.release()
 
-    def _discover(self, client: httpx.Client) -> str:
-        return discover(client, self._issuer, "jwks_uri")[0]
+    def _good(self, is_good: Callable[[T, float], bool]) -> tuple[T, float] | None:
+        kept = self._kept
+        return kept if kept is not None and is_good(kept[0], time.monotonic() - kept[1]) else None
+
+    def _fetched(self) -> T:
+        why, at = self._failure
+        if time.monotonic() - at <= REFETCH_SECONDS:
+            raise self._silent(why)
+        try:
+            value = self._fetch()
+        except FAILURES as error:
+            self._failure = (str(error), time.monotonic())
+            raise self._silent(str(error)) from error
+        self._kept = (value, time.monotonic())
+        return value
+
+
+def _find(keys: list[jwt.PyJWK], key_id: str | None) -> jwt.PyJWK | None:
+    if key_id is None:
+        return keys[0] if len(keys) == 1 else None
+    return next((key for key in keys if key.key_id == key_id), None)
 
 
 def discover(client: httpx.Client, issuer: str, *names: str) -> list[str]:

@@ -13,14 +13,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.errors import ApiError
 from api.oidc_login import LOGIN_SECONDS, OidcLogin
-from api.open_paths import CONSOLE
+from api.open_paths import CONSOLE, OIDC_BACK_PATH, OIDC_PATH
 from api.request_state import state_of
 from api.routes.console import PAGE_HEADERS
 from api.routes.console_session import set_cookie
 from api.sessions import Sessions
 
-AWAY = f"{CONSOLE}/login/oidc"
-BACK = f"{AWAY}/callback"
 COOKIE = "kb_login"
 LONGEST = timedelta(hours=1)  # after which the provider is asked again, who may have changed the groups meanwhile
 FAILED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Not logged in</title>
@@ -40,8 +38,8 @@ def add_oidc_login(app: Starlette) -> None:
     async def back(request: Request) -> Response:
         return await run_in_threadpool(_told, _take_back, login, request)
 
-    app.add_route(AWAY, away, ["GET"], include_in_schema=False)
-    app.add_route(BACK, back, ["GET"], include_in_schema=False)
+    app.add_route(OIDC_PATH, away, ["GET"], include_in_schema=False)
+    app.add_route(OIDC_BACK_PATH, back, ["GET"], include_in_schema=False)
 
 
 def _told(step: Callable[[OidcLogin, Request], Response], login: OidcLogin, request: Request) -> Response:
@@ -61,7 +59,7 @@ def _send_away(login: OidcLogin, request: Request) -> Response:
         COOKIE,
         cookie,
         max_age=LOGIN_SECONDS,
-        path=AWAY,
+        path=OIDC_PATH,
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="lax",  # it must come back with the provider's redirect
@@ -82,9 +80,9 @@ def _take_back(login: OidcLogin, request: Request) -> Response:
     state.caller, state.audited, state.target = caller, True, caller.name
     response = RedirectResponse(f"{CONSOLE}/", 303)
     set_cookie(response, request, session, cookie)
-    response.delete_cookie(COOKIE, path=AWAY)
+    response.delete_cookie(COOKIE, path=OIDC_PATH)
     return response
 
 
 def _redirect_uri(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}{BACK}"
+    return f"{request.url.scheme}://{request.url.netloc}{OIDC_BACK_PATH}"

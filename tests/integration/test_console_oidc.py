@@ -54,6 +54,7 @@ class Provider(Issuer):
         return {"id_token": self.token(**claims), "access_token": "x", "token_type": "Bearer"}
 
     def document(self, path: str) -> dict[str, Any]:
+        self.fetched.append(path)
         found = super().document(path)
         if path.endswith("openid-configuration"):
             found |= {name: f"{self.url}/{name}" for name in ("authorization_endpoint", "token_endpoint")}
@@ -142,6 +143,11 @@ def test_whom_the_provider_names_is_logged_in(served: World, provider: Provider)
     write = served.client.put("/v1/collections/docs/documents/x", json={"text": "x"}, headers=csrf)
     assert write.status_code == 403
     assert served.kb.catalog.audit.page(2)[1].principal == "oidc:ada"
+
+
+def test_the_provider_is_not_asked_anew_for_each_who_leaves_for_it(served: World, provider: Provider) -> None:
+    assert away(served) != away(served)
+    assert provider.fetched == ["/.well-known/openid-configuration"]
 
 
 def test_a_browser_is_led_there_and_back(provider: Provider, tmp_path: Path) -> None:

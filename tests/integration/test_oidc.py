@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
+import served as served_world
 from api_world import World, check_native_error, world
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from api.tokens import CLOCK_SKEW_SECONDS, SigningKeys, TokenVerifier
+from api.errors import ApiError
+from api.tokens import CLOCK_SKEW_SECONDS, MOST_WAITING, Published, SigningKeys, TokenVerifier
 from infra.settings import SettingsError
 
 AUDIENCE = "kb"
@@ -221,3 +227,56 @@ def test_an_explicit_key_url_needs_no_discovery(issuer: Issuer) -> None:
 def test_unsafe_settings_stop_the_start(url: str, audience: str, jwks_url: str) -> None:
     with pytest.raises(SettingsError):
         TokenVerifier(url, audience, jwks_url)
+
+
+@pytest.mark.parametrize("asked", ["token", "login"])
+def test_a_slow_issuer_leaves_threads_for_keys(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More requests wait for it than the server has threads; who comes with a key meanwhile is served at once."""
+    monkeypatch.setattr("api.tokens.FETCH_TIMEOUT_SECONDS", 6)
+    monkeypatch.setattr("api.oidc_login.FETCH_TIMEOUT_SECONDS", 6)
+    token = {"Authorization": f"Bearer {jwt.encode({'sub': 'eve'}, 's' * 32, 'HS256', headers={'kid': 'made up'})}"}
+    path, headers = ("/v1/collections", token) if asked == "token" else ("/console/login/oidc", {})
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:  # it listens, and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            served_world.in_process(tmp_path, oidc_issuer=url, oidc_audience=AUDIENCE, oidc_client_id="c") as served,
+            served_world.on_port(served) as base,
+            httpx.Client(base_url=base, timeout=30, trust_env=False) as client,
+            ThreadPoolExecutor(60) as many,
+        ):
+            key = served.headers()
+            assert client.get("/v1/collections", headers=key).status_code == 200
+            waiting = [many.submit(client.get, path, headers=headers) for _ in range(60)]
+            time.sleep(1.2)  # the key is no longer remembered
+            began = time.monotonic()
+            assert client.get("/v1/collections", headers=key).status_code == 200
+            assert time.monotonic() - began < 3
+            assert not all(one.done() for one in waiting)
+            assert {one.result().status_code for one in waiting} == {503}
+            began = time.monotonic()
+            assert client.get(path, headers=headers).status_code == 503  # it is not asked again at once
+            assert time.monotonic() - began < 3
+
+
+def test_one_asks_the_issuer_and_few_wait() -> None:
+    asked, answer = [], threading.Event()
+
+    def fetch() -> str:
+        asked.append("once")
+        answer.wait(30)
+        raise ValueError("it talks nonsense")
+
+    published = Published(fetch, lambda why: ApiError(503, "issuer_unavailable", why))
+
+    def told() -> str:
+        with pytest.raises(ApiError) as error:
+            published.get(lambda value, age: True)
+        return error.value.message
+
+    with ThreadPoolExecutor(MOST_WAITING + 5) as many:
+        all_of_them = [many.submit(told) for _ in range(MOST_WAITING + 5)]
+        at_once = [one.result() for one in itertools.islice(as_completed(all_of_them, timeout=30), 5)]
+        assert at_once == ["many requests wait for it already"] * 5
+        answer.set()
+        assert [one.result() for one in all_of_them].count("it talks nonsense") == MOST_WAITING
+    assert told() == "it talks nonsense" and asked == ["once"]
