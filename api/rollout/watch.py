@@ -26,6 +26,7 @@ class RolloutWatch:
 
     def __init__(self, kb: KnowledgeBase) -> None:
         self._kb = kb
+        self._stuck: dict[int, str] = {}  # rollouts that could not be judged or moved by the last look, and why
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -42,14 +43,16 @@ class RolloutWatch:
             self._thread.join()
 
     def look(self) -> None:
-        """Tell and act once. Raises `RetrievalError` where the catalog cannot be used."""
+        """Tell and act once; a rollout that cannot be acted on is logged and keeps no other from being judged.
+
+        Raises `RetrievalError` where the catalog cannot be used.
+        """
         self._kb.live.tally.hand_over(self._kb.catalog.rollouts.add)
         running = self._kb.catalog.rollouts.running()
-        if running:
-            collections = {one.id: one for one in self._kb.catalog.collections.all()}
-            for rollout in running:
-                if rollout.collection_id in collections:
-                    self._judge(collections[rollout.collection_id], rollout)
+        collections = {one.id: one for one in self._kb.catalog.collections.all()} if running else {}
+        known = [(collections[one.collection_id], one) for one in running if one.collection_id in collections]
+        failures = {rollout.id: self._failure(collection, rollout) for collection, rollout in known}
+        self._stuck = {rollout_id: why for rollout_id, why in failures.items() if why is not None}
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
@@ -63,6 +66,24 @@ class RolloutWatch:
             logger.warning("rollouts cannot be watched: %s; tried again", error)
         except Exception:  # the watch must not end because of one rollout
             logger.exception("rollouts cannot be watched; tried again")
+
+    def _failure(self, collection: Collection, rollout: RolloutRecord) -> str | None:
+        """Why a rollout could not be judged or moved, said in the log when it is new; None once it was."""
+        try:
+            self._judge(collection, rollout)
+        except Exception as error:  # whatever it is: the other rollouts go on
+            if self._stuck.get(rollout.id) != str(error):
+                logger.warning(
+                    "rollout %d of plan %s of collection %r cannot go on: %s; it stays %s and is tried again",
+                    rollout.id,
+                    rollout.plan_id or "default",
+                    collection.name,
+                    error,
+                    rollout.stage.value,
+                    exc_info=None if isinstance(error, RetrievalError) else error,
+                )
+            return str(error)
+        return None
 
     def _judge(self, collection: Collection, rollout: RolloutRecord) -> None:
         counts = self._kb.catalog.rollouts.counts(rollout.id)

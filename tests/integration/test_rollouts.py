@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -216,6 +217,31 @@ def test_a_shadow_of_all_becomes_a_small_canary_that_waits_for_both_plans(world:
     assert world.rollout()["stage"] == "canary"
     rollouts.add(number, Stage.CANARY, {("serving", "searches"): 1.0})
     until(lambda: bool(world.rollout()["stage"] == "full"))
+
+
+def test_one_that_cannot_go_on_keeps_no_other_from_being_judged(
+    world: Going, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first, whose plan's adapter is lost, has earned to reach everybody; the second fails every search."""
+    catalog, other = served.kb.catalog, going(served, "other")
+    first, second = (catalog.collections.get(name) for name in (world.collection, other.collection))
+    lost = replace(WORDS, adapter="ad-0123456789ab")
+    plan = catalog.plans.add(first, "lost", lost.to_dict(), lost.digest, "test")
+    cannot = catalog.rollouts.begin(first, plan.id, Stage.CANARY, 0.5, {"unit": "session", "advance_after": 5}, "t", "")
+    fails = catalog.rollouts.begin(second, other.words, Stage.CANARY, 0.5, {"unit": "session"}, "t", "")
+    catalog.rollouts.add(cannot.id, Stage.CANARY, {(arm, "searches"): 60.0 for arm in ("candidate", "serving")})
+    searches = {(arm, "searches"): 200.0 for arm in ("candidate", "serving")}
+    catalog.rollouts.add(fails.id, Stage.CANARY, searches | {("candidate", "errors"): 200.0})
+    watch = RolloutWatch(served.kb)
+    with caplog.at_level(logging.WARNING, "api.rollout.watch"):
+        for _ in range(3):
+            watch.look()
+    assert catalog.rollouts.get(second, fails.id).stage is Stage.ROLLED_BACK
+    assert catalog.rollouts.get(first, cannot.id).stage is Stage.CANARY
+    said = [record.getMessage() for record in caplog.records if record.name == "api.rollout.watch"]
+    assert 1 <= len(said) <= 2  # once each: the server's own watch may say it, too
+    assert all(f"rollout {cannot.id} of plan {plan.id}" in one and "ad-0123456789ab" in one for one in said)
+    assert world.post("/plans/rollout:stop").status_code == 200
 
 
 def test_a_person_may_end_it_at_every_stage(world: Going) -> None:
