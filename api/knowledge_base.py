@@ -240,7 +240,7 @@ class KnowledgeBase:
         request = SearchRequest(query, top_k or PASSAGES_PER_ANSWER, filter, group_by="chunk", highlight=False)
         if plan is not None:
             return runtime.retriever.search(runtime.collection, plan, request, principal)
-        return self.live.search(runtime, request, principal, session)
+        return self.live.search(runtime, request, principal, session, asked=question)
 
     def write(
         self, collection: str, changes: Sequence[Change], *, wait: bool = False, timeout: float = WAIT_SECONDS

@@ -38,9 +38,18 @@ class LiveSearch:
         self._shadow.close()
 
     def search(
-        self, runtime: CollectionRuntime, request: SearchRequest, principal: Principal, session: str = ""
+        self,
+        runtime: CollectionRuntime,
+        request: SearchRequest,
+        principal: Principal,
+        session: str = "",
+        *,
+        asked: str | None = None,
     ) -> SearchResult:
-        """Hits by what serves this caller now."""
+        """Hits by what serves this caller now.
+
+        `asked`: the question in the caller's words, where the search's are others; feedback will name it by these.
+        """
         serving, rollout, candidate = runtime.plans_now()
         if rollout is None or candidate is None:
             return runtime.retriever.search(runtime.collection, serving, request, principal)
@@ -49,12 +58,12 @@ class LiveSearch:
             if random.random() < rollout.share:  # noqa: S311  # which searches are compared is no secret
                 self._shadow.offer(rollout, request, principal)
             return result
-        if arm_of(rollout, principal.name, session, request.query) == CANDIDATE:
+        if arm_of(rollout, principal.name, session, request.query if asked is None else asked) == CANDIDATE:
             return self._by_candidate(runtime, rollout, candidate, serving, request, principal)
         return self._by_serving(runtime, rollout, serving, request, principal)
 
     def feedback(self, collection: str, caller: str, session: str, query: str, rating: int) -> None:
-        """Count a judgement for the plan that served it."""
+        """Count a judgement for the plan that served it; `query` in the words of who asked."""
         with self._runtimes.use(collection) as runtime:
             _, rollout, _ = runtime.plans_now()
         if rollout is not None and rollout.stage is Stage.CANARY:

@@ -140,6 +140,28 @@ def test_by_query_one_key_is_served_by_both(world: Going) -> None:
     assert arms == [[world.search(f"{subject} {number}")["arm"] for number in range(5)] for subject in SUBJECTS]
 
 
+def test_by_query_thumbs_on_follow_up_questions_count_for_the_plan_that_answered(world: Going) -> None:
+    """What is searched for names the pump of the conversation; who judges the answer names what he asked."""
+    world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.5, unit="query")
+    turns = [{"role": "user", "text": "Tell me of the pump"}, {"role": "assistant", "text": "A pump."}]
+    arms = {"serving": 0, "candidate": 0}
+    for number in range(20):
+        question = f"what about its part {number}?"
+        body = {"collection": world.collection, "question": question, "history": turns, "stream": False}
+        arm = "candidate" if world.posted("/v1/answers", body)["plan"] == WORDS.digest else "serving"
+        arms[arm] += 1
+        if arm == "candidate":
+            assert world.post("/feedback", query=question, rating=1).status_code == 201
+    assert all(arms.values())
+    until(lambda: helpful_of(world, "candidate") + helpful_of(world, "serving") == arms["candidate"])
+    assert helpful_of(world, "serving") == 0
+
+
+def helpful_of(world: Going, arm: str) -> float:
+    world.watch.look()  # unless the server's own was first
+    return float(stage_of(world.rollout(), "canary")[arm]["helpful"])
+
+
 def test_a_candidate_that_fails_costs_nobody_his_answer_and_goes_back(world: Going) -> None:
     broken = world.store("broken", replace(WORDS, rerank=RerankStep("no-such-reranker")))
     world.post(f"/plans/{broken}/rollout", stage="canary", share=0.5)
