@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from console_ingestion import base, person, row, served
 from console_pages import opened
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 from served import Served
 
 from retrieval.types import OPERATOR
@@ -63,6 +63,65 @@ def test_an_empty_console_leads_to_the_upload(served: Served, person: BrowserCon
     (tmp_path / "broken.pdf").write_bytes(b"no pdf")
     page.get_by_label("Choose files").set_input_files(tmp_path / "broken.pdf")
     expect(page.get_by_role("button", name="Try the failed ones again")).to_be_visible()
+
+
+def test_a_server_that_does_not_tell_for_a_while_stores_the_files_all_the_same(
+    served: Served, person: BrowserContext, tmp_path: Path
+) -> None:
+    served.kb.create_collection("hiccups")
+    (tmp_path / "a.txt").write_text("The AX-1200 drive weighs 12 kg.")
+    page = opened(person, "/c/hiccups/upload")
+    left = [0, 503, 429]  # what becomes of the first looks at the job
+
+    def hiccup(route: Route) -> None:
+        if not left:
+            return route.continue_()
+        status = left.pop(0)
+        return route.fulfill(status=status, json={}) if status else route.abort()
+
+    page.route("**/v1/jobs/*", hiccup)
+    page.get_by_label("Choose files").set_input_files(tmp_path / "a.txt")
+    expect(page.get_by_text("All 1 files are settled")).to_be_visible()
+    assert "New" in row(page, "a.txt") and not left
+    page.unroute("**/v1/jobs/*")
+    page.route("**/v1/jobs/*", lambda route: route.fulfill(status=404, json={"error": {"message": "no such job"}}))
+    (tmp_path / "b.txt").write_text("The BX-7 drive weighs 3 kg.")
+    page.get_by_label("Choose files").set_input_files(tmp_path / "b.txt")
+    expect(page.get_by_text("All 2 files are settled")).to_be_visible()
+    assert "Failed" in row(page, "b.txt") and "no such job" in row(page, "b.txt")
+
+
+def test_files_keep_the_prefix_and_the_readers_they_were_added_with(
+    served: Served, person: BrowserContext, tmp_path: Path
+) -> None:
+    served.kb.create_collection("prefixed")
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text(f"The drive {name} weighs 12 kg.")
+    page = opened(person, "/c/prefixed/upload")
+    prefix = page.get_by_label("Put before each path")
+    readers = page.get_by_role("combobox", name="Who may read them")
+    prefix.fill("one/")
+    readers.fill("hr")
+    readers.press("Enter")
+    readers.press("Tab")  # the choices are in the way otherwise
+    page.get_by_label("Choose files").set_input_files(tmp_path / "a.txt")
+    expect(page.get_by_text("All 1 files are settled")).to_be_visible()
+    page.route("**/documents:upload?*", lambda route: route.fulfill(status=503, json={}))
+    page.get_by_label("Choose files").set_input_files(tmp_path / "b.txt")
+    expect(page.get_by_text("All 2 files are settled")).to_be_visible()
+    prefix.fill("two/")
+    readers.press("Backspace")
+    readers.press("Tab")
+    page.get_by_label("Choose files").set_input_files(tmp_path / "c.txt")
+    expect(page.get_by_text("Failed (2)")).to_be_visible()
+    page.unroute("**/documents:upload?*")
+    page.get_by_role("button", name="Try the failed ones again").click()
+    expect(page.get_by_text("New (3)")).to_be_visible()
+    docs, found = served.kb.catalog.documents, served.kb.catalog.collections.get("prefixed")
+    stored = {key: docs.get(found, key, OPERATOR).document.acl for key in docs.keys(found)}
+    assert stored == {"one/a.txt": ("hr",), "one/b.txt": ("hr",), "two/c.txt": None}  # None: as the collection has it
+    page.get_by_role("link", name="a.txt").click()
+    expect(page.get_by_text("The drive a.txt weighs 12 kg.").first).to_be_visible()
 
 
 def test_files_are_dropped_onto_the_page(served: Served, person: BrowserContext) -> None:

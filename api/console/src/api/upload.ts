@@ -12,6 +12,8 @@ export interface UploadFile {
   /** With the folders it came from. */
   readonly path: string;
   readonly file: File;
+  /** As they were when it was added; the same object for all that were added together. */
+  readonly wishes: UploadWishes;
   readonly state: FileState;
   readonly why: string;
 }
@@ -27,6 +29,7 @@ type Tell = (ids: readonly number[], state: FileState, why?: string) => void;
 const MOST_FILES = 25; // of one request: the bar should move
 const MOST_BYTES = 8 * 2 ** 20; // of one request, unless a single file is larger
 const LOOK_MS = 400;
+const MOST_LOOK_MS = 10_000; // between two looks while the server does not answer
 const UNWANTED = /^(\.|~\$)|^(thumbs\.db|desktop\.ini)$/i; // what systems leave in folders
 
 /** Whether a file of that path is a document somebody wrote. */
@@ -35,12 +38,12 @@ export function isWanted(path: string): boolean {
 }
 
 /** Send the files and tell what becomes of each; returns when all are settled. */
-export async function upload(files: readonly UploadFile[], wishes: UploadWishes, tell: Tell): Promise<void> {
+export async function upload(files: readonly UploadFile[], tell: Tell): Promise<void> {
   let storing: Promise<void> = Promise.resolve();
   for (const lot of lots(files)) {
     const ids = lot.map((one) => one.id);
     tell(ids, "sending");
-    const job = await send(lot, wishes).catch((error: unknown) => {
+    const job = await send(lot, lot[0].wishes).catch((error: unknown) => {
       tell(ids, "failed", said(error));
       return null;
     });
@@ -52,19 +55,24 @@ export async function upload(files: readonly UploadFile[], wishes: UploadWishes,
   await storing;
 }
 
-function* lots(files: readonly UploadFile[]): Generator<UploadFile[]> {
-  let lot: UploadFile[] = [];
+/** Files of one request, added together. */
+type Lot = [UploadFile, ...UploadFile[]];
+
+function* lots(files: readonly UploadFile[]): Generator<Lot> {
+  let lot: Lot | null = null;
   let size = 0;
   for (const one of files) {
-    if (lot.length > 0 && (lot.length >= MOST_FILES || size + one.file.size > MOST_BYTES)) {
-      yield lot;
-      lot = [];
-      size = 0;
+    const fits = lot !== null && lot.length < MOST_FILES && size + one.file.size <= MOST_BYTES && one.wishes === lot[0].wishes;
+    if (lot !== null && fits) {
+      lot.push(one);
+      size += one.file.size;
+    } else {
+      if (lot !== null) yield lot;
+      lot = [one];
+      size = one.file.size;
     }
-    lot.push(one);
-    size += one.file.size;
   }
-  if (lot.length > 0) yield lot;
+  if (lot !== null) yield lot;
 }
 
 async function send(lot: readonly UploadFile[], wishes: UploadWishes): Promise<Job> {
@@ -87,14 +95,19 @@ async function send(lot: readonly UploadFile[], wishes: UploadWishes): Promise<J
 
 async function settle(job: Job, lot: readonly UploadFile[], tell: Tell): Promise<void> {
   let now = job;
-  try {
-    while (now.state === "queued" || now.state === "running") {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  let pause = LOOK_MS;
+  while (now.state === "queued" || now.state === "running") {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    try {
       now = await call(api.GET("/v1/jobs/{job}", { params: { path: { job: job.id } } }));
+      pause = LOOK_MS;
+    } catch (error) {
+      if (!passes(error)) {
+        tell(lot.map((one) => one.id), "failed", said(error));
+        return;
+      }
+      pause = Math.min(2 * pause, MOST_LOOK_MS); // the job stores them meanwhile
     }
-  } catch (error) {
-    tell(lot.map((one) => one.id), "failed", said(error));
-    return;
   }
   const told = (now.result?.["files"] ?? []) as Model<"UploadedFile">[];
   lot.forEach((one, place) => {
@@ -109,6 +122,11 @@ function endOf({ outcome, error }: Model<"UploadedFile">): FileEnd {
   if (outcome === "metadata") return "updated";
   if (outcome === "skipped" || outcome === "stale") return "skipped";
   return error === null || error === undefined ? "updated" : "failed";
+}
+
+/** Whether it says nothing of the job: no answer, too many requests, or a server in trouble. */
+function passes(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
 }
 
 function said(error: unknown): string {

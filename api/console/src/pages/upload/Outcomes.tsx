@@ -26,12 +26,10 @@ export function mayGoBetter(one: UploadFile): boolean {
 
 interface Props {
   files: readonly UploadFile[];
-  collection: string;
-  prefix: string;
   again: () => void;
 }
 
-export function Outcomes({ files, collection, prefix, again }: Props) {
+export function Outcomes({ files, again }: Props) {
   const { t } = useSpeech();
   const [which, setWhich] = useState<"all" | FileEnd>("all");
   const count = (end: FileEnd) => files.filter((one) => one.state === end).length;
@@ -61,7 +59,7 @@ export function Outcomes({ files, collection, prefix, again }: Props) {
           ...ENDS.map((end) => ({ value: end, label: `${t(`upload.end.${end}`)} (${count(end)})` })),
         ]}
       />
-      <Table files={shown.slice(0, SHOWN)} collection={collection} prefix={prefix} />
+      <Table files={shown.slice(0, SHOWN)} />
       {shown.length > SHOWN && (
         <Text size="sm" c="dimmed">
           {t("upload.more", { count: shown.length - SHOWN })}
@@ -76,10 +74,10 @@ export function Outcomes({ files, collection, prefix, again }: Props) {
   );
 }
 
-function Table({ files, collection, prefix }: { files: readonly UploadFile[]; collection: string; prefix: string }) {
+function Table({ files }: { files: readonly UploadFile[] }) {
   const { t, language } = useSpeech();
   const columns: Column<UploadFile>[] = [
-    { head: t("upload.file"), cell: (one) => <Name file={one} collection={collection} prefix={prefix} />, width: "40%", long: true },
+    { head: t("upload.file"), cell: (one) => <Name file={one} />, width: "40%", long: true },
     { head: t("upload.size"), numeric: true, cell: (one) => size(one.file.size, language), width: 110 },
     { head: t("upload.outcome"), cell: (one) => <State file={one} />, width: 160 },
     {
@@ -95,11 +93,11 @@ function Table({ files, collection, prefix }: { files: readonly UploadFile[]; co
   return <DataTable name={t("upload.table")} columns={columns} rows={files} rowKey={(one) => one.id} />;
 }
 
-function Name({ file, collection, prefix }: { file: UploadFile; collection: string; prefix: string }) {
+function Name({ file }: { file: UploadFile }) {
   const stored = file.state === "created" || file.state === "updated" || file.state === "unchanged";
   if (!stored) return file.path;
   return (
-    <Anchor component={Link} to={documentPath(collection, prefix + file.path)}>
+    <Anchor component={Link} to={documentPath(file.wishes.collection, file.wishes.prefix + file.path)}>
       {file.path}
     </Anchor>
   );

@@ -2,7 +2,7 @@
 import { Group, Stack, TextInput } from "@mantine/core";
 import { useCallback, useRef, useState } from "react";
 import { useCollection } from "@/api/collections";
-import { type FileState, isWanted, upload, type UploadFile } from "@/api/upload";
+import { type FileState, isWanted, upload, type UploadFile, type UploadWishes } from "@/api/upload";
 import { GroupsInput } from "@/components/Groups";
 import { Page } from "@/components/Page";
 import { useSpeech } from "@/i18n";
@@ -15,7 +15,7 @@ export default function Upload() {
   const collection = useCollection();
   const [acl, setAcl] = useState<readonly string[]>([]);
   const [prefix, setPrefix] = useState("");
-  const { files, add, again } = useUploads(collection, acl, prefix);
+  const { files, add, again } = useUploads({ collection, acl, prefix });
   return (
     <Page title={t("upload.title", { collection })} lead={t("upload.lead")}>
       <Stack gap="md">
@@ -31,14 +31,14 @@ export default function Upload() {
             onChange={(event) => setPrefix(event.currentTarget.value)}
           />
         </Group>
-        {files.length > 0 && <Outcomes files={files} collection={collection} prefix={prefix} again={again} />}
+        {files.length > 0 && <Outcomes files={files} again={again} />}
       </Stack>
     </Page>
   );
 }
 
 /** The files of this page, and what sends them; a lot that is added while another is under way waits for it. */
-function useUploads(collection: string, acl: readonly string[], prefix: string) {
+function useUploads(wishes: UploadWishes) {
   const [files, setFiles] = useState<readonly UploadFile[]>([]);
   const number = useRef(0);
   const line = useRef<Promise<void>>(Promise.resolve());
@@ -47,7 +47,7 @@ function useUploads(collection: string, acl: readonly string[], prefix: string) 
     setFiles((now) => now.map((one) => (told.has(one.id) ? { ...one, state, why } : one)));
   }, []);
   const send = (chosen: readonly UploadFile[]) => {
-    line.current = line.current.then(() => upload(chosen, { collection, acl, prefix }, tell));
+    line.current = line.current.then(() => upload(chosen, tell));
   };
   const { t } = useSpeech();
   const add = (found: readonly Found[]) => {
@@ -55,7 +55,7 @@ function useUploads(collection: string, acl: readonly string[], prefix: string) 
       number.current += 1;
       const wanted = isWanted(path);
       const state = wanted ? ("waiting" as const) : ("skipped" as const);
-      return { id: number.current, path, file, state, why: wanted ? "" : t("upload.hidden") };
+      return { id: number.current, path, file, wishes, state, why: wanted ? "" : t("upload.hidden") };
     });
     setFiles((now) => [...now, ...made]);
     const wanted = made.filter((one) => one.state === "waiting");
