@@ -31,11 +31,14 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
         """The aware time; the nearest that can be held for one stored before such times were refused."""
         if value is None:
             return None
-        return EPOCH + timedelta(microseconds=min(max(value, _microseconds(EARLIEST)), _microseconds(LATEST)))
+        return EPOCH + timedelta(microseconds=min(max(value, _FIRST), _LAST))
 
 
 def _microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+_FIRST, _LAST = _microseconds(EARLIEST), _microseconds(LATEST)
 
 
 def utc_now() -> datetime:
