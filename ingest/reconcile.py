@@ -3,7 +3,8 @@
 Rows are compared with rows, and documents with what the stored rows render to. A difference that is only a change on
 its way here is gone at a second look; what is seen twice, with the same row at the source, is real. Mending reads each
 row once more and stores it as if the source had just sent it; a worker that stores rows of the source meanwhile wins,
-and the mending looks again.
+and the mending looks again. A row that the source did not have cannot be asked for: it is forgotten only while it
+stands where the comparison found it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from retrieval.catalog.rows import SourceRows
 from retrieval.catalog.sources import SourceRecord
 from retrieval.catalog.state import in_parts
 from retrieval.errors import OvertakenError
-from retrieval.types import Deletion, Document
+from retrieval.types import Deletion, Document, SourcePosition
 
 MEND_AT_ONCE = 200  # rows of one transaction: short, lest a busy worker always be faster
 TRIES = 20  # against a worker that is faster
@@ -47,13 +48,18 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """A row of a table. `identity` is its primary key where the source has it, `row` what the source has now."""
+    """A row of a table.
+
+    `identity` is its primary key where the source has it, `row` what the source has now, `stored_at` the position of a
+    surplus row in the catalog.
+    """
 
     table: str
     key: str
     finding: Finding
     identity: Identity | None = None
     row: Row | None = None
+    stored_at: SourcePosition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,9 @@ class SourceDifferences:
 
 
 def _is_the_same(earlier: RowDifference | None, later: RowDifference) -> bool:
-    return earlier is not None and (earlier.finding, earlier.row) == (later.finding, later.row)
+    if earlier is None:
+        return False
+    return (earlier.finding, earlier.row, earlier.stored_at) == (later.finding, later.row, later.stored_at)
 
 
 class Reconciler:
@@ -151,9 +159,16 @@ class Reconciler:
     def _mend_rows(self, scan: TableScan, differing: Sequence[RowDifference]) -> None:
         def events() -> list[RowChange]:
             now = scan.fetch([one.identity for one in differing if one.identity is not None])
-            return [RowChange(one.table, one.key, now.get(one.key)) for one in differing]
+            back = self._stored_anew(scan.name, differing)
+            return [RowChange(one.table, one.key, now.get(one.key)) for one in differing if one.key not in back]
 
         self._write(lambda mapper: mapper.apply(events()))
+
+    def _stored_anew(self, table: str, differing: Sequence[RowDifference]) -> set[str]:
+        """Surplus rows that moved since they were compared: the source has them again, or has told of their end."""
+        then = {one.key: one.stored_at for one in differing if one.finding is Finding.SURPLUS}
+        now = {key: position for key, (position, _) in self._stored.read_many(table, list(then)).items()}
+        return {key for key, position in then.items() if now.get(key) != position}
 
     def _mend_documents(self) -> int:
         """Documents that still differ once the rows are right."""
@@ -222,5 +237,9 @@ def _compare_table(scan: TableScan, stored: SourceRows) -> tuple[int, list[RowDi
             if held is None or not scan.same(row, held):
                 finding = Finding.MISSING if held is None else Finding.CHANGED
                 found.append(RowDifference(scan.name, key, finding, scan.identity(row), row))
-    surplus = [key for key in stored.keys(scan.name) if key not in seen]
-    return len(seen), found + [RowDifference(scan.name, key, Finding.SURPLUS) for key in surplus]
+    # Positions are read after the table: one that is the same at the next look is of before that look at the table.
+    surplus = stored.read_many(scan.name, [key for key in stored.keys(scan.name) if key not in seen])
+    for key, (position, held) in surplus.items():
+        if held is not None:
+            found.append(RowDifference(scan.name, key, Finding.SURPLUS, stored_at=position))
+    return len(seen), found

@@ -1,0 +1,96 @@
+"""Mending a source while a worker applies its changes: what came after the comparison stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from api.knowledge_base import KnowledgeBase
+from api.worker import Pipelines
+from infra.settings import Settings
+from ingest.changes import Row, RowChange
+from ingest.mapping import RowMapper, parse_mapping
+from ingest.reconcile import Reconciler, SourceDifferences
+from retrieval.types import SourcePosition
+
+TABLE = "main.faqs"
+MAPPING = parse_mapping({"tables": {TABLE: {"title": "q", "body": "{q} {a}"}}})
+
+
+class World:
+    """A database of one table, what the catalog holds of it, and a worker between the two."""
+
+    def __init__(self, kb: KnowledgeBase, database: sa.Connection) -> None:
+        self.collection = kb.create_collection("docs")
+        self.record = kb.catalog.sources.create(self.collection, "shop", "database", {"tables": {}})
+        self.pipeline = Pipelines(kb).of(self.collection.id)
+        self.reconciler = Reconciler(kb.catalog, self.collection, self.record, MAPPING, self.pipeline)
+        self.rows = kb.catalog.sources.rows(self.record)
+        self.catalog = kb.catalog
+        self.database = database
+        self._at = 0
+
+    def change(self, row: Row | None, *, at_source: bool = True) -> None:
+        """Row 1 becomes this at the source, where `at_source`, and a worker applies it."""
+        self._at += 10
+        if at_source:
+            self.database.exec_driver_sql("DELETE FROM faqs WHERE id = 1")
+            if row is not None:
+                self.database.exec_driver_sql("INSERT INTO faqs VALUES (?, ?, ?)", (row["id"], row["q"], row["a"]))
+        mapper = RowMapper(MAPPING, self.rows)
+        changes = mapper.apply([RowChange(TABLE, "1", row, SourcePosition((self._at, self._at)))])
+        read = self.catalog.offsets.rows_version(self.record.id)
+        prepared = self.pipeline.prepare("shop", changes)
+        self.pipeline.commit(replace(prepared, rows=mapper.drain(), rows_read=read))
+
+    def look(self) -> SourceDifferences:
+        return self.reconciler.compare(self.database)
+
+    def mend(self, found: SourceDifferences) -> None:
+        self.reconciler.mend(self.database, found)
+
+    @property
+    def documents(self) -> set[str]:
+        return set(self.catalog.documents.keys(self.collection))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'shop.db'}", isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")) as kb, engine.connect() as database:
+        database.exec_driver_sql("CREATE TABLE faqs (id INTEGER PRIMARY KEY, q TEXT, a TEXT)")
+        yield World(kb, database)
+
+
+FIRST, AGAIN = ({"id": 1, "q": "How long?", "a": answer} for answer in ("A year.", "Two years."))
+
+
+def test_a_row_that_came_back_before_it_was_mended_stays(world: World) -> None:
+    world.change(FIRST, at_source=False)
+    found = world.look().confirmed_by(world.look())
+    assert [one.finding for one in found.rows] == ["surplus"]
+    world.change(None)
+    world.change(AGAIN)
+    world.mend(found)
+    assert world.rows.read(TABLE, "1") == (SourcePosition((30, 30)), AGAIN)
+    assert world.documents == {f"{TABLE}/1"}
+    assert not world.look().found
+
+
+def test_a_row_that_moved_between_two_looks_is_on_its_way(world: World) -> None:
+    world.change(FIRST, at_source=False)
+    first = world.look()
+    world.change(AGAIN, at_source=False)  # as where the source deletes it again, which the worker has not read yet
+    assert world.look().confirmed_by(world.look()).rows
+    assert first.confirmed_by(world.look()).rows == []
+
+
+def test_a_row_that_is_gone_at_its_source_goes(world: World) -> None:
+    world.change(FIRST, at_source=False)
+    world.mend(world.look().confirmed_by(world.look()))
+    assert world.documents == set()
+    assert not world.look().found
