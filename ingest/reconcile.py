@@ -174,13 +174,14 @@ class Reconciler:
         """Documents that still differ once the rows are right."""
         differing = self.compare_documents()
         self._catalog.integrity.distrust(self._collection, set(differing))
-        surplus = {key for key, finding in differing.items() if finding is Finding.SURPLUS}
+        of_no_table = set(differing)
         for table in self._mapping.tables:
             prefix = document_key(table, "")
-            keys = [key.removeprefix(prefix) for key in differing if key.startswith(prefix) and key not in surplus]
-            for part in in_parts(keys, MEND_AT_ONCE):
-                self._write(partial(RowMapper.render_stored, table=table, keys=part))
-        for part in in_parts(sorted(surplus), MEND_AT_ONCE):
+            mine = [key for key in differing if key.startswith(prefix)]
+            of_no_table.difference_update(mine)
+            for part in in_parts([key.removeprefix(prefix) for key in mine], MEND_AT_ONCE):
+                self._write(partial(_as_rows_say, table=table, keys=part))
+        for part in in_parts(sorted(of_no_table), MEND_AT_ONCE):
             self._write(partial(_deletions, keys=part))
         return len(differing)
 
@@ -219,6 +220,12 @@ class _Joined:
     def keys_where(self, table: str, column: str, value: str) -> list[str]:
         """See `ingest.rendering.JoinedRows`."""
         return self._linked.get((table, column, value), [])
+
+
+def _as_rows_say(mapper: RowMapper, table: str, keys: Sequence[str]) -> list[Change]:
+    """The documents of these rows; one without a row goes, whatever its position."""
+    changes = mapper.render_stored(table, keys)
+    return [Deletion(one.key) if isinstance(one, Deletion) else one for one in changes]
 
 
 def _deletions(_: RowMapper, keys: Sequence[str]) -> list[Change]:

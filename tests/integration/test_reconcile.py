@@ -94,3 +94,18 @@ def test_a_row_that_is_gone_at_its_source_goes(world: World) -> None:
     world.mend(world.look().confirmed_by(world.look()))
     assert world.documents == set()
     assert not world.look().found
+
+
+def test_a_document_that_came_while_documents_were_compared_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = world.catalog.documents.keys
+
+    def arrives(*asked: object) -> set[str]:
+        monkeypatch.undo()
+        world.change(FIRST)  # after the stored rows were rendered, before the documents are listed
+        return keys(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.catalog.documents, "keys", arrives)
+    world.mend(SourceDifferences())
+    assert world.documents == {f"{TABLE}/1"}
