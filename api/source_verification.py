@@ -69,9 +69,8 @@ def _compared(kb: KnowledgeBase, runtime: CollectionRuntime, record: SourceRecor
         reconciler = Reconciler(kb.catalog, runtime.collection, record, mapping, runtime.pipeline)
         with reading(address) as connection:
             differences = reconciler.compare(connection)
-            if differences.found:
-                time.sleep(SECOND_LOOK_SECONDS)
         if differences.found:
+            time.sleep(SECOND_LOOK_SECONDS)
             with reading(address) as connection:
                 differences = differences.confirmed_by(reconciler.compare(connection))
     except IngestError as error:

@@ -101,8 +101,16 @@ def unneeded_columns(address: DatabaseAddress, mapping: TablesMapping) -> list[s
 
 @contextmanager
 def reading(address: DatabaseAddress) -> Iterator[sa.Connection]:
-    """A connection for reading, with time-outs; failures carry no password."""
-    engine = sa.create_engine(address.sqlalchemy(), connect_args=_connect_args(address), poolclass=sa.NullPool)
+    """A connection for reading, with time-outs; failures carry no password.
+
+    Each statement is a transaction of its own: it sees what is committed by then, and no lock outlives it.
+    """
+    engine = sa.create_engine(
+        address.sqlalchemy(),
+        connect_args=_connect_args(address),
+        poolclass=sa.NullPool,
+        isolation_level="AUTOCOMMIT",
+    )
     try:
         with engine.connect() as connection:
             if address.engine == "postgresql":

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
+from psycopg import sql
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
@@ -126,3 +127,19 @@ def test_a_date_that_python_cannot_hold_ends_no_source(fresh_postgres: str) -> N
     with reading(DatabaseAddress.parse(url)) as connection:  # as kb verify reads it
         scan = TableScan(connection, "public.odd", frozenset(columns))
         assert all(scan.same(live, row.row) for page in scan.pages() for live in page.values())
+
+
+def test_reading_tables_sees_what_is_committed_by_then_and_holds_no_lock(fresh_postgres: str) -> None:
+    url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE faqs (id int PRIMARY KEY, answer text)")
+        connection.execute("INSERT INTO faqs VALUES (1, 'old')")
+        repeatable = "ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'"  # MySQL's default
+        connection.execute(sql.SQL(repeatable).format(sql.Identifier(connection.info.dbname)))
+        with reading(DatabaseAddress.parse(url)) as looking:
+            scan = TableScan(looking, "public.faqs", frozenset({"answer"}))
+            assert scan.fetch([(1,)])["1"]["answer"] == "old"
+            connection.execute("UPDATE faqs SET answer = 'new'")
+            assert scan.fetch([(1,)])["1"]["answer"] == "new"
+            connection.execute("SET lock_timeout = '2s'")
+            connection.execute("ALTER TABLE faqs ADD note text")
