@@ -20,6 +20,7 @@ import orjson
 from api.callers import Caller
 from api.errors import ApiError, unauthenticated
 from api.tokens import FETCH_TIMEOUT_SECONDS, KEYS_LAST_SECONDS, REFETCH_SECONDS, Published, TokenVerifier, discover
+from infra.addresses import without_login
 from infra.secrets import CONSOLE_LOGINS, SecretBox
 from infra.settings import Settings, SettingsError
 
@@ -115,7 +116,9 @@ class OidcLogin:
         return ApiError(
             503,
             "issuer_unavailable",
-            f"the identity provider {self._issuer} cannot be asked ({why}); try again, or log in with a key",
+            without_login(
+                f"the identity provider {self._issuer} cannot be asked ({why}); try again, or log in with a key"
+            ),
             retry_after=REFETCH_SECONDS,
         )
 

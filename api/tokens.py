@@ -17,6 +17,7 @@ import jwt
 from api.callers import Caller
 from api.errors import ApiError, unauthenticated
 from api.loopback import is_loopback
+from infra.addresses import without_login
 from infra.settings import Settings, SettingsError
 from retrieval.catalog.keys import Scope
 from retrieval.types import EVERYONE
@@ -41,7 +42,8 @@ class TokenVerifier:
             raise SettingsError("setting oidc_audience (KB_OIDC_AUDIENCE) is empty; name the audience of your tokens")
         for name, url in (("oidc_issuer", issuer), ("oidc_jwks_url", jwks_url)):
             if url and not _is_safe(url):
-                raise SettingsError(f"setting {name} (KB_{name.upper()}): expected https:// (http:// on loopback only)")
+                shown = f"setting {name} (KB_{name.upper()}) = {without_login(url)!r}"
+                raise SettingsError(f"{shown}: expected https:// (http:// on loopback only)")
         self._issuer = issuer
         self._audience = audience
         self._groups_claim = groups_claim
@@ -119,7 +121,7 @@ class SigningKeys:
         return ApiError(
             503,
             "issuer_unavailable",
-            f"the signing keys of {self._issuer} cannot be read ({why}); try again, or use a key",
+            without_login(f"the signing keys of {self._issuer} cannot be read ({why}); try again, or use a key"),
             retry_after=REFETCH_SECONDS,
         )
 

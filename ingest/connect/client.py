@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from infra.addresses import without_login
 from ingest.errors import SourceError, SourceOutageError
 
 TIMEOUT_SECONDS = 15.0  # of one call; creating a connector validates it against its database
@@ -41,7 +42,10 @@ ABSENT = ConnectorStatus("ABSENT", "ABSENT")
 
 
 class ConnectClient:
-    """One Kafka Connect cluster. `scrub` is applied to every message that is repeated from it."""
+    """One Kafka Connect cluster. `scrub` is applied to every message that is repeated from it.
+
+    The URL may hold user and password, which no message tells.
+    """
 
     def __init__(self, url: str, scrub: Callable[[str], str] = lambda text: text) -> None:
         if not url:
@@ -49,9 +53,9 @@ class ConnectClient:
                 "live sources need Kafka Connect, and setting connect_url (KB_CONNECT_URL) is empty; "
                 "name its REST address, such as http://localhost:8083 (`kb stack env` prints it)"
             )
-        self._url = url.rstrip("/")
+        self._shown = without_login(url.rstrip("/"))
         self._scrub = scrub
-        self._http = httpx.Client(base_url=self._url, timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=TIMEOUT_SECONDS, trust_env=False)
 
     def close(self) -> None:
         """Release the connection."""
@@ -140,7 +144,7 @@ class ConnectClient:
             return self._http.request(method, path, json=json)
         except httpx.HTTPError as error:
             raise SourceOutageError(
-                f"Kafka Connect at {self._url} does not answer ({type(error).__name__}: {error}); "
+                f"Kafka Connect at {self._shown} does not answer ({type(error).__name__}: {error}); "
                 "start it, or correct setting connect_url (KB_CONNECT_URL), and try again"
             ) from None  # the request, which the cause holds, carries a password
 
@@ -151,7 +155,7 @@ class ConnectClient:
             reason = response.text
         kind = SourceOutageError if response.is_server_error or response.status_code == httpx.codes.CONFLICT else None
         message = self._scrub(" ".join(reason.split()))[:REASON_LENGTH]
-        text = f"Kafka Connect at {self._url} answered {response.status_code}: {message}"
+        text = f"Kafka Connect at {self._shown} answered {response.status_code}: {message}"
         return (kind or SourceError)(text)
 
 

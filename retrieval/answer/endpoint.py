@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from infra.addresses import without_login
 from retrieval.errors import InvalidInputError, OutageError
 
 DONE = "[DONE]"
@@ -19,7 +20,10 @@ DONE = "[DONE]"
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
-    """Where the model is and how long to wait, seconds. `base_url` ends before `/chat/completions`."""
+    """Where the model is and how long to wait, seconds.
+
+    `base_url` ends before `/chat/completions`; it may hold user and password, which no message tells.
+    """
 
     base_url: str
     model: str
@@ -33,7 +37,7 @@ class EndpointSettings:
     def __post_init__(self) -> None:
         if not self.base_url.startswith(("http://", "https://")):
             raise InvalidInputError(
-                f"llm_base_url is {self.base_url!r}; expected an address such as http://localhost:11434/v1"
+                f"llm_base_url is {without_login(self.base_url)!r}; expected an address such as http://localhost:11434/v1"
             )
         if not self.model:
             raise InvalidInputError("llm_model is empty; expected the name of a model at the endpoint")
@@ -69,7 +73,7 @@ class ChatEndpoint:
 
     @property
     def _name(self) -> str:
-        return f"endpoint {self._settings.base_url} (model {self._settings.model})"
+        return f"endpoint {without_login(self._settings.base_url)} (model {self._settings.model})"
 
     def _next(self, arrived: queue.SimpleQueue[str | Exception | None], started: float, pieces: int) -> str | None:
         """The next piece, None at the end; the waits are ours because a slow drip defeats a socket's time-out."""
