@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-from ingest.kafka.observer import Applied, Lag, Observer
+from ingest.kafka.observer import Applied, Lag, Observer, SourceName
 from retrieval.catalog import Catalog
 from retrieval.catalog.schema import utc_now
 from retrieval.catalog.source_runs import RunWork
@@ -36,7 +36,7 @@ class RunLog:
         """See `Observer`."""
         self._then.polled(seconds)
 
-    def lag(self, by_source: Mapping[str, Lag]) -> None:
+    def lag(self, by_source: Mapping[SourceName, Lag]) -> None:
         """See `Observer`."""
         self._then.lag(by_source)
         self._write_sometimes()

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from ingest.kafka.observer import Applied, Lag
+from ingest.kafka.observer import Applied, Lag, SourceName
 from retrieval.catalog import Outcome
 
 STAGE_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -22,10 +22,10 @@ class WorkerMetrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        source = ("source",)
+        source = ("collection", "source")
         self._events = Counter("kb_worker_events", "Messages applied.", source, registry=self.registry)
         self._changes = Counter(
-            "kb_worker_changes", "Changes of documents by outcome.", ("source", "outcome"), registry=self.registry
+            "kb_worker_changes", "Changes of documents by outcome.", (*source, "outcome"), registry=self.registry
         )
         self._letters = Counter("kb_worker_dead_letters", "Messages set aside.", source, registry=self.registry)
         self._stages = Histogram(
@@ -47,23 +47,25 @@ class WorkerMetrics:
             "kb_worker_lag_seconds", "Age of the newest change applied; 0: caught up.", source, registry=self.registry
         )
         self._outages = Counter("kb_worker_outages", "Tries that ended in an outage.", registry=self.registry)
-        self._newest: dict[str, float] = {}
+        self._newest: dict[SourceName, float] = {}
+        self._lagging: set[SourceName] = set()  # whose lag is shown
         self._outcomes: Tally[Outcome] = Tally()
         self._sums: Tally[str] = Tally()
 
     def applied(self, batch: Applied) -> None:
         """See `Observer`."""
-        self._events.labels(batch.source).inc(batch.events)
-        self._letters.labels(batch.source).inc(batch.dead_letters)
+        source = (batch.collection, batch.source)
+        self._events.labels(*source).inc(batch.events)
+        self._letters.labels(*source).inc(batch.dead_letters)
         for outcome, count in batch.outcomes.items():
-            self._changes.labels(batch.source, outcome.value).inc(count)
+            self._changes.labels(*source, outcome.value).inc(count)
         for stage, seconds in batch.stages.items():
             self._stages.labels(stage).observe(seconds)
-        fresh, now = self._fresh.labels(batch.source), batch.cataloged_at.timestamp()
+        fresh, now = self._fresh.labels(*source), batch.cataloged_at.timestamp()
         for at in batch.committed_at:
             fresh.observe(max(0.0, now - at.timestamp()))
         if batch.committed_at:
-            self._newest[batch.source] = now - max(batch.committed_at).timestamp()
+            self._newest[source] = now - max(batch.committed_at).timestamp()
         self._outcomes.update(batch.outcomes)
         self._sums.update(events=batch.events, dead_letters=batch.dead_letters)
 
@@ -71,18 +73,24 @@ class WorkerMetrics:
         """See `Observer`."""
         self._stages.labels("poll").observe(seconds)
 
-    def lag(self, by_source: Mapping[str, Lag]) -> None:
-        """See `Observer`."""
+    def lag(self, by_source: Mapping[SourceName, Lag]) -> None:
+        """See `Observer`. What is paused or deleted lags no longer: its series end."""
+        for source in self._lagging - by_source.keys():
+            self._lag_events.remove(*source)
+            self._lag_seconds.remove(*source)
+            self._newest.pop(source, None)
+        self._lagging = set(by_source)
         for source, lag in by_source.items():
-            self._lag_events.labels(source).set(lag.events)
-            self._lag_seconds.labels(source).set(self._newest.get(source, 0.0) if lag.events else 0.0)
+            self._lag_events.labels(*source).set(lag.events)
+            self._lag_seconds.labels(*source).set(self._newest.get(source, 0.0) if lag.events else 0.0)
 
     def stopped_for(self, reason: str, pause_seconds: float) -> None:
         """See `Observer`."""
         self._outages.inc()
 
     def ended(self) -> None:
-        """See `Observer`."""
+        """See `Observer`. Other workers read on."""
+        self.lag({})
 
     def totals(self) -> dict[str, Any]:
         """What was done since the start."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from api.traces import row_place
 from infra.telemetry import Attribute, Place, Span, Traces, end_to_end
 from ingest.kafka.message import Message
-from ingest.kafka.observer import Applied, Lag, Observer
+from ingest.kafka.observer import Applied, Lag, Observer, SourceName
 from retrieval.catalog import Catalog, Collection, Outcome, Upsert
 from retrieval.types import Deletion, SourcePosition
 
@@ -46,7 +46,7 @@ class WorkerTraces:
         self._polled = seconds
         self._then.polled(seconds)
 
-    def lag(self, by_source: Mapping[str, Lag]) -> None:
+    def lag(self, by_source: Mapping[SourceName, Lag]) -> None:
         """See `Observer`."""
         self._then.lag(by_source)
 

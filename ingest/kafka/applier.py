@@ -224,6 +224,7 @@ def _applied(
     written: Sequence[tuple[Upsert | Deletion, Outcome]] = (),
 ) -> Applied:
     return Applied(
+        collection=source.collection,
         source=source.name,
         events=len(batch.messages),
         outcomes=Counter(outcome for _, outcome in written),

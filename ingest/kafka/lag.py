@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from ingest.kafka.applier import Positions
 from ingest.kafka.consumer import GroupConsumer
 from ingest.kafka.live_sources import LiveSource
-from ingest.kafka.observer import Lag
+from ingest.kafka.observer import Lag, SourceName
 from retrieval.catalog.offsets import Partition
 
 
 def lag_of(
     consumer: GroupConsumer, sources: Iterable[LiveSource], positions: Mapping[int, Positions]
-) -> dict[str, Lag]:
+) -> dict[SourceName, Lag]:
     """Events not yet applied, by source, over the partitions that this worker reads."""
     ours = consumer.assigned
     found = {}
@@ -22,7 +22,7 @@ def lag_of(
         for partition, offset in positions.get(source.record.id, {}).items():
             end = consumer.highwater(partition) if partition in ours else None
             waiting += max(0, end - (offset or 0)) if end is not None else 0
-        found[source.record.name] = Lag(waiting)
+        found[source.record.collection, source.record.name] = Lag(waiting)
     return found
 
 

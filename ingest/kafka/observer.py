@@ -43,10 +43,14 @@ class Stages:
             self.seconds["prepare"] = self.seconds.get("prepare", 0.0) - spent
 
 
+SourceName = tuple[str, str]  # collection, source: names of sources are unique within a collection only
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """One committed batch of one source."""
 
+    collection: str
     source: str
     events: int
     outcomes: Counter[Outcome]
@@ -78,8 +82,8 @@ class Observer(Protocol):
         """Messages came, after so long a wait."""
         ...
 
-    def lag(self, by_source: Mapping[str, Lag]) -> None:
-        """Measured about once a second, for the partitions that this worker reads."""
+    def lag(self, by_source: Mapping[SourceName, Lag]) -> None:
+        """Measured about once a second, for the partitions that this worker reads of all sources that are live."""
         ...
 
     def stopped_for(self, reason: str, pause_seconds: float) -> None:
@@ -100,7 +104,7 @@ class Unobserved:
     def polled(self, seconds: float) -> None:
         """See `Observer`."""
 
-    def lag(self, by_source: Mapping[str, Lag]) -> None:
+    def lag(self, by_source: Mapping[SourceName, Lag]) -> None:
         """See `Observer`."""
 
     def stopped_for(self, reason: str, pause_seconds: float) -> None:

@@ -40,6 +40,7 @@ class SourceRecord:
     state: SourceState
     updated_at: datetime
     collection_id: int
+    collection: str  # its name
 
 
 def being_deleted(source: SourceRecord) -> ConflictError:
@@ -259,10 +260,12 @@ class Sources:
 
 
 def _sources() -> sa.Select[Any]:
-    c = schema.sources.c
-    return sa.select(c.id, c.name, c.kind, c.config, c.cursor, c.state, c.updated_at, c.collection_id)
+    c, named = schema.sources.c, schema.collections.c.name.label("collection")
+    columns = (c.id, c.name, c.kind, c.config, c.cursor, c.state, c.updated_at, c.collection_id, named)
+    return sa.select(*columns).join_from(schema.sources, schema.collections)
 
 
 def _source(row: sa.Row[Any]) -> SourceRecord:
     state = SourceState(row.state)
-    return SourceRecord(row.id, row.name, row.kind, row.config, row.cursor, state, row.updated_at, row.collection_id)
+    about = (row.id, row.name, row.kind, row.config, row.cursor, state, row.updated_at)
+    return SourceRecord(*about, row.collection_id, row.collection)

@@ -70,8 +70,8 @@ def test_the_metrics_of_a_server(tmp_path: Path) -> None:
 def test_the_metrics_of_a_worker() -> None:
     metrics, now = WorkerMetrics(), datetime.now(UTC)
     stages, outcomes = {"map": 0.1}, Counter([Outcome.CREATED])
-    metrics.applied(Applied("s", 1, outcomes, 1, stages, [now], now, 1, 1))
-    metrics.lag({"s": Lag(1)})
+    metrics.applied(Applied("c", "s", 1, outcomes, 1, stages, [now], now, 1, 1))
+    metrics.lag({("c", "s"): Lag(1)})
     metrics.stopped_for("a server is away", 1.0)
     found = exposed(list(metrics.registry.collect()))
     compare(listed("worker"), found)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from change_events import MAPPING, live_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.kafka.applier import MOST_BYTES, MOST_MESSAGES, advances, parts
+from api.worker_metrics import WorkerMetrics
+from ingest.kafka.applier import MOST_BYTES, MOST_MESSAGES, Positions, advances, parts
 from ingest.kafka.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, Backoff
-from ingest.kafka.lag import caught_up
+from ingest.kafka.lag import caught_up, lag_of
 from ingest.kafka.live_sources import LiveSource, LiveSources
 from ingest.kafka.message import Message
 from retrieval.catalog import Catalog, Collection, sqlite_url
+from retrieval.catalog.offsets import Partition
 from retrieval.catalog.sources import SourceState
 
 
@@ -98,3 +101,45 @@ def test_caught_up_counts_partitions_that_were_never_read() -> None:
     assert not caught_up(goal, {})
     assert not caught_up(goal, {("t", 1): 8})
     assert caught_up(goal, {("t", 1): 9})
+
+
+class Partitions:
+    """What a consumer knows of the partitions that it reads."""
+
+    def __init__(self, ends: dict[Partition, int]) -> None:
+        self.assigned = ends.keys()
+        self._ends = ends
+
+    def highwater(self, partition: Partition) -> int:
+        return self._ends[partition]
+
+
+def shown_lag(metrics: WorkerMetrics) -> dict[tuple[str, str], float]:
+    family = next(one for one in metrics.registry.collect() if one.name == "kb_worker_lag_events")
+    return {(one.labels["collection"], one.labels["source"]): one.value for one in family.samples}
+
+
+def test_the_lag_of_equal_names_is_by_collection_and_ends_with_its_source(
+    catalog: Catalog, collection: Collection
+) -> None:
+    other = catalog.collections.create("other", "none", "fingerprint")
+    behind = live_source(catalog, collection, "faqs", "kb-1")
+    caught = live_source(catalog, other, "faqs", "kb-2")
+    live, metrics = LiveSources(catalog), WorkerMetrics()
+    consumer: Any = Partitions({("kb-1.public.faqs", 0): 5_000, ("kb-2.public.faqs", 0): 10})
+    positions: dict[int, Positions] = {
+        behind.id: {("kb-1.public.faqs", 0): 0},
+        caught.id: {("kb-2.public.faqs", 0): 10},
+    }
+
+    def look() -> None:
+        live.refresh()
+        metrics.lag(lag_of(consumer, live.by_id.values(), positions))
+
+    look()
+    assert shown_lag(metrics) == {("shop", "faqs"): 5_000, ("other", "faqs"): 0}
+    catalog.sources.change(behind, state=SourceState.PAUSED.value)
+    look()
+    assert shown_lag(metrics) == {("other", "faqs"): 0}
+    metrics.ended()
+    assert shown_lag(metrics) == {}
