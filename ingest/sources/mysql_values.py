@@ -1,0 +1,63 @@
+"""Values of MySQL and MariaDB that SQLAlchemy would read as something else, read as a live source's log has them.
+
+It makes an unordered set of a SET, a time of day of a TIME, which may be negative or longer than a day, a number of the
+ones and zeros of a BIT(n), and rounds a DOUBLE to ten digits after the point.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+_SECOND = timedelta(seconds=1)
+
+
+class TimeText(sa.types.TypeDecorator[str]):
+    """A TIME as `[-]HH:MM:SS[.f]`, without zeros at the end of its fraction."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        """The driver's span as text; what the driver could not read is text already."""
+        if not isinstance(value, timedelta):
+            return value
+        seconds, rest = divmod(abs(value), _SECOND)
+        fraction = f".{rest.microseconds:06}".rstrip("0").rstrip(".")
+        sign = "-" if value < timedelta() else ""
+        return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"
+
+
+class BitText(sa.types.TypeDecorator[str]):
+    """A BIT of several bits as that many ones and zeros."""
+
+    impl = sa.Integer
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        """The number that the database compares by."""
+        return value if value is None else int(value, 2)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        """The driver's bytes, highest first, as text."""
+        return value if value is None else f"{int.from_bytes(value, 'big'):0{self.length}b}"
+
+
+def read_as_meant(inspector: sa.Inspector, table: sa.Table, column: Any) -> None:
+    """A listener for `column_reflect` that gives such columns a type of this file; columns of others stay."""
+    kind = column["type"]
+    if isinstance(kind, mysql.SET):
+        column["type"] = sa.String()
+    elif isinstance(kind, mysql.TIME):
+        column["type"] = TimeText()
+    elif isinstance(kind, mysql.BIT) and kind.length is not None and kind.length > 1:  # one bit is true or false
+        column["type"] = BitText(kind.length)
+    elif isinstance(kind, mysql.DOUBLE | mysql.REAL):
+        column["type"] = sa.Float()

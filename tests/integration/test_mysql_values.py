@@ -1,0 +1,79 @@
+"""A real MariaDB whose values are read by URL and by `kb verify` as a live source's log has them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from live_world import mariadb
+from stack import StackOf
+
+from ingest.changes import RowChange
+from ingest.connect.address import DatabaseAddress
+from ingest.connect.scan import TableScan
+from ingest.connect.tables import reading
+from ingest.mapping import parse_mapping
+from ingest.row_values import json_row
+from ingest.sources.sql import SqlSource
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+# column -> its type, values as SQL, and what Debezium makes of them in a row of a live source
+COLUMNS: dict[str, tuple[str, tuple[str, str], tuple[Any, Any]]] = {
+    "tags": ("SET('red','green','blue')", ("'blue,red,green'", "''"), ("red,green,blue", "")),
+    "span": ("TIME", ("'-25:04:05'", "'838:59:59'"), ("-25:04:05", "838:59:59")),
+    "at": ("TIME(6)", ("'03:04:05.678'", "'-00:00:00.000001'"), ("03:04:05.678", "-00:00:00.000001")),
+    "flags": ("BIT(10)", ("b'1010101010'", "b'1'"), ("1010101010", "0000000001")),
+    "yes": ("BIT(1)", ("b'1'", "b'0'"), (1, 0)),
+    "small": ("DOUBLE", ("1.23456789012345e-12", "-1e300"), (1.23456789012345e-12, -1e300)),
+    "nothing": ("TIME", ("NULL", "NULL"), (None, None)),
+}
+EXPECTED = [{"id": n + 1} | {name: rows[n] for name, (_, _, rows) in COLUMNS.items()} for n in range(2)]
+
+
+@pytest.fixture
+def database(stack_of: StackOf) -> Iterator[str]:
+    """The URL of a database with a table `odd` of these values."""
+    server, name = stack_of("mariadb").url("mariadb"), f"odd_{secrets.token_hex(4)}"
+    declared = ", ".join(f"{column} {kind}" for column, (kind, _, _) in COLUMNS.items())
+    with mariadb(server) as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        cursor.execute(f"CREATE TABLE {name}.odd (id INT PRIMARY KEY, {declared})")
+        for number in range(2):
+            values = ", ".join(given[number] for _, given, _ in COLUMNS.values())
+            cursor.execute(f"INSERT INTO {name}.odd VALUES ({number + 1}, {values})")
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        cursor.execute(f"DROP DATABASE {name}")
+
+
+def test_a_snapshot_reads_values_as_the_log_has_them(database: str) -> None:
+    table = f"{database.rpartition('/')[2]}.odd"
+    mapping = parse_mapping({"tables": {table: {"title": "id", "body": "{tags} {span} {flags}"}}})
+    events = [event for batch in SqlSource(database, mapping).poll(None) for event in batch.row_changes]
+    assert [json_row(one.row) for one in events if isinstance(one, RowChange) and one.row is not None] == EXPECTED
+
+
+def test_a_comparison_finds_values_of_the_log_equal_and_stores_the_same(database: str) -> None:
+    name = f"{database.rpartition('/')[2]}.odd"
+    with reading(DatabaseAddress.parse(database)) as connection:
+        scan = TableScan(connection, name, frozenset(COLUMNS))
+        (page,) = scan.pages()
+        assert all(scan.same(row, stored) for row, stored in zip(page.values(), EXPECTED, strict=True))
+        assert not scan.same(page["1"], EXPECTED[1])
+        assert [json_row(row) for row in page.values()] == EXPECTED
+
+
+def test_rows_are_found_by_keys_of_such_types(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.connect.scan.PAGE_ROWS", 1)
+    name = database.rpartition("/")[2]
+    with mariadb(database) as cursor:
+        cursor.execute("CREATE TABLE keyed (flags BIT(10), span TIME(3), PRIMARY KEY (flags, span))")
+        cursor.execute("INSERT INTO keyed VALUES (b'11', '-01:00:00.5'), (b'10', '30:00:00'), (b'10', '06:00:00')")
+    with reading(DatabaseAddress.parse(database)) as connection:
+        scan = TableScan(connection, f"{name}.keyed", frozenset())
+        found = {key: row for page in scan.pages() for key, row in page.items()}
+        assert list(found) == ["0000000010,06:00:00", "0000000010,30:00:00", "0000000011,-01:00:00.5"]
+        assert scan.fetch([scan.identity(row) for row in found.values()]).keys() == found.keys()
