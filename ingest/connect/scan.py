@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from ingest.connect.tables import reflected
 from ingest.errors import MappingError
 from ingest.row_values import json_value, key_text
+from ingest.sources.mysql_values import in_order_of_text
 from ingest.template import value_text
 
 PAGE_ROWS = 1_000
@@ -29,6 +30,7 @@ class TableScan:
         self.name = name
         self._table = reflected(connection, name)
         self._keys = list(self._table.primary_key.columns)
+        self._places = [in_order_of_text(column) for column in self._keys]
         wanted = columns | {column.name for column in self._keys}
         missing = sorted(wanted - set(self._table.columns.keys()))
         if missing:
@@ -37,10 +39,10 @@ class TableScan:
 
     def pages(self) -> Iterator[dict[str, Row]]:
         """Every row by its key as text, in the order of the primary key."""
-        query = sa.select(*self._columns).order_by(*self._keys).limit(PAGE_ROWS)
+        query = sa.select(*self._columns).order_by(*self._places).limit(PAGE_ROWS)
         after: Identity | None = None
         while True:
-            page = query if after is None else query.where(sa.tuple_(*self._keys) > sa.tuple_(*self._bound(after)))
+            page = query if after is None else query.where(sa.tuple_(*self._places) > sa.tuple_(*self._bound(after)))
             rows = [dict(row) for row in self._connection.execute(page).mappings()]
             if not rows:
                 return

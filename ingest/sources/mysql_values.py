@@ -15,6 +15,13 @@ from sqlalchemy.dialects import mysql
 _SECOND = timedelta(seconds=1)
 
 
+class SetText(sa.types.TypeDecorator[str]):
+    """A SET as the database writes it: its members in the order of their declaration, with commas."""
+
+    impl = sa.String
+    cache_ok = True
+
+
 class TimeText(sa.types.TypeDecorator[str]):
     """A TIME as `[-]HH:MM:SS[.f]`, without zeros at the end of its fraction."""
 
@@ -50,11 +57,16 @@ class BitText(sa.types.TypeDecorator[str]):
         return value if value is None else f"{int.from_bytes(value, 'big'):0{self.length}b}"
 
 
+def in_order_of_text(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """What to sort and page by: ENUM and SET are sorted by their numbers, but compared with a value by their text."""
+    return sa.cast(column, sa.String) if isinstance(column.type, mysql.ENUM | SetText) else column
+
+
 def read_as_meant(inspector: sa.Inspector, table: sa.Table, column: Any) -> None:
     """A listener for `column_reflect` that gives such columns a type of this file; columns of others stay."""
     kind = column["type"]
     if isinstance(kind, mysql.SET):
-        column["type"] = sa.String()
+        column["type"] = SetText()
     elif isinstance(kind, mysql.TIME):
         column["type"] = TimeText()
     elif isinstance(kind, mysql.BIT) and kind.length is not None and kind.length > 1:  # one bit is true or false

@@ -66,6 +66,22 @@ def test_a_comparison_finds_values_of_the_log_equal_and_stores_the_same(database
         assert [json_row(row) for row in page.values()] == EXPECTED
 
 
+@pytest.mark.parametrize("kind", ["ENUM", "SET"])
+def test_pages_hold_every_row_where_declaration_and_alphabet_differ(
+    database: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.connect.scan.PAGE_ROWS", 2)
+    name = database.rpartition("/")[2]
+    with mariadb(database) as cursor:
+        cursor.execute(f"CREATE TABLE sorted (kind {kind}('z','m','a'), id INT, PRIMARY KEY (kind, id))")
+        cursor.execute("INSERT INTO sorted SELECT kind, id FROM (SELECT 'z' kind UNION SELECT 'm' UNION SELECT 'a') k, "
+                       "(SELECT 1 id UNION SELECT 2 UNION SELECT 3) i")  # fmt: skip
+    with reading(DatabaseAddress.parse(database)) as connection:
+        scan = TableScan(connection, f"{name}.sorted", frozenset())
+        found = [key for page in scan.pages() for key in page]
+    assert found == [f"{letter},{number}" for letter in "amz" for number in (1, 2, 3)]
+
+
 def test_rows_are_found_by_keys_of_such_types(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.connect.scan.PAGE_ROWS", 1)
     name = database.rpartition("/")[2]
