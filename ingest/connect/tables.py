@@ -104,7 +104,8 @@ def unneeded_columns(address: DatabaseAddress, mapping: TablesMapping) -> list[s
 def reading(address: DatabaseAddress) -> Iterator[sa.Connection]:
     """A connection for reading, with time-outs; failures carry no password.
 
-    Each statement is a transaction of its own: it sees what is committed by then, and no lock outlives it.
+    Each statement is a transaction of its own: it sees what is committed by then, and no lock outlives it. Values are
+    those that a live source's log has.
     """
     engine = sa.create_engine(
         address.sqlalchemy(),
@@ -115,9 +116,11 @@ def reading(address: DatabaseAddress) -> Iterator[sa.Connection]:
     try:
         with engine.connect() as connection:
             if address.engine == "postgresql":
+                from ingest.sources.postgres_log_values import read_as_logged
                 from ingest.sources.postgres_values import keep_odd_values
 
                 keep_odd_values(connection)
+                read_as_logged(connection)
             yield connection
     except exc.OperationalError as error:
         raise SourceOutageError(
@@ -147,6 +150,11 @@ def reflected(connection: sa.Connection, name: str) -> sa.Table:
         raise MappingError(f"table {name} does not exist, or the user may not see it") from None
     if not found.primary_key.columns:
         raise MappingError(f"table {name} has no primary key, by which its rows are known; give it one")
+    if connection.dialect.name == "postgresql":
+        from ingest.sources.postgres_log_values import logged_type
+
+        for column in found.columns:
+            column.type = logged_type(column)
     return found
 
 
@@ -158,7 +166,9 @@ def reason(address: DatabaseAddress, error: exc.SQLAlchemyError) -> str:
 
 def _connect_args(address: DatabaseAddress) -> dict[str, object]:
     if address.engine == "postgresql":
-        options = f"-c statement_timeout={STATEMENT_SECONDS}s -c default_transaction_read_only=on"
+        from ingest.sources.postgres_log_values import OPTIONS
+
+        options = f"-c statement_timeout={STATEMENT_SECONDS}s -c default_transaction_read_only=on {OPTIONS}"
         return {"connect_timeout": CONNECT_SECONDS, "options": options}
     from ingest.connect.mysql import ssl_arguments
 

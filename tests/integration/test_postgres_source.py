@@ -143,3 +143,56 @@ def test_reading_tables_sees_what_is_committed_by_then_and_holds_no_lock(fresh_p
             assert scan.fetch([(1,)])["1"]["answer"] == "new"
             connection.execute("SET lock_timeout = '2s'")
             connection.execute("ALTER TABLE faqs ADD note text")
+
+
+LOGGED: dict[str, tuple[str, str, str]] = {  # column -> type, value as SQL, as Debezium writes it (tests/golden)
+    "span": ("interval", "1 year 2 mons 3 days 04:05:06.7", "P1Y2M3DT4H5M6.7S"),
+    "ago": ("interval", "-1 days -02:00:00", "P0Y0M-1DT-2H0M0S"),
+    "none": ("interval", "0", "P0Y0M0DT0H0M0S"),
+    "at": ("time(3)", "03:04:05.670", "03:04:05.67"),
+    "noon": ("time", "12:00:00", "12:00:00"),
+    "abroad": ("timetz", "03:04:05+02", "01:04:05Z"),
+    "east": ("timetz", "01:00:00.250+02", "23:00:00.25Z"),
+    "valid": ("tstzrange", "[2026-01-01 00:00:00+00,)", '["2026-01-01 00:00:00+00",)'),
+    "local": ("tsrange", "[2026-01-01,2026-01-02)", '["2026-01-01 00:00:00","2026-01-02 00:00:00")'),
+    "days": ("daterange", "[2026-01-01,2026-01-03)", "[2026-01-01,2026-01-03)"),
+    "places": ("int4range", "[1,5]", "[1,6)"),
+    "parts": ("tsmultirange", "{[2026-01-01,2026-01-02)}", '{["2026-01-01 00:00:00","2026-01-02 00:00:00")}'),
+}
+
+
+@pytest.mark.parametrize("keys", ["id", "valid, id", "span, id", "noon, abroad, id"])
+def test_a_comparison_reads_values_as_the_log_has_them(
+    fresh_postgres: str, keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.connect.scan.PAGE_ROWS", 1)
+    url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(url, autocommit=True) as connection:
+        declared = ", ".join(f"{name} {kind}" for name, (kind, _, _) in LOGGED.items())
+        connection.execute(f"CREATE TABLE odd (id int, {declared}, PRIMARY KEY ({keys}))".encode())
+        places = ", ".join(["%s"] * (len(LOGGED) + 1))
+        for number in (1, 2, 3):
+            values = [number, *(value for _, value, _ in LOGGED.values())]
+            connection.execute(f"INSERT INTO odd VALUES ({places})".encode(), values)
+    stored = {name: value for name, (_, _, value) in LOGGED.items()}
+    with reading(DatabaseAddress.parse(url)) as connection:
+        scan = TableScan(connection, "public.odd", frozenset(LOGGED))
+        rows = [row for page in scan.pages() for row in page.values()]
+        fetched = scan.fetch([scan.identity(row) for row in rows])
+        kept = [name for name in LOGGED if name != "abroad" or name not in keys]
+        for number, row in enumerate(rows, 1):
+            assert {name: json_row(row)[name] for name in kept} == {name: stored[name] for name in kept}
+            assert row["id"] == number and scan.same(row, stored | {"id": number, "abroad": json_row(row)["abroad"]})
+    assert list(fetched.values()) == rows and len(rows) == 3
+
+
+def test_arrays_and_domains_of_ranges_can_be_compared(fresh_postgres: str) -> None:
+    url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DOMAIN stay AS daterange CHECK (NOT isempty(VALUE))")
+        connection.execute("CREATE TABLE odd (id int PRIMARY KEY, stays daterange[], one stay, spans interval[])")
+        connection.execute("INSERT INTO odd VALUES (1, '{\"[2026-01-01,2026-01-03)\"}', '[2026-01-01,)', '{1 mon}')")
+    with reading(DatabaseAddress.parse(url)) as connection:
+        (page,) = TableScan(connection, "public.odd", frozenset({"stays", "one", "spans"})).pages()
+    one, spans = "[2026-01-01,)", ["P0Y1M0DT0H0M0S"]
+    assert page["1"] == {"id": 1, "stays": ["[2026-01-01,2026-01-03)"], "one": one, "spans": spans}
