@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -83,11 +84,14 @@ class Authenticator:
         return identity
 
     def still_good(self, presented: Presented) -> bool:
-        """Whether it would still be let in, for what goes on for longer than a request; blocks."""
+        """Whether it would still be let in, for what goes on for longer than a request; blocks.
+
+        Where that cannot be told at the moment, as with a silent identity provider, it goes on as it was let in.
+        """
         try:
             self.check(presented)
-        except ApiError:
-            return False
+        except ApiError as error:
+            return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         return True
 
     def forget(self) -> None:

@@ -28,10 +28,12 @@ CLOCK_SKEW_SECONDS = 30  # between the issuer's clock and ours
 KEYS_LAST_SECONDS = 300  # so that a key the issuer withdraws is soon refused
 REFETCH_SECONDS = 10  # at most this often after a failure, and for key ids we do not know: anybody can make those up
 FETCH_TIMEOUT_SECONDS = 5
-MOST_WAITING = 10  # threads at once that wait for what the issuer says: the other 30 of the server go on working
+FETCH_GRACE_SECONDS = 2 * FETCH_TIMEOUT_SECONDS  # that known keys go on while one thread asks for them anew
+MOST_WAITING = 10  # threads at once that ask or wait for one thing that the issuer says: others go on working
 FAILURES = (httpx.HTTPError, jwt.PyJWTError, ValueError)  # of an issuer that is silent or talks nonsense
 
 T = TypeVar("T")
+IsGood = Callable[[T, float], bool]  # of what is kept, and its age in seconds
 
 
 class TokenVerifier:
@@ -106,7 +108,10 @@ class SigningKeys:
         def is_good(keys: list[jwt.PyJWK], age: float) -> bool:
             return age <= (KEYS_LAST_SECONDS if _find(keys, key_id) is not None else REFETCH_SECONDS)
 
-        found = _find(self._published.get(is_good), key_id)
+        def is_usable(keys: list[jwt.PyJWK], age: float) -> bool:
+            return _find(keys, key_id) is not None and age <= KEYS_LAST_SECONDS + FETCH_GRACE_SECONDS
+
+        found = _find(self._published.get(is_good, is_usable), key_id)
         if found is None:
             raise jwt.InvalidKeyError(f"the issuer has no signing key {key_id!r}")
         return found
@@ -141,12 +146,18 @@ class Published(Generic[T]):
         self._fetching = threading.Lock()
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
 
-    def get(self, is_good: Callable[[T, float], bool]) -> T:
-        """What is kept, if that is good by its age in seconds, else what the issuer says now. Raises `ApiError` 503."""
+    def get(self, is_good: IsGood[T], is_usable: IsGood[T] = lambda value, age: False) -> T:
+        """What is kept, if that is good by its age in seconds, else what the issuer says now. Raises `ApiError` 503.
+
+        While another thread asks, what `is_usable` does instead, without a wait.
+        """
         kept = self._good(is_good)
         if kept is not None:
             return kept[0]
-        if not self._waiting.acquire(blocking=False):
+        is_free = not self._fetching.locked() and self._waiting.acquire(blocking=False)
+        if not is_free and (kept := self._good(is_usable)) is not None:
+            return kept[0]
+        if not is_free and not self._waiting.acquire(blocking=False):
             raise self._silent("many requests wait for it already")
         try:
             with self._fetching:
@@ -155,7 +166,7 @@ class Published(Generic[T]):
         finally:
             self._waiting.release()
 
-    def _good(self, is_good: Callable[[T, float], bool]) -> tuple[T, float] | None:
+    def _good(self, is_good: IsGood[T]) -> tuple[T, float] | None:
         kept = self._kept
         return kept if kept is not None and is_good(kept[0], time.monotonic() - kept[1]) else None
 

@@ -280,3 +280,25 @@ def test_one_asks_the_issuer_and_few_wait() -> None:
         answer.set()
         assert [one.result() for one in all_of_them].count("it talks nonsense") == MOST_WAITING
     assert told() == "it talks nonsense" and asked == ["once"]
+
+
+def test_while_one_asks_anew_what_was_good_a_moment_ago_goes_on() -> None:
+    """The issuer is well: nobody is refused because its keys are read again every five minutes."""
+    begun, answer = threading.Event(), threading.Event()
+    answers = iter(("old", "new"))
+
+    def fetch() -> str:
+        value = next(answers)
+        if value == "new":
+            begun.set()
+            answer.wait(30)
+        return value
+
+    published = Published(fetch, lambda why: ApiError(503, "issuer_unavailable", why))
+    assert published.get(lambda value, age: True) == "old"
+    with ThreadPoolExecutor(1) as other:
+        anew = other.submit(published.get, lambda value, age: value == "new")
+        assert begun.wait(30)
+        said = [published.get(lambda value, age: value == "new", lambda value, age: True) for _ in range(40)]
+        answer.set()
+        assert (said, anew.result()) == (["old"] * 40, "new")
