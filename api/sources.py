@@ -83,7 +83,8 @@ def _remember_readers(kb: KnowledgeBase, collection: str, source: FileSource | J
     stored = Readers.from_json(record.config["readers"]) if "readers" in record.config else None
     readers = source.remember(stored, record.cursor)
     if readers != (stored or Readers()):
-        kb.catalog.sources.change(record, config=record.config | {"readers": readers.to_json()})
+        config = record.config | {"readers": readers.to_json()}
+        kb.catalog.sources.change(record, config=config, cursor=source.cursor_for(readers, record.cursor))
 
 
 def _rows_source(

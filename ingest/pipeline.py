@@ -89,7 +89,7 @@ class Pipeline:
         def begin(batch: ChangeBatch) -> _Step:
             batch = ownership.parted(batch)
             changes = self._changes(batch, rows)
-            seen.add(batch, changes)
+            seen.add(batch)
             if duplicates is not None:
                 _show(duplicates, changes)
             return self._begin(record, changes, batch, rows, ahead)
@@ -175,11 +175,11 @@ class Pipeline:
         )
 
     def _own(self, record: SourceRecord, changes: Sequence[AccessChange]) -> Sequence[AccessChange]:
-        """Those of documents that the source brought."""
+        """Those that change something about documents that the source brought."""
         if not changes:
             return ()
-        owners = self._catalog.documents.owners(self._collection, {change.key for change in changes})
-        return [change for change in changes if owners.get(change.key) == record.name]
+        held = self._catalog.documents.readers(self._collection, {change.key for change in changes}, record.name)
+        return [change for change in changes if change.key in held and held[change.key] != change.acl]
 
     def _write(self, prepared: Callable[[bool], Commit]) -> Receipt:
         """Commit what is prepared; anew where a text that was to be taken as stored, or a generation, changed."""
@@ -239,8 +239,9 @@ class _Seen:
     whole: bool = False  # see `ChangeBatch`, as for the sweeps
     sweeps: list[Truncation] = field(default_factory=list)
 
-    def add(self, batch: ChangeBatch, changes: Sequence[Change]) -> None:
-        self.keys.update(change.key for change in changes if isinstance(change, Document))
+    def add(self, batch: ChangeBatch) -> None:
+        # not what was rendered: a row that is gone is rendered once more where one that it joins has changed
+        self.keys.update(change.key for change in batch.changes if isinstance(change, Document))
         self.keys.update(batch.unchanged)
         # a row that changed nothing, since another reader was faster, is there all the same
         rows = (event for event in batch.row_changes if isinstance(event, RowChange) and event.row is not None)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ingest.connect.tables import reflected
 from ingest.errors import MappingError
 from ingest.row_values import json_value, key_text
-from ingest.sources.mysql_values import in_order_of_text
+from ingest.sources.mysql_values import TimeText, in_order_of_text, is_missing_in_the_log
 from ingest.template import value_text
 
 PAGE_ROWS = 1_000
@@ -79,7 +79,7 @@ def _same(kind: sa.types.TypeEngine[Any], value: Any, stored: Any) -> bool:
     if here == stored:
         return True
     if here is None or stored is None:
-        return False
+        return isinstance(kind, TimeText) and stored is None and is_missing_in_the_log(here)
     if isinstance(kind, sa.Numeric | sa.Integer | sa.Boolean) or isinstance(value, int | float | Decimal):
         return _number(here) == _number(stored)
     if isinstance(value, date):  # datetimes are dates

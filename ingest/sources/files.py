@@ -71,6 +71,14 @@ class FileSource:
         self._said = self._readers(Manifest.decode(cursor).readers if said is None else said)
         return self._said
 
+    def cursor_for(self, readers: Readers, cursor: str | None) -> str | None:
+        """The cursor without the files that are to have other readers now: they are read until a poll has ended.
+
+        To be stored with these, or a poll that ends early would leave its readers to files that the cursor knows.
+        """
+        old = Manifest.decode(cursor)
+        return cursor if old.scan is None else Manifest(old.scan, old.known(readers), old.readers).encode()
+
     def __len__(self) -> int:
         """How many files a poll would look at now."""
         return sum(1 for _ in self._files())
@@ -89,11 +97,7 @@ class FileSource:
         for path in self._files():
             failed = len(batch.failures)
             self._visit(path, known, readers, scan, stamps, batch)
-            batch.access += [
-                AccessChange(failure.key, readers.of(failure.key))
-                for failure in batch.failures[failed:]
-                if old.readers.of(failure.key) != readers.of(failure.key)
-            ]
+            batch.access += [AccessChange(failure.key, readers.of(failure.key)) for failure in batch.failures[failed:]]
             if batch.is_full:
                 yield batch.frozen()
                 batch = _Batch()

@@ -1,7 +1,8 @@
 """Values of MySQL and MariaDB that SQLAlchemy would read as something else, read as a live source's log has them.
 
 It makes an unordered set of a SET, a time of day of a TIME, which may be negative or longer than a day, a number of the
-ones and zeros of a BIT(n), and rounds a DOUBLE to ten digits after the point.
+ones and zeros of a BIT(n), and rounds a DOUBLE to ten digits after the point. The log has no value at all of a TIME
+that is negative or longer than a day (Debezium sends null); here it is read.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 _SECOND = timedelta(seconds=1)
+HOURS_OF_A_DAY = 24
+COLLATION = "utf8mb4_bin"  # tells all texts apart, whatever the connection's would
 
 
 class SetText(sa.types.TypeDecorator[str]):
@@ -38,6 +41,22 @@ class TimeText(sa.types.TypeDecorator[str]):
         return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"
 
 
+def is_missing_in_the_log(value: Any) -> bool:
+    """Whether it is a TIME, as `TimeText` gives it, of which the log says null."""
+    return isinstance(value, str) and (value.startswith("-") or int(value.partition(":")[0]) >= HOURS_OF_A_DAY)
+
+
+class BitTruth(sa.types.TypeDecorator[bool]):
+    """A BIT of one bit: true or false."""
+
+    impl = sa.Integer
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        """The driver's byte as truth."""
+        return value if value is None else bool(int.from_bytes(value, "big"))
+
+
 class BitText(sa.types.TypeDecorator[str]):
     """A BIT of several bits as that many ones and zeros."""
 
@@ -59,7 +78,9 @@ class BitText(sa.types.TypeDecorator[str]):
 
 def in_order_of_text(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     """What to sort and page by: ENUM and SET are sorted by their numbers, but compared with a value by their text."""
-    return sa.cast(column, sa.String) if isinstance(column.type, mysql.ENUM | SetText) else column
+    if not isinstance(column.type, mysql.ENUM | SetText):
+        return column
+    return sa.collate(sa.cast(column, sa.String), COLLATION)
 
 
 def read_as_meant(inspector: sa.Inspector, table: sa.Table, column: Any) -> None:
@@ -69,7 +90,7 @@ def read_as_meant(inspector: sa.Inspector, table: sa.Table, column: Any) -> None
         column["type"] = SetText()
     elif isinstance(kind, mysql.TIME):
         column["type"] = TimeText()
-    elif isinstance(kind, mysql.BIT) and kind.length is not None and kind.length > 1:  # one bit is true or false
-        column["type"] = BitText(kind.length)
+    elif isinstance(kind, mysql.BIT):
+        column["type"] = BitTruth() if kind.length in (None, 1) else BitText(kind.length)
     elif isinstance(kind, mysql.DOUBLE | mysql.REAL):
         column["type"] = sa.Float()

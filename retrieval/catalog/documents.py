@@ -212,6 +212,17 @@ class Documents:
                 )
         return found
 
+    def readers(self, collection: Collection, keys: Iterable[str], source: str) -> dict[str, tuple[str, ...] | None]:
+        """The groups of each living document among `keys` that is the source's; None: the collection's default."""
+        d = schema.documents.c
+        found: dict[str, tuple[str, ...] | None] = {}
+        with reading(self._engine) as connection:
+            for part in in_parts(sorted(set(keys))):
+                mine = (d.collection_id == collection.id, d.key.in_(part), d.source == source, d.deleted.is_(False))
+                for key, acl in connection.execute(sa.select(d.key, d.acl).where(*mine)):
+                    found[key] = None if acl is None else tuple(acl)
+        return found
+
     def readable(self, collection: Collection, keys: Iterable[str], principal: Principal) -> set[str]:
         """Those of the keys whose document lives and may be read by the caller."""
         d = schema.documents.c

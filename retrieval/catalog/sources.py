@@ -121,7 +121,7 @@ class Sources:
             return connection.execute(query).scalar_one_or_none()
 
     def change(self, source: SourceRecord, **values: Any) -> SourceRecord:
-        """Replace columns (`config`, `secret`, `state`).
+        """Replace columns (`config`, `cursor`, `secret`, `state`).
 
         Raises `NotFoundError` when the source is gone, `ConflictError` where it is being deleted and would come back.
         """

@@ -169,6 +169,32 @@ def test_tables_that_lost_most_of_their_rows_delete_nothing_unless_that_is_meant
     assert (report.withheld, report.outcomes[Outcome.DELETED]) == (0, 7), "so few a person notices by himself"
 
 
+JOINED = """
+tables:
+  main.cups:
+    title: name
+    body: "{name} beside {pen.name}"
+    include:
+      pen: {table: main.pens, on: {id: pen}}
+"""
+
+
+@pytest.mark.parametrize("also", ["", "DELETE FROM pens", "UPDATE pens SET name = 'green pen'"])
+def test_rows_that_are_gone_are_not_there_because_what_they_join_has_changed(
+    ingestion: Ingestion, shop: str, tmp_path: Path, also: str
+) -> None:
+    rows = ", ".join(f"({number}, 'cup {number}', 1)" for number in range(2, 31))
+    execute(tmp_path / "shop.db", f"INSERT INTO cups VALUES {rows}")
+    mapping = put(tmp_path / "joined.yaml", JOINED)
+    ingestion.run(shop, mapping=mapping)
+    execute(tmp_path / "shop.db", f"DELETE FROM cups; {also}")
+    assert ingestion.run(shop, mapping=mapping).withheld == 30
+    execute(tmp_path / "shop.db", "UPDATE pens SET name = 'black pen' WHERE id = 1")
+    assert ingestion.run(shop, mapping=mapping).withheld == 30
+    assert len(ingestion.documents()) == 30
+    assert ingestion.run(shop, mapping=mapping, allow_mass_deletion=True).outcomes[Outcome.DELETED] == 30
+
+
 def test_change_events_refuse_to_mirror(ingestion: Ingestion, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="say themselves what is deleted"):
         ingestion.run(put(tmp_path / "e", ""), kind="debezium", mapping=mapping_of(tmp_path, "pens"), mirror=False)

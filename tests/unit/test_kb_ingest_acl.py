@@ -115,6 +115,25 @@ def test_a_run_that_ends_early_keeps_its_acl(
     assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
 
 
+def test_what_a_run_that_ended_early_opened_is_closed_by_naming_the_groups_again(
+    ingestion: Ingestion, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for the document of a file that cannot be read any more, and after two such runs."""
+    ingestion.run(folder, acl=["hr"])
+    for groups in ("everyone", "staff", "everyone"):
+        with monkeypatch.context() as patched:
+            patched.setattr("ingest.sources.files.BATCH_FILES", 1)
+            patched.setattr(pipeline, "BATCH_CHANGES", 1)
+            patched.setattr("ingest.sources.files.FileSource._files", lambda source: failing(source, "a.txt", "b.txt"))
+            with pytest.raises(SourceError, match="cannot be listed"):
+                ingestion.run(folder, acl=[groups])
+        assert ingestion.acls()["a.txt"] == (groups,)
+    put(folder / "b.txt", "")
+    ingestion.run(folder, acl=["hr"])
+    assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
+    assert ingestion.run(folder, acl=["hr"]).documents == 0
+
+
 def failing(source: FileSource, *names: str) -> Iterator[Path]:
     """The files that a folder has before one that cannot be listed."""
     yield from (source._root / name for name in names)
