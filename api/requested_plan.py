@@ -23,17 +23,19 @@ def plan_of(kb: KnowledgeBase, collection: str, named: int | str | dict[str, Any
     if not isinstance(named, dict):
         return stored_plan(kb.catalog, record, named)
     plan = Plan.from_dict(named)
-    if named_model(plan) is not None and named_model(plan) not in _known_models(kb, record):
-        require_trust(plan, caller)
+    require_trust(kb, record, plan, caller)
     return plan
 
 
-def require_trust(plan: Plan, caller: Caller) -> None:
-    """Only an administrator has the server load a model that it does not know. Raises `ApiError` 403."""
-    if named_model(plan) is not None and not caller.scope.includes(Scope.ADMIN):
-        raise forbidden(
-            "plan.rerank.name says which model to load, which takes an admin key; name a stored plan that reranks by it"
-        )
+def require_trust(kb: KnowledgeBase, collection: Collection, plan: Plan, caller: Caller) -> None:
+    """Only an administrator has the server load a model that no stored plan names. Raises `ApiError` 403."""
+    model = named_model(plan)
+    if model is None or caller.scope.includes(Scope.ADMIN) or model in _known_models(kb, collection):
+        return
+    raise forbidden(
+        f"plan.rerank.name is {model!r}, a model that no stored plan of {collection.name!r} reranks by; that takes an "
+        "admin key"
+    )
 
 
 def _known_models(kb: KnowledgeBase, collection: Collection) -> set[str | None]:

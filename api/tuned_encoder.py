@@ -37,7 +37,8 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     `ConflictError` while another generation of the collection is being built.
     """
     record = kb.catalog.collections.get(collection)
-    if _is_overtaken(kb, record, result):
+    compared = result.get("compared_encoder") or record.encoder_fingerprint  # results of before did not tell
+    if _is_overtaken(kb, record, result, compared):
         return _finished(kb, experiment, result | {"reasons": [CHANGED]})
     options = ReindexOptions(encoder=result["model"], activate=False, eval_set=None)  # sealed questions decided
     generation = build_generation(kb, collection, options, report)
@@ -46,7 +47,7 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
         require_parts(_plan(result), kb.settings.data_dir, mine.encoder_fingerprint)
     except InvalidInputError as error:
         return _finished(kb, experiment, result | {"reasons": [str(error)]})
-    if _is_overtaken(kb, record, result):
+    if _is_overtaken(kb, record, result, compared):
         waiting = f"generation {generation.id} is embedded by the new encoder: `kb generations activate` lets it serve"
         return _finished(kb, experiment, result | {"reasons": [f"{CHANGED}; {waiting}"]})
     activate_generation(kb, collection, generation.id)
@@ -59,11 +60,12 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     return _finished(kb, experiment, result | {"promoted": True, "reasons": [], "generation": generation.id})
 
 
-def _is_overtaken(kb: KnowledgeBase, record: Collection, result: Mapping[str, Any]) -> bool:
-    """Whether another plan or encoder serves than was compared with."""
+def _is_overtaken(kb: KnowledgeBase, record: Collection, result: Mapping[str, Any], compared: str) -> bool:
+    """Whether another plan or encoder serves than was compared with; the tuned one does where this goes on."""
     now = kb.catalog.collections.get(record.name)
-    is_compared = serving_plan(kb.catalog, now).digest == result["incumbent"]["digest"]
-    return not is_compared or now.encoder_fingerprint != record.encoder_fingerprint
+    if serving_plan(kb.catalog, now).digest != str(result["incumbent"]["digest"]):
+        return True
+    return now.encoder_fingerprint not in (compared, kb.open_encoder(result["model"]).fingerprint)
 
 
 def _plan(result: Mapping[str, Any]) -> Plan:

@@ -49,20 +49,31 @@ class OpenRerankers:
     """Builds the reranker of a plan's name at its first use and keeps it: a model takes seconds to load."""
 
     def __init__(self) -> None:
-        self._open: dict[str, Reranker] = {}
+        self._open: dict[str, Reranker] = {}  # the one asked for last stands last
         self._opening = threading.Lock()
+        self._keeping = threading.Lock()  # held while `_open` changes, never while a model loads
 
     def __call__(self, name: str) -> Reranker:
         """The reranker of that name, or `name:model`. Raises `InvalidInputError` as `build_reranker` does."""
-        known = self._open.get(name)
+        known = self._kept(name)
         if known is not None:
             return known  # without waiting for another that loads
         with self._opening:
-            if name not in self._open:
-                self._open[name] = build_reranker(name)
-                while len(self._open) > KEPT_OPEN:
-                    del self._open[next(iter(self._open))]
-            return self._open[name]
+            return self._kept(name) or self._keep(name, build_reranker(name))
+
+    def _kept(self, name: str) -> Reranker | None:
+        with self._keeping:
+            known = self._open.pop(name, None)
+            if known is not None:
+                self._open[name] = known  # the last to be given up
+            return known
+
+    def _keep(self, name: str, built: Reranker) -> Reranker:
+        with self._keeping:
+            self._open[name] = built
+            while len(self._open) > KEPT_OPEN:
+                del self._open[next(iter(self._open))]  # the one that nobody has asked for longest
+        return built
 
 
 def build_reranker(name: str) -> Reranker:

@@ -59,6 +59,7 @@ class Result:
             "cpu_seconds": round(self.cpu_seconds, 2),
             "plan": self.plan.to_dict() | {"digest": self.plan.digest, "id": self.plan_id},
             "incumbent": self.incumbent.to_dict() | {"digest": self.incumbent.digest},
+            "compared_encoder": self.artifact.manifest.get("encoder_fingerprint"),  # what the incumbent served with
             "architecture": self.best.to_dict() | {"digest": self.best.digest, "description": self.best.describe()},
             "sealed_questions": verdict.questions,
             "strata": verdict.to_dict()["strata"],

@@ -47,7 +47,7 @@ def create_plan(body: PlanBody, kb: Kb, caller: Writer, state: State) -> dict[st
     """Store a plan. It serves once it is promoted."""
     found = existing(kb, check_reach(state, body.collection))
     plan = Plan.from_dict(body.plan)
-    require_trust(plan, caller)
+    require_trust(kb, found, plan, caller)
     record = kb.catalog.plans.add(found, body.name, plan.to_dict(), plan.digest, caller.name)
     state.target, state.detail["plan"] = body.collection, record.id
     return _view(found, record)

@@ -18,14 +18,16 @@ from retrieval.analyzer import Analyzer
 from retrieval.answer.question import read_question
 from retrieval.answer.types import PASSAGES_PER_ANSWER, Passage, TermStatistics
 from retrieval.catalog.eval_sets import EvalQuery
-from retrieval.contracts import Encoder
+from retrieval.contracts import Encoder, Reranker
 from retrieval.plan import Plan
+from retrieval.rerank import build_reranker
+from retrieval.types import IndexedChunk
 from search_core.errors import SupervisionError
 from search_core.kinds import kinds_of
 from search_core.legs import CachedLegs, ask_legs
 from search_core.reader.data import Question, read_squad
 from search_core.served_parts import as_served, served_parts
-from search_core.snapshot import CorpusSnapshot, key_of
+from search_core.snapshot import CorpusSnapshot, key_of, passage_of
 
 PASSAGES = 5  # given to an answer model with a question of a file
 MOST_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer
@@ -119,13 +121,14 @@ def of_collection(
         raise SupervisionError(f"answers are given for question {missing[0]!r}, which has no text; expected every one")
     ordered = sorted(questions, key=lambda question: question.id)
     analyzer = Analyzer(snapshot.collection.settings.dictionary, snapshot.collection.settings.synonyms)
+    reranker = None if plan.rerank is None else build_reranker(plan.rerank.name)
     legs = as_served(ask_legs(snapshot, encoder, ordered), served_parts(plan, encoder, data_dir))
     return [
         AskedQuestion(
             one.id,
             one.text,
             tuple(filter(None, one.answers or ())),
-            _passages(legs, plan, place),
+            _passages(legs, plan, place, reranker),
             _group(one),
             _statistics(snapshot, analyzer, one.text),
         )
@@ -138,9 +141,19 @@ def _group(question: EvalQuery) -> str:
     return f"document {relevant[0]}" if relevant else f"question {question.id}"
 
 
-def _passages(legs: CachedLegs, plan: Plan, place: int) -> tuple[Passage, ...]:
-    found = legs.candidates(plan, place)[:PASSAGES_PER_ANSWER]
-    return tuple(_passage(legs.snapshot, candidate.label, candidate.score) for candidate in found)
+def _passages(legs: CachedLegs, plan: Plan, place: int, reranker: Reranker | None) -> tuple[Passage, ...]:
+    found = [(candidate.label, candidate.score) for candidate in legs.candidates(plan, place)[: _pool(plan)]]
+    if plan.rerank is not None and reranker is not None:
+        first, rest = found[: plan.rerank.depth], found[plan.rerank.depth :]
+        texts = [passage_of(_chunk(legs.snapshot, label)) for label, _ in first]
+        scores = reranker.rerank(legs.questions[place].text, texts)
+        ranked = sorted(zip((label for label, _ in first), scores, strict=True), key=lambda one: (-one[1], one[0]))
+        found = ranked + rest
+    return tuple(_passage(legs.snapshot, label, score) for label, score in found[:PASSAGES_PER_ANSWER])
+
+
+def _pool(plan: Plan) -> int:
+    return PASSAGES_PER_ANSWER if plan.rerank is None else max(PASSAGES_PER_ANSWER, plan.rerank.depth)
 
 
 def _statistics(snapshot: CorpusSnapshot, analyzer: Analyzer, text: str) -> TermStatistics:
@@ -151,5 +164,9 @@ def _statistics(snapshot: CorpusSnapshot, analyzer: Analyzer, text: str) -> Term
 
 
 def _passage(snapshot: CorpusSnapshot, label: int, score: float) -> Passage:
-    chunk = snapshot.chunks[int(np.searchsorted(snapshot.labels, label))]
+    chunk = _chunk(snapshot, label)
     return Passage(str(label), key_of(chunk), chunk.title, chunk.text, score=score)
+
+
+def _chunk(snapshot: CorpusSnapshot, label: int) -> IndexedChunk:
+    return snapshot.chunks[int(np.searchsorted(snapshot.labels, label))]

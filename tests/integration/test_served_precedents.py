@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +22,9 @@ from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import InvalidInputError
 from retrieval.learned import ARTIFACTS
-from retrieval.plan import DEFAULT_PLAN, FusionMethod, PrecedentStep
+from retrieval.plan import DEFAULT_PLAN, FusionMethod, PrecedentStep, RerankStep
 from retrieval.precedents import Precedents, write_precedents
+from retrieval.rerank import RERANKERS
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core import gate
@@ -249,6 +250,27 @@ def test_answer_models_are_chosen_under_the_conditions_of_service(remembering: S
     assert last.answer.confidence == pytest.approx(served.answer.confidence)
     *_, bare = runtime.answerers.of(None).generator.stream(Ask(one.text, one.passages))
     assert isinstance(bare, FinalAnswer) and bare.answer.confidence != pytest.approx(served.answer.confidence)
+
+
+class _Longest:
+    """Ranks by length, so that no passage stands where the legs put it."""
+
+    def rerank(self, query: str, passages: Sequence[str]) -> Sequence[float]:
+        return [float(len(passage)) for passage in passages]
+
+
+def test_passages_come_in_the_order_of_the_plans_reranker(remembering: Served) -> None:
+    if "longest" not in RERANKERS:
+        RERANKERS.register("longest", _Longest, "by length")
+    kb, question = remembering.kb, asked(4, "Zoe")
+    plan = replace(DEFAULT_PLAN, rerank=RerankStep("longest", 20))
+    served = kb.answer("c", question, OPERATOR, plan=plan).search.hits
+    runtime = kb.runtime("c")
+    with closing(read_snapshot(kb.catalog, runtime.collection)) as snapshot:
+        known = [EvalQuery("q", question, {}, ("recycling",))]
+        [one] = of_collection(snapshot, plan, runtime.encoder, known, kb.settings.data_dir)
+    assert [passage.score for passage in one.passages] == [hit.score for hit in served]
+    assert one.passages[0].score == len(one.passages[0].text)
 
 
 def test_another_encoder_takes_over_without_them(remembering: Served) -> None:

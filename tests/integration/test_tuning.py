@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.knowledge_base import KnowledgeBase
+from api.reindex import reindex
 from api.tuned_encoder import let_serve, waits
 from infra.settings import load_settings
 from retrieval.catalog.eval_sets import EvalQuery
@@ -328,6 +329,19 @@ def test_a_plan_that_began_to_serve_while_the_new_encoder_embedded_stays(
     assert (now.plan_id, now.encoder_fingerprint) == (record.id, collection.encoder_fingerprint)
     assert kb.catalog.generations.all(now)[-1].state is GenerationState.READY
     assert not waits(told)
+
+
+def test_an_encoder_that_began_to_serve_after_the_comparison_stays(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1).to_dict()
+    if "hash-of-16" not in ENCODERS:
+        ENCODERS.register("hash-of-16", lambda **_: HashEncoder(16), "hashed words in few dimensions")
+    reindex(kb, "c", {"encoder": "hash-of-16"}, lambda done, total: None)
+    told = let_serve(kb, "c", found["experiment"], found, lambda done, total: None)
+    assert not told["promoted"] and "another plan or encoder" in told["reasons"][0]
+    assert kb.catalog.collections.get("c").encoder == "hash-of-16"
 
 
 def test_the_command_prints_what_scripts_rely_on(kb: KnowledgeBase, tmp_path: Path) -> None:
