@@ -19,11 +19,11 @@ def plan_of(kb: KnowledgeBase, collection: str, named: int | str | dict[str, Any
     """The plan a request names: a stored one's number, "default", or the plan itself. Raises `ApiError` 403."""
     if isinstance(named, str):
         return DEFAULT_PLAN
-    record = existing(kb, collection)
     if not isinstance(named, dict):
-        return stored_plan(kb.catalog, record, named)
+        return stored_plan(kb.catalog, existing(kb, collection), named)
     plan = Plan.from_dict(named)
-    require_trust(kb, record, plan, caller)
+    if named_model(plan) is not None:
+        require_trust(kb, existing(kb, collection), plan, caller)
     return plan
 
 

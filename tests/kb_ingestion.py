@@ -1,13 +1,17 @@
-"""`kb ingest` in the process of a test."""
+"""`kb ingest` in the process of a test. Tests import the fixtures by name."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api.knowledge_base import KnowledgeBase
 from api.sources import open_source
+from infra.settings import Settings
 from ingest.report import IngestReport
 from retrieval.types import OPERATOR, Document
 
@@ -50,3 +54,21 @@ def put(path: Path, content: str) -> Path:
     path.write_text(content)
     os.utime(path, (LONG_AGO, LONG_AGO))
     return path
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
+    with KnowledgeBase.open(Settings(data_dir=tmp_path_factory.mktemp("data"), encoder="hash")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ingestion(kb: KnowledgeBase) -> Ingestion:
+    return Ingestion(kb, f"c{len(kb.catalog.collections.all())}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.txt", "b.txt"):
+        put(tmp_path / "in" / name, f"Words of {name}")
+    return tmp_path / "in"

@@ -11,7 +11,7 @@ from sqlalchemy import exc
 
 from ingest.connect.address import DatabaseAddress
 from ingest.errors import MappingError, SourceError, SourceOutageError
-from ingest.sources.mysql_values import read_as_meant
+from ingest.sources.sql_tables import keyed_table
 from ingest.table_mapping import TablesMapping
 
 CONNECT_SECONDS = 5
@@ -136,20 +136,10 @@ def reading(address: DatabaseAddress) -> Iterator[sa.Connection]:
 
 def reflected(connection: sa.Connection, name: str) -> sa.Table:
     """The table `schema.table` as it is there. Raises `MappingError` where it is not, or has no primary key."""
-    schema, _, table = name.partition(".")
     try:
-        found = sa.Table(
-            table,
-            sa.MetaData(),
-            schema=schema,
-            autoload_with=connection,
-            resolve_fks=False,
-            listeners=[("column_reflect", read_as_meant)],
-        )
+        found = keyed_table(connection, name)
     except exc.NoSuchTableError:
         raise MappingError(f"table {name} does not exist, or the user may not see it") from None
-    if not found.primary_key.columns:
-        raise MappingError(f"table {name} has no primary key, by which its rows are known; give it one")
     if connection.dialect.name == "postgresql":
         from ingest.sources.postgres_log_values import logged_type
 

@@ -15,8 +15,8 @@ from ingest.changes import ChangeBatch, Row, RowChange, Truncation
 from ingest.errors import MappingError, SourceError, SourceOutageError
 from ingest.row_values import key_text
 from ingest.sources import sqlite_values
-from ingest.sources.mysql_values import read_as_meant
 from ingest.sources.scan import Clock, next_scan
+from ingest.sources.sql_tables import keyed_table
 from ingest.table_mapping import TablesMapping
 from retrieval.types import SourcePosition
 
@@ -100,16 +100,7 @@ class SqlSource:
         if table not in tables:
             known = [f"{schema}.{other}" for other in tables] or [f"{other}.…" for other in schemas]
             raise MappingError(f"table {name} does not exist in {self.name}; known tables: {', '.join(sorted(known))}")
-        reflected = sa.Table(
-            table,
-            sa.MetaData(),
-            schema=schema,
-            autoload_with=connection,
-            resolve_fks=False,
-            listeners=[("column_reflect", read_as_meant)],
-        )
-        if not reflected.primary_key.columns:
-            raise MappingError(f"table {name} has no primary key, by which its rows are known; give it one")
+        reflected = keyed_table(connection, name)
         self._mapping.check_columns(name, reflected.columns.keys())
         return reflected
 

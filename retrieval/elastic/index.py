@@ -91,33 +91,19 @@ class ElasticIndex:
 
     def search(self, query: Query, size: int) -> list[Hit]:
         """(score, label) of the best hits by falling score, ties by rising label."""
-        with self.server.searching() as client:
-            answer = client.search(
-                index=self.name.alias,
-                query=query,
-                size=size,
-                sort=[{"_score": "desc"}, {"label": "asc"}],
-                source=False,
-                track_total_hits=False,
-                filter_path="hits.hits.sort",
-            )
-        return [hit["sort"] for hit in _hits(answer)]
+        best_first = [{"_score": "desc"}, {"label": "asc"}]
+        hits = self._found(query=query, size=size, sort=best_first, filter_path="hits.hits.sort")
+        return [hit["sort"] for hit in hits]
 
     def search_from(self, query: Query, least: float, size: int) -> list[Hit]:
         """(score, label) of the hits that score at least so much, those with the lowest labels, by rising label."""
+        told = {"track_scores": True, "filter_path": "hits.hits._score,hits.hits.sort"}
+        hits = self._found(query=query, size=size, sort=[{"label": "asc"}], min_score=least, **told)
+        return [[hit["_score"], *hit["sort"]] for hit in hits]
+
+    def _found(self, **asked: Any) -> list[Any]:
         with self.server.searching() as client:
-            answer = client.search(
-                index=self.name.alias,
-                query=query,
-                size=size,
-                sort=[{"label": "asc"}],
-                min_score=least,
-                track_scores=True,
-                source=False,
-                track_total_hits=False,
-                filter_path="hits.hits._score,hits.hits.sort",
-            )
-        return [[hit["_score"], *hit["sort"]] for hit in _hits(answer)]
+            return _hits(client.search(index=self.name.alias, source=False, track_total_hits=False, **asked))
 
     def count(self, query: Query) -> int:
         """How many chunks match."""

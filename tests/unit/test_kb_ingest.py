@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kb_ingestion import LONG_AGO, Ingestion, put
+from kb_ingestion import LONG_AGO, Ingestion, folder, ingestion, kb, put
 
-from api.knowledge_base import KnowledgeBase
 from api.source_names import check_free
 from api.source_removal import remove_source
 from api.sources import open_source
-from infra.settings import Settings
 from ingest import pipeline
 from ingest.errors import SourceError
 from ingest.mapping import load_mapping
 from retrieval.catalog import Outcome
 from retrieval.errors import ConflictError, NotFoundError
 
+__all__ = ["folder", "ingestion", "kb"]
+
 A, B, C = (f'{{"id": "{key}", "text": "words of {key}"}}' for key in "abc")
-
-
-@pytest.fixture(scope="module")
-def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
-    with KnowledgeBase.open(Settings(data_dir=tmp_path_factory.mktemp("data"), encoder="hash")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def ingestion(kb: KnowledgeBase) -> Ingestion:
-    return Ingestion(kb, f"c{len(kb.catalog.collections.all())}")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("a.txt", "b.txt"):
-        put(tmp_path / "in" / name, f"Words of {name}")
-    return tmp_path / "in"
 
 
 def test_a_file_url_is_the_path_it_stands_for(ingestion: Ingestion, tmp_path: Path) -> None:

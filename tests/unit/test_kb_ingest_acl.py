@@ -6,32 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kb_ingestion import Ingestion, put
+from kb_ingestion import Ingestion, folder, ingestion, kb, put
 
-from api.knowledge_base import KnowledgeBase
-from infra.settings import Settings
 from ingest import pipeline
 from ingest.errors import SourceError
 from ingest.sources.files import FileSource
 from retrieval.catalog import Outcome
 
-
-@pytest.fixture(scope="module")
-def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
-    with KnowledgeBase.open(Settings(data_dir=tmp_path_factory.mktemp("data"), encoder="hash")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def ingestion(kb: KnowledgeBase) -> Ingestion:
-    return Ingestion(kb, f"c{len(kb.catalog.collections.all())}")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("a.txt", "b.txt"):
-        put(tmp_path / "in" / name, f"Words of {name}")
-    return tmp_path / "in"
+__all__ = ["folder", "ingestion", "kb"]
 
 
 @pytest.mark.parametrize(("former", "later"), [(None, ["hr"]), (["hr"], ["secret"])])
