@@ -157,11 +157,11 @@ def test_another_default_reaches_every_process(opened: Open) -> None:
 
 def test_a_collection_dropped_elsewhere_closes_here_and_its_successor_is_served(opened: Open) -> None:
     one, other = opened("one"), opened("other")
-    for name in ("c", "z"):
+    for name in ("z", "c"):
         one.create_collection(name)
-        one.write(name, [Document("old", "the oldword")])
+        written = one.write(name, [Document("old", "the oldword")])
     for kb in (one, other):
-        assert found(kb, "oldword") and kb.runtime("z")
+        assert found(kb, "oldword", min_seq=written.seq) and kb.runtime("z")
     dropped = one.catalog.collections.get("c").id
     one.drop_collection("c")
     one.create_collection("c")
