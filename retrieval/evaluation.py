@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,39 @@ Qrels = Mapping[str, Judgements]  # question -> document -> grade
 Scored = Sequence[tuple[str, float]]  # documents with scores, best first
 Run = Mapping[str, Scored]  # question -> its ranking
 
-METRICS: Mapping[str, Callable[[Sequence[str], Judgements], float]] = {
-    "ndcg@10": lambda ranked, judged: ndcg(ranked, judged, 10),
-    "mrr@10": lambda ranked, judged: reciprocal_rank(ranked, judged, 10),
-    "recall@10": lambda ranked, judged: recall(ranked, judged, 10),
-    "recall@100": lambda ranked, judged: recall(ranked, judged, 100),
+MOST_DEPTH = 100  # documents of a ranking that a metric may look at
+_MEASURES: Mapping[str, Callable[[Sequence[str], Judgements, int], float]] = {
+    "ndcg": ndcg,
+    "mrr": reciprocal_rank,
+    "recall": recall,
 }
+_NAMED = re.compile(r"([a-z]+)@([1-9][0-9]{0,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What the first `depth` documents of a ranking are worth, such as `recall@5`."""
+
+    measure: str
+    depth: int
+
+    @classmethod
+    def named(cls, name: str) -> Metric:
+        """Of a name such as `ndcg@10`, `mrr@10` or `recall@5`. Raises `InvalidInputError` for another."""
+        found = _NAMED.fullmatch(name)
+        if found is None or found[1] not in _MEASURES or int(found[2]) > MOST_DEPTH:
+            raise InvalidInputError(
+                f"metric {name!r} is not known; expected {', '.join(_MEASURES)} with a depth from 1 to {MOST_DEPTH}, "
+                "such as ndcg@10 or recall@5"
+            )
+        return cls(found[1], int(found[2]))
+
+    def __call__(self, ranked: Sequence[str], judged: Judgements) -> float:
+        """The value for one question, from 0 to 1."""
+        return _MEASURES[self.measure](ranked, judged, self.depth)
+
+
+METRICS: Mapping[str, Metric] = {name: Metric.named(name) for name in ("ndcg@10", "mrr@10", "recall@10", "recall@100")}
 
 
 @dataclass(frozen=True, slots=True)

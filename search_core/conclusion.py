@@ -97,8 +97,9 @@ def _metrics(conditions: Conditions, finalist: Finalist) -> dict[str, dict[str, 
     if conditions.incumbent != DEFAULT_PLAN:
         candidates["serving"] = finalist.serving
     sealed = conditions.split.sealed
+    reported = dict.fromkeys((conditions.spec.metric, *REPORTED))
     return {
-        name: {metric: round(float(candidate.values(sealed, metric).mean()), 5) for metric in REPORTED}
+        name: {metric: round(float(candidate.values(sealed, metric).mean()), 5) for metric in reported}
         for name, candidate in candidates.items()
     }
 

@@ -12,7 +12,7 @@ from pyroaring import BitMap64
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
 from retrieval.diffusion import diffuse, needs_graph
-from retrieval.evaluation import METRICS
+from retrieval.evaluation import MOST_DEPTH, Metric
 from retrieval.fusion import Candidates, FusionSignals, fuse
 from retrieval.graph.links import Question
 from retrieval.plan import FusionMethod, Plan
@@ -22,8 +22,8 @@ from retrieval.types import Ranking, Vector, Vectors
 from search_core.repeats import groups_of
 from search_core.snapshot import CorpusSnapshot, key_of
 
-DEPTH = 200  # candidates kept of each leg; no plan of the spaces asks for more
-HITS = 10  # documents a question is judged by
+HITS = 10  # documents that a search is asked for, where the metric does not look further
+DEPTH = MOST_DEPTH * CHUNKS_PER_DOCUMENT  # candidates kept of each leg; no plan of the spaces asks for more
 QUESTIONS_PER_PRODUCT = 256  # questions compared with the corpus at once: 100 MB for 100,000 chunks
 
 Values = NDArray[np.float64]  # (questions,)
@@ -104,9 +104,9 @@ class CachedLegs:
             self.remembered,
         )
 
-    def candidates(self, plan: Plan, place: int) -> Candidates:
-        """The chunks that a search by this plan finds for one question, best first."""
-        needed = HITS * CHUNKS_PER_DOCUMENT
+    def candidates(self, plan: Plan, place: int, hits: int = HITS) -> Candidates:
+        """The chunks among which a search by this plan for so many documents finds them, best first."""
+        needed = hits * CHUNKS_PER_DOCUMENT
         sparse_depth, dense_depth = max(plan.sparse_depth, needed), max(plan.dense_depth, needed)
         signals = FusionSignals(self.coverage[place], sparse_asked=sparse_depth)
         candidates = fuse(
@@ -130,19 +130,20 @@ class CachedLegs:
             candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
         return candidates
 
-    def rank(self, plan: Plan, place: int) -> list[str]:
-        """The document keys that a search by this plan returns for one question, best first."""
+    def rank(self, plan: Plan, place: int, hits: int = HITS) -> list[str]:
+        """The document keys that a search by this plan returns for one question, best first, at most `hits`."""
         ranked: dict[str, None] = {}
-        for candidate in self.candidates(plan, place)[: HITS * 2 * CHUNKS_PER_DOCUMENT]:
+        for candidate in self.candidates(plan, place, hits)[: hits * 2 * CHUNKS_PER_DOCUMENT]:
             ranked.setdefault(key_of(self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, candidate.label))]))
-            if len(ranked) == HITS:
+            if len(ranked) == hits:
                 break
         return list(ranked)
 
     def score(self, plan: Plan, metric: str = "ndcg@10") -> Values:
-        """(questions,) what the plan is worth by one of `retrieval.evaluation.METRICS`, with the code that serves."""
-        measure = METRICS[metric]
-        ranked = (self.rank(plan, place) for place in range(len(self.questions)))
+        """(questions,) what the plan is worth by a `retrieval.evaluation.Metric`, with the code that serves."""
+        measure = Metric.named(metric)
+        hits = max(HITS, measure.depth)
+        ranked = (self.rank(plan, place, hits) for place in range(len(self.questions)))
         pairs = zip(ranked, self.questions, strict=True)
         return np.array([measure(keys, question.judgements) for keys, question in pairs])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from retrieval.errors import InvalidInputError
+from retrieval.evaluation import Metric
 from search_core.going_out import WAYS
 from search_core.splits import BY_DOCUMENT, SPLITS
 
@@ -50,6 +51,7 @@ class Request:
     encoder_steps: int | None = None  # of the longest training of an encoder; None: what pays and fits in the time
     split: str = BY_DOCUMENT  # what no two parts have in common, where that is possible: a document, or a question
     made_questions: bool = False  # ask what is made from the corpus, also where there are evaluation sets
+    metric: str = ""  # what is chosen and proven by, a `retrieval.evaluation.Metric`; "": the task's own
 
     def __post_init__(self) -> None:
         if self.rollout not in WAYS:
@@ -64,6 +66,13 @@ class Request:
             raise InvalidInputError(
                 "made_questions asks for questions made from the corpus, and judged ones are given too; expected either"
             )
+        if self.metric:
+            Metric.named(self.metric)
+            if self.task == ANSWER_TASK:
+                raise InvalidInputError(
+                    f"metric is {self.metric!r}, and task {ANSWER_TASK!r} is judged by the quality of answers; "
+                    "leave metric out"
+                )
         if self.made_questions and self.task == ANSWER_TASK:
             raise InvalidInputError(
                 f"made_questions have no known answers, which task {ANSWER_TASK!r} compares; leave made_questions out"

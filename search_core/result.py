@@ -49,6 +49,7 @@ class Result:
         return {
             "experiment": self.experiment,
             **{name: dict(values) for name, values in self.metrics.items()},
+            "metric": self.artifact.manifest["metric"],
             "lift": round(verdict.lift, 5),
             "lift_interval": [round(verdict.low, 5), round(verdict.high, 5)],
             "p_value": round(verdict.p_value, 5),

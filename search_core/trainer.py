@@ -46,7 +46,8 @@ class AutoModelTrainer:
     set of the collection is taken, else questions are made from the corpus and nothing is promoted: always so with
     `made_questions`. `tiers` names what is searched (`search_core.tiers`; empty: by the budget), `parts` (question id
     -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in common
-    (`document`, or `question` alone), `device` and `threads` say what trains encoders, `fast` lets them be
+    (`document`, or `question` alone), `metric` what is chosen and proven by (`recall@5`, `ndcg@100`; empty: the
+    task's own), `device` and `threads` say what trains encoders, `fast` lets them be
     trained in bf16 where that is faster, so that a replay agrees within a tolerance only.
     Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
     `spec` is how the task was understood, `spec.describe()` says it in words. Raises `SearchCoreError` for a task that
@@ -71,6 +72,7 @@ class AutoModelTrainer:
         tiers: str = "",
         parts: Mapping[str, str] | None = None,
         split: str = BY_DOCUMENT,
+        metric: str = "",
         device: str = PROCESSOR,
         threads: int = 1,
         fast: bool = False,
@@ -83,7 +85,7 @@ class AutoModelTrainer:
             task, search_space, max_epochs, collection, budget, seed, policy, eval_set, queries, qrels, promote
         )
         request = replace(request, tiers=tiers, parts=parts, device=device, threads=threads, fast=fast)
-        request = replace(request, made_questions=made_questions, split=split)
+        request = replace(request, made_questions=made_questions, split=split, metric=metric)
         self._begin(request, settings, catalog, encoder_of, progress, "")
 
     @classmethod
@@ -118,7 +120,7 @@ class AutoModelTrainer:
         self._progress = progress
         self._experiment = experiment
         self._clock = Clock(parse_budget(request.budget))
-        self.spec: TaskSpec = parse_task(request.task, self._clock.budget)
+        self.spec: TaskSpec = parse_task(request.task, self._clock.budget, request.metric)
         if self.spec.task not in SEARCH_TASKS:
             known = ", ".join(SEARCH_TASKS)
             raise SearchCoreError(f"task {self.spec.task!r} is not about a collection; expected one of {known}")

@@ -44,6 +44,9 @@ def tune(
     budget: Annotated[str, typer.Option(help="Time for the run, such as 90s, 5m or 1h.")] = "5m",
     seed: Annotated[int, typer.Option(help="Equal seeds give equal trials.")] = 0,
     task: Annotated[str, typer.Option(help="A task's name, or a sentence that says what is wanted.")] = "text-to-graph",
+    metric: Annotated[
+        str, typer.Option(help="What it is judged by, such as recall@5 or ndcg@100; by default ndcg@10.")
+    ] = "",
     space: Annotated[str, typer.Option(help="Search space: a name, or a YAML file.")] = DEFAULT_SPACE,
     policy: Annotated[str, typer.Option(help="What proposes candidates; `kb modules` lists them.")] = DEFAULT_POLICY,
     tiers: Annotated[
@@ -73,7 +76,7 @@ def tune(
     )
     known = None if answers is None else read_answers(answers)
     request = replace(request, answers=known, rollout=rollout, tensorboard=tensorboard, device=device)
-    request = replace(request, threads=threads, fast=fast, made_questions=made_questions, split=split)
+    request = replace(request, threads=threads, fast=fast, made_questions=made_questions, split=split, metric=metric)
     with knowledge_base() as kb:
         told = None
         if resume:
@@ -149,7 +152,8 @@ def _show(told: dict[str, Any]) -> None:
         table.add_row(metric, f"{value:.4f}", f"{after[metric]:.4f}")
     out.print(table)
     low, high = told["lift_interval"]
-    gain = f"gain {told['lift']:+.4f} ({low:+.4f} to {high:+.4f}), p = {told['p_value']:.4f}"
+    metric = told.get("metric", "ndcg@10")  # an experiment of an earlier version does not say
+    gain = f"gain {told['lift']:+.4f} in {metric} ({low:+.4f} to {high:+.4f}), p = {told['p_value']:.4f}"
     out.print(f"{gain}, {told['sealed_questions']} questions")
     out.print(f"{told['trials']} trials in {told['seconds']:.0f} s; artifact in {told['artifact']['folder']}")
     if told["promoted"]:

@@ -42,6 +42,12 @@ class ExperimentBody(Request):
     split: Literal["document", "question"] = Field(
         "document", description="What fitted, chosen by and sealed questions do not share, where that is possible."
     )
+    metric: str = Field(
+        "",
+        pattern=r"^((ndcg|mrr|recall)@[1-9][0-9]{0,2})?$",
+        description="What is chosen and proven by: ndcg, mrr or recall of the first 1 to 100 documents, such as "
+        "recall@5; empty: the task's own, ndcg@10.",
+    )
     promote: bool = Field(True, description="Let a proven winner serve.")
     rollout: Literal["none", "shadow", "canary"] = Field(
         "none", description="How it goes out: none: it serves at once; shadow or canary: a rollout begins."

@@ -7,7 +7,8 @@ Documents go in by `kb ingest` and stay in the work folder. nfcorpus keeps its o
 test sealed), cranfield is run five times with another fifth sealed, every other set is dealt by the seed. Each row is
 written to search_core.json beside this file as soon as it is known; what is there already is run again only with
 `--again`. Of cranfield, nDCG@100 is kept too (`deep`), by the searches that serve, beside plain reciprocal ranks.
-`--page` writes the tables of docs/search-core.md from that file and runs nothing. One thread.
+By `--metric recall@5` plans are chosen and proven by another metric; such rows have a table of their own. `--page`
+writes the tables of docs/search-core.md from that file and runs nothing. One thread.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 FOLDED = "cranfield"
 FOLDS = 5  # of it
 DEEP = 100  # documents: the design's figures for cranfield agree with nDCG@100 (docs/search-core.md)
+BY = "by "  # before a metric in the key of a row
 LEVEL = 0.05
 NORMAL = 1.96  # standard errors to either side of a mean, of a 95 % interval
 PARTS = {"train": "fit", "dev": "choose", "test": "sealed"}  # of nfcorpus
@@ -75,6 +77,7 @@ def main() -> None:
         "--epochs", type=int, default=50, help="how often the policy of the plan tier is asked for eight"
     )
     parser.add_argument("--seeds", default="0")
+    parser.add_argument("--metric", default="", help="what is chosen and proven by, instead of nDCG@10")
     parser.add_argument("--threads", type=int, default=1, help="that train encoders")
     parser.add_argument("--fast", action="store_true", help="train encoders in bf16 where that is faster")
     parser.add_argument("--again", action="store_true")
@@ -84,7 +87,7 @@ def main() -> None:
     for name in [] if asked.page else asked.sets.split(","):
         for seed in map(int, asked.seeds.split(",")):
             for label, more in runs(name, seed):
-                key = f"{label} {asked.tiers} seed {seed}"
+                key = f"{label} {asked.tiers} seed {seed}" + (f" {BY}{asked.metric}" if asked.metric else "")
                 if key not in rows or asked.again:
                     row = measured(name, asked, seed, more)
                     rows = known() | {key: row}  # another process may have written meanwhile
@@ -134,7 +137,7 @@ def measured(name: str, asked: argparse.Namespace, seed: int, more: dict[str, An
     """One run, promoting nothing, with where and when it was made."""
     ingested(name, asked.work)
     about = {"tiers": asked.tiers, "budget": asked.budget, "max_epochs": asked.epochs, "seed": seed}
-    about |= {"threads": asked.threads, "fast": asked.fast}
+    about |= {"threads": asked.threads, "fast": asked.fast, "metric": asked.metric}
     settings = Settings(data_dir=asked.work, encoder_threads=1)
     trainer = AutoModelTrainer(collection=name, promote=False, settings=settings, **about, **more)
     result = trainer.run().to_dict()
@@ -192,9 +195,12 @@ def line(row: dict[str, Any]) -> str:
 
 def write_page(rows: dict[str, Any]) -> None:
     """Put the tables between the marks of the page."""
+    others = {key: row for key, row in rows.items() if row.get("metric")}
+    rows = {key: row for key, row in rows.items() if key not in others}
     page = PAGE.read_text(encoding="utf-8")
     head, tail = page.split(BEGIN)[0], page.split(END)[1]
-    PAGE.write_text(head + BEGIN + "\n\n" + "\n".join(tables(rows)) + "\n\n" + END + tail, encoding="utf-8")
+    shown = "\n".join([*tables(rows), *other_metrics(others)])
+    PAGE.write_text(f"{head}{BEGIN}\n\n{shown}\n\n{END}{tail}", encoding="utf-8")
 
 
 def tables(rows: dict[str, Any]) -> list[str]:
@@ -241,8 +247,7 @@ def deep_table(rows: dict[str, Any]) -> list[str]:
     folds = [row for _, row in sorted(rows.items()) if "deep" in row]
     if not folds:
         return []
-    errors = [(row["lift_interval"][1] - row["lift_interval"][0]) / (2 * NORMAL) for row in folds]
-    lift, reach = np.mean([row["lift"] for row in folds]), NORMAL * np.linalg.norm(errors) / len(folds)
+    lift, reach = pooled(folds)
     at_ten = {label: np.mean([row[label]["ndcg@10"] for row in folds]) for label in ("default", "tuned")}
     at_depth = {label: np.mean([row["deep"][label] for row in folds]) for label in ("rrf", "default", "tuned")}
     return [
@@ -253,6 +258,31 @@ def deep_table(rows: dict[str, Any]) -> list[str]:
         f"({lift - reach:+.4f} to {lift + reach:+.4f}) |",
         f"| nDCG@{DEEP} | " + " | ".join(f"{value:.4f}" for value in at_depth.values()) + " |",
     ]
+
+
+def other_metrics(rows: dict[str, Any]) -> list[str]:
+    """What runs by other metrics gained in theirs; folds of a set are one row."""
+    runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for key, row in sorted(rows.items()):
+        runs.setdefault((key.split(" ")[0], row["metric"]), []).append(row)
+    if not runs:
+        return []
+    found = ["", "| chosen and proven by another metric | sealed questions | default | tuned | gain (95 %) |"]
+    found.append("|---|---|---|---|---|")
+    for (name, metric), mine in runs.items():
+        before, after = (np.mean([row[label][metric] for row in mine]) for label in ("default", "tuned"))
+        lift, reach = pooled(mine)
+        gain = f"{lift:+.4f} ({lift - reach:+.4f} to {lift + reach:+.4f})"
+        folds = f", {len(mine)} folds" if len(mine) > 1 else ""
+        sealed = sum(row["sealed"] for row in mine)
+        found.append(f"| {name}{folds}, {metric} | {sealed} | {before:.4f} | **{after:.4f}** | {gain} |")
+    return found
+
+
+def pooled(rows: list[dict[str, Any]]) -> tuple[float, float]:
+    """Mean gain of the rows, and how far its 95 % interval reaches, from their own."""
+    errors = [(row["lift_interval"][1] - row["lift_interval"][0]) / (2 * NORMAL) for row in rows]
+    return float(np.mean([row["lift"] for row in rows])), NORMAL * float(np.linalg.norm(errors)) / len(rows)
 
 
 def cell(stage: dict[str, Any] | None) -> str:

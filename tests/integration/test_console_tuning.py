@@ -143,11 +143,15 @@ def test_made_questions_are_asked_beside_sets(chromium: Browser, site: tuple[Ser
         expect(small).to_have_attribute("data-combobox-disabled", "true")
         page.get_by_role("option", name="Made from the documents").click()
         expect(page.get_by_role("dialog").get_by_text("rank plans only roughly")).to_be_visible()
+        page.get_by_role("button", name="More choices").click()
+        page.get_by_role("combobox", name="Judged by").click()
+        page.get_by_role("option", name="Recall@5", exact=True).click()
         page.get_by_role("button", name="Start it").click()
         page.get_by_role("heading", name=re.compile("Experiment [0-9a-f]{8}"), level=1).wait_for()
         identifier = page.url.rpartition("/")[2]
     begun = served.client.get(f"/v1/experiments/{identifier}?collection=docs", headers=admin).json()
     assert (begun["request"]["eval_set"], begun["request"]["made_questions"]) == ("", True)
+    assert begun["request"]["metric"] == "recall@5"
     (job,) = (
         one
         for one in served.client.get("/v1/jobs?kind=tune", headers=admin).json()["jobs"]

@@ -29,6 +29,7 @@ from retrieval.catalog.generations import GenerationState
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import ConflictError, InvalidInputError
+from retrieval.evaluation import MOST_DEPTH
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
@@ -79,8 +80,9 @@ def test_cached_legs_rank_as_the_serving_search_does(kb: KnowledgeBase) -> None:
     for _ in range(15):
         plan = plan_of(space.sample(draw), DEFAULT_PLAN)
         for place, question in enumerate(asked):
-            served = kb.search("c", SearchRequest(question.text, 10, highlight=False), OPERATOR, plan=plan)
-            assert legs.rank(plan, place) == [hit.chunk.key for hit in served.hits], plan
+            for hits in (10, MOST_DEPTH) if place < 3 else (10,):
+                served = kb.search("c", SearchRequest(question.text, hits, highlight=False), OPERATOR, plan=plan)
+                assert legs.rank(plan, place, hits) == [hit.chunk.key for hit in served.hits], plan
     snapshot.close()
 
 
@@ -99,6 +101,15 @@ def test_a_proven_winner_serves_at_once_and_can_be_taken_back(kb: KnowledgeBase)
     kb.catalog.plans.roll_back(kb.catalog.collections.get("c"), "test", "")
     kb.runtime("c").refresh()
     assert kb.plan_of("c") == DEFAULT_PLAN
+
+
+def test_a_winner_is_chosen_and_proven_by_the_metric_that_was_asked_for(kb: KnowledgeBase) -> None:
+    result = tuned(kb, metric="recall@3", promote=False)
+    told = result.to_dict()
+    assert told["metric"] == "recall@3"
+    assert told["lift"] == pytest.approx(told["tuned"]["recall@3"] - told["default"]["recall@3"], abs=1e-4)
+    assert {"ndcg@10", "mrr@10", "recall@10"} < told["tuned"].keys()
+    assert f"| on {told['sealed_questions']} sealed questions | recall@3 |" in (result.folder / "README.md").read_text()
 
 
 def test_searches_go_on_while_a_winner_takes_over(kb: KnowledgeBase) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ir_measures import RR, R, nDCG
 
 from retrieval.errors import InvalidInputError
-from retrieval.evaluation import best_of_documents, evaluate, read_qrels, read_queries, write_run
+from retrieval.evaluation import Metric, best_of_documents, evaluate, read_qrels, read_queries, write_run
 from retrieval.metrics import bootstrap_interval, ndcg, randomisation_test, recall, reciprocal_rank
 
 
@@ -32,6 +32,16 @@ def test_reciprocal_rank_and_recall_by_hand() -> None:
     assert recall(["c", "b"], judged) == 0.5
     assert recall(["c", "b"], judged, k=1) == 0
     assert recall(["c"], {"c": 0}) == 0
+
+
+def test_a_metric_is_named_with_its_depth() -> None:
+    judged = {"a": 1, "b": 1}
+    assert [Metric.named(f"recall@{k}")(["a", "x", "b"], judged) for k in (1, 2, 3)] == [0.5, 0.5, 1.0]
+    assert Metric.named("mrr@1")(["x", "a"], judged) == 0.0
+    assert Metric.named("ndcg@100")(["a", "b"], judged) == pytest.approx(1.0)
+    for name in ("", "recall", "recall@0", "recall@05", "recall@101", "map@10", "ndcg@10 ", "NDCG@10"):
+        with pytest.raises(InvalidInputError, match="expected ndcg, mrr, recall with a depth from 1 to 100"):
+            Metric.named(name)
 
 
 def test_metrics_agree_with_ir_measures_on_random_runs() -> None:

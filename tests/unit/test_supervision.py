@@ -130,10 +130,18 @@ def test_a_seed_that_no_generator_takes_is_told(seed: int) -> None:
         Request(seed=seed)
 
 
+def test_a_metric_that_nothing_is_judged_by_is_told() -> None:
+    with pytest.raises(InvalidInputError, match="metric 'map@10' is not known"):
+        Request(metric="map@10")
+    with pytest.raises(InvalidInputError, match="judged by the quality of answers; leave metric out"):
+        Request(task="answer", metric="recall@5")
+
+
 def test_a_sentence_becomes_a_task() -> None:
     spec = parse_task("find the reply to a customer's question, under 20 ms", 60)
     assert (spec.task, spec.metric, spec.latency_ms) == ("answer", "mrr@10", 20.0)
     assert parse_task("检索产品文档，不超过2秒", 60).latency_ms == 2000
     assert parse_task("text-to-graph", 60).metric == "ndcg@10"
+    assert parse_task("find the reply", 60, "recall@5").metric == "recall@5"
     with pytest.raises(SearchCoreError, match="says nothing"):
         parse_task("make coffee", 60)

@@ -35,6 +35,8 @@ export interface Result {
   readonly default?: Readonly<Record<string, number>>;
   readonly serving?: Readonly<Record<string, number>>;
   readonly tuned?: Readonly<Record<string, number>>;
+  /** What was chosen and proven by. */
+  readonly metric?: string;
   readonly lift?: number;
   readonly lift_interval?: readonly [number, number];
   readonly p_value?: number;

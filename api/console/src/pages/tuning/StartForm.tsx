@@ -6,7 +6,8 @@ import { useModules } from "@/api/models";
 import { type ExperimentBody, useStartExperiment } from "@/api/tuning";
 import { Failure } from "@/components/Failure";
 import { useSpeech } from "@/i18n";
-import { BEGINNING, BUDGETS, ROLLOUTS, TIERS, type Wishes } from "./wishes";
+import { BEGINNING, BUDGETS, METRICS, OWN_METRIC, ROLLOUTS, TIERS, type Wishes } from "./wishes";
+import { metricName } from "./words";
 
 const LEAST_QUESTIONS = 20; // of fewer an experiment proves nothing, and the server refuses them
 const MADE = ""; // no set's name
@@ -28,7 +29,8 @@ export function StartForm({ collection, opened, close, then }: Props) {
 }
 
 function Form({ collection, close, then }: Omit<Props, "opened">) {
-  const { t, told } = useSpeech();
+  const speech = useSpeech();
+  const { t, told } = speech;
   const [wishes, setWishes] = useState<Wishes>(BEGINNING);
   const [chosen, choose] = useState<string | null>(null);
   const found = useEvalSets(collection).data;
@@ -117,6 +119,14 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
                     ))}
                   </Stack>
                 </Checkbox.Group>
+                <Select
+                  label={t("tune.metric")}
+                  description={t("tune.metric-hint")}
+                  data={[{ value: OWN_METRIC, label: t("tune.own-metric") }, ...METRICS.map((value) => ({ value, label: metricName(value, speech) }))]}
+                  value={wishes.metric}
+                  onChange={(value) => wish({ metric: value ?? wishes.metric })}
+                  allowDeselect={false}
+                />
                 <Switch
                   label={t("tune.split")}
                   description={t("tune.split-hint")}

@@ -12,9 +12,9 @@ import { Tile, Tiles } from "@/components/Tiles";
 import { measure, signed, Verdict } from "@/components/Verdict";
 import { useSpeech } from "@/i18n";
 import { RolloutForm } from "./RolloutForm";
-import { because } from "./words";
+import { because, metricName } from "./words";
 
-const METRIC = "ndcg@10";
+const FORMER_METRIC = "ndcg@10"; // of results that do not say
 const LEVEL = 0.05; // of the gate's test
 
 interface Props {
@@ -68,16 +68,19 @@ export function VerdictCard({ collection, experiment, result }: Props) {
 }
 
 function Numbers({ result }: { result: Result }) {
-  const { t, language } = useSpeech();
-  const before = (result.serving ?? result.default)?.[METRIC];
-  const after = result.tuned?.[METRIC];
+  const speech = useSpeech();
+  const { t, language } = speech;
+  const metric = result.metric ?? FORMER_METRIC;
+  const before = (result.serving ?? result.default)?.[metric];
+  const after = result.tuned?.[metric];
+  const name = metricName(metric, speech);
   const [low, high] = result.lift_interval ?? [0, 0];
   const reach = Math.max(0.01, Math.abs(low), Math.abs(high));
   const lift = result.lift ?? 0;
   return (
     <Tiles>
-      <Tile label={t("tune.before")} value={before === undefined ? "–" : measure(before, language)} hint={t("tune.before-hint")} />
-      <Tile label={t("tune.after")} value={after === undefined ? "–" : measure(after, language)} hint={t("tune.after-hint")} />
+      <Tile label={t("tune.before")} value={before === undefined ? "–" : measure(before, language)} hint={t("tune.before-hint", { metric: name })} />
+      <Tile label={t("tune.after")} value={after === undefined ? "–" : measure(after, language)} hint={t("tune.after-hint", { metric: name })} />
       <Tile
         label={t("tune.gain")}
         value={signed(lift, language, 4)}
@@ -132,6 +135,7 @@ function Acts({ collection, experiment, result }: Props) {
   const id = result.plan?.id ?? null;
   if (!allows("admin") || id === null || plans === undefined) return null;
   const words = {
+    metric: metricName(result.metric ?? FORMER_METRIC, speech),
     gain: signed(result.lift ?? 0, language, 4),
     p: (result.p_value ?? 1).toLocaleString(language, { maximumFractionDigits: 4 }),
     questions: result.sealed_questions ?? 0,

@@ -8,6 +8,12 @@ export const BUDGETS = ["30s", "2m", "5m", "15m", "1h"] as const;
 /** What is searched beyond the plan, which always is, in the order in which it is. */
 export const TIERS = ["adapter", "graph", "encoder", "precedents"] as const;
 
+/** What is chosen and proven by. */
+export const METRICS = ["ndcg@10", "ndcg@100", "recall@5", "recall@10", "mrr@10"] as const;
+
+/** The task's own. */
+export const OWN_METRIC = "";
+
 export const ROLLOUTS = ["none", "shadow", "canary"] as const;
 
 export const BEGINNING: Wishes = {
@@ -21,6 +27,7 @@ export const BEGINNING: Wishes = {
   eval_set: "",
   made_questions: false,
   split: "document",
+  metric: OWN_METRIC,
   promote: true,
   rollout: "none",
   tensorboard: false,

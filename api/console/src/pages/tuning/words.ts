@@ -16,6 +16,13 @@ export function said(value: unknown, { t, told, language }: Speech): string {
   return told(`value.${String(value)}`, String(value));
 }
 
+/** A metric such as recall@5 as people write it. */
+export function metricName(metric: string, { told }: Speech): string {
+  const [measure = "", depth = ""] = metric.split("@");
+  const name = told(`measure.${measure}`, measure);
+  return depth === "" ? name : `${name}@${depth}`;
+}
+
 /** Why a candidate does not serve, as the server says it in English, by what it begins with. */
 const REASONS: readonly (readonly [RegExp, Key])[] = [
   [/^it was not to be promoted/, "reason.asked"],
