@@ -67,15 +67,23 @@ def diffuse(
 
 def _capped(reached: Reached, shares: Mapping[int, float], strength: float) -> Scores:
     """(n,) gains of which none lifts a chunk over the anchor it comes from: that one answers the question as it is."""
-    gains = dict(zip(reached.labels.tolist(), (reached.gains * strength / (1.0 - strength)).tolist(), strict=True))
-    capped = []
-    for label, source in zip(reached.labels.tolist(), reached.sources.tolist(), strict=True):
-        gain = gains[label]
-        if source:
-            most = BELOW_ANCHOR * (shares.get(source, 0.0) + gains.get(source, 0.0))
-            gain = min(gain, max(0.0, most - shares.get(label, 0.0)))
-        capped.append(gain)
-    return np.array(capped, np.float64)
+    labels = reached.labels.tolist()
+    gains = dict(zip(labels, (reached.gains * strength / (1.0 - strength)).tolist(), strict=True))
+    sources = dict(zip(labels, reached.sources.tolist(), strict=True))
+    capped: dict[int, float] = {}
+
+    def gain(label: int) -> float:
+        """Bounded by what the source comes to; of two that lead to each other, by what one of them has itself."""
+        if label not in capped:
+            source, most = sources.get(label, 0), gains.get(label, 0.0)
+            capped[label] = 0.0
+            if source:
+                bound = BELOW_ANCHOR * (shares.get(source, 0.0) + gain(source))
+                most = min(most, max(0.0, bound - shares.get(label, 0.0)))
+            capped[label] = most
+        return capped[label]
+
+    return np.array([gain(label) for label in labels], np.float64)
 
 
 def _affinity(
@@ -101,11 +109,11 @@ def _walked(
     spread = float(scores.max()) - floor
     if spread <= 0.0:
         return candidates
-    shares: Scores = (scores[:ANCHORABLE] - floor) / spread
+    shares: Scores = (scores - floor) / spread
     reached = LinkWalk(graph, question, vectors_of, allowed, _WALKED[step.edges]).run(
-        labels[:ANCHORABLE], shares, step.neighbours, step.steps
+        labels[:ANCHORABLE], shares[:ANCHORABLE], step.neighbours, step.steps
     )
-    gains = spread * _capped(reached, dict(zip(labels.tolist(), shares.tolist(), strict=False)), step.strength)
+    gains = spread * _capped(reached, dict(zip(labels.tolist(), shares.tolist(), strict=True)), step.strength)
     rows = zip(*(array.tolist() for array in (reached.labels, gains, reached.sources, reached.nodes)), strict=True)
     parts = {label: GraphPart(gain, step.edges.value, source, node) for label, gain, source, node in rows}
     return candidates.rescored(parts, floor)

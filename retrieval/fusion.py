@@ -309,6 +309,9 @@ def _shares(plan: Plan, ranking: Ranking, best: Bounds, theory: Bounds) -> Score
     if plan.normalisation is Normalisation.Z_SCORE:
         return z_score(ranking.scores)
     low, high = best if plan.normalisation is Normalisation.BEST else theory
+    low = min(
+        low, float(ranking.scores.min())
+    )  # cosines below zero, of a small collection, keep their order and bounds
     return bounded(ranking.scores, low, float(ranking.scores.max()) if high is None else high)
 
 

@@ -3,7 +3,7 @@
 Passages that answer a question of several steps often share no word with it: they share a name with the passage that
 answers the first step. The walk begins at a few anchors, the best candidates and the chunks that are what the question
 names, crosses what they refer to, rare nodes first, and lets what it reaches gain score, also where no leg found it.
-It is the first steps of a personalised PageRank with a rank-weighted teleport; the anchors themselves gain nothing.
+It is the first steps of a personalised PageRank with a rank-weighted teleport.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import heapq
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,13 +53,29 @@ class Question:
 class Reached:
     """(n,) candidates by rising label with what each gained, beside 1 for the best candidate; 0: nothing.
 
-    `sources` are the anchors that gave most, `nodes` what was crossed; 0 where the question itself names it.
+    `sources` are the anchors that gave most, `nodes` what was crossed; 0 where the question itself gave most. Two
+    anchors may be each other's source.
     """
 
     labels: Labels
     gains: NDArray[np.float64]
     sources: Labels
     nodes: Hashes
+
+
+class _Gain(NamedTuple):
+    """What a chunk gained in all, and the most that came at once: how much, from which anchor, over which node."""
+
+    total: float = 0.0
+    most: float = 0.0
+    source: int = 0
+    node: int = 0
+
+    def with_(self, gain: float, source: int, node: int) -> _Gain:
+        """With more from an anchor."""
+        if gain > self.most:
+            return _Gain(self.total + gain, gain, source, node)
+        return self._replace(total=self.total + gain)
 
 
 class LinkWalk:
@@ -82,10 +99,8 @@ class LinkWalk:
     def run(self, labels: Labels, shares: NDArray[np.float64], neighbours: int, steps: int) -> Reached:
         """What candidates with these shares of the best score gain, and up to `neighbours` others an anchor."""
         scores: dict[int, float] = dict(zip(labels.tolist(), shares.tolist(), strict=True))
-        gains: dict[int, tuple[float, int, int]] = {}
         named = self._named()
-        for label, strength in named.items():
-            gains[label] = ASKED_GAIN * strength, 0, 0
+        gains = {label: _NOTHING.with_(ASKED_GAIN * strength, 0, 0) for label, strength in named.items()}
         used: set[int] = set()
         for step in range(steps):
             for rank, (anchor, strength) in enumerate(self._anchors(scores, gains, named, used)):
@@ -96,9 +111,9 @@ class LinkWalk:
         rows = [gains[label] for label in reached]
         return Reached(
             np.array(reached, np.int64),
-            np.array([row[0] for row in rows], np.float64),
-            np.array([row[1] for row in rows], np.int64),
-            np.array([row[2] for row in rows], np.int64),
+            np.array([row.total for row in rows], np.float64),
+            np.array([row.source for row in rows], np.int64),
+            np.array([row.node for row in rows], np.int64),
         )
 
     def _longest(self, names: list[str]) -> Hashes:
@@ -120,10 +135,12 @@ class LinkWalk:
         if not len(self._asked):
             return found
         members = self._graph.members(self._asked, HUB, self._allowed)
+        live = self._graph.live
+        known = len(live) if self._allowed is None else self._allowed.intersection_cardinality(live)
         for node in range(len(self._asked)):
             mine = members.nodes == node
             labels, are = members.labels[mine], members.are[mine]
-            rarity = math.log(1 + len(self._graph.live) / max(len(labels), 1)) / math.log(1 + len(self._graph.live))
+            rarity = math.log(1 + known / max(len(labels), 1)) / math.log(1 + known) if known else 0.0
             if are.any():
                 labels, strength = labels[are], rarity / math.sqrt(are.sum())
             elif 0 < len(labels) <= FEW:
@@ -137,13 +154,13 @@ class LinkWalk:
     def _anchors(
         self,
         scores: dict[int, float],
-        gains: dict[int, tuple[float, int, int]],
+        gains: dict[int, _Gain],
         named: dict[int, float],
         used: set[int],
     ) -> list[tuple[int, float]]:
         best = heapq.nlargest(ANCHORS + len(used), scores, key=lambda label: (scores[label], -label))
         strengths = {
-            label: scores.get(label, 0.0) + gains.get(label, _NOTHING)[0] + ANCHOR_BONUS * named.get(label, 0.0)
+            label: scores.get(label, 0.0) + gains.get(label, _NOTHING).total + ANCHOR_BONUS * named.get(label, 0.0)
             for label in {*best, *gains} - used
         }
         return sorted(strengths.items(), key=lambda item: (-item[1], item[0]))[:ANCHORS]
@@ -152,7 +169,7 @@ class LinkWalk:
         self,
         anchor: int,
         strength: float,
-        gains: dict[int, tuple[float, int, int]],
+        gains: dict[int, _Gain],
         scores: dict[int, float],
         neighbours: int,
     ) -> None:
@@ -182,9 +199,7 @@ class LinkWalk:
                 if new == 0:
                     continue
                 new -= 1
-            before, source, node = gains.get(label, _NOTHING)
-            gave_most = before == 0.0 or gain > before / 2
-            gains[label] = before + gain, *((anchor, int(crossed[place])) if gave_most else (source, node))
+            gains[label] = gains.get(label, _NOTHING).with_(gain, anchor, int(crossed[place]))
 
     def _likeness(self, labels: Labels) -> NDArray[np.float64]:
         if self._vectors_of is None or not len(self._question.vector):
@@ -197,7 +212,7 @@ class LinkWalk:
         return weighed
 
 
-_NOTHING = (0.0, 0, 0)
+_NOTHING = _Gain()
 
 
 def _is_part(name: str, longer: str) -> bool:

@@ -20,6 +20,10 @@ WRITER_HEAP_BYTES = 16_000_000  # tantivy's least is 15 MB a thread; a batch of 
 SCORE_DECIMALS = 4  # BM25 sums differ in the last bits between segments; rounded, equal passages tie
 FETCH_PER_MEMBER = 2  # a wanted label in the query costs as much as fetching two more hits (bench_views.py)
 OVERFETCH_MARGIN = 1.3  # fetch this much more than an even spread of the wanted labels would need
+EVERY = (
+    "every",
+    1,
+)  # a field and its one value, in every chunk: tantivy tells how often a term occurs, not of how many
 ESCALATION = 4  # each further attempt fetches this many times more
 
 Hits = list[tuple[float, tantivy.DocAddress]]
@@ -36,7 +40,8 @@ class Committed:
     searcher: tantivy.Searcher
     schema: tantivy.Schema
     labels: BitMap64
-    average_length: float  # tokens a chunk
+    counted: int  # chunks that tantivy's BM25 counts, as `frequency` does: with those deleted and not merged away yet
+    average_length: float  # tokens a chunk that is there
     is_exact: bool  # nothing but `labels` is there
 
     def frequency(self, term: str) -> int:
@@ -45,7 +50,7 @@ class Committed:
 
     def statistics(self, terms: Iterable[str]) -> Statistics:
         """What BM25 asks of it for these terms."""
-        return Statistics(len(self.labels), self.average_length, {term: self.frequency(term) for term in terms})
+        return Statistics(self.counted, self.average_length, {term: self.frequency(term) for term in terms})
 
     def search(self, weights: Mapping[str, float], k: int, wanted: BitMap64) -> Ranking:
         """The best k of the wanted labels by BM25, each term's share multiplied by its weight."""
@@ -128,6 +133,7 @@ class TantivyIndex:
             document = tantivy.Document()
             document.add_unsigned("label", label)
             document.add_unsigned("length", len(tokens))
+            document.add_unsigned(*EVERY)
             document.add_text("body", " ".join(tokens))
             writer.add_document(document)
 
@@ -140,7 +146,8 @@ class TantivyIndex:
     def _look(self, searcher: tantivy.Searcher, labels: BitMap64) -> Committed:
         average = {"length": {"avg": {"field": "length"}}}
         value = searcher.aggregate(tantivy.Query.all_query(), average)["length"]["value"] if labels else None
-        return Committed(searcher, self._schema, labels, value or 1.0, searcher.num_docs == len(labels))
+        counted = int(searcher.doc_freq(*EVERY))
+        return Committed(searcher, self._schema, labels, counted, value or 1.0, searcher.num_docs == len(labels))
 
 
 def labels_of(searcher: tantivy.Searcher, hits: Hits) -> Labels:
@@ -156,6 +163,7 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("label", indexed=True, fast=True)
     builder.add_unsigned_field("length", fast=True)
+    builder.add_unsigned_field(EVERY[0], indexed=True)
     builder.add_text_field("body", tokenizer_name="whitespace", index_option="freq")  # no positions: half the size
     return builder.build()
 

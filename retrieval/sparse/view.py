@@ -19,7 +19,7 @@ from retrieval.sparse.snapshot import copy_snapshot
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
 from retrieval.view_folder import Reached, lock_folder, read_manifest, write_manifest
 
-FORMAT = 2
+FORMAT = 3
 OVERLAY_LIMIT = 256  # chunks added and removed between commits: at most 0.3 ms a search (bench_views.py)
 OVERLAY_LEAST = 16  # while the index is small the overlay stays smaller than it, down to this many
 

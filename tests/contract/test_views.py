@@ -361,6 +361,21 @@ def test_index_and_overlay_together_rank_like_one_index() -> None:
     view.close()
 
 
+def test_equal_passages_tie_whatever_was_deleted() -> None:
+    """tantivy counts what was deleted until it is merged away, in every term's frequency; so must the overlay."""
+    view = SparseView(None, Analyzer())
+    view.apply(text_batch(1, {label: "pump motor" if label < 500 else "valve seal" for label in range(1000)}))
+    view.save()
+    view.apply(text_batch(2, {}, tuple(range(1, 400))))
+    view.save()
+    view.apply(text_batch(3, {5000: "pump motor"}))
+    assert len(view._overlay) == 1
+    found = view.search("pump", 1000)
+    scores = dict(zip(found.labels.tolist(), found.scores.tolist(), strict=True))
+    assert scores[5000] == pytest.approx(scores[400], rel=1e-3)
+    view.close()
+
+
 def _by_label(ranking: Ranking) -> list[float]:
     return [score for _, score in sorted(zip(ranking.labels.tolist(), ranking.scores.tolist(), strict=True))]
 

@@ -140,6 +140,17 @@ def test_any_two_rankings_fuse_into_all_their_candidates_once(
     assert all(np.isfinite(hit.score) for hit in fused)
 
 
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=12, unique=True), st.floats(-0.5, 0.9))
+def test_vectors_alone_keep_the_order_of_their_cosines(cosines: list[float], zero: float) -> None:
+    """Whatever their signs: of a small collection even the best may be below zero."""
+    dense = ranking(**{f"_{label}": cosine for label, cosine in enumerate(cosines)})
+    plan = Plan(fusion=FusionMethod.CONVEX, dense_weight=1.0, feedback=0.0)
+    fused = list(fuse(plan, Ranking.empty(), dense, FusionSignals(dense_zero=zero)))
+    assert all(0.0 <= hit.score <= 1.0 for hit in fused)
+    ordered = [hit.score for label in dense.labels.tolist() for hit in fused if hit.label == label]
+    assert ordered == sorted(ordered, reverse=True)
+
+
 @given(rankings(), rankings(), st.sampled_from(FusionMethod), st.sampled_from(Normalisation))
 def test_a_candidate_first_in_both_legs_is_first(
     sparse: Ranking, dense: Ranking, method: FusionMethod, normalisation: Normalisation
