@@ -21,20 +21,23 @@ from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.contracts import Encoder
 from retrieval.diffusion import needs_graph
-from retrieval.errors import ConflictError, OutageError, ViewLockedError
+from retrieval.errors import ConflictError, OutageError, RetrievalError, ViewLockedError
 from retrieval.graph.keeper import GraphKeeper
 from retrieval.learned import ARTIFACTS, OpenParts
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.precedents import load_precedents
 from retrieval.rerank import OpenRerankers
-from retrieval.retriever import Retriever
+from retrieval.retriever import Retriever, SearchRequest, SearchResult
 from retrieval.stored_plan import stored_plan
+from retrieval.types import Principal
 from retrieval.view_folder import lock_folder
 from retrieval.views import Follower
 from retrieval.why import Inquiry
 
 logger = logging.getLogger(__name__)
 
+FOLLOW_SECONDS = 0.25  # that a search waits for changes which overtook it; mostly the views take milliseconds
+FOLLOW_ROUNDS = 3  # a document may change again meanwhile
 RECORD_SECONDS = 0.5  # how soon another process's change of settings or plan is noticed
 VIEWS = "views"  # folder of the data directory
 FINGERPRINT_DIGITS = 12  # enough to tell folders apart
@@ -131,6 +134,31 @@ class CollectionRuntime:
             self.graph.prepare()
         for plan in wanted:
             self.retriever.prepare(plan)
+
+    def search(self, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
+        """Hits by a plan; where what was found is replaced in this moment, once more when the views have followed.
+
+        Else a document would be missing while its new passages are on their way. Views that are still behind after
+        `FOLLOW_SECONDS` are told as degraded.
+        """
+        began = time.monotonic()
+        result = self.retriever.search(self.collection, plan, request, principal)
+        rounds = 0
+        while result.overtaken and not result.degraded:
+            last_seq = self._catalog.collections.last_seq(self.collection_id)
+            if result.seq >= last_seq:  # nothing is on its way: a view holds what the catalog never had
+                break
+            try:
+                self.follower.wait_for(last_seq, max(0.0, began + FOLLOW_SECONDS - time.monotonic()))
+            except RetrievalError:
+                rounds = FOLLOW_ROUNDS
+            if rounds == FOLLOW_ROUNDS:
+                return replace(result, degraded=tuple(name for name, _ in self.follower.views.legs))
+            waited = (time.monotonic() - began) * 1000
+            again = self.retriever.search(self.collection, plan, request, principal)
+            result = replace(again, took_ms=waited + again.took_ms, stages=again.stages | {"follow": waited})
+            rounds += 1
+        return result
 
     def _running_rollout(self) -> RolloutRecord | None:
         return next(iter(self._catalog.rollouts.running(self._record.id)), None)

@@ -166,7 +166,7 @@ class KnowledgeBase:
             if plan is None:
                 result = self.live.search(runtime, request, principal, session)
             else:
-                result = runtime.retriever.search(runtime.collection, plan, request, principal)
+                result = runtime.search(plan, request, principal)
             if min_seq and result.degraded:  # a server went away just now, and what is kept before it is no use
                 runtime.follower.wait_for(min_seq, timeout)
             return result
@@ -239,7 +239,7 @@ class KnowledgeBase:
         query = standalone_question(history, question)
         request = SearchRequest(query, top_k or PASSAGES_PER_ANSWER, filter, group_by="chunk", highlight=False)
         if plan is not None:
-            return runtime.retriever.search(runtime.collection, plan, request, principal)
+            return runtime.search(plan, request, principal)
         return self.live.search(runtime, request, principal, session, asked=question)
 
     def write(

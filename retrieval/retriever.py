@@ -85,6 +85,7 @@ class SearchResult:
     coverage: float
     stages: dict[str, float] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()  # legs that did not answer, or answered from an older state
+    overtaken: bool = False  # passages that belong among the hits were replaced or deleted before they could be shown
     arm: str = ""  # serving or candidate, while a share of the searches is served by a plan that is rolled out
 
 
@@ -144,7 +145,7 @@ class Retriever:
             question = Question(request.query, vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, vectors_of, allowed)
             clock.lap("graph")
-        hits = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
+        hits, overtaken = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
         clock.lap("check")
         if plan.rerank is not None:
             hits = self._rerank(plan, request.query, hits)
@@ -156,7 +157,7 @@ class Retriever:
             degraded = (*degraded, "graph")
         if plan.precedents is not None and near is None:
             degraded = (*degraded, "precedents")
-        return SearchResult(tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded)
+        return SearchResult(tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded, overtaken)
 
     def _sparse(self, plan: Plan, query: str, needed: int, allowed: Allowed, scope: Scope) -> Ranking:
         return self._views.sparse.search(query, max(plan.sparse_depth, needed), allowed, scope)
@@ -197,22 +198,26 @@ class Retriever:
         request: SearchRequest,
         principal: Principal,
         wanted: int,
-    ) -> list[Hit]:
-        """The first `wanted` candidates that pass the catalog, grouped as asked; reads only as many as it needs."""
+    ) -> tuple[list[Hit], bool]:
+        """The first `wanted` candidates that pass the catalog, grouped as asked; reads only as many as it needs.
+
+        With it, whether the catalog no longer has one that stood before the last of them.
+        """
         expected = self._expected(candidates, request, wanted)
         hits: list[Hit] = []
         seen: set[int] = set()
         if expected:
-            self._collect(collection, expected, request, principal, hits, seen)
+            self._collect(collection, expected, request, principal, wanted, hits, seen)
             if len(hits) == len(expected):
-                return hits
+                return hits, False
             hits.clear()
             seen.clear()
+        overtaken = False
         for part in _growing_parts(candidates, wanted):
-            self._collect(collection, part, request, principal, hits, seen)
+            overtaken |= self._collect(collection, part, request, principal, wanted, hits, seen)
             if len(hits) >= wanted:
                 break
-        return hits[:wanted]
+        return hits[:wanted], overtaken
 
     def _expected(self, candidates: Candidates, request: SearchRequest, wanted: int) -> list[Fused]:
         """The candidates that become the hits if each of them passes the catalog; none where that cannot be told."""
@@ -241,19 +246,28 @@ class Retriever:
         part: Sequence[Fused],
         request: SearchRequest,
         principal: Principal,
+        wanted: int,
         hits: list[Hit],
         seen: set[int],
-    ) -> None:
-        """Add a hit for each candidate of the part that passes the catalog, but one a document where grouped."""
+    ) -> bool:
+        """Add a hit for each candidate of the part that passes the catalog, but one a document where grouped.
+
+        Whether the catalog no longer has one that came before there were `wanted`.
+        """
+        overtaken = False
         visible = self._catalog.documents.visible(collection, [fused.label for fused in part], principal)
         for fused in part:
             chunk = visible.get(fused.label)
-            if chunk is None or not _passes(request.filter, chunk):
+            if chunk is None:
+                overtaken |= len(hits) < wanted
+                continue
+            if not _passes(request.filter, chunk):
                 continue
             if request.group_by == "document" and chunk.document in seen:
                 continue
             seen.add(chunk.document)
             hits.append(_hit(collection, chunk, fused))
+        return overtaken
 
     def _rerank(self, plan: Plan, query: str, hits: list[Hit]) -> list[Hit]:
         assert plan.rerank is not None

@@ -52,9 +52,9 @@ class LiveSearch:
         """
         serving, rollout, candidate = runtime.plans_now()
         if rollout is None or candidate is None:
-            return runtime.retriever.search(runtime.collection, serving, request, principal)
+            return runtime.search(serving, request, principal)
         if rollout.stage is Stage.SHADOW:
-            result = runtime.retriever.search(runtime.collection, serving, request, principal)
+            result = runtime.search(serving, request, principal)
             if random.random() < rollout.share:  # noqa: S311  # which searches are compared is no secret
                 self._shadow.offer(rollout, request, principal)
             return result
@@ -80,9 +80,9 @@ class LiveSearch:
         principal: Principal,
     ) -> SearchResult:
         try:
-            result = runtime.retriever.search(runtime.collection, candidate, request, principal)
+            result = runtime.search(candidate, request, principal)
         except Exception:  # whatever it is: where the serving plan can answer, the candidate is to blame
-            result = runtime.retriever.search(runtime.collection, serving, request, principal)
+            result = runtime.search(serving, request, principal)
             self.tally.add(rollout, of_error(CANDIDATE))
             return replace(result, arm=SERVING)
         self.tally.add(rollout, of_search(rollout, CANDIDATE, result))
@@ -97,7 +97,7 @@ class LiveSearch:
         principal: Principal,
     ) -> SearchResult:
         try:
-            result = runtime.retriever.search(runtime.collection, serving, request, principal)
+            result = runtime.search(serving, request, principal)
         except InvalidInputError:  # the request's own fault
             raise
         except Exception:  # counted, not hidden

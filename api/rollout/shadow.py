@@ -103,7 +103,7 @@ class Shadow:
 
     def _searched(self, runtime: CollectionRuntime, plan: Plan, task: _Task) -> SearchResult | None:
         try:
-            return runtime.retriever.search(runtime.collection, plan, task.request, task.principal)
+            return runtime.search(plan, task.request, task.principal)
         except Exception as error:  # an error is what is counted here, whatever it is
             logger.info("plan %s failed in the background: %s", plan.digest, error)
             return None
