@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,13 +29,23 @@ from retrieval.plan import Plan
 from retrieval.stored_plan import serving_plan
 from search_core.answering.models import Models
 from search_core.answering.prices import Prices
-from search_core.answering.questions import AskedQuestion, Questions, of_collection, of_files, split
-from search_core.answering.race import Entry, Standing, race, row
+from search_core.answering.questions import (
+    LEAST_SEALED,
+    AskedQuestion,
+    Questions,
+    links_of,
+    of_collection,
+    of_files,
+    read_files,
+    split,
+)
+from search_core.answering.race import Entry, Standing, entered, race, row
 from search_core.answering.replies import Replies
 from search_core.answering.scoring import Scored, summary
+from search_core.answering.unlearnt import Unlearnt, unlearnt
 from search_core.artifacts import write_artifact
 from search_core.clock import Clock
-from search_core.errors import BudgetError, SupervisionError
+from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge
 from search_core.going_out import go_out
@@ -48,8 +58,8 @@ from search_core.supervision import choose_set, stored_answers
 from search_core.task import TaskSpec
 
 REPLIES = Path("experiments", "replies.jsonl")  # in the data folder: what an endpoint said, in any run
+T = TypeVar("T")
 ROLLOUT_LATENCY = 1.3  # times the 95th percentile of the sealed questions, as searches may take
-LEAST_SEALED = 10  # answered before time is up; fewer prove nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +90,17 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
     plan = serving_plan(run.catalog, run.collection)
     questions = _questions(run, plan)
     settings = run.collection.settings
+    analyzer = Analyzer(settings.dictionary, settings.synonyms)
     replies = Replies(run.settings.data_dir / REPLIES)
-    models = Models(run.settings, run.encoder, Analyzer(settings.dictionary, settings.synonyms), replies)
+    models = Models(run.settings, run.encoder, analyzer, replies, questions.left_out)
+    entries = entered(models, _serving(run.settings, plan))
     log = ExperimentLog(run.catalog.experiments, run.record.id, run.folder, seed=run.request.seed)
-    standing = race(
-        models, _serving(run.settings, plan), questions.choose, run.clock, _teller(run, plan, log, progress)
-    )
     try:
+        standing = race(entries, models, questions.choose, run.clock, _teller(run, plan, log, progress))
         return _concluded(run, plan, questions, models, standing)
     finally:
         log.close()
-        for entry in standing.entries:
+        for entry in entries:
             entry.close()
 
 
@@ -103,11 +113,13 @@ def _questions(run: AnswerRun, plan: Plan) -> Questions:
     chosen = choose_set(run.catalog, run.collection, request.eval_set, answered=True)
     if chosen.record is not None:
         known = stored_answers(run.catalog, chosen.record)
-        return replace(_asked_here(run, plan, known.questions, known.origin), notes=chosen.notes)
+        found = _asked_here(run, plan, known.questions, known.origin)
+        return replace(found, notes=(*chosen.notes, *found.notes))
     if run.settings.reader_questions:
         files = run.settings.reader_questions
-        found = split(of_files(files, request.seed), f"of the files {files}", request.seed)
-        return replace(found, notes=chosen.notes)
+        new = _unlearnt(run, plan, read_files(files), lambda one: one.passage, lambda one: one.article)
+        found = split(of_files(new.questions, request.seed), f"of the files {files}", request.seed)
+        return replace(found, notes=(*chosen.notes, *new.notes), left_out=new.left_out)
     raise SupervisionError(
         "there are no questions with known answers: name an evaluation set that has answers, give --answers with "
         "--queries, or name SQuAD files in KB_READER_QUESTIONS"
@@ -116,13 +128,20 @@ def _questions(run: AnswerRun, plan: Plan) -> Questions:
 
 def _asked_here(run: AnswerRun, plan: Plan, questions: Sequence[EvalQuery], origin: str) -> Questions:
     """The collection's own questions, with the passages that its serving plan finds."""
+    new = _unlearnt(run, plan, questions, lambda one: one.text, lambda one: links_of(one)[-1])
     snapshot = read_snapshot(run.catalog, run.collection)
     try:
-        return split(
-            of_collection(snapshot, plan, run.encoder, questions, run.settings.data_dir), origin, run.request.seed
-        )
+        asked = of_collection(snapshot, plan, run.encoder, new.questions, run.settings.data_dir)
     finally:
         snapshot.close()
+    return replace(split(asked, origin, run.request.seed), notes=new.notes, left_out=new.left_out)
+
+
+def _unlearnt(
+    run: AnswerRun, plan: Plan, found: Sequence[T], known_by: Callable[[T], str], group: Callable[[T], str]
+) -> Unlearnt[T]:
+    serving = _serving(run.settings, plan).reader
+    return unlearnt(found, known_by, group, run.settings.data_dir / READERS, serving)
 
 
 def _serving(settings: Settings, plan: Plan) -> AnswerChoice:
@@ -213,7 +232,7 @@ def _concluded(run: AnswerRun, plan: Plan, questions: Questions, models: Models,
 def _sealed(
     run: AnswerRun, questions: Sequence[AskedQuestion], models: Models, standing: Standing
 ) -> tuple[list[Scored], list[Scored], list[AskedQuestion]]:
-    """Both are asked question by question, as many as there is time for. Raises `BudgetError` where that is too few."""
+    """Both are asked question by question, `LEAST_SEALED` or as many more as there is time for."""
     before: list[Scored] = []
     after: list[Scored] = []
     for question in questions:
@@ -222,8 +241,6 @@ def _sealed(
         before.append(standing.incumbent.ask(question, models))
         same = standing.best is standing.incumbent
         after.append(before[-1] if same else standing.best.ask(question, models))
-    if len(before) < LEAST_SEALED:
-        raise BudgetError(f"{len(before)} sealed questions were answered; expected {LEAST_SEALED} or more")
     return before, after, list(questions[: len(before)])
 
 
@@ -232,6 +249,8 @@ def _quality(scored: Sequence[Scored]) -> np.ndarray[tuple[int], np.dtype[np.flo
 
 
 def _chance(standing: Standing) -> tuple[str, ...]:
+    if not standing.questions:
+        return ("the run ended before every model had answered a question, so nothing was compared; give it more time",)
     if standing.best is standing.incumbent:
         return ("what answers already was not beaten on the working questions",)
     return ()

@@ -136,8 +136,18 @@ def _deal(groups: list[list[int]], count: int, seed: int) -> list[list[int]]:
 
 
 def _groups(questions: Sequence[EvalQuery], texts: Mapping[str, str], *, by_document: bool) -> list[list[int]]:
-    """Connected questions (union-find)."""
-    parent = list(range(len(questions)))
+    """Questions that are connected by their words or, if wanted, by a relevant document."""
+    return connected(
+        [
+            ["question:" + _words(question), *(sorted(_documents(question, texts)) if by_document else ())]
+            for question in questions
+        ]
+    )
+
+
+def connected(links: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Places that have a link in common, directly or by others between them (union-find)."""
+    parent = list(range(len(links)))
 
     def root(place: int) -> int:
         while parent[place] != place:
@@ -146,13 +156,10 @@ def _groups(questions: Sequence[EvalQuery], texts: Mapping[str, str], *, by_docu
         return place
 
     first: dict[str, int] = {}
-    for place, question in enumerate(questions):
-        links = ["question:" + _words(question)]
-        if by_document:
-            links += sorted(_documents(question, texts))
-        for link in links:
+    for place, names in enumerate(links):
+        for link in names:
             parent[root(place)] = root(first.setdefault(link, place))
     found: dict[int, list[int]] = {}
-    for place in range(len(questions)):
+    for place in range(len(links)):
         found.setdefault(root(place), []).append(place)
     return list(found.values())

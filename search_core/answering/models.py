@@ -48,6 +48,7 @@ class Models:
     encoder: Encoder
     analyzer: Analyzer
     replies: Replies
+    left_out: frozenset[str] = frozenset()  # names of readers
 
     def all(self) -> list[AnswerModel]:
         """Sentences first, then readers by name, then the endpoint's prompts: the default, and each slot changed."""
@@ -88,7 +89,9 @@ class Models:
 
     def _readers(self) -> list[AnswerModel]:
         found = []
-        for folder in sorted((self.settings.data_dir / READERS).glob("*/")):
+        for folder in sorted((self.settings.data_dir / READERS).glob("[!.]*/")):
+            if folder.name in self.left_out:
+                continue
             try:
                 read_folder(folder)
             except ReaderError as error:

@@ -17,7 +17,7 @@ import numpy as np
 from retrieval.analyzer import Analyzer
 from retrieval.answer.question import read_question
 from retrieval.answer.types import PASSAGES_PER_ANSWER, Passage, TermStatistics
-from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder, Reranker
 from retrieval.plan import Plan
 from retrieval.rerank import build_reranker
@@ -28,11 +28,12 @@ from search_core.legs import CachedLegs, ask_legs
 from search_core.reader.data import Question, read_squad
 from search_core.served_parts import as_served, served_parts
 from search_core.snapshot import CorpusSnapshot, key_of, passage_of
+from search_core.splits import connected
 
 PASSAGES = 5  # given to an answer model with a question of a file
 MOST_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer
-LEAST_QUESTIONS = 20  # of which half are sealed: fewer cannot prove anything
-CHOOSE_SHARE = 0.5
+LEAST_QUESTIONS = 20  # fewer are not half sealed and still tell anything apart
+LEAST_SEALED = 10  # are asked even when time is up; fewer prove nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,15 @@ class Questions:
     sealed: tuple[AskedQuestion, ...]
     origin: str
     notes: tuple[str, ...] = ()  # what was passed over, and why
+    left_out: frozenset[str] = frozenset()  # readers that know too many of them
 
 
 def split(found: Sequence[AskedQuestion], origin: str, seed: int) -> Questions:
-    """Half of the groups to choose on, the others sealed. Raises `SupervisionError` where there are too few."""
-    groups = sorted({one.group for one in found})
+    """Half of the groups to choose on, the larger half sealed. Raises `SupervisionError` where there are too few."""
+    by_group: dict[str, list[AskedQuestion]] = {}
+    for one in found:
+        by_group.setdefault(one.group, []).append(one)
+    groups = [by_group[name] for name in sorted(by_group)]
     if len(found) < LEAST_QUESTIONS or len(groups) < 2:
         raise SupervisionError(
             f"{len(found)} questions with known answers, in {len(groups)} documents, cannot tell answer models apart; "
@@ -73,22 +78,22 @@ def split(found: Sequence[AskedQuestion], origin: str, seed: int) -> Questions:
         )
     drawn = random.Random(seed)  # noqa: S311 - a split, not a secret
     drawn.shuffle(groups)
-    sizes = {group: sum(one.group == group for one in found) for group in groups}
-    chosen: set[str] = set()
-    count = 0
-    for group in groups[:-1]:
-        if count >= CHOOSE_SHARE * len(found):
-            break
-        chosen.add(group)
-        count += sizes[group]
-    choose = [one for one in found if one.group in chosen]
-    drawn.shuffle(choose)  # so that the first ones are of all kinds
-    return Questions(tuple(choose), tuple(one for one in found if one.group not in chosen), origin)
+    halves: tuple[list[AskedQuestion], list[AskedQuestion]] = ([], [])
+    for group in sorted(groups, key=len, reverse=True):  # large ones first, or the last one tips the scales
+        min(halves, key=len).extend(group)
+    choose, sealed = sorted(halves, key=len)
+    for half in halves:
+        drawn.shuffle(half)  # so that the first ones are of all kinds
+    return Questions(tuple(choose), tuple(sealed), origin)
 
 
-def of_files(names: str, seed: int) -> list[AskedQuestion]:
-    """Questions of SQuAD files, named with commas. Raises `SupervisionError`."""
-    found = [question for name in names.split(",") if name.strip() for question in read_squad(Path(name.strip()))]
+def read_files(names: str) -> list[Question]:
+    """The questions of SQuAD files, named with commas. Raises `SupervisionError`."""
+    return [question for name in names.split(",") if name.strip() for question in read_squad(Path(name.strip()))]
+
+
+def of_files(found: Sequence[Question], seed: int) -> list[AskedQuestion]:
+    """A sample of a file's questions, each with its passage and others of its article."""
     drawn = random.Random(seed)  # noqa: S311 - a sample, not a secret
     passages: dict[str, list[str]] = {}
     for question in found:
@@ -114,12 +119,13 @@ def of_collection(
 ) -> list[AskedQuestion]:
     """The collection's own questions with the passages that its plan finds. Raises `SupervisionError`.
 
-    Those about one document stay together where judgements say which it is.
+    Those of the same words stay together, and those about one document where judgements say which it is.
     """
     missing = sorted(question.id for question in questions if not question.text.strip())
     if missing:
         raise SupervisionError(f"answers are given for question {missing[0]!r}, which has no text; expected every one")
     ordered = sorted(questions, key=lambda question: question.id)
+    groups = {at: f"{places[0]}" for places in connected([links_of(one) for one in ordered]) for at in places}
     analyzer = Analyzer(snapshot.collection.settings.dictionary, snapshot.collection.settings.synonyms)
     reranker = None if plan.rerank is None else build_reranker(plan.rerank.name)
     legs = as_served(ask_legs(snapshot, encoder, ordered), served_parts(plan, encoder, data_dir))
@@ -129,16 +135,17 @@ def of_collection(
             one.text,
             tuple(filter(None, one.answers or ())),
             _passages(legs, plan, place, reranker),
-            _group(one),
+            groups[place],
             _statistics(snapshot, analyzer, one.text),
         )
         for place, one in enumerate(ordered)
     ]
 
 
-def _group(question: EvalQuery) -> str:
+def links_of(question: EvalQuery) -> list[str]:
+    """What keeps it together with others: its words and, last, the document that answers it, where that is known."""
     relevant = sorted(key for key, grade in question.judgements.items() if grade > 0)
-    return f"document {relevant[0]}" if relevant else f"question {question.id}"
+    return [f"words {words_of(question.text)}", *(f"document {key}" for key in relevant[:1])]
 
 
 def _passages(legs: CachedLegs, plan: Plan, place: int, reranker: Reranker | None) -> tuple[Passage, ...]:

@@ -43,8 +43,9 @@ class Entry:
         return self.model.choice
 
     def mean(self, count: int) -> float:
-        """Mean quality on the first `count` questions."""
-        return float(np.mean([one.quality for one in self.scored[:count]])) if self.scored else 0.0
+        """Mean quality on the first `count` questions, 0 of none."""
+        values = [one.quality for one in self.scored[:count]]
+        return float(np.mean(values)) if values else 0.0
 
     @property
     def fails(self) -> bool:
@@ -66,7 +67,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The end of a race: who serves, the best, everybody, and how many questions all of the last round were asked."""
+    """The end of a race: who serves, the best, everybody, and how many questions all of the last round were asked.
+
+    Where that is none, nothing was compared, and the best is who serves.
+    """
 
     incumbent: Entry
     best: Entry
@@ -74,12 +78,15 @@ class Standing:
     questions: int
 
 
+def entered(models: Models, incumbent: AnswerChoice) -> list[Entry]:
+    """Who takes part: who serves first, then all others."""
+    return [Entry(models.of(incumbent)), *(Entry(model) for model in models.all() if model.choice != incumbent)]
+
+
 def race(
-    models: Models, incumbent: AnswerChoice, questions: Sequence[AskedQuestion], clock: Clock, told: Told
+    entries: list[Entry], models: Models, questions: Sequence[AskedQuestion], clock: Clock, told: Told
 ) -> Standing:
-    """Ask round by round. Entries are left open; `Entry.close` releases them."""
-    entries = [Entry(models.of(incumbent))]
-    entries += [Entry(model) for model in models.all() if model.choice != incumbent]
+    """Ask round by round, who serves being first. The caller closes all `entries`, to which one may be added."""
     left, asked = list(entries), 0
     for target in (*(size for size in ROUNDS if size < len(questions)), len(questions)):
         reached = [_asked_to(entry, questions[:target], models, clock, told) for entry in left]
@@ -90,7 +97,8 @@ def race(
         if target == ROUNDS[0]:
             left = _with_combined(left, entries, models, questions[:target], clock, told)
     running = [entry for entry in left if not entry.fails and not models.prices.too_dear(entry.scored)] or [entries[0]]
-    return Standing(entries[0], _cheapest_of_best(running, asked), tuple(entries), asked)
+    best = _cheapest_of_best(running, asked) if asked else entries[0]
+    return Standing(entries[0], best, tuple(entries), asked)
 
 
 def _asked_to(entry: Entry, questions: Sequence[AskedQuestion], models: Models, clock: Clock, told: Told) -> int:
@@ -99,7 +107,8 @@ def _asked_to(entry: Entry, questions: Sequence[AskedQuestion], models: Models, 
         if clock.left(SEARCH_SHARE) <= 0 or (len(entry.scored) >= ROUNDS[0] and entry.fails):
             break
         entry.scored.append(entry.ask(question, models))
-    told(entry, len(entry.scored))
+    if entry.scored:
+        told(entry, len(entry.scored))
     return len(questions) if entry.fails else len(entry.scored)
 
 
@@ -137,7 +146,7 @@ def _cheapest_of_best(entries: list[Entry], count: int) -> Entry:
     """Of all within one standard error of the best the cheapest: simpler where more is not better."""
     best = max(entries, key=lambda entry: entry.mean(count))
     values = np.array([one.quality for one in best.scored[:count]])
-    spread = float(values.std() / np.sqrt(len(values))) if len(values) else 0.0
+    spread = float(values.std() / np.sqrt(len(values)))
     near = [entry for entry in entries if entry.mean(count) >= best.mean(count) - spread]
     return min(near, key=lambda entry: (entry.model.cost, -entry.mean(count)))
 

@@ -30,6 +30,7 @@ from retrieval.encoder.model_folder import sha256_of
 from retrieval.encoder.span_graph import build_span_reader
 from retrieval.encoder.tower import open_session
 from search_core.errors import ArtifactError
+from search_core.reader.lessons import LESSONS_FILE
 
 SCHEME_KEY = "reader_scheme"  # in config.json of a model trained here: its token types are the rules of reader_input
 PUBLISHED_WINDOW = (384, 128)  # tokens and stride of readers published elsewhere (BERT's script for SQuAD)
@@ -149,6 +150,8 @@ def _agreement(source: Path, made: Path, layout: Layout) -> float:
 def _fill(folder: Path, source: Path, graph: Path) -> None:
     shutil.copyfile(graph, folder / GRAPH_FILE)
     shutil.copyfile(source / TOKENIZER_FILE, folder / TOKENIZER_FILE)
+    if (source / LESSONS_FILE).exists():
+        shutil.copyfile(source / LESSONS_FILE, folder / LESSONS_FILE)
 
 
 def _keep(folder: Path, scratch: Path) -> None:

@@ -27,6 +27,7 @@ from search_core.reader.cloze import cloze_questions, cut
 from search_core.reader.data import Example, Question, examples
 from search_core.reader.evaluation import ReaderScores, calibrate, read_all, scores_of
 from search_core.reader.export import SCHEME_KEY, export_reader, layout_of, recalibrate
+from search_core.reader.lessons import write_lessons
 from search_core.reader.model import open_model
 from search_core.reader.teaching import taught
 from search_core.reader.training import TrainingOptions, train
@@ -115,6 +116,7 @@ def train_reader(
             found = taught(start, found, options, recipe.teachers)
         losses += _runs(model, found, options, recipe, told)
         trained = _saved(model, Path(scratch) / "trained", start)
+        write_lessons(trained, learnt, held)
         facts = _facts(base, learnt, held, texts, recipe, pieces)
         export_reader(trained, target, Calibration(), facts, write_card(facts, None), recipe.precision)
     told("measuring", 0, 1, losses[-1])

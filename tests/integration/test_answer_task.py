@@ -22,11 +22,14 @@ from api.cli import app
 from api.rollout.live import arm_of
 from api.rollout.watch import RolloutWatch
 from retrieval.answer.choice import AnswerChoice
+from retrieval.answer.extractive import ExtractiveGenerator
+from retrieval.answer.types import AnswerEvent, Ask
 from retrieval.catalog.keys import Scope
 from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.types import OPERATOR
 from search_core.errors import SupervisionError
+from search_core.experiment_log import ExperimentLog
 from search_core.request import Request
 from search_core.result import Result
 from search_core.trainer import AutoModelTrainer
@@ -299,6 +302,36 @@ def test_without_known_answers_nothing_is_compared(tmp_path: Path) -> None:
         request = Request("answer", collection="birds", budget="1m")
         with pytest.raises(SupervisionError, match="no questions with known answers"):
             AutoModelTrainer.of(request, settings=api.settings, catalog=api.kb.catalog).run()
+
+
+def test_a_run_that_is_stopped_before_it_compared_anything_ends_with_what_serves(tmp_path: Path) -> None:
+    with opened(tmp_path) as api:
+        fill(api)
+        request = Request("answer", collection="birds", budget="1m", queries=QUERIES, answers=ANSWERS)
+        trainer = AutoModelTrainer.of(
+            request, settings=api.settings, catalog=api.kb.catalog, encoder_of=api.kb.open_encoder
+        )
+        trainer.stop()
+        result = trainer.run()
+        assert not result.promoted and result.verdict.p_value == 1.0
+        assert "nothing was compared" in result.reasons[0]
+        assert result.trials == 0 and result.metrics["tuned"] == result.metrics["serving"]
+
+
+def test_what_was_opened_is_closed_where_a_run_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    def broken(self: ExtractiveGenerator, ask: Ask) -> Iterator[AnswerEvent]:
+        raise MemoryError
+
+    with opened(tmp_path) as api:
+        fill(api)
+        monkeypatch.setattr(ExtractiveGenerator, "stream", broken)
+        monkeypatch.setattr(ExtractiveGenerator, "close", lambda self: closed.append("model"))
+        monkeypatch.setattr(ExperimentLog, "close", lambda self: closed.append("log"))
+        with pytest.raises(MemoryError):
+            tune(api)
+        assert closed == ["log", "model"]
 
 
 def test_named_files_stand_in_for_own_questions(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from reader_questions import write_squad
 from tiny_reader import make_model
 
 from retrieval.catalog.keys import Scope
+from search_core.reader.data import read_squad
+from search_core.reader.lessons import fingerprint, read_lessons
+from search_core.reader.recipe import hold_out
 
 DOCUMENTS = {
     "emma": "Emma lives in Quito and works as teacher.",
@@ -84,6 +87,11 @@ def test_the_command_says_what_it_made(trained: tuple[Path, dict[str, Any]]) -> 
     assert listed[0]["f1"] == said["scores"]["f1"]
     card = (folder / "data" / "readers" / "people" / "README.md").read_text(encoding="utf-8")
     assert "exact match" in card
+    lessons = read_lessons(folder / "data" / "readers" / "people")
+    assert lessons is not None
+    learnt, held = hold_out(read_squad(folder / "questions.json"), 1)
+    for known, questions in ((lessons.learnt, learnt), (lessons.calibrated, held)):
+        assert known == {fingerprint(text) for one in questions for text in (one.text, one.passage)}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""The race of answer models and its questions: it ends well at any moment, and its halves can prove something."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from retrieval.answer.choice import AnswerChoice
+from retrieval.answer.types import Answer, AnswerEvent, Ask, FinalAnswer
+from retrieval.catalog.eval_sets import EvalQuery
+from search_core.answering.models import AnswerModel
+from search_core.answering.prices import Prices
+from search_core.answering.questions import LEAST_SEALED, AskedQuestion, links_of, split
+from search_core.answering.race import Entry, entered, race
+from search_core.clock import Clock
+from search_core.errors import SupervisionError
+from search_core.splits import connected
+
+SERVING, OTHER = AnswerChoice("reader", "serving"), AnswerChoice("extractive")
+QUESTIONS = [AskedQuestion(str(at), f"q{at}", ("x",), (), str(at)) for at in range(20)]
+
+
+@dataclass
+class Stopping:
+    """Always answers wrongly, and stops the clock at its `last` question."""
+
+    clock: Clock
+    last: int
+    name: str = "stopping"
+    closed: int = 0
+
+    def stream(self, ask: Ask) -> Iterator[AnswerEvent]:
+        self.last -= 1
+        if self.last == 0:
+            self.clock.stop()
+        yield FinalAnswer(Answer("y", (), 0.5))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class Two:
+    """Who serves, which is the dearer one, and one other; the first stops the clock at its `last` question."""
+
+    clock: Clock
+    last: int
+    opened: list[Stopping] = field(default_factory=list)
+    replies: Any = field(
+        default_factory=lambda: SimpleNamespace(saved_seconds=0.0, prompt_tokens=0.0, completion_tokens=0.0)
+    )
+    prices: Prices = field(default_factory=lambda: Prices(0, 0, 0))
+
+    def of(self, choice: AnswerChoice) -> AnswerModel:
+        def opened() -> Stopping:
+            self.opened.append(Stopping(self.clock, self.last if choice == SERVING else 0))
+            return self.opened[-1]
+
+        return AnswerModel(choice, opened)
+
+    def all(self) -> list[AnswerModel]:
+        return [self.of(OTHER), self.of(SERVING)]
+
+
+def run(last: int, told: Any = lambda entry, count: None) -> Any:
+    clock = Clock(100)
+    models: Any = Two(clock, last)
+    return race(entered(models, SERVING), models, QUESTIONS, clock, told)
+
+
+@pytest.mark.parametrize("last", [1, 3])
+def test_a_race_that_is_stopped_at_its_first_model_leaves_who_serves(last: int) -> None:
+    """The other one is cheaper, and as good on no questions at all."""
+    means: list[tuple[AnswerChoice, float]] = []
+
+    def told(entry: Entry, count: int) -> None:
+        means.append((entry.choice, entry.mean(count)))
+
+    standing = run(last, told)
+    assert standing.questions == 0
+    assert standing.best is standing.incumbent and standing.best.choice == SERVING
+    assert means == [(SERVING, 0.0)], "who was asked nothing is no trial"
+
+
+def test_a_race_that_is_stopped_later_compares_what_both_were_asked() -> None:
+    standing = run(12)
+    assert standing.questions == 8
+    assert standing.best.choice == OTHER, "the cheaper one of two that are equally good"
+    assert not any(math.isnan(entry.mean(count)) for entry in standing.entries for count in (0, 8))
+
+
+def asked(sizes: Sequence[int]) -> list[AskedQuestion]:
+    return [
+        AskedQuestion(f"{group}-{at}", f"q{group}-{at}", ("x",), (), f"document {group}")
+        for group, size in enumerate(sizes)
+        for at in range(size)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("sizes", [(15, 5), (5, 15), (8, 7, 5), (380, *[1] * 20), (1,) * 40, (30, 20, 20, 10, 10, 10)])
+def test_enough_is_sealed_whatever_the_documents_are(sizes: tuple[int, ...], seed: int) -> None:
+    found = split(asked(sizes), "here", seed)
+    assert len(found.sealed) >= LEAST_SEALED
+    assert {one.group for one in found.sealed}.isdisjoint(one.group for one in found.choose)
+    assert sorted(one.key for one in (*found.sealed, *found.choose)) == sorted(one.key for one in asked(sizes))
+    if max(sizes) <= sum(sizes) / 2:
+        assert len(found.sealed) - len(found.choose) <= min(sizes)
+
+
+def test_one_document_cannot_be_split() -> None:
+    with pytest.raises(SupervisionError, match="40 questions with known answers, in 1 documents"):
+        split(asked((40,)), "here", 0)
+
+
+def test_own_questions_of_the_same_words_stay_together() -> None:
+    """Also where one of them is about a document, and the others say of none."""
+    questions = [
+        EvalQuery("a", "How long is it?", {"d": 1}, ("24",)),
+        EvalQuery("b", "how  long is it?", {}, ("24",)),
+        EvalQuery("c", "Who signs?", {"d": 1, "e": 0}, ("Anna",)),
+        EvalQuery("d", "Who pays?", {}, ("Ben",)),
+    ]
+    assert connected([links_of(one) for one in questions]) == [[0, 1, 2], [3]]
