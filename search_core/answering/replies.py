@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -29,8 +30,9 @@ class Replies:
         self.completion_tokens = 0.0  # likewise
         self.tokens_paid = 0.0  # about, sent and received, of what was not known yet
         if file.exists():
-            for line in file.read_text(encoding="utf-8").splitlines():
-                self._learn(line)
+            with file.open("rb") as stream:
+                for line in stream:
+                    self._learn(line)
 
     def get(self, key: str) -> tuple[str, float] | None:
         """The reply and the seconds that it took, where it is known."""
@@ -46,23 +48,26 @@ class Replies:
 
     def add(self, key: str, reply: str, seconds: float, tokens: float) -> None:
         """Keep a reply. Raises `ArtifactError` where the disk does not take it."""
-        line = json.dumps({"key": key, "reply": reply, "seconds": round(seconds, 4)}, ensure_ascii=False)
+        line = json.dumps({"key": key, "reply": reply, "seconds": round(seconds, 4)}).encode() + b"\n"
         with self._guard:
             self._known[key] = (reply, seconds)
             self.asked += 1
             self.tokens_paid += tokens
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-                with self._file.open("a", encoding="utf-8") as stream:
-                    stream.write(line + "\n")
+                with self._file.open("a+b") as stream:
+                    if stream.seek(0, os.SEEK_END):
+                        stream.seek(-1, os.SEEK_END)
+                        line = line if stream.read(1) == b"\n" else b"\n" + line  # after one that was cut off
+                    stream.write(line)
             except OSError as error:
                 raise ArtifactError(
                     f"replies {self._file} cannot be kept: {error.strerror}; free some space"
                 ) from error
 
-    def _learn(self, line: str) -> None:
+    def _learn(self, line: bytes) -> None:
         try:
-            body = json.loads(line)
+            body = json.loads(line.decode())
             self._known[body["key"]] = (body["reply"], float(body["seconds"]))
         except (ValueError, KeyError, TypeError):
             return  # a line that a killed run did not finish
