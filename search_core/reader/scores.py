@@ -1,7 +1,8 @@
 """How right an answer is: exact match and F1 of SQuAD (Rajpurkar et al. 2016), for words and for Han characters.
 
-Texts without Han characters are compared as SQuAD's own script does: ASCII punctuation, case and articles do not count.
-Of the others each Han character counts as a word, and no punctuation counts.
+Width and case never count. Where neither text of a comparison has Han characters, it is as in SQuAD's own script: ASCII
+punctuation and articles do not count. Where one has, words of both are single Han characters, numbers, and what stands
+between those; articles count, and no punctuation and no symbol does.
 """
 
 from __future__ import annotations
@@ -14,34 +15,45 @@ from collections.abc import Sequence
 
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_TOKEN = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")
-
-
-def answer_tokens(text: str) -> list[str]:
-    """What counts of an answer."""
-    if not _HAN.search(text):
-        plain = "".join(letter for letter in text.lower() if letter not in string.punctuation)
-        return _ARTICLE.sub(" ", plain).split()
-    lowered = unicodedata.normalize("NFKC", text).lower()
-    return _TOKEN.findall("".join(one for one in lowered if not unicodedata.category(one).startswith(("P", "S"))))
+_BREAK = re.compile("[。，、；：？！…—（）《》〈〉「」『』【】〔〕“”]")  # without it 第51。2008年 has the number 512008
+_TOKEN = re.compile(r"[\u3400-\u9fff]|[0-9]+|[^\s0-9\u3400-\u9fff]+")
 
 
 def exact(answer: str, golds: Sequence[str]) -> float:
     """1 where the answer is one of `golds`, else 0; without golds 1 for an empty answer."""
-    found = answer_tokens(answer)
-    return float(any(found == answer_tokens(gold) for gold in golds or ("",)))
+    pairs = (_tokens(answer, gold) for gold in golds or ("",))
+    return float(any(found == gold for found, gold in pairs))
 
 
 def overlap_f1(answer: str, golds: Sequence[str]) -> float:
     """The best F1, 0 to 1, of the answer's tokens against those of a gold answer."""
-    found = answer_tokens(answer)
-    return max(_f1(found, answer_tokens(gold)) for gold in golds or ("",))
+    return max(_f1(*_tokens(answer, gold)) for gold in golds or ("",))
 
 
 def contains(text: str, golds: Sequence[str]) -> float:
     """1 where a gold answer stands in the text, token by token."""
-    held = f" {' '.join(answer_tokens(text))} "
-    return float(any(f" {' '.join(answer_tokens(gold))} " in held for gold in golds if answer_tokens(gold)))
+    pairs = (_tokens(text, gold) for gold in golds)
+    return float(any(f" {' '.join(gold)} " in f" {' '.join(held)} " for held, gold in pairs if gold))
+
+
+def _tokens(text: str, gold: str) -> tuple[list[str], list[str]]:
+    """What counts of each, by the rule for both."""
+    cut = _characters if _HAN.search(text) or _HAN.search(gold) else _words
+    return cut(text), cut(gold)
+
+
+def _words(text: str) -> list[str]:
+    plain = "".join(letter for letter in _folded(text) if letter not in string.punctuation)
+    return _ARTICLE.sub(" ", plain).split()
+
+
+def _characters(text: str) -> list[str]:
+    folded = _folded(_BREAK.sub(" ", text))
+    return _TOKEN.findall("".join(one for one in folded if unicodedata.category(one)[0] not in "PS"))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).lower()
 
 
 def _f1(found: list[str], gold: list[str]) -> float:

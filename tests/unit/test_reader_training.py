@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from search_core.reader.evaluation import Answered, calibrate, scores_of
 from search_core.reader.recipe import hold_out
 from search_core.reader.scores import contains, exact, overlap_f1
 
+DATA = Path(os.environ.get("KB_TEST_DATA_DIR", Path(__file__).parents[2] / "../shared/data"))
 LAYOUT = Layout((2,), (3,), (3,), length=64, stride=32)
 ENGLISH = (
     "The bridge was built in 1932 by John Bradfield. It is the tallest steel arch bridge in the world. "
@@ -42,6 +44,11 @@ CHINESE = (
         ("二十天。", ("二十天",), 1, 1),
         ("二十", ("二十天",), 0, 0.8),
         ("U.S.", ("us",), 1, 1),
+        ("１９９８年", ("1998年",), 1, 1),
+        ("１９９８", ("1998",), 1, 1),
+        ("35℃", ("35℃以上",), 0, 2 / 3),  # 35, c against 35, c, 以, 上
+        ("the Lord of the Rings", ("《the Lord of the Rings》电影",), 0, 2 * 5 / 12),  # articles count in both
+        ("第51。2008年", ("第51 2008年",), 1, 1),
     ],
 )
 def test_answers_are_compared_as_squad_does(said: str, golds: tuple[str, ...], equal: int, f1: float) -> None:
@@ -53,6 +60,37 @@ def test_a_text_contains_whole_tokens_only() -> None:
     assert contains("It was in 1932, they say.", ["1932"])
     assert not contains("It was in 19321.", ["1932"])
     assert contains("满五年后增加到二十天。", ["二十天"])
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        ("温度达到35℃以上", "35℃"),
+        ("完成率为100％。", "100％"),
+        ("１９９８年成立", "１９９８"),
+        ("他最爱的电影是Lord of the Rings。", "Lord of the Rings"),
+        ("富豪榜排名第51。2008年入选", "第51"),
+        ("在Comic Gum2006年1月号", "Comic Gum"),
+    ],
+)
+def test_a_chinese_text_contains_what_is_not_chinese(text: str, gold: str) -> None:
+    """Both are compared by one rule, whichever of them has Han characters."""
+    assert contains(text, [gold]) == 1
+    assert contains(gold, [text]) == 0
+
+
+@pytest.mark.parametrize("name", ["cmrc2018_dev.json.gz", "cmrc2018_trial.json"])
+def test_every_passage_of_a_public_set_contains_its_answers(name: str) -> None:
+    file = DATA / "cmrc2018" / name
+    if not file.exists():
+        pytest.skip(f"{file} is absent; set KB_TEST_DATA_DIR")
+    lost = [
+        answer
+        for question in read_squad(file)
+        for answer in question.answers
+        if answer in question.passage and not contains(question.passage, [answer])
+    ]
+    assert [one for one in lost if not one.startswith("AXR（")] == []  # that one begins within the word JAXR
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE])
