@@ -98,10 +98,10 @@ def _rank(span: ScoredSpan) -> tuple[float, int, int]:
 
 
 def reading_of(span: ScoredSpan | None, calibration: Calibration) -> Reading:
-    """The span with its probability."""
-    if span is None:
+    """The span with its probability; nothing is found where that is no number."""
+    odds = math.nan if span is None else calibration.slope * span.margin + calibration.offset
+    if span is None or math.isnan(odds):
         return Reading(0, 0, 0.0, False)
-    odds = calibration.slope * span.margin + calibration.offset
     sure = 1.0 / (1.0 + math.exp(-max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, odds))))
     return Reading(span.start, span.end, sure, sure >= calibration.least, span.margin)
 

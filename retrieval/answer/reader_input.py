@@ -39,7 +39,8 @@ class Layout:
     """How a model wants its input: special tokens before the question, before the passage, and at the end.
 
     `kinds` says what the token types are: "matches" (the rules below), "segments" (0 and 1) or "none" (all 0). A
-    window has at most `length` tokens; the next one begins `stride` tokens of the passage later.
+    window has at most `length` tokens; the next one begins `stride` tokens of the passage later, or half of the room
+    later where a long question leaves room for less than `stride`.
     """
 
     before: tuple[int, ...]
@@ -104,7 +105,8 @@ def windows(question: Piece, passage: Piece, layout: Layout) -> Iterator[Window]
     lead = (*layout.before, *asked, *layout.between)
     lead_types = (0,) * len(layout.before) + tuple(asked_types[: len(asked)]) + (0,) * len(layout.between)
     room = layout.length - len(lead) - len(layout.after)
-    for start in range(0, len(passage.ids), layout.stride):
+    stride = layout.stride if layout.stride <= room else max(1, room // 2)  # or what is between two would not be read
+    for start in range(0, len(passage.ids), stride):
         part = slice(start, start + room)
         ids = (*lead, *passage.ids[part], *layout.after)
         closing = (types[-1] if layout.kinds == SEGMENTS else 0,) * len(layout.after)

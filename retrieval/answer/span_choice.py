@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ class ScoredSpan(NamedTuple):
 def best_span(window: Window, scores: Scores, answer_tokens: int) -> ScoredSpan | None:
     """The span of whole words with the highest start plus end, of at most so many tokens.
 
-    None where no token has a character, and where the words are longer than that.
+    None where no token has a character, where the words are longer than that, and where scores are no numbers.
     """
     inside = slice(window.first, window.first + len(window.spans))
     starts, ends = scores[inside, 0], scores[inside, 1]
@@ -33,8 +34,8 @@ def best_span(window: Window, scores: Scores, answer_tokens: int) -> ScoredSpan 
     rows = np.arange(len(starts))
     length = rows[None, :] - rows[:, None]
     sums[(length < 0) | (length >= answer_tokens)] = -np.inf
-    if not np.isfinite(sums).any():
+    if not sums.size:
         return None
     first, last = np.unravel_index(int(sums.argmax()), sums.shape)
-    nothing = float(scores[0, 0] + scores[0, 1])
-    return ScoredSpan(window.spans[first][0], window.spans[last][1], float(sums[first, last]) - nothing)
+    margin = float(sums[first, last]) - float(scores[0, 0] + scores[0, 1])
+    return ScoredSpan(window.spans[first][0], window.spans[last][1], margin) if math.isfinite(margin) else None

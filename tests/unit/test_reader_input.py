@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ def test_windows_hold_every_token_of_the_passage(tokenizer: Any) -> None:
         start = place * LAYOUT.stride
         assert window.ids[window.first : window.first + len(window.spans)] == passage.ids[start:][: len(window.spans)]
     assert list(windows(asked, split(tokenizer, "  \n"), LAYOUT)) == []
+
+
+@pytest.mark.parametrize("length", [10, 12, 16, 24])
+def test_a_long_question_costs_no_token_of_the_passage(tokenizer: Any, length: int) -> None:
+    """It leaves room for less than a stride."""
+    asked, passage = split(tokenizer, "Where did Maria"), split(tokenizer, PASSAGE * 3)
+    layout = Layout((2,), (3,), (3,), "matches", length=length, stride=16)
+    cut = list(windows(asked, passage, layout))
+    assert all(len(window.ids) <= length for window in cut)
+    assert set(itertools.chain(*(window.spans for window in cut))) == set(passage.spans)
 
 
 def test_characters_that_the_vocabulary_lacks_keep_their_place(tokenizer: Any) -> None:
@@ -92,6 +103,20 @@ def test_confidence_is_the_calibrated_margin() -> None:
     assert reading_of(ScoredSpan(1, 4, 1.0), calibration).answers
     assert reading_of(ScoredSpan(1, 4, 1e9), calibration).confidence == pytest.approx(1)
     assert reading_of(None, calibration).confidence == 0
+
+
+def test_scores_that_are_no_numbers_are_no_answer(tokenizer: Any) -> None:
+    """Of a broken graph; they were taken for certainty."""
+    (window,) = windows(split(tokenizer, "Where?"), split(tokenizer, "In Berlin."), LAYOUT)
+    for place, value in ((0, np.nan), (window.first, np.nan), (window.first, np.inf), (0, -np.inf)):
+        scores = np.zeros((len(window.ids), 2), np.float32)
+        scores[place] = value
+        assert best_span(window, scores, 30) is None
+    for reading in (
+        reading_of(ScoredSpan(0, 3, math.nan), Calibration()),
+        reading_of(ScoredSpan(0, 3, 1.0), Calibration(slope=math.nan)),
+    ):
+        assert (reading.confidence, reading.answers) == (0, False)
 
 
 def test_no_answer_begins_or_ends_inside_a_word(tokenizer: Any) -> None:
