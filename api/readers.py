@@ -14,17 +14,15 @@ from pyroaring import BitMap64
 from api.knowledge_base import KnowledgeBase
 from retrieval.answer.choice import EXTRACTIVE, READER, READERS, AnswerChoice, check_reader_name
 from retrieval.answer.reader import OnnxReader
-from retrieval.answer.reader_folder import Calibration, read_folder
+from retrieval.answer.reader_folder import read_folder
 from retrieval.catalog import Collection
 from retrieval.catalog.plans import PlanRecord
 from retrieval.encoder.model_folder import locate
 from retrieval.errors import InvalidInputError, NotFoundError, ReaderError
 from retrieval.stored_plan import serving_plan
-from search_core.reader.card import write_card
 from search_core.reader.data import Question, read_squad
 from search_core.reader.evaluation import ReaderScores
-from search_core.reader.export import export_reader
-from search_core.reader.recipe import ReaderRecipe, Told, Trained, calibrate_folder, hold_out, train_reader
+from search_core.reader.recipe import ReaderRecipe, Told, Trained, adopt_reader, train_reader
 
 SENTENCES = "sentences"  # in place of a reader's name: the sentence picker
 MANIFEST = "manifest.json"
@@ -105,13 +103,12 @@ def make_reader(
 def install_reader(
     kb: KnowledgeBase, name: str, source: Path, questions: Sequence[Question], precision: str
 ) -> tuple[Path, ReaderScores | None, str]:
-    """A published reader's folder as one of ours, its confidence calibrated where questions are given."""
-    target, facts = reader_folder(kb, name), {"base": source.name}
-    export_reader(source, target, Calibration(), facts, write_card(facts, None), precision)
-    if not questions:
-        return target, None, "no questions were given, so its confidence is not calibrated"
-    _, held = hold_out(questions, 0)
-    return target, *calibrate_folder(target, held, facts)
+    """A published reader's folder as one of ours, its confidence calibrated where questions are given.
+
+    One of that name is replaced when the new one is complete.
+    """
+    target = reader_folder(kb, name)
+    return target, *adopt_reader(source, target, questions, precision)
 
 
 @contextmanager

@@ -58,13 +58,18 @@ def write_folder(target: Path, manifest: ReaderManifest, card: str, fill: Callab
         body = {"format": FORMAT, **asdict(manifest), "files": _hashes(scratch)}
         (scratch / MANIFEST_FILE).write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         scratch.chmod(0o755)  # mkdtemp's folder is its owner's alone
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(scratch, target)
+        put_in_place(scratch, target)
     except OSError as error:
         raise ReaderError(f"reader {target} cannot be written: {error}; free some space or name another one") from error
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def put_in_place(folder: Path, target: Path) -> None:
+    """`folder`, on the same file system, becomes `target`; an old one is gone. Raises `OSError`."""
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(folder, target)
 
 
 def read_folder(folder: Path) -> ReaderManifest:

@@ -18,7 +18,7 @@ that it is right. It explains nothing and adds nothing: what it says stands in t
 
 {_origin(facts)}
 
-{_figures(scores)}
+{_figures(scores, bool(facts.get("held_out_crossed")))}
 
 Texts of another kind than those it learnt from may be read worse: measure it on questions of your own
 (`kb readers evaluate`, `kb tune --task answer`) before it serves.
@@ -36,7 +36,7 @@ def _origin(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(scores: ReaderScores | None) -> str:
+def _figures(scores: ReaderScores | None, crossed: bool) -> str:
     if scores is None:
         return "Its confidence is not calibrated: there were too few questions, or none that it answered."
     rows = [
@@ -47,7 +47,11 @@ def _figures(scores: ReaderScores | None) -> str:
         ("refusals: F1", _percent(scores.refusal_f1)),
         ("confidence: expected calibration error", _percent(scores.calibration_error)),
     ]
-    return "| on articles held out | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
+    table = "| on questions that it did not learn from | |\n|---|---|\n"
+    table += "\n".join(f"| {name} | {value} |" for name, value in rows)
+    if crossed:
+        return f"{table}\n\nRefusals and confidence are measured with those of the other half of the articles each."
+    return f"{table}\n\nRefusals and confidence are set on the same questions, and look better here than they are."
 
 
 def _percent(value: float) -> str:

@@ -63,8 +63,8 @@ def read_squad(file: Path, articles: Collection[str] | None = None) -> list[Ques
 
 
 def _questions(whole: dict[str, Any]) -> Iterator[Question]:
-    for article in whole["data"]:
-        for number, paragraph in enumerate(article["paragraphs"]):
+    for number, article in enumerate(whole["data"]):
+        for paragraph in article["paragraphs"]:
             title = article.get("title") or str(paragraph.get("id", number))
             for one in paragraph["qas"]:
                 answers = [] if one.get("is_impossible") else [answer["text"] for answer in one["answers"]]

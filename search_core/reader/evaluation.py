@@ -139,6 +139,23 @@ def calibrate(found: Sequence[Answered]) -> Calibration:
     return Calibration(slope, offset, _least(found, sure))
 
 
+def crossed(found: Sequence[Answered]) -> list[Answered]:
+    """With confidence and threshold of the other half of the articles each: what a calibrated reader is on new ones.
+
+    Raises `SupervisionError` where a half cannot be calibrated on.
+    """
+    titles = sorted({one.question.article for one in found})
+    halves: tuple[list[Answered], list[Answered]] = ([], [])
+    for one in found:
+        halves[titles.index(one.question.article) % 2].append(one)
+    return [
+        one.calibrated(calibration)
+        for half, other in (halves, halves[::-1])
+        for calibration in [calibrate(other)]
+        for one in half
+    ]
+
+
 def calibration_error(found: Sequence[Answered], bins: int = 10) -> float:
     """Expected difference between confidence and share of right answers, in per cent."""
     order = sorted(found, key=lambda one: one.reading.confidence)

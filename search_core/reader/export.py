@@ -7,6 +7,7 @@ model.safetensors. Needs neither torch nor transformers.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -127,24 +128,26 @@ def _graphs(source: Path, made: Path, layout: Layout, precision: str) -> tuple[s
     if precision != "int8":
         return "fp32", None
     agreement = _agreement(source, made, layout)
-    return ("int8" if agreement >= LEAST_AGREEMENT else "fp32"), round(agreement, 6)
+    if not agreement >= LEAST_AGREEMENT:  # nor where it is NaN, which JSON does not have
+        return "fp32", None if math.isnan(agreement) else round(agreement, 6)
+    return "int8", round(agreement, 6)
 
 
 def _agreement(source: Path, made: Path, layout: Layout) -> float:
-    """Least correlation of the scores of both graphs over the probes."""
+    """Least correlation of the scores of both graphs over the probes; NaN where one is none."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(source / TOKENIZER_FILE))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     sessions = [open_session(made / f"{name}.onnx") for name in ("fp32", "int8")]
-    least = 1.0
+    found: list[float] = []
     for question, passage in PROBES:
         for window in windows(split(tokenizer, question), split(tokenizer, passage), layout):
             fed = {"input_ids": np.array([window.ids], np.int64), "token_type_ids": np.array([window.types], np.int64)}
             exact, rounded = (session.run(None, fed)[0].reshape(-1) for session in sessions)
-            least = min(least, float(np.corrcoef(exact, rounded)[0, 1]))
-    return least
+            found.append(float(np.corrcoef(exact, rounded)[0, 1]))
+    return float(np.min(found))
 
 
 def _fill(folder: Path, source: Path, graph: Path) -> None:

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.answer.reader import OnnxReader, load_tokenizer
-from retrieval.answer.reader_folder import TOKENIZER_FILE, Calibration
+from retrieval.answer.reader_folder import TOKENIZER_FILE, Calibration, put_in_place
 from retrieval.answer.reader_input import SCHEME
+from retrieval.errors import ReaderError
 from search_core.errors import SupervisionError
 from search_core.reader.card import write_card
 from search_core.reader.cloze import cloze_questions, cut
 from search_core.reader.data import Example, Question, examples
-from search_core.reader.evaluation import ReaderScores, calibrate, read_all, scores_of
+from search_core.reader.evaluation import LEAST_EXAMPLES, ReaderScores, calibrate, crossed, read_all, scores_of
 from search_core.reader.export import SCHEME_KEY, export_reader, layout_of, recalibrate
 from search_core.reader.lessons import write_lessons
 from search_core.reader.model import open_model
@@ -118,9 +119,8 @@ def train_reader(
         trained = _saved(model, Path(scratch) / "trained", start)
         write_lessons(trained, learnt, held)
         facts = _facts(base, learnt, held, texts, recipe, pieces)
-        export_reader(trained, target, Calibration(), facts, write_card(facts, None), recipe.precision)
-    told("measuring", 0, 1, losses[-1])
-    scores, note = calibrate_folder(target, held, facts)
+        told("measuring", 0, 1, losses[-1])
+        scores, note = calibrated_reader(trained, target, held, facts, recipe.precision)
     return Trained(target, _precision(target), len(learnt), len(held), pieces, tuple(losses), scores, note)
 
 
@@ -143,6 +143,23 @@ def hold_out(questions: Sequence[Question], seed: int) -> tuple[list[Question], 
     return learnt, drawn.sample(held, min(len(held), MOST_HELD_OUT))
 
 
+def adopt_reader(
+    source: Path, target: Path, questions: Sequence[Question], precision: str
+) -> tuple[ReaderScores | None, str]:
+    """As `calibrated_reader`, of a model made elsewhere: it learnt from none of the questions, so all may calibrate it.
+
+    Raises `SupervisionError` for questions too few to calibrate on.
+    """
+    if 0 < len(questions) < LEAST_EXAMPLES:
+        raise SupervisionError(
+            f"a reader cannot be calibrated on {len(questions)} questions; give {LEAST_EXAMPLES} or more, or none"
+        )
+    drawn = random.Random(0)  # noqa: S311 - a sample, not a secret
+    held = drawn.sample(questions, min(len(questions), MOST_HELD_OUT))
+    facts = {"base": source.name, "held_out": len(held)}
+    return calibrated_reader(source, target, held, facts, precision)
+
+
 def _apart(articles: Sequence[str], unanswered: AbstractSet[str], drawn: random.Random) -> frozenset[str]:
     """The articles held out: their share of both kinds, of each at least one where another one is left."""
     kinds = [[one for one in articles if (one in unanswered) == refusing] for refusing in (False, True)]
@@ -154,11 +171,34 @@ def _apart(articles: Sequence[str], unanswered: AbstractSet[str], drawn: random.
     return frozenset(held)
 
 
-def calibrate_folder(
-    folder: Path, held: Sequence[Question], facts: dict[str, Any], threads: int = 1
+def calibrated_reader(
+    source: Path, target: Path, held: Sequence[Question], facts: dict[str, Any], precision: str
 ) -> tuple[ReaderScores | None, str]:
-    """Give the reader its confidence from questions that it has not seen; the scores with it, or why there are none."""
-    reader = OnnxReader(folder, threads)
+    """The reader folder `target` from the model in `source`, put in place once it is whole and calibrated.
+
+    Its scores, or why there are none. Raises `ArtifactError`, `EncoderError` and `ReaderError`; `target` is then as it
+    was.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".reader-", dir=target.parent) as scratch:
+            made = Path(scratch) / "reader"
+            export_reader(source, made, Calibration(), facts, write_card(facts, None), precision)
+            scores, note = _calibrate(made, held, facts)
+            put_in_place(made, target)
+    except OSError as error:
+        raise ReaderError(f"reader {target} cannot be written: {error}; free some space or name another one") from error
+    return scores, note
+
+
+def _calibrate(folder: Path, held: Sequence[Question], facts: dict[str, Any]) -> tuple[ReaderScores | None, str]:
+    """Give the reader its confidence from questions that it has not seen; its scores, or why there are none.
+
+    The scores are with the confidence of the other half of the articles each where that is possible.
+    """
+    if not held:
+        return None, "no questions were given, so its confidence is not calibrated"
+    reader = OnnxReader(folder, 1)
     try:
         found, milliseconds = read_all(reader, held)
     finally:
@@ -168,8 +208,13 @@ def calibrate_folder(
     except SupervisionError as error:
         logger.warning("%s: %s", folder, error)
         return None, str(error)
-    scores = scores_of([one.calibrated(calibration) for one in found], milliseconds)
-    recalibrate(folder, calibration, {"held_out_scores": scores.to_dict()}, write_card(facts, scores))
+    try:
+        told, is_crossed = crossed(found), True
+    except SupervisionError:  # too few for halves
+        told, is_crossed = [one.calibrated(calibration) for one in found], False
+    scores = scores_of(told, milliseconds)
+    facts = {**facts, "held_out_scores": scores.to_dict(), "held_out_crossed": is_crossed}
+    recalibrate(folder, calibration, facts, write_card(facts, scores))
     return scores, ""
 
 

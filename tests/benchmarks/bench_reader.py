@@ -25,7 +25,7 @@ from retrieval.answer.reader import OnnxReader
 from retrieval.encoder import open_encoder
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate, sha256_of
 from search_core.reader.data import Question, read_squad, read_texts
-from search_core.reader.evaluation import Answered, calibrate, picker_scores, read_all, scores_of
+from search_core.reader.evaluation import crossed, picker_scores, read_all, scores_of
 from search_core.reader.recipe import ReaderRecipe, train_reader
 from tests.benchmarks.machine import DATA, circumstances
 
@@ -102,20 +102,6 @@ def measure(arguments: argparse.Namespace) -> None:
     }
     reader.close()
     arguments.out.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def crossed(found: Sequence[Answered]) -> list[Answered]:
-    """With confidence and threshold of the other half of the articles each: what a reader is that was calibrated."""
-    titles = sorted({one.question.article for one in found})
-    halves: list[list[Answered]] = [[], []]
-    for one in found:
-        halves[titles.index(one.question.article) % 2].append(one)
-    return [
-        one.calibrated(calibration)
-        for half, other in (halves, halves[::-1])
-        for calibration in [calibrate(other)]
-        for one in half
-    ]
 
 
 def latency(reader: OnnxReader) -> dict[str, float]:

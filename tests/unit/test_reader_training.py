@@ -93,6 +93,15 @@ def test_every_passage_of_a_public_set_contains_its_answers(name: str) -> None:
     assert [one for one in lost if not one.startswith("AXR（")] == []  # that one begins within the word JAXR
 
 
+def test_articles_without_titles_are_told_apart_by_their_place(tmp_path: Path) -> None:
+    """Otherwise all are one, and nothing can be held out of it."""
+    body = json.loads(write_squad(tmp_path / "q.json", articles=3, each=2).read_text())
+    for article in body["data"]:
+        del article["title"]
+    (tmp_path / "q.json").write_text(json.dumps(body))
+    assert [one.article for one in read_squad(tmp_path / "q.json")] == [str(at) for at in range(3) for _ in range(6)]
+
+
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE])
 def test_practice_asks_for_what_stands_in_its_passage(text: str) -> None:
     found = cloze_questions([text] * 20, 200, seed=3, each=4)
