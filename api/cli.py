@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -96,6 +97,18 @@ class Commands(LazyGroup):
 
     entries = COMMANDS
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run one; the parser would end without a word at Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say_interrupted()
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _say_interrupted() -> None:
+    err.print("interrupted; what was committed stays, and the same command goes on from there")
+
 
 app = typer.Typer(
     name="kb",
@@ -123,6 +136,9 @@ def kb(
 
 def main() -> None:
     """Run one command; errors of ours are one line, and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of few letters shows ? for the others
     try:
         set_up_logging(load_settings())
         app()
@@ -130,7 +146,7 @@ def main() -> None:
         err.print(f"[red]error:[/] {escape(str(error))}", markup=True)
         sys.exit(EXIT_FAILURE)
     except KeyboardInterrupt:
-        err.print("interrupted; what was committed stays")
+        _say_interrupted()
         sys.exit(EXIT_INTERRUPTED)
 
 

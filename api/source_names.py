@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from api.knowledge_base import KnowledgeBase
 from ingest.table_mapping import TablesMapping
 from retrieval.catalog import Collection
@@ -29,9 +31,11 @@ def check_tables_free(
     """Raises `ConflictError` where a source of another name maps one of the tables; `source` itself may do so again."""
     for other in kb.catalog.sources.all(collection):
         if other.name != source:
-            advice = "delete that source, or use another collection"
+            delete = f"kb sources delete {shlex.quote(other.name)} -c {collection.name}"
+            advice = f"delete that source with its documents ({delete}), or use another collection"
             if other.kind == kind:
-                advice = f"to go on with that database, name the source (--source {other.name}); otherwise {advice}"
+                go_on = f"name the source (--source {shlex.quote(other.name)})"
+                advice = f"to go on with that database, {go_on}; otherwise {advice}"
             _check_tables(collection, other, mapping, advice)
 
 

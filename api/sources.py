@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 KINDS = ("auto", "files", "jsonl", "debezium", "sql")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
 _FILE = "file://"
+_WEB = ("http://", "https://", "ftp://")
 _JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
 
@@ -105,9 +106,12 @@ def _rows_source(
     if kind == "debezium" and mirror is not None:
         raise SourceError(f"{what} holds change events, which say themselves what is deleted; leave out --[no-]mirror")
     mapping = load_mapping(mapping_file)
-    source: Source = (
-        SqlSource(what, mapping, name, mirror=mirror is not False) if kind == "sql" else DebeziumFileSource(what, name)
-    )
+    source: Source
+    if kind == "sql":
+        source = database = SqlSource(what, mapping, name, mirror=mirror is not False)
+        database.check()  # before it takes its tables: a mistyped address would hold them
+    else:
+        source = DebeziumFileSource(what, name)
     found = kb.catalog.collections.get(collection)
     check_tables_free(kb, found, mapping, source.name, source.kind)
     record = kb.catalog.sources.register(found, source.name, source.kind)
@@ -130,6 +134,10 @@ def _path(what: str) -> str:
 
 
 def _detect(what: str) -> str:
+    if what.startswith(_WEB):
+        raise SourceError(f"{what} is a web address, and these are not fetched; download it and name the file")
+    if what == "-":
+        raise SourceError("standard input is not read here; write it to a file and name that")
     if _ADDRESS.match(what):
         return "sql"
     path = Path(what)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from api.commands.shared import AsJson, knowledge_base, out, print_json
+from api.commands.shared import AsJson, knowledge_base, out, print_json, table_of
 from search_core.artifact_store import StoredArtifact, list_artifacts, prunable, remove, verified
 
 app = typer.Typer(help="Artifacts: plans and models that tuning left.", no_args_is_help=True)
@@ -58,7 +57,7 @@ def _show(found: list[StoredArtifact], as_json: bool) -> None:
     if as_json:
         print_json({"artifacts": [one.to_dict() for one in found]})
         return
-    table = Table("kind", "name", "collection", "plan", "MB", "needed", "state", box=None, pad_edge=False)
+    table = table_of("kind", "name", "collection", "plan", "MB", "needed", "state")
     for one in found:
         size, plan = f"{one.size / 2**20:.1f}", "" if one.plan_id is None else str(one.plan_id)
         state = "" if one.trouble is None else "NOT WHOLE" if one.trouble else "whole"

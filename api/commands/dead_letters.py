@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
 from retrieval.catalog.sources import DeadLetterRecord
 
 app = typer.Typer(help="What could not be ingested, and why: list, replay, drop.", invoke_without_command=True)
@@ -34,7 +33,7 @@ def dead_letters(
     if as_json:
         print_json({"dead_letters": [_values(letter) for letter in letters]})
         return
-    table = Table("id", "source", "key", "reason", "remedy", box=None, pad_edge=False)
+    table = table_of("id", "source", "key", "reason", "remedy")
     for letter in letters:
         table.add_row(str(letter.id), letter.source, letter.key, letter.reason, letter.remedy)
     out.print(table)

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from api.answer_evaluation import evaluate_answers
-from api.commands.shared import AsJson, CollectionOption, advance, knowledge_base, out, print_json, progress_bar
+from api.commands.shared import (
+    AsJson,
+    CollectionOption,
+    advance,
+    knowledge_base,
+    out,
+    print_json,
+    progress_bar,
+    table_of,
+)
 from api.evaluation import EvaluatedRun, evaluate_collection
 from api.knowledge_base import KnowledgeBase
 from api.rated_set import rated_set
@@ -110,7 +118,7 @@ def _answered(kb: KnowledgeBase, collection: str, asked: list[EvalQuery], plan: 
 
 
 def _show(scored: EvaluatedRun) -> None:
-    table = Table("metric", "mean", "95 % interval", box=None, pad_edge=False)
+    table = table_of("metric", "mean", "95 % interval")
     for metric in METRICS:
         estimate = scored.evaluation.estimate(metric)
         table.add_row(metric, f"{estimate.mean:.4f}", f"{estimate.low:.4f} to {estimate.high:.4f}")
@@ -122,7 +130,7 @@ def _show(scored: EvaluatedRun) -> None:
 
 def _show_answers(answered: dict[str, Any]) -> None:
     names = {"quality": "quality", "f1": "F1", "cited": "cited", "refusals": "refusals, F1"}
-    table = Table("answers", "mean", box=None, pad_edge=False)
+    table = table_of("answers", "mean")
     for name, shown in names.items():
         table.add_row(shown, f"{answered[name]:.4f}")
     out.print(table)

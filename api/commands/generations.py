@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, progress_bar
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, progress_bar, table_of
 from api.comparison import WITHOUT_ADAPTER
 from api.reindex import activate_generation, generation_json, reindex, retire_generation, roll_back_generation
 from retrieval.errors import InvalidInputError
@@ -67,7 +66,7 @@ def list_generations(collection: CollectionOption = "default", as_json: AsJson =
     if as_json:
         print_json({"generations": shown})
         return
-    table = Table("id", "state", "encoder", "chunk tokens", "created", box=None, pad_edge=False)
+    table = table_of("id", "state", "encoder", "chunk tokens", "created")
     for one in shown:
         table.add_row(
             str(one["id"]),

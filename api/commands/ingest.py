@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.commands.shared import AsJson, CollectionOption, advance, err, knowledge_base, out, print_json, progress_bar
+from api.knowledge_base import KnowledgeBase
 from api.sources import open_source
 from ingest.report import IngestReport
 from retrieval.catalog import Outcome
@@ -40,11 +43,14 @@ def ingest(
     find_duplicates: Annotated[
         bool, typer.Option(help="Report documents with the same or nearly the same text; none is dropped.")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 if anything could not be read.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring documents into a collection. What did not change since the last time costs next to nothing."""
-    with knowledge_base() as kb:
-        kb.ensure_collection(collection)
+    """Bring documents into a collection. What did not change since the last time costs next to nothing.
+
+    Exit status 1 if nothing but failures came of it.
+    """
+    with knowledge_base() as kb, _made_for_it(kb, collection):
         opened = open_source(kb, collection, what, source, kind, mapping, mirror, acl, prefix)
         with progress_bar(f"ingesting {what}") as progress:
             report = kb.ingest(
@@ -59,6 +65,21 @@ def ingest(
         print_json(report.to_dict() | {"collection": collection, "source": opened.source.name})
     else:
         show_report(report, collection)
+    if report.failed and (strict or not report.documents):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _made_for_it(kb: KnowledgeBase, collection: str) -> Iterator[None]:
+    """The collection, made where it is new; and not left behind empty where nothing comes into it."""
+    is_new = collection not in {one.name for one in kb.catalog.collections.all()}
+    kb.ensure_collection(collection)
+    try:
+        yield
+    except Exception:
+        if is_new and not kb.catalog.collections.get(collection).last_seq:
+            kb.drop_collection(collection)
+        raise
 
 
 def show_report(report: IngestReport, collection: str) -> None:
@@ -73,6 +94,8 @@ def show_report(report: IngestReport, collection: str) -> None:
         table.add_row("failed", f"{report.failed:,}")
     table.add_row("chunks", f"{report.chunks:,} ({report.embedded:,} newly embedded)")
     out.print(f"[bold]{collection}[/]: {report.documents:,} documents in {report.seconds:.1f} s")
+    if not report.documents and not report.failed:
+        err.print("[yellow]nothing was found there[/]: expected files, lines or rows that become documents")
     out.print(table)
     for failure in report.failures[:FAILURES_SHOWN]:
         err.print(f"[yellow]skipped[/] {escape(f'{failure.key}: {failure.reason}; {failure.remedy}')}", markup=True)

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.table import Column, Table
 
-from api.commands.shared import AsJson, err, knowledge_base, out, print_json, progress_bar
+from api.commands.shared import AsJson, err, knowledge_base, out, print_json, progress_bar, table_of
 from api.jobs.asking import checked, tried_again
 from api.jobs.attempt import Attempt
 from api.jobs.heart import Heart
@@ -48,17 +47,7 @@ def list_jobs(
     if as_json:
         print_json({"jobs": [job_json(job) for job in found]})
         return
-    table = Table(
-        Column("id", no_wrap=True),
-        "kind",
-        "collection",
-        "state",
-        "progress",
-        "attempts",
-        "created",
-        box=None,
-        pad_edge=False,
-    )
+    table = table_of("id", "kind", "collection", "state", "progress", "attempts", "created")
     for job in found:
         progress = f"{job.done:,}" if job.total is None else f"{job.done:,}/{job.total:,}"
         created = f"{job.created_at:%Y-%m-%d %H:%M:%S}"

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from api.commands.shared import AsJson, knowledge_base, out, print_json
+from api.commands.shared import AsJson, knowledge_base, out, print_json, table_of
 from retrieval.catalog.keys import MOST_DAYS, Scope
 
 app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
@@ -62,7 +61,7 @@ def list_keys(as_json: AsJson = False) -> None:
             }
         )
         return
-    table = Table("id", "name", "scope", "collections", "groups", "expires", "revoked", box=None, pad_edge=False)
+    table = table_of("id", "name", "scope", "collections", "groups", "expires", "revoked")
     for r in records:
         reach = "all" if r.collections is None else ", ".join(r.collections)
         expires = f"{r.expires_at:%Y-%m-%d}" if r.expires_at else "never"

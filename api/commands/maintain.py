@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
 from api.maintenance import verify_collection
 from api.modules import all_modules
 
@@ -42,7 +41,7 @@ def collections(as_json: AsJson = False) -> None:
             }
         )
         return
-    table = Table("collection", "documents", "chunks", "encoder", box=None, pad_edge=False)
+    table = table_of("collection", "documents", "chunks", "encoder")
     for record, documents, chunks in rows:
         table.add_row(record.name, f"{documents:,}", f"{chunks:,}", record.encoder)
     out.print(table)
@@ -54,7 +53,7 @@ def modules(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"modules": rows})
         return
-    table = Table("kind", "name", "what it is", "from", box=None, pad_edge=False)
+    table = table_of("kind", "name", "what it is", "from")
     for row in rows:
         table.add_row(row["kind"], row["name"], row["summary"], row["origin"])
     out.print(table)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from api.commands import rollouts
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
 from api.fitting_plan import back_to_former
 from retrieval.catalog.plans import PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
@@ -34,7 +33,7 @@ def list_plans(collection: CollectionOption = "default", as_json: AsJson = False
     if as_json:
         print_json({"plans": rows})
         return
-    table = Table("", "id", "name", "digest", "origin", box=None, pad_edge=False)
+    table = table_of("", "id", "name", "digest", "origin")
     for row in rows:
         table.add_row("*" if row["serving"] else "", str(row["id"]), row["name"], row["digest"], row["origin"])
     out.print(table)
@@ -76,7 +75,7 @@ def diff(
         record = kb.catalog.collections.get(collection)
         one = stored_plan(kb.catalog, record, number or None).to_dict()
         two = stored_plan(kb.catalog, record, other or None).to_dict()
-    table = Table("choice", str(number), str(other), box=None, pad_edge=False)
+    table = table_of("choice", str(number), str(other))
     for choice in one | two:
         if one.get(choice) != two.get(choice):
             table.add_row(choice, str(one.get(choice)), str(two.get(choice)))

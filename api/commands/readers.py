@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
 from api import readers
-from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar
+from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar, table_of
 from retrieval.analyzer import Analyzer
 from retrieval.answer.extractive import ExtractiveGenerator
 from retrieval.encoder.model_folder import DEFAULT_MODEL
@@ -90,7 +89,7 @@ def list_command(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"readers": found})
         return
-    table = Table("name", "from", "precision", "exact", "F1", "refusals", "", box=None, pad_edge=False)
+    table = table_of("name", "from", "precision", "exact", "F1", "refusals", "")
     for one in found:
         figures = (_percent(one.get(key)) for key in ("exact", "f1", "refusal_f1"))
         columns = (one["name"], str(one.get("base") or ""), str(one.get("precision") or ""))
@@ -147,7 +146,7 @@ def _say(scores: ReaderScores | None, note: str, questions: int) -> None:
         ("refusals, F1", scores.refusal_f1),
         ("calibration error", scores.calibration_error),
     ]
-    table = Table(f"on {questions} questions", "%", box=None, pad_edge=False)
+    table = table_of(f"on {questions} questions", "%")
     for figure, value in figures:
         table.add_row(figure, _percent(value))
     out.print(table)

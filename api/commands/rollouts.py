@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
 from api.rollout import steps
 from api.rollout.assignment import Unit
 from api.rollout.view import rollout_json
@@ -97,7 +96,7 @@ def _show(rollout: dict[str, Any], as_json: bool) -> None:
 
 
 def _show_stage(stage: dict[str, Any]) -> None:
-    table = Table(stage["stage"], "searches", "errors", "no hit", "up", "down", "p50 ms", "p95 ms", box=None)
+    table = table_of(stage["stage"], "searches", "errors", "no hit", "up", "down", "p50 ms", "p95 ms")
     for arm in ("serving", "candidate"):
         counted = [stage[arm][name] for name in ("searches", "errors", "empty", "helpful", "unhelpful")]
         times = ["" if stage[arm][name] is None else f"{stage[arm][name]:.1f}" for name in ("p50_ms", "p95_ms")]

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.table import Column, Table
 
 from api.commands.jobs import Arguments, OptionalCollection, parsed
-from api.commands.shared import AsJson, knowledge_base, out, print_json
+from api.commands.shared import AsJson, knowledge_base, out, print_json, table_of
 from api.jobs.asking import checked
 from api.jobs.defaults import DEFAULT_NAMES, make_default_schedules
 from api.jobs.presentation import schedule_json
@@ -34,17 +33,7 @@ def list_schedules(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"schedules": [schedule_json(one) for one in found]})
         return
-    table = Table(
-        Column("name", no_wrap=True),
-        "kind",
-        "collection",
-        "every",
-        "enabled",
-        "next",
-        "last job",
-        box=None,
-        pad_edge=False,
-    )
+    table = table_of("name", "kind", "collection", "every", "enabled", "next", "last job")
     for one in found:
         next_at = f"{one.next_at:%Y-%m-%d %H:%M:%S}Z" if one.enabled else ""
         enabled, every = "yes" if one.enabled else "no", str(timedelta(seconds=one.every_seconds))

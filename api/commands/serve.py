@@ -36,7 +36,10 @@ def serve(
         else:
             if prepared.first_key:
                 out.print(f"first admin key, shown only now: [bold]{prepared.first_key}[/]", soft_wrap=True)
-            out.print(f"serving on {prepared.url} (API description at {prepared.url}/openapi.json); Ctrl-C stops")
+            out.print(f"serving on {prepared.url}; Ctrl-C stops", soft_wrap=True)
+            out.print(f"console at {prepared.url}/console, API description at {prepared.url}/openapi.json")
+            if not prepared.first_key:
+                out.print("log in with a key; another one: kb keys create NAME --scope admin")
         with beside:
             prepared.run()
 

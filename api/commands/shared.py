@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 
 from infra.settings import load_settings
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
 
-out = Console(highlight=False, soft_wrap=True)
+NO_TERMINAL_WIDTH = 100_000  # columns: where nobody looks, nothing is cut
+TELL_SECONDS = 10.0  # between two lines of progress where no terminal shows a bar
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else NO_TERMINAL_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -31,6 +35,11 @@ def knowledge_base(**overrides: Any) -> Iterator[KnowledgeBase]:
 
     with KnowledgeBase.open(load_settings(**overrides)) as opened:
         yield opened
+
+
+def table_of(*headers: str) -> Table:
+    """A table without lines; in a narrow terminal what does not fit goes on in the next line, nothing is cut."""
+    return Table(*(Column(header, overflow="fold") for header in headers), box=None, pad_edge=False)
 
 
 def print_json(value: Any) -> None:
@@ -54,5 +63,9 @@ def progress_bar(task: str, total: int | None = None) -> Iterator[Progress]:
 
 
 def advance(progress: Progress, by: int) -> None:
-    """Move the one bar."""
+    """Move the one bar; where there is none, say now and then how far it is."""
     progress.advance(progress.task_ids[0], by)
+    task = progress.tasks[0]
+    if progress.disable and (task.elapsed or 0.0) - task.fields.get("told", 0.0) >= TELL_SECONDS:
+        progress.update(task.id, told=task.elapsed)
+        err.print(f"{task.description}: {task.completed:,.0f} so far", markup=False)

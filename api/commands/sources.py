@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
-from api.live_sources import LiveSources, source_view
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
+from api.live_sources import KIND, Deleted, LiveSources, source_view
+from api.source_removal import remove_source
 from api.source_status import StatusReader
 from ingest.errors import MappingError
 from ingest.mapping_form import read_form
@@ -61,7 +61,7 @@ def tables(url: Url, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"tables": [asdict(one) for one in found]})
         return
-    shown = Table("table", "rows", "primary key", "columns", "joins", box=None, pad_edge=False)
+    shown = table_of("table", "rows", "primary key", "columns", "joins")
     for one in found:
         columns = ", ".join(column.name for column in one.columns)
         joins = ", ".join(f"{join.alias}{'*' if join.many else ''}" for join in one.includes)
@@ -114,7 +114,7 @@ def list_sources(collection: CollectionOption = "default", as_json: AsJson = Fal
         fields = ("name", "kind", "state", "updated_at")
         print_json({"sources": [{field: getattr(one, field) for field in fields} for one in found]})
         return
-    shown = Table("name", "kind", "state", "changed", box=None, pad_edge=False)
+    shown = table_of("name", "kind", "state", "changed")
     for one in found:
         shown.add_row(one.name, one.kind, one.state.value, f"{one.updated_at:%Y-%m-%d %H:%M}")
     out.print(shown)
@@ -202,8 +202,14 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Remove a source with what it holds at the servers. Exit status 1 where something had to be left."""
-    with _source(collection, name, "delete") as (live, record, _):
-        done = live.delete(record, documents.value)
+    with knowledge_base() as kb:
+        found = kb.catalog.collections.get(collection)
+        record = kb.catalog.sources.get(found, name)
+        if record.kind == KIND:
+            done = LiveSources(kb).delete(record, documents.value)
+        else:
+            done = Deleted(remove_source(kb, found, record, documents.value), [])
+        kb.catalog.audit.record("operator", "sources.delete", f"{collection}/{name}")
     if as_json:
         print_json({"deleted_documents": done.documents, "leftovers": [asdict(left) for left in done.leftovers]})
     else:

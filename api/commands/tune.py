@@ -12,9 +12,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar
+from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar, table_of
 from api.knowledge_base import KnowledgeBase
 from api.tuned_encoder import let_serve, waits
 from retrieval.errors import InvalidInputError
@@ -147,7 +146,7 @@ def _show(told: dict[str, Any]) -> None:
         out.print(note, markup=False)
     for stage in told["stages"]:
         out.print(_stage_line(stage))
-    table = Table("on sealed questions", "before", "after", box=None, pad_edge=False)
+    table = table_of("on sealed questions", "before", "after")
     for metric, value in before.items():
         table.add_row(metric, f"{value:.4f}", f"{after[metric]:.4f}")
     out.print(table)

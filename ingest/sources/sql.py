@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,12 @@ class SqlSource:
         self._clock = clock
         self._connect_args = dict(connect_args or {})  # of the driver, such as for TLS
 
+    def check(self) -> None:
+        """Raises as `poll` does where the database or one of the mapping's tables cannot be read."""
+        with self._connected() as connection:
+            for name in self._order():
+                self._reflect(connection, name)
+
     def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
         """Batches of rows, joined tables first, so that documents are rendered once and whole.
 
@@ -66,15 +73,22 @@ class SqlSource:
         `MappingError` for tables and columns that do not exist, before anything is read.
         """
         scan = next_scan(int(cursor) if cursor else None, self._clock)
+        with self._connected() as connection:
+            tables = [self._reflect(connection, name) for name in self._order()]
+            for name, table in zip(self._order(), tables, strict=True):
+                yield from self._rows(connection, name, table, scan)
+        yield ChangeBatch(cursor=str(scan), whole=True, sweeps=self._sweeps(scan))
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
         engine = sa.create_engine(self._url, connect_args=self._connect_args)
         try:
             with _connect(engine) as connection:
-                tables = [self._reflect(connection, name) for name in self._order()]
-                for name, table in zip(self._order(), tables, strict=True):
-                    yield from self._rows(connection, name, table, scan)
+                yield connection
         except exc.OperationalError as error:
             raise SourceOutageError(
-                f"database {self.name} does not serve us: {_first_line(error)}; retry later"
+                f"database {self.name} does not serve us: {_first_line(error)}; check address and login, or retry when "
+                "it runs"
             ) from error
         except exc.SQLAlchemyError as error:
             raise SourceError(
@@ -82,7 +96,6 @@ class SqlSource:
             ) from error
         finally:
             engine.dispose()
-        yield ChangeBatch(cursor=str(scan), whole=True, sweeps=self._sweeps(scan))
 
     def _sweeps(self, scan: int) -> tuple[Truncation, ...]:
         """What empties the tables that become documents of rows from before this scan."""
