@@ -14,7 +14,7 @@ from api.commands.shared import err
 from api.lazy_commands import Entry, LazyGroup
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
-from infra.settings import SettingsError, load_settings
+from infra.settings import SettingsError, load_settings, mistyped_variables
 from infra.stack.errors import StackError
 from ingest.errors import IngestError
 from retrieval.errors import RetrievalError
@@ -139,6 +139,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of few letters shows ? for the others
+    for name, setting in mistyped_variables():
+        err.print(f"[yellow]warning:[/] {name} is not a setting; did you mean {setting}?", markup=True)
     try:
         set_up_logging(load_settings())
         app()

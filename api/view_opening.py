@@ -73,7 +73,7 @@ def open_views(
     try:
         return OpenedViews(opened(folder, read_only=False), True, server)
     except ViewLockedError:
-        logger.info("another process maintains %s; this one follows the log in a private copy", folder)
+        logger.debug("another process maintains %s; this one follows the log in a private copy", folder)
         return OpenedViews(_private_copy(opened, folder), False, server)
     except ViewError as error:
         logger.warning("%s; it is built again from the catalog, which takes a moment", error)

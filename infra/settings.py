@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "KB_"
+MISTYPED = 0.85  # likeness of a name to that of a setting, from which it is taken for it: a letter or two
 
 
 class SettingsError(ValueError):
@@ -177,6 +179,14 @@ def load_settings(config_file: str | Path | None = None, **overrides: Any) -> Se
     return settings
 
 
+def mistyped_variables() -> list[tuple[str, str]]:
+    """Variables of the environment that are no settings but nearly the name of one, with that name."""
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | {"KB_CONFIG"}
+    unknown = sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name not in known)
+    near = ((name, difflib.get_close_matches(name, known, 1, MISTYPED)) for name in unknown)
+    return [(name, match[0]) for name, match in near if match]
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -204,6 +214,8 @@ def _problem(place: Sequence[int | str], message: str, value: Any) -> str:
     if not place:
         return message
     name = ".".join(map(str, place))
+    if name not in Settings.model_fields and len(place) == 1:
+        return f"setting {name} is not known; docs/settings.md lists those that are"
     shown = f" = {value!r}" if _holds_no_secret(name) else ""
     return f"setting {name} (KB_{name.upper()}){shown}: {message}"
 

@@ -90,4 +90,6 @@ def _explain(problem: Any) -> str:
         return f"{place} is not known here"
     if problem["type"] == "missing":
         return f"{place} is missing"
+    if problem["type"].startswith(("model_", "dataclass_")):
+        return f"{place} = {problem['input']!r:.80}; expected names with values, indented below it"
     return f"{place} = {problem['input']!r:.80}: {problem['msg']}"

@@ -98,7 +98,7 @@ def _ask(shown: _Demo) -> None:
     _headline("3. Ask: answers cited to the exact span, or a refusal")
     for question in (
         "How long is the warranty on drives that are registered on the portal?",
-        "AX-1200 报 E-07 怎么办？",
+        "压缩空气里有水怎么办？",
         "Who won the football match between Ghent and Bruges?",
     ):
         out.print(Text(f"» {question}", style="magenta"))

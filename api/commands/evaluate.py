@@ -43,7 +43,9 @@ def evaluate(
     save: Annotated[str, typer.Option(help="Store the questions as an evaluation set of this name.")] = "",
     collection: CollectionOption = "default",
     run_out: Annotated[Path | None, typer.Option(help="Write the ranking as a TREC run file.")] = None,
-    plan: Annotated[typer.FileText | None, typer.Option(help="A plan as JSON, instead of the serving one.")] = None,
+    plan: Annotated[
+        typer.FileText | None, typer.Option(help="JSON file of a plan, instead of the serving one.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a collection on judged questions, and its answers on those whose right answers are known."""

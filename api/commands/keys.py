@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from api.commands.shared import AsJson, knowledge_base, out, print_json, table_of
+from api.commands.shared import AsJson, err, knowledge_base, out, print_json, table_of
 from retrieval.catalog.keys import MOST_DAYS, Scope
 
 app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
@@ -26,6 +27,9 @@ def create(
 ) -> None:
     """Make a key; it is shown once."""
     with knowledge_base() as kb:
+        known = {one.name for one in kb.catalog.collections.all()}
+        for absent in sorted(set(collection or ()) - known):
+            err.print(f"[yellow]warning:[/] collection {escape(absent)} does not exist yet", markup=True)
         record, key = kb.catalog.keys.create(
             name or scope.value,
             scope,

@@ -26,7 +26,9 @@ def search(
     collection: CollectionOption = "default",
     top_k: Annotated[int, typer.Option("-k", "--top-k", help="How many hits.")] = 10,
     filter_json: FilterOption = "",
-    plan: Annotated[typer.FileText | None, typer.Option(help="A plan as JSON, instead of the serving one.")] = None,
+    plan: Annotated[
+        typer.FileText | None, typer.Option(help="JSON file of a plan, instead of the serving one.")
+    ] = None,
     group_by: Annotated[str, typer.Option(help="document: its best chunk only; chunk: every chunk.")] = "document",
     as_group: AsGroups = None,
     explain: Annotated[bool, typer.Option(help="Show each leg's rank and score.")] = False,

@@ -39,7 +39,7 @@ def serve(
             out.print(f"serving on {prepared.url}; Ctrl-C stops", soft_wrap=True)
             out.print(f"console at {prepared.url}/console, API description at {prepared.url}/openapi.json")
             if not prepared.first_key:
-                out.print("log in with a key; another one: kb keys create NAME --scope admin")
+                out.print("log in with a key; another one: kb keys create --scope admin")
         with beside:
             prepared.run()
 

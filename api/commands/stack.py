@@ -80,14 +80,18 @@ def down(
 
 
 @app.command()
-def env(folder: FolderOption = None, as_json: AsJson = False) -> None:
+def env(
+    folder: FolderOption = None,
+    unset: Annotated[bool, typer.Option("--unset", help='The way back: eval "$(kb stack env --unset)".')] = False,
+    as_json: AsJson = False,
+) -> None:
     """The settings that point every command at these servers: `eval "$(kb stack env)"`."""
     variables = _stack(folder).env()
     if as_json:
         print_json(variables)
         return
     for name, value in variables.items():
-        out.print(f"export {name}={shlex.quote(value)}", markup=False)
+        out.print(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}", markup=False)
 
 
 def _stack(folder: Path | None, progress: Progress | None = None) -> Stack:

@@ -142,7 +142,11 @@ def outage(error: BaseException | None) -> OutageError:
         "attempt to write a readonly database": "make the data folder writable for this user",
         "unable to open database file": "make the data folder writable for this user, and its disk too",
         "database is locked": "another process holds a long transaction; repeat, or stop it",
-    }.get(reason, "check that the catalog's database runs and can be reached, then repeat")
+    }.get(
+        reason,
+        "check that the catalog's database runs and can be reached (setting KB_CATALOG_URL; `kb stack up` starts the "
+        "stack's), then repeat",
+    )
     return OutageError(f"the catalog cannot be used: {reason}; {advice}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.logs import JsonFormatter
-from infra.settings import SettingsError, load_settings
+from infra.settings import SettingsError, load_settings, mistyped_variables
 
 
 def test_environment_wins_over_the_file_and_the_caller_over_both(
@@ -27,7 +27,7 @@ def test_environment_wins_over_the_file_and_the_caller_over_both(
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("prot: 1\n", "prot"),
+        ("prot: 1\n", "setting prot is not known; docs/settings.md lists"),
         ("port: 99999\n", "port"),
         ("- 1\n", "expected `name: value`"),
         ("a: [\n", "not YAML"),
@@ -38,6 +38,12 @@ def test_a_wrong_file_is_explained(tmp_path: Path, content: str, told: str) -> N
     file.write_text(content)
     with pytest.raises(SettingsError, match=told):
         load_settings(file)
+
+
+def test_a_mistyped_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KB_DATA_DIRR", "KB_TEST_DATA_DIR", "KB_POSTGRES_PASSWORD", "KB_DATA_DIR"):
+        monkeypatch.setenv(name, "x")
+    assert mistyped_variables() == [("KB_DATA_DIRR", "KB_DATA_DIR")]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
