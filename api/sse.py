@@ -11,8 +11,6 @@ from starlette.responses import Response, StreamingResponse
 from api.errors import ApiError, as_api_error
 from api.responses import to_json
 from api.workers import Workers
-from ingest.errors import IngestError
-from retrieval.errors import RetrievalError
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +40,10 @@ async def stream(
             try:
                 async for item in source:
                     yield event(*item)
-            except (ApiError, RetrievalError, IngestError) as error:
-                logger.warning("a stream ended early: %s", error)
-                yield event(*describe(as_api_error(error)))
+            except Exception as error:  # the status has left: whatever it is must be told as an event
+                failure = as_api_error(error)
+                logger.warning("a stream ended early: %s", error, exc_info=failure.code == "internal")
+                yield event(*describe(failure))
             if last:
                 yield last
 

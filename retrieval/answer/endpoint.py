@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import json
+import base64
 import queue
+import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 from threading import Event, Thread
-from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
 from infra.addresses import without_login
+from retrieval.answer.completion import SHOWN, EndpointError, texts_of
 from retrieval.errors import InvalidInputError, OutageError
 
-DONE = "[DONE]"
+_KEY = re.compile(r"[!-~]*")  # what a header takes
+HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
-    """Where the model is and how long to wait, seconds.
+    """Where the model is and how long to wait, seconds. Raises `InvalidInputError` for what cannot be asked.
 
-    `base_url` ends before `/chat/completions`; it may hold user and password, which no message tells.
+    `base_url` ends before `/chat/completions`; it may hold user and password. No message tells these or the key.
     """
 
-    base_url: str
+    base_url: str = field(repr=False)
     model: str
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
     connect_timeout: float = 3.0
     first_token_timeout: float = 20.0
     total_timeout: float = 30.0
@@ -35,12 +39,27 @@ class EndpointSettings:
     max_tokens: int = 600
 
     def __post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")):
+        object.__setattr__(self, "base_url", self.base_url.strip())
+        object.__setattr__(self, "api_key", self.api_key.strip())
+        if not _is_address(self.base_url):
             raise InvalidInputError(
-                f"llm_base_url is {without_login(self.base_url)!r}; expected an address such as http://localhost:11434/v1"
+                "llm_base_url is no address; expected one such as http://localhost:11434/v1, without ? and #, and with "
+                "the special characters of a user and password percent-encoded"
             )
+        if not _KEY.fullmatch(self.api_key):
+            raise InvalidInputError("llm_api_key holds white space or other characters that no HTTP header takes")
         if not self.model:
             raise InvalidInputError("llm_model is empty; expected the name of a model at the endpoint")
+
+
+def _is_address(url: str) -> bool:
+    """Whether user, password, host and port are where they belong: a stray / or # would make a path of a password."""
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False
+    return is_whole and parts.scheme in ("http", "https") and "@" not in parts.path and not re.search(r"[?#\s]", url)
 
 
 class ChatEndpoint:
@@ -48,23 +67,27 @@ class ChatEndpoint:
 
     def __init__(self, settings: EndpointSettings) -> None:
         self._settings = settings
-        headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+        self._secrets = _secrets(settings)
+        headers = {"Accept-Encoding": "identity"}  # what is not packed does not grow beyond what was received
+        if settings.api_key:
+            headers["Authorization"] = f"Bearer {settings.api_key}"
         timeout = httpx.Timeout(settings.total_timeout, connect=settings.connect_timeout, read=settings.total_timeout)
         self._client = httpx.Client(headers=headers, timeout=timeout)
 
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         """Pieces of the answer as they come. Raises `OutageError`."""
         started, stop = time.monotonic(), Event()
-        arrived: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
+        arrived: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # holds `MOST_BYTES` at most
         Thread(target=self._pump, args=(messages, arrived, stop), daemon=True, name="llm-endpoint").start()
-        pieces = 0
+        pieces, is_blank = 0, True
         try:
             while (piece := self._next(arrived, started, pieces)) is not None:
                 pieces += 1
+                is_blank = is_blank and not piece.strip()
                 yield piece
         finally:
-            stop.set()  # the pump ends at its next chunk
-        if not pieces:
+            stop.set()  # the pump ends at the next bytes, or when none come for `total_timeout`
+        if is_blank:
             raise OutageError(f"{self._name} sent an empty answer")
 
     def close(self) -> None:
@@ -79,29 +102,30 @@ class ChatEndpoint:
         """The next piece, None at the end; the waits are ours because a slow drip defeats a socket's time-out."""
         settings = self._settings
         limit = settings.total_timeout if pieces else min(settings.first_token_timeout, settings.total_timeout)
+        left = started + limit - time.monotonic()
         try:
-            piece = arrived.get(timeout=max(0.0, started + limit - time.monotonic()))
+            if left <= 0:
+                raise queue.Empty  # whatever waits there: a fast and endless reply would never be late
+            piece = arrived.get(timeout=left)
         except queue.Empty:
             what = "was not complete" if pieces else "had not begun"
             raise OutageError(f"{self._name}: the answer {what} after {limit:g} s") from None
         if isinstance(piece, Exception):
-            raise OutageError(f"{self._name}: {_explain(piece)}") from piece
+            raise OutageError(f"{self._name}: {self._explain(piece)}") from None  # the cause may hold the key
         return piece
 
     def _pump(
         self, messages: Sequence[dict[str, str]], arrived: queue.SimpleQueue[str | Exception | None], stop: Event
     ) -> None:
         try:
-            for piece in self._pieces(messages):
-                if stop.is_set():
-                    return
+            for piece in self._pieces(messages, stop):
                 arrived.put(piece)
         except Exception as error:  # whatever it is must reach the caller, who would wait for nothing
             arrived.put(error)
         else:
             arrived.put(None)
 
-    def _pieces(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+    def _pieces(self, messages: Sequence[dict[str, str]], stop: Event) -> Iterator[str]:
         settings = self._settings
         body = {
             "model": settings.model,
@@ -112,69 +136,24 @@ class ChatEndpoint:
         }
         url = settings.base_url.rstrip("/") + "/chat/completions"
         with self._client.stream("POST", url, json=body) as response:
-            if response.status_code != httpx.codes.OK:
-                raise _EndpointError(f"answered {response.status_code}: {_excerpt(response.read())}")
-            if "json" in response.headers.get("content-type", ""):  # a server that does not stream
-                yield _whole_text(response.read())
-                return
-            yield from _sse_pieces(response.iter_lines())
+            yield from texts_of(response, takewhile(lambda _: not stop.is_set(), response.iter_bytes()))
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, EndpointError):
+            return error.what.format(repr(" ".join(self._hidden(error.sent).split())[:SHOWN]))
+        verb = "cannot be reached" if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) else "failed"
+        return f"{verb} ({type(error).__name__}: {self._hidden(str(error))})"
+
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
 
 
-class _EndpointError(Exception):
-    """The endpoint answered something other than a chat completion."""
-
-
-def _sse_pieces(lines: Iterator[str]) -> Iterator[str]:
-    """Texts of a stream of chat completion chunks. Raises `_EndpointError` where it is garbage or cut off."""
-    finished = False
-    for line in lines:
-        if not line.startswith("data:"):
-            continue  # comments (keep-alive), event names, blank lines
-        data = line[len("data:") :].strip()
-        if data == DONE:
-            return
-        text, is_last = _chunk(data)
-        finished = finished or is_last
-        if text:
-            yield text
-    if not finished:
-        raise _EndpointError("broke off before the end of the answer")
-
-
-def _chunk(data: str) -> tuple[str, bool]:
-    """(text, whether it is the last) of one chunk."""
-    try:
-        chunk = json.loads(data)
-        _raise_error_in(chunk)
-        choices = chunk["choices"]
-        if not choices:
-            return "", False  # a usage report
-        return choices[0].get("delta", {}).get("content") or "", choices[0].get("finish_reason") is not None
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise _EndpointError(f"sent {_excerpt(data.encode())}, expected a chat completion chunk") from None
-
-
-def _whole_text(body: bytes) -> str:
-    try:
-        completion = json.loads(body)
-        _raise_error_in(completion)
-        return str(completion["choices"][0]["message"]["content"] or "")
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise _EndpointError(f"sent {_excerpt(body)}, expected a chat completion") from None
-
-
-def _raise_error_in(message: Any) -> None:
-    if isinstance(message, dict) and message.get("error"):
-        raise _EndpointError(f"reported {_excerpt(json.dumps(message['error']).encode())}")
-
-
-def _explain(error: Exception) -> str:
-    if isinstance(error, _EndpointError):
-        return str(error)
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return f"cannot be reached ({type(error).__name__}: {error})"
-    return f"failed ({type(error).__name__}: {error})"
-
-
-def _excerpt(body: bytes) -> str:
-    return repr(" ".join(body[:200].decode("utf-8", "replace").split()))
+def _secrets(settings: EndpointSettings) -> list[str]:
+    """What an endpoint may echo and no message may tell, longest first."""
+    login = urlsplit(settings.base_url)
+    user, password = unquote(login.username or ""), unquote(login.password or "")
+    basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
+    plain = {settings.api_key, login.password or "", password, basic} - {""}
+    return sorted(plain | {one.replace("/", "\\/") for one in plain}, key=len, reverse=True)  # as some write JSON

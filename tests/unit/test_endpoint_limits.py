@@ -1,0 +1,151 @@
+"""An endpoint that never ends, never answers or tells secrets: the limits hold, and no message holds the key."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from retrieval.answer.endpoint import ChatEndpoint, EndpointSettings
+from retrieval.errors import InvalidInputError, OutageError
+
+KEY = "sk-SECRET/123"
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+Serve = Callable[[Behaviour], str]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a server that behaves so on each request; gives its base URL."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(behave: Behaviour) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                try:
+                    behave(self)
+                except OSError:
+                    pass  # the client has gone
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"127.0.0.1:{servers[-1].server_port}/v1"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def ask(settings: EndpointSettings) -> str:
+    """What the failure says."""
+    endpoint = ChatEndpoint(settings)
+    try:
+        with pytest.raises(OutageError) as caught:
+            list(endpoint.stream([{"role": "user", "content": "?"}]))
+    finally:
+        endpoint.close()
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+def begin(handler: BaseHTTPRequestHandler, status: int = 200) -> None:
+    handler.send_response(status)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.end_headers()
+
+
+def test_a_reply_that_never_ends_is_late(serve: Serve) -> None:
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        begin(handler)
+        while True:
+            handler.wfile.write(b'data: {"choices": [{"delta": {"content": "x "}}]}\n\n' * 10)
+            time.sleep(0.001)
+
+    began = time.monotonic()
+    endpoint = ChatEndpoint(EndpointSettings(f"http://{serve(write)}", "m", total_timeout=0.5))
+    with pytest.raises(OutageError, match="was not complete after 0.5 s"):
+        for _ in endpoint.stream([]):
+            time.sleep(0.01)  # a reader that is slower than the endpoint
+    endpoint.close()
+    assert time.monotonic() - began < 5
+
+
+def test_an_endpoint_that_only_says_that_it_lives_is_left(serve: Serve) -> None:
+    left = threading.Event()
+
+    def ping(handler: BaseHTTPRequestHandler) -> None:
+        begin(handler)
+        try:
+            for _ in range(400):
+                handler.wfile.write(b": ping\n\n")
+                time.sleep(0.05)
+        except OSError:
+            left.set()
+
+    endpoint = ChatEndpoint(EndpointSettings(f"http://{serve(ping)}", "m", first_token_timeout=0.3))
+    with pytest.raises(OutageError, match="had not begun after 0.3 s"):
+        list(endpoint.stream([]))
+    assert left.wait(5)
+    endpoint.close()
+
+
+def test_blank_replies_are_empty(serve: Serve) -> None:
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        begin(handler)
+        handler.wfile.write(b'data: {"choices": [{"delta": {"content": " \\n"}, "finish_reason": "stop"}]}\n\n')
+
+    assert "sent an empty answer" in ask(EndpointSettings(f"http://{serve(write)}", "m"))
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_what_the_endpoint_echoes_is_hidden(serve: Serve, status: int) -> None:
+    def echo(handler: BaseHTTPRequestHandler) -> None:
+        begin(handler, status)
+        told = json.dumps({"error": f"bad key {handler.headers['Authorization']}, pa#ss, pa%23ss"})
+        handler.wfile.write(f"data: {told}\n\n".replace("/", "\\/").encode())
+
+    url = serve(echo)
+    said = ask(EndpointSettings(f"http://{url}", "m", api_key=f" {KEY}\n"))
+    assert "Bearer ***" in said and "SECRET" not in said
+    said = ask(EndpointSettings(f"http://user:pa%23ss@{url}", "m"))
+    assert "Basic ***, ***, ***" in said and "user" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:S3c#ret@host/v1",
+        "http://u:S3c/ret@host/v1",
+        "http://u:9/S3cret@host/v1",
+        "http://u:S3c?ret@host/v1",
+        "http://u:S3c ret@host/v1",
+        "http://u:S3c[ret@host/v1",
+        "http://u:S3cret@/v1",
+        "u:S3cret@host/v1",
+        "ftp://u:S3cret@host/v1",
+    ],
+)
+def test_addresses_that_do_not_parse_are_refused_without_being_told(url: str) -> None:
+    with pytest.raises(InvalidInputError, match="llm_base_url") as caught:
+        EndpointSettings(url, "m")
+    assert "S3c" not in str(caught.value) and "ret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["sk-密钥", "sk SECRET", "sk-\nSECRET"])
+def test_keys_that_no_header_takes_are_refused_without_being_told(key: str) -> None:
+    with pytest.raises(InvalidInputError, match="llm_api_key") as caught:
+        EndpointSettings("http://host/v1", "m", api_key=key)
+    assert "sk" not in str(caught.value)
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    assert "S3cret" not in repr(EndpointSettings("http://u:S3cret@host/v1", "m", api_key="S3cret"))
