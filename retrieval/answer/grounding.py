@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from retrieval.answer.claims import is_opposed, missing_number, numbers_of
 from retrieval.answer.evidence import known_share
 from retrieval.answer.question import Tokens, content_tokens
-from retrieval.answer.sentences import Span, split_sentences
+from retrieval.answer.sentences import Span, split_sentences, without_list_mark
 from retrieval.answer.types import Citation, Passage
 from retrieval.contracts import Encoder
 
@@ -16,8 +17,8 @@ SUPPORTED = 0.55  # least support; see docs/answers.md for what it separates
 WINDOW = 2  # a generated sentence may draw on this many neighbouring sentences of a passage
 
 MARK = re.compile(r"[ \t]*[\[【](\d{1,3}(?:\s*[,，、;\-–]\s*\d{1,3})*)[\]】]")
-_QUOTE = re.compile(r"[“\"「『]([^”\"」』]{8,})[”\"」』]")
-_NUMBER = re.compile(r"\d+(?:[.,:/\-]\d+)*")
+LEAST_QUOTE = 8  # characters; shorter ones name something rather than quote it
+_QUOTE = re.compile(r"\"([^\"]*)\"|“([^”]*)”|「([^」]*)」|『([^』]*)』")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,13 @@ class Grounder:
         bare = MARK.sub("", sentence)
         problems = [f"[{number}] names no passage" for number in cited if not 1 <= number <= len(self.passages)]
         known = list(dict.fromkeys(number for number in cited if 1 <= number <= len(self.passages)))
-        terms = content_tokens(bare, self.analyzer)
+        stated = without_list_mark(bare)
+        terms = content_tokens(stated, self.analyzer)
         if not terms:
             return GroundedSentence(bare, (), tuple(problems), is_claim=False)
         citations = []
         for number in known or (range(1, len(self.passages) + 1) if not cited else ()):
-            span, why_not = self._support(bare, terms, number)
+            span, why_not = self._support(stated, terms, number)
             if span is not None:
                 citations.append(self._citation(number, span))
             elif cited:
@@ -66,28 +68,36 @@ class Grounder:
     def _support(self, sentence: str, terms: frozenset[str], number: int) -> tuple[Span | None, str]:
         """(the span of the passage that supports the sentence, "") or (None, why there is none)."""
         passage = self.passages[number - 1]
-        for quote in _QUOTE.findall(sentence):
-            if _squeezed(quote) not in _squeezed(passage.text + passage.title):
+        for quote in filter(lambda one: len(one) >= LEAST_QUOTE, map("".join, _QUOTE.findall(sentence))):
+            if not any(_squeezed(quote) in _squeezed(held) for held in (passage.text, passage.title)):
                 return None, f"does not hold the quote {quote[:40]!r}"
-        absent = [digits for digits in _NUMBER.findall(sentence) if digits not in passage.text + passage.title]
+        absent = missing_number(sentence, numbers_of(passage.text) | numbers_of(passage.title))
         if absent:
-            return None, f"does not hold the number {absent[0]}"
+            return None, f"does not hold the number {absent}"
         span, support = self._best_window(sentence, terms, passage)
-        return (span, "") if support >= SUPPORTED and span else (None, f"supports it by {support:.2f} only")
+        if span is None or support < SUPPORTED:
+            return None, f"supports it by {support:.2f} only"
+        if is_opposed(sentence, passage.text[span.start : span.end], self.analyzer):
+            return None, "says the opposite"
+        return span, ""
 
     def _best_window(self, sentence: str, terms: frozenset[str], passage: Passage) -> tuple[Span | None, float]:
-        """The shortest stretch of one or two sentences that shares most with the generated one, and its support."""
+        """The shortest stretch of one or two sentences that shares most with the generated one, and its support.
+
+        Those that hold its numbers come first: the same words may stand beside another number elsewhere.
+        """
         spans = split_sentences(passage.text)
         windows = [
             Span(spans[i].start, spans[j].end) for i in range(len(spans)) for j in range(i, min(i + WINDOW, len(spans)))
         ]
-        title = frozenset(self.analyzer.tokens(passage.title))
-        shares = [_share(terms, title | frozenset(self.analyzer.tokens(passage.text[a:b]))) for a, b in windows]
         if not windows:
             return None, 0.0
-        best = max(range(len(windows)), key=lambda i: (round(shares[i], 6), windows[i].start - windows[i].end))
-        span = windows[best]
-        return span, self._mixed(shares[best], sentence, passage.text[span.start : span.end])
+        texts = [passage.text[a:b] for a, b in windows]
+        title, titled = frozenset(self.analyzer.tokens(passage.title)), numbers_of(passage.title)
+        shares = [_share(terms, title | frozenset(self.analyzer.tokens(text))) for text in texts]
+        holds = [not missing_number(sentence, titled | numbers_of(text)) for text in texts]
+        best = max(range(len(windows)), key=lambda i: (holds[i], round(shares[i], 6), -len(texts[i])))
+        return windows[best], self._mixed(shares[best], sentence, texts[best])
 
     def _mixed(self, share: float, sentence: str, source: str) -> float:
         """Half words, half meaning; words alone in proportion to what the encoder does not know."""

@@ -118,7 +118,7 @@ _BECAUSE = re.compile(
 
 def read_question(text: str, analyzer: Tokens) -> Question:
     """The question taken apart; a question of stop words only has no terms."""
-    spans = _content(text, analyzer)
+    spans = content_spans(text, analyzer)
     terms = tuple(dict.fromkeys(token for token, _, _ in spans))
     keys = frozenset(token for name in _names(text) for token in analyzer.tokens(name))
     return Question(text, question_kind(text), terms, keys & frozenset(terms), _neighbours(spans))
@@ -126,7 +126,14 @@ def read_question(text: str, analyzer: Tokens) -> Question:
 
 def content_tokens(text: str, analyzer: Tokens) -> frozenset[str]:
     """The tokens of the text's topic words, without stop words; empty where it has none."""
-    return frozenset(token for token, _, _ in _content(text, analyzer))
+    return frozenset(token for token, _, _ in content_spans(text, analyzer))
+
+
+def content_spans(text: str, analyzer: Tokens) -> list[tuple[str, int, int]]:
+    """(token, start, end) but English stop words and Han bigrams that overlap a question phrase or particle."""
+    plain = _without_stop_words(text)
+    stops = frozenset(position for found in _HAN_STOP.finditer(plain) for position in range(*found.span()))
+    return [span for span in analyzer.spans(plain) if stops.isdisjoint(range(*span[1:]))]
 
 
 def topic_words(text: str) -> list[str]:
@@ -157,13 +164,6 @@ def fits_kind(kind: Kind, sentence: str, question: str) -> bool:
 def _has_new(pattern: re.Pattern[str], sentence: str, question: str) -> bool:
     asked = question.lower()
     return any(found.group().lower() not in asked for found in pattern.finditer(sentence))
-
-
-def _content(text: str, analyzer: Tokens) -> list[tuple[str, int, int]]:
-    """Token spans without English stop words and without Han bigrams that overlap a question phrase or particle."""
-    plain = _without_stop_words(text)
-    stops = frozenset(position for found in _HAN_STOP.finditer(plain) for position in range(*found.span()))
-    return [span for span in analyzer.spans(plain) if stops.isdisjoint(range(*span[1:]))]
 
 
 def _neighbours(spans: Sequence[tuple[str, int, int]]) -> dict[str, frozenset[str]]:

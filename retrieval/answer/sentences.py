@@ -38,7 +38,7 @@ _SHORT = frozenset(
 _ROW = re.compile(r"[ \t]*\|")
 _RULE_ROW = re.compile(r"^[\s|:+=\-]+$")
 _ITEM = re.compile(
-    r"[ \t]*(?:[-*•‣◦·▪–]\s+|\(?\d{1,3}[.)、]\s*|\(?[a-zA-Z][.)]\s+|"
+    r"[ \t]*(?:[-*•‣◦·▪–]\s+|\(?\d{1,3}[.)、](?!\d)\s*|\(?[a-zA-Z][.)]\s+|"
     r"[一二三四五六七八九十]+、|（[一二三四五六七八九十\d]+）)"
 )
 _HEADING = re.compile(r"[ \t]*#{1,6}\s")
@@ -53,6 +53,11 @@ def split_sentences(text: str) -> list[Span]:
 def is_table_row(sentence: str) -> bool:
     """Whether the sentence is a row of a pipe table."""
     return sentence.startswith("|") and sentence.count("|") > 1
+
+
+def without_list_mark(sentence: str) -> str:
+    """The sentence without the bullet or number that makes it an item of a list."""
+    return _ITEM.sub("", sentence, count=1) if _ITEM.match(sentence) else sentence
 
 
 def _blocks(text: str) -> Iterator[Span]:

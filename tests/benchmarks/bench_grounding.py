@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retrieval.analyzer import Analyzer
+from retrieval.answer.claims import NEGATION
 from retrieval.answer.grounding import SUPPORTED, Grounder
 from retrieval.answer.sentences import split_sentences
 from retrieval.answer.types import Passage
@@ -27,8 +28,8 @@ PIECE = re.compile(r"[\u3400-\u9fff]{1,4}|[^\s\u3400-\u9fff]+\s*")  # four chara
 
 
 def shortened(sentence: str, rng: random.Random) -> str:
-    """The sentence with some of its words left out, without digits, which are checked separately."""
-    kept = "".join(piece for piece in PIECE.findall(sentence) if rng.random() > LEFT_OUT)
+    """The sentence with some of its words left out; negations stay and digits go, which are checked separately."""
+    kept = "".join(piece for piece in PIECE.findall(sentence) if rng.random() > LEFT_OUT or NEGATION.search(piece))
     return re.sub(r"\d\S*|[“”\"「」]", "", kept)
 
 

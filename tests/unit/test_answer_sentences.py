@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.answer.sentences import MAX_SENTENCE, is_table_row, split_sentences
+from retrieval.answer.sentences import MAX_SENTENCE, is_table_row, split_sentences, without_list_mark
 
 
 def sentences(text: str) -> list[str]:
@@ -27,6 +27,10 @@ def sentences(text: str) -> list[str]:
         ("价格为3.5元。版本2.0已发布。", ["价格为3.5元。", "版本2.0已发布。"]),
         ("Steps:\n1. Open it.\n2. Close it.", ["Steps:", "1. Open it.", "2. Close it."]),
         ("一、申请\n二、审批", ["一、申请", "二、审批"]),
+        (
+            "The rate agreed for the whole contract period is\n3.5 percent of the sum.\n1.Next",
+            ["The rate agreed for the whole contract period is\n3.5 percent of the sum.", "1.Next"],
+        ),
         ("| a | b |\n|---|---|\n| 1. X | 2.5 |", ["| a | b |", "| 1. X | 2.5 |"]),
         ("# Leave\nEveryone has leave.", ["# Leave", "Everyone has leave."]),
         (
@@ -58,3 +62,17 @@ def test_endless_runs_are_cut() -> None:
 def test_table_rows_are_known() -> None:
     assert is_table_row("| a | b |")
     assert not is_table_row("a | b")
+
+
+@pytest.mark.parametrize(
+    ("item", "bare"),
+    [
+        ("1. Open it.", "Open it."),
+        ("- Open it.", "Open it."),
+        ("二、审批", "审批"),
+        ("3.5 percent", "3.5 percent"),
+        ("a", "a"),
+    ],
+)
+def test_list_marks_are_taken_off(item: str, bare: str) -> None:
+    assert without_list_mark(item) == bare

@@ -1,0 +1,96 @@
+"""Generated sentences against a passage: what it bears out is cited, other numbers and the opposite are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from retrieval.analyzer import Analyzer
+from retrieval.answer.claims import is_opposed, missing_number, numbers_of
+from retrieval.answer.grounding import GroundedSentence, Grounder
+from retrieval.answer.types import Passage
+from retrieval.encoder.hashing import HashEncoder
+
+WARRANTY = "The warranty of the pump lasts 24 months. It weighs 3.5 kg."
+CARRY = "Employees may not carry over unused days."
+KEEP = "Employees may carry over unused days."
+
+
+def ground(sentence: str, text: str, title: str = "") -> GroundedSentence:
+    return Grounder([Passage("d#0", "d", title, text)], HashEncoder(), Analyzer()).ground(sentence)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "title"),
+    [
+        ("The warranty of the pump lasts 24 months [1].", WARRANTY, ""),
+        ("The pump weighs 3.5 kg [1].", WARRANTY, ""),
+        ("水泵的保修期为24个月[1]。", "水泵的保修期为２４个月。", ""),
+        ("水泵的保修期为２４个月[1]。", "水泵的保修期为24个月。", ""),
+        ("Invoices over 10000 EUR need a signature [1].", "Invoices over 10,000 EUR need a signature.", ""),
+        ("Invoices over 10,000 EUR need a signature [1].", "Invoices over 10000 EUR need a signature.", ""),
+        ("The report of 2024 was approved [1].", "The report was approved.", "Report 2024"),
+        ("The contract ends on 31 March 2024 [1].", "The contract ends on 2024-03-31, in March.", ""),
+        ("The office opens at 9:00-18:00 [1].", "The office opens 9:00–18:00.", ""),
+        ("1. Open the lid of the pump [1].", "Open the lid of the pump.", ""),
+        ("2) Open the lid of the pump [1].", "Open the lid of the pump.", ""),
+        ('The codes "AX" and also the code "BX" name pumps [1].', 'The codes "AX" and "BX" name pumps.', ""),
+        ('It says that "the pump lasts" for 24 months [1].', "It says that the pump lasts for 24 months.", ""),
+        (CARRY + " [1]", CARRY, ""),
+        ("Unused days cannot be carried over by employees [1].", CARRY, ""),
+        ("员工不得结转未使用的年假[1]。", "员工不得结转未使用的年假。", ""),
+        ("No, unused days expire in March [1].", "Unused days expire in March.", ""),
+        ("The pump weighs 3 kg [1].", "The pump does not need a battery and weighs 3 kg.", ""),
+        ("The pump lasts ten years [1].", "The pump, which is not sold alone, lasts ten years.", ""),
+        ("Requests come within 30 days [1].", "Requests come within 30 days, no later than 30 days.", ""),
+        ("路由器保修两年[1]。", "无线路由器保修两年。", ""),
+    ],
+)
+def test_what_the_passage_says_is_cited(sentence: str, text: str, title: str) -> None:
+    grounded = ground(sentence, text, title)
+    assert grounded.problems == ()
+    assert [citation.number for citation in grounded.citations] == [1]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "title", "problem"),
+    [
+        ("The warranty of the pump lasts 4 months [1].", WARRANTY, "", "[1] does not hold the number 4"),
+        ("The warranty of the pump lasts 2 months [1].", WARRANTY, "", "[1] does not hold the number 2"),
+        ("The pump weighs 5 kg [1].", WARRANTY, "", "[1] does not hold the number 5"),
+        ("The pump costs 245 euros [1].", "The pump costs 24", "5 euros", "[1] does not hold the number 245"),
+        ("Invoices over 1000 EUR need it [1].", "Invoices over 10,000 EUR need it.", "", "[1] does not hold"),
+        ("1. The warranty of the pump lasts 4 months [1].", WARRANTY, "", "[1] does not hold the number 4"),
+        ('The "AX" pump says "lasts for ever" [1].', 'The "AX" pump lasts.', "", "[1] does not hold the quote"),
+        (KEEP + " [1]", CARRY, "", "[1] says the opposite"),
+        (CARRY + " [1]", KEEP, "", "[1] says the opposite"),
+        ("Employees don’t carry over unused days [1].", KEEP, "", "[1] says the opposite"),
+        ("The warranty of the pump never lasts 24 months [1].", WARRANTY, "", "[1] says the opposite"),
+        ("Employees may carry over days [1].", "Employees are not allowed to carry over days.", "", "[1] says the"),
+        ("员工可以结转年假[1]。", "员工不可以结转年假。", "", "[1] says the opposite"),
+        ("试用期员工有年假[1]。", "试用期员工没有年假。", "", "[1] says the opposite"),
+        ("超过一万元的付款不需要审批[1]。", "超过一万元的付款需要审批。", "", "[1] says the opposite"),
+    ],
+)  # fmt: skip
+def test_other_numbers_and_the_opposite_are_not(sentence: str, text: str, title: str, problem: str) -> None:
+    grounded = ground(sentence, text, title)
+    assert grounded.citations == ()
+    assert grounded.problems[0].startswith(problem)
+
+
+def test_the_number_decides_which_sentence_is_cited() -> None:
+    text = "The warranty of the big pump is 12 months. Ask. The service manual says: the pump has 24 months."
+    [citation] = ground("The warranty of the pump is 24 months [1].", text).citations
+    assert "24 months" in citation.quote
+
+
+def test_numbers_are_tokens_and_dates_have_parts() -> None:
+    assert numbers_of("24, 3.5, 1,200.5 and 2024-05-01, 31.03.2024") == {
+        "24", "3.5", "1200.5", "2024-05-01", "2024", "5", "1", "31.03.2024", "31", "3",
+    }  # fmt: skip
+    assert missing_number("from 3 to 2024", {"3"}) == "2024"
+
+
+def test_negations_that_deny_nothing() -> None:
+    analyzer = Analyzer()
+    for one in ("Not only pumps but valves are sold.", "Pump No. 5 is sold.", "A stainless 不锈钢 pump is sold."):
+        assert not is_opposed("Pumps are sold; valves too; 钢 pump.", one, analyzer)
