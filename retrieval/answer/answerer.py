@@ -53,4 +53,4 @@ class Answerer:
         """Pieces and verified citations as they come; the last event is the `FinalAnswer`."""
         alone = standalone_question(history, question)
         held = [passage for passage in passages if passage.text.strip()]
-        yield from self.generator.stream(Ask(alone, held, history, statistics))
+        yield from self.generator.stream(Ask(alone, held, history, statistics, asked=question))

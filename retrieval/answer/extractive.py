@@ -34,9 +34,8 @@ class ExtractiveGenerator:
         scores = score_sentences(evidence)
         sure = confidence(evidence, scores)
         if sure < self._refuse_below or not len(scores):
-            yield from refusal(
-                ask.question, why_refused(evidence, sure, self._refuse_below, self._analyzer.tokens), sure, self.name
-            )
+            reason = why_refused(evidence, sure, self._refuse_below, self._analyzer.tokens)
+            yield from refusal(ask.asked or ask.question, reason, sure, self.name)
             return
         yield from self._say(evidence, stretches(choose(evidence, scores)), sure, first_number)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from retrieval.answer.extractive import ExtractiveGenerator, refusal
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 BEGUN = 12  # characters of the next sentence that make sure that the one before has ended, marks included
 _MARKS = re.compile(rf"(?:{MARK.pattern}\s*)+")
+_THINK = re.compile(r"<(/?)think>")
+_TAGS = ("<think>", "</think>")
 
 _SAYS_NO = re.compile(
     r"\bI (?:do not|don't|cannot|can't|could not|couldn't|am (?:un|not )able to) (?:know|answer|find|determine)\b|"
@@ -33,24 +35,43 @@ _SAYS_NO = re.compile(
 
 @dataclass(slots=True)
 class _Draft:
-    """What has left so far."""
+    """What has left so far. Nothing leaves before the first statement that a passage bears out."""
 
     text: str = ""
+    lead: str = ""  # what states nothing, until something is stated
+    gap: str = ""  # white space before the next sentence
     citations: dict[int, Citation] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     claims: int = 0
     supported: int = 0
+    admits: bool = False  # that the passages do not hold the answer
 
-    def add(self, grounded: GroundedSentence) -> Iterator[AnswerEvent]:
-        self.text += grounded.text
+    def add(self, grounded: GroundedSentence, admits: bool) -> Iterator[AnswerEvent]:
+        """A sentence of the reply. A statement without a verified source stays out; an admission is no statement."""
+        is_supported = bool(grounded.citations)
+        is_claim = is_supported or (grounded.is_claim and not admits)
+        self.admits = self.admits or (admits and not is_supported)
         self.problems += grounded.problems
-        self.claims += grounded.is_claim
-        self.supported += bool(grounded.citations)
-        yield AnswerPiece(grounded.text)
+        self.claims += is_claim
+        self.supported += is_supported
+        said = grounded.text.strip()
+        before, self.gap = self.gap, grounded.text[len(grounded.text.rstrip()) :]
+        if is_claim and not is_supported:
+            self.gap = max(before, self.gap, key=len)
+            return
+        self.lead += (before if self.text or self.lead else "") + said
+        if self.supported:
+            self.text += self.lead
+            yield AnswerPiece(self.lead)
+            self.lead = ""
         for citation in grounded.citations:
             if citation.number not in self.citations:
                 self.citations[citation.number] = citation
                 yield CitationEvent(citation)
+
+    @property
+    def quotes(self) -> set[str]:
+        return {citation.quote for citation in self.citations.values()}
 
     @property
     def support(self) -> float:
@@ -80,65 +101,102 @@ class LanguageModelGenerator:
     def stream(self, ask: Ask) -> Iterator[AnswerEvent]:
         """Verified sentences and citations, then the answer; a refusal where the model says that it has none."""
         if not ask.passages:
-            yield from refusal(ask.question, "no passage was found", 0.0, self.name)
+            yield from refusal(ask.asked or ask.question, "no passage was found", 0.0, self.name)
             return
         draft = _Draft()
         try:
-            refused = yield from self._write(ask, draft)
+            yield from self._write(ask, draft)
         except OutageError as error:
             logger.warning("%s; answering extractively", error)
             yield from self._fall_back(ask, draft, str(error))
             return
-        if refused:
-            yield from refusal(ask.question, "the model found no answer in the passages", 0.0, self.name)
-            return
-        yield self._final(ask, draft)
+        if draft.supported:
+            yield FinalAnswer(self._written(ask, draft))
+        elif draft.admits:
+            reason = "; ".join(["the model found no answer in the passages", *draft.problems])
+            yield from refusal(ask.asked or ask.question, reason, 0.0, self.name)
+        else:
+            yield from self._fall_back(ask, draft, "no statement of the model's reply has a verified source")
 
     def close(self) -> None:
         """Release what the model holds, its connections for instance."""
         self._on_close()
 
-    def _write(self, ask: Ask, draft: _Draft) -> Generator[AnswerEvent, None, bool]:
-        """Sentences as they become complete. Returns whether the model refused; raises `OutageError`."""
+    def _write(self, ask: Ask, draft: _Draft) -> Iterator[AnswerEvent]:
+        """Sentences as they become complete, until the model says that it has no answer. Raises `OutageError`."""
         grounder = Grounder(ask.passages[:MAX_PASSAGES], self._encoder, self._analyzer)
         pieces = self._model.stream(grounded_messages(ask.question, ask.passages, ask.history, self._slots))
-        for sentence in sentences_of(pieces):
-            if not draft.text and says_no(sentence):
-                return True
-            yield from draft.add(grounder.ground(sentence))
-        return False
+        for sentence in sentences_of(without_thoughts(pieces)):
+            if NO_ANSWER in sentence:
+                draft.admits = True
+                return
+            yield from draft.add(grounder.ground(sentence), admits(sentence))
 
-    def _final(self, ask: Ask, draft: _Draft) -> FinalAnswer:
+    def _written(self, ask: Ask, draft: _Draft, degraded: str = "") -> Answer:
         """Confidence is that of the evidence, times the share of statements that their passages bear out."""
         sure = self._extractive.confidence(ask) * draft.support
-        problems = [f"{draft.claims - draft.supported} of {draft.claims} statements have no verified source"]
-        reason = "; ".join((problems if draft.supported < draft.claims else []) + draft.problems)
-        return FinalAnswer(Answer(draft.text, tuple(draft.citations.values()), sure, False, reason, self.name))
+        left_out = draft.claims - draft.supported
+        problems = [f"left out {left_out} of {draft.claims} statements, which have no verified source"]
+        reason = "; ".join((problems if left_out else []) + draft.problems)
+        return Answer(draft.text, tuple(draft.citations.values()), sure, False, reason, self.name, degraded)
 
     def _fall_back(self, ask: Ask, draft: _Draft, failure: str) -> Iterator[AnswerEvent]:
         """The extractive answer, after what had left already; its citations are numbered on."""
-        said = "answered extractively" if not draft.text else "continued extractively after what the model had written"
-        lead = "\n\n" if draft.text else ""
-        for event in self._extractive.stream(ask, first_number=len(draft.citations) + 1):
-            if isinstance(event, AnswerPiece):
-                yield AnswerPiece(lead + event.text)
-                lead = ""
-            elif isinstance(event, CitationEvent):
-                yield event
-            else:
-                yield FinalAnswer(_joined(draft, event.answer, f"{failure}; {said}"))
+        *events, last = self._extractive.stream(ask, first_number=len(draft.citations) + 1)
+        assert isinstance(last, FinalAnswer)  # the contract of a generator
+        if not draft.text:
+            yield from events
+            reason = "; ".join(filter(None, [last.answer.reason, *draft.problems]))
+            yield FinalAnswer(replace(last.answer, reason=reason, degraded=f"{failure}; answered extractively"))
+        elif last.answer.refused or draft.quotes >= {citation.quote for citation in last.answer.citations}:
+            yield FinalAnswer(self._written(ask, draft, f"{failure}; the answer is what the model had written"))
+        else:
+            lead = "\n\n"
+            for event in events:
+                yield AnswerPiece(lead + event.text) if isinstance(event, AnswerPiece) else event
+                lead = "" if isinstance(event, AnswerPiece) else lead
+            yield FinalAnswer(_joined(draft, last.answer, failure))
 
 
-def _joined(draft: _Draft, rest: Answer, degraded: str) -> Answer:
-    if not draft.text:
-        return replace(rest, degraded=degraded)
-    citations = (*draft.citations.values(), *rest.citations)
-    return replace(rest, text=f"{draft.text}\n\n{rest.text}", citations=citations, refused=False, degraded=degraded)
+def _joined(draft: _Draft, rest: Answer, failure: str) -> Answer:
+    return replace(
+        rest,
+        text=f"{draft.text}\n\n{rest.text}",
+        citations=(*draft.citations.values(), *rest.citations),
+        reason="; ".join(draft.problems),
+        degraded=f"{failure}; continued extractively after what the model had written",
+    )
 
 
-def says_no(sentence: str) -> bool:
-    """Whether the model declines to answer: the agreed word, or a plain admission without a mark."""
-    return NO_ANSWER in sentence or (_SAYS_NO.search(sentence) is not None and MARK.search(sentence) is None)
+def admits(sentence: str) -> bool:
+    """Whether the sentence, without a mark, says that there is no answer."""
+    return _SAYS_NO.search(sentence) is not None and MARK.search(sentence) is None
+
+
+def without_thoughts(pieces: Iterable[str]) -> Iterator[str]:
+    """The text outside `<think>` blocks, which reasoning models write first; tags may be cut between pieces.
+
+    Where a chat template has opened the block, only its end is written: what stands before that is a thought too.
+    """
+    pending, is_thought = "", False
+    for piece in pieces:
+        pending += piece
+        while found := _THINK.search(pending):
+            if not is_thought and not found.group(1):
+                yield pending[: found.start()]
+            pending, is_thought = pending[found.end() :], not found.group(1)
+        kept = _begun_tag(pending)
+        if not is_thought:
+            yield pending[: len(pending) - kept]
+        pending = pending[len(pending) - kept :]
+    if not is_thought:
+        yield pending
+
+
+def _begun_tag(text: str) -> int:
+    """How many characters at the end may become a tag."""
+    most = min(len(text), len(_TAGS[1]) - 1)
+    return next((n for n in range(most, 0, -1) if any(tag.startswith(text[-n:]) for tag in _TAGS)), 0)
 
 
 def sentences_of(pieces: Iterable[str]) -> Iterator[str]:

@@ -114,12 +114,16 @@ class TermStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a generator is asked: a question that stands alone, passages best first, and the conversation before."""
+    """What a generator is asked: a question that stands alone, passages best first, and the conversation before.
+
+    `asked` is the question as it was put, "" where that is the same; a refusal is in its language.
+    """
 
     question: str
     passages: Sequence[Passage]
     history: Sequence[Turn] = ()
     statistics: TermStatistics | None = None  # None: terms are weighted among the passages only
+    asked: str = ""
 
 
 def verify_citations(citations: Iterable[Citation], document_text: Callable[[str], str | None]) -> list[str]:

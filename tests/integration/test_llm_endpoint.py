@@ -137,12 +137,23 @@ def test_passage_cannot_leave_its_frame(answerer: Make, serve: Serve) -> None:
         ("Full-time employees receive 25 days of paid vacation per year [2].", "[2] supports it by"),
     ],
 )
-def test_false_citations_are_dropped_and_reported(answerer: Make, serve: Serve, reply: str, problem: str) -> None:
-    answer = answerer(serve(reply), "good").answer(QUESTION, PASSAGES)
-    assert answer.citations == ()
-    assert "[" not in answer.text
-    assert problem in answer.reason
-    assert answer.confidence == 0
+def test_false_statements_are_left_out_and_reported(answerer: Make, serve: Serve, reply: str, problem: str) -> None:
+    made = answerer(serve(f"{reply} Unused days expire on 31 March [1]."), "good")
+    answer = made.answer(QUESTION, PASSAGES)
+    check(answer)
+    assert answer.text == "Unused days expire on 31 March. [1]"
+    assert problem in answer.reason and "left out 1 of 2 statements" in answer.reason
+    assert (answer.generator, answer.degraded) == ("openai", "")
+
+
+def test_reply_without_a_verified_statement_gives_way_to_sentences(answerer: Make, serve: Serve) -> None:
+    made = answerer(serve("The moon is made of green cheese [1]."), "good")
+    answer = made.answer(QUESTION, PASSAGES)
+    check(answer)
+    assert "moon" not in answer.text and "25 days" in answer.text
+    assert answer.degraded == "no statement of the model's reply has a verified source; answered extractively"
+    assert "[1] supports it by" in answer.reason
+    assert made.answer("What is the capital of the Mars colony?", PASSAGES).refused
 
 
 def test_marks_after_the_full_stop_lists_and_ranges_are_understood(answerer: Make, serve: Serve) -> None:

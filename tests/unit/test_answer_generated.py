@@ -1,0 +1,126 @@
+"""What leaves of a language model's reply: verified statements, no thoughts, nothing after "no answer"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from retrieval.analyzer import Analyzer
+from retrieval.answer.generated import LanguageModelGenerator, without_thoughts
+from retrieval.answer.types import Answer, AnswerPiece, Ask, FinalAnswer, Passage, verify_citations
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.errors import OutageError
+
+TEXT = "The warranty of the pump lasts 24 months. Call the service desk to claim it."
+RULES = "A document that does not contain a signature is invalid. It must be signed by the controller."
+RULES_ZH = "没有相关发票的费用不予报销。需补交发票后再申请。"
+DOCUMENTS = {"pump": TEXT, "rules": RULES, "zh": RULES_ZH}
+QUESTION = "How long is the warranty of the pump?"
+SAID = "The warranty of the pump lasts 24 months. [1]"
+
+
+class Model:
+    """Writes the reply in pieces, then fails if it is to."""
+
+    def __init__(self, reply: str, size: int, failure: str = "") -> None:
+        self._pieces = [reply[at : at + size] for at in range(0, len(reply), size)]
+        self._failure = failure
+
+    def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+        yield from self._pieces
+        if self._failure:
+            raise OutageError(self._failure)
+
+
+def answer_of(reply: str, question: str = QUESTION, document: str = "pump", size: int = 5, failure: str = "") -> Answer:
+    made = LanguageModelGenerator(Model(reply, size, failure), HashEncoder(), Analyzer())
+    passages = [Passage(f"{document}#0", document, "", DOCUMENTS[document])]
+    events = list(made.stream(Ask(question, passages)))
+    last = events[-1]
+    assert isinstance(last, FinalAnswer)
+    assert "".join(one.text for one in events if isinstance(one, AnswerPiece)) == last.answer.text
+    assert verify_citations(last.answer.citations, DOCUMENTS.get) == []
+    return last.answer
+
+
+@pytest.mark.parametrize("size", [1, 3, 500])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "<think>It lasts 24 months [1]. NO_ANSWER?</think>\n\nThe warranty of the pump lasts 24 months [1].",
+        "Here is what I found:\n\nThe warranty of the pump lasts 24 months [1]. The moon is made of green cheese [1].",
+        "The warranty of the pump lasts 24 months [1]. NO_ANSWER",
+        "The warranty of the pump lasts 24 months [1]. NO_ANSWER. The moon is a pump.",
+    ],
+)  # fmt: skip
+def test_only_what_is_verified_leaves(reply: str, size: int) -> None:
+    answer = answer_of(reply, size=size)
+    assert (answer.text, answer.refused, answer.degraded) == (SAID, False, "")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "<think>Nothing about it.</think>\n\nNO_ANSWER",
+        "I looked at all the passages. NO_ANSWER",
+        "I cannot determine how long the warranty of the pump lasts.",
+        "The passages do not mention the warranty. Please ask the manufacturer.",
+    ],
+)
+def test_reply_that_has_no_answer_is_a_refusal(reply: str) -> None:
+    answer = answer_of(reply)
+    assert answer.refused and answer.generator == "openai"
+    assert answer.reason.startswith("the model found no answer in the passages")
+
+
+@pytest.mark.parametrize(
+    ("reply", "question", "document", "said"),
+    [
+        (
+            "A document that does not contain a signature is invalid. It must be signed by the controller [1].",
+            "Which documents are invalid?",
+            "rules",
+            "A document that does not contain a signature is invalid. [1] It must be signed by the controller. [2]",
+        ),
+        (
+            "没有相关发票的费用不予报销。需补交发票后再申请[1]。",
+            "没有发票怎么报销？",
+            "zh",
+            "没有相关发票的费用不予报销。 [1]需补交发票后再申请。 [2]",
+        ),
+    ],
+)
+def test_statement_that_sounds_like_a_refusal_is_none(reply: str, question: str, document: str, said: str) -> None:
+    answer = answer_of(reply, question, document)
+    assert (answer.text, answer.refused) == (said, False)
+
+
+def test_admission_after_an_answer_stays_and_counts_as_no_statement() -> None:
+    answer = answer_of("The warranty of the pump lasts 24 months [1]. The passages do not mention the battery.")
+    assert answer.text == f"{SAID} The passages do not mention the battery."
+    assert answer.reason == ""
+
+
+def test_what_breaks_off_without_more_to_say_keeps_what_was_written() -> None:
+    for question in (QUESTION, "Who is the president of France?"):
+        answer = answer_of(
+            "The warranty of the pump lasts 24 months [1]. Call the service", question, failure="cut off"
+        )
+        assert (answer.text, answer.refused) == (SAID, False)
+        assert answer.degraded == "cut off; the answer is what the model had written"
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("a<think>b</think>c", "ac"),
+        ("opened before</think> c", " c"),
+        ("a < b <thin", "a < b <thin"),
+        ("<think>never ends", ""),
+    ],
+)
+def test_thoughts_are_taken_out(text: str, rest: str) -> None:
+    assert "".join(without_thoughts([text])) == rest
+    if not text.startswith("opened"):
+        assert "".join(without_thoughts(text)) == rest
