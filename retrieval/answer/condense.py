@@ -20,9 +20,12 @@ _EXISTENTIAL = re.compile(
     r"\b(?:is|are|was|were|will|can|be) there\b|\bthere (?:is|are|was|were|will)\b|\bit (?:is|be) possible\b", re.I
 )
 _HAN_PRONOUN = re.compile(
-    "[他她它]们?|这[个种些位项款]?|那[个种些位项款]?(?!么)|其(?!他|它|实|中)|该|此(?!外)|上述|前者|后者|同样"
+    "(?<![其吉])他(?!人)们?|(?<!其)它们?|她们?|这[个种些位项款]?|那[个种些位项款]?(?!么)|其(?!他|它|实|中)|"
+    "(?<!应)该(?![如怎不由找去])|(?<![因如彼从])此(?!外)|上述|前者|后者|同样"
 )
 _HAN_ELLIPSIS = re.compile(r"^(?:那么?|还有|另外|以及|然后|而且|再|为什么|怎么|什么时候|多少|几)|(?:呢|呢？|呢\?)$")
+_VERB = re.compile(r"is|are|was|were|has|have|had|do|does|did|can|could|may|must|shall|should|will|would", re.I)
+_BEFORE_VERB = re.compile(rf"who|what|which|i|you|we|they|he|she|it|to|not|{_VERB.pattern}", re.I)
 FEW_WORDS = 3  # a question with at most so many topic words and an elliptic opening leans on the one before
 FEW_HAN = 6  # the same in Han characters
 MAX_ADDED = 12  # topic words taken from the conversation
@@ -53,8 +56,28 @@ def leans(question: str) -> bool:
     if HAN.search(text):
         short = len("".join(topic)) <= FEW_HAN
         return bool(_HAN_PRONOUN.search(text)) or (short and bool(_HAN_ELLIPSIS.search(text.rstrip("？?。! "))))
-    plain = _EXISTENTIAL.sub(" ", text)
-    return bool(_PRONOUN.search(plain)) or (len(topic) <= FEW_WORDS and _continues(text, topic))
+    plain = _EXISTENTIAL.sub(" ", _without_relatives(text))
+    pronouns = (found.group() for found in _PRONOUN.finditer(plain))
+    return any(text.isupper() or not _is_acronym(one) for one in pronouns) or (
+        len(topic) <= FEW_WORDS and _continues(text, topic)
+    )
+
+
+def _is_acronym(word: str) -> bool:
+    return len(word) > 1 and word.isupper()
+
+
+def _without_relatives(text: str) -> str:
+    """The text without each "that" which only joins what a noun is said to do ("invoices that exceed …") to it."""
+    words = text.split()
+    return " ".join(word for at, word in enumerate(words) if word != "that" or not _is_relative(words, at))
+
+
+def _is_relative(words: Sequence[str], at: int) -> bool:
+    """Whether a word follows and a topic word stands before which is no verb, as one after a pronoun or auxiliary is."""
+    if at < 2 or at + 1 == len(words) or not topic_words(words[at - 1]):
+        return False
+    return bool(_VERB.fullmatch(words[at + 1])) or not _BEFORE_VERB.fullmatch(words[at - 2])
 
 
 def _continues(text: str, topic: Sequence[str]) -> bool:

@@ -167,6 +167,11 @@ def test_table_row_reads_with_its_header(answerer: Answerer) -> None:
     assert "| Parental leave | 90 | Ann Lee |" in [citation.quote for citation in answer.citations]
 
 
+def test_refusal_is_in_the_language_of_the_question_not_of_the_conversation(answerer: Answerer) -> None:
+    answer = answerer.answer("And does that have a moon?", PASSAGES, [Turn("user", "火星殖民地的首都是哪里？")])
+    assert answer.refused and answer.text.isascii()
+
+
 def test_announced_list_comes_along(answerer: Answerer) -> None:
     answer = answerer.answer("How do I request leave?", PASSAGES)
     assert "To request leave:\n1. Open the portal.\n2. Choose the dates.\n3. Ask Dr. Lee to approve. [1]" in answer.text

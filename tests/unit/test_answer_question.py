@@ -91,6 +91,12 @@ def test_fit_needs_something_new_of_that_kind(kind: Kind, sentence: str, questio
         ("What does the AX-1200 weigh?", "What about the AX-1300?", ["AX-1200", "weigh"]),
         ("正式员工有多少天年假？", "那试用期呢？", ["正式员工"]),
         ("路由器AX-1200的保修期是多久？", "它多少钱？", ["路由器"]),
+        ("路由器AX-1200的保修期是多久？", "该产品的售价是多少？", ["路由器"]),
+        ("路由器AX-1200的保修期是多久？", "购买此产品需要多少钱？", ["路由器"]),
+        ("What does the AX-1200 weigh?", "How long does that take to arrive?", ["AX-1200"]),
+        ("What does the AX-1200 weigh?", "Who approves that request?", ["AX-1200"]),
+        ("What does the AX-1200 weigh?", "Do I need to cancel that order?", ["AX-1200"]),
+        ("What does the AX-1200 weigh?", "WHO APPROVES IT?", ["AX-1200"]),
     ],
 )
 def test_leaning_questions_take_the_topic_along(asked: str, follow_up: str, added: list[str]) -> None:
@@ -106,6 +112,17 @@ def test_leaning_questions_take_the_topic_along(asked: str, follow_up: str, adde
         "Is there a canteen in Berlin?",
         "Who is the CEO of Acme?",
         "报销由谁审批？",
+        "公司还有其他福利政策吗？",
+        "其它城市的差旅补贴标准是多少？",
+        "员工应该如何申请年假？",
+        "吉他社团的活动费用由谁审批？",
+        "因此产生的加班费用如何报销？",
+        "员工的彼此评价如何提交？",
+        "出差住宿该如何报销费用？",
+        "How do I contact IT support?",
+        "Who runs the IT department at the Berlin office?",
+        "Who signs invoices that exceed 10,000 EUR?",
+        "Are documents that have no signature valid?",
     ],
 )
 def test_standalone_questions_stay_as_they_are(question: str) -> None:
