@@ -335,4 +335,5 @@ def _passage(hit: Hit) -> Passage:
         uri=hit.chunk.uri,
         as_of=hit.chunk.as_of,
         explain=explain,
+        heading=hit.chunk.heading,
     )

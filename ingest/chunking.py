@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.boundaries import CLAUSE, LINE, PARAGRAPH, SENTENCE, WORD, character_cuts, choose, cuts
-from ingest.sections import HEADING_SEPARATOR, Section, sections_of
+from ingest.sections import Section, sections_of
 from ingest.tokens import estimate_tokens, token_sums
-from retrieval.types import Block, BlockKind, Chunk, Document
+from retrieval.types import HEADING_SEPARATOR, Block, BlockKind, Chunk, Document
 
 MAX_TOKENS = 220  # encoder tokens; with title and headings a passage stays inside MiniLM's window of 256
 SMALL_TOKENS = 40  # encoder tokens; a shorter stretch is joined to its neighbour

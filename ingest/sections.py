@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingest.cleaning import shortened
-from retrieval.types import Block, BlockKind, Document
-
-HEADING_SEPARATOR = " › "
+from retrieval.types import HEADING_SEPARATOR, Block, BlockKind, Document
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,9 @@ class Document:
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
+HEADING_SEPARATOR = " › "
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A retrievable stretch `document.text[start:end]`, with the headings above it."""
@@ -119,7 +122,7 @@ class Chunk:
     text: str
     start: int
     end: int
-    heading: str = ""  # "Chapter › Section", "" at the top
+    heading: str = ""  # "Chapter › Section", "" at the top; last, the header row of a table that it continues
     page: int | None = None
 
     def passage(self, title: str) -> str:

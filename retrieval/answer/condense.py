@@ -57,10 +57,9 @@ def leans(question: str) -> bool:
         short = len("".join(topic)) <= FEW_HAN
         return bool(_HAN_PRONOUN.search(text)) or (short and bool(_HAN_ELLIPSIS.search(text.rstrip("？?。! "))))
     plain = _EXISTENTIAL.sub(" ", _without_relatives(text))
-    pronouns = (found.group() for found in _PRONOUN.finditer(plain))
-    return any(text.isupper() or not _is_acronym(one) for one in pronouns) or (
-        len(topic) <= FEW_WORDS and _continues(text, topic)
-    )
+    if any(text.isupper() or not _is_acronym(found.group()) for found in _PRONOUN.finditer(plain)):
+        return True
+    return len(topic) <= FEW_WORDS and _continues(text, topic)
 
 
 def _is_acronym(word: str) -> bool:
@@ -74,7 +73,7 @@ def _without_relatives(text: str) -> str:
 
 
 def _is_relative(words: Sequence[str], at: int) -> bool:
-    """Whether a word follows and a topic word stands before which is no verb, as one after a pronoun or auxiliary is."""
+    """Whether a word follows, and before it stands a topic word that is no verb, as one after "who" or "I" would be."""
     if at < 2 or at + 1 == len(words) or not topic_words(words[at - 1]):
         return False
     return bool(_VERB.fullmatch(words[at + 1])) or not _BEFORE_VERB.fullmatch(words[at - 2])

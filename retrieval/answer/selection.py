@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from retrieval.answer.evidence import Candidate, Evidence, is_label, is_problem
 from retrieval.answer.question import Kind
 from retrieval.answer.sentences import is_table_row
-from retrieval.answer.types import Citation
+from retrieval.answer.types import Citation, Passage
+from retrieval.types import HEADING_SEPARATOR
 
 MAX_SENTENCES = 3
 LIST_ITEMS = 8  # of a list that the chosen sentence announces
 CLOSE = 0.7  # a further sentence scores within this of the best (units of the sentence model)
 _ANNOUNCES = (":", "：")
-_RULE = re.compile(r"\n[ \t]*\|[\s|:\-]+\|[ \t]*(?:\n|$)")
+_BAR = re.compile(r"(?<!\\)\|")
 _CJK_END = re.compile(r"[\u3000-\u9fff\uff00-\uffef]$")
 
 
@@ -69,8 +71,9 @@ def citation_of(number: int, stretch: Stretch, evidence: Evidence) -> Citation:
 
 def render(stretch: Stretch, number: int, evidence: Evidence) -> str:
     """The stretch as it reads in an answer, with its mark: rows under their header, line breaks of wrapping undone."""
-    text = evidence.passages[stretch.passage].text
-    lines = [_row(text, one) if is_table_row(one.text) else " ".join(one.text.split()) for one in stretch.sentences]
+    passage = evidence.passages[stretch.passage]
+    text = passage.text
+    lines = [_row(passage, one) if is_table_row(one.text) else " ".join(one.text.split()) for one in stretch.sentences]
     joined = lines[0]
     for before, after, line in zip(stretch.sentences, stretch.sentences[1:], lines[1:], strict=False):
         gap = "\n" if "\n" in text[before.span.end : after.span.start] else ("" if _CJK_END.search(joined) else " ")
@@ -102,15 +105,26 @@ def _help_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
     return [one for one in evidence.candidates if one.passage == best.passage and one.order > best.order][:1]
 
 
-def _row(text: str, row: Candidate) -> str:
-    """A table row as `header: value; header: value` where its table's header stands in the passage."""
+def _row(passage: Passage, row: Candidate) -> str:
+    """A table row as `header: value; header: value` where its table's header is known."""
     cells = _cells(row.text)
-    rules = [found for found in _RULE.finditer(text) if found.end() <= row.span.start + 1]
-    header = _cells(text[: rules[-1].start()].rsplit("\n", 1)[-1]) if rules else []
-    if len(header) != len(cells):
+    header = _header(passage, row)
+    if len(cells) < 2 or len(cells) > len(header) or cells == header:
         return " | ".join(cells)
-    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(header, cells, strict=True) if cell)
+    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(header, cells, strict=False) if cell)
+
+
+def _header(passage: Passage, row: Candidate) -> list[str]:
+    """The cells of the first row of the table, which stands in the passage's heading where the passage continues it."""
+    above = passage.text[: row.span.start].split("\n")[:-1]
+    rows = list(takewhile(lambda line: line.lstrip().startswith("|"), reversed(above)))
+    if len(rows) == len(above):  # the passage begins with this table
+        continued = _cells(passage.heading.rpartition(HEADING_SEPARATOR)[2])
+        if len(continued) > 1:
+            return continued
+    return _cells(rows[-1]) if rows else []
 
 
 def _cells(row: str) -> list[str]:
-    return [cell.strip() for cell in row.strip().strip("|").split("|")]
+    inside = row.strip().removeprefix("|").removesuffix("|")
+    return [cell.strip().replace("\\|", "|") for cell in _BAR.split(inside)]

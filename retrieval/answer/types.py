@@ -12,7 +12,10 @@ PASSAGES_PER_ANSWER = 8  # chunks an answer is read from, unless a request says 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A retrieved stretch of a document: `text` stands at `start` in the document's text. Best first in a sequence."""
+    """A retrieved stretch of a document: `text` stands at `start` in the document's text. Best first in a sequence.
+
+    `heading` is that of its chunk, which ends with the header row of a table that the stretch continues.
+    """
 
     chunk_id: str
     document_id: str
@@ -23,6 +26,7 @@ class Passage:
     uri: str | None = None
     as_of: datetime | None = None
     explain: Mapping[str, Any] = field(default_factory=dict)
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)

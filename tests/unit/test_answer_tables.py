@@ -1,0 +1,67 @@
+"""Rows of tables in answers, from the parser to the words that leave: `header: value`."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.chunking import StructureChunker
+from ingest.parsers import parse_file
+from retrieval.analyzer import Analyzer
+from retrieval.answer.answerer import Answerer
+from retrieval.answer.types import Passage
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.types import Document
+
+HTML = (
+    "<h1>Benefits</h1><p>What we offer.</p><table><tr><th>Benefit</th><th>Days</th><th>Approver</th></tr>"
+    "<tr><td>Parental leave</td><td>90</td><td>Ann Lee</td></tr>"
+    "<tr><td>Sick leave</td><td>12</td><td>Bo Chu</td></tr></table>"
+)
+CSV = "Benefit,Days,Approver\nParental leave,90,Ann Lee\nSick leave,12,Bo Chu\n"
+MARKDOWN = (
+    "# Benefits\n\n| Benefit | Days | Approver |\n|---|---|---|\n| Parental leave | 90 | Ann Lee |\n"
+    "| - | - | - |\n| Sick leave | 12 | Bo Chu |\n"
+)
+ROW = "Benefit: Sick leave; Days: 12; Approver: Bo Chu ["
+
+
+def passages_of(data: str, name: str) -> list[Passage]:
+    parsed = parse_file(data.encode(), name)
+    chunks = StructureChunker().chunk(Document(name, parsed.text, parsed.title, outline=parsed.outline))
+    return [Passage(f"d#{one.ordinal}", "d", "", one.text, one.start, heading=one.heading) for one in chunks]
+
+
+def said(question: str, passages: list[Passage]) -> str:
+    return Answerer.of("extractive", HashEncoder(), Analyzer(), refuse_below=0.0).answer(question, passages).text
+
+
+@pytest.mark.parametrize(("data", "name"), [(HTML, "a.html"), (CSV, "a.csv"), (MARKDOWN, "a.md")])
+def test_rows_of_parsed_tables_read_with_their_header(data: str, name: str) -> None:
+    assert ROW in said("How many days of sick leave are there?", passages_of(data, name))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.md"])
+def test_rows_of_a_table_over_several_chunks_read_with_its_header(name: str) -> None:
+    rows = [("Part", "Weight", "Colour"), *((f"valve number AX{n}", f"{n} kg", "dark grey") for n in range(200))]
+    lines = [",".join(row) if name == "a.csv" else f"| {' | '.join(row)} |" for row in rows]
+    lines[1:1] = ["|---|---|---|"] if name == "a.md" else []
+    passages = passages_of("\n".join(lines), name)
+    for at in (1, len(passages) - 1):
+        first = passages[at].text.splitlines()[0].strip("| ").split(" | ")
+        assert passages[at].text.startswith("|")  # else the cut is inside a row, which this test is not about
+        text = said(f"What is the weight of valve {first[0].split()[-1]}?", [passages[at]])
+        assert f"Part: {first[0]}; Weight: {first[1]}; Colour: dark grey [" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("| Part | Size |\n| Valve \\| small | 3 |", "Part: Valve | small; Size: 3 ["),
+        ("| Part | Size |\n|---|---|\n| Ring | 2 |\n| - | - |\n| Valve | 3 |", "Part: Valve; Size: 3 ["),
+        ("| Part | Size |\n|---|---|\n| Ring | 2 |\n\nOthers:\n\n| Valve | 3 |", "Valve | 3 ["),
+        ("| Part | Size | Note |\n| Valve | 3 |", "Part: Valve; Size: 3 ["),
+        ("| Part |\n| Valve | 3 |", "Valve | 3 ["),
+    ],
+)
+def test_headers_are_those_of_the_rows_own_table(text: str, answer: str) -> None:
+    assert answer in said("How large is the valve?", [Passage("d#0", "d", "", text)])
