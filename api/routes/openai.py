@@ -139,7 +139,9 @@ class _Chat:
 
 def _chat(kb: KnowledgeBase, principal: Principal, body: ChatBody, session: str) -> _Chat:
     turns = [Turn(m.role, m.plain_text()) for m in body.messages if m.role in ("user", "assistant")]
-    if not turns or turns[-1].role != "user" or not turns[-1].text.strip():
+    if not turns or turns[-1].role != "user":
+        raise ApiError(422, "invalid_request", "messages: the last one is not a user's; expected a question at the end")
+    if not turns[-1].text.strip():
         raise ApiError(
             422, "invalid_request", "messages: the last user message is empty; expected a question at the end"
         )

@@ -12,6 +12,7 @@ from retrieval.errors import InvalidInputError
 MAX_PASSAGES = 8
 MAX_PASSAGE_CHARACTERS = 2400  # about 600 English tokens or 1,600 Chinese ones; eight fit an 8k context in English
 MAX_TURNS = 6  # of the conversation before
+MAX_TURN_CHARACTERS = 2400  # of each, its first
 NO_ANSWER = "NO_ANSWER"
 
 SLOTS: dict[str, tuple[str, ...]] = {
@@ -96,7 +97,7 @@ def grounded_messages(
 ) -> list[dict[str, str]]:
     """Messages for a chat model; passage i (0-based) has the number i + 1, wherever it stands."""
     slots = slots or PromptSlots()
-    before = [{"role": _role(turn), "content": turn.text} for turn in history[-MAX_TURNS:]]
+    before = [{"role": _role(turn), "content": turn.text[:MAX_TURN_CHARACTERS]} for turn in history[-MAX_TURNS:]]
     system = {"role": "system", "content": rules(slots)}
     return [system, *_demo(slots), *before, {"role": "user", "content": _task(question, passages, slots)}]
 

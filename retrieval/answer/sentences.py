@@ -19,7 +19,9 @@ class Span(NamedTuple):
 MAX_SENTENCE = 1200  # characters; longer runs without punctuation (logs, code) are cut at white space
 
 _CLOSERS = "\"'”’»」』）)】》]*_"
-_BREAK = re.compile(rf"[.!?]+[{re.escape(_CLOSERS)}]*(?=\s)|[。！？!?]+[{re.escape(_CLOSERS)}]*|…{{2,}}[”’」』]*")
+_BREAK = re.compile(
+    rf"(?<![.!?])[.!?]+[{re.escape(_CLOSERS)}]*(?=\s)|[。！？!?]+[{re.escape(_CLOSERS)}]*|…{{2,}}[”’」』]*"
+)
 _LAST_WORD = re.compile(r"([^\s(\[“\"']+)$")
 _STARTER = re.compile(r"\s+[\"“'(\[]*(?:The|It|In|He|She|They|This|That|These|Those|We|You|A|An|On|At|For|But|And)\b")
 _LOWER_NEXT = re.compile(r"\s+[\"“'(\[]*[a-z]")

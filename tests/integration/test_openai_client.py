@@ -115,6 +115,12 @@ def test_embeddings_are_the_encoders_in_both_encodings(api: tuple[served.Served,
         np.testing.assert_allclose([item.embedding for item in found.data], expected, rtol=1e-6)
 
 
+def test_a_conversation_that_ends_with_another_role_is_told_so(client: openai.OpenAI) -> None:
+    messages = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "Hello"}]
+    with pytest.raises(openai.BadRequestError, match="the last one is not a user's"):
+        client.chat.completions.create(model="docs", messages=messages)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("change", "expected", "code"),
     [

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.answer.choice import AnswerChoice
-from retrieval.answer.prompt import NO_ANSWER, SLOTS, PromptSlots, grounded_messages
-from retrieval.answer.types import Passage
+from retrieval.answer.prompt import MAX_TURN_CHARACTERS, NO_ANSWER, SLOTS, PromptSlots, grounded_messages
+from retrieval.answer.types import Passage, Turn
 from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN, Plan
 from search_core.answering.models import combined, variants
@@ -67,6 +67,12 @@ def test_every_prompt_keeps_the_rules_and_the_numbers(way: PromptSlots) -> None:
     assert (first < second) == (way.order == "score")
     assert len(messages) == (6 if way.demo == "one" else 2)
     assert task["content"].count("first\n") == 1
+
+
+def test_a_long_conversation_does_not_fill_the_prompt() -> None:
+    _, turn, task = grounded_messages("the question", [], [Turn("assistant", "x" * 500_000)])
+    assert len(turn["content"]) == MAX_TURN_CHARACTERS
+    assert "the question" in task["content"]
 
 
 def test_variants_change_one_slot_and_combine_to_what_helped() -> None:

@@ -66,6 +66,7 @@ def test_chinese_measures_that_are_asked_for_are_no_terms(question: str, held: s
 
 def test_question_of_stop_words_has_no_terms_but_acronyms_are_words() -> None:
     assert read_question("What is it?", Analyzer()).terms == ()
+    assert read_question("What’s it?", Analyzer()).terms == read_question("What's it?", Analyzer()).terms == ()
     assert read_question("Who runs IT?", Analyzer()).terms == ("run", "it")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,12 @@ def test_endless_runs_are_cut() -> None:
     spans = split_sentences("word " * 2000)
     assert max(end - start for start, end in spans) <= MAX_SENTENCE
     assert sum(end - start + 1 for start, end in spans) == len("word " * 2000)
+
+
+def test_a_run_of_dots_takes_no_time() -> None:
+    began = time.perf_counter()
+    assert len(split_sentences(f"Chapter {'.' * 20_000}5")) > 1
+    assert time.perf_counter() - began < 3
 
 
 def test_table_rows_are_known() -> None:
