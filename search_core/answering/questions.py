@@ -172,7 +172,7 @@ def _statistics(snapshot: CorpusSnapshot, analyzer: Analyzer, text: str) -> Term
 
 def _passage(snapshot: CorpusSnapshot, label: int, score: float) -> Passage:
     chunk = _chunk(snapshot, label)
-    return Passage(str(label), key_of(chunk), chunk.title, chunk.text, score=score)
+    return Passage(str(label), key_of(chunk), chunk.title, chunk.text, score=score, heading=chunk.heading)
 
 
 def _chunk(snapshot: CorpusSnapshot, label: int) -> IndexedChunk:
