@@ -68,7 +68,7 @@ class Readiness:
         except (ConflictError, EncoderError) as error:
             logger.error("collection %s is not served: %s", name, error)
             self.unusable[name] = str(error)
-        except RetrievalError as error:
+        except (RetrievalError, OSError) as error:  # OSError: such as a full disk
             logger.warning("collection %s cannot be opened: %s; tried again in %g s", name, error, RETRY_SECONDS)
             return False
         return True

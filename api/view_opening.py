@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from retrieval.elastic.index import drop_indexes
 from retrieval.errors import RetrievalError, ViewError, ViewLockedError
 from retrieval.graph.view import GraphView
 from retrieval.sparse import SparseView
-from retrieval.view_folder import Reached
+from retrieval.view_folder import Reached, delete_views
 from retrieval.views import Views
 
 logger = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ def open_views(
         return OpenedViews(_private_copy(opened, folder), False, server)
     except ViewError as error:
         logger.warning("%s; it is built again from the catalog, which takes a moment", error)
-        shutil.rmtree(folder)
+        delete_views(folder)
         folder.mkdir()
         return OpenedViews(opened(folder, read_only=False), True, server)
 
@@ -107,7 +106,7 @@ def open_graph(
         logger.warning("%s; it is built again from the catalog, which takes a moment", error)
         if not durable:
             return opened(None, read_only=False)
-        shutil.rmtree(folder)
+        delete_views(folder)
         return opened(folder, read_only=False)
 
 

@@ -136,12 +136,11 @@ class AttributeView:
             return
         path = self._folder / ROWS_NAME
         try:
-            rows = orjson.loads(path.read_bytes())
-        except (OSError, orjson.JSONDecodeError) as error:
+            self._fill(orjson.loads(path.read_bytes()))
+        except (OSError, TypeError, ValueError) as error:  # the latter two: no JSON, or not what was written
             raise ViewError(
                 f"{path} cannot be read ({error}); delete {self._folder} and the view is rebuilt"
             ) from error
-        self._fill(rows)
         self.reached = Reached.read(manifest)
 
     def _fill(self, rows: Iterable[tuple[int, list[str], dict[str, Any], list[int]]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def delete_views(folder: Path) -> None:
+    """Delete a folder of views; killed on the way, it leaves none that could be taken for a whole one."""
+    for manifest in folder.rglob(MANIFEST_NAME):
+        manifest.unlink()
+        sync_folder(manifest.parent)
+    shutil.rmtree(folder)
+
+
 def write_manifest(folder: Path, manifest: dict[str, Any], *, durable: bool = True) -> None:
     """Replace the folder's manifest."""
     replace_file(folder / MANIFEST_NAME, json.dumps(manifest, indent=1).encode(), durable=durable)
@@ -89,15 +98,17 @@ def write_manifest(folder: Path, manifest: dict[str, Any], *, durable: bool = Tr
 def read_manifest(folder: Path, expected: dict[str, Any]) -> dict[str, Any] | None:
     """The folder's manifest, or None where there is none yet.
 
-    Raises `ViewError` when it cannot be read or disagrees with `expected` (format, analyzer, dimension).
+    Raises `ViewError` when it is no JSON object or disagrees with `expected` (format, analyzer, dimension).
     """
     path = folder / MANIFEST_NAME
     try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        manifest: Any = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ViewError(f"{path} is not readable JSON ({error}); delete {folder} and the view is rebuilt") from error
+    if not isinstance(manifest, dict):
+        raise ViewError(f"{path} holds no JSON object; delete {folder} and the view is rebuilt")
     for name, value in expected.items():
         if manifest.get(name) != value:
             raise ViewError(

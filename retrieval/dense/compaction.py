@@ -47,17 +47,22 @@ class Compaction:
         self._vectors.close()
 
     def adopt(self, state: DenseState) -> DenseState | None:
-        """The present state on the new file and graph; None when the rewrite failed, which was logged."""
+        """The present state on the new file and graph; None when the rewrite failed, which is logged."""
         self._thread.join()
         if not self._is_complete:
-            self._vectors.close()
+            self._discard()
             return None
         died = np.flatnonzero(~state.alive[self._kept])
         if self._graph is not None:
             self._graph.remove(died)
         newer = np.flatnonzero(state.alive[self._counted :]) + self._counted
-        for start in range(0, len(newer), COPIED_ROWS):
-            self._vectors.append(state.vectors.take(newer[start : start + COPIED_ROWS]))
+        try:
+            for start in range(0, len(newer), COPIED_ROWS):
+                self._vectors.append(state.vectors.take(newer[start : start + COPIED_ROWS]))
+        except OSError:
+            self._log_failure()
+            self._discard()
+            return None
         slots = np.concatenate((self._kept, newer))
         indexed = 0 if self._graph is None else len(self._kept)
         labels: Labels = state.labels[slots]
@@ -71,7 +76,16 @@ class Compaction:
                 self._copy(start)
             self._is_complete = True
         except Exception:  # full disk, no memory: the view goes on as it is, with its dead slots
-            logger.exception("rewriting %s failed; it is tried again after the next write", self._source.path)
+            self._log_failure()
+
+    def _log_failure(self) -> None:
+        logger.exception("rewriting %s failed; it is tried again after the next write", self._source.path)
+
+    def _discard(self) -> None:
+        """Let go of the new file; a full disk needs its room."""
+        self._vectors.close()
+        if self._vectors.path is not None:
+            self._vectors.path.unlink(missing_ok=True)
 
     def _copy(self, start: int) -> None:
         rows = self._source.take(self._kept[start : start + COPIED_ROWS])

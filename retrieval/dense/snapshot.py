@@ -20,7 +20,7 @@ from pyroaring import BitMap64
 from retrieval.dense.state import DenseState
 from retrieval.dense.vector_file import VectorFile
 from retrieval.dense.vector_graph import VectorGraph
-from retrieval.errors import ViewError
+from retrieval.errors import OutageError, ViewError
 from retrieval.types import Labels
 from retrieval.view_folder import (
     LOCK_NAME,
@@ -58,18 +58,29 @@ class DenseSnapshots:
                 vectors = VectorFile(self.new_vectors_path(), self._dim)
                 return Reached(), DenseState(vectors, np.empty(0, np.int64), np.empty(0, np.bool_), BitMap64())
             state = _read_state(self._folder, manifest, self._folder / manifest["vectors"]["name"])
-        except BaseException:
+        except BaseException as error:
             self._lock.release()
+            if isinstance(error, FileNotFoundError):
+                raise ViewError(f"{error}; delete {self._folder} and the view is rebuilt") from error
             raise
         return Reached.read(manifest), state
 
     def save(self, reached: Reached, state: DenseState) -> None:
-        """Make this state the snapshot. In order: vectors, graph, slots, manifest, then delete what it replaced."""
+        """Make this state the snapshot. In order: vectors, graph, slots, manifest, then delete what it replaced.
+
+        Raises `OSError` or `OutageError` when the disk does not take it; the former snapshot counts on then.
+        """
         if self._saved is not None and self._saved[0] == reached and self._saved[1] is state:
             return
         state.vectors.sync()
-        manifest = self._write_files(reached, state)
-        write_manifest(self._folder, manifest)
+        try:
+            manifest = self._write_files(reached, state)
+            write_manifest(self._folder, manifest)
+        except (OSError, OutageError):  # a full disk: what was begun would fill it further with each try
+            former = read_manifest(self._folder, self._expected)
+            assert state.vectors.path is not None
+            self._delete_all_but([state.vectors.path.name, *(_names(former) if former else ())])
+            raise
         self._delete_all_but(_names(manifest))
         self._saved = reached, state
 

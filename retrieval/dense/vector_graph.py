@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.dense.shared_lock import SharedLock
+from retrieval.errors import OutageError
 from retrieval.types import Vector, Vectors
 
 M = 16  # links a node; 128 bytes each node on the ground layer
@@ -73,8 +74,14 @@ class VectorGraph:
         return np.empty(0, np.int64), np.empty(0, np.float32)
 
     def save(self, path: Path) -> None:
-        """Write the graph to a file; called by the writing thread, while searches go on."""
+        """Write the graph to a file; called by the writing thread, while searches go on.
+
+        Raises `OutageError` when the disk does not take all of it, of which hnswlib says nothing.
+        """
         self._index.save_index(str(path))
+        written, whole = path.stat().st_size if path.exists() else 0, int(self._index.index_file_size())
+        if written != whole:
+            raise OutageError(f"{path} took {written} of {whole} bytes; free the disk, then retry")
 
     def _reserve(self, more: int) -> None:
         needed = int(self._index.get_current_count()) + more

@@ -6,6 +6,7 @@ once, a filter that leaves few chunks is answered exactly, and the graph may lag
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from retrieval.dense.vector_graph import EF_SEARCH, Slots, VectorGraph
 from retrieval.errors import InvalidInputError, OutageError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
 from retrieval.view_folder import Reached
+
+logger = logging.getLogger(__name__)
 
 FLAT_LIMIT = 4096  # vectors up to which no graph is built: scoring all takes 0.2 ms (bench_views.py)
 TAIL_LIMIT = 256  # vectors that may wait outside the graph: 0.05 ms a search
@@ -69,7 +72,7 @@ class DenseView:
         removed = self._state.slots_of(BitMap64(batch.removed))
         self._publish(removed, self._new_chunks(batch, removed))
         self._catch_up(len(batch.added))
-        self._compact()
+        self._compact(DEAD_LEAST, DEAD_SHARE)
         self.reached = self.reached.after(batch)
 
     def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
@@ -104,7 +107,7 @@ class DenseView:
 
     def compact(self) -> None:
         """Begin a rewrite without dead slots, however few there are; called by the applying thread."""
-        self._compact(least=0, share=0.0)
+        self._compact(0, 0.0)
 
     @property
     def is_compacting(self) -> bool:
@@ -172,12 +175,15 @@ class DenseView:
             graph.add(part, state.vectors.take(part))
         self._state = state.with_graph(graph, indexed)
 
-    def _compact(self, least: int = DEAD_LEAST, share: float = DEAD_SHARE) -> None:
+    def _compact(self, least: int, share: float) -> None:
         self._adopt(wait=False)
         state = self._state
         if self._compaction is None and state.dead > max(least, state.count * share):
             path = self._snapshots.new_vectors_path() if self._snapshots is not None else None
-            self._compaction = Compaction(state, path, has_graph=len(state.live) > FLAT_LIMIT)
+            try:
+                self._compaction = Compaction(state, path, has_graph=len(state.live) > FLAT_LIMIT)
+            except OSError as error:  # the batch is applied: what can wait must not stop the view
+                logger.warning("no room to rewrite the vectors in (%s); it is tried again after the next write", error)
 
     def _adopt(self, *, wait: bool) -> None:
         if self._compaction is None or not (wait or self._compaction.is_done()):

@@ -14,6 +14,7 @@ from pyroaring import BitMap64
 
 from retrieval.errors import OutageError, ViewError
 from retrieval.sparse.overlay import Statistics
+from retrieval.sparse.snapshot import META_NAME
 from retrieval.types import Labels, Ranking
 
 WRITER_HEAP_BYTES = 16_000_000  # tantivy's least is 15 MB a thread; a batch of chunks is far smaller
@@ -171,6 +172,8 @@ def _schema() -> tantivy.Schema:
 def _open_index(schema: tantivy.Schema, folder: Path | None, *, fresh: bool) -> tantivy.Index:
     if folder and fresh:
         shutil.rmtree(folder, ignore_errors=True)  # begun, but never committed under a manifest
+    elif folder and not (folder / META_NAME).exists():  # tantivy would begin an empty one
+        raise ViewError(f"the index in {folder} is gone; delete the view's folder and the view is rebuilt")
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
     try:
