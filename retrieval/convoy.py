@@ -21,12 +21,12 @@ Progress = Callable[[int], None]
 
 
 class Convoy:
-    """Some tracks of one collection. `moved` is called whenever one of them has advanced."""
+    """Some tracks of one collection, and others that join it. `moved` is called whenever one of them has advanced."""
 
     def __init__(
         self, catalog: Catalog, collection: Collection, tracks: Sequence[Track], moved: Callable[[], None]
     ) -> None:
-        self.tracks = tuple(tracks)
+        self.tracks = self.needed = tuple(tracks)  # a search can do without the others
         self.nudged = threading.Event()
         self._catalog = catalog
         self._collection = collection
@@ -35,8 +35,8 @@ class Convoy:
 
     @property
     def seq(self) -> int:
-        """What every view has reached."""
-        return min(track.seq for track in self.tracks)
+        """What every view has reached that searches need."""
+        return min(track.seq for track in self.needed)
 
     def is_due(self, last_seq: int) -> bool:
         """Whether `advance` has something to do."""
@@ -64,9 +64,11 @@ class Convoy:
             self._moved()
 
     def take(self, track: Track) -> None:
-        """Have one more track advance with the others, and before them: who sees a write in these sees it there."""
-        with self._applying:
-            self.tracks = (track, *self.tracks)
+        """Have one more track advance with the others, and before them: who sees a write in these sees it there.
+
+        Called inside `paused`, with a view that has reached what the others have.
+        """
+        self.tracks = (track, *self.tracks)
 
     def rebuild(self) -> None:
         """Bring every view, of any state, to what the catalog says now. Raises `OutageError` when one cannot."""

@@ -153,7 +153,7 @@ class Retriever:
         hits = self._finish(hits, request, wanted)
         clock.lap("highlight")
         total, degraded = clock.total(), legs.degraded()
-        if graph is None and needs_graph(plan.diffusion):
+        if needs_graph(plan.diffusion) and (graph is None or "graph" in self._views.health.troubles()):
             degraded = (*degraded, "graph")
         if plan.precedents is not None and near is None:
             degraded = (*degraded, "precedents")

@@ -31,6 +31,7 @@ STOP_SECONDS = 5.0  # for a thread that waits for a server; it ends with the pro
 REST_MOST_SECONDS = 0.05  # a view on a server rests as long as it worked: a refresh costs the same for one or for ten
 GATHER_SECONDS = 1.0  # between bulks, where searches find what the server does not have yet without it
 SAVE_EVERY_OPERATIONS = 20_000  # so that a crash replays at most a few seconds of work
+SAVE_AGAIN_SECONDS = 30.0  # after the disk did not take the views
 
 
 class Attributes(Protocol):
@@ -142,13 +143,14 @@ class Follower:
         self._catalog = catalog
         self._collection = collection
         self._durable = durable
-        self._saved_seq = views.seq
+        self._save_due = 0.0
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._recent = {name: view.recent for name, view in views.legs if isinstance(view, FreshView)}
         self._others: list[OptionalView] = []  # that came while searches ran; no write waits for them
         self._convoys = self._make_convoys(f"{secrets.token_hex(4)}")
+        self._saved_seq = self._convoys[0].seq
         self._told = views.seq  # to who listens
         self._heard: Callable[[int], None] | None = None
         self._failure: BaseException | None = None
@@ -182,17 +184,23 @@ class Follower:
     def add(self, name: str, view: OptionalView) -> None:
         """Have one more view of this process follow the log; it has caught up when this returns.
 
-        Searches go on meanwhile, and no write waits for it later. Raises `OutageError` when the catalog is away.
+        Searches go on meanwhile, and should it stop later no write waits for it. Raises `RetrievalError`, such as
+        `OutageError` when the catalog is away, where it cannot catch up: it does not follow then.
         """
-        track = Track(name, view, self.views.health)
-        before = view.seq
-        alone = Convoy(self._catalog, self._collection, [track], lambda: None)
-        alone.advance(self._catalog.collections.last_seq(self._collection.id))
+        before, health = view.seq, Health()  # its own: nobody searches the view yet
+        alone = Convoy(self._catalog, self._collection, [Track(name, view, health)], lambda: None)
+        self._bring(alone, health)
         if view.seq - before >= SAVE_EVERY_OPERATIONS or not before:
-            view.save()
-        self._others.append(view)
-        self._convoys[0].take(track)
-        self._convoys[0].advance(self._catalog.collections.last_seq(self._collection.id))
+            self._try_save(view.save)
+        with self._convoys[0].paused():
+            self._bring(alone, health)
+            self._convoys[0].take(Track(name, view, self.views.health))
+            self._others.append(view)
+
+    def _bring(self, alone: Convoy, health: Health) -> None:
+        alone.advance(self._catalog.collections.last_seq(self._collection.id))
+        for name, trouble in health.troubles().items():
+            raise RetrievalError(f"the {name} view cannot catch up with the catalog: {trouble}")
 
     def rebuild(self) -> None:
         """Bring views of any state to what the catalog says now, whatever they hold."""
@@ -213,11 +221,11 @@ class Follower:
 
     def save(self) -> None:
         """Make the views durable, so that the next start replays only what comes later."""
-        seq = self.views.seq
+        seq = self._convoys[0].seq
         self.views.save()
+        self._saved_seq = seq
         for view in self._others:
             view.save()
-        self._saved_seq = seq
 
     def wait_for(self, seq: int, timeout: float) -> None:
         """Return once searches see `seq` in every leg. Raises `NotYetSearchableError` after `timeout` seconds."""
@@ -271,17 +279,18 @@ class Follower:
         for thread, convoy in zip(self._threads, self._convoys, strict=False):
             thread.join(None if convoy is self._convoys[0] else STOP_SECONDS)
         self._release()
-        if save and self._durable and self._defect() is None and self.views.seq != self._saved_seq:
-            self._save_last()
+        if save and self._durable and self._defect() is None and self._convoys[0].seq != self._saved_seq:
+            self._try_save(self.save)
         self.views.close()
         for view in self._others:
             view.close()
 
-    def _save_last(self) -> None:
+    def _try_save(self, save: Callable[[], None]) -> None:
         try:
-            self.save()
+            save()
         except (OSError, ValueError, RetrievalError) as error:  # a full disk, or (tantivy's ValueError) a folder gone
             logger.warning("the views were not saved (%s); free the disk: the next start reads the log instead", error)
+            self._save_due = time.monotonic() + SAVE_AGAIN_SECONDS
 
     def _make_convoys(self, holder: str) -> list[Convoy]:
         """One for the views of this process, then one for each view on a server."""
@@ -320,7 +329,7 @@ class Follower:
                 return
             except Exception as error:  # the thread must not die silently: searches would serve an old state
                 logger.exception("views of %s stop: restart the process; the catalog is safe", self._collection.name)
-                self._fail(error)
+                self._fail(convoy, error)
                 return
             convoy.nudged.wait(pause)
 
@@ -336,9 +345,11 @@ class Follower:
 
     def _save_sometimes(self) -> None:
         own = self._convoys[0]
-        if self._durable and own.seq - self._saved_seq >= SAVE_EVERY_OPERATIONS:
+        if not self._durable or time.monotonic() < self._save_due:
+            return
+        if own.seq - self._saved_seq >= SAVE_EVERY_OPERATIONS:
             with own.paused():
-                self.save()
+                self._try_save(self.save)
 
     def _release(self) -> None:
         try:
@@ -359,10 +370,12 @@ class Follower:
         return "".join(f"; {leg}: {reason}" for leg, reason in self.health.troubles().items())
 
     def _defect(self) -> BaseException | None:
-        defects = [track.defect for convoy in self._convoys for track in convoy.tracks if track.defect is not None]
+        defects = [track.defect for convoy in self._convoys for track in convoy.needed if track.defect is not None]
         return self._failure or (defects[0] if defects else None)
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, convoy: Convoy, error: BaseException) -> None:
+        for track in convoy.tracks:
+            self.health.stops(track.name, f"stopped: {error}")
         with self._changed:
             self._failure = error
             self._changed.notify_all()

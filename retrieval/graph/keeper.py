@@ -67,10 +67,12 @@ class GraphKeeper:
             self._thread.start()
 
     def close(self) -> None:
-        """Open it no more; returns once what is being opened is."""
+        """Open it no more; returns once what is being opened is, by a search too: the follower closes it."""
         self._closed = True
         if self._thread is not None:
             self._thread.join()
+        with self._opening:
+            pass
 
     def _open(self, *, wait: bool = False) -> None:
         if self._closed or time.monotonic() < self._due or not self._opening.acquire(blocking=wait):
@@ -79,9 +81,15 @@ class GraphKeeper:
             if self._view is None and not self._closed:
                 self._view = self._opened()
                 self._failed = False
-        except RetrievalError as error:
+        except Exception as error:  # whatever it is, such as a disk that cannot be read, searches go on
             self._failed, self._due = True, time.monotonic() + RETRY_SECONDS
-            logger.warning("searches go on without the graph: %s; tried again in %g s", error, RETRY_SECONDS)
+            is_foreseen = isinstance(error, (RetrievalError, OSError))
+            logger.warning(
+                "searches go on without the graph: %s; tried again in %g s",
+                error,
+                RETRY_SECONDS,
+                exc_info=not is_foreseen,
+            )
         finally:
             self._opening.release()
 
