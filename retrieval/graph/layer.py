@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap64
 
 from retrieval.graph.nodes import Hashes
 from retrieval.types import Labels
@@ -90,10 +91,9 @@ class Layer:
             documents[in_documents],
         )
 
-    def without(self, dead: Labels) -> dict[int, ChunkEntry]:
+    def without(self, dead: BitMap64) -> dict[int, ChunkEntry]:
         """The entries but those of these labels."""
-        gone = set(dead.tolist())
-        return {int(label): self.entry(row) for row, label in enumerate(self.labels.tolist()) if label not in gone}
+        return {int(label): self.entry(row) for row, label in enumerate(self.labels.tolist()) if label not in dead}
 
     def entry(self, row: int) -> ChunkEntry:
         """The entry in this row."""

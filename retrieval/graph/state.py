@@ -1,12 +1,14 @@
 """What a search asks of the graph: a frozen state, replaced by each batch, so that no search sees half of one.
 
-A large layer that seldom changes, a small one of what came since, and the labels of the large one that left. Whatever
-it answers depends on the chunks that are there alone, not on the way they came: a rebuilt graph answers the same.
+A few layers, each a multiple of all that came after it, with the labels of each that left it; so a chunk is written
+again a few times for each layer, however many there are, as log-structured merge trees do it (O'Neil et al. 1996,
+https://doi.org/10.1007/s002360050048). Whatever the state answers depends on the chunks that are there alone, not on
+the way they came: a rebuilt graph answers the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,8 +21,10 @@ from retrieval.graph.nodes import Hashes
 from retrieval.types import Labels
 
 SKETCH = 2**18  # counters of words, 1 MB; two of 10,000 rare words share one with another 1 time in 26
-RECENT_LEAST = 256  # chunks that may differ from the large layer before both are made one
-RECENT_SHARE = 1 / 8  # of the chunks, likewise: each is then merged about eight times while a corpus doubles
+LAYER_LEAST = 64  # chunks up to which a layer takes in what comes: written in a third of a millisecond
+LAYER_GROWTH = 8  # times what came after it a layer is larger, and its chunks more than those that left it
+
+Part = tuple[Layer, BitMap64]  # a layer, and its labels that left or have a newer entry in a later one
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,8 @@ class Members:
 class GraphState:
     """Entries of all chunks. `frequency`: how many chunks hold a word, by its number modulo `SKETCH`."""
 
-    base: Layer = field(default_factory=lambda: Layer.of({}))
-    recent: Layer = field(default_factory=lambda: Layer.of({}))
+    parts: tuple[Part, ...] = field(default_factory=lambda: ((Layer.of({}), BitMap64()),))  # one or more, by age
     live: BitMap64 = field(default_factory=BitMap64)
-    dead: BitMap64 = field(default_factory=BitMap64)  # labels of `base` that left or have a newer entry in `recent`
     frequency: NDArray[np.int32] = field(default_factory=lambda: np.zeros(SKETCH, np.int32))
 
     def changed(self, removed: BitMap64, added: Mapping[int, ChunkEntry]) -> GraphState:
@@ -51,20 +53,15 @@ class GraphState:
             np.subtract.at(frequency, entry.words % SKETCH, 1)
         for entry in added.values():
             np.add.at(frequency, entry.words % SKETCH, 1)
-        recent = self.recent.without(leavers) | dict(added)
-        dead = self.dead | BitMap64(leavers[self.base.rows(leavers) >= 0].tolist())
         live = (self.live - removed) | BitMap64(added)
-        if len(recent) + len(dead) > max(RECENT_LEAST, RECENT_SHARE * len(live)):
-            whole = self.base.without(np.array(list(dead), np.int64)) | recent
-            return GraphState(Layer.of(whole), Layer.of({}), live, BitMap64(), frequency)
-        return GraphState(self.base, Layer.of(recent), live, dead, frequency)
+        parts = [(layer, dead | BitMap64(leavers[layer.rows(leavers) >= 0].tolist())) for layer, dead in self.parts]
+        return GraphState(_folded([*parts, (Layer.of(added), BitMap64())]), live, frequency)
 
     def compacted(self) -> GraphState:
         """The same with everything in one layer."""
-        if not len(self.recent.labels) and not self.dead:
+        if len(self.parts) == 1 and not self.parts[0][1]:
             return self
-        whole = self.entries(self.live)
-        return GraphState(Layer.of(whole), Layer.of({}), self.live, BitMap64(), self.frequency)
+        return GraphState((_merged(self.parts),), self.live, self.frequency)
 
     def entries(self, labels: BitMap64) -> dict[int, ChunkEntry]:
         """What is kept of those of the labels that are held."""
@@ -79,26 +76,26 @@ class GraphState:
         """What is kept of a chunk; None where it is not held."""
         if label not in self.live:
             return None
-        asked = np.array([label], np.int64)
-        row = int(self.recent.rows(asked)[0])
-        return self.recent.entry(row) if row >= 0 else self.base.entry(int(self.base.rows(asked)[0]))
+        for layer, dead in self.parts:
+            row = int(layer.rows(np.array([label], np.int64))[0])
+            if row >= 0 and label not in dead:
+                return layer.entry(row)
+        return None
 
     def documents(self, labels: Labels) -> NDArray[np.int64]:
         """(n,) the document of each chunk, -1 where it is not held."""
         found = np.full(len(labels), -1, np.int64)
-        for layer in (self.base, self.recent):
-            rows = layer.rows(labels)
-            found = np.where(rows >= 0, layer.documents[rows] if len(layer.labels) else -1, found)
+        for layer, dead in self.parts:
+            places, rows = _living(layer, dead, labels)
+            found[places] = layer.documents[rows]
         return found
 
     def words(self, labels: Labels) -> tuple[NDArray[np.int64], Words]:
         """((w,) places in `labels`, (w,) numbers) of the words of these chunks; none of what is not held."""
         owners, words = [], []
-        newer = self.recent.rows(labels)
-        older = np.where((newer < 0) & held(labels, self.live), self.base.rows(labels), -1)
-        for layer, rows in ((self.base, older), (self.recent, newer)):
-            places = np.flatnonzero(rows >= 0)
-            which, at = gathered(layer.word_offsets[rows[places]], layer.word_offsets[rows[places] + 1])
+        for layer, dead in self.parts:
+            places, rows = _living(layer, dead, labels)
+            which, at = gathered(layer.word_offsets[rows], layer.word_offsets[rows + 1])
             owners.append(places[which])
             words.append(layer.words[at])
         return np.concatenate(owners), np.concatenate(words)
@@ -109,7 +106,7 @@ class GraphState:
         The limit counts every chunk, whoever may see it: no more can be learned from it than that a node is common.
         """
         kept, counts = [], np.zeros(len(nodes), np.int64)
-        for layer, dead in ((self.base, self.dead), (self.recent, BitMap64())):
+        for layer, dead in self.parts:
             starts, ends = layer.span(nodes)
             ends = np.where(ends - starts > limit + len(dead), starts + limit + len(dead) + 1, ends)
             which, places = gathered(starts, ends)
@@ -128,7 +125,7 @@ class GraphState:
     def counts(self, nodes: Hashes) -> NDArray[np.int64]:
         """(n,) how many chunks refer to each node."""
         found = np.zeros(len(nodes), np.int64)
-        for layer, dead in ((self.base, self.dead), (self.recent, BitMap64())):
+        for layer, dead in self.parts:
             starts, ends = layer.span(nodes)
             if len(dead):
                 which, places = gathered(starts, ends)
@@ -139,10 +136,43 @@ class GraphState:
 
     def of_document(self, document: int) -> Labels:
         """The chunks of a document, in order."""
-        old = self.base.of_document(document)
-        if self.dead:
-            old = old[~held(old, self.dead)]
-        return np.sort(np.concatenate((old, self.recent.of_document(document))))
+        found = [(layer.of_document(document), dead) for layer, dead in self.parts]
+        return np.sort(np.concatenate([labels[~held(labels, dead)] if dead else labels for labels, dead in found]))
+
+
+def _living(layer: Layer, dead: BitMap64, labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(m,) places in `labels` of those that this layer answers for, (m,) their rows in it."""
+    rows = layer.rows(labels)
+    places = np.flatnonzero(rows >= 0)
+    if dead:
+        places = places[~held(labels[places], dead)]
+    return places, rows[places]
+
+
+def _folded(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The same in layers as they should be: neighbours that are too much of a size in one, few dead in each."""
+    groups: list[list[Part]] = []
+    for part in parts:
+        group = [part]
+        while groups and _count(groups[-1]) <= max(LAYER_LEAST, LAYER_GROWTH * _count(group)):
+            group = groups.pop() + group
+        groups.append(group)
+    return tuple(_merged(group) if len(group) > 1 or _is_worn(group[0]) else group[0] for group in groups)
+
+
+def _count(parts: Sequence[Part]) -> int:
+    return sum(len(layer.labels) - len(dead) for layer, dead in parts)
+
+
+def _is_worn(part: Part) -> bool:
+    return len(part[1]) * LAYER_GROWTH > len(part[0].labels)
+
+
+def _merged(parts: Sequence[Part]) -> Part:
+    entries: dict[int, ChunkEntry] = {}
+    for layer, dead in parts:
+        entries |= layer.without(dead)
+    return Layer.of(entries), BitMap64()
 
 
 def held(labels: Labels, those: BitMap64) -> NDArray[np.bool_]:

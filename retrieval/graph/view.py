@@ -83,7 +83,8 @@ class GraphView:
         if not self._folder or not self._may_save:
             return
         self.state = self.state.compacted()
-        base, tables = self.state.base, io.BytesIO()
+        ((base, _),) = self.state.parts
+        tables = io.BytesIO()
         np.savez(tables, **{name: getattr(base, name) for name in _COLUMNS})
         content = tables.getvalue()
         replace_file(self._folder / TABLES_NAME, content)
@@ -126,7 +127,7 @@ class GraphView:
             raise ViewError(f"{path} is not what its manifest names; delete {self._folder} and the view is rebuilt")
         base = Layer.made(*(tables[name] for name in _COLUMNS))
         frequency = np.bincount(base.words % SKETCH, minlength=SKETCH).astype(np.int32)
-        self.state = GraphState(base, Layer.of({}), BitMap64(base.labels.tolist()), BitMap64(), frequency)
+        self.state = GraphState(((base, BitMap64()),), BitMap64(base.labels.tolist()), frequency)
         self.reached = Reached.read(manifest)
 
 

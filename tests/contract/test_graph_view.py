@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pyroaring import BitMap64
 from retrieval.analyzer import Analyzer
 from retrieval.errors import ViewError, ViewLockedError
 from retrieval.graph import state as graph_state
+from retrieval.graph.layer import ChunkEntry, Layer
 from retrieval.graph.links import LinkWalk, Question
 from retrieval.graph.nodes import NodeKind, node_hash
 from retrieval.graph.smoothing import by_structure, by_words
@@ -71,10 +73,13 @@ def observed(state: GraphState, labels: list[int], allowed: BitMap64 | None = No
     ]
 
 
-@pytest.mark.parametrize("limit", [4, 256])
-def test_any_history_ends_as_a_graph_built_from_what_is_left(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    """Inserts, updates in place, deletions, repeated and replayed batches; with merges at every step, and with none."""
-    monkeypatch.setattr(graph_state, "RECENT_LEAST", limit)
+@pytest.mark.parametrize(("least", "growth"), [(0, 0), (0, 2), (4, 8), (64, 8)])
+def test_any_history_ends_as_a_graph_built_from_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, least: int, growth: int
+) -> None:
+    """Inserts, updates in place, deletions, repeated and replayed batches; never merged, and after nearly every one."""
+    monkeypatch.setattr(graph_state, "LAYER_LEAST", least)
+    monkeypatch.setattr(graph_state, "LAYER_GROWTH", growth)
     for seed in range(3):
         choose = np.random.default_rng(seed)
         view, truth, batches = GraphView(None, ANALYZER), dict[int, IndexedChunk](), list[ViewBatch]()
@@ -143,6 +148,27 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, how: str) -> None:
         analyzer = Analyzer(["main shaft"])
     with pytest.raises(ViewError, match="delete"):
         GraphView(tmp_path, analyzer)
+
+
+def test_a_small_write_rewrites_little_of_a_large_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks come, change and go one by one; what the layers write for it hardly grows with the graph."""
+    written, make = [0], Layer.of
+
+    def counted(entries: Mapping[int, ChunkEntry]) -> Layer:
+        written[0] += len(entries)
+        return make(entries)
+
+    def entry(label: int) -> ChunkEntry:
+        return ChunkEntry(label // 3, label, np.array([label * 2, label * 2 + 1]), np.array([label], np.uint32))
+
+    state = GraphState().changed(BitMap64(), {label: entry(label) for label in range(8000)})
+    monkeypatch.setattr(Layer, "of", counted)
+    for label in range(8000, 8900):
+        came = label if label % 3 else label - 4000
+        state = state.changed(BitMap64([label // 100] if label % 100 == 0 else []), {came: entry(came)})
+    assert written[0] / 900 < 60
+    assert len(state.parts) <= 5
+    assert sorted(state.live) == sorted(label for layer, dead in state.parts for label in layer.without(dead))
 
 
 def test_a_chunk_that_comes_again_as_it_was_keeps_its_entry() -> None:
