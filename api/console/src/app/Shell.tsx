@@ -50,6 +50,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <Drawer
         opened={opened}
         onClose={menu.close}
+        closeOnClickOutside
         position="left"
         size={280}
         title={t("shell.menu")}

@@ -8,7 +8,8 @@ export const theme = createTheme({
     Anchor: Anchor.extend({ defaultProps: { inherit: true } }),
     // Locking the page's scroll behind a dialog adds a style element, which the policy refuses.
     Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: true } }),
-    Drawer: Drawer.extend({ defaultProps: { lockScroll: false, position: "right", size: "min(720px, 100vw)" } }),
+    // Most drawers hold a form, and a click beside one must not throw away what was typed.
+    Drawer: Drawer.extend({ defaultProps: { lockScroll: false, position: "right", size: "min(720px, 100vw)", closeOnClickOutside: false } }),
     Tooltip: Tooltip.extend({ defaultProps: { events: { hover: true, focus: true, touch: true }, withinPortal: true } }),
   },
 });

@@ -28,6 +28,7 @@ export function SpanDrawer({ collection, pointed, close }: Props) {
     <Drawer
       opened={pointed !== null}
       onClose={close}
+      closeOnClickOutside
       title={pointed?.title || pointed?.key}
       closeButtonProps={{ "aria-label": t("common.close") }}
     >

@@ -13,6 +13,7 @@ export const common = {
   "common.page": "Page {number}",
   "common.copy": "Copy",
   "common.copied": "Copied",
+  "common.selected": "Selected: copy it with Ctrl+C or ⌘C",
   "common.all": "All",
   "common.none": "None",
   "common.yes": "Yes",

@@ -16,6 +16,7 @@ export const common: Translation<typeof en> = {
   "common.page": "第 {number} 页",
   "common.copy": "复制",
   "common.copied": "已复制",
+  "common.selected": "已选中，请按 Ctrl+C 或 ⌘C 复制",
   "common.all": "全部",
   "common.none": "无",
   "common.yes": "是",

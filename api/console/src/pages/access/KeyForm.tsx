@@ -1,6 +1,6 @@
 /** Makes a key; its text is shown once and nowhere else. */
 import { Alert, Button, Code, Drawer, Group, MultiSelect, Select, Stack, Switch, TagsInput, Text, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useRef, useState } from "react";
 import { type NewKey, useCreateKey } from "@/api/access";
 import { useCollections } from "@/api/collections";
 import { Copying } from "@/components/CodeText";
@@ -12,14 +12,27 @@ const DAYS = [7, 30, 90, 365, 1095] as const;
 
 export function KeyForm({ opened, close }: { opened: boolean; close: () => void }) {
   const { t } = useSpeech();
+  // From the request on only the button that says so closes it: the key is shown once.
+  const [held, hold] = useState(false);
+  const leave = () => {
+    hold(false);
+    close();
+  };
   return (
-    <Drawer opened={opened} onClose={close} title={t("access.new-key")} closeButtonProps={{ "aria-label": t("common.close") }}>
-      <Form close={close} />
+    <Drawer
+      opened={opened}
+      onClose={leave}
+      closeOnEscape={!held}
+      withCloseButton={!held}
+      title={t("access.new-key")}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
+      <Form close={leave} hold={hold} />
     </Drawer>
   );
 }
 
-function Form({ close }: { close: () => void }) {
+function Form({ close, hold }: { close: () => void; hold: (held: boolean) => void }) {
   const { t } = useSpeech();
   const collections = (useCollections().data ?? []).map((one) => one.name);
   const [made, setMade] = useState<NewKey | null>(null);
@@ -32,7 +45,8 @@ function Form({ close }: { close: () => void }) {
   const create = useCreateKey(setMade);
   const send = (event: FormEvent) => {
     event.preventDefault();
-    create.mutate({ name, scope, collections: some ? chosen : null, groups, expires_at: null, days });
+    hold(true);
+    create.mutate({ name, scope, collections: some ? chosen : null, groups, expires_at: null, days }, { onError: () => hold(false) });
   };
   if (made) return <Made made={made} close={close} />;
   return (
@@ -77,16 +91,17 @@ function Form({ close }: { close: () => void }) {
 
 function Made({ made, close }: { made: NewKey; close: () => void }) {
   const { t } = useSpeech();
+  const shown = useRef<HTMLElement>(null);
   return (
     <Stack>
       <Alert color="green" title={t("access.made", { name: made.name })} role="status">
         {t("access.once")}
       </Alert>
       <Group wrap="nowrap" gap="xs">
-        <Code block aria-label={t("common.key")} data-testid="new-key">
+        <Code block ref={shown} aria-label={t("common.key")} data-testid="new-key">
           {made.key}
         </Code>
-        <Copying value={made.key} />
+        <Copying value={made.key} shown={shown} />
       </Group>
       <Text size="sm" c="dimmed">
         {t("access.use")} <Code>Authorization: Bearer {made.key.slice(0, 8)}…</Code>

@@ -18,6 +18,7 @@ export function FormerDrawer({ collection, former, close }: Props) {
     <Drawer
       opened={former !== null}
       onClose={close}
+      closeOnClickOutside
       title={former?.title || former?.key}
       closeButtonProps={{ "aria-label": t("common.close") }}
     >

@@ -15,7 +15,7 @@ export function JobDrawer({ id, close }: { id: string | null; close: () => void 
   const job = useJob(id);
   const title = job.data ? told(`job.${job.data.kind}`, job.data.kind) : t("jobs.job");
   return (
-    <Drawer opened={id !== null} onClose={close} title={title} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Drawer opened={id !== null} onClose={close} closeOnClickOutside title={title} closeButtonProps={{ "aria-label": t("common.close") }}>
       {id !== null && <Loaded query={job}>{(found) => <Whole job={found} />}</Loaded>}
     </Drawer>
   );

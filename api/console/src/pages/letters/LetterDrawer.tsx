@@ -26,6 +26,7 @@ export function LetterDrawer({ collection, id, close }: Props) {
     <Drawer
       opened={id !== null}
       onClose={close}
+      closeOnClickOutside
       title={t("letters.one")}
       closeButtonProps={{ "aria-label": t("common.close") }}
       size="min(860px, 100vw)"
