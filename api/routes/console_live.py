@@ -26,7 +26,7 @@ from api.wire.console import ModuleList, Overview
 
 LISTEN_SECONDS = 300.0  # after which a listener is asked to come again, as EventSource does by itself
 GLANCE_SECONDS = 0.25  # between two glances at the picture; it is renewed every half second
-HEARTBEAT_SECONDS = 10.0  # so that proxies keep the connection, and the page notices a lost one
+HEARTBEAT_SECONDS = 10.0  # so that proxies keep the connection, and the page notices a server that hangs
 BEGIN = b"retry: 2000\n\n"  # milliseconds until EventSource comes again
 
 router = APIRouter(tags=["console"], responses=GUARDED)
@@ -76,7 +76,8 @@ def list_modules(caller: Reader) -> dict[str, Any]:
     responses={
         200: {
             "content": {"text/event-stream": {}},
-            "description": "Events `freshness`, `sources`, `jobs`, `alerts`: each what the overview holds of it.",
+            "description": "Events `freshness`, `sources`, `jobs`, `alerts`: each what the overview holds of it; "
+            "and `heartbeat` where there is no news for ten seconds.",
         }
     },
 )
@@ -110,7 +111,7 @@ async def _changes(
                     yield message
             if time.monotonic() - spoke > HEARTBEAT_SECONDS:
                 spoke = time.monotonic()
-                yield b": still here\n\n"
+                yield event("heartbeat", {})  # no comment: EventSource keeps those from the page
             if time.monotonic() - checked > RIGHTS_SECONDS:
                 checked = time.monotonic()
                 if not await run_in_threadpool(still_good):

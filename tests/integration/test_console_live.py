@@ -107,6 +107,13 @@ def test_a_change_is_told_without_asking(served: Served) -> None:
         assert later["freshness"][0]["lag"] == 0
 
 
+def test_a_server_that_stands_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an event: a browser shows comments to no page."""
+    monkeypatch.setattr("api.routes.console_live.HEARTBEAT_SECONDS", 0.1)
+    with on_port(served) as base, listening(base, served.headers()) as listener:
+        assert listener.until("heartbeat", lambda said: True) == {}
+
+
 def test_a_job_is_told_when_it_moves(served: Served) -> None:
     admin = served.headers(Scope.ADMIN)
     with on_port(served) as base, listening(base, admin) as listener:

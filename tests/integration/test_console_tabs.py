@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from served import Served
 
+from api.routes import console_live
 from retrieval.catalog.keys import Scope
 
 LIST = "/c/docs/documents"
@@ -116,6 +117,32 @@ def test_a_stream_that_fails_is_said_in_all_tabs(person: BrowserContext, site: t
     person.unroute(f"**{EVENTS}")
     for tab in tabs:
         tab.get_by_text(LOST).wait_for(state="detached")
+
+
+def test_a_server_that_hangs_is_noticed(
+    person: BrowserContext, site: tuple[Served, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps the connection open and says nothing; the pages' clocks are put forward."""
+    monkeypatch.setattr(console_live, "HEARTBEAT_SECONDS", 0.2)
+    page = person.new_page()
+    page.clock.install()
+    begun: list[str] = []
+    page.on("request", lambda request: begun.append(request.url) if request.url.endswith(EVENTS) else None)
+    page.goto(f"/console{LIST}")
+    page.get_by_role("heading", level=1).wait_for()
+    for _ in range(4):  # nothing changes, yet the server is heard
+        page.clock.fast_forward(10_000)
+        page.wait_for_timeout(1_500)
+    assert len(begun) == 1
+    monkeypatch.setattr(console_live, "HEARTBEAT_SECONDS", 3_600.0)
+    person.route(f"**{EVENTS}", lambda route: None)  # the next is never answered
+    page.wait_for_timeout(1_000)
+    page.clock.fast_forward(26_000)
+    page.clock.fast_forward(5_000)
+    page.get_by_text(LOST).wait_for()
+    person.unroute(f"**{EVENTS}")
+    page.clock.fast_forward(26_000)
+    page.get_by_text(LOST).wait_for(state="detached")
 
 
 def test_without_locks_only_what_is_seen_listens(person: BrowserContext, site: tuple[Served, str]) -> None:

@@ -25,10 +25,12 @@ export interface Listener {
 }
 
 const AGAIN_MS = 3_000; // after the browser gave up itself
+const SILENT_MS = 25_000; // without a word; a server that stands says something every ten seconds
 
 export class EventStream {
   private source: EventSource | null = null;
   private again: ReturnType<typeof setTimeout> | undefined;
+  private silence: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly listener: Listener) {
     this.begin();
@@ -43,16 +45,34 @@ export class EventStream {
   end(): void {
     this.source?.close();
     clearTimeout(this.again);
+    clearTimeout(this.silence);
   }
 
   private begin(): void {
     const source = new EventSource("/v1/events");
     this.source = source;
-    source.onopen = () => this.listener.stands(true);
+    this.watch();
+    source.onopen = () => {
+      this.watch();
+      this.listener.stands(true);
+    };
     source.onerror = () => this.failed(source);
     for (const name of EVENTS) {
-      source.addEventListener(name, (event: MessageEvent<string>) => this.listener.told(name, JSON.parse(event.data)));
+      source.addEventListener(name, (event: MessageEvent<string>) => {
+        this.watch();
+        this.listener.told(name, JSON.parse(event.data));
+      });
     }
+    source.addEventListener("heartbeat", () => this.watch());
+  }
+
+  /** Begin anew unless something is heard in time: a server that hangs keeps the connection open. */
+  private watch(): void {
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => {
+      this.listener.stands(false);
+      this.restart();
+    }, SILENT_MS);
   }
 
   private failed(source: EventSource): void {
