@@ -11,7 +11,6 @@ import { App } from "./app/App";
 import { loadPage } from "./app/pages";
 import { theme } from "./app/theme";
 import { BASE } from "./base";
-import { ConfirmProvider } from "./components/confirm";
 import { SpeechProvider } from "./i18n";
 
 const FRESH_MS = 2_000; // what was read this long ago is shown again without asking
@@ -37,11 +36,9 @@ const draw = () =>
         <QueryClientProvider client={client}>
           <SpeechProvider>
             <Notifications position="bottom-right" />
-            <ConfirmProvider>
-              <BrowserRouter basename={BASE}>
-                <App />
-              </BrowserRouter>
-            </ConfirmProvider>
+            <BrowserRouter basename={BASE}>
+              <App />
+            </BrowserRouter>
           </SpeechProvider>
         </QueryClientProvider>
       </MantineProvider>

@@ -1,5 +1,5 @@
 /** Asking a collection: the native stream of events, read as they come. */
-import { ApiError, CSRF_HEADER, csrfToken, failure, type Model } from "./client";
+import { ApiError, change, failure, type Model } from "./client";
 
 export type AnswerBody = Model<"AnswerBody">;
 export type FinalAnswer = Model<"AnswerResponse">;
@@ -27,10 +27,10 @@ export async function* streamAnswer(body: AnswerBody, signal: AbortSignal): Asyn
 }
 
 async function ask(body: AnswerBody, signal: AbortSignal): Promise<Response> {
-  const headers = { "Content-Type": "application/json", Accept: "text/event-stream", [CSRF_HEADER]: csrfToken() };
+  const headers = { "Content-Type": "application/json", Accept: "text/event-stream" };
   let response: Response;
   try {
-    response = await fetch("/v1/answers", { method: "POST", headers, body: JSON.stringify(body), signal });
+    response = await change(() => new Request("/v1/answers", { method: "POST", headers, body: JSON.stringify(body), signal }));
   } catch (error) {
     if (signal.aborted) throw error;
     throw new ApiError(0, "unreachable", "");

@@ -1,5 +1,5 @@
 /** The REST API as the browser calls it: typed by the server's own OpenAPI document, errors as one class. */
-import createClient, { type Middleware } from "openapi-fetch";
+import createClient from "openapi-fetch";
 import type { components, paths } from "../../generated/schema";
 import { fetchOnce } from "./early";
 
@@ -7,7 +7,7 @@ import { fetchOnce } from "./early";
 export type Model<Name extends keyof components["schemas"]> = components["schemas"][Name];
 
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
-export const CSRF_HEADER = "X-CSRF-Token";
+const CSRF_HEADER = "X-CSRF-Token";
 
 /** What the API answered instead of what was asked for. `status` 0: no answer at all. */
 export class ApiError extends Error {
@@ -24,14 +24,11 @@ export class ApiError extends Error {
 
 let csrf = "";
 let whenLoggedOut: () => void = () => undefined;
+let whenTokenRefused: () => Promise<boolean> = () => Promise.resolve(false);
 
 /** The token that changes must carry; the session tells it. */
 export function setCsrfToken(token: string): void {
   csrf = token;
-}
-
-export function csrfToken(): string {
-  return csrf;
 }
 
 /** What happens when the server no longer knows who we are. */
@@ -39,15 +36,33 @@ export function onLoggedOut(action: () => void): void {
   whenLoggedOut = action;
 }
 
-const guard: Middleware = {
-  onRequest({ request }) {
-    if (!SAFE_METHODS.has(request.method) && csrf) request.headers.set(CSRF_HEADER, csrf);
-    return request;
-  },
-};
+/** What happens when the token is that of another session; true where the change may be asked for again. */
+export function onTokenRefused(action: () => Promise<boolean>): void {
+  whenTokenRefused = action;
+}
 
-export const api = createClient<paths>({ baseUrl: "", credentials: "same-origin", fetch: fetchOnce });
-api.use(guard);
+/** The answer to a request that changes something; made once more where another tab of this browser logged in anew. */
+export async function change(made: () => Request): Promise<Response> {
+  const ask = () => {
+    const request = made();
+    request.headers.set(CSRF_HEADER, csrf);
+    return fetch(request);
+  };
+  const answer = await ask();
+  if (answer.status !== 403) return answer;
+  const body = (await answer.clone().json().catch(() => null)) as { error?: { code?: string } } | null;
+  return body?.error?.code === "csrf" && (await whenTokenRefused()) ? ask() : answer;
+}
+
+export const api = createClient<paths>({
+  baseUrl: "",
+  credentials: "same-origin",
+  fetch: async (request) => {
+    if (SAFE_METHODS.has(request.method)) return fetchOnce(request);
+    const body = (await request.text()) || undefined; // JSON; to be read again where it is sent again
+    return change(() => new Request(request, { body }));
+  },
+});
 
 /** What openapi-fetch resolves to, reduced to what `call` needs. */
 interface Answer<T> {

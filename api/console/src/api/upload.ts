@@ -1,5 +1,5 @@
 /** Uploading: files are sent some at a time, each lot becomes a job, and each file hears what became of it. */
-import { api, ApiError, call, csrfToken, CSRF_HEADER, failure, type Model } from "./client";
+import { api, ApiError, call, change, failure, type Model } from "./client";
 
 type Job = Model<"JobView">;
 
@@ -84,7 +84,7 @@ async function send(lot: readonly UploadFile[], wishes: UploadWishes): Promise<J
   const to = `/v1/collections/${encodeURIComponent(wishes.collection)}/documents:upload?background=true`;
   let answer: Response;
   try {
-    answer = await fetch(to, { method: "POST", body: form, headers: { [CSRF_HEADER]: csrfToken() } });
+    answer = await change(() => new Request(to, { method: "POST", body: form }));
   } catch {
     throw new ApiError(0, "unreachable", "");
   }

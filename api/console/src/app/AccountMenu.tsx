@@ -18,7 +18,7 @@ export function AccountMenu({ connected }: { connected: boolean }) {
   const chosen = (yes: boolean) => (yes ? <Check size={14} aria-hidden /> : undefined);
   return (
     <Group gap="xs" wrap="nowrap">
-      <Badge variant="light" color={connected ? "green" : "yellow"} tt="none">
+      <Badge variant="light" color={connected ? "green" : "yellow"} tt="none" miw="max-content">
         {t(connected ? "shell.live" : "shell.retrying")}
       </Badge>
       <Menu position="bottom-end" width={250}>

@@ -2,6 +2,7 @@
 import { Suspense, useState } from "react";
 import { Route, Routes, useLocation } from "react-router";
 import { allows, SessionContext, useSession, useSessionQuery } from "@/api/session";
+import { ConfirmProvider } from "@/components/confirm";
 import { Empty } from "@/components/Empty";
 import { Failure } from "@/components/Failure";
 import { Loading } from "@/components/Loaded";
@@ -18,9 +19,11 @@ export function App() {
   if (session.data === null) return <Login />;
   return (
     <SessionContext.Provider value={session.data}>
-      <Shell>
-        <Pages />
-      </Shell>
+      <ConfirmProvider>
+        <Shell>
+          <Pages />
+        </Shell>
+      </ConfirmProvider>
     </SessionContext.Provider>
   );
 }

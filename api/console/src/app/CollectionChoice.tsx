@@ -29,6 +29,7 @@ export function CollectionChoice() {
       allowDeselect={false}
       size="sm"
       w={200}
+      miw={0}
     />
   );
 }

@@ -2,7 +2,7 @@
 import { Alert, Button, Divider, Group, Paper, PasswordInput, SegmentedControl, Stack, Text, Title } from "@mantine/core";
 import { type FormEvent, useEffect, useState } from "react";
 import { ApiError } from "@/api/client";
-import { useLogin, useLoginWays } from "@/api/session";
+import { sessionEnded, useLogin, useLoginWays } from "@/api/session";
 import { Failure } from "@/components/Failure";
 import { type Language, LANGUAGES, useSpeech } from "@/i18n";
 import classes from "./Login.module.css";
@@ -12,6 +12,7 @@ const OIDC = "/console/login/oidc";
 export function Login() {
   const { t, language, speak } = useSpeech();
   const [key, setKey] = useState("");
+  const [ended] = useState(sessionEnded);
   const login = useLogin();
   const oidc = useLoginWays().data?.oidc === true;
   useEffect(() => {
@@ -40,6 +41,7 @@ export function Login() {
               data={Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }))}
             />
           </Group>
+          {ended && <Alert role="status">{t("login.ended")}</Alert>}
           <Text size="sm" c="dimmed">
             {t("login.lead")}
           </Text>

@@ -1,6 +1,6 @@
 /** Asks once before an act that cannot simply be taken back, and names the thing. */
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
-import { createContext, type ReactNode, useCallback, useContext, useState } from "react";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from "react";
 import { useSpeech } from "@/i18n";
 
 interface Question {
@@ -22,6 +22,9 @@ export function ConfirmProvider({ children }: { children: ReactNode }) {
     setOpened(true);
     return new Promise((resolve) => setAsked({ ...question, answer: resolve }));
   }, []);
+  const open = useRef(asked);
+  open.current = asked;
+  useEffect(() => () => open.current?.answer(false), []); // the session ended; an answer given before stays
   const end = (yes: boolean) => {
     asked?.answer(yes);
     setOpened(false);

@@ -1,6 +1,7 @@
 /** A change: done by the API, told to the person, and what it touched read again. */
 import { notifications } from "@mantine/notifications";
 import { type QueryKey, useMutation, useQueryClient } from "@tanstack/react-query";
+import { ApiError } from "@/api/client";
 import { explain } from "@/components/Failure";
 import { useSpeech } from "@/i18n";
 
@@ -11,11 +12,13 @@ interface Act<Input, Result> {
   /** Keys of what is read again. */
   touches?: readonly QueryKey[];
   then?: (result: Result, input: Input) => void;
+  /** The title of what is told when it fails. */
+  failed?: string;
   /** Failures are shown by the page itself, beside the form. */
   quiet?: boolean;
 }
 
-export function useAct<Input = void, Result = unknown>({ act, done, touches = [], then, quiet }: Act<Input, Result>) {
+export function useAct<Input = void, Result = unknown>({ act, done, touches = [], then, failed, quiet }: Act<Input, Result>) {
   const client = useQueryClient();
   const speech = useSpeech();
   const closeButtonProps = { "aria-label": speech.t("common.close") };
@@ -28,8 +31,8 @@ export function useAct<Input = void, Result = unknown>({ act, done, touches = []
       then?.(result, input);
     },
     onError: (error) => {
-      if (quiet) return;
-      const options = { title: speech.t("failure.title"), message: explain(error, speech), color: "red" };
+      if (quiet || (error instanceof ApiError && error.status === 401)) return; // the login says what a 401 means
+      const options = { title: failed ?? speech.t("failure.title"), message: explain(error, speech), color: "red" };
       notifications.show({ ...options, autoClose: 10_000, role: "alert", closeButtonProps });
     },
   });

@@ -11,6 +11,7 @@ export const shell = {
   "shell.logged-in": "Logged in as {name}",
   "shell.scope": "Right: {scope}",
   "shell.log-out": "Log out",
+  "shell.still-in": "You are still logged in",
   "shell.language": "Language",
   "shell.look": "Light or dark",
   "shell.light": "Light",
@@ -53,5 +54,6 @@ export const shell = {
   "login.go": "Log in",
   "login.oidc": "Log in with your organisation",
   "login.or": "or",
+  "login.ended": "Your session has ended. Log in again to go on.",
   "login.wrong": "This key is unknown, expired or revoked. Look for typing errors, or ask for another.",
 } as const;

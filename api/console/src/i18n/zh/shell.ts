@@ -14,6 +14,7 @@ export const shell: Translation<typeof en> = {
   "shell.logged-in": "当前登录：{name}",
   "shell.scope": "权限：{scope}",
   "shell.log-out": "退出登录",
+  "shell.still-in": "你仍处于登录状态",
   "shell.language": "语言",
   "shell.look": "浅色或深色",
   "shell.light": "浅色",
@@ -56,5 +57,6 @@ export const shell: Translation<typeof en> = {
   "login.go": "登录",
   "login.oidc": "使用组织账号登录",
   "login.or": "或",
+  "login.ended": "会话已结束，请重新登录后继续。",
   "login.wrong": "密钥不存在、已过期或已吊销。请检查输入，或申请新的密钥。",
 };
