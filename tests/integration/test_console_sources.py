@@ -288,6 +288,8 @@ def test_read_only_keys_see_neither_page_nor_data(chromium: Browser, base: tuple
     bury(served, found, letter(1, "Nobody's business."))
     with console_pages.person(chromium, address, served.key(Scope.READ)) as reader:
         page = opened(reader, "/")
+        expect(page.get_by_role("table", name="Sources").get_by_text("shop").first).to_be_visible()
+        expect(page.get_by_role("main").locator("a[href*='/sources'], a[href*='/letters']")).to_have_count(0)
         menu = page.get_by_role("navigation", name="Pages")
         for name in ("Sources", "Dead letters", "Upload files", "Connect a database", "Collections"):
             expect(menu.get_by_role("link", name=name)).to_have_count(0)
@@ -297,6 +299,10 @@ def test_read_only_keys_see_neither_page_nor_data(chromium: Browser, base: tuple
             assert "Nobody's business" not in page.content() and TOPIC not in page.content()
         for path in ("dead-letters", "source-runs", "source-changes"):
             assert page.evaluate(f"fetch('/v1/{path}?collection=closed').then(answer => answer.status)") == 403
+    with console_pages.person(chromium, address, served.key(Scope.READ, collections=[])) as nobody:
+        page = opened(nobody, "/")
+        expect(page.get_by_text("There is no collection that your key may read")).to_be_visible()
+        expect(page.get_by_role("main").get_by_text("Connect a database")).to_have_count(0)
 
 
 def test_axe_finds_nothing_serious_light_or_dark(served: Served, person: BrowserContext) -> None:
@@ -315,10 +321,14 @@ def test_axe_finds_nothing_serious_light_or_dark(served: Served, person: Browser
 
 def test_the_pages_speak_chinese(chromium: Browser, base: tuple[Served, str]) -> None:
     served, address = base
-    collection(served, "chinese")
+    found = collection(served, "chinese")
+    served.kb.catalog.sources.create(found, "asked", "sql", {"tables": {"public.faqs": change_events.MAPPING}})
+    job = {"id": "1", "kind": "source_snapshot", "arguments": {"source": "asked"}, "state": "cancelled", "error": ""}
     with console_pages.person(chromium, address, served.key(Scope.ADMIN), locale="zh-CN") as context:
+        context.route("**/v1/jobs?*source_snapshot*", lambda route: route.fulfill(json={"jobs": [job]}))
         for path, heading in (
             ("/c/chinese/sources", "数据源"),
+            ("/c/chinese/sources/asked", "asked"),
             ("/c/chinese/letters", "死信"),
             ("/c/chinese/upload", "上传文件到 chinese"),
             ("/connect", "连接数据库"),
@@ -326,6 +336,8 @@ def test_the_pages_speak_chinese(chromium: Browser, base: tuple[Served, str]) ->
         ):
             page = opened(context, path)
             expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+            expect(page.get_by_role("status", name="正在加载…")).to_have_count(0)
             main = page.get_by_role("main").inner_text()
+            assert "cancelled" not in main
             assert not re.search(r"\b(the|is|are|and|Choose|None|Delete)\b", main), main
             page.close()

@@ -67,17 +67,22 @@ export interface NewSource {
   mode: Mode;
 }
 
+export interface NewlyMade {
+  source: Model<"LiveSourceView">;
+  /** Why its reading could not begin, though the source is made; null where it did. */
+  failure: unknown;
+}
+
 /** Make the source; one that is read when asked is read at once. */
-export function useCreateSource(then: (made: Model<"LiveSourceView">) => void) {
+export function useCreateSource(then: (made: NewlyMade) => void) {
   return useAct({
     act: async (wanted: NewSource) => {
       const body = { ...wanted, tables: wanted.tables as never };
-      const made = await call(api.POST("/v1/sources", { body }));
-      if (wanted.mode === "snapshot") {
-        const where = { path: { name: made.name }, query: { collection: made.collection } };
-        await call(api.POST("/v1/sources/{name}/snapshot", { params: where, body: { full: false } }));
-      }
-      return made;
+      const source = await call(api.POST("/v1/sources", { body }));
+      if (wanted.mode !== "snapshot") return { source, failure: null };
+      const where = { path: { name: source.name }, query: { collection: source.collection } };
+      const read = call(api.POST("/v1/sources/{name}/snapshot", { params: where, body: { full: false } }));
+      return { source, failure: await read.then(() => null, (error: unknown) => error) };
     },
     touches: [["collections"], ["sources"], ["overview"], ["jobs"]],
     then,

@@ -105,6 +105,7 @@ export const connect = {
   "connect.start": "Start",
   "connect.watch-live": "{name} is connected and streams. You may leave this page; it goes on.",
   "connect.watch-snapshot": "{name} is connected. You may leave this page; the reading goes on.",
+  "connect.watch-unread": "{name} is connected, but its rows are not being read yet.",
   "connect.ask": "Ask your first question",
   "connect.ask-hint": "Answers stand on the rows that are in by now.",
   "connect.question": "Question",

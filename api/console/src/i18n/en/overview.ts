@@ -46,6 +46,7 @@ export const overview = {
   "overview.not-open": "not opened here yet",
   "overview.empty": "Nothing is here yet",
   "overview.empty-text": "Connect a database, or make a collection and upload files to it.",
+  "overview.empty-reader": "There is no collection that your key may read. Ask whoever gave it to you.",
   "overview.connect": "Connect a database",
   "overview.upload": "Upload files",
   "overview.problem": "{count} problem|{count} problems",

@@ -108,6 +108,7 @@ export const connect: Translation<typeof en> = {
   "connect.start": "开始",
   "connect.watch-live": "{name} 已连接并实时同步。可以离开此页，它会继续。",
   "connect.watch-snapshot": "{name} 已连接。可以离开此页，读取会继续。",
+  "connect.watch-unread": "{name} 已连接，但尚未开始读取各行。",
   "connect.ask": "提出第一个问题",
   "connect.ask-hint": "回答基于目前已进入的行。",
   "connect.question": "问题",

@@ -49,6 +49,7 @@ export const overview: Translation<typeof en> = {
   "overview.not-open": "本进程尚未打开",
   "overview.empty": "这里还没有内容",
   "overview.empty-text": "请连接数据库，或新建知识库并上传文件。",
+  "overview.empty-reader": "没有你的密钥可以读取的知识库。请联系发放密钥的人。",
   "overview.connect": "连接数据库",
   "overview.upload": "上传文件",
   "overview.problem": "{count} 个问题",

@@ -24,6 +24,7 @@ export function AddressStep({ address, change, tested, mode, choose, done, next 
   const test = useTest();
   const set = (some: Partial<Address>) => {
     change({ ...address, ...some });
+    test.reset(); // what the test of the former address says comes too late
     if (tested !== null) done("", null); // another address is another database
   };
   const paste = (event: ClipboardEvent) => {

@@ -16,6 +16,8 @@ export interface Made {
   name: string;
   collection: string;
   mode: Mode;
+  /** Why the reading could not begin; null where it did. */
+  failure: unknown;
 }
 
 const STEPS = ["address", "tables", "mapping", "start", "watch"] as const;
@@ -27,6 +29,7 @@ export default function Connect() {
   const [address, setAddress] = useState<Address>(NO_ADDRESS);
   const [url, setUrl] = useState("");
   const [tested, setTested] = useState<TestResult | null>(null);
+  const [listed, setListed] = useState(""); // the address whose tables are chosen from
   const [mode, setMode] = useState<Mode>("live");
   const [tables, setTables] = useState<readonly TableInfo[]>([]);
   const [chosen, setChosen] = useState<readonly string[]>([]);
@@ -52,7 +55,12 @@ export default function Connect() {
             done={(asked, result) => {
               setUrl(asked);
               setTested(result);
-              if (result !== null) setMode(result.live && result.ok ? "live" : "snapshot");
+              if (result === null) return;
+              setMode(result.live && result.ok ? "live" : "snapshot");
+              if (asked === listed) return;
+              setListed(asked);
+              setChosen([]);
+              setForms({});
             }}
             next={() => setStep(1)}
           />

@@ -67,7 +67,7 @@ function Answered({ answer, collection }: { answer: Model<"AnswerResponse">; col
         <Text size="sm" key={one.number}>
           [{one.number}]{" "}
           <Anchor underline="always" component={Link} to={documentPath(collection, keyOf(one.document_id), { start: one.start, end: one.end })}>
-            {one.title}
+            {one.title || keyOf(one.document_id)}
           </Anchor>
           : “{one.quote}”
         </Text>

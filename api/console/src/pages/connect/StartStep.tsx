@@ -28,7 +28,7 @@ export function StartStep({ url, database, forms, mode, choose, liveAllowed, int
   const collections = (useCollections().data ?? []).map((one) => one.name);
   const [name, setName] = useState(nameOf(database));
   const [collection, setCollection] = useState(into || (collections[0] ?? nameOf(database).toLowerCase()));
-  const create = useCreateSource((made) => next({ name: made.name, collection: made.collection, mode }));
+  const create = useCreateSource(({ source, failure }) => next({ name: source.name, collection: source.collection, mode, failure }));
   const wrongName = name !== "" && !SOURCE.test(name);
   const wrongCollection = collection !== "" && !COLLECTION.test(collection);
   const submit = (event: FormEvent) => {

@@ -1,7 +1,8 @@
 /** The snapshot as it comes in, then the first question. */
 import { Button, Group, Stack, Text } from "@mantine/core";
 import { Link } from "react-router";
-import { useSourceStatus } from "@/api/sources";
+import { useReadAgain, useSourceStatus } from "@/api/sources";
+import { Failure } from "@/components/Failure";
 import { Loaded } from "@/components/Loaded";
 import { useSpeech } from "@/i18n";
 import { Changes } from "../sources/Changes";
@@ -14,9 +15,13 @@ import { FirstQuestion } from "./FirstQuestion";
 export function WatchStep({ made }: { made: Made }) {
   const { t } = useSpeech();
   const status = useSourceStatus(made.collection, made.name);
+  const read = useReadAgain(made.collection, made.name);
+  const failure = read.isSuccess ? null : made.failure;
+  const lead = failure !== null ? "connect.watch-unread" : made.mode === "live" ? "connect.watch-live" : "connect.watch-snapshot";
   return (
     <Stack gap="lg">
-      <Text size="sm">{t(made.mode === "live" ? "connect.watch-live" : "connect.watch-snapshot", { name: made.name })}</Text>
+      <Text size="sm">{t(lead, { name: made.name })}</Text>
+      {failure !== null && <Failure error={failure} retry={() => read.mutate({})} />}
       <Loaded query={status}>
         {(now) => (
           <>

@@ -30,13 +30,15 @@ export function urlOf(address: Address): string {
   return `${engine}://${who}@${host}:${address.port || PORTS[engine]}/${encodeURIComponent(database)}${option}`;
 }
 
-/** The address in a URL that somebody pasted; null where it is none of ours. */
+/** The address in a URL that somebody pasted, also one whose percent signs stand for themselves; null where it is none of ours. */
 export function read(text: string): Address | null {
   const found = /^(postgres(?:ql)?|mariadb|mysql):\/\/(.+)$/i.exec(text.trim());
   if (!found) return null;
   let url: URL;
+  let port: string;
   try {
     url = new URL(`http://${found[2]}`); // what the browser knows how to take apart
+    port = url.port || new URL(`https://${found[2]}`).port; // each leaves out the port that is its own
   } catch {
     return null;
   }
@@ -44,12 +46,22 @@ export function read(text: string): Address | null {
   return {
     engine,
     host: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port,
-    database: decodeURIComponent(url.pathname.slice(1)),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
+    port,
+    database: decoded(url.pathname.slice(1)),
+    user: decoded(url.username),
+    password: decoded(url.password),
     tls: url.searchParams.get("sslmode") ?? url.searchParams.get("ssl_mode") ?? "",
   };
+}
+
+function decoded(text: string): string {
+  return text.replace(/(%[0-9a-f]{2})+/gi, (octets) => {
+    try {
+      return decodeURIComponent(octets);
+    } catch {
+      return octets;
+    }
+  });
 }
 
 export function isComplete({ host, database, user }: Address): boolean {

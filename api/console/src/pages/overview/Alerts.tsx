@@ -3,6 +3,7 @@ import { Alert, Anchor, Group, Stack, Text } from "@mantine/core";
 import { CircleAlert, CircleCheck, Info, TriangleAlert } from "lucide-react";
 import { Link } from "react-router";
 import type { Model } from "@/api/client";
+import { type Right, useAllows } from "@/api/session";
 import { useSpeech } from "@/i18n";
 import type { Parameters } from "@/i18n/types";
 
@@ -40,8 +41,10 @@ export function Alerts({ alerts, failed }: Props) {
 
 function One({ alert }: { alert: AlertView }) {
   const { told } = useSpeech();
+  const allows = useAllows();
+  const [place, right] = placeOf(alert);
   const words = { ...alert.params, collection: alert.collection, source: alert.source } as Parameters;
-  return <Line severity={alert.severity} text={told(`alert.${alert.code}`, alert.message, words)} place={placeOf(alert)} />;
+  return <Line severity={alert.severity} text={told(`alert.${alert.code}`, alert.message, words)} place={allows(right) ? place : null} />;
 }
 
 function Line({ severity, text, place }: { severity: keyof typeof LOOKS; text: string; place: string | null }) {
@@ -61,10 +64,10 @@ function Line({ severity, text, place }: { severity: keyof typeof LOOKS; text: s
   );
 }
 
-/** The page where one can do something about it. */
-function placeOf(alert: AlertView): string | null {
-  if (alert.code === "dead_letters") return `/c/${alert.collection}/letters?source=${encodeURIComponent(alert.source)}`;
-  if (alert.source) return `/c/${alert.collection}/sources/${encodeURIComponent(alert.source)}`;
-  if (alert.code === "queue") return "/jobs";
-  return alert.collection ? "/collections" : null;
+/** The page where one can do something about it, and the right that it needs. */
+function placeOf(alert: AlertView): [string | null, Right] {
+  if (alert.code === "dead_letters") return [`/c/${alert.collection}/letters?source=${encodeURIComponent(alert.source)}`, "admin"];
+  if (alert.source) return [`/c/${alert.collection}/sources/${encodeURIComponent(alert.source)}`, "admin"];
+  if (alert.code === "queue") return ["/jobs", "read"];
+  return [alert.collection ? "/collections" : null, "write"];
 }

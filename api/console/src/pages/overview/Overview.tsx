@@ -41,18 +41,15 @@ function Standing({ now }: { now: Everything }) {
 function NothingYet() {
   const { t } = useSpeech();
   const allows = useAllows();
+  if (!allows("admin")) return <Empty title={t("overview.empty")}>{t("overview.empty-reader")}</Empty>;
   const actions = (
     <Button.Group>
-      {allows("admin") && (
-        <Button component={Link} to="/connect">
-          {t("overview.connect")}
-        </Button>
-      )}
-      {allows("admin") && (
-        <Button component={Link} to="/collections?new=1" variant="default">
-          {t("overview.upload")}
-        </Button>
-      )}
+      <Button component={Link} to="/connect">
+        {t("overview.connect")}
+      </Button>
+      <Button component={Link} to="/collections?new=1" variant="default">
+        {t("overview.upload")}
+      </Button>
     </Button.Group>
   );
   return (

@@ -2,6 +2,7 @@
 import { Anchor, Paper, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
 import type { Model } from "@/api/client";
+import { useAllows } from "@/api/session";
 import { State } from "@/components/Badges";
 import { type Column, DataTable } from "@/components/DataTable";
 import { Time } from "@/components/Time";
@@ -56,6 +57,8 @@ function Section({ title, children }: { title: string; children: React.ReactNode
 }
 
 function SourceLink({ source }: { source: SourceNow }) {
+  const allows = useAllows();
+  if (!allows("admin")) return source.name;
   const to = `/c/${source.collection}/sources/${encodeURIComponent(source.name)}`;
   return (
     <Anchor component={Link} to={to}>

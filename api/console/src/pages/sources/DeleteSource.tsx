@@ -40,6 +40,10 @@ export function DeleteSource({ collection, source, opened, close, then }: Props)
     <Modal
       opened={opened}
       onClose={left.length > 0 ? leave : close}
+      // What could not be reached is told once, here: not while it may yet come, nor by a slip.
+      closeOnClickOutside={!remove.isPending && left.length === 0}
+      closeOnEscape={!remove.isPending && left.length === 0}
+      withCloseButton={!remove.isPending}
       title={t("sources.delete-title", { name: source.name })}
       closeButtonProps={{ "aria-label": t("common.close") }}
     >
@@ -71,7 +75,7 @@ export function DeleteSource({ collection, source, opened, close, then }: Props)
             </Stack>
           </Radio.Group>
           <Group justify="flex-end">
-            <Button variant="default" onClick={close} data-autofocus>
+            <Button variant="default" onClick={close} disabled={remove.isPending} data-autofocus>
               {t("common.cancel")}
             </Button>
             <Button color="red" loading={remove.isPending} onClick={go}>

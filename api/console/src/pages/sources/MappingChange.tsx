@@ -1,7 +1,7 @@
 /** Another mapping for a source: which tables, what becomes of their rows, and what that does to what is stored. */
 import { Alert, Button, Group, MultiSelect, Stack } from "@mantine/core";
 import { useState } from "react";
-import type { Forms } from "@/api/connect";
+import type { Forms, TableInfo } from "@/api/connect";
 import { type SourceStatus, useChangeMapping, useSourceTables } from "@/api/sources";
 import { useConfirm } from "@/components/confirm";
 import { Failure } from "@/components/Failure";
@@ -22,9 +22,16 @@ export function MappingChange({ collection, status, close }: Props) {
   const known = useSourceTables(collection, status.name);
   const stored = status.tables as Forms;
   const [forms, setForms] = useState(stored);
+  const [drafts, setDrafts] = useState(stored); // also of tables that were taken out: they may come back
   const change = useChangeMapping(collection, status, close);
   const chosen = Object.keys(forms);
-  const isNew = JSON.stringify(forms) !== JSON.stringify(stored);
+  const isNew = [...chosen, ...Object.keys(stored)].some((table) => JSON.stringify(forms[table]) !== JSON.stringify(stored[table]));
+  const choose = (names: string[], tables: readonly TableInfo[]) => {
+    if (names.length === 0) return;
+    const known = { ...drafts, ...forms };
+    setDrafts(known);
+    setForms(guessed(names, known, tables));
+  };
   const save = async () => {
     const gone = Object.keys(stored).filter((table) => forms[table] === undefined);
     const tables = gone.join(", ");
@@ -53,7 +60,7 @@ export function MappingChange({ collection, status, close }: Props) {
             label={t("sources.map-tables")}
             data={tables.filter((one) => one.primary_key.length > 0).map((one) => one.name)}
             value={chosen}
-            onChange={(names) => names.length > 0 && setForms(guessed(names, forms, tables))}
+            onChange={(names) => choose(names, tables)}
             searchable
           />
           <MappingEditor
