@@ -71,6 +71,12 @@ def test_a_server_that_does_not_tell_for_a_while_stores_the_files_all_the_same(
     served.kb.create_collection("hiccups")
     (tmp_path / "a.txt").write_text("The AX-1200 drive weighs 12 kg.")
     page = opened(person, "/c/hiccups/upload")
+    page.route("**/documents:upload?*", lambda route: route.abort())
+    page.get_by_label("Choose files").set_input_files(tmp_path / "a.txt")
+    expect(page.get_by_text("All 1 files are settled")).to_be_visible()
+    assert "The server does not answer" in row(page, "a.txt")
+    page.unroute("**/documents:upload?*")
+    page.reload()
     left = [0, 503, 429]  # what becomes of the first looks at the job
 
     def hiccup(route: Route) -> None:
@@ -89,6 +95,12 @@ def test_a_server_that_does_not_tell_for_a_while_stores_the_files_all_the_same(
     page.get_by_label("Choose files").set_input_files(tmp_path / "b.txt")
     expect(page.get_by_text("All 2 files are settled")).to_be_visible()
     assert "Failed" in row(page, "b.txt") and "no such job" in row(page, "b.txt")
+    page.unroute("**/v1/jobs/*")
+    page.route("**/v1/jobs/*", lambda route: route.fulfill(json={"state": "succeeded", "error": "", "result": {}}))
+    (tmp_path / "c.txt").write_text("The CX-7 drive weighs 3 kg.")
+    page.get_by_label("Choose files").set_input_files(tmp_path / "c.txt")
+    expect(page.get_by_text("All 3 files are settled")).to_be_visible()
+    assert "done" in row(page, "c.txt") and "succeeded" not in row(page, "c.txt")  # a state in words
 
 
 def test_files_keep_the_prefix_and_the_readers_they_were_added_with(
@@ -131,11 +143,18 @@ def test_files_are_dropped_onto_the_page(served: Served, person: BrowserContext)
         """() => {
             const transfer = new DataTransfer();
             transfer.items.add(new File(['Dropped turbines turn.'], 'dropped.md', {type: 'text/markdown'}));
+            transfer.items.add(new File(['Nobody reads it.'], 'locked.md', {type: 'text/markdown'}));
+            const locked = { name: 'locked.md', isDirectory: false, file: (_, refused) => refused(new DOMException()) };
+            DataTransferItem.prototype.webkitGetAsEntry = function () {
+                const file = this.getAsFile();
+                return file.name === 'locked.md' ? locked : { ...locked, name: file.name, file: (done) => done(file) };
+            };
             return transfer;
         }"""
     )
     page.get_by_role("region", name="Drop files").dispatch_event("drop", {"dataTransfer": transfer})
-    expect(page.get_by_text("All 1 files are settled")).to_be_visible()
+    expect(page.get_by_text("All 2 files are settled")).to_be_visible()
+    assert "could not read it" in row(page, "locked.md")  # and it keeps no other file from being sent
     page.get_by_role("link", name="dropped.md").click()
     expect(page.get_by_text("Dropped turbines turn.").first).to_be_visible()
 

@@ -1,4 +1,6 @@
 /** Uploading: files are sent some at a time, each lot becomes a job, and each file hears what became of it. */
+import { explain } from "@/components/Failure";
+import type { Speech } from "@/i18n";
 import { api, ApiError, call, change, failure, type Model } from "./client";
 
 type Job = Model<"JobView">;
@@ -37,20 +39,20 @@ export function isWanted(path: string): boolean {
   return !path.split("/").some((part) => UNWANTED.test(part));
 }
 
-/** Send the files and tell what becomes of each; returns when all are settled. */
-export async function upload(files: readonly UploadFile[], tell: Tell): Promise<void> {
+/** Send the files and tell what becomes of each, in words of `speech`; returns when all are settled. */
+export async function upload(files: readonly UploadFile[], tell: Tell, speech: Speech): Promise<void> {
   let storing: Promise<void> = Promise.resolve();
   for (const lot of lots(files)) {
     const ids = lot.map((one) => one.id);
     tell(ids, "sending");
     const job = await send(lot, lot[0].wishes).catch((error: unknown) => {
-      tell(ids, "failed", said(error));
+      tell(ids, "failed", explain(error, speech));
       return null;
     });
     if (job === null) continue;
     tell(ids, "storing");
     const before = storing;
-    storing = before.then(() => settle(job, lot, tell)); // the next lot is sent meanwhile
+    storing = before.then(() => settle(job, lot, tell, speech)); // the next lot is sent meanwhile
   }
   await storing;
 }
@@ -93,7 +95,7 @@ async function send(lot: readonly UploadFile[], wishes: UploadWishes): Promise<J
   return body as Job;
 }
 
-async function settle(job: Job, lot: readonly UploadFile[], tell: Tell): Promise<void> {
+async function settle(job: Job, lot: readonly UploadFile[], tell: Tell, speech: Speech): Promise<void> {
   let now = job;
   let pause = LOOK_MS;
   while (now.state === "queued" || now.state === "running") {
@@ -103,7 +105,7 @@ async function settle(job: Job, lot: readonly UploadFile[], tell: Tell): Promise
       pause = LOOK_MS;
     } catch (error) {
       if (!passes(error)) {
-        tell(lot.map((one) => one.id), "failed", said(error));
+        tell(lot.map((one) => one.id), "failed", explain(error, speech));
         return;
       }
       pause = Math.min(2 * pause, MOST_LOOK_MS); // the job stores them meanwhile
@@ -112,7 +114,7 @@ async function settle(job: Job, lot: readonly UploadFile[], tell: Tell): Promise
   const told = (now.result?.["files"] ?? []) as Model<"UploadedFile">[];
   lot.forEach((one, place) => {
     const end = told[place];
-    if (end === undefined) tell([one.id], "failed", now.error || now.state);
+    if (end === undefined) tell([one.id], "failed", now.error || speech.told(`state.${now.state}`, now.state));
     else tell([one.id], endOf(end), end.error ?? "");
   });
 }
@@ -127,8 +129,4 @@ function endOf({ outcome, error }: Model<"UploadedFile">): FileEnd {
 /** Whether it says nothing of the job: no answer, too many requests, or a server in trouble. */
 function passes(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
-}
-
-function said(error: unknown): string {
-  return error instanceof Error && error.message ? error.message : "";
 }

@@ -11,6 +11,7 @@ export const upload = {
   "upload.prefix": "Put before each path",
   "upload.prefix-hint": "So that two uploads do not replace each other's files.",
   "upload.hidden": "A hidden or system file",
+  "upload.unreadable": "The browser could not read it. Look whether it is still there and open to you.",
   "upload.under-way": "{settled} of {all} files are settled",
   "upload.settled": "All {all} files are settled",
   "upload.again": "Try the failed ones again",

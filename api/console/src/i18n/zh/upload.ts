@@ -14,6 +14,7 @@ export const upload: Translation<typeof en> = {
   "upload.prefix": "加在每个路径之前",
   "upload.prefix-hint": "避免两次上传互相替换文件。",
   "upload.hidden": "隐藏文件或系统文件",
+  "upload.unreadable": "浏览器无法读取它。请确认它仍然存在，且你有权打开。",
   "upload.under-way": "{all} 个文件中已处理 {settled} 个",
   "upload.settled": "全部 {all} 个文件已处理",
   "upload.again": "重试失败的文件",

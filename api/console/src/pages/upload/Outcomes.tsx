@@ -84,7 +84,7 @@ function Table({ files }: { files: readonly UploadFile[] }) {
       head: t("common.reason"),
       cell: (one) => (
         <Text size="sm" c={one.state === "failed" ? "red" : "dimmed"}>
-          {one.why || (one.state === "failed" ? t("failure.title") : "")}
+          {one.why}
         </Text>
       ),
       long: true,

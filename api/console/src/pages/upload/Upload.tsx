@@ -46,16 +46,18 @@ function useUploads(wishes: UploadWishes) {
     const told = new Set(ids);
     setFiles((now) => now.map((one) => (told.has(one.id) ? { ...one, state, why } : one)));
   }, []);
+  const speech = useSpeech();
+  const { t } = speech;
   const send = (chosen: readonly UploadFile[]) => {
-    line.current = line.current.then(() => upload(chosen, tell));
+    line.current = line.current.then(() => upload(chosen, tell, speech));
   };
-  const { t } = useSpeech();
   const add = (found: readonly Found[]) => {
-    const made = found.map(({ path, file }): UploadFile => {
+    const made = found.map(({ path, file, unreadable }): UploadFile => {
       number.current += 1;
-      const wanted = isWanted(path);
-      const state = wanted ? ("waiting" as const) : ("skipped" as const);
-      return { id: number.current, path, file, wishes, state, why: wanted ? "" : t("upload.hidden") };
+      const one = { id: number.current, path, file, wishes };
+      if (!isWanted(path)) return { ...one, state: "skipped", why: t("upload.hidden") };
+      if (unreadable) return { ...one, state: "failed", why: t("upload.unreadable") };
+      return { ...one, state: "waiting", why: "" };
     });
     setFiles((now) => [...now, ...made]);
     const wanted = made.filter((one) => one.state === "waiting");

@@ -1,7 +1,9 @@
 /** Files from what was dropped or chosen, folders walked through, with the path of each. */
 export interface Found {
   readonly path: string;
+  /** Empty where it is unreadable. */
   readonly file: File;
+  readonly unreadable?: boolean;
 }
 
 /** Everything in a drop; must be called while the event is handled, the files come later. */
@@ -18,12 +20,17 @@ export function chosen(files: FileList | null): Found[] {
   return [...(files ?? [])].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 }
 
+/** A file or folder that the system does not let us read is found too, and keeps no other from being found. */
 async function walk(entry: FileSystemEntry, above: string, found: Found[]): Promise<void> {
   const path = above + entry.name;
-  if (isFolder(entry)) {
-    for (const inner of await children(entry)) await walk(inner, `${path}/`, found);
-  } else {
-    found.push({ path, file: await fileOf(entry as FileSystemFileEntry) });
+  try {
+    if (isFolder(entry)) {
+      for (const inner of await children(entry)) await walk(inner, `${path}/`, found);
+    } else {
+      found.push({ path, file: await fileOf(entry as FileSystemFileEntry) });
+    }
+  } catch {
+    found.push({ path, file: new File([], entry.name), unreadable: true });
   }
 }
 
