@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import browser
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 from served import Served, in_process, on_port
 
 from api.console_files import DIST, ConsoleFiles
@@ -54,3 +56,17 @@ def opened(context: BrowserContext, path: str) -> Page:
     page.goto(f"/console{path}")
     page.get_by_role("heading", level=1).wait_for()
     return page
+
+
+def held(page: Page, address: str | re.Pattern[str], method: str = "GET") -> Callable[[], Route]:
+    """Requests to that address wait from now on; what comes back waits for the first of them, to be answered."""
+    waiting: list[Route] = []
+    page.route(address, lambda route: waiting.append(route) if route.request.method == method else route.fallback())
+
+    def first() -> Route:
+        until = time.monotonic() + browser.PATIENCE_MS / 1000
+        while not waiting and time.monotonic() < until:
+            page.wait_for_timeout(20)
+        return waiting[0]
+
+    return first

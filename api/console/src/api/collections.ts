@@ -17,6 +17,14 @@ export function useCollections() {
   });
 }
 
+/** The groups that may read a document of the collection which names none. */
+export function useDefaultReaders(collection: string) {
+  return useQuery({
+    queryKey: ["collections", collection, "readers"],
+    queryFn: async () => (await call(api.GET("/v1/collections/{collection}", { params: { path: { collection } } }))).default_acl,
+  });
+}
+
 /** The collection in the page's address; remembered for the menu. */
 export function useCollection(): string {
   const { collection } = useParams();

@@ -98,15 +98,19 @@ export function useRestore(collection: string, then?: () => void) {
   });
 }
 
+/** The version that brings a deleted document back; null: none is kept, undefined: nobody could say. */
+export type Undoable = number | null | undefined;
+
 /** Delete a document; tells whether it can be undone. */
-export function useDelete(collection: string, then: (key: string, undoable: number | null) => void) {
+export function useDelete(collection: string, then: (key: string, undoable: Undoable) => void) {
   return useAct({
     act: async ({ key, version }: { key: string; version: number }) => {
       const params = { path: { collection, key }, query: { wait_for: "searchable" as const } };
       await call(api.DELETE("/v1/collections/{collection}/documents/{key}", { params }));
       const kept = { path: { collection }, query: { key } };
-      const { versions } = await call(api.GET("/v1/collections/{collection}/documents:versions", { params: kept }));
-      return versions.some((one) => one.version === version) ? version : null;
+      const listed = call(api.GET("/v1/collections/{collection}/documents:versions", { params: kept }));
+      const found = await listed.catch(() => undefined); // it is deleted, whatever this says
+      return found && (found.versions.some((one) => one.version === version) ? version : null);
     },
     touches: [["content", collection], ["overview"]],
     then: (undoable, { key }) => then(key, undoable),

@@ -3,6 +3,7 @@ import { Select } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useState } from "react";
 import { useDocuments } from "@/api/documents";
+import { explain } from "@/components/Failure";
 import { useSpeech } from "@/i18n";
 
 const TYPING_MS = 200;
@@ -14,10 +15,18 @@ interface Props {
 }
 
 export function DocumentChoice({ collection, label, choose }: Props) {
-  const { t } = useSpeech();
+  const speech = useSpeech();
+  const { t } = speech;
   const [typed, setTyped] = useState("");
   const [query] = useDebouncedValue(typed.trim(), TYPING_MS);
-  const found = useDocuments(collection, { query: query || undefined }, query !== "").query.data?.documents ?? [];
+  const search = useDocuments(collection, { query: query || undefined }, query !== "").query;
+  const found = search.data?.documents ?? [];
+  const isKnown = search.isSuccess && !search.isPlaceholderData && typed.trim() === query;
+  const none = () => {
+    if (typed.trim() === "") return t("documents.type-to-find");
+    if (search.isError) return explain(search.error, speech);
+    return t(isKnown ? "documents.nothing-found" : "common.loading");
+  };
   const options = query === "" ? [] : found.map((one) => ({ value: one.key, label: one.title ? `${one.title} · ${one.key}` : one.key }));
   return (
     <Select
@@ -28,7 +37,7 @@ export function DocumentChoice({ collection, label, choose }: Props) {
       searchValue={typed}
       onSearchChange={setTyped}
       filter={({ options: all }) => all} // the server has searched already
-      nothingFoundMessage={query === "" ? t("documents.type-to-find") : t("documents.nothing-found")}
+      nothingFoundMessage={none()}
       value={null}
       onChange={(key) => {
         const one = found.find((document) => document.key === key);

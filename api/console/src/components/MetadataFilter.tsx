@@ -1,7 +1,7 @@
 /** Conditions on metadata, put together without knowing how the API writes them. */
 import { ActionIcon, Button, Group, Select, Stack, TextInput } from "@mantine/core";
 import { Plus, X } from "lucide-react";
-import { useState } from "react";
+import { useDraft } from "@/hooks/draft";
 import { type PlainKey, useSpeech } from "@/i18n";
 
 type Operator = "$eq" | "$ne" | "$gte" | "$lte" | "$exists";
@@ -28,10 +28,12 @@ const NOTHING: Condition = { field: "", operator: "$eq", value: "" };
 
 export function MetadataFilter({ value, change }: Props) {
   const { t } = useSpeech();
-  const [conditions, setConditions] = useState<readonly Condition[]>(() => conditionsOf(value));
+  const [conditions, setConditions, say] = useDraft<readonly Condition[]>(JSON.stringify(value), () => conditionsOf(value));
   const keep = (now: readonly Condition[]) => {
+    const filter = filterOf(now);
     setConditions(now);
-    change(filterOf(now));
+    say(JSON.stringify(filter));
+    change(filter);
   };
   const set = (place: number, part: Partial<Condition>) =>
     keep(conditions.map((one, at) => (at === place ? { ...one, ...part } : one)));
@@ -92,15 +94,25 @@ export function MetadataFilter({ value, change }: Props) {
 function filterOf(conditions: readonly Condition[]): Record<string, unknown> | null {
   const parts = conditions
     .filter((one) => one.field.trim() && (one.operator === "$exists" || one.value.trim()))
-    .map((one) => ({ [one.field.trim()]: { [one.operator]: one.operator === "$exists" ? true : typed(one.value.trim()) } }));
+    .map((one) => ({ [one.field.trim()]: conditionOf(one.operator, one.value.trim()) }));
   if (parts.length === 0) return null;
   return parts.length === 1 ? (parts[0] as Record<string, unknown>) : { $and: parts };
 }
 
-/** Numbers and truth values as such; everything else is text. */
+const EITHER: Readonly<Partial<Record<Operator, string>>> = { $eq: "$in", $ne: "$nin" };
+
+/** The form does not tell text from numbers: "1200" is, or is not, either of them. */
+function conditionOf(operator: Operator, text: string): Record<string, unknown> {
+  if (operator === "$exists") return { $exists: true };
+  const value = typed(text);
+  const either = EITHER[operator];
+  return either && value !== text ? { [either]: [text, value] } : { [operator]: value };
+}
+
+/** Numbers and truth values as such; all else is text, also "007" and digits that a number cannot keep apart. */
 function typed(text: string): string | number | boolean {
   if (text === "true" || text === "false") return text === "true";
-  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  return /^-?(0|[1-9]\d{0,14})(\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
 /** The inverse of `filterOf`, for filters that it made. */
@@ -111,7 +123,8 @@ function conditionsOf(filter: Record<string, unknown> | null): Condition[] {
     Object.entries(part).flatMap(([field, condition]) => {
       if (typeof condition !== "object" || condition === null) return [];
       const [operator, value] = Object.entries(condition)[0] ?? ["$eq", ""];
-      return [{ field, operator: operator as Operator, value: String(value) }];
+      const one = OPERATORS.find(([name]) => EITHER[name] === operator)?.[0] ?? (operator as Operator);
+      return [{ field, operator: one, value: String(Array.isArray(value) ? value[0] : value) }];
     }),
   );
 }

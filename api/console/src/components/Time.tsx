@@ -4,7 +4,7 @@ import { useSpeech } from "@/i18n";
 
 const UNITS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
   ["year", 31_536_000],
-  ["month", 2_592_000],
+  ["month", 2_628_000], // of twelve in a year
   ["day", 86_400],
   ["hour", 3_600],
   ["minute", 60],
@@ -28,9 +28,14 @@ export function Time({ value }: { value: string | null | undefined }) {
   );
 }
 
+/** Seconds to the nearest `unit`: what would be told as 60 minutes is an hour. */
+function rounded(seconds: number, unit = 1): number {
+  return Math.round(Math.abs(seconds) / unit) * unit;
+}
+
 /** How long ago, or in how long, in words. */
 export function ago(moment: Date, language: string, now = Date.now()): string {
   const seconds = Math.round((moment.getTime() - now) / 1000);
-  const [unit, size] = UNITS.find(([, least]) => Math.abs(seconds) >= least) ?? ["second", 1];
+  const [unit, size] = UNITS.find(([, least], place) => rounded(seconds, UNITS[place + 1]?.[1]) >= least) ?? ["second", 1];
   return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.round(seconds / size), unit);
 }

@@ -1,6 +1,6 @@
 /** Lists of any length, a page at a time: `limit` and `cursor` of the API, with the way back remembered. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 
 export const PAGE_SIZE = 50;
 
@@ -14,9 +14,13 @@ export function usePages<T extends Fetched>(
   fetch: (cursor?: string) => Promise<T>,
   enabled = true,
 ) {
-  const [cursors, setCursors] = useState<readonly string[]>([]);
   const name = JSON.stringify(key);
-  useEffect(() => setCursors([]), [name]);
+  const [listed, setListed] = useState(name);
+  const [cursors, setCursors] = useState<readonly string[]>([]);
+  if (name !== listed) {
+    setListed(name);
+    setCursors([]);
+  }
   const cursor = cursors.at(-1);
   const query = useQuery({
     queryKey: [...key, "page", cursor ?? ""],
@@ -25,10 +29,14 @@ export function usePages<T extends Fetched>(
     enabled,
   });
   const following = query.data?.next_cursor ?? null;
+  const isTurning = query.isPlaceholderData; // what is shown, and what follows it, is still the former page
+  const next = () => {
+    if (following !== null && !isTurning) setCursors([...cursors, following]);
+  };
   return {
     query,
     number: cursors.length + 1,
-    next: following === null ? null : () => setCursors([...cursors, following]),
+    next: following === null ? null : next,
     previous: cursors.length === 0 ? null : () => setCursors(cursors.slice(0, -1)),
   };
 }

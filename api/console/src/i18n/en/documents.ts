@@ -56,6 +56,7 @@ export const documents = {
   "documents.delete-text-source": "{key} is no longer found or cited from the next moment on. It comes from the source {source}: when it changes there, it comes back. To be rid of it for good, delete it there.",
   "documents.deleted-done": "“{title}” is deleted.",
   "documents.deleted-for-good": "“{title}” is deleted. The server keeps no former versions, so this cannot be undone.",
+  "documents.deleted-unsure": "“{title}” is deleted. Where a former version is kept, the list “Deleted” brings it back.",
   "documents.undo": "Undo",
   "documents.readers-inherited": "It names no groups of its own: the collection's default holds.",
   "documents.readers-own": "It names these groups itself. Admin keys read everything.",

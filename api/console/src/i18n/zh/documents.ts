@@ -59,6 +59,7 @@ export const documents: Translation<typeof en> = {
   "documents.delete-text-source": "从此刻起，{key} 不再被检索或引用。它来自数据源 {source}：一旦在那里变更，它会再次出现。如需彻底删除，请在数据源中删除。",
   "documents.deleted-done": "“{title}”已删除。",
   "documents.deleted-for-good": "“{title}”已删除。服务器不保留历史版本，因此无法撤销。",
+  "documents.deleted-unsure": "“{title}”已删除。如果保留了历史版本，可从“已删除”列表中恢复。",
   "documents.undo": "撤销",
   "documents.readers-inherited": "文档没有指定用户组，沿用知识库的默认设置。",
   "documents.readers-own": "文档自己指定了这些用户组。管理密钥可以阅读全部内容。",

@@ -7,6 +7,7 @@ import type { Collection } from "@/api/collections";
 import { Failure } from "@/components/Failure";
 import { GroupsInput } from "@/components/Groups";
 import { useAct } from "@/hooks/act";
+import { useIsHere } from "@/hooks/here";
 import { useSpeech } from "@/i18n";
 
 export const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -25,6 +26,7 @@ export function CollectionDrawer({ of, close }: { of: Collection | "new"; close:
 function Form({ of, close }: { of: Collection | "new"; close: () => void }) {
   const { t } = useSpeech();
   const navigate = useNavigate();
+  const isHere = useIsHere();
   const known = of === "new" ? null : of;
   const [name, setName] = useState(known?.name ?? "");
   const [readers, setReaders] = useState<readonly string[]>(known?.default_acl ?? ["everyone"]);
@@ -40,6 +42,7 @@ function Form({ of, close }: { of: Collection | "new"; close: () => void }) {
     done: (made) => t(known === null ? "collections.created" : "collections.saved", { name: made.name }),
     touches: [["collections"], ["overview"], ["content", name]],
     then: (made) => {
+      if (!isHere()) return;
       close();
       if (known === null) void navigate(`/c/${made.name}/upload`);
     },

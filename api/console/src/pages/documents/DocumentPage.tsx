@@ -38,6 +38,13 @@ export default function DocumentPage() {
   );
 }
 
+const TABS = [
+  ["text", "read"],
+  ["versions", "write"],
+  ["rights", "read"],
+  ["why", "read"],
+] as const;
+
 interface Props {
   collection: string;
   document: DocumentView;
@@ -51,6 +58,7 @@ function Shown({ collection, document, back, leave }: Props) {
   const allows = useAllows();
   const remove = useDeletion(collection, document, leave);
   const [parameters, setParameters] = useSearchParams();
+  const asked = TABS.find(([name, right]) => name === parameters.get("tab") && allows(right))?.[0] ?? "text";
   const open = (tab: string | null) =>
     setParameters(
       (now) => {
@@ -77,12 +85,13 @@ function Shown({ collection, document, back, leave }: Props) {
   );
   return (
     <Page title={document.title || document.key} lead={<Facts document={document} />} actions={actions}>
-      <Tabs value={parameters.get("tab") ?? "text"} onChange={open} keepMounted={false}>
+      <Tabs value={asked} onChange={open} keepMounted={false}>
         <Tabs.List mb="md" aria-label={t("documents.parts")}>
-          <Tabs.Tab value="text">{t("documents.tab-text")}</Tabs.Tab>
-          {allows("write") && <Tabs.Tab value="versions">{t("documents.tab-versions")}</Tabs.Tab>}
-          <Tabs.Tab value="rights">{t("documents.tab-rights")}</Tabs.Tab>
-          <Tabs.Tab value="why">{t("documents.tab-why")}</Tabs.Tab>
+          {TABS.filter(([, right]) => allows(right)).map(([name]) => (
+            <Tabs.Tab key={name} value={name}>
+              {t(`documents.tab-${name}`)}
+            </Tabs.Tab>
+          ))}
         </Tabs.List>
         <Tabs.Panel value="text">
           <Passages document={document} span={spanIn(parameters)} />

@@ -9,6 +9,7 @@ import { type Narrowed, useFacets } from "@/api/documents";
 import { useAllows } from "@/api/session";
 import { MetadataFilter, readFilter } from "@/components/MetadataFilter";
 import { Page } from "@/components/Page";
+import { useDraft } from "@/hooks/draft";
 import { useSpeech } from "@/i18n";
 import { Deleted } from "./Deleted";
 import { useLanguageNames } from "./languages";
@@ -73,17 +74,23 @@ interface NarrowingProps {
   set: (name: string, value: string | null) => void;
 }
 
-
 function Narrowing({ collection, parameters, set }: NarrowingProps) {
   const { t } = useSpeech();
   const facets = useFacets(collection).data;
-  const [typed, setTyped] = useState(parameters.get("q") ?? "");
+  const query = parameters.get("q") ?? "";
+  const [typed, setTyped, say] = useDraft(query, () => query);
   const [settled] = useDebouncedValue(typed, TYPING_MS);
   useEffect(() => {
-    if (settled !== (parameters.get("q") ?? "")) set("q", settled);
-    // What is typed settles into the address, never the other way round.
+    if (settled === query) return;
+    say(settled);
+    set("q", settled);
+    // What is typed settles into the address; when that changes otherwise, the draft follows it.
   }, [settled]);
-  const [more, setMore] = useState(parameters.get("filter") !== null);
+  const filtered = parameters.has("filter");
+  const [more, setMore] = useState(filtered);
+  useEffect(() => {
+    if (filtered) setMore(true); // no condition holds unseen
+  }, [filtered]);
   const languageNames = useLanguageNames();
   const sources = (facets?.sources ?? []).map((one) => ({ value: one.source, label: `${one.source} (${one.documents})` }));
   const languages = (facets?.languages ?? []).filter((one) => one.language !== "");

@@ -1,10 +1,11 @@
 /** Who may read a document; an admin changes it. */
 import { Alert, Button, Group, Paper, Radio, Stack, Text, Title } from "@mantine/core";
 import { useState } from "react";
-import { useCollections } from "@/api/collections";
+import { useDefaultReaders } from "@/api/collections";
 import { type DocumentView, useChangeRights } from "@/api/documents";
 import { useAllows } from "@/api/session";
 import { GroupBadges, GroupsInput } from "@/components/Groups";
+import { Loaded } from "@/components/Loaded";
 import { useSpeech } from "@/i18n";
 
 interface Props {
@@ -15,15 +16,13 @@ interface Props {
 export function Rights({ collection, document }: Props) {
   const { t } = useSpeech();
   const allows = useAllows();
-  const inherited = useCollections().data?.find((one) => one.name === collection)?.default_acl ?? [];
-  const readers = document.acl ?? inherited;
   return (
     <Stack maw={680}>
       <Paper withBorder radius="md" p="md">
         <Title order={2} size="h5" mb={6}>
           {t("documents.readers")}
         </Title>
-        <GroupBadges groups={readers} />
+        {document.acl === null ? <Inherited collection={collection} /> : <GroupBadges groups={document.acl} />}
         <Text size="sm" c="dimmed" mt={6}>
           {t(document.acl === null ? "documents.readers-inherited" : "documents.readers-own")}
         </Text>
@@ -31,6 +30,10 @@ export function Rights({ collection, document }: Props) {
       {allows("admin") && <Change key={JSON.stringify(document.acl)} collection={collection} document={document} />}
     </Stack>
   );
+}
+
+function Inherited({ collection }: { collection: string }) {
+  return <Loaded query={useDefaultReaders(collection)}>{(groups) => <GroupBadges groups={groups} />}</Loaded>;
 }
 
 type Kind = "default" | "groups" | "nobody";

@@ -5,7 +5,7 @@ import { documentPath, type Narrowed, type Summary, useDocuments, useFacets } fr
 import { type Column, DataTable } from "@/components/DataTable";
 import { Empty } from "@/components/Empty";
 import { GroupBadges } from "@/components/Groups";
-import { Loaded } from "@/components/Loaded";
+import { Loaded, Loading } from "@/components/Loaded";
 import { Pager } from "@/components/Pager";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
@@ -18,13 +18,15 @@ export function Stored({ collection, narrowed }: { collection: string; narrowed:
   return (
     <Loaded query={query}>
       {(page) =>
-        page.documents.length === 0 && pages.number === 1 ? (
+        page.documents.length === 0 && query.isPlaceholderData ? (
+          <Loading />
+        ) : page.documents.length === 0 && pages.number === 1 ? (
           <Empty title={t(isNarrowed ? "documents.nothing-found" : "documents.empty")}>
             {t(isNarrowed ? "documents.nothing-found-text" : "documents.empty-text")}
           </Empty>
         ) : (
-          <Stack gap="sm">
-            <Count collection={collection} narrowed={isNarrowed} />
+          <Stack gap="sm" aria-busy={query.isPlaceholderData} opacity={query.isPlaceholderData ? 0.5 : undefined}>
+            <Count collection={collection} narrowed={isNarrowed} waits={query.isPlaceholderData} />
             <Rows collection={collection} documents={page.documents} />
             <Pager {...pages} />
           </Stack>
@@ -34,13 +36,21 @@ export function Stored({ collection, narrowed }: { collection: string; narrowed:
   );
 }
 
-function Count({ collection, narrowed }: { collection: string; narrowed: boolean }) {
+interface CountProps {
+  collection: string;
+  narrowed: boolean;
+  /** The rows are still those of another list. */
+  waits: boolean;
+}
+
+function Count({ collection, narrowed, waits }: CountProps) {
   const { t } = useSpeech();
   const all = useFacets(collection).data?.documents;
   if (all === undefined) return null;
+  const told = t(narrowed ? "documents.of-all" : "documents.count", { count: all });
   return (
     <Text size="sm" c="dimmed" role="status">
-      {t(narrowed ? "documents.of-all" : "documents.count", { count: all })}
+      {narrowed && waits ? t("common.loading") : told}
     </Text>
   );
 }

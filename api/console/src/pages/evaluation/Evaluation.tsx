@@ -13,6 +13,7 @@ import { Empty } from "@/components/Empty";
 import { Loaded } from "@/components/Loaded";
 import { Page } from "@/components/Page";
 import { Time } from "@/components/Time";
+import { useIsHere } from "@/hooks/here";
 import { useSpeech } from "@/i18n";
 import { Measured, RunChange } from "./parts";
 import { NewSet } from "./NewSet";
@@ -23,6 +24,7 @@ export default function Evaluation() {
   const sets = useEvalSets(collection);
   const allows = useAllows();
   const navigate = useNavigate();
+  const isHere = useIsHere();
   const [opened, dialog] = useDisclosure(false);
   const create = allows("write") && (
     <Button leftSection={<Plus size={16} aria-hidden />} onClick={dialog.open}>
@@ -46,7 +48,7 @@ export default function Evaluation() {
         collection={collection}
         opened={opened}
         close={dialog.close}
-        then={(name) => void navigate(`/c/${collection}/evaluation/${encodeURIComponent(name)}`)}
+        then={(name) => isHere() && void navigate(`/c/${collection}/evaluation/${encodeURIComponent(name)}`)}
       />
     </Page>
   );

@@ -15,6 +15,7 @@ import { Maker } from "@/components/Maker";
 import { Page } from "@/components/Page";
 import { Time } from "@/components/Time";
 import { measure, signed } from "@/components/Verdict";
+import { useIsHere } from "@/hooks/here";
 import { useSpeech } from "@/i18n";
 import { Explained } from "./Explained";
 import { RolloutCard } from "./RolloutCard";
@@ -26,6 +27,7 @@ export default function Tuning() {
   const experiments = useExperiments(collection);
   const allows = useAllows();
   const navigate = useNavigate();
+  const isHere = useIsHere();
   const [opened, form] = useDisclosure(false);
   const start = allows("admin") && (
     <Button leftSection={<FlaskConical size={16} aria-hidden />} onClick={form.open}>
@@ -43,7 +45,7 @@ export default function Tuning() {
         collection={collection}
         opened={opened}
         close={form.close}
-        then={(id) => void navigate(`/c/${collection}/tuning/${id}`)}
+        then={(id) => isHere() && void navigate(`/c/${collection}/tuning/${id}`)}
       />
     </Page>
   );
