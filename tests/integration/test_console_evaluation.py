@@ -139,6 +139,70 @@ def test_a_set_is_typed_with_the_keyboard_alone(chromium: Browser, site: tuple[S
     assert kept.json()["questions"][0]["judgements"] == {right: 1}
 
 
+def test_what_was_dropped_is_in_no_set(chromium: Browser, site: tuple[Served, str], files: tuple[Path, Path]) -> None:
+    """Files that were taken out again, a question that was dropped, a run that was deleted, a set that is gone."""
+    served, address = site
+    texts, qrels = tuning_world.questions()
+    admin = served.headers(Scope.ADMIN)
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
+        page = console_pages.opened(person, "/c/docs/evaluation")
+        page.get_by_role("button", name="New set").first.click()
+        dialog = page.get_by_role("dialog")
+        page.get_by_role("textbox", name="Name").fill("kept")
+        for place, file in enumerate(files):
+            page.locator("input[type=file]").nth(place).set_input_files(file)
+        create = page.get_by_role("button", name="Create the set")
+        expect(create).to_be_enabled()
+        for _ in files:
+            dialog.get_by_role("button", name="Delete").first.click()
+        expect(create).to_be_disabled()
+        expect(page.get_by_text("with their judgements were read")).to_have_count(0)
+
+        page.get_by_role("tab", name="Type them").click()
+        question = page.get_by_role("textbox", name="Question")
+
+        def type_question(name: str) -> str:
+            text = " ".join(texts[name].split()[:2])
+            question.fill(text)
+            page.get_by_role("checkbox", name=next(iter(qrels[name])), exact=True).check()
+            return text
+
+        asked = []
+        for name in ("q3", "q4", "q5"):
+            asked.append(type_question(name))
+            if name == "q5":
+                page.get_by_role("button", name=f"Drop “{asked[0]}”").click()
+                expect(question).to_have_value(asked[2])
+            page.get_by_role("button", name="Add this question").click()
+        create.click()
+        page.get_by_role("heading", name="kept", level=1).wait_for()
+        path = "/v1/eval-sets/kept"
+        kept = served.client.get(path, params={"collection": "docs"}, headers=admin).json()["questions"]
+        assert [one["text"] for one in kept] == asked[1:]
+
+        runs = []
+        for _ in range(3):
+            body = {"collection": "docs", "background": False}
+            runs.append(served.client.post(f"{path}/runs", json=body, headers=admin).json()["id"])
+        page.reload()
+        earlier = page.get_by_role("combobox", name="Earlier run")
+        expect(earlier).to_have_value(re.compile(f"^#{runs[1]} "))
+        page.get_by_role("button", name=f"Delete run {runs[1]}").click()
+        dialog.get_by_role("button", name="Delete").click()
+        expect(earlier).to_have_value(re.compile(f"^#{runs[0]} "))
+        page.get_by_role("table", name="Differences").wait_for()
+        expect(page.get_by_role("row", name=re.compile(f"^#{runs[2]}")).get_by_text("Compare")).to_have_count(0)
+
+        leaving = console_pages.held(page, "**/v1/eval-sets/kept?*", "DELETE")
+        page.get_by_role("button", name="Delete", exact=True).click()
+        dialog.get_by_role("button", name="Delete").click()
+        page.get_by_role("link", name="Documents", exact=True).click()
+        expect(page.get_by_role("heading", name="Documents", level=1)).to_be_visible()
+        leaving().continue_()
+        expect(page.get_by_text("Set kept was deleted")).to_be_visible()
+        assert page.url.endswith("/c/docs/documents")
+
+
 def test_feedback_becomes_a_set(chromium: Browser, site: tuple[Served, str]) -> None:
     served, address = site
     writer = served.headers(Scope.WRITE)

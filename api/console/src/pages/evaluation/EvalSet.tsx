@@ -11,6 +11,7 @@ import { useConfirm } from "@/components/confirm";
 import { Empty } from "@/components/Empty";
 import { Loaded } from "@/components/Loaded";
 import { Page } from "@/components/Page";
+import { useIsHere } from "@/hooks/here";
 import { useSpeech } from "@/i18n";
 import { Compare } from "./Compare";
 import { isRegression } from "./parts";
@@ -58,7 +59,8 @@ function Actions({ collection, name }: { collection: string; name: string }) {
   const plans = usePlanChoices(collection);
   const [plan, setPlan] = useState("");
   const run = useRunSet(collection, name);
-  const remove = useDeleteEvalSet(collection, () => void navigate(`/c/${collection}/evaluation`));
+  const isHere = useIsHere();
+  const remove = useDeleteEvalSet(collection, () => isHere() && void navigate(`/c/${collection}/evaluation`));
   if (!allows("write")) return null;
   const drop = async () => {
     const question = { title: t("eval.delete-title", { name }), body: t("eval.delete-text"), action: t("common.delete") };
@@ -92,11 +94,14 @@ function Actions({ collection, name }: { collection: string; name: string }) {
 function History({ collection, name, runs }: { collection: string; name: string; runs: readonly EvalRun[] }) {
   const allows = useAllows();
   const newest = runs[0];
-  const [pair, setPair] = useState<readonly [number, number] | null>(null);
+  const [chosen, setPair] = useState<readonly [number, number] | null>(null);
+  const stands = (id: number | undefined) => runs.some((run) => run.id === id); // others were deleted
+  const pair = chosen?.every(stands) ? chosen : null;
+  const before = newest?.change?.against;
   const [opened, open] = useState<number | null>(null);
   const alone = runs.find((run) => run.id === opened) ?? (runs.length === 1 ? newest : undefined);
   const later = pair?.[1] ?? newest?.id ?? null;
-  const earlier = pair?.[0] ?? newest?.change?.against ?? runs[1]?.id ?? null;
+  const earlier = pair?.[0] ?? (stands(before) ? before : runs[1]?.id) ?? null;
   return (
     <Stack gap="lg">
       {newest && isRegression(newest) && <Regression run={newest} />}

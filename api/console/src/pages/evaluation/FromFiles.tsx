@@ -17,6 +17,8 @@ export function FromFiles({ change }: { change: (queries: readonly NewQuestion[]
   const [qrels, setQrels] = useState<File | null>(null);
   const [read, setRead] = useState<Read | LineError | null>(null);
   useEffect(() => {
+    setRead(null);
+    change([]);
     if (!queries || !qrels) return;
     let current = true;
     const ready = async () => {

@@ -40,7 +40,7 @@ export function Runs({ collection, name, runs, choose, open }: Props) {
       head: t("common.actions"),
       cell: (run) => (
         <Group gap={4}>
-          {run.change && (
+          {runs.some((one) => one.id === run.change?.against) && (
             <Button size="compact-xs" variant="default" onClick={() => choose([run.change?.against ?? 0, run.id])}>
               {t("eval.compare-short")}
             </Button>

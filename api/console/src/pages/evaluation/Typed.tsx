@@ -19,18 +19,19 @@ interface Props {
 export function Typed({ collection, change }: Props) {
   const { t } = useSpeech();
   const [made, setMade] = useState<readonly NewQuestion[]>([]);
+  const [added, setAdded] = useState(0); // counts on when one is dropped: no two have the same id
   const keep = (queries: readonly NewQuestion[]) => {
     setMade(queries);
     change(queries);
   };
+  const add = (text: string, right: readonly string[]) => {
+    keep([...made, question(added + 1, text, right)]);
+    setAdded(added + 1);
+  };
   return (
     <Stack gap="sm">
       <Text size="sm">{t("eval.typed-lead")}</Text>
-      <OneQuestion
-        key={made.length}
-        collection={collection}
-        add={(text, right) => keep([...made, question(made.length + 1, text, right)])}
-      />
+      <OneQuestion key={added} collection={collection} add={add} />
       <MadeQuestions made={made} drop={(id) => keep(made.filter((one) => one.id !== id))} />
     </Stack>
   );
