@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote_plus
 
 import browser
 import console_axe
@@ -178,6 +179,41 @@ def test_an_admin_sees_what_others_would_see(page: Page) -> None:
     groups.press("Enter")
     page.get_by_text("Shown as seen by: sales, hr").wait_for()
     side(page, "left").get_by_role("article", name="Salary of the chief drive engineer").wait_for()
+
+
+def test_the_numbers_shown_are_those_that_are_searched_with(page: Page) -> None:
+    ask(page)
+    page.get_by_role("button", name="Conditions and rights").click()
+    hits = page.get_by_label("Hits", exact=True)
+    hits.press("Control+a")
+    hits.press_sequentially("150")
+    expect(hits).to_have_value("15")  # not more than the hundred that a search gives
+    page.wait_for_url("**k=15*")
+    hits.fill("")
+    page.get_by_text("A number is needed").wait_for()
+    assert not hits.evaluate("field => field.form.checkValidity()")
+    hits.fill("1")
+    side(page, "left").get_by_text("1 hit in ").wait_for()
+    expect(page.get_by_text("A number is needed")).to_have_count(0)
+
+    page.get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Field", exact=True).fill("number")
+    page.get_by_label("Value", exact=True).fill("3")
+    page.wait_for_url("**filter=*")
+    page.get_by_role("link", name="Search lab").click()
+    expect(page.get_by_label("Value", exact=True)).to_have_count(0)
+    expect(hits).to_have_value("10")
+
+    ask(page)
+    side(page, "right").get_by_role("button", name="Change values").click()
+    weight = page.get_by_label("Weight of meaning")
+    weight.fill("")
+    page.get_by_role("button", name="Search with these values").click()
+    page.get_by_role("dialog").get_by_text("A number is needed").wait_for()
+    weight.fill("0.20")
+    page.get_by_role("button", name="Search with these values").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert '"dense_weight":0.2,' in unquote_plus(page.url)
 
 
 def test_a_hit_opens_its_passage_as_text(page: Page, base: tuple[Served, str]) -> None:

@@ -38,6 +38,7 @@ export const common = {
   "common.untitled": "(no title)",
   "common.unlimited": "without limit",
   "common.optional": "optional",
+  "common.number-needed": "A number is needed",
   "common.request": "Request {id}",
   "failure.title": "That did not work",
   "failure.unreachable": "The server does not answer. Is it running, and is your network up?",

@@ -54,7 +54,7 @@ export const search = {
   "search.lower": "↓ {steps} lower",
   "search.right": "Right for this question",
   "search.wrong": "Wrong for this question",
-  "search.took": "{count} hits in {ms} ms",
+  "search.took": "{count} hit in {ms} ms|{count} hits in {ms} ms",
   "search.stage-filter": "rights",
   "search.stage-sparse": "words",
   "search.stage-encode": "encoding",

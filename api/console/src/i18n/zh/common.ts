@@ -41,6 +41,7 @@ export const common: Translation<typeof en> = {
   "common.untitled": "（无标题）",
   "common.unlimited": "不限",
   "common.optional": "可选",
+  "common.number-needed": "请填写数字",
   "common.request": "请求 {id}",
   "failure.title": "操作未成功",
   "failure.unreachable": "服务器没有响应。请确认服务正在运行，网络畅通。",

@@ -1,6 +1,7 @@
 /** The values of a plan as a form, whatever fields this server's plans have. */
-import { Button, Drawer, Group, JsonInput, NumberInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
+import { Button, Drawer, Group, JsonInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
+import { NumberField } from "@/components/NumberField";
 import { useSpeech } from "@/i18n";
 import { OPTIONAL, type PlanValues } from "./choice";
 
@@ -86,7 +87,7 @@ function Field({ name, value, set, setText }: FieldProps) {
   }
   if (typeof value === "number") {
     const step = Number.isInteger(value) && value > 1 ? 1 : 0.05;
-    return <NumberInput {...shared} value={value} step={step} min={0} onChange={(given) => typeof given === "number" && set(given)} />;
+    return <NumberField {...shared} value={value} change={set} step={step} min={0} />;
   }
   if (TEXTS.has(name) || typeof value === "string") {
     const text = typeof value === "string" ? value : "";

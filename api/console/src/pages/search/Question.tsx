@@ -1,10 +1,11 @@
 /** The question, how many hits, on which conditions, and as whom. */
-import { Button, Collapse, Group, NumberInput, Paper, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Collapse, Group, Paper, Stack, Text, TextInput } from "@mantine/core";
 import { Search } from "lucide-react";
 import { type FormEvent, useEffect, useState } from "react";
 import { useSession } from "@/api/session";
 import { GroupsInput } from "@/components/Groups";
 import { MetadataFilter } from "@/components/MetadataFilter";
+import { NumberField } from "@/components/NumberField";
 import { useSpeech } from "@/i18n";
 import { DEFAULT_TOP, type Lab } from "./state";
 
@@ -18,8 +19,12 @@ export function Question({ lab, change }: Props) {
   const { t } = useSpeech();
   const session = useSession();
   const [typed, setTyped] = useState(lab.query);
-  const [more, setMore] = useState(lab.filter !== null || lab.groups.length > 0 || lab.top !== DEFAULT_TOP);
+  const narrowed = lab.filter !== null || lab.groups.length > 0 || lab.top !== DEFAULT_TOP;
+  const [more, setMore] = useState(narrowed);
   useEffect(() => setTyped(lab.query), [lab.query]); // the way back leads to another question
+  useEffect(() => {
+    if (narrowed) setMore(true); // no condition holds unseen
+  }, [narrowed]);
   const ask = (event: FormEvent) => {
     event.preventDefault();
     change({ query: typed.trim() });
@@ -46,14 +51,15 @@ export function Question({ lab, change }: Props) {
       <Collapse expanded={more}>
         <Stack gap="sm" mt="md">
           <Group gap="lg" align="flex-start">
-            <NumberInput
+            <NumberField
               label={t("search.top")}
               value={lab.top}
+              change={(top) => change({ top })}
+              required={more}
               min={1}
               max={100}
               allowDecimal={false}
               w={140}
-              onChange={(value) => typeof value === "number" && change({ top: value })}
             />
             {(session.scope === "admin" || session.groups.length > 0) && (
               <GroupsInput
