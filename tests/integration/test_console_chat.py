@@ -176,6 +176,47 @@ def test_a_reload_keeps_the_conversation_and_logging_out_ends_it(chromium: Brows
         assert page.evaluate("sessionStorage.length") == 0
 
 
+def test_an_opinion_is_given_once_and_a_failure_is_kept(chromium: Browser, base: tuple[Served, str]) -> None:
+    served, address = base
+    with console_pages.person(chromium, address, served.key(Scope.WRITE)) as person:
+        page = console_pages.opened(person, CHAT)
+        given: list[str] = []
+        page.on("request", lambda asked: given.append(asked.url) if asked.url.endswith("/v1/feedback") else None)
+        ask(page)
+        helpful = page.get_by_role("button", name="Helpful", exact=True)
+        helpful.dblclick()
+        page.get_by_text("Thank you").wait_for()
+        page.get_by_role("link", name="Documents", exact=True).click()
+        page.get_by_role("heading", level=1, name="Documents").wait_for()
+        page.get_by_role("link", name="Chat").click()
+        page.get_by_text("Thank you").wait_for()
+        helpful.click()
+        page.reload()
+        page.get_by_text("Thank you").wait_for()
+        expect(helpful).to_have_attribute("aria-pressed", "true")
+        assert len(given) == 1
+
+        page.route("**/v1/answers", lambda route: route.abort())
+        page.get_by_label("Your question").fill(ELSEWHERE)
+        page.get_by_label("Your question").press("Enter")
+        page.get_by_text("The server does not answer").wait_for()
+        page.reload()
+        expect(page.get_by_role("article", name=ELSEWHERE)).to_contain_text("The server does not answer")
+        page.unroute("**/v1/answers")
+        page.get_by_role("button", name="Begin anew").click()
+
+        ask(page)
+        page.get_by_role("button", name="Not helpful").click()
+        page.get_by_role("button", name="Send").click()
+        waiting = console_pages.held(page, "**/documents?*query=faq*")
+        page.get_by_role("combobox", name="Which document is right?").fill("faq")
+        page.get_by_text("Loading…").wait_for()
+        expect(page.get_by_text("No document matches")).to_have_count(0)
+        broken = {"error": {"code": "internal", "message": "The catalog does not answer."}}
+        waiting().fulfill(status=500, json=broken)
+        page.get_by_text("The catalog does not answer.").wait_for()
+
+
 def test_a_lost_connection_is_said_and_asked_again(chromium: Browser, base: tuple[Served, str]) -> None:
     served, address = base
     with console_pages.person(chromium, address, served.key(Scope.READ)) as person:

@@ -4,10 +4,11 @@ import { api, call, type Model } from "./client";
 
 export type Feedback = Model<"FeedbackBody">;
 
-export function useGiveFeedback(then: () => void) {
+/** Stores what somebody thought; `then` hears the note that was given with it. */
+export function useGiveFeedback<Note>(then: (note: Note) => void) {
   return useAct({
-    act: (body: Feedback) => call(api.POST("/v1/feedback", { body })),
+    act: ({ body }: { body: Feedback; note: Note }) => call(api.POST("/v1/feedback", { body })),
     touches: [["feedback"]],
-    then,
+    then: (_, { note }) => then(note),
   });
 }

@@ -18,7 +18,7 @@ export default function Chat() {
   const collection = useCollection();
   const [groups, setGroups] = useState<string[]>([]);
   const [pointed, setPointed] = useState<Pointed | null>(null);
-  const { exchanges, isWriting, ask, stop, begin } = useConversation(collection, groups);
+  const { exchanges, isWriting, ask, stop, begin, judge } = useConversation(collection, groups);
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => {
     void end.current?.scrollIntoView({ block: "end" }); // newer browsers return a promise, which is no clean-up
@@ -34,7 +34,14 @@ export default function Chat() {
         {exchanges.length === 0 && <Empty title={t("chat.empty")}>{t("chat.empty-text")}</Empty>}
         <Stack gap="lg" role="log" aria-label={t("chat.conversation")} aria-live="polite" aria-busy={isWriting}>
           {exchanges.map((one) => (
-            <ExchangeCard key={one.id} collection={collection} exchange={one} open={setPointed} again={() => void ask(one.question)} />
+            <ExchangeCard
+              key={one.id}
+              collection={collection}
+              exchange={one}
+              open={setPointed}
+              again={() => void ask(one.question)}
+              judge={(opinion) => judge(one.id, opinion)}
+            />
           ))}
         </Stack>
         <Paper withBorder radius="md" p="sm">

@@ -9,7 +9,7 @@ import { useSpeech } from "@/i18n";
 import { Answer } from "./Answer";
 import { Citations } from "./Citations";
 import classes from "./Chat.module.css";
-import type { Exchange } from "./conversation";
+import type { Exchange, Opinion as Given } from "./conversation";
 import { Nearest } from "./Nearest";
 import { Opinion } from "./Opinion";
 
@@ -18,9 +18,10 @@ interface Props {
   exchange: Exchange;
   open: (pointed: Pointed) => void;
   again: () => void;
+  judge: (opinion: Given) => void;
 }
 
-export function ExchangeCard({ collection, exchange, open, again }: Props) {
+export function ExchangeCard({ collection, exchange, open, again, judge }: Props) {
   const { t } = useSpeech();
   const { final, state } = exchange;
   const cite = (number: number) => {
@@ -60,7 +61,7 @@ export function ExchangeCard({ collection, exchange, open, again }: Props) {
               {!final.refused && ` · ${t("chat.confidence", { percent: Math.round(final.confidence * 100) })}`}
             </Text>
           )}
-          {final && <Opinion collection={collection} exchange={exchange} />}
+          {final && <Opinion collection={collection} exchange={exchange} judge={judge} />}
           {state === "stopped" && (
             <Group>
               <Button size="xs" variant="default" onClick={again}>

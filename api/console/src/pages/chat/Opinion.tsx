@@ -1,14 +1,14 @@
 /** Thumbs with a reason; for those who maintain the collection, one click more makes an evaluation case of it. */
 import { ActionIcon, Button, Group, Radio, Stack, Text, TextInput, Tooltip } from "@mantine/core";
 import { ThumbsDown, ThumbsUp } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { keyOf } from "@/api/documents";
 import { useSaveCase } from "@/api/evalCases";
 import { useGiveFeedback } from "@/api/feedback";
 import { useAllows } from "@/api/session";
 import { DocumentChoice } from "@/components/DocumentChoice";
 import { type PlainKey, useSpeech } from "@/i18n";
-import type { Exchange } from "./conversation";
+import type { Exchange, Opinion as Given } from "./conversation";
 
 const CASES = "chat-feedback"; // the set that such cases go into
 
@@ -23,26 +23,37 @@ const REASONS_REFUSED: readonly (readonly [string, PlainKey, boolean])[] = [
   ["should have answered", "chat.reason-answer", false],
 ];
 
-type Rating = 1 | -1;
+type Rating = Given["rating"];
 
-export function Opinion({ collection, exchange }: { collection: string; exchange: Exchange }) {
+interface Props {
+  collection: string;
+  exchange: Exchange;
+  /** Hears the opinion once it is stored: it is given once, however often one comes back. */
+  judge: (opinion: Given) => void;
+}
+
+export function Opinion({ collection, exchange, judge }: Props) {
   const { t } = useSpeech();
-  const [rating, setRating] = useState<Rating | null>(null);
-  const [given, setGiven] = useState(false);
-  const [citedRight, setCitedRight] = useState(true);
-  const give = useGiveFeedback(() => setGiven(true));
-  const cited = citedKeys(exchange);
-  const send = (chosen: Rating, comment: string) =>
-    give.mutate({ collection, query: exchange.question, document_key: cited[0] ?? null, rating: chosen, comment });
+  const given = exchange.opinion;
+  const [rating, setRating] = useState<Rating | null>(given?.rating ?? null);
+  const give = useGiveFeedback(judge);
+  const sent = useRef(false); // at once, while what is shown still follows
+  const send = (opinion: Given, comment: string) => {
+    if (sent.current || given) return;
+    sent.current = true;
+    const body = { collection, query: exchange.question, document_key: citedKeys(exchange)[0] ?? null, rating: opinion.rating, comment };
+    give.mutate({ body, note: opinion }, { onError: () => (sent.current = false) });
+  };
   const choose = (chosen: Rating) => {
+    if (sent.current || given) return;
     setRating(chosen);
-    if (chosen === 1) send(1, "");
+    if (chosen === 1) send({ rating: 1, citedRight: true }, "");
   };
   return (
     <Stack gap="xs">
       <Group gap={6}>
-        <Thumb rating={1} chosen={rating} choose={choose} disabled={given} />
-        <Thumb rating={-1} chosen={rating} choose={choose} disabled={given} />
+        <Thumb rating={1} chosen={rating} choose={choose} disabled={given !== null || give.isPending} />
+        <Thumb rating={-1} chosen={rating} choose={choose} disabled={given !== null || give.isPending} />
         {given && (
           <Text size="sm" c="dimmed" role="status">
             {t("chat.thanks")}
@@ -53,13 +64,10 @@ export function Opinion({ collection, exchange }: { collection: string; exchange
         <Reason
           refused={exchange.final?.refused ?? false}
           sending={give.isPending}
-          send={(reason, isCitedRight) => {
-            setCitedRight(isCitedRight);
-            send(-1, reason);
-          }}
+          send={(reason, citedRight) => send({ rating: -1, citedRight }, reason)}
         />
       )}
-      {rating !== null && given && <MakeCase collection={collection} exchange={exchange} rating={rating} citedRight={citedRight} />}
+      {given && <MakeCase collection={collection} exchange={exchange} {...given} />}
     </Stack>
   );
 }

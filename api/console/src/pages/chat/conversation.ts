@@ -2,6 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { type Citation, type FinalAnswer, streamAnswer } from "@/api/answers";
+import { ApiError } from "@/api/client";
 import type { Hit } from "@/api/search";
 import { useSession } from "@/api/session";
 import { keepInTab, keptInTab } from "@/lib/storage";
@@ -16,6 +17,14 @@ export interface Exchange {
   readonly state: "writing" | "done" | "stopped" | "failed";
   readonly final: FinalAnswer | null;
   readonly error: unknown;
+  /** What the person thought of it; null until that is stored. */
+  readonly opinion: Opinion | null;
+}
+
+export interface Opinion {
+  readonly rating: 1 | -1;
+  /** Whether what was cited is right, however the answer was. */
+  readonly citedRight: boolean;
 }
 
 const MOST_TURNS = 20; // told to the server; a question seldom leans on older ones
@@ -33,7 +42,7 @@ export function useConversation(collection: string, groups: readonly string[]) {
   }).data;
   const running = useRef<AbortController | null>(null);
   useEffect(() => () => running.current?.abort(), []);
-  const states = exchanges.map((one) => `${one.id} ${one.state}`).join();
+  const states = exchanges.map((one) => `${one.id} ${one.state} ${one.opinion?.rating}`).join();
   useEffect(() => {
     store(collection, csrf, client.getQueryData<readonly Exchange[]>(["chat", collection]) ?? []);
   }, [client, collection, csrf, states]);
@@ -48,7 +57,8 @@ export function useConversation(collection: string, groups: readonly string[]) {
     const controller = new AbortController();
     running.current = controller;
     const id = `${Date.now()} ${Math.random()}`;
-    const begun: Exchange = { id, question, text: "", citations: [], read: [], state: "writing", final: null, error: null };
+    const nothing = { text: "", citations: [], read: [], final: null, error: null, opinion: null };
+    const begun: Exchange = { ...nothing, id, question, state: "writing" };
     const before = client.getQueryData<readonly Exchange[]>(key) ?? [];
     client.setQueryData<readonly Exchange[]>(key, [...before, begun]);
     const body = {
@@ -78,6 +88,7 @@ export function useConversation(collection: string, groups: readonly string[]) {
     exchanges,
     isWriting: exchanges.some((one) => one.state === "writing"),
     ask,
+    judge: (id: string, opinion: Opinion) => change(id, () => ({ opinion })),
     stop: () => running.current?.abort(),
     begin: () => {
       running.current?.abort();
@@ -102,11 +113,23 @@ interface Stored {
   readonly exchanges: readonly Exchange[];
 }
 
-const stored = (collection: string) => `kb-chat-1 ${collection}`; // the number changes with what an exchange is
+const stored = (collection: string) => `kb-chat-2 ${collection}`; // the number changes with what an exchange is
 
 function store(collection: string, session: string, exchanges: readonly Exchange[]): void {
-  const kept: Stored = { session, exchanges: exchanges.map((one) => ({ ...one, error: null })) };
+  const kept: Stored = { session, exchanges: exchanges.map((one) => ({ ...one, error: told(one.error) })) };
   keepInTab(stored(collection), exchanges.length > 0 ? JSON.stringify(kept) : null);
+}
+
+/** What is kept of an error: the parts of one that the API answered, else its words. */
+function told(error: unknown): unknown {
+  if (error === null) return null;
+  return error instanceof ApiError ? { ...error, message: error.message } : String(error);
+}
+
+function untold(kept: unknown): unknown {
+  if (typeof kept !== "object" || kept === null) return kept;
+  const { status, code, message, detail, requestId } = kept as ApiError;
+  return new ApiError(status, code, message, detail, requestId);
 }
 
 /** The conversation before a reload; what was not answered to its end can be asked again. */
@@ -115,5 +138,9 @@ function restored(collection: string, session: string): readonly Exchange[] {
   if (text === null) return [];
   const kept = JSON.parse(text) as Stored;
   if (kept.session !== session) return [];
-  return kept.exchanges.map((one) => (one.state === "done" ? one : { ...one, state: "stopped" }));
+  return kept.exchanges.map((one) => ({
+    ...one,
+    state: one.state === "writing" ? "stopped" : one.state,
+    error: untold(one.error),
+  }));
 }
