@@ -8,7 +8,7 @@ export const overview = {
   "overview.lag": "Changes not searchable yet",
   "overview.lag-hint": "written, but searches do not see them",
   "overview.jobs": "Jobs under way",
-  "overview.jobs-waiting": "{count} wait",
+  "overview.jobs-waiting": "{count} waits|{count} wait",
   "overview.jobs-failed": "Failed jobs",
   "overview.letters": "Dead letters",
   "overview.letters-hint": "inputs that could not be read",
@@ -57,7 +57,7 @@ export const overview = {
   "alert.view_lag": "Searches of {collection} do not see the last {operations} changes yet.",
   "alert.source_problem": "Source {source} of {collection}: {why}",
   "alert.source_lag": "What is known of source {source} is {seconds} s old. Does a worker run (kb worker)?",
-  "alert.dead_letters": "{count} inputs of source {source} could not be read and wait for a person.",
+  "alert.dead_letters": "{count} input of source {source} could not be read and waits for a person.|{count} inputs of source {source} could not be read and wait for a person.",
   "alert.errors": "{errors} of {requests} requests failed here in the last five minutes; the server's log says why.",
   "alert.queue": "{queued} jobs wait. Do workers run?",
 } as const;

@@ -96,7 +96,7 @@ export const tuning: Translation<typeof en> = {
   "tune.asked": "时间 {budget} · 策略 {policy} · 问题：{questions}",
   "tune.by-itself": "自动选择",
   "tune.progress": "实验进度",
-  "tune.so-far": "已尝试 {trials} 次",
+  "tune.so-far": "已尝试 {count} 次",
   "tune.failed": "实验失败",
   "tune.stop": "停止",
   "tune.stop-title": "停止这个实验？",

@@ -88,7 +88,7 @@ function Standing({ collection, experiment, error }: { collection: string; exper
             striped={!job?.total}
           />
           <Text size="xs" c="dimmed" role="status">
-            {t("tune.so-far", { trials: experiment.trials })}
+            {t("tune.so-far", { count: experiment.trials })}
           </Text>
         </Stack>
       )}
