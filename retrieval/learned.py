@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InvalidInputError
+from retrieval.view_folder import replace_file, sync_folder
 
 FORMAT = 1
 ARTIFACTS = "artifacts"  # folder of the data directory
@@ -82,9 +86,15 @@ def files_of(kind: str) -> tuple[str, str]:
 
 
 def write_learned(folder: Path, kind: str, part: LearnedFile) -> None:
-    """Write both files into `folder`, which is made if need be."""
+    """Write both files into `folder`, which is made if need be; what is there already and whole stays as it is.
+
+    Raises `OSError` where the disk does not take it: nothing of the folder has changed then.
+    """
     from safetensors.numpy import save
 
+    if _holds(folder, kind, part):
+        os.utime(folder)  # it is in use again: what is old and nobody names may be removed
+        return
     arrays, description = files_of(kind)
     content = save({name: np.ascontiguousarray(array) for name, array in part.tensors.items()})
     told = {
@@ -95,8 +105,25 @@ def write_learned(folder: Path, kind: str, part: LearnedFile) -> None:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / arrays).write_bytes(content)
-    (folder / description).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    scratch = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    try:
+        replace_file(scratch / arrays, content)
+        replace_file(scratch / description, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
+        for name in (arrays, description):
+            os.replace(scratch / name, folder / name)
+        sync_folder(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _holds(folder: Path, kind: str, part: LearnedFile) -> bool:
+    """Whether that part is there, verified."""
+    try:
+        known = read_learned(folder, kind, part.encoder, part.dim)
+    except InvalidInputError:
+        return False
+    same = known.tensors.keys() == part.tensors.keys() and part.about.items() <= known.about.items()
+    return same and all(np.array_equal(known.tensors[name], array) for name, array in part.tensors.items())
 
 
 def read_learned(folder: Path, kind: str, encoder: str, dim: int | None) -> LearnedFile:

@@ -19,7 +19,7 @@ ENCODER = "encoder"  # folder of a tuned encoder inside the artifact
 def publish(conditions: Conditions, candidate: Candidate) -> None:
     """Write what the candidate's plan names. Raises `ArtifactError` where the disk does not take it.
 
-    It serves nothing yet. A name says what the model holds, so what is there already is the same.
+    It serves nothing yet. A name says what the model holds, so what is there already is the same, may serve, and stays.
     """
     try:
         if candidate.adapter is not None:

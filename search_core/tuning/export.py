@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.encoder.model_folder import sha256_of
+from retrieval.view_folder import sync_folder
 
 MANIFEST_FILE, CARD_FILE, WEIGHTS_FILE = "tuning.json", "README.md", "model.safetensors"
 TIMINGS = ("cpu_seconds",)  # differ from run to run: kept out of the manifest, so that equal runs are equal folders
@@ -44,7 +45,10 @@ Use: give the path of this folder as the encoder's name. Remedy for a bad result
 
 
 def write_model(start: Path, target: Path, weights: Mapping[str, Any], report: Mapping[str, Any]) -> None:
-    """`start`'s folder with these weights, as `target`, which is replaced if it is there."""
+    """`start`'s folder with these weights, as `target`; another model there is replaced once this one is whole.
+
+    Where `target` is the same model, which may serve, its files stay and only what is said of it is written anew.
+    """
     from safetensors.torch import save_file
 
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +62,36 @@ def write_model(start: Path, target: Path, weights: Mapping[str, Any], report: M
         (scratch / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         (scratch / CARD_FILE).write_text(card(report), encoding="utf-8")
         scratch.chmod(0o755)  # mkdtemp's folder is its owner's alone
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(scratch, target)
+        for path in (*scratch.rglob("*"), scratch):
+            sync_folder(path)
+        if _model(scratch) == _model(target):
+            for name in (MANIFEST_FILE, CARD_FILE):
+                os.replace(scratch / name, target / name)
+        else:
+            _exchange(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _model(folder: Path) -> dict[str, str]:
+    """Name -> SHA-256 of the files that make the model; none where there is no folder."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    files = {str(path.relative_to(folder)): path for path in paths}
+    return {name: sha256_of(path) for name, path in files.items() if name not in (MANIFEST_FILE, CARD_FILE)}
+
+
+def _exchange(scratch: Path, target: Path) -> None:
+    """Put `scratch` in the place of `target`, which stays aside until that is done."""
+    aside = scratch.with_name(f"{scratch.name}.before")
+    if target.exists():
+        os.replace(target, aside)
+    try:
+        os.replace(scratch, target)
+    except BaseException:
+        if aside.exists():
+            os.replace(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def card(report: Mapping[str, Any]) -> str:

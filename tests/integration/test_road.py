@@ -95,10 +95,16 @@ def test_an_adapter_that_is_better_serves_and_what_changes_is_found_by_it(kb: Kn
 
 
 def test_a_serving_adapter_is_what_a_new_run_compares_with(kb: KnowledgeBase, proven: Result) -> None:
+    def serving() -> dict[str, tuple[int, int]]:
+        files = (kb.settings.data_dir / ARTIFACTS / str(proven.plan.adapter)).iterdir()
+        return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
+
+    before = serving()
     again = tuned(kb, tiers="plan", promote=False)
     assert again.incumbent == proven.plan
     assert again.metrics["serving"]["ndcg@10"] == pytest.approx(proven.metrics["tuned"]["ndcg@10"])
     assert again.plan.adapter == proven.plan.adapter
+    assert serving() == before
     back_to_default(kb)
 
 

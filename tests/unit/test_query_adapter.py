@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,6 +129,27 @@ class TestThePlan:
     def test_a_name_that_leaves_the_folder_is_refused(self, name: object) -> None:
         with pytest.raises(InvalidInputError, match=r"plan\.adapter"):
             Plan.from_dict({"adapter": name})
+
+    def test_what_serves_is_not_touched_by_writing_it_again_nor_by_a_full_disk(
+        self, adapter: QueryAdapter, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "part"
+        write_adapter(folder, adapter)
+        before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))  # bytes of a file, as a disk that is nearly full
+        try:
+            write_adapter(folder, adapter)
+            with pytest.raises(OSError, match="File too large"):
+                write_adapter(folder, replace(adapter, encoder="e" * 32))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        after = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+        assert after == before and [path.name for path in tmp_path.iterdir()] == ["part"]
+        assert load_adapter(folder, adapter.encoder, DIM).tensors.keys() == adapter.tensors.keys()
+        (folder / TENSORS_FILE).write_bytes(b"half")
+        write_adapter(folder, adapter)
+        load_adapter(folder, adapter.encoder, DIM)
 
 
 class TestLearning:
