@@ -50,7 +50,7 @@ from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge
 from search_core.going_out import go_out
 from search_core.plan_mapping import architecture_of
-from search_core.request import Request
+from search_core.request import ANSWER_TASK, Request
 from search_core.result import Result
 from search_core.snapshot import read_snapshot
 from search_core.space import open_space
@@ -87,7 +87,8 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
         raise InvalidInputError(
             "rollout is 'shadow', but answers are not given twice in the background; expected canary, or none: at once"
         )
-    plan = serving_plan(run.catalog, run.collection)
+    against = run.request.against
+    plan = serving_plan(run.catalog, run.collection) if against is None else Plan.from_dict(against)
     questions = _questions(run, plan)
     settings = run.collection.settings
     analyzer = Analyzer(settings.dictionary, settings.synonyms)
@@ -156,14 +157,16 @@ def _teller(
     """Writes each round of each model down as a trial, and says it."""
     architecture = architecture_of(plan, open_space(run.request.search_space))
     chosen = architecture.to_dict() | {"digest": architecture.digest}
-    best = 0.0
+    best, cpu_before = 0.0, run.clock.cpu_seconds
 
     def tell(entry: Entry, count: int) -> None:
-        nonlocal best
+        nonlocal best, cpu_before
         mean = entry.mean(count)
         best = max(best, mean)
         shown = replace(plan, answer=entry.choice)
+        cpu_now = run.clock.cpu_seconds
         body = {
+            "tier": ANSWER_TASK,
             "policy": "race",
             "architecture": chosen | {"digest": shown.digest},
             "plan": shown.digest,
@@ -172,10 +175,12 @@ def _teller(
             "reward": round(mean, 6),
             "whole": None,
             "seconds": round(sum(one.milliseconds for one in entry.scored) / 1000, 4),
+            "cpu_seconds": round(cpu_now - cpu_before, 4),
         }
+        cpu_before = cpu_now
         if log.recall(shown.digest, float(count)) is None:
             log.append(body)
-        progress({"trial": log.count, "best": best, "left": run.clock.left()})
+        progress({"tier": ANSWER_TASK, "trial": log.count, "best": best, "left": run.clock.left()})
 
     return tell
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+SPENT = ("milliseconds", "prompt_tokens", "completion_tokens", "cost")  # of an answer: what it took, not its quality
 TOLERANCE = 0.02  # of each sealed mean: bf16 rounds to three digits, and training multiplies what it rounds
 
 
@@ -20,7 +21,7 @@ def replay_verdict(first: Mapping[str, Any], again: Mapping[str, Any], *, cut_sh
         abs(first[plan][metric] - again[plan][metric])
         for plan in ("default", "tuned")
         for metric in first[plan]
-        if metric in again.get(plan, {})
+        if metric in again.get(plan, {}) and metric not in SPENT
     )
     same = {
         "trajectory": again["trajectory"] == first["trajectory"],

@@ -174,13 +174,14 @@ def _show_result(result: dict[str, Any]) -> None:
 
 
 def _show_trials(trials: list[dict[str, Any]], count: int) -> None:
+    """Some of earlier versions lack a tier and processor time."""
     out.print(f"{len(trials)} of {count} trials; `share` is of the questions asked, `ms` what a search would cost more")
     table = _table("trial", "tier", "policy", "architecture", "share", "reward", "all", "ms", "CPU s")
     for trial in trials:
         cost = _number((trial.get("cost") or {}).get("serving_ms"), ".1f")
-        who = (str(trial["number"]), trial["tier"], trial["policy"], trial["architecture"]["digest"])
+        who = (str(trial["number"]), trial.get("tier", ""), trial["policy"], trial["architecture"]["digest"])
         earned = (f"{trial['fidelity']:g}", _number(trial["reward"], ".4f"), _number(trial["whole"], ".4f"))
-        table.add_row(*who, *earned, cost, f"{trial['cpu_seconds']:.3f}")
+        table.add_row(*who, *earned, cost, _number(trial.get("cpu_seconds"), ".3f"))
     out.print(table)
 
 

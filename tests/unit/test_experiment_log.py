@@ -216,3 +216,5 @@ def test_a_replay_agrees_exactly_or_within_the_tolerance() -> None:
         "agrees": True,
     }
     assert not replay_verdict(fast, run(far, "b", deterministic=False))["agrees"]
+    quick, slow = (run(0.5, "a") | {"tuned": {"quality": 1.0, "milliseconds": took}} for took in (1.0, 90.0))
+    assert replay_verdict(quick, slow)["metrics_apart"] == 0
