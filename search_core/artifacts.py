@@ -45,8 +45,8 @@ def write_artifact(folder: Path, plan: Plan, manifest: Mapping[str, Any], card: 
 def load_artifact(folder: Path) -> Artifact:
     """The artifact of that folder. Raises `ArtifactError` where it is incomplete or altered."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        plan = Plan.from_json((folder / PLAN).read_text(encoding="utf-8"))
+        manifest = json.loads(_text(folder, MANIFEST))
+        plan = Plan.from_json(_text(folder, PLAN))
         files = _hashes(folder)
     except (OSError, json.JSONDecodeError) as error:
         raise ArtifactError(f"artifact {folder} cannot be read: {error}; make it again with `kb tune`") from error
@@ -63,8 +63,19 @@ def load_artifact(folder: Path) -> Artifact:
     return Artifact(folder, manifest["digest"], plan, manifest)
 
 
+def _text(folder: Path, name: str) -> str:
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"artifact {folder}: {name} is no text ({error}); make it anew with `kb tune`") from error
+
+
 def _hashes(folder: Path) -> dict[str, str]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    for path in found:
+        if not path.is_file():
+            raise ArtifactError(f"artifact {folder}: {path.relative_to(folder)} is no plain file; remove it")
+    paths = sorted(path for path in found if path.name != MANIFEST)
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

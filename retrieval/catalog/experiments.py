@@ -78,13 +78,21 @@ class Experiments:
             return [_record(row) for row in connection.execute(query)]
 
     def append(self, experiment_id: str, number: int, body: Mapping[str, Any]) -> None:
-        """Add one trial; numbers rise from 1. A number that is there already stays as it is."""
+        """Add one trial; numbers rise from 1. A number that is there already stays as it is.
+
+        Raises `NotFoundError` where the experiment went with its collection.
+        """
         t = schema.trials.c
         with writing(self._engine) as connection:
             known = sa.select(t.number).where(t.experiment_id == experiment_id, t.number == number)
             if connection.execute(known).one_or_none() is None:
                 row = {"experiment_id": experiment_id, "number": number, "body": dict(body)}
-                connection.execute(schema.trials.insert().values(**row))
+                try:
+                    connection.execute(schema.trials.insert().values(**row))
+                except sa.exc.IntegrityError as error:
+                    raise NotFoundError(
+                        f"experiment {experiment_id!r} is gone: its collection was dropped while it ran"
+                    ) from error
 
     def forget(self, experiment_id: str, first: int) -> None:
         """Drop the trials from that number on: a run that goes on takes another way from there."""
@@ -105,6 +113,14 @@ class Experiments:
         """The highest mean on all working questions so far; None before the first."""
         wholes = [trial["whole"] for trial in self.trials(experiment_id) if trial.get("whole") is not None]
         return max(wholes, default=None)
+
+    def note(self, experiment_id: str, about: Mapping[str, Any]) -> None:
+        """Keep more with what was asked, as it is known once the run has begun."""
+        e = schema.experiments.c
+        with writing(self._engine) as connection:
+            asked = connection.execute(sa.select(e.request).where(e.id == experiment_id)).scalar_one_or_none() or {}
+            values = {"request": asked | dict(about)}
+            connection.execute(schema.experiments.update().where(e.id == experiment_id).values(**values))
 
     def resume(self, experiment_id: str) -> None:
         """Say that it runs again."""

@@ -22,23 +22,41 @@ class Archive:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def add(self, *, corpus: str, task: str, encoder: str, profile: Sequence[float], trials: Iterable[Trial]) -> None:
+    def add(
+        self,
+        *,
+        corpus: str,
+        task: str,
+        encoder: str,
+        profile: Sequence[float],
+        trials: Iterable[Trial],
+        experiment: str = "",
+    ) -> None:
         """Append one run. `encoder` says whose vector `profile` is; vectors of different encoders do not compare.
+
+        What an `experiment` left for the task already stays: it was killed later, and goes on.
 
         Raises `PolicyError` when the profile has numbers that are none.
         """
         if not all(math.isfinite(number) for number in profile):
             raise PolicyError(f"the profile of {corpus!r} has numbers that are not finite; expected an embedding")
-        told = {"format": FORMAT, "corpus": corpus, "task": task, "encoder": encoder}
+        key = {"experiment": experiment, "task": task}
+        told = {"format": FORMAT, **key, "corpus": corpus, "encoder": encoder}
         line = told | {"profile": list(profile), "trials": [trial.to_dict() for trial in trials]}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"), self.path.open("ab+") as file:
-            file.truncate(_whole(file))  # of a writer that fell in the middle of a line
+            content = _whole(file)
+            if experiment and json.dumps(key)[1:-1].encode() in content:  # as text: a broken line is no reason to fall
+                return
+            file.truncate(len(content))  # of a writer that fell in the middle of a line
             file.write((json.dumps(line, allow_nan=False) + "\n").encode())
 
     def __len__(self) -> int:
-        """How many runs it holds."""
-        return len(self._runs())
+        """How many runs it holds, those in lines that cannot be read included."""
+        if not self.path.exists():
+            return 0
+        with self.path.open("rb") as file:
+            return sum(1 for line in _whole(file).splitlines() if line)
 
     def briefing(
         self,
@@ -66,23 +84,22 @@ class Archive:
     def _runs(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
-        lines = self.path.read_text("utf-8").split("\n")
-        runs = [self._run(number, line, cut=number == len(lines)) for number, line in enumerate(lines, 1) if line]
-        return [run for run in runs if run is not None]
+        with self.path.open("rb") as file:
+            lines = _whole(file).splitlines()
+        return [self._run(number, line) for number, line in enumerate(lines, 1) if line]
 
-    def _run(self, number: int, line: str, *, cut: bool) -> dict[str, Any] | None:
+    def _run(self, number: int, line: bytes) -> dict[str, Any]:
         try:
             run = json.loads(line)
-        except json.JSONDecodeError as error:
-            if cut:  # the last line has no end: its writer fell
-                return None
+        except ValueError as error:  # no JSON, or no text at all
             raise PolicyError(f"{self.path}:{number} is not JSON ({error}); remove that line") from error
         if not isinstance(run, dict) or run.get("format") != FORMAT:
             raise PolicyError(f"{self.path}:{number} is not of format {FORMAT}; remove that line, or the file")
         return run
 
 
-def _whole(file: BinaryIO) -> int:
-    """Bytes up to the end of the last whole line."""
+def _whole(file: BinaryIO) -> bytes:
+    """All up to the end of the last whole line; what comes after it is of a writer that fell."""
     file.seek(0)
-    return file.read().rfind(b"\n") + 1
+    content = file.read()
+    return content[: content.rfind(b"\n") + 1]

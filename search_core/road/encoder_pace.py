@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.view_folder import replace_file
 from search_core.errors import BudgetError
 from search_core.road.halving import Rung
 
@@ -51,12 +52,14 @@ def _with_before(rungs: Sequence[Rung]) -> list[tuple[float, Rung]]:
 
 
 def planned(folder: Path) -> int | None:
-    """What an earlier attempt at this run decided, if it came so far."""
-    file = folder / PLAN_FILE
-    return int(json.loads(file.read_text())["steps"]) if file.exists() else None
+    """What an earlier attempt at this run decided, if it came so far and the file is whole."""
+    try:
+        return int(json.loads((folder / PLAN_FILE).read_bytes())["steps"])
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
 
 
 def keep(folder: Path, steps: int) -> None:
     """For `planned`, when the run is resumed."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / PLAN_FILE).write_text(json.dumps({"steps": steps}) + "\n")
+    replace_file(folder / PLAN_FILE, (json.dumps({"steps": steps}) + "\n").encode())

@@ -41,6 +41,18 @@ def test_what_is_missing_or_added_is_found(tmp_path: Path) -> None:
         load_artifact(tmp_path / "nowhere")
 
 
+def test_what_is_no_text_or_no_plain_file_is_named(tmp_path: Path) -> None:
+    write_artifact(tmp_path, DEFAULT_PLAN, {}, "card\n")
+    whole = (tmp_path / "manifest.json").read_bytes()
+    (tmp_path / "manifest.json").write_bytes(b"\xff" + whole)
+    with pytest.raises(ArtifactError, match="manifest.json is no text"):
+        load_artifact(tmp_path)
+    (tmp_path / "manifest.json").write_bytes(whole)
+    (tmp_path / "link").symlink_to(tmp_path.parent)
+    with pytest.raises(ArtifactError, match="link is no plain file"):
+        load_artifact(tmp_path)
+
+
 def test_an_altered_manifest_is_found(tmp_path: Path) -> None:
     write_artifact(tmp_path, DEFAULT_PLAN, {"metric": 0.5}, "card\n")
     manifest = tmp_path / "manifest.json"

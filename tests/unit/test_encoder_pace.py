@@ -8,7 +8,7 @@ import pytest
 
 from search_core.errors import BudgetError
 from search_core.replaying import steps_of
-from search_core.road.encoder_pace import LEAST_STEPS, RESERVE, Pace, keep, planned, steps_within
+from search_core.road.encoder_pace import LEAST_STEPS, PLAN_FILE, RESERVE, Pace, keep, planned, steps_within
 from search_core.road.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
 from search_core.road.halving import Rung
 
@@ -48,6 +48,8 @@ def test_what_was_decided_is_known_to_the_next_attempt(tmp_path: Path) -> None:
     assert planned(tmp_path / "trainings") is None
     keep(tmp_path / "trainings", 123)
     assert planned(tmp_path / "trainings") == 123
+    (tmp_path / "trainings" / PLAN_FILE).write_text("")  # the machine fell
+    assert planned(tmp_path / "trainings") is None
 
 
 def test_a_replay_is_told_as_many_steps() -> None:

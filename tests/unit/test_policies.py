@@ -221,6 +221,15 @@ def test_a_broken_archive_is_named_by_line(tmp_path: Path) -> None:
         Archive(path).briefing(profile=(), encoder="small")
 
 
+def test_a_broken_archive_is_counted_and_added_to(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive.jsonl")
+    archive.path.write_bytes(b'{"format": 1, "x": "\xff"}\n{}\n{"cut')
+    archive.add(corpus="c", task="graph", encoder="e", profile=(), trials=(), experiment="a")
+    assert len(archive) == 3
+    with pytest.raises(PolicyError, match=r"archive.jsonl:1 is not JSON"):
+        archive.briefing(profile=(), encoder="e")
+
+
 def test_a_trial_survives_json() -> None:
     trial = Trial(Architecture("wide", {"left": 0, "last": True}), 0.25, 1.5, 0.5)
     assert Trial.from_dict(json.loads(json.dumps(trial.to_dict()))) == trial
