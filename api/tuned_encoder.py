@@ -20,14 +20,8 @@ from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 from retrieval.plan_parts import named_parts, require_parts
 from retrieval.stored_plan import serving_plan
-from search_core.conclusion import NOT_EMBEDDED
 
 CHANGED = "another plan or encoder began to serve during the run, so the comparison is of yesterday; run it again"
-
-
-def waits(result: Mapping[str, Any]) -> bool:
-    """Whether a finished experiment has proven an encoder that only lacks its generation."""
-    return bool(result.get("model")) and list(result.get("reasons", ())) == [NOT_EMBEDDED]
 
 
 def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[str, Any], report: Report) -> Any:

@@ -44,6 +44,7 @@ from search_core.answering.replies import Replies
 from search_core.answering.scoring import Scored, summary
 from search_core.answering.unlearnt import Unlearnt, unlearnt
 from search_core.artifacts import write_artifact
+from search_core.beginning import begin
 from search_core.clock import Clock
 from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
@@ -53,7 +54,8 @@ from search_core.plan_mapping import architecture_of
 from search_core.request import ANSWER_TASK, Request
 from search_core.result import Result
 from search_core.snapshot import read_snapshot
-from search_core.space import open_space
+from search_core.space import SearchSpace
+from search_core.space_file import stored_space
 from search_core.supervision import choose_set, stored_answers
 from search_core.task import TaskSpec
 
@@ -76,6 +78,11 @@ class AnswerRun:
     clock: Clock
 
     @property
+    def space(self) -> SearchSpace:
+        """In which what serves is told as an architecture."""
+        return stored_space(self.request.search_space, self.request.space_text)
+
+    @property
     def folder(self) -> Path:
         """Where the log and the artifact are."""
         return self.settings.data_dir / "experiments" / self.record.id
@@ -94,11 +101,13 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
     analyzer = Analyzer(settings.dictionary, settings.synonyms)
     replies = Replies(run.settings.data_dir / REPLIES)
     models = Models(run.settings, run.encoder, analyzer, replies, questions.left_out)
+    begun = begin(run.catalog.experiments, run.record, [plan.digest, *_stands_on(questions)], lambda: 0)
+    questions = replace(questions, notes=(*questions.notes, *begun.notes))
     entries = entered(models, _serving(run.settings, plan))
     log = ExperimentLog(run.catalog.experiments, run.record.id, run.folder, seed=run.request.seed)
     try:
         standing = race(entries, models, questions.choose, run.clock, _teller(run, plan, log, progress))
-        return _concluded(run, plan, questions, models, standing)
+        return _concluded(run, plan, questions, models, standing, log)
     finally:
         log.close()
         for entry in entries:
@@ -125,6 +134,12 @@ def _questions(run: AnswerRun, plan: Plan) -> Questions:
         "there are no questions with known answers: name an evaluation set that has answers, give --answers with "
         "--queries, or name SQuAD files in KB_READER_QUESTIONS"
     )
+
+
+def _stands_on(questions: Questions) -> list[object]:
+    """What decides the score of an answer, beside who gives it."""
+    asked = (*questions.choose, *questions.sealed)
+    return [[one.key, one.text, one.answers, [passage.text for passage in one.passages]] for one in asked]
 
 
 def _asked_here(run: AnswerRun, plan: Plan, questions: Sequence[EvalQuery], origin: str) -> Questions:
@@ -155,7 +170,7 @@ def _teller(
     run: AnswerRun, plan: Plan, log: ExperimentLog, progress: Callable[[dict[str, Any]], None]
 ) -> Callable[[Entry, int], None]:
     """Writes each round of each model down as a trial, and says it."""
-    architecture = architecture_of(plan, open_space(run.request.search_space))
+    architecture = architecture_of(plan, run.space)
     chosen = architecture.to_dict() | {"digest": architecture.digest}
     best, cpu_before = 0.0, run.clock.cpu_seconds
 
@@ -185,7 +200,9 @@ def _teller(
     return tell
 
 
-def _concluded(run: AnswerRun, plan: Plan, questions: Questions, models: Models, standing: Standing) -> Result:
+def _concluded(
+    run: AnswerRun, plan: Plan, questions: Questions, models: Models, standing: Standing, log: ExperimentLog
+) -> Result:
     before, after, asked = _sealed(run, questions.sealed, models, standing)
     verdict = judge(
         _quality(before),
@@ -201,6 +218,7 @@ def _concluded(run: AnswerRun, plan: Plan, questions: Questions, models: Models,
         for name, those in (("serving", before), ("tuned", after))
     }
     metrics["default"] = metrics["serving"]
+    log.end()
     trials = run.catalog.experiments.trials(run.record.id)
     board = sorted(
         (row(entry, questions.choose, models.prices) for entry in standing.entries),
@@ -212,7 +230,8 @@ def _concluded(run: AnswerRun, plan: Plan, questions: Questions, models: Models,
     promoted, reasons = _promoted(run, plan, plan_id, verdict, reasons, after)
     return Result(
         experiment=run.record.id,
-        best=architecture_of(chosen, open_space(run.request.search_space)),
+        best=architecture_of(chosen, run.space),
+        space=run.space,
         plan=chosen,
         incumbent=plan,
         artifact=artifact,

@@ -1,7 +1,8 @@
 """What runs left on the disk: which of it is needed, whether it is whole, and what may go.
 
 Never removed: what serves, what is one rollback away, what a rollout is about, what any stored plan or any living
-generation names, and what a run that can be resumed has so far. Logs of trials always stay.
+generation names, an encoder that was proven and waits or that a person is told how to let serve, and what a run that
+can be resumed has so far. A model that runs share is made again where one is resumed. Logs of trials always stay.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from retrieval.plan_parts import LOADERS
 from search_core.artifacts import load_artifact
 from search_core.errors import ArtifactError
 from search_core.experiment_log import FILE
+from search_core.result import is_offered
 from search_core.run_lock import FILE as LOCK
 from search_core.tensorboard_log import FOLDER
 
@@ -120,18 +122,31 @@ def _models(catalog: Catalog, data_dir: Path) -> Iterator[StoredArtifact]:
         for collection in catalog.collections.all()
         for plan in catalog.plans.all(collection)
     ]
+    records = [one for collection in catalog.collections.all() for one in catalog.experiments.all(collection)]
     for path in sorted(folder.iterdir()):
         users = [(name, number) for name, number, body in plans if json.dumps(path.name)[1:-1] in body]
         needed = f"plan {users[0][1]} of {users[0][0]} names it" if users else _why_encoder(path, encoders)
+        needed = needed or _why_model(path, records)
         if not needed and time.time() - path.stat().st_mtime < YOUNG_SECONDS:
             needed = "it is less than a day old"
         yield StoredArtifact("model", path.name, users[0][0] if users else "", path, _size(path), None, needed)
 
 
 def _why_run(record: ExperimentRecord, plan_id: int | None, reach: dict[int | None, str]) -> str:
-    if record.state in (ExperimentState.RUNNING, ExperimentState.STOPPED):
+    if record.state is not ExperimentState.FINISHED:
         return "its run can be resumed"
     return "" if plan_id is None else reach.get(plan_id, "")
+
+
+def _why_model(folder: Path, records: Sequence[ExperimentRecord]) -> str:
+    changed = folder.stat().st_mtime
+    for record in records:
+        model = (record.result or {}).get("model")
+        if model and Path(model).resolve() == folder.resolve() and is_offered(record.result or {}):
+            return f"experiment {record.id} offers it"
+        if record.state is ExperimentState.RUNNING and record.created_at.timestamp() <= changed:
+            return f"experiment {record.id} runs and may have made it"
+    return ""
 
 
 def _why_encoder(folder: Path, encoders: dict[str, str]) -> str:
@@ -158,5 +173,5 @@ def _size(folder: Path) -> int:
 def _encoder_of(manifest: Path) -> str:
     try:
         return str(json.loads(manifest.read_text(encoding="utf-8"))["encoder"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{manifest.stem} {manifest.parent}: {manifest.name} cannot be read: {error}") from error

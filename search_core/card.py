@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from retrieval.plan import Plan
-from search_core.architecture import Architecture
 from search_core.gate import Verdict
 
 
 def write_card(
     collection: str,
-    architecture: Architecture,
+    description: str,
     plan: Plan,
     verdict: Verdict,
     reasons: tuple[str, ...],
     manifest: Mapping[str, Any],
 ) -> str:
-    """Markdown."""
+    """Markdown; `description` says what the architecture does."""
     decision = "It was found fit to serve." if not reasons else "It does not serve: " + "; ".join(reasons) + "."
     rows = "\n".join(
         f"| {stratum.name} | {stratum.questions} | {stratum.lift:+.4f} | {stratum.low:+.4f} to {stratum.high:+.4f} |"
@@ -40,7 +39,7 @@ def write_card(
 
 ## What it does
 
-{architecture.describe()}
+{description}
 
 ## Where it comes from
 

@@ -18,7 +18,7 @@ from search_core.going_out import go_out
 from search_core.kinds import kinds_of
 from search_core.latency import compare_latency
 from search_core.repeats import groups_of
-from search_core.result import Result
+from search_core.result import NOT_EMBEDDED, Result
 from search_core.road.publishing import model_folder, publish
 from search_core.road.sealed import stages_on_sealed
 
@@ -27,16 +27,13 @@ NOT_JUDGED = (
     "the questions were made from the corpus and nobody judged them; promote the plan yourself if you trust them"
 )
 
-NOT_EMBEDDED = (
-    "the collection is to be embedded anew by the tuned encoder first, as a generation beside the one that serves"
-)
-
 
 def conclude(conditions: Conditions, finalist: Finalist) -> Result:
     """Test, write, promote where it is proven."""
     verdict = _verdict(conditions, finalist)
     reasons = _reasons(conditions, finalist, verdict)
     metrics = _metrics(conditions, finalist)
+    conditions.log.end()
     trials = conditions.catalog.experiments.trials(conditions.record.id)
     went = trajectory(trials)
     manifest = _manifest(conditions, finalist, verdict, metrics, len(trials))
@@ -46,6 +43,7 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
     return Result(
         experiment=conditions.record.id,
         best=finalist.architecture,
+        space=conditions.space,
         plan=finalist.plan,
         incumbent=conditions.incumbent,
         artifact=artifact,
@@ -146,7 +144,8 @@ def _artifact(
     conditions: Conditions, finalist: Finalist, verdict: Verdict, reasons: tuple[str, ...], manifest: dict[str, Any]
 ) -> Artifact:
     publish(conditions, finalist.candidate)
-    card = write_card(conditions.collection.name, finalist.architecture, finalist.plan, verdict, reasons, manifest)
+    does = finalist.architecture.describe(conditions.space)
+    card = write_card(conditions.collection.name, does, finalist.plan, verdict, reasons, manifest)
     return write_artifact(conditions.folder / "artifact", finalist.plan, manifest, card)
 
 

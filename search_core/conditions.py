@@ -13,6 +13,7 @@ from retrieval.encoder import Precision
 from retrieval.plan import Plan
 from retrieval.precedents import Precedents
 from retrieval.stored_plan import serving_plan
+from search_core.beginning import begin
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
 from search_core.legs import CachedLegs, ask_legs
@@ -21,7 +22,8 @@ from search_core.pseudo_questions import questions_from_corpus
 from search_core.request import Request
 from search_core.served_parts import served_parts
 from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
-from search_core.space import SearchSpace, open_space
+from search_core.space import SearchSpace
+from search_core.space_file import stored_space
 from search_core.splits import LEAST_PART, LEAST_QUESTIONS, PARTS, Split, given_split, split_questions
 from search_core.supervision import Supervision, choose_set, given, stored
 from search_core.task import TaskSpec
@@ -81,7 +83,7 @@ def prepare(
     precision: Precision,
 ) -> Conditions:
     """Read the corpus, find questions, ask both legs. Raises `SearchCoreError` where there is nothing to learn from."""
-    space = open_space(request.search_space)
+    space = stored_space(request.search_space, request.space_text)
     snapshot = read_snapshot(catalog, collection)
     try:
         snapshot, supervision = _supervised(request, catalog, snapshot, encoder)
@@ -89,6 +91,9 @@ def prepare(
         legs = ask_legs(snapshot, encoder, supervision.questions)
         incumbent = serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against)
         adapter, precedents = served_parts(incumbent, encoder, data_dir)
+        stands_on = _stands_on(snapshot, supervision, split, encoder, incumbent)
+        begun = begin(catalog.experiments, record, stands_on, lambda: len(Archive(data_dir / ARCHIVE)))
+        supervision = replace(supervision, notes=(*supervision.notes, *begun.notes))
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)
     except BaseException:
@@ -113,7 +118,7 @@ def prepare(
         tiers=parse_tiers(request.tiers, spec.budget_seconds),
         data_dir=data_dir,
         precision=precision,
-        earlier_runs=_earlier_runs(request, data_dir),
+        earlier_runs=begun.earlier_runs,
         log=log,
         clock=clock,
     )
@@ -126,9 +131,13 @@ def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision)
     return split_questions(supervision.questions, request.seed, texts, request.split)
 
 
-def _earlier_runs(request: Request, data_dir: Path) -> int:
-    """A run that repeats another is told as many as that one was."""
-    return len(Archive(data_dir / ARCHIVE)) if request.earlier_runs is None else request.earlier_runs
+def _stands_on(
+    snapshot: CorpusSnapshot, supervision: Supervision, split: Split, encoder: Encoder, incumbent: Plan
+) -> list[object]:
+    """What decides the score of a trial, and is not in the request."""
+    asked = [[one.id, one.text, sorted(one.judgements.items())] for one in supervision.questions]
+    parts = [split.fit, split.choose, split.sealed]
+    return [snapshot.digest, encoder.fingerprint, incumbent.digest, asked, parts]
 
 
 def _supervised(

@@ -98,6 +98,11 @@ class ExperimentLog:
         self._next += 1
         return numbered
 
+    def end(self) -> None:
+        """The run ends here: what an earlier attempt tried beyond, and this one did not come to, gives way."""
+        if self._next in self._known:
+            self._forget(self._next)
+
     def _forget(self, number: int) -> None:
         """Drop that trial and all after it, in the catalog, which is the truth, before the file."""
         self._known = {known: body for known, body in self._known.items() if known < number}

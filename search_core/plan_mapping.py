@@ -14,9 +14,12 @@ NONE = "none"
 _PLAN_FIELDS = {field.name for field in fields(Plan)}
 
 
-def plan_of(architecture: Architecture, base: Plan) -> Plan:
-    """The plan of these choices. What no decision is about, such as hits returned, stays as in `base`."""
-    choices = {name: value for name, value in plan_choices(architecture).items() if name in _PLAN_FIELDS}
+def plan_of(architecture: Architecture, base: Plan, space: SearchSpace | None = None) -> Plan:
+    """The plan of these choices; what no decision is about, such as hits returned, stays as in `base`.
+
+    `space` where it is not registered.
+    """
+    choices = {name: value for name, value in plan_choices(architecture, space).items() if name in _PLAN_FIELDS}
     if choices.get("adapter") == NONE:
         choices["adapter"] = None
     kept = {

@@ -51,6 +51,7 @@ class Request:
     encoder_steps: int | None = None  # of the longest training of an encoder; None: what pays and fits in the time
     split: str = BY_DOCUMENT  # what no two parts have in common, where that is possible: a document, or a question
     made_questions: bool = False  # ask what is made from the corpus, also where there are evaluation sets
+    space_text: str = ""  # of a search space that is a file: what it was when the run began; "": it is registered
     metric: str = ""  # what is chosen and proven by, a `retrieval.evaluation.Metric`; "": the task's own
 
     def __post_init__(self) -> None:

@@ -11,6 +11,11 @@ from retrieval.plan import Plan
 from search_core.architecture import Architecture
 from search_core.artifacts import Artifact
 from search_core.gate import Verdict
+from search_core.space import SearchSpace
+
+NOT_EMBEDDED = (
+    "the collection is to be embedded anew by the tuned encoder first, as a generation beside the one that serves"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class Result:
 
     experiment: str
     best: Architecture
+    space: SearchSpace
     plan: Plan
     incumbent: Plan
     artifact: Artifact
@@ -45,7 +51,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The pinned form of `kb tune --json`, with more beside it."""
-        verdict = self.verdict
+        verdict, described = self.verdict, self.best.describe(self.space)
         return {
             "experiment": self.experiment,
             **{name: dict(values) for name, values in self.metrics.items()},
@@ -61,7 +67,7 @@ class Result:
             "plan": self.plan.to_dict() | {"digest": self.plan.digest, "id": self.plan_id},
             "incumbent": self.incumbent.to_dict() | {"digest": self.incumbent.digest},
             "compared_encoder": self.artifact.manifest.get("encoder_fingerprint"),  # what the incumbent served with
-            "architecture": self.best.to_dict() | {"digest": self.best.digest, "description": self.best.describe()},
+            "architecture": self.best.to_dict() | {"digest": self.best.digest, "description": described},
             "sealed_questions": verdict.questions,
             "strata": verdict.to_dict()["strata"],
             "latency_ms": None if verdict.latency is None else asdict(verdict.latency),
@@ -73,3 +79,14 @@ class Result:
             "trajectory": self.trajectory,
             "artifact": {"digest": self.artifact.digest, "folder": str(self.folder)},
         }
+
+
+def waits(result: Mapping[str, Any]) -> bool:
+    """Whether a finished experiment has proven an encoder that only lacks its generation."""
+    return bool(result.get("model")) and list(result.get("reasons", ())) == [NOT_EMBEDDED]
+
+
+def is_offered(result: Mapping[str, Any]) -> bool:
+    """Whether its encoder may still come to serve: it waits, or a person is told how to let it."""
+    model = result.get("model")
+    return waits(result) or (bool(model) and any(str(model) in reason for reason in result.get("reasons", ())))

@@ -225,13 +225,13 @@ def open_space(name: str) -> SearchSpace:
     raise SpaceError(f"search space is {name!r}; expected a registered one ({known}) or a path to a .yaml file")
 
 
-def plan_choices(architecture: Architecture) -> dict[str, object]:
-    """The choices that are fields of a retrieval Plan.
+def plan_choices(architecture: Architecture, space: SearchSpace | None = None) -> dict[str, object]:
+    """The choices that are fields of a retrieval Plan; `space` where it is not registered.
 
     `diffusion.edges` and its kin come back as `{"diffusion": {"edges": ...}}`, or as `{"diffusion": None}` where the
     first of them is "none". Decisions that are not asked are left out: the plan's own default stands.
     """
-    space = open_space(architecture.space)
+    space = space or open_space(architecture.space)
     found: dict[str, object] = {}
     for decision in space.decisions:
         if decision.tier is Tier.PLAN and decision.name in architecture.as_dict():

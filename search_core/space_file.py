@@ -1,4 +1,4 @@
-"""Reads a search space from YAML; every message names the decision and the field that is wrong."""
+"""Reads a search space from YAML and writes one; every message names the decision and the field that is wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from search_core.architecture import Scalar
 from search_core.decision import NOTHING, Decision, Tier
 from search_core.errors import SpaceError
-from search_core.space import SearchSpace, open_space
+from search_core.space import SPACES, SearchSpace, open_space
 
 _FIELDS = {"tier", "values", "default", "summary", "when", "trial_cost", "serving_cost"}
 _SPACE_FIELDS = {"name", "extends", "decisions", "extras"}
@@ -37,6 +37,38 @@ def read_space(text: str, origin: str) -> SearchSpace:
         tuple(decisions),
         tuple(_decision(str(name), told, origin) for name, told in extras.items()),
     )
+
+
+def stored_space(name: str, text: str) -> SearchSpace:
+    """The space that an experiment was begun with: of the text that is stored with it, else the registered one."""
+    return read_space(text, name) if text else open_space(name)
+
+
+def text_to_store(name: str) -> str:
+    """What tells a space of a file whatever becomes of that file and of those it extends; "" of a registered one.
+
+    Raises `SpaceError` where there is none of that name or path.
+    """
+    return "" if name in SPACES else space_text(open_space(name))
+
+
+def space_text(space: SearchSpace) -> str:
+    """The inverse of `read_space`."""
+    told = {"name": space.name, "decisions": {one.name: _told(one) for one in space.decisions}}
+    extras = {one.name: _told(one) for one in space.extras}
+    return yaml.safe_dump(told | ({"extras": extras} if extras else {}), sort_keys=False, allow_unicode=True)
+
+
+def _told(decision: Decision) -> dict[str, Any]:
+    return {
+        "tier": decision.tier.value,
+        "values": list(decision.values),
+        "default": decision.default,
+        "summary": decision.summary,
+        "when": {name: list(values) for name, values in decision.when.items()},
+        "trial_cost": decision.trial_cost,
+        "serving_cost": decision.serving_cost,
+    }
 
 
 def _decision(name: str, told: Any, origin: str) -> Decision:

@@ -28,6 +28,7 @@ from search_core.plan_tier import Progress
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
 from search_core.run_lock import run_lock
+from search_core.space_file import text_to_store
 from search_core.splits import BY_DOCUMENT
 from search_core.task import TaskSpec, parse_budget, parse_task
 from search_core.tiers import parse_tiers
@@ -51,7 +52,7 @@ class AutoModelTrainer:
     trained in bf16 where that is faster, so that a replay agrees within a tolerance only.
     Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
     `spec` is how the task was understood, `spec.describe()` says it in words. Raises `SearchCoreError` for a task that
-    is not about a collection, `BudgetError`, and `InvalidInputError` for wishes that exclude each other.
+    is not about a collection, `BudgetError`, `SpaceError`, and `InvalidInputError` for wishes that exclude each other.
     """
 
     def __init__(
@@ -113,6 +114,8 @@ class AutoModelTrainer:
         progress: Progress,
         experiment: str,
     ) -> None:
+        if not request.space_text:
+            request = replace(request, space_text=text_to_store(request.search_space))
         self.request = request
         self._settings = settings or load_settings()
         self._catalog = catalog

@@ -6,17 +6,22 @@ from typing import Any
 
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
-from api.tuned_encoder import let_serve, waits
+from api.tuned_encoder import let_serve
+from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import OutageError
 from search_core.errors import RunningError
 from search_core.plan_tier import CANDIDATES_PER_EPOCH
 from search_core.request import Request
+from search_core.result import waits
 from search_core.trainer import AutoModelTrainer
 
 
 def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """The experiment's result, as `kb tune --json` prints it."""
     record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), arguments["experiment"])
+    done = record.state is ExperimentState.FINISHED and record.result is not None
+    if record.result is not None and done and not waits(record.result):
+        return record.result  # the job is delivered again: its worker fell when all but the job's end was written
     if record.result is not None and waits(record.result):  # ended while the generation was built
         return dict(let_serve(kb, collection, record.id, record.result, report))
     request = Request.from_dict(record.request)

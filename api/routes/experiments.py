@@ -28,7 +28,8 @@ from search_core.going_out import AT_ONCE
 from search_core.log_comparison import compare_runs
 from search_core.policy import POLICIES
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request, without_questions
-from search_core.space import SPACES, SearchSpace, open_space, same
+from search_core.space import SPACES, SearchSpace, same
+from search_core.space_file import stored_space
 from search_core.supervision import choose_set
 from search_core.task import parse_budget, parse_task
 from search_core.tiers import parse_tiers
@@ -79,7 +80,7 @@ def list_trials(
     """What was tried, in order."""
     record = kb.catalog.experiments.get(existing(kb, collection), experiment)
     trials = kb.catalog.experiments.trials(record.id, after=page.after_number() or 0, limit=page.limit)
-    told = [trial | {"cost": _cost(trial)} for trial in trials]
+    told = [trial | {"cost": _cost(record, trial)} for trial in trials]
     return page_json("trials", told, page.next_cursor(trials, lambda trial: trial["number"]))
 
 
@@ -137,13 +138,13 @@ def _view(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -
 
 
 def _picture(record: ExperimentRecord) -> str | None:
-    known = _known((record.result or {}).get("architecture"))
+    known = _known(record, (record.result or {}).get("architecture"))
     return None if known is None else known[0].to_svg(known[1])
 
 
 def _graph(record: ExperimentRecord) -> dict[str, Any] | None:
     """The chosen architecture as nodes and edges, for whoever draws it himself."""
-    known = _known((record.result or {}).get("architecture"))
+    known = _known(record, (record.result or {}).get("architecture"))
     if known is None:
         return None
     architecture, space = known
@@ -163,18 +164,18 @@ def _graph(record: ExperimentRecord) -> dict[str, Any] | None:
     return {"nodes": nodes, "edges": graph.edges}
 
 
-def _cost(trial: dict[str, Any]) -> dict[str, float] | None:
+def _cost(record: ExperimentRecord, trial: dict[str, Any]) -> dict[str, float] | None:
     """What serving that candidate would add to a search, by the space's own estimate."""
-    known = _known(trial.get("architecture"))
+    known = _known(record, trial.get("architecture"))
     return None if known is None else {"serving_ms": known[1].cost(known[0]).serving_milliseconds}
 
 
-def _known(chosen: dict[str, Any] | None) -> tuple[Architecture, SearchSpace] | None:
+def _known(record: ExperimentRecord, chosen: dict[str, Any] | None) -> tuple[Architecture, SearchSpace] | None:
     """The architecture with its space; None where there is none, or its space is not installed here."""
     if chosen is None:
         return None
     try:
-        space = open_space(chosen["space"])
+        space = stored_space(chosen["space"], record.request.get("space_text", ""))
         return space.check(Architecture(chosen["space"], chosen["choices"])), space
     except (InvalidInputError, NotFoundError):
         return None

@@ -29,9 +29,10 @@ def open_policy(conditions: Conditions, tier: str, space: SearchSpace) -> tuple[
 
 
 def leave(conditions: Conditions, tier: str, trials: Sequence[Trial]) -> None:
-    """Append the trials of a tier to the archive, unless the run only repeats another."""
+    """Append the trials of a tier to the archive, once a run, unless it only repeats another."""
     if trials and conditions.request.against is None:
         archive(conditions).add(
+            experiment=conditions.record.id,
             corpus=conditions.collection.name,
             task=tier,
             encoder=conditions.encoder.fingerprint,

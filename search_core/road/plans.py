@@ -74,12 +74,12 @@ def _some(places: tuple[int, ...]) -> tuple[int, ...]:
 
 def _tier(conditions: Conditions, start: Candidate, places: tuple[int, ...], policy: str) -> PlanTier:
     metric = conditions.spec.metric
-    return PlanTier(start.legs.only(places), _plan_by(start), metric, conditions.log, policy)
+    return PlanTier(start.legs.only(places), _plan_by(start, conditions.space), metric, conditions.log, policy)
 
 
-def _plan_by(start: Candidate) -> Callable[[Architecture], Plan]:
+def _plan_by(start: Candidate, space: SearchSpace) -> Callable[[Architecture], Plan]:
     """What no decision is about, such as the adapter learned in this run, stays as it is."""
-    return lambda architecture: replace(plan_of(architecture, start.plan), adapter=start.plan.adapter)
+    return lambda architecture: replace(plan_of(architecture, start.plan, space), adapter=start.plan.adapter)
 
 
 def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incumbent: Scored) -> Scored:

@@ -16,16 +16,15 @@ from typing import Any
 import pytest
 
 from api.knowledge_base import KnowledgeBase
-from api.tuned_encoder import let_serve, waits
+from api.tuned_encoder import let_serve
 from infra.settings import load_settings
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
-from search_core.conclusion import NOT_EMBEDDED
 from search_core.replaying import steps_of
 from search_core.request import Request
-from search_core.result import Result
+from search_core.result import NOT_EMBEDDED, Result, waits
 from search_core.road import encoder_ground, encoder_mapping, encoder_stage
 from search_core.road.encoder_pace import PROBED
 from search_core.trainer import AutoModelTrainer

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from api.cli import app
 from api.knowledge_base import KnowledgeBase
 from api.reindex import reindex
-from api.tuned_encoder import let_serve, waits
+from api.tuned_encoder import let_serve
 from infra.settings import load_settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentState
@@ -34,7 +34,6 @@ from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from search_core.artifacts import load_artifact
-from search_core.conclusion import NOT_EMBEDDED
 from search_core.conditions import Conditions
 from search_core.errors import CorpusError, SupervisionError
 from search_core.finalist import STAGES
@@ -42,7 +41,7 @@ from search_core.legs import ask_legs
 from search_core.plan_mapping import plan_of, plan_space
 from search_core.plan_tier import Progress
 from search_core.request import Request
-from search_core.result import Result
+from search_core.result import NOT_EMBEDDED, Result, waits
 from search_core.road.candidate import Candidate, StageReport, TunedModel
 from search_core.road.labels import rows_by_key
 from search_core.road.plans import plans_anew

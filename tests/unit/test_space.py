@@ -19,7 +19,7 @@ from search_core.architecture import Architecture
 from search_core.counting import Counting
 from search_core.errors import ArchitectureError, SpaceError
 from search_core.space import Decision, SearchSpace, Tier, open_space, plan_choices
-from search_core.space_file import read_space
+from search_core.space_file import read_space, space_text, stored_space, text_to_store
 from search_core.testing import SMALL, WIDE
 
 SPACE = open_space("gnn-lm-v1")
@@ -179,6 +179,11 @@ def test_a_third_party_extends_a_space_by_a_file(tmp_path: Path) -> None:
     assert mine["boost"].values == (1, 2) and mine["dense_weight"].values == (0.5,)
     assert mine.complete({"fusion": "sparse", "boost": 2})["boost"] == 2
     assert [d.name for d in mine.decisions][:-1] == [d.name for d in SPACE.decisions]
+    assert read_space(space_text(mine), "stored") == mine and read_space(space_text(SPACE), "stored") == SPACE
+    assert plan_choices(mine.complete({"fusion": "sparse", "boost": 2}), mine)["boost"] == 2
+    stored = text_to_store(str(path))
+    path.unlink()
+    assert stored_space(str(path), stored) == mine and stored_space("gnn-lm-v1", text_to_store("gnn-lm-v1")) is SPACE
     with pytest.raises(SpaceError, match=r"expected a registered one \(.*gnn-lm-v1.*\) or a path"):
         open_space("gnn-lm-v0")
 

@@ -1,0 +1,76 @@
+"""What may be pruned: models that an experiment still offers, or may be making, stay."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.catalog import Catalog, sqlite_url
+from retrieval.catalog.experiments import ExperimentState
+from retrieval.learned import ARTIFACTS
+from search_core.artifact_store import RUNS, list_artifacts, prunable, verified
+from search_core.result import NOT_EMBEDDED
+
+DAY = 24 * 3600.0
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog(sqlite_url(tmp_path / "c.db"))
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "stays"),
+    [
+        (NOT_EMBEDDED, True),
+        ("it was not to be promoted; `kb reindex --encoder {model}`, then `kb plans promote 1` does it", True),
+        ("p = 0.4 is no proof", False),
+    ],
+)
+def test_an_encoder_that_is_offered_stays(catalog: Catalog, tmp_path: Path, reason: str, stays: bool) -> None:
+    model = tmp_path / ARTIFACTS / "encoder-a"
+    model.mkdir(parents=True)
+    record = catalog.experiments.create(catalog.collections.create("c", "hash", "fp"), {})
+    result = {"model": str(model), "reasons": [reason.format(model=model)]}
+    catalog.experiments.finish(record.id, ExperimentState.FINISHED, result)
+    os.utime(model, (time.time() - 2 * DAY,) * 2)
+    assert [one.name for one in prunable(catalog, tmp_path, 0)] == ([] if stays else ["encoder-a"])
+
+
+def test_what_a_run_has_so_far_stays(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = catalog.experiments.create(catalog.collections.create("c", "hash", "fp"), {})
+    for name, age in (("encoder-before", 2 * DAY), ("encoder-during", 0)):
+        (tmp_path / ARTIFACTS / name).mkdir(parents=True)
+        os.utime(tmp_path / ARTIFACTS / name, (time.time() - age,) * 2)
+    (tmp_path / RUNS / record.id / "trainings").mkdir(parents=True)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3 * DAY)  # a run that takes days
+
+    def names() -> list[str]:
+        return [one.name for one in prunable(catalog, tmp_path, 0)]
+
+    assert names() == ["encoder-before"]
+    ended: tuple[tuple[ExperimentState, dict[str, Any] | None], ...] = (
+        (ExperimentState.STOPPED, None),
+        (ExperimentState.FAILED, {"error": "no space"}),
+    )
+    for state, result in ended:
+        catalog.experiments.finish(record.id, state, result)
+        assert record.id not in names()
+    catalog.experiments.finish(record.id, ExperimentState.FINISHED, {"reasons": []})
+    assert names() == [record.id, "encoder-before", "encoder-during"]
+
+
+def test_a_model_whose_description_is_no_description_is_named(catalog: Catalog, tmp_path: Path) -> None:
+    folder = tmp_path / ARTIFACTS / "adapter-x"
+    folder.mkdir(parents=True)
+    (folder / "adapter.json").write_text("[]")
+    [model] = list_artifacts(catalog, tmp_path)
+    assert "adapter.json cannot be read" in (verified(model).trouble or "")
