@@ -74,8 +74,8 @@ def test_a_run_that_goes_on_when_the_corpus_changed_begins_anew_and_says_so(kb: 
     kb.write("c", changed, wait=True, timeout=60.0)
     result = resumed(kb, record)
     trials = kb.catalog.experiments.trials(record.id)
-    assert all(new["reward"] < old["reward"] for new, old in zip(trials, before, strict=False))
-    assert "its 5 trials were forgotten" in result.supervision["notes"][-1]
+    assert max(one["reward"] for one in trials) < max(one["reward"] for one in before)
+    assert any("its 5 trials were forgotten" in note for note in result.supervision["notes"])
     assert trainer(kb, asked()).run().trajectory == result.trajectory
 
 
