@@ -16,6 +16,7 @@ from retrieval.views import Views
 
 logger = logging.getLogger(__name__)
 
+BOTH = ("sparse", "dense")
 WANTED: dict[FusionMethod, tuple[str, ...]] = {
     FusionMethod.SPARSE: ("sparse",),
     FusionMethod.DENSE: ("dense",),
@@ -28,7 +29,7 @@ class Legs:
     def __init__(self, views: Views, plan: Plan) -> None:
         self._views = views
         self._health = views.health
-        self._wanted = WANTED.get(plan.fusion, ("sparse", "dense"))
+        self._wanted = WANTED.get(plan.fusion, BOTH)
         self._silent: dict[str, str] = {}  # leg -> why it did not answer
 
     def ask(self, leg: str, search: Callable[[], Ranking]) -> Ranking:

@@ -68,7 +68,7 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
 def _verdict(conditions: Conditions, finalist: Finalist) -> Verdict:
     metric, sealed = conditions.spec.metric, conditions.split.sealed
     before, after = finalist.serving.values(sealed, metric), finalist.candidate.values(sealed, metric)
-    latency = compare_latency(finalist.serving, finalist.candidate, sealed)
+    latency = compare_latency(conditions.catalog, finalist.serving, finalist.candidate, sealed)
     kinds = [kinds_of(conditions.legs.questions[place]) for place in sealed]
     texts, bound = _sealed_texts(conditions), conditions.spec.latency_ms
     return judge(before, after, kinds, seed=conditions.request.seed, texts=texts, latency=latency, bound_ms=bound)

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from math import comb
 
 import numpy as np
 
+from retrieval.catalog import Catalog
+from retrieval.dense import FLAT_LIMIT
+from retrieval.legs import BOTH, WANTED
+from retrieval.retriever import CHUNKS_PER_DOCUMENT
+from retrieval.types import OPERATOR
 from search_core.gate import LATENCY_RATIO, Latency
+from search_core.legs import HITS
 from search_core.road.candidate import Candidate
 
 QUESTIONS = 20  # timed before it is first looked whether the answer is certain, and so many more each time
@@ -25,11 +32,12 @@ LEVEL = 0.99  # of the interval: it is looked at up to four times
 Search = Callable[[], object]
 
 
-def compare_latency(before: Candidate, after: Candidate, places: tuple[int, ...]) -> Latency | None:
-    """Whole searches, encoding, adapter and both legs included; None where both are the same."""
+def compare_latency(catalog: Catalog, before: Candidate, after: Candidate, places: tuple[int, ...]) -> Latency | None:
+    """Whole searches, each with what its plan asks of a search; None where both are the same."""
     if before.plan == after.plan and after.model is None:
         return None
-    return time_pairs((partial(_search, before, place), partial(_search, after, place)) for place in places)
+    search = partial(_search, catalog)
+    return time_pairs((partial(search, before, place), partial(search, after, place)) for place in places)
 
 
 def time_pairs(pairs: Iterable[tuple[Search, Search]], clock: Callable[[], float] = time.process_time) -> Latency:
@@ -74,15 +82,24 @@ def _outside(count: int) -> int:
     return max(outside, 0)
 
 
-def _search(candidate: Candidate, place: int) -> None:
+def _search(catalog: Catalog, candidate: Candidate, place: int) -> None:
+    """What `retrieval.retriever` does for this plan, without highlights.
+
+    Where a graph finds the nearest vectors, asking it is left out: comparing with all of them costs many times that.
+    """
     legs, plan = candidate.legs, candidate.plan
-    text = legs.questions[place].text
-    vector = candidate.encoder.encode_passages([text])  # queries are remembered; a new one costs what this costs
-    if candidate.precedents is not None and plan.precedents is not None:
-        candidate.precedents.near(vector[0])
-    if candidate.adapter is not None:
-        vector = candidate.adapter.apply(vector)
-    legs.snapshot.words.search(text, plan.sparse_depth)
-    scores = (vector @ legs.snapshot.vectors.T)[0]
-    np.argpartition(-scores, min(plan.dense_depth, len(scores)) - 1)
-    legs.rank(plan, place)
+    text, needed = legs.questions[place].text, HITS * CHUNKS_PER_DOCUMENT
+    asked = WANTED.get(plan.fusion, BOTH)
+    if "sparse" in asked:
+        legs.snapshot.words.search(text, max(plan.sparse_depth, needed))
+    if "dense" in asked or plan.precedents is not None:
+        vector = candidate.encoder.encode_passages([text])  # queries are remembered; a new one costs what this costs
+        if candidate.precedents is not None and plan.precedents is not None:
+            candidate.precedents.near(vector[0])
+        if candidate.adapter is not None and plan.adapter is not None:
+            vector = candidate.adapter.apply(vector)
+        if "dense" in asked and len(legs.snapshot.vectors) <= FLAT_LIMIT:
+            scores = (vector @ legs.snapshot.vectors.T)[0]
+            np.argpartition(-scores, min(max(plan.dense_depth, needed), len(scores)) - 1)
+    found = replace(legs, rerankings=legs.rerankings.anew()).best(plan, place)
+    catalog.documents.visible(legs.snapshot.collection, [chunk.label for chunk in found], OPERATOR)

@@ -18,8 +18,9 @@ from retrieval.graph.links import Question
 from retrieval.plan import FusionMethod, Plan
 from retrieval.precedents import SAME, Precedent, Precedents, lift
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
-from retrieval.types import Ranking, Vector, Vectors
+from retrieval.types import IndexedChunk, Ranking, Vector, Vectors
 from search_core.repeats import groups_of
+from search_core.reranking import Rerankings
 from search_core.snapshot import CorpusSnapshot, key_of
 
 HITS = 10  # documents that a search is asked for, where the metric does not look further
@@ -71,6 +72,7 @@ class CachedLegs:
     dense: tuple[Ranking, ...]
     encoded: Vectors | None = None  # (questions, dim) as the encoder gives them, where an adapter has moved the others
     remembered: Remembered | None = None  # needed by plans with precedents
+    rerankings: Rerankings = field(default_factory=Rerankings)
 
     def remembering(self, precedents: Precedents, asked: Sequence[str] | None) -> CachedLegs:
         """The same with these remembered; `asked`: their texts, None where these are not known."""
@@ -102,6 +104,7 @@ class CachedLegs:
             tuple(self.dense[place] for place in places),
             None if self.encoded is None else self.encoded[list(places)],
             self.remembered,
+            self.rerankings,
         )
 
     def candidates(self, plan: Plan, place: int, hits: int = HITS) -> Candidates:
@@ -130,14 +133,24 @@ class CachedLegs:
             candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
         return candidates
 
+    def best(self, plan: Plan, place: int, hits: int = HITS) -> list[IndexedChunk]:
+        """Of each document that a search by this plan returns for one question the chunk, best first, at most `hits`."""
+        pool = hits if plan.rerank is None else max(hits, plan.rerank.depth)
+        ranked: dict[str, IndexedChunk] = {}  # a document with its best chunk
+        for candidate in self.candidates(plan, place, hits)[: pool * 2 * CHUNKS_PER_DOCUMENT]:
+            chunk = self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, candidate.label))]
+            ranked.setdefault(key_of(chunk), chunk)
+            if len(ranked) == pool:
+                break
+        chunks = list(ranked.values())
+        if plan.rerank is not None:
+            first, rest = chunks[: plan.rerank.depth], chunks[plan.rerank.depth :]
+            chunks = self.rerankings.ordered(plan.rerank.name, self.questions[place].text, first) + rest
+        return chunks[:hits]
+
     def rank(self, plan: Plan, place: int, hits: int = HITS) -> list[str]:
         """The document keys that a search by this plan returns for one question, best first, at most `hits`."""
-        ranked: dict[str, None] = {}
-        for candidate in self.candidates(plan, place, hits)[: hits * 2 * CHUNKS_PER_DOCUMENT]:
-            ranked.setdefault(key_of(self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, candidate.label))]))
-            if len(ranked) == hits:
-                break
-        return list(ranked)
+        return [key_of(chunk) for chunk in self.best(plan, place, hits)]
 
     def score(self, plan: Plan, metric: str = "ndcg@10") -> Values:
         """(questions,) what the plan is worth by a `retrieval.evaluation.Metric`, with the code that serves."""

@@ -260,7 +260,8 @@ def _embedded(
     )
     vectors = encoder.encode_passages([passage_of(chunk) for chunk in conditions.snapshot.chunks])
     snapshot = replace(conditions.snapshot, vectors=vectors)
-    base = replace(ask_legs(snapshot, encoder, conditions.legs.questions), sparse=conditions.legs.sparse)
+    known = conditions.legs
+    base = replace(ask_legs(snapshot, encoder, known.questions), sparse=known.sparse, rerankings=known.rerankings)
     chosen = {name: value for name, value in asked.choices if name.startswith("encoder.")}
     choices = start.architecture.as_dict() | chosen | {"encoder.interpolation": share, "adapter": "none"}
     architecture = conditions.space.complete(choices)

@@ -90,7 +90,7 @@ def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incu
         if simpler(chosen) and simpler is _asks_no_graph:
             continue
         after = start.with_plan(chosen.architecture, chosen.plan)
-        latency = compare_latency(start, after, conditions.split.choose)
+        latency = compare_latency(conditions.catalog, start, after, conditions.split.choose)
         if latency is None or not latency.is_slow:
             return chosen
         chosen = _chosen([one for one in scored if one is incumbent or simpler(one)], incumbent)

@@ -1,0 +1,129 @@
+"""What a run compares is what searches do: the serving plan's reranker, and no more work than a plan asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tuning_world import documents, questions, tuning_world
+
+from api.knowledge_base import KnowledgeBase
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.metrics import ndcg
+from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, RerankStep
+from retrieval.rerank import RERANKERS
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Vectors
+from search_core.latency import compare_latency
+from search_core.legs import CachedLegs, ask_legs
+from search_core.plan_mapping import architecture_of, plan_space
+from search_core.road.candidate import Candidate
+from search_core.snapshot import read_snapshot
+from search_core.space import open_space
+from search_core.supervision import given
+from search_core.trainer import AutoModelTrainer
+
+WORDS = replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE)
+ENCODING_SECONDS = 0.01  # what the slow encoder takes for a text
+ASKED = 20
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    with tuning_world(tmp_path) as opened:
+        yield opened
+
+
+class Oracle:
+    """Knows that the first two words of a question are those that its document has of its own."""
+
+    pairs = 0
+
+    def rerank(self, query: str, passages: Sequence[str]) -> list[float]:
+        Oracle.pairs += len(passages)
+        return [float(sum(word in passage for word in query.split()[:2])) for passage in passages]
+
+
+RERANKERS.register("oracle-of-tuning", Oracle, "for tests")
+RERANKED = replace(DEFAULT_PLAN, rerank=RerankStep("oracle-of-tuning", 30))
+
+
+class Slow(HashEncoder):
+    """Takes the processor as long as a model would."""
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        until = time.process_time() + ENCODING_SECONDS * len(texts)
+        while time.process_time() < until:
+            pass
+        return super().encode_passages(texts)
+
+    encode_queries = encode_passages
+
+
+def asked_legs(kb: KnowledgeBase) -> CachedLegs:
+    texts, qrels = questions()
+    asked = given(texts, qrels, frozenset(document.key for document in documents())).questions[:ASKED]
+    return ask_legs(read_snapshot(kb.catalog, kb.catalog.collections.get("c")), kb.open_encoder("hash"), asked)
+
+
+def served_keys(kb: KnowledgeBase, question: EvalQuery, plan: Plan) -> list[str]:
+    found = kb.search("c", SearchRequest(question.text, highlight=False), OPERATOR, plan=plan)
+    return [hit.chunk.key for hit in found.hits]
+
+
+def test_a_reranker_orders_as_the_serving_search_does_and_is_asked_once_for_each_pair(kb: KnowledgeBase) -> None:
+    legs = asked_legs(kb)
+    for fusion in FusionMethod:
+        for depth in (5, 30):
+            plan = replace(RERANKED, fusion=fusion, rerank=replace(RERANKED.rerank, depth=depth))
+            for place, question in enumerate(legs.questions):
+                assert legs.rank(plan, place) == served_keys(kb, question, plan), plan
+    before = Oracle.pairs
+    legs.only(range(5)).score(RERANKED)
+    assert Oracle.pairs == before
+    legs.snapshot.close()
+
+
+def test_what_the_reranker_makes_up_for_is_no_gain(kb: KnowledgeBase) -> None:
+    collection = kb.catalog.collections.get("c")
+    plan_id = kb.catalog.plans.add(collection, "reranked", RERANKED.to_dict(), RERANKED.digest, "test").id
+    kb.catalog.plans.promote(collection, plan_id, "test", "")
+    kb.runtime("c").refresh()
+    texts, qrels = questions()
+    about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
+    wishes = {"collection": "c", "budget": "120s", "max_epochs": 2, "tiers": "plan", "queries": texts, "qrels": qrels}
+    result = AutoModelTrainer(**wishes, **about).run()  # type: ignore[arg-type]
+    assert result.plan.rerank == RERANKED.rerank
+    asked = [EvalQuery(name, text, qrels[name]) for name, text in texts.items()]
+    served = np.mean([ndcg(served_keys(kb, one, RERANKED), one.judgements, 10) for one in asked])
+    assert served > 0.95
+    assert result.metrics["serving"]["ndcg@10"] == pytest.approx(float(served), abs=0.05)  # sealed ones, and all
+    assert result.metrics["default"]["ndcg@10"] < served - 0.1
+    assert result.lift < 0.05 and not result.promoted
+
+
+def test_words_alone_are_timed_without_the_encoding_that_nobody_waits_for(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legs, slow, space = asked_legs(kb), Slow(), plan_space(open_space("gnn-lm-v1"))
+    one, other = (Candidate(architecture_of(plan, space), plan, legs, legs, slow) for plan in (WORDS, DEFAULT_PLAN))
+    latency = compare_latency(kb.catalog, one, other, tuple(range(ASKED)))
+    assert latency is not None and latency.is_slow
+    monkeypatch.setattr(kb.runtime("c").retriever, "_encoder", slow)
+    took: dict[str, list[float]] = {plan.digest: [] for plan in (WORDS, DEFAULT_PLAN)}
+    for question in legs.questions:
+        for plan in (WORDS, DEFAULT_PLAN):
+            turns = []
+            for _ in range(3):
+                began = time.process_time()
+                served_keys(kb, question, plan)
+                turns.append(time.process_time() - began)
+            took[plan.digest].append(min(turns))
+    served = np.median(np.array(took[DEFAULT_PLAN.digest]) / np.array(took[WORDS.digest]))
+    assert served / 2 < latency.ratio < served * 2
+    legs.snapshot.close()
