@@ -34,6 +34,7 @@ class QueryAdapter:
     delta: NDArray[np.float32] | None = None  # (dim, dim)
     down: NDArray[np.float32] | None = None  # (dim, rank)
     up: NDArray[np.float32] | None = None  # (rank, dim)
+    taught: tuple[str, ...] | None = None  # hashes of the questions it was learned from; None: not known
 
     def __post_init__(self) -> None:
         rank = 0 if self.down is None else int(self.down.shape[-1])
@@ -72,7 +73,8 @@ class QueryAdapter:
 
 def write_adapter(folder: Path, adapter: QueryAdapter) -> None:
     """Write both files into `folder`, which is made if need be."""
-    write_learned(folder, KIND, LearnedFile(adapter.tensors, adapter.encoder, adapter.dim, {}))
+    about = {} if adapter.taught is None else {"taught": list(adapter.taught)}
+    write_learned(folder, KIND, LearnedFile(adapter.tensors, adapter.encoder, adapter.dim, about))
 
 
 def load_adapter(folder: Path, encoder: str, dim: int | None) -> QueryAdapter:
@@ -81,8 +83,10 @@ def load_adapter(folder: Path, encoder: str, dim: int | None) -> QueryAdapter:
     Raises `InvalidInputError` naming the folder where it is missing, altered, or made for another encoder.
     """
     read = read_learned(folder, KIND, encoder, dim)
+    known = read.about.get("taught")
+    taught = tuple(map(str, known)) if isinstance(known, list) else None
     try:
-        return QueryAdapter(encoder, read.dim, **read.tensors)
+        return QueryAdapter(encoder, read.dim, **read.tensors, taught=taught)
     except TypeError as error:
         unknown = ", ".join(sorted(read.tensors))
         raise InvalidInputError(f"adapter {folder.name} has unknown tensors: {unknown}") from error

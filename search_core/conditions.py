@@ -27,6 +27,7 @@ from search_core.space_file import stored_space
 from search_core.splits import LEAST_PART, LEAST_QUESTIONS, PARTS, Split, given_split, split_questions
 from search_core.supervision import Supervision, choose_set, given, stored
 from search_core.task import TaskSpec
+from search_core.taught import taught_to
 from search_core.tensorboard_log import TensorBoardLog
 from search_core.tiers import parse_tiers
 
@@ -65,6 +66,11 @@ class Conditions:
         return tuple(sorted((*self.split.fit, *self.split.choose)))
 
     @property
+    def untaught(self) -> tuple[int, ...]:
+        """The working questions that what serves has not learned from."""
+        return tuple(sorted({*self.working} - {*self.split.taught}))
+
+    @property
     def choosing(self) -> list[str]:
         """The texts of the questions of `choose`."""
         return [self.legs.questions[place].text for place in self.split.choose]
@@ -87,13 +93,15 @@ def prepare(
     snapshot = read_snapshot(catalog, collection)
     try:
         snapshot, supervision = _supervised(request, catalog, snapshot, encoder)
-        split = _split(request, snapshot, supervision)
-        legs = ask_legs(snapshot, encoder, supervision.questions)
         incumbent = serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against)
         adapter, precedents = served_parts(incumbent, encoder, data_dir)
+        taught = taught_to(collection.encoder, adapter)
+        split = _split(request, snapshot, supervision, taught.questions)
         stands_on = _stands_on(snapshot, supervision, split, encoder, incumbent)
         begun = begin(catalog.experiments, record, stands_on, lambda: len(Archive(data_dir / ARCHIVE)))
-        supervision = replace(supervision, notes=(*supervision.notes, *begun.notes))
+        notes = (*supervision.notes, *taught.notes, *_kept_out(split), *begun.notes)
+        supervision = replace(supervision, notes=notes)
+        legs = ask_legs(snapshot, encoder, supervision.questions)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)
     except BaseException:
@@ -124,11 +132,17 @@ def prepare(
     )
 
 
-def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision) -> Split:
+def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision, taught: frozenset[str]) -> Split:
     texts = texts_by_key(snapshot)
     if request.parts is not None:
-        return given_split(supervision.questions, request.parts, texts)
-    return split_questions(supervision.questions, request.seed, texts, request.split)
+        return given_split(supervision.questions, request.parts, texts, taught)
+    return split_questions(supervision.questions, request.seed, texts, request.split, taught)
+
+
+def _kept_out(split: Split) -> tuple[str, ...]:
+    if not split.taught:
+        return ()
+    return (f"what serves learned from {len(split.taught)} of the questions, or their documents: none of them proves",)
 
 
 def _stands_on(

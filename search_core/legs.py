@@ -134,7 +134,7 @@ class CachedLegs:
         return candidates
 
     def best(self, plan: Plan, place: int, hits: int = HITS) -> list[IndexedChunk]:
-        """Of each document that a search by this plan returns for one question the chunk, best first, at most `hits`."""
+        """Of each document that a search by this plan finds for one question the chunk, best first, at most `hits`."""
         pool = hits if plan.rerank is None else max(hits, plan.rerank.depth)
         ranked: dict[str, IndexedChunk] = {}  # a document with its best chunk
         for candidate in self.candidates(plan, place, hits)[: pool * 2 * CHUNKS_PER_DOCUMENT]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from search_core.errors import SupervisionError
+from search_core.taught import hash_of
 
 SHARES = (
     0.35,
@@ -18,9 +19,14 @@ SHARES = (
 LEAST_QUESTIONS = 20  # below that no paired test of a third of them can reach p < 0.05 but by luck
 LEAST_PART = 4  # questions; of fewer not even a standard error is known
 LARGEST_GROUP = 0.2  # of the questions; larger groups of linked questions cannot be kept on one side
-
+LEAST_SEALED = 8  # of those that what serves was not taught: as many as the fewest questions leave
+TOO_FEW = (
+    "what serves learned from {} of the {} judged questions, or from others about their documents; {} are left to "
+    "choose and to prove by, which is too few: add questions, or begin with a plan that has learned nothing"
+)
 
 NOTHING: Mapping[str, str] = {}
+UNTAUGHT: frozenset[str] = frozenset()
 PARTS = ("fit", "choose", "sealed")
 BY_DOCUMENT, BY_QUESTION = "document", "question"
 SPLITS = (BY_DOCUMENT, BY_QUESTION)
@@ -31,7 +37,8 @@ class Split:
     """Places of questions. `by_document` says whether no relevant document stands on two sides.
 
     `shared`: the share of sealed questions of which a relevant document, or one of the same words, is relevant to a
-    question that was worked with. Weights that are learned may know such documents; a plan cannot.
+    question that was worked with. Weights that are learned may know such documents; a plan cannot. `taught`: those of
+    `fit` that what serves knows already, or that share a document with such a one.
     """
 
     fit: tuple[int, ...]
@@ -39,15 +46,23 @@ class Split:
     sealed: tuple[int, ...]
     by_document: bool
     shared: float = 0.0
+    taught: tuple[int, ...] = ()
 
 
 def split_questions(
-    questions: Sequence[EvalQuery], seed: int, texts: Mapping[str, str] = NOTHING, by: str = BY_DOCUMENT
+    questions: Sequence[EvalQuery],
+    seed: int,
+    texts: Mapping[str, str] = NOTHING,
+    by: str = BY_DOCUMENT,
+    taught: frozenset[str] = UNTAUGHT,
 ) -> Split:
     """Questions that share a relevant document, or their words, stay on one side as far as that is possible.
 
     `texts`: what each document says, by key; documents that say the same count as one. `by` question: only equal
     questions stay on one side, which tells what a search is worth for questions like those that were asked before.
+
+    `taught`: hashes (`search_core.taught`) of the questions that what serves learned from. They go to `fit` with all
+    that stays on one side with them, so that nothing is chosen or proven by what is known already.
 
     Where nearly all questions are linked with each other, only equal questions are kept together and `by_document` is
     False. Raises `SupervisionError` for fewer than `LEAST_QUESTIONS`, or where all are the same.
@@ -60,36 +75,49 @@ def split_questions(
     groups = _groups(questions, texts, by_document=by == BY_DOCUMENT)
     if by == BY_DOCUMENT and max(map(len, groups)) > LARGEST_GROUP * len(questions):
         groups = _groups(questions, texts, by_document=False)
-    parts = _deal(groups, len(questions), seed)
-    fit, choose, sealed = (tuple(sorted(part)) for part in parts)
+    known = [place for group in groups if _is_known(questions, group, taught) for place in group]
+    fresh = [group for group in groups if not _is_known(questions, group, taught)]
+    fit, choose, sealed = (tuple(sorted(part)) for part in _deal(fresh, known, len(questions), seed))
+    if known and (len(sealed) < LEAST_SEALED or len(choose) < LEAST_PART):
+        raise SupervisionError(TOO_FEW.format(len(known), len(questions), len(choose) + len(sealed)))
     if min(len(fit), len(choose), len(sealed)) < LEAST_PART:
         raise SupervisionError(
             f"{len(questions)} judged questions are only {len(groups)} different ones, which cannot be split in three; "
             "add questions in other words to the evaluation set"
         )
-    return checked_split(questions, fit, choose, sealed, texts)
+    return replace(checked_split(questions, fit, choose, sealed, texts), taught=tuple(sorted(known)))
 
 
-def given_split(questions: Sequence[EvalQuery], parts: Mapping[str, str], texts: Mapping[str, str] = NOTHING) -> Split:
+def given_split(
+    questions: Sequence[EvalQuery],
+    parts: Mapping[str, str],
+    texts: Mapping[str, str] = NOTHING,
+    taught: frozenset[str] = UNTAUGHT,
+) -> Split:
     """The parts that a caller says: question id -> fit, choose or sealed; a question that is not named is sealed.
 
     A question whose words stand in a later part too is left out of the earlier one (fit, choose, sealed), so that
-    nothing sealed was worked with. Raises `SupervisionError` for another part, or a part too small.
+    nothing sealed was worked with; one that what serves was taught is left out of choose and sealed. Raises
+    `SupervisionError` for another part, or a part too small.
     """
     strange = sorted({part for part in parts.values() if part not in PARTS})
     if strange:
         raise SupervisionError(f"part {strange[0]!r} of the questions is not known; expected {', '.join(PARTS)}")
+    known = {at for at, question in enumerate(questions) if hash_of(question.text) in taught}
     dealt: dict[str, tuple[int, ...]] = {}
     seen: set[str] = set()
     for name in reversed(PARTS):
         named = [at for at, question in enumerate(questions) if parts.get(question.id, "sealed") == name]
-        dealt[name] = tuple(at for at in named if _words(questions[at]) not in seen)
+        left = [at for at in named if name == "fit" or at not in known]
+        dealt[name] = tuple(at for at in left if _words(questions[at]) not in seen)
         seen.update(_words(questions[at]) for at in named)
     fit, choose, sealed = (dealt[name] for name in PARTS)
     for name, part in zip(PARTS, (fit, choose, sealed), strict=True):
         if len(part) < LEAST_PART:
-            raise SupervisionError(f"part {name} has {len(part)} questions; expected at least {LEAST_PART}")
-    return checked_split(questions, fit, choose, sealed, texts)
+            without = " that what serves was not taught" if known else ""
+            raise SupervisionError(f"part {name} has {len(part)} questions{without}; expected at least {LEAST_PART}")
+    split = checked_split(questions, fit, choose, sealed, texts)
+    return replace(split, taught=tuple(at for at in fit if at in known))
 
 
 def checked_split(
@@ -125,10 +153,14 @@ def _documents(question: EvalQuery, texts: Mapping[str, str]) -> frozenset[str]:
     return frozenset(f"text:{texts[key]}" if texts.get(key) else f"key:{key}" for key in relevant)
 
 
-def _deal(groups: list[list[int]], count: int, seed: int) -> list[list[int]]:
-    """Each group goes, in random order, where most is lacking."""
+def _is_known(questions: Sequence[EvalQuery], group: list[int], taught: frozenset[str]) -> bool:
+    return bool(taught) and any(hash_of(questions[place].text) in taught for place in group)
+
+
+def _deal(groups: list[list[int]], fit: list[int], count: int, seed: int) -> list[list[int]]:
+    """Each group goes, in random order, where most is lacking; `fit` has these already."""
     generator = np.random.default_rng(seed)
-    parts: list[list[int]] = [[], [], []]
+    parts: list[list[int]] = [list(fit), [], []]
     for index in generator.permutation(len(groups)):
         lacking = [share * count - len(part) for share, part in zip(SHARES, parts, strict=True)]
         parts[int(np.argmax(lacking))].extend(groups[index])

@@ -17,6 +17,7 @@ from search_core.road.candidate import Candidate, StageReport, is_better
 from search_core.road.labels import judged_rows
 from search_core.road.plans import plans_anew
 from search_core.road.recording import Recorder, Stopwatch
+from search_core.taught import hashes_of
 from search_core.tuning.adapter import AdapterKind, adapter_path
 
 KINDS: tuple[AdapterKind, ...] = ("full", "low-rank-64", "low-rank-16", "bias")  # the most likely one first
@@ -141,7 +142,7 @@ def _looked(
 def _path(
     conditions: Conditions, start: Candidate, kind: AdapterKind, places: tuple[int, ...], steps: int
 ) -> list[tuple[int, QueryAdapter]]:
-    return adapter_path(
+    path = adapter_path(
         start.base.query_vectors[list(places)],
         start.base.snapshot.vectors,
         judged_rows(start.base, places),
@@ -150,6 +151,8 @@ def _path(
         seed=conditions.request.seed,
         steps=steps,
     )
+    taught = hashes_of(start.base.questions[place].text for place in places)
+    return [(step, replace(adapter, taught=taught)) for step, adapter in path]
 
 
 def _of_both_parts(conditions: Conditions, start: Candidate, swept: Candidate, found: _Look) -> Candidate:

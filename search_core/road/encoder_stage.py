@@ -45,6 +45,7 @@ from search_core.road.plans import plans_anew
 from search_core.road.recording import Recorder, Stopwatch
 from search_core.snapshot import passage_of
 from search_core.space import SearchSpace
+from search_core.taught import LABELLED, TAUGHT, taught_by
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 from search_core.tuning.contrastive import Training
 from search_core.tuning.export import write_model
@@ -301,10 +302,12 @@ def _report(
     stage: _Stage, asked: Architecture, training: Training, share: float, scores: Mapping[str, float]
 ) -> dict[str, Any]:
     options, losses, ground = training.model.options, training.losses, stage.ground
+    labelled = ground.fit if asked["encoder.pairs"] in ("feedback", "mixed") else ()
     return {
         "base_weights_sha256": sha256_of(ground.base / "model.safetensors"),
         "texts": len(ground.texts),
-        "labelled_questions": len(ground.fit) if asked["encoder.pairs"] in ("feedback", "mixed") else 0,
+        LABELLED: len(labelled),
+        TAUGHT: taught_by(ground.base, (one.question for one in labelled)),
         "unknown_share": round(ground.unknown_share, 4),
         "new_pieces": len(ground.pieces),
         "steps": len(losses),

@@ -30,7 +30,7 @@ def plan_stage(
     request, clock, watch = conditions.request, conditions.clock, Stopwatch()
     space = plan_space(conditions.space)
     name = PLAN_POLICY if request.policy == "auto" else request.policy
-    tier = _tier(conditions, start, _some(conditions.working), name)
+    tier = _tier(conditions, start, _some(conditions.untaught), name)
     incumbent = tier.add(architecture_of(start.plan, space), start.plan)
     tier.try_all(portfolio(space), clock, share, progress)
     policy = POLICIES.create(name, space, request.seed)

@@ -18,6 +18,7 @@ import numpy as np
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.types import Vectors
 from search_core.errors import CorpusError
+from search_core.taught import LABELLED, TAUGHT, taught_by
 from search_core.tuning.contrastive import Example, Trained, train
 from search_core.tuning.examples import Labelled, labelled_examples, own_examples
 from search_core.tuning.export import write_model
@@ -192,7 +193,8 @@ def _report(
     return {
         "base_weights_sha256": sha256_of(base / "model.safetensors"),
         "texts": texts,
-        "labelled_questions": len(labelled or ()),
+        LABELLED: len(labelled or ()),
+        TAUGHT: taught_by(base, (one.question for one in labelled or ())),
         "unknown_share": round(found.unknown_share, 4),
         "new_pieces": len(pieces),
         "steps": len(trained.losses),

@@ -11,6 +11,7 @@ import pytest
 from road_world import question_of, questions, road_world, text_of
 
 from api.knowledge_base import KnowledgeBase
+from retrieval.adapter import load_adapter
 from retrieval.learned import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import SearchRequest
@@ -23,6 +24,7 @@ from search_core.result import Result
 from search_core.road import adapter_stage, graph_stage
 from search_core.road.candidate import Candidate, StageReport
 from search_core.road.halving import Rung
+from search_core.taught import hashes_of
 from search_core.tiers import TIERS, parse_tiers, shares
 from search_core.trainer import AutoModelTrainer
 
@@ -100,11 +102,25 @@ def test_a_serving_adapter_is_what_a_new_run_compares_with(kb: KnowledgeBase, pr
         return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
 
     before = serving()
-    again = tuned(kb, tiers="plan", promote=False)
-    assert again.incumbent == proven.plan
-    assert again.metrics["serving"]["ndcg@10"] == pytest.approx(proven.metrics["tuned"]["ndcg@10"])
-    assert again.plan.adapter == proven.plan.adapter
+    texts, _ = questions()
+    working = proven.supervision["questions"] - proven.supervision["split"]["sealed"]
+    for seed in (0, 1):
+        again = tuned(kb, tiers="plan", promote=False, seed=seed)
+        assert again.incumbent == proven.plan
+        assert again.metrics["serving"]["ndcg@10"] > again.metrics["default"]["ndcg@10"] + 0.1
+        assert again.plan.adapter == proven.plan.adapter
+        assert again.supervision["split"]["fit"] == working, "what it was taught neither chooses nor proves"
+        assert again.supervision["notes"] == [
+            f"what serves learned from {working} of the questions, or their documents: none of them proves"
+        ]
     assert serving() == before
+    fingerprint = kb.catalog.collections.get("c").encoder_fingerprint
+    adapter = load_adapter(kb.settings.data_dir / ARTIFACTS / str(proven.plan.adapter), fingerprint, None)
+    assert adapter.taught is not None and len(adapter.taught) == working
+    assert set(adapter.taught) < set(hashes_of(texts.values()))
+    few = dict(list(texts.items())[:30])
+    with pytest.raises(SupervisionError, match="too few"):
+        tuned(kb, tiers="plan", queries=few, qrels={name: questions()[1][name] for name in few})
     back_to_default(kb)
 
 

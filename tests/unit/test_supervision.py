@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from search_core.request import Request
 from search_core.splits import BY_QUESTION, LEAST_QUESTIONS, checked_split, given_split, split_questions
 from search_core.supervision import checked, given
 from search_core.task import parse_budget, parse_task
+from search_core.taught import hash_of, hashes_of, taught_by, taught_to, taught_to_encoder
 
 KEYS = frozenset(f"d{number}" for number in range(400))
 
@@ -45,6 +49,50 @@ def test_a_split_by_question_keeps_equal_questions_alone_together() -> None:
     assert not split.by_document and split.shared == 1.0
     for part in (split.fit, split.choose, split.sealed):
         assert {place ^ 1 for place in part} == set(part)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_taught_neither_chooses_nor_proves(seed: int) -> None:
+    questions = [question(n, **{f"d{n // 2}": 1}) for n in range(80)]
+    taught = frozenset(hashes_of(f"QUESTION  {n}" for n in range(0, 40, 2)))
+    split = split_questions(questions, seed, taught=taught)
+    assert split.taught == tuple(range(40)), "whoever asks about the same document is kept out too"
+    assert set(split.taught) <= set(split.fit) and split.by_document
+    assert 8 <= len(split.choose) < len(split.sealed)
+    assert split_questions(questions, seed, taught=frozenset({"0" * 16})) == split_questions(questions, seed)
+    alone = split_questions(questions, seed, by=BY_QUESTION, taught=taught)
+    assert alone.taught == tuple(range(0, 40, 2))
+    most = frozenset(hashes_of(f"question {n}" for n in range(70)))
+    with pytest.raises(SupervisionError, match="learned from 70 of the 80 judged questions"):
+        split_questions(questions, seed, taught=most)
+
+
+def test_given_parts_leave_out_what_was_taught() -> None:
+    questions = [question(n) for n in range(30)]
+    parts = {f"q{n}": "fit" if n < 10 else "choose" for n in range(20)}
+    taught = frozenset(hashes_of(f"question {n}" for n in (3, 12, 25)))
+    split = given_split(questions, parts, taught=taught)
+    assert split.fit == tuple(range(10)) and split.taught == (3,)
+    assert 12 not in split.choose and 25 not in split.sealed and len(split.choose) == len(split.sealed) == 9
+    with pytest.raises(SupervisionError, match="was not taught"):
+        given_split(questions, parts, taught=frozenset(hashes_of(f"question {n}" for n in range(20, 28))))
+
+
+def test_an_encoder_says_what_it_was_taught(tmp_path: Path) -> None:
+    assert taught_to_encoder(tmp_path) == () and taught_to_encoder("hash") == ()
+    manifest = tmp_path / "tuning.json"
+    for told, known in (
+        ({"labelled_questions": 5}, None),  # by an earlier version
+        ({"labelled_questions": 0}, ()),  # by its texts alone
+        ({"labelled_questions": 2, "taught": ["a", "b"]}, ("a", "b")),
+        ({"labelled_questions": 2, "taught": None}, None),  # begun with one of an earlier version
+    ):
+        manifest.write_text(json.dumps(told))
+        assert taught_to_encoder(tmp_path) == known
+        assert bool(taught_to(str(tmp_path), None).notes) is (known is None)
+    assert taught_by(tmp_path, ["Why?"]) is None
+    manifest.write_text(json.dumps({"labelled_questions": 1, "taught": ["a"]}))
+    assert taught_by(tmp_path, ["Why?", "why? "]) == sorted(["a", hash_of("why?")])
 
 
 def test_documents_that_say_the_same_are_one_to_a_split() -> None:
