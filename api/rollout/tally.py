@@ -59,7 +59,7 @@ def of_search(rollout: RolloutRecord, arm: str, result: SearchResult) -> Sums:
     counts = {(arm, "searches"): 1.0, (arm, f"ms:{bucket_of(result.took_ms)}"): 1.0}
     if not result.hits:
         counts[arm, "empty"] = 1.0
-    if rollout.reference:
+    if rollout.reference and POINTS[0] in rollout.reference:
         counts[arm, "timed"] = 1.0
         allowed = LATENCY_RATIO if arm == "candidate" else 1.0
         for point in POINTS:

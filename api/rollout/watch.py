@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from api.knowledge_base import KnowledgeBase
 from api.rollout.regress import regression
 from api.rollout.steps import advance, roll_back
-from api.rollout.tally import ANSWER_BUCKETS, quantile
+from api.rollout.tally import ANSWER_BUCKETS, SEARCH_BUCKETS, quantile
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import ConflictError, RetrievalError
@@ -17,7 +17,8 @@ from retrieval.errors import ConflictError, RetrievalError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-LEAST_TIMED = 50  # searches of what serves, before their latencies are what others are compared with
+LEAST_TIMED = 50  # searches of what serves, before their latencies are what those after them are compared with
+SEARCH_POINTS, ANSWER_POINTS = {"p50": 0.5, "p95": 0.95}, {"answer_p95": 0.95}
 WATCHER = "rollout watch"  # who acts, in the audit log
 
 
@@ -94,9 +95,13 @@ class RolloutWatch:
             roll_back(self._kb, collection, rollout, WATCHER, worse)
             return
         wanted = rollout.options.get("advance_after", 0)
-        seen = sums.get(("pair", "pairs") if rollout.stage is Stage.SHADOW else ("candidate", "searches"), 0.0)
-        if wanted and seen >= wanted and _is_compared(rollout, sums, wanted):
-            self._advance(collection, rollout, f"nothing became worse in {seen:.0f} searches")
+        if rollout.stage is Stage.SHADOW:
+            measure, seen, compared = "searches", sums.get(("pair", "pairs"), 0.0), True
+        else:
+            measure = "answers" if rollout.options.get("answers") else "searches"
+            seen, compared = sums.get(("candidate", measure), 0.0), _is_compared(sums, wanted, measure)
+        if wanted and seen >= wanted and compared:
+            self._advance(collection, rollout, f"nothing became worse in {seen:.0f} {measure}")
 
     def _advance(self, collection: Collection, rollout: RolloutRecord, reason: str) -> None:
         try:
@@ -106,29 +111,39 @@ class RolloutWatch:
                 raise  # else another process was first, which is as good
 
     def _refer(self, rollout: RolloutRecord, counts: Mapping[Stage, Mapping[tuple[str, str], float]]) -> None:
-        """Keep the serving plan's latencies as what both arms are counted above, once there are enough of them."""
-        for stage in (rollout.stage, Stage.SHADOW):
-            sums = counts.get(stage, {})
-            if rollout.stage is not Stage.CANARY or rollout.reference or not sums:
-                return
-            if sums.get(("serving", "searches"), 0.0) - sums.get(("serving", "errors"), 0.0) >= LEAST_TIMED:
-                p50, p95 = (quantile(sums, "serving", share) for share in (0.5, 0.95))
-                answers = _usual_answers(rollout, sums)
-                if p50 and p95 and answers is not None:
-                    self._kb.catalog.rollouts.refer(rollout, {"p50": p50, "p95": p95, **answers})
-                    return
+        """Keep how long the serving plan takes of late as what both arms are counted above from now on."""
+        if rollout.stage is not Stage.CANARY:
+            return
+        known, sums, shadow = rollout.reference or {}, counts.get(Stage.CANARY, {}), counts.get(Stage.SHADOW, {})
+        found = {**known, **_of_late(known, sums, shadow, SEARCH_BUCKETS, SEARCH_POINTS)}
+        if rollout.options.get("answers"):
+            found |= _of_late(known, sums, {}, ANSWER_BUCKETS, ANSWER_POINTS)
+        if found != known:
+            self._kb.catalog.rollouts.refer(rollout, found)
 
 
-def _is_compared(rollout: RolloutRecord, sums: Mapping[tuple[str, str], float], wanted: int) -> bool:
-    """Whether what serves was searched by too; without that a candidate is never the worse of two."""
-    other = sums.get(("serving", "searches"), 0.0)
-    return rollout.stage is Stage.SHADOW or other >= min(wanted, LEAST_TIMED)
+def _is_compared(sums: Mapping[tuple[str, str], float], wanted: int, measure: str) -> bool:
+    """Whether what serves searched or answered too; without that a candidate is never the worse of two."""
+    return sums.get(("serving", measure), 0.0) >= min(wanted, LEAST_TIMED)
 
 
-def _usual_answers(rollout: RolloutRecord, sums: Mapping[tuple[str, str], float]) -> dict[str, float] | None:
-    """How long answers of what serves take; empty where that is not asked, None while there are too few."""
-    if not rollout.options.get("answers"):
-        return {}
-    usual = quantile(sums, "serving", 0.95, ANSWER_BUCKETS)
-    enough = sums.get(("serving", "answers"), 0.0) >= LEAST_TIMED
-    return {"answer_p95": usual} if usual is not None and enough else None
+def _of_late(
+    known: Mapping[str, float],
+    sums: Mapping[tuple[str, str], float],
+    shadow: Mapping[tuple[str, str], float],
+    buckets: str,
+    points: Mapping[str, float],
+) -> dict[str, float]:
+    """The serving plan's quantiles since those of `known`, with the counts up to now; empty while there are too few.
+
+    The load changes while a canary lasts, so that one reference for all of it would in the end be above, or below, all
+    searches of either plan. The first may come from the shadow.
+    """
+    until = {name: count for (arm, name), count in sums.items() if arm == "serving" and name.startswith(buckets)}
+    window = {("serving", name): count - known.get(name, 0.0) for name, count in until.items()}
+    if sum(window.values()) < LEAST_TIMED:
+        window = {} if points.keys() <= known.keys() else {key: n for key, n in shadow.items() if key[0] == "serving"}
+        if window.get(("serving", "searches"), 0.0) - window.get(("serving", "errors"), 0.0) < LEAST_TIMED:
+            return {}
+    usual = {point: quantile(window, "serving", share, buckets) for point, share in points.items()}
+    return {point: value for point, value in usual.items() if value is not None} | until

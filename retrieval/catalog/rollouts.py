@@ -136,13 +136,9 @@ class Rollouts:
             return moved(connection, rollout, stage, share, reason)
 
     def refer(self, rollout: RolloutRecord, reference: Mapping[str, float]) -> bool:
-        """Keep the latencies that slowness is counted above, once; False where others are kept already."""
-        if rollout.reference is not None:
-            return False
-        r = schema.rollouts.c
+        """Keep the latencies that slowness is counted above from now on; False where it was moved meanwhile."""
         with writing(self._engine) as connection:
-            still = sa.and_(_unmoved(rollout), r.reference.is_(None))
-            statement = schema.rollouts.update().where(still).values(reference=dict(reference))
+            statement = schema.rollouts.update().where(_unmoved(rollout)).values(reference=dict(reference))
             return connection.execute(statement).rowcount == 1
 
     def add(self, rollout_id: int, stage: Stage, counts: Counts) -> None:

@@ -143,11 +143,13 @@ def test_counts_of_all_processes_add_up(catalog: Catalog, handbook: Collection) 
     assert counts[Stage.CANARY] == {("candidate", "queries"): 1}
 
 
-def test_latencies_are_referred_to_once(catalog: Catalog, handbook: Collection) -> None:
+def test_latencies_are_referred_to_until_others_are_or_it_moves(catalog: Catalog, handbook: Collection) -> None:
     rollout = begun(catalog, handbook, stored(catalog, handbook, top=5))
     assert catalog.rollouts.refer(rollout, {"p50": 3.0, "p95": 9.0})
-    assert not catalog.rollouts.refer(rollout, {"p50": 4.0, "p95": 8.0})
-    assert catalog.rollouts.get(handbook, rollout.id).reference == {"p50": 3.0, "p95": 9.0}
+    assert catalog.rollouts.refer(rollout, {"p50": 4.0, "p95": 8.0, "ms:7": 50.0})
+    assert catalog.rollouts.move(rollout, Stage.CANARY, 0.1, "on")
+    assert not catalog.rollouts.refer(rollout, {"p50": 5.0, "p95": 6.0})
+    assert catalog.rollouts.get(handbook, rollout.id).reference == {"p50": 4.0, "p95": 8.0, "ms:7": 50.0}
 
 
 def test_a_rollout_goes_with_its_collection(catalog: Catalog, handbook: Collection) -> None:
