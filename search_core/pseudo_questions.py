@@ -1,6 +1,7 @@
 """Questions made from the corpus where nobody judged any: titles asked of their text, sentences of their passage.
 
-What is asked is taken out of the text first (the inverse cloze task, Lee et al. 2019), or word search would be perfect.
+What is asked is taken out of the whole document first (the inverse cloze task, Lee et al. 2019), or word search would
+be perfect.
 How far to trust them: on Cranfield plans were ranked by title questions as by real ones with a rank correlation of
 0.59, by cloze questions 0.58; for settings of a graph there was none. So they choose, and promote nothing.
 """
@@ -19,10 +20,11 @@ from retrieval.contracts import Encoder
 from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, ViewBatch
 from search_core.errors import SupervisionError
-from search_core.snapshot import CorpusSnapshot, key_of, passage_of
+from search_core.snapshot import CorpusSnapshot, LazyGraph, key_of, passage_of
 from search_core.supervision import Supervision
 
-MOST = 300  # questions; each costs the encoding of an altered passage
+MOST = 300  # questions; each costs the encoding of the altered passages
+MOST_SIBLINGS = 50  # chunks of a document whose title is asked: without it all of them are encoded again
 LEAST_WORDS = 4  # of a sentence or title that can be a question (Chinese: characters)
 LEAST_REST = 80  # characters of the passage that remain
 _SENTENCES = re.compile(r"[^.!?。！？\n]+[.!?。！？]?")
@@ -35,16 +37,20 @@ TRUST = (
 def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int) -> tuple[CorpusSnapshot, Supervision]:
     """Questions, and the corpus without what they ask. Raises `SupervisionError` for a corpus too small to ask."""
     generator = np.random.default_rng(seed)
-    altered: dict[int, IndexedChunk] = {}
-    questions = []
-    for place in generator.permutation(len(snapshot.chunks)):
-        chunk = snapshot.chunks[place]
-        made = _question(chunk, generator)
-        if made is None:
+    siblings: dict[str, list[int]] = {}
+    for place, chunk in enumerate(snapshot.chunks):
+        siblings.setdefault(key_of(chunk), []).append(place)
+    chunks, questions = list(snapshot.chunks), []
+    for place in generator.permutation(len(chunks)):
+        chunk = chunks[place]
+        document = siblings[key_of(chunk)]
+        text = _question(chunk, len(document), generator)
+        rest = {} if text is None else {at: _without(chunks[at], text) for at in document}
+        if text is None or len(rest[place].text.strip()) < LEAST_REST or not all(map(_says_something, rest.values())):
             continue
-        text, rest = made
         questions.append(EvalQuery(f"made-{chunk.label}", text, {key_of(chunk): 1}))
-        altered[int(place)] = rest
+        for at, altered in rest.items():
+            chunks[at] = altered
         if len(questions) == MOST:
             break
     if not questions:
@@ -53,37 +59,45 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
             f"{snapshot.collection.name!r}: they are too short; give judged questions (--queries, --qrels)"
         )
     supervision = Supervision(tuple(questions), "made from the corpus", False, (TRUST,))
-    return _with_altered(snapshot, altered, encoder), supervision
+    return _with_altered(snapshot, chunks, encoder), supervision
 
 
-def _question(chunk: IndexedChunk, generator: np.random.Generator) -> tuple[str, IndexedChunk] | None:
-    """A question and the chunk without it."""
-    if _is_long_enough(chunk.title) and generator.random() < 0.5 and len(chunk.text) >= LEAST_REST:
-        rest = re.sub(re.escape(chunk.title), " ", chunk.text, flags=re.I)
-        return chunk.title, replace(chunk, title="", heading="", text=rest)
-    sentences = [found for found in _SENTENCES.finditer(chunk.text) if _is_long_enough(found[0])]
-    if not sentences:
-        return None
-    cut = sentences[int(generator.integers(len(sentences)))]
-    rest = chunk.text[: cut.start()] + chunk.text[cut.end() :]
-    return (cut[0].strip(), replace(chunk, text=rest)) if len(rest.strip()) >= LEAST_REST else None
+def _question(chunk: IndexedChunk, siblings: int, generator: np.random.Generator) -> str | None:
+    """The title of its document, or a sentence."""
+    if siblings <= MOST_SIBLINGS and _is_long_enough(chunk.title) and generator.random() < 0.5:
+        return chunk.title
+    sentences = [found[0].strip() for found in _SENTENCES.finditer(chunk.text) if _is_long_enough(found[0])]
+    return sentences[int(generator.integers(len(sentences)))] if sentences else None
+
+
+def _without(chunk: IndexedChunk, asked: str) -> IndexedChunk:
+    """The chunk where it does not say this, in capitals or not; itself where it never did."""
+    said = re.compile(r"\s+".join(map(re.escape, asked.split())), re.I)
+    parts = {name: getattr(chunk, name) for name in ("title", "heading", "text")}
+    rest = {name: said.sub(" ", part) if said.search(part) else part for name, part in parts.items()}
+    if rest["title"] != chunk.title:
+        rest |= {"title": "", "heading": ""}  # what stands under a title says it again in other words
+    return chunk if rest == parts else replace(chunk, **rest)
+
+
+def _says_something(chunk: IndexedChunk) -> bool:
+    return bool(passage_of(chunk).strip())
 
 
 def _is_long_enough(text: str) -> bool:
     return len(re.findall(r"[一-鿿]|\w+", text)) >= LEAST_WORDS
 
 
-def _with_altered(snapshot: CorpusSnapshot, altered: dict[int, IndexedChunk], encoder: Encoder) -> CorpusSnapshot:
-    places = sorted(altered)
-    passages = [passage_of(altered[place]) for place in places]
+def _with_altered(snapshot: CorpusSnapshot, chunks: list[IndexedChunk], encoder: Encoder) -> CorpusSnapshot:
+    places = [place for place, chunk in enumerate(chunks) if chunk is not snapshot.chunks[place]]
     vectors = snapshot.vectors.copy()
-    vectors[places] = encoder.encode_passages(passages)
-    chunks = list(snapshot.chunks)
+    vectors[places] = encoder.encode_passages([passage_of(chunks[place]) for place in places])
     for place in places:
-        chunks[place] = replace(altered[place], vector=vectors[place])
+        chunks[place] = replace(chunks[place], vector=vectors[place])
     settings = snapshot.collection.settings
-    words = _words(chunks, Analyzer(settings.dictionary, settings.synonyms), snapshot.seq)
-    return replace(snapshot, chunks=tuple(chunks), vectors=vectors, words=words)
+    analyzer = Analyzer(settings.dictionary, settings.synonyms)
+    graph, words = LazyGraph(chunks, analyzer, snapshot.seq), _words(chunks, analyzer, snapshot.seq)
+    return replace(snapshot, chunks=tuple(chunks), vectors=vectors, words=words, graph=graph)
 
 
 def _words(chunks: Iterable[IndexedChunk], analyzer: Analyzer, seq: int) -> SparseView:

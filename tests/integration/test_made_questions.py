@@ -1,0 +1,51 @@
+"""Questions made from the corpus: what is asked stands nowhere in its document any more, not even in the graph."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+
+from api.knowledge_base import KnowledgeBase
+from infra.settings import load_settings
+from retrieval.catalog.eval_sets import words_of
+from retrieval.types import Document
+from search_core.pseudo_questions import LEAST_REST, MOST, questions_from_corpus
+from search_core.snapshot import key_of, passage_of, read_snapshot
+
+WORDS = ["".join(random.Random(number).choices("bcdfglmnprst", k=5)) for number in range(3_000)]
+
+
+def document(number: int) -> Document:
+    """Five paragraphs, several chunks, under a title that each of them carries and the third one says again."""
+    draw = random.Random(number)
+    title = " ".join(draw.choices(WORDS, k=5))
+    parts = [" ".join(" ".join(draw.choices(WORDS, k=10)) + "." for _ in range(12)) for _ in range(5)]
+    parts[2] += f" {title.upper()}."
+    return Document(f"d{number}", "\n\n".join(parts), title)
+
+
+def test_what_is_asked_stands_nowhere_in_its_document(tmp_path: Path) -> None:
+    with KnowledgeBase.open(load_settings(data_dir=tmp_path, encoder="hash")) as kb:
+        kb.create_collection("c")
+        kb.write("c", [document(number) for number in range(40)], wait=True, timeout=60.0)
+        snapshot = read_snapshot(kb.catalog, kb.catalog.collections.get("c"))
+        encoder = kb.open_encoder("hash")
+        altered, supervision = questions_from_corpus(snapshot, encoder, 0)
+        titles = {document(number).title for number in range(40)}
+        asked = [question.text for question in supervision.questions]
+        assert len(snapshot.chunks) > 100 and 50 < len(asked) <= MOST
+        assert 10 < sum(text in titles for text in asked) < len(asked) - 10
+        by_key: dict[str, str] = {}
+        for chunk in altered.chunks:
+            by_key[key_of(chunk)] = f"{by_key.get(key_of(chunk), '')}\n{words_of(passage_of(chunk))}"
+        for question in supervision.questions:
+            [key] = question.judgements
+            assert words_of(question.text) not in by_key[key]
+        assert all(len(chunk.text.strip()) >= LEAST_REST for chunk in altered.chunks)
+        fresh = encoder.encode_passages([passage_of(chunk) for chunk in altered.chunks])
+        assert np.allclose(altered.vectors, fresh, atol=1e-5)
+        assert altered.graph is not snapshot.graph
+        altered.close()
+        snapshot.close()
