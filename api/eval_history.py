@@ -67,13 +67,16 @@ def rights_of(principal: Principal) -> str:
 
 
 def question_rows(queries: Sequence[EvalQuery], run: EvaluatedRun) -> list[dict[str, Any]]:
-    """For each question its text, kinds, metrics, and where each relevant document stood (None: not among the hits)."""
+    """For each question its text, kinds, metrics, grades, and where each relevant document stood.
+
+    A rank of None: not among the hits.
+    """
     known = {query.id: query for query in queries}
     rows = []
     for place, name in enumerate(run.evaluation.questions):
         query = known[name]
         ranks = {key: rank for rank, (key, _) in enumerate(run.run.get(name, ()), start=1)}
-        relevant = [key for key, grade in query.judgements.items() if grade > 0]
+        relevant = {key: grade for key, grade in query.judgements.items() if grade > 0}
         values = {metric: round(run.evaluation.values[metric][place], DIGITS) for metric in METRICS}
         rows.append(
             {
@@ -81,6 +84,7 @@ def question_rows(queries: Sequence[EvalQuery], run: EvaluatedRun) -> list[dict[
                 "text": query.text,
                 "kinds": list(kinds_of(query)),
                 "values": values,
+                "grades": relevant,
                 "ranks": {key: ranks.get(key) for key in relevant},
             }
         )
@@ -100,14 +104,17 @@ def slices(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def compare_runs(before: Sequence[Row], after: Sequence[Row], *, test: bool = True) -> dict[str, Any]:
     """What changed on the questions that both runs asked: later less earlier, with paired 95 % bootstrap intervals.
 
-    A metric is `worse` or `better` where its interval lies wholly on that side of 0. `test` adds the p-value of the
-    paired randomisation test.
+    `left_out`: questions of both that were worded or judged anew, which says nothing of the search. A metric is
+    `worse` or `better` where its interval lies wholly on that side of 0. `test` adds the p-value of the paired
+    randomisation test.
     """
     earlier = {row["id"]: row for row in before}
-    pairs = [(earlier[row["id"]], row) for row in after if row["id"] in earlier]
+    known = [(earlier[row["id"]], row) for row in after if row["id"] in earlier]
+    pairs = [(one, row) for one, row in known if _asks_the_same(one, row)]
+    left_out = len(known) - len(pairs)
     old, new = [one for one, _ in pairs], [one for _, one in pairs]
     if not pairs:
-        return {"questions": 0, "metrics": {}, "slices": [], "won": 0, "lost": 0}
+        return {"questions": 0, "left_out": left_out, "metrics": {}, "slices": [], "won": 0, "lost": 0}
     main = _column(new, MAIN_METRIC) - _column(old, MAIN_METRIC)
     metrics = {
         metric: _changed(old, new, metric) | ({"p_value": _p_value(old, new, metric)} if test else {})
@@ -115,6 +122,7 @@ def compare_runs(before: Sequence[Row], after: Sequence[Row], *, test: bool = Tr
     }
     return {
         "questions": len(pairs),
+        "left_out": left_out,
         "metrics": metrics,
         "slices": [
             {"name": kind, "queries": len(mine)} | _changed([earlier[row["id"]] for row in mine], mine, MAIN_METRIC)
@@ -131,6 +139,7 @@ def changed_questions(before: Sequence[Row] | None, after: Sequence[Row], metric
     rows = []
     for row in after:
         old = earlier.get(row["id"])
+        old = old if old is not None and _asks_the_same(old, row) else None
         difference = None if old is None else round(row["values"][metric] - old["values"][metric], DIGITS)
         rows.append(
             dict(row)
@@ -171,11 +180,19 @@ def _change(former: EvalRunRecord, before: Sequence[Row], after: Sequence[Row]) 
     return {
         "against": former.id,
         "questions": compared["questions"],
+        "left_out": compared["left_out"],
         "difference": compared["metrics"].get(MAIN_METRIC, {}).get("mean"),
         "worse": [metric for metric, verdict in verdicts.items() if verdict == "worse"],
         "better": [metric for metric, verdict in verdicts.items() if verdict == "better"],
         "worse_slices": [one["name"] for one in compared["slices"] if one["verdict"] == "worse"],
     }
+
+
+def _asks_the_same(one: Row, other: Row) -> bool:
+    """Equal words and judgements; runs of earlier versions tell which documents are relevant and not how much."""
+    grades = one.get("grades"), other.get("grades")
+    graded_alike = None in grades or grades[0] == grades[1]
+    return bool(one["text"] == other["text"] and one["ranks"].keys() == other["ranks"].keys() and graded_alike)
 
 
 def _changed(before: Sequence[Row], after: Sequence[Row], metric: str) -> dict[str, Any]:

@@ -187,7 +187,8 @@ class RunChange(Response):
     """What changed since the run before that saw the same documents."""
 
     against: int = Field(description="That run's number.")
-    questions: int = Field(description="Questions that both asked.")
+    questions: int = Field(description="Questions that both asked, in equal words and with equal judgements.")
+    left_out: int = Field(0, description="Questions of both that were worded or judged anew.")
     difference: float | None = Field(description="Of ndcg@10, later less earlier.")
     worse: list[str] = Field(description="Metrics whose difference lies wholly below 0 by its 95 % interval.")
     better: list[str]
@@ -254,7 +255,8 @@ class EvalComparison(Response):
     run: int
     against: int
     same_rights: bool = Field(description="Whether both saw the same documents.")
-    questions: int
+    questions: int = Field(description="Asked by both in equal words and with equal judgements.")
+    left_out: int = Field(description="Of both, but worded or judged anew: they say nothing of the search.")
     metrics: dict[str, MetricChange]
     slices: list[SliceChange]
     won: int = Field(description="Questions with a higher ndcg@10.")

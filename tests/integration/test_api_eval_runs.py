@@ -10,8 +10,9 @@ import pytest
 import served
 import tuning_world
 
-from api.eval_history import compare_runs, rights_of
+from api.eval_history import changed_questions, compare_runs, rights_of
 from retrieval.catalog.keys import Scope
+from retrieval.evaluation import METRICS
 from retrieval.types import OPERATOR, Principal
 
 DOCUMENTS, QUESTIONS = 60, 30
@@ -131,12 +132,36 @@ def test_a_stored_plan_is_named_and_a_set_takes_its_runs_along(api: served.Serve
     assert api.client.get("/v1/eval-sets/real/runs", params=asked, headers=admin).status_code == 404
 
 
+def row(name: str, judged: dict[str, int], text: str = "t") -> dict[str, Any]:
+    """A kept question whose search found a, b and c."""
+    found = ["a", "b", "c"]
+    values = {name: metric(found, judged) for name, metric in METRICS.items()}
+    ranks = {key: found.index(key) + 1 if key in found else None for key in judged}
+    return {"id": name, "text": text, "kinds": ["english"], "values": values, "grades": judged, "ranks": ranks}
+
+
 def test_runs_without_a_common_question_say_nothing() -> None:
-    row = {
-        "id": "a",
-        "kinds": ["english"],
-        "values": dict.fromkeys(("ndcg@10", "mrr@10", "recall@10", "recall@100"), 1.0),
-    }
-    assert compare_runs([row], [row | {"id": "b"}])["questions"] == 0
-    alike = compare_runs([row], [row])
+    one = row("a", {"a": 1})
+    assert compare_runs([one], [one | {"id": "b"}])["questions"] == 0
+    alike = compare_runs([one], [one])
     assert alike["metrics"]["ndcg@10"]["verdict"] == "alike" and alike["metrics"]["ndcg@10"]["p_value"] == 1.0
+
+
+@pytest.mark.parametrize("anew", [{"a": 1, "z": 1}, {"a": 2, "b": 1}, {"a": 1, "b": 2}])
+def test_judgements_that_were_added_or_changed_are_no_change_of_the_search(anew: dict[str, int]) -> None:
+    before = [row(f"q{n}", {"a": 1, "b": 1}) for n in range(30)]
+    after = [row(f"q{n}", anew if n < 20 else {"a": 1, "b": 1}) for n in range(30)]
+    compared = compare_runs(before, after)
+    assert (compared["questions"], compared["left_out"], compared["won"], compared["lost"]) == (10, 20, 0, 0)
+    assert compared["metrics"]["ndcg@10"]["verdict"] == compared["slices"][0]["verdict"] == "alike"
+    differences = {one["id"]: one["difference"] for one in changed_questions(before, after, "ndcg@10")}
+    assert [differences[f"q{n}"] for n in (0, 19, 20)] == [None, None, 0.0]
+    reworded = compare_runs(before, [one | {"text": "other"} for one in before])
+    assert (reworded["questions"], reworded["left_out"]) == (0, 30)
+
+
+def test_runs_of_an_earlier_version_are_compared_by_what_is_relevant() -> None:
+    old = row("q", {"a": 1})
+    del old["grades"]
+    assert compare_runs([old], [row("q", {"a": 2})])["questions"] == 1
+    assert compare_runs([old], [row("q", {"a": 1, "b": 1})])["left_out"] == 1

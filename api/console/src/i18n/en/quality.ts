@@ -112,6 +112,7 @@ export const quality = {
   "eval.verdict": "Verdict",
   "eval.slice-of": "nDCG@10, {kind}",
   "eval.differences": "Differences",
+  "eval.left-out": "{count} questions were worded or judged anew between the runs and are not compared.",
   "eval.won-lost": "{won} questions gained, {lost} lost, {same} stayed.",
   "eval.other-rights": "These runs were made with different rights, so they did not see the same documents.",
   "eval.questions-right": "Single questions are shown to those with the right “write”, because they name documents whoever may read them.",

@@ -108,6 +108,7 @@ export const quality: Translation<typeof en> = {
   "eval.verdict": "结论",
   "eval.slice-of": "nDCG@10，{kind}",
   "eval.differences": "差异",
+  "eval.left-out": "{count} 个问题在两次运行之间修改了文字或标注，未参与比较。",
   "eval.won-lost": "{won} 个问题变好，{lost} 个变差，{same} 个不变。",
   "eval.other-rights": "两次运行的权限不同，看到的文档并不一样。",
   "eval.questions-right": "单个问题只对有“写入”权限的人显示，因为其中会列出文档名称。",

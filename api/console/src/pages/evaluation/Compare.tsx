@@ -105,6 +105,7 @@ function Differences({ found }: { found: Comparison }) {
     <Stack gap="sm">
       {!found.same_rights && <Alert color="yellow">{t("eval.other-rights")}</Alert>}
       <Text size="sm">{t("eval.won-lost", { won: found.won, lost: found.lost, same: found.questions - found.won - found.lost })}</Text>
+      {found.left_out > 0 && <Text size="sm">{t("eval.left-out", { count: found.left_out })}</Text>}
       <DataTable name={t("eval.differences")} columns={columns} rows={rows} rowKey={(row) => row.name} leastWidth={720} />
     </Stack>
   );
