@@ -14,10 +14,15 @@ class Clock:
         self._began = time.monotonic()
         self._cpu_began = time.process_time()
         self._stopped = threading.Event()
+        self._ending = 0.0
 
     def stop(self) -> None:
         """End the search at the next trial; what was found is kept and tested."""
         self._stopped.set()
+
+    def keep(self, seconds: float) -> None:
+        """So many seconds of the budget are for its end, whatever shares say."""
+        self._ending = seconds
 
     @property
     def is_stopped(self) -> bool:
@@ -35,5 +40,6 @@ class Clock:
         return time.process_time() - self._cpu_began
 
     def left(self, share: float = 1.0) -> float:
-        """Seconds until `share` of the budget is used, at least 0; 0 once stopped."""
-        return 0.0 if self.is_stopped else max(0.0, share * self.budget - self.seconds)
+        """Seconds until `share` of the budget is used, or the end is to begin, at least 0; 0 once stopped."""
+        until = min(share * self.budget, self.budget - self._ending)
+        return 0.0 if self.is_stopped else max(0.0, until - self.seconds)

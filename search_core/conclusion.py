@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -20,7 +19,7 @@ from search_core.latency import compare_latency
 from search_core.repeats import groups_of
 from search_core.result import NOT_EMBEDDED, Result
 from search_core.road.publishing import model_folder, publish
-from search_core.road.sealed import stages_on_sealed
+from search_core.road.sealed import SealedScores, stages_on_sealed
 
 REPORTED = ("ndcg@10", "mrr@10", "recall@10")
 NOT_JUDGED = (
@@ -30,13 +29,15 @@ NOT_JUDGED = (
 
 def conclude(conditions: Conditions, finalist: Finalist) -> Result:
     """Test, write, promote where it is proven."""
-    verdict = _verdict(conditions, finalist)
+    scores = SealedScores(conditions)
+    verdict = _verdict(conditions, finalist, scores)
     reasons = _reasons(conditions, finalist, verdict)
-    metrics = _metrics(conditions, finalist)
+    metrics = _metrics(conditions, finalist, scores)
     conditions.log.end()
     trials = conditions.catalog.experiments.trials(conditions.record.id)
     went = trajectory(trials)
-    manifest = _manifest(conditions, finalist, verdict, metrics, len(trials))
+    stages = stages_on_sealed(conditions, finalist, scores)
+    manifest = _manifest(conditions, finalist, verdict, metrics, stages, len(trials))
     artifact = _artifact(conditions, finalist, verdict, reasons, manifest)
     plan_id = None if _is_what_serves(conditions, finalist) else _stored(conditions, finalist, artifact)
     promoted, reasons = _promoted(conditions, finalist, plan_id, reasons, verdict)
@@ -65,9 +66,9 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
     )
 
 
-def _verdict(conditions: Conditions, finalist: Finalist) -> Verdict:
+def _verdict(conditions: Conditions, finalist: Finalist, scores: SealedScores) -> Verdict:
     metric, sealed = conditions.spec.metric, conditions.split.sealed
-    before, after = finalist.serving.values(sealed, metric), finalist.candidate.values(sealed, metric)
+    before, after = (scores.values(one.legs, one.plan, metric) for one in (finalist.serving, finalist.candidate))
     latency = compare_latency(conditions.catalog, finalist.serving, finalist.candidate, sealed)
     kinds = [kinds_of(conditions.legs.questions[place]) for place in sealed]
     texts, bound = _sealed_texts(conditions), conditions.spec.latency_ms
@@ -89,21 +90,24 @@ def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tu
     return verdict.reasons if conditions.supervision.judged else (NOT_JUDGED, *verdict.reasons)
 
 
-def _metrics(conditions: Conditions, finalist: Finalist) -> dict[str, dict[str, float]]:
-    plain = replace(finalist.serving, plan=DEFAULT_PLAN, legs=conditions.legs)
-    candidates = {"default": plain, "tuned": finalist.candidate}
+def _metrics(conditions: Conditions, finalist: Finalist, scores: SealedScores) -> dict[str, dict[str, float]]:
+    asked = {"default": (conditions.legs, DEFAULT_PLAN), "tuned": (finalist.legs, finalist.plan)}
     if conditions.incumbent != DEFAULT_PLAN:
-        candidates["serving"] = finalist.serving
-    sealed = conditions.split.sealed
+        asked["serving"] = (finalist.serving.legs, finalist.serving.plan)
     reported = dict.fromkeys((conditions.spec.metric, *REPORTED))
     return {
-        name: {metric: round(float(candidate.values(sealed, metric).mean()), 5) for metric in reported}
-        for name, candidate in candidates.items()
+        name: {metric: round(float(scores.values(legs, plan, metric).mean()), 5) for metric in reported}
+        for name, (legs, plan) in asked.items()
     }
 
 
 def _manifest(
-    conditions: Conditions, finalist: Finalist, verdict: Verdict, metrics: dict[str, Any], trials: int
+    conditions: Conditions,
+    finalist: Finalist,
+    verdict: Verdict,
+    metrics: dict[str, Any],
+    stages: list[dict[str, Any]],
+    trials: int,
 ) -> dict[str, Any]:
     snapshot, supervision, split = conditions.snapshot, conditions.supervision, conditions.split
     parts = {"fit": len(split.fit), "choose": len(split.choose), "sealed": len(split.sealed)}
@@ -126,7 +130,7 @@ def _manifest(
         "policy": dict(finalist.policy),
         "tiers": list(conditions.tiers),
         "earlier_runs": conditions.earlier_runs,
-        "stages": stages_on_sealed(conditions, finalist),
+        "stages": stages,
         "supervision": {
             "origin": supervision.origin,
             "judged": supervision.judged,

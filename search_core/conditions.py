@@ -16,6 +16,7 @@ from retrieval.stored_plan import serving_plan
 from search_core.beginning import begin
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
+from search_core.foretelling import keep_time
 from search_core.legs import CachedLegs, ask_legs
 from search_core.policy.archive import Archive
 from search_core.pseudo_questions import questions_from_corpus
@@ -101,6 +102,9 @@ def prepare(
         begun = begin(catalog.experiments, record, stands_on, lambda: len(Archive(data_dir / ARCHIVE)))
         notes = (*supervision.notes, *taught.notes, *_kept_out(split), *begun.notes)
         supervision = replace(supervision, notes=notes)
+        tiers = parse_tiers(request.tiers, spec.budget_seconds)
+        parts = (adapter, precedents)
+        keep_time(clock, len(tiers), snapshot, encoder, supervision, split, incumbent, parts)
         legs = ask_legs(snapshot, encoder, supervision.questions)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)
@@ -123,7 +127,7 @@ def prepare(
         incumbent=incumbent,
         adapter=adapter,
         precedents=precedents,
-        tiers=parse_tiers(request.tiers, spec.budget_seconds),
+        tiers=tiers,
         data_dir=data_dir,
         precision=precision,
         earlier_runs=begun.earlier_runs,

@@ -154,17 +154,34 @@ class CachedLegs:
 
     def score(self, plan: Plan, metric: str = "ndcg@10") -> Values:
         """(questions,) what the plan is worth by a `retrieval.evaluation.Metric`, with the code that serves."""
+        return self.measured(self.ranked(plan, hits_for(metric)), metric)
+
+    def ranked(self, plan: Plan, hits: int) -> list[list[str]]:
+        """(questions,) what `rank` gives for each."""
+        return [self.rank(plan, place, hits) for place in range(len(self.questions))]
+
+    def measured(self, ranked: Sequence[Sequence[str]], metric: str) -> Values:
+        """(questions,) what these rankings are worth."""
         measure = Metric.named(metric)
-        hits = max(HITS, measure.depth)
-        ranked = (self.rank(plan, place, hits) for place in range(len(self.questions)))
         pairs = zip(ranked, self.questions, strict=True)
         return np.array([measure(keys, question.judgements) for keys, question in pairs])
 
 
-def ask_legs(snapshot: CorpusSnapshot, encoder: Encoder, questions: Sequence[EvalQuery]) -> CachedLegs:
-    """Both legs' answers. The dense leg compares with every vector, which an HNSW graph does all but exactly."""
+def hits_for(metric: str) -> int:
+    """How many documents a search is asked for to measure it."""
+    return max(HITS, Metric.named(metric).depth)
+
+
+def ask_legs(
+    snapshot: CorpusSnapshot, encoder: Encoder, questions: Sequence[EvalQuery], vectors: Vectors | None = None
+) -> CachedLegs:
+    """Both legs' answers. The dense leg compares with every vector, which an HNSW graph does all but exactly.
+
+    `vectors` (questions, dim): the questions', where they are encoded already.
+    """
     texts = [question.text[:MAX_QUERY_LENGTH] for question in questions]
-    vectors = encoder.encode_queries(texts) if texts else np.empty((0, encoder.dim), np.float32)
+    if vectors is None:
+        vectors = encoder.encode_queries(texts) if texts else np.empty((0, encoder.dim), np.float32)
     return CachedLegs(
         snapshot,
         tuple(questions),

@@ -73,11 +73,12 @@ def _question(chunk: IndexedChunk, siblings: int, generator: np.random.Generator
 def _without(chunk: IndexedChunk, asked: str) -> IndexedChunk:
     """The chunk where it does not say this, in capitals or not; itself where it never did."""
     said = re.compile(r"\s+".join(map(re.escape, asked.split())), re.I)
-    parts = {name: getattr(chunk, name) for name in ("title", "heading", "text")}
-    rest = {name: said.sub(" ", part) if said.search(part) else part for name, part in parts.items()}
-    if rest["title"] != chunk.title:
-        rest |= {"title": "", "heading": ""}  # what stands under a title says it again in other words
-    return chunk if rest == parts else replace(chunk, **rest)
+    title, heading, text = (said.sub(" ", part) for part in (chunk.title, chunk.heading, chunk.text))
+    if title != chunk.title:
+        title = heading = ""  # what stands under a title says it again in other words
+    if (title, heading, text) == (chunk.title, chunk.heading, chunk.text):
+        return chunk
+    return replace(chunk, title=title, heading=heading, text=text)
 
 
 def _says_something(chunk: IndexedChunk) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from retrieval.metrics import bootstrap_interval, randomisation_test
-from retrieval.plan import DEFAULT_PLAN, FusionMethod
+from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from search_core.conditions import Conditions
 from search_core.finalist import Finalist
-from search_core.legs import CachedLegs, Values
+from search_core.legs import CachedLegs, Values, hits_for
 from search_core.repeats import groups_of, once
 
 ALONE = {  # one leg, without the other
@@ -19,29 +19,49 @@ ALONE = {  # one leg, without the other
 }
 
 
-def stages_on_sealed(conditions: Conditions, finalist: Finalist) -> list[dict[str, Any]]:
+class SealedScores:
+    """Values on the sealed questions, which each plan ranks once whatever is measured, and however often."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self._places = conditions.split.sealed
+        self._legs: dict[
+            int, tuple[CachedLegs, CachedLegs]
+        ] = {}  # the first of each pair is kept, so its id is its own
+        self._ranked: dict[tuple[int, str, int], list[list[str]]] = {}
+
+    def values(self, legs: CachedLegs, plan: Plan, metric: str) -> Values:
+        """(sealed,) what this plan is worth on each of them."""
+        _, asked = self._legs.setdefault(id(legs), (legs, legs.only(self._places)))
+        key = (id(legs), plan.digest, hits_for(metric))
+        if key not in self._ranked:
+            self._ranked[key] = asked.ranked(plan, key[2])
+        return asked.measured(self._ranked[key], metric)
+
+
+def stages_on_sealed(conditions: Conditions, finalist: Finalist, scores: SealedScores) -> list[dict[str, Any]]:
     """Each stage's report with its best's mean, also of what was not kept, beside the default plan's.
 
     `legs`: what each leg is worth without the other, and was before.
     """
     metric, sealed = conditions.spec.metric, conditions.split.sealed
-    plain = replace(finalist.serving, plan=DEFAULT_PLAN, legs=conditions.legs).values(sealed, metric)
+    plain = scores.values(conditions.legs, DEFAULT_PLAN, metric)
     groups = groups_of([conditions.legs.questions[place].text for place in sealed])
-    before = _alone(conditions.legs, sealed, metric)
+    before = _alone(scores, conditions.legs, metric)
     rows = []
     for report in finalist.stages:
         row = report.to_dict()
         if report.best is not None:
-            row |= _against(plain, report.best.values(sealed, metric), groups, conditions.request.seed)
-            row["legs"] = _alone(report.best.legs, sealed, metric)
+            row |= _against(
+                plain, scores.values(report.best.legs, report.best.plan, metric), groups, conditions.request.seed
+            )
+            row["legs"] = _alone(scores, report.best.legs, metric)
             row["legs_before"] = before
         rows.append(row)
     return rows
 
 
-def _alone(legs: CachedLegs, places: tuple[int, ...], metric: str) -> dict[str, float]:
-    asked = legs.only(places)
-    return {name: round(float(asked.score(plan, metric).mean()), 5) for name, plan in ALONE.items()}
+def _alone(scores: SealedScores, legs: CachedLegs, metric: str) -> dict[str, float]:
+    return {name: round(float(scores.values(legs, plan, metric).mean()), 5) for name, plan in ALONE.items()}
 
 
 def _against(plain: Values, values: Values, groups: list[list[int]], seed: int) -> dict[str, Any]:

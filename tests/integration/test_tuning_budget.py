@@ -1,0 +1,90 @@
+"""The budget of a run is kept however many questions there are, and nothing is ranked twice at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuning_world import QUESTIONS, questions, tuning_world
+
+from api.knowledge_base import KnowledgeBase
+from retrieval.types import IndexedChunk
+from search_core import conclusion, trainer
+from search_core.clock import Clock
+from search_core.errors import BudgetError
+from search_core.finalist import Finalist
+from search_core.legs import CachedLegs
+from search_core.request import Request
+from search_core.result import Result
+from search_core.road import plans
+from search_core.trainer import AutoModelTrainer
+
+RANKING_SECONDS = 0.1
+
+
+class Pretended(Clock):
+    """Only rankings take time."""
+
+    now = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    with tuning_world(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Pretended:
+    """Of a budget that a test sets; latencies are left out, for they are of the real clock."""
+    made, best = Pretended(0.0), CachedLegs.best
+
+    def slow(self: CachedLegs, *about: Any) -> list[IndexedChunk]:
+        made.now += RANKING_SECONDS
+        return best(self, *about)
+
+    monkeypatch.setattr(CachedLegs, "best", slow)
+    for module in (conclusion, plans):
+        monkeypatch.setattr(module, "compare_latency", lambda *about: None)
+    return made
+
+
+def tuned(kb: KnowledgeBase, clock: Pretended, budget: float) -> Result:
+    texts, qrels = questions()
+    request = Request(collection="c", budget=budget, max_epochs=500, tiers="plan", queries=texts, qrels=qrels)
+    run = AutoModelTrainer.of(request, settings=kb.settings, catalog=kb.catalog, encoder_of=kb.open_encoder)
+    clock.budget, run._clock = budget, clock
+    return run.run()
+
+
+def test_what_the_end_needs_is_kept_for_it(
+    kb: KnowledgeBase, clock: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[float] = []
+    conclude = trainer.conclude
+
+    def told(conditions: Any, finalist: Finalist) -> Result:
+        began.append(clock.now)
+        return conclude(conditions, finalist)
+
+    monkeypatch.setattr(trainer, "conclude", told)
+    result = tuned(kb, clock, 110.0)
+    assert result.promoted and result.trials > 1
+    assert clock.now <= 110.0
+    sealed = result.verdict.questions
+    ranked = round((clock.now - began[0]) / RANKING_SECONDS / sealed)
+    assert ranked <= 4, "what serves, the winner, and each leg alone: once each, whatever is measured"
+
+
+def test_more_questions_than_there_is_time_for_are_refused_before_it_is_spent(
+    kb: KnowledgeBase, clock: Pretended
+) -> None:
+    with pytest.raises(BudgetError, match=rf"{QUESTIONS} questions take about \d+ s .* expected at least \d+ s"):
+        tuned(kb, clock, 40.0)
+    assert clock.now < 4.0
