@@ -15,6 +15,7 @@ from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
 from search_core.legs import CachedLegs, Values
 from search_core.policy.contract import Policy, Trial
+from search_core.repeats import groups_of, once
 
 CANDIDATES_PER_EPOCH = 8  # asked of the policy at once
 SCREENING = 100  # questions of a first look; the rest is asked where a candidate might be the best
@@ -55,6 +56,11 @@ class PlanTier:
         self._fidelity = len(self._screening.questions) / count
         self._seen: dict[str, float] = {}  # screened plan -> reward
         self._best_screened: Values | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """Of the questions that `values` are of."""
+        return [question.text for question in self._legs.questions]
 
     @property
     def best(self) -> Scored:
@@ -134,20 +140,24 @@ class PlanTier:
         self.scored[plan.digest] = Scored(architecture, plan, values)
 
 
-def choose(scored: Sequence[Scored], incumbent: Scored, distance: Callable[[Scored], float]) -> Scored:
+def choose(
+    scored: Sequence[Scored], incumbent: Scored, distance: Callable[[Scored], float], texts: Sequence[str] = ()
+) -> Scored:
     """Of all within one standard error of the best, the one nearest to the incumbent (the one-standard-error rule).
 
-    The argmax of many noisy means is too good to be true (Breiman et al. 1984, 3.4.3).
+    The argmax of many noisy means is too good to be true (Breiman et al. 1984, 3.4.3). `texts`: of the questions, so
+    that what is asked several times counts once in the error.
     """
+    groups = groups_of(texts)
     best = max(scored, key=lambda one: (one.mean, one.plan.digest))
-    alike = [one for one in scored if not _is_worse(one.values, best.values)]
-    if not _is_worse(incumbent.values, best.values):
+    alike = [one for one in scored if not _is_worse(one.values, best.values, groups)]
+    if not _is_worse(incumbent.values, best.values, groups):
         return incumbent
     return min(alike, key=lambda one: (distance(one), -one.mean, one.plan.digest))
 
 
-def _is_worse(values: Values, best: Values) -> bool:
-    difference = values - best
+def _is_worse(values: Values, best: Values, groups: Sequence[Sequence[int]]) -> bool:
+    difference = once(values - best, groups) if groups else values - best
     if not np.any(difference):
         return False
     error = float(difference.std(ddof=1)) / len(difference) ** 0.5 if len(difference) > 1 else 0.0

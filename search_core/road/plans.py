@@ -85,7 +85,7 @@ def _plan_by(start: Candidate, space: SearchSpace) -> Callable[[Architecture], P
 def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incumbent: Scored) -> Scored:
     """The choice; where it takes longer than the gate allows, the choice without the graph, then without diffusion."""
     scored = list(tier.scored.values())
-    chosen = _chosen(scored, incumbent)
+    chosen = _chosen(tier, scored, incumbent)
     for simpler in (_asks_no_graph, _does_not_diffuse):
         if simpler(chosen) and simpler is _asks_no_graph:
             continue
@@ -93,7 +93,7 @@ def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incu
         latency = compare_latency(conditions.catalog, start, after, conditions.split.choose)
         if latency is None or not latency.is_slow:
             return chosen
-        chosen = _chosen([one for one in scored if one is incumbent or simpler(one)], incumbent)
+        chosen = _chosen(tier, [one for one in scored if one is incumbent or simpler(one)], incumbent)
     return chosen
 
 
@@ -105,8 +105,8 @@ def _does_not_diffuse(one: Scored) -> bool:
     return one.plan.diffusion is None
 
 
-def _chosen(scored: list[Scored], incumbent: Scored) -> Scored:
-    return choose(scored, incumbent, lambda one: changes(one.architecture, incumbent.architecture))
+def _chosen(tier: PlanTier, scored: list[Scored], incumbent: Scored) -> Scored:
+    return choose(scored, incumbent, lambda one: changes(one.architecture, incumbent.architecture), tier.texts)
 
 
 def _near(architecture: Architecture, space: SearchSpace) -> Iterator[Architecture]:

@@ -195,8 +195,8 @@ class _Training:
 
     def _adapter(self) -> QueryAdapter:
         arrays = {name: weight.detach().numpy().copy() for name, weight in self._weights.items()}
-        kinds = (arrays.get(name) for name in ("bias", "delta", "down", "up"))
-        return QueryAdapter("", int(self._queries.shape[1]), *kinds)
+        bias, delta, down, up = (arrays.get(name) for name in ("bias", "delta", "down", "up"))
+        return QueryAdapter("", int(self._queries.shape[1]), bias, delta, down, up)
 
 
 def _first_weights(kind: AdapterKind, dim: int, seed: int) -> dict[str, torch.Tensor]:
