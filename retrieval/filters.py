@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as derived
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -19,6 +20,7 @@ from typing import Any, TypeAlias
 from retrieval.errors import InvalidInputError
 
 MAX_CONDITIONS = 1000  # conditions in one filter; more is an attack or a mistake
+MAX_VALUES = 10_000  # of one $in or $nin
 MAX_DEPTH = 16  # nesting of $and, $or and $not
 
 Scalar: TypeAlias = str | int | float | bool
@@ -40,6 +42,10 @@ class AnyOf:
 
     field: str
     values: tuple[Scalar, ...]
+    keys: frozenset[ValueKey | None] = derived(init=False, repr=False, compare=False)  # made once, asked per document
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", frozenset(map(value_key, self.values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +91,8 @@ Filter: TypeAlias = AnyOf | Compare | Exists | And | Or | Not
 def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:
     """Whether this metadata passes the filter: the definition that every index must agree with."""
     match condition:
-        case AnyOf(field, values):
-            wanted = {value_key(value) for value in values}
-            return any(key in wanted for key in value_keys(metadata.get(field)))
+        case AnyOf(field):
+            return any(key in condition.keys for key in value_keys(metadata.get(field)))
         case Compare(field, bound, limit):
             return any(satisfies(key, bound, limit) for key in value_keys(metadata.get(field)))
         case Exists(field):
@@ -179,22 +184,24 @@ def _parse_list(value: Any, path: str, depth: int) -> tuple[Filter, ...]:
 
 
 def _parse_field(field: str, value: Any, path: str) -> Filter:
-    if value is None:
-        return Not(Exists(field))
     if not isinstance(value, Mapping):
-        return AnyOf(field, (_scalar(value, path),))
+        return _parse_equal(field, value, path)
     if not value:
         raise InvalidInputError(f'{path} is an empty object, expected an operator such as {{"$in": [...]}}')
     parts = [_parse_operator(field, operator, operand, f"{path}.{operator}") for operator, operand in value.items()]
     return parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
+def _parse_equal(field: str, value: Any, path: str) -> Filter:
+    return Not(Exists(field)) if value is None else AnyOf(field, (_scalar(value, path),))
+
+
 def _parse_operator(field: str, operator: Any, operand: Any, path: str) -> Filter:
     match operator:
         case "$eq":
-            return _parse_field(field, operand, path)
+            return _parse_equal(field, operand, path)
         case "$ne":
-            return Not(Not(Exists(field)) if operand is None else AnyOf(field, (_scalar(operand, path),)))
+            return Not(_parse_equal(field, operand, path))
         case "$in":
             return AnyOf(field, _scalars(operand, path))
         case "$nin":
@@ -212,6 +219,8 @@ def _parse_operator(field: str, operator: Any, operand: Any, path: str) -> Filte
 def _scalars(value: Any, path: str) -> tuple[Scalar, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise InvalidInputError(f"{path} is {value!r}, expected a list of values")
+    if len(value) > MAX_VALUES:
+        raise InvalidInputError(f"{path} has {len(value)} values, expected at most {MAX_VALUES}; ask in parts")
     return tuple(_scalar(element, f"{path}[{i}]") for i, element in enumerate(value))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from api.wire.base import CollectionName, Line, Request, Response, Text
+from api.wire.base import CollectionName, Line, Request, Response, Text, storable
 from api.wire.search import AsGroups, FilterField
+from retrieval.filters import MAX_CONDITIONS
 from retrieval.retriever import MAX_QUERY_LENGTH
 
 Question = Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH)]
@@ -233,7 +234,7 @@ class RetrievalSetting(OpenAIRequest):
 class MetadataCondition(OpenAIRequest):
     """One condition of Dify's filter."""
 
-    name: list[Line] | Line
+    name: Annotated[list[Line], Field(max_length=MAX_CONDITIONS)] | Line
     comparison_operator: str
     value: Any = None
 
@@ -242,7 +243,7 @@ class MetadataConditions(OpenAIRequest):
     """Dify's filter."""
 
     logical_operator: Literal["and", "or"] | None = "and"
-    conditions: list[MetadataCondition] | None = None
+    conditions: Annotated[list[MetadataCondition], Field(max_length=MAX_CONDITIONS)] | None = None
 
 
 class RetrievalBody(OpenAIRequest):
@@ -265,7 +266,7 @@ class RetrievalBody(OpenAIRequest):
     knowledge_id: Annotated[Line, Field(description="Name of a collection.")]
     query: Question
     retrieval_setting: RetrievalSetting
-    metadata_condition: MetadataConditions | None = None
+    metadata_condition: Annotated[MetadataConditions | None, BeforeValidator(storable)] = None
 
 
 class Record(Response):

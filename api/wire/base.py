@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import count
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 COLLECTION_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"  # as retrieval.catalog.collections has it
 MAX_GROUPS = 1000
 MAX_METADATA_DEPTH = 16
+MAX_NODES = 100_000  # names and values of one JSON object; it is looked at while other requests wait
+MAX_FIELDS = 100  # of one object in a request body; no model has as many
 FIRST_YEAR, LAST_YEAR = 1970, 9998  # of times that callers choose
 
 
-def _storable(value: Any, depth: int = 0) -> Any:
-    """JSON that every database and every reader takes: bounded depth, 64-bit integers, finite numbers, real text."""
+def storable(value: Any) -> Any:
+    """JSON that every database and every reader takes: bounded size and depth, 64-bit integers, finite numbers, text.
+
+    Raises `ValueError` at the first part that does not fit.
+    """
+    return _storable(value, 0, count(1))
+
+
+def _storable(value: Any, depth: int, nodes: Iterator[int]) -> Any:
     if depth > MAX_METADATA_DEPTH:
         raise ValueError(f"it is nested more than {MAX_METADATA_DEPTH} deep")
+    if next(nodes) > MAX_NODES:
+        raise ValueError(f"it has more than {MAX_NODES} names and values; send less at once")
     match value:
         case dict():
-            return {_storable(name): _storable(item, depth + 1) for name, item in value.items()}
+            return {_storable(name, 0, nodes): _storable(item, depth + 1, nodes) for name, item in value.items()}
         case list():
-            return [_storable(item, depth + 1) for item in value]
+            return [_storable(item, depth + 1, nodes) for item in value]
         case str():
             value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
             if "\x00" in value:
@@ -53,16 +66,24 @@ Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
 Key = Annotated[str, Field(min_length=1, max_length=1_000, pattern=WITHOUT_NUL)]
 Group = Annotated[str, Field(min_length=1, max_length=200, pattern=WITHOUT_NUL)]
 Groups = Annotated[list[Group], Field(max_length=MAX_GROUPS)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+Metadata = Annotated[dict[str, Any], AfterValidator(storable)]
 Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Moment = Annotated[datetime, AfterValidator(_moment)]
-Json = Annotated[dict[str, Any], AfterValidator(_storable)]
+Json = Annotated[dict[str, Any], AfterValidator(storable)]
 
 
 class Request(BaseModel):
     """A request body: unknown fields are told, not ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:
+        """Each unknown field is an error of its own to tell: a million of them would hold the process."""
+        if isinstance(value, dict) and len(value) > MAX_FIELDS:
+            raise ValueError(f"it has {len(value)} fields; expected at most {MAX_FIELDS}")
+        return value
 
 
 class Response(BaseModel):

@@ -40,6 +40,7 @@ DOCUMENT = {
         ({"missing": {"$ne": "news"}}, True),
         ({"missing": {"$nin": ["a"]}}, True),
         ({"missing": None}, True),
+        ({"missing": {"$eq": None}}, True),
         ({"none": None}, True),
         ({"year": None}, False),
         ({"year": {"$ne": None}}, True),
@@ -85,6 +86,9 @@ def test_matches(condition: dict[str, Any], expected: bool) -> None:
         ({"$and": []}, r"filter\.\$and is \[\], expected a list"),
         ({"$or": [{"a": 1}, 5]}, r"filter\.\$or\[1\] is 5"),
         ({"$or": [{"a": 1}] * 1001}, "at most 1000"),
+        ({"a": {"$in": ["x"] * 10_001}}, r"filter\.a\.\$in has 10001 values, expected at most 10000"),
+        ({"a": {"$nin": ["x"] * 10_001}}, r"filter\.a\.\$nin has 10001 values"),
+        ({"a": {"$eq": {"$eq": 1}}}, r"filter\.a\.\$eq is \{'\$eq': 1\}, expected text"),
     ],
 )
 def test_what_does_not_fit_is_named(condition: Any, part: str) -> None:
@@ -104,3 +108,21 @@ def test_integers_of_any_size_compare() -> None:
     assert matches(Compare("n", Bound.GT, 1e308), {"n": 10**400})
     assert matches(AnyOf("n", (10**400,)), {"n": 10**400})
     assert not matches(AnyOf("n", (2**53 + 1,)), {"n": 2.0**53})
+
+
+class CountedText(str):
+    """Text that counts how often anybody takes its hash."""
+
+    __slots__ = ()
+    hashed = 0
+
+    def __hash__(self) -> int:
+        CountedText.hashed += 1
+        return str.__hash__(self)
+
+
+def test_the_values_of_a_list_are_looked_at_once_for_all_documents() -> None:
+    condition = parse_filter({"tags": {"$in": [CountedText(n) for n in range(1_000)]}})
+    CountedText.hashed = 0
+    assert [matches(condition, {"tags": str(n)}) for n in (1, 5_000, 999, -1)] == [True, False, True, False]
+    assert CountedText.hashed == 0
