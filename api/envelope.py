@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.audit import Auditor
-from api.errors import as_api_error, render
+from api.errors import ApiError, as_api_error, render
 from api.observation import Metrics
 from api.request_state import RequestState, begin
 from api.traces import request_span
@@ -68,6 +69,7 @@ class Envelope:
             await send(message)
 
         try:
+            _check_path(scope)
             await self._app(scope, receive, enveloped_send)
         except ClientDisconnect:  # nobody is left to answer, and nothing is wrong here
             status = status or CLIENT_GONE
@@ -96,6 +98,17 @@ class Envelope:
         """The path's template, such as /v1/collections/{collection}."""
         endpoint = getattr(scope.get("route"), "endpoint", None)
         return self._templates.get(endpoint, UNMATCHED)
+
+
+def _check_path(scope: Scope) -> None:
+    """The server replaces what is no UTF-8, so two paths would become one: two documents too."""
+    raw = scope.get("raw_path") or b""
+    if b"%" not in raw:
+        return
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise ApiError(400, "malformed_request", "the path is not UTF-8; percent-encode it as UTF-8") from error
 
 
 def _dress(message: Message, state: RequestState) -> None:
