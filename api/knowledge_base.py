@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,9 +100,10 @@ class KnowledgeBase:
         """Delete a collection with its documents and views. Raises `NotFoundError`."""
         collection = self.catalog.collections.get(name)
         self.catalog.collections.drop(name)
-        self.runtimes.forget(name)
-        drop_views(self.settings.data_dir, collection)
-        drop_shared_views(self.settings, collection)
+        with ExitStack() as stack:  # from the last to the first, whatever fails: nobody comes back for the rest
+            stack.callback(drop_shared_views, self.settings, collection)
+            stack.callback(drop_views, self.settings.data_dir, collection)
+            stack.callback(self.runtimes.forget, name, save=False)
 
     def runtime(self, name: str) -> CollectionRuntime:
         """What serves that collection; opened and caught up at first use. Raises `NotFoundError`.

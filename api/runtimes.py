@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from api.collection_runtime import RECORD_SECONDS, CollectionRuntime
@@ -181,8 +181,9 @@ class Runtimes:
                 closing = [runtime] if runtime is not None else []
                 closing += [former.runtime for former in self._former if former.runtime.name == name]
                 self._former = [former for former in self._former if former.runtime.name != name]
-            for one in closing:
-                one.stop(save=save)
+            with ExitStack() as stack:  # one that fails keeps no other open
+                for one in closing:
+                    stack.callback(one.stop, save=save)
 
     def discard(self, name: str, generation: int) -> None:
         """Close a generation that was exchanged, without saving: it is not to come back."""

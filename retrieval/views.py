@@ -211,12 +211,14 @@ class Follower:
     def paused(self) -> Iterator[None]:
         """Views caught up and standing still inside the `with`; searches go on.
 
-        Another process may still advance a view on a server.
+        Another process may still advance a view on a server. Raises `OutageError` once they are being closed.
         """
         self.catch_up()
         with ExitStack() as stack:
             for convoy in self._convoys:
                 stack.enter_context(convoy.paused())
+            if self._stopping.is_set():
+                raise OutageError(f"collection {self._collection.name!r} is being closed here; try again")
             yield
 
     def save(self) -> None:
@@ -279,11 +281,11 @@ class Follower:
         for thread, convoy in zip(self._threads, self._convoys, strict=False):
             thread.join(None if convoy is self._convoys[0] else STOP_SECONDS)
         self._release()
-        if save and self._durable and self._defect() is None and self._convoys[0].seq != self._saved_seq:
-            self._try_save(self.save)
-        self.views.close()
-        for view in self._others:
-            view.close()
+        with self._convoys[0].paused(), ExitStack() as closing:  # a job may be saving the very same views
+            for view in (self.views, *self._others):
+                closing.callback(view.close)
+            if save and self._durable and self._defect() is None and self._convoys[0].seq != self._saved_seq:
+                self._try_save(self.save)
 
     def _try_save(self, save: Callable[[], None]) -> None:
         try:
