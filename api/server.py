@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import uvicorn
 
 from api.app import create_app
+from api.connections import Connection
 from api.knowledge_base import KnowledgeBase
 from api.loopback import is_loopback
 from api.observation import Metrics
@@ -50,7 +51,7 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         access_log=False,  # metrics and the audit log say more for less
         log_config=None,  # the entry point has set logging up

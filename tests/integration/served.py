@@ -15,6 +15,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.connections import Connection
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings, load_settings
 from retrieval.catalog.keys import Scope
@@ -53,9 +54,8 @@ def in_process(folder: Path, **settings: Any) -> Iterator[Served]:
 def on_port(served: Served, **limits: Any) -> Iterator[str]:
     """The base URL of a real server over the same knowledge base; `limits` are those of `create_app`."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(served.kb, served.settings, **limits), log_config=None, access_log=False, ws="none"
-    )
+    app = create_app(served.kb, served.settings, **limits)
+    config = uvicorn.Config(app, http=Connection, log_config=None, access_log=False, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
