@@ -6,9 +6,14 @@ import io
 import zipfile
 
 from ingest.errors import ParseError
+from ingest.parsers.guard import damaged
 
 MAX_UNPACKED_BYTES = 500 * 2**20  # of all members of an Office file
 MAX_MEMBERS = 20_000  # parts of an Office file
+MAX_RATIO = 200  # of unpacked to packed bytes, above `MAX_PART_BYTES`; text and markup reach 50
+MAX_PART_BYTES = 64 * 2**20  # of one part of XML, which is held in memory as a tree; sheets are read row by row
+MAX_NODES = 3_000_000  # elements and attributes of such a part, some 100 bytes each
+MAX_SHEET_NODES = 10_000_000  # of a sheet: two million cells
 
 _OFFICE = {"docx": "word/", "pptx": "ppt/", "xlsx": "xl/"}
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Office files, and new ones encrypted with a password
@@ -24,6 +29,10 @@ _KNOWN = (
     (b"7z\xbc\xaf", "a 7-Zip archive"),
     (b"SQLite format 3\0", "an SQLite database"),
 )
+_SHEETS = "xl/worksheets/"
+_FEW_BYTES = 4 * 2**20  # of a part that cannot hold too many nodes: it is not counted
+_CHUNK_BYTES = 2**20
+_BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # marks of byte order and blanks
 _PDF_HEADER_WITHIN = 1024  # bytes; readers accept junk before the header
 
 
@@ -49,10 +58,11 @@ def _check_office(data: bytes, parser: str, name: str) -> None:
             f"open it with its password and save it as .{parser} without one",
         )
     try:
-        members = zipfile.ZipFile(io.BytesIO(data)).infolist()
+        archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         what = "damaged" if data.startswith(b"PK") else _looks_like(data)
         raise ParseError(f"{name} is {what}, not a readable .{parser} ({error})", "open and save it again") from error
+    members = archive.infolist()
     unpacked = sum(member.file_size for member in members)
     if unpacked > MAX_UNPACKED_BYTES or len(members) > MAX_MEMBERS:
         raise ParseError(
@@ -60,5 +70,34 @@ def _check_office(data: bytes, parser: str, name: str) -> None:
             f"the most is {MAX_UNPACKED_BYTES // 2**20} MiB in {MAX_MEMBERS}",
             "split it, or leave it out: it may be a ZIP bomb",
         )
+    if unpacked > MAX_PART_BYTES and unpacked > MAX_RATIO * len(data):
+        raise ParseError(
+            f"{name} unpacks to {unpacked / len(data):.0f} times its size, the most is {MAX_RATIO}",
+            "leave it out: it may be a ZIP bomb",
+        )
+    for member in members:
+        if member.file_size > _FEW_BYTES:
+            with damaged(name):
+                _check_part(archive, member, name)
     if not any(member.filename.startswith(_OFFICE[parser]) for member in members):
         raise ParseError(f"{name} is a ZIP archive without the parts of a .{parser}", "check its extension")
+
+
+def _check_part(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> None:
+    """Raises `ParseError` where a part of XML would fill the memory, by a count of its bytes: no tree is built."""
+    is_sheet = member.filename.startswith(_SHEETS)
+    most, nodes = MAX_SHEET_NODES if is_sheet else MAX_NODES, 0
+    with archive.open(member) as part:
+        chunk = part.read(_CHUNK_BYTES)
+        if not chunk.lstrip(_BEFORE_MARKUP).startswith(b"<"):
+            return  # a picture
+        if member.file_size > MAX_PART_BYTES and not is_sheet:
+            raise ParseError(
+                f"{name} has a part of {member.file_size / 2**20:.0f} MiB, the most is {MAX_PART_BYTES // 2**20}",
+                "split it into several files",
+            )
+        while chunk:
+            nodes += chunk.count(b"<") - chunk.count(b"</") + chunk.count(b"=")
+            if nodes > most:
+                raise ParseError(f"{name} has a part of more than {most} elements", "split it into several files")
+            chunk = part.read(_CHUNK_BYTES)

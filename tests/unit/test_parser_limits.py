@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 
 import docx
+import openpyxl
 import pytest
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
@@ -103,3 +106,52 @@ def test_aliases_of_a_front_matter_do_not_unfold() -> None:
     lists = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 6))
     parsed = parse_file(f"---\ntitle: T\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{lists}---\n\ntext".encode(), "a.md")
     assert parsed.title == "T" and parsed.metadata["a5"] == str(["*a4"] * 10)
+
+
+def part(name: str, content: bytes) -> bytes:
+    """A Word document or workbook whose part of that name is this."""
+    stream = io.BytesIO(word() if name.startswith("word/") else workbook())
+    with zipfile.ZipFile(stream) as archive:
+        parts = {one: archive.read(one) for one in archive.namelist()}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for one, data in (parts | {name: content}).items():
+            archive.writestr(one, data)
+    return stream.getvalue()
+
+
+def workbook() -> bytes:
+    stream = io.BytesIO()
+    openpyxl.Workbook().save(stream)
+    return stream.getvalue()
+
+
+NOISE = random.Random(7).randbytes(2**20).hex().encode()
+NAMESPACE = b'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("word/document.xml", b"<w:document %s><w:body>" % NAMESPACE + b"<w:p/>" * 3_100_000, "more than 3000000 elem"),
+        ("word/document.xml", b" \n<a>" + b'<w:p a="" b="" c=""/>' * 1_000_000, "more than 3000000 elements"),
+        ("word/styles.xml", b"\xff\xfe" + ("<a>" * 3_100_000).encode("utf-16-le"), "more than 3000000 elements"),
+        ("xl/sharedStrings.xml", b"<sst>" + b"<si/>" * 3_100_000, "more than 3000000 elements"),
+        ("xl/worksheets/sheet1.xml", b"<row>" + b"<c/>" * 10_100_000, "more than 10000000 elements"),
+        ("word/document.xml", b"<a>" + NOISE * 34, "a part of 68 MiB, the most is 64"),
+        ("word/document.xml", b"<a>" + b" " * 70_000_000, "times its size, the most is 200"),
+    ],
+)
+def test_a_small_office_file_fills_no_memory(name: str, content: bytes, reason: str) -> None:
+    data = part(name, content)
+    start = time.thread_time()
+    with pytest.raises(ParseError, match=reason):
+        parse_file(data, "a.docx" if name.startswith("word/") else "a.xlsx")
+    assert time.thread_time() - start < 5
+
+
+def test_a_long_office_file_is_read() -> None:
+    paragraph = b'<w:p w:rsidR="00AA"><w:r><w:t>%s</w:t></w:r></w:p>' % (b"again and again " * 30)
+    content = b"<w:document %s><w:body>" % NAMESPACE + paragraph * 9_000 + b"</w:body></w:document>"
+    assert len(content) > 4 * 2**20
+    assert parse_file(part("word/document.xml", content), "a.docx").text.count("again and again") == 270_000
