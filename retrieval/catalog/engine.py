@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from retrieval.catalog import json_text
-from retrieval.errors import InvalidInputError, OutageError
+from retrieval.errors import InvalidInputError, NotFoundError, OutageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another process's transaction
 WRITES = {"kb_writes": True}  # execution option: take SQLite's write lock at BEGIN, not at the first write
@@ -105,10 +105,17 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction that writes; commits at the end, rolls back on any error. Raises `OutageError` when it cannot."""
+    """One transaction that writes; commits at the end, rolls back on any error. Raises `OutageError` when it cannot.
+
+    Raises `NotFoundError` where a row refers to one that another transaction deleted.
+    """
     try:
         with engine.connect().execution_options(**WRITES) as connection, connection.begin():
             yield connection
+    except sa.exc.IntegrityError as error:
+        if not _refers_to_nothing(error.orig):
+            raise
+        raise NotFoundError("what this belongs to was deleted meanwhile, such as its collection") from error
     except sa.exc.OperationalError as error:
         raise outage(error.orig) from error
 
@@ -132,6 +139,11 @@ def reading_once(engine: sa.Engine) -> Iterator[sa.Connection]:
             yield connection
     except sa.exc.OperationalError as error:
         raise outage(error.orig) from error
+
+
+def _refers_to_nothing(error: Any) -> bool:
+    """Whether the database refused a foreign key."""
+    return getattr(error, "sqlstate", "") == "23503" or getattr(error, "sqlite_errorname", "").endswith("_FOREIGNKEY")
 
 
 def outage(error: BaseException | None) -> OutageError:

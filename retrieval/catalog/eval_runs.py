@@ -67,7 +67,7 @@ class EvalRuns:
         try:
             with writing(self._engine) as connection:
                 key = connection.execute(schema.eval_runs.insert().values(**values)).inserted_primary_key
-        except sa.exc.IntegrityError:
+        except NotFoundError:
             raise NotFoundError(f"evaluation set {eval_set.name!r} was deleted while it was run") from None
         assert key is not None
         return self.get(eval_set, key[0])

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
-from retrieval.catalog.rollouts import RolloutRecord, Stage, end_superseded, moved
+from retrieval.catalog.rollouts import RolloutRecord, Stage, end_superseded, moved, serving_plan
 from retrieval.errors import ConflictError, NotFoundError
 
 
@@ -104,7 +104,7 @@ class Plans:
 
     def within_reach(self, collection: Collection) -> dict[int | None, str]:
         """Plans that serve or may serve at any moment, with the reason: what they name must stay. None: the default."""
-        r, c = schema.rollouts.c, schema.collections.c
+        r = schema.rollouts.c
         found: dict[int | None, str] = {}
         with reading(self._engine) as connection:
             newest = sa.select(r.plan_id, r.previous_id, r.ended_at).where(r.collection_id == collection.id)
@@ -115,12 +115,12 @@ class Plans:
                     found[rollout.plan_id] = "it is being rolled out"
             if (last := _last_switch(connection, collection.id)) is not None:
                 found[last.previous_id] = "it is one rollback away"
-            found[connection.execute(sa.select(c.plan_id).where(c.id == collection.id)).scalar_one()] = "it serves"
+            found[serving_plan(connection, collection.id)] = "it serves"
         return found
 
     def _switch(self, connection: sa.Connection, collection_id: int, plan_id: int | None, by: str, why: str) -> None:
         c = schema.collections.c
-        previous = connection.execute(sa.select(c.plan_id).where(c.id == collection_id).with_for_update()).scalar_one()
+        previous = serving_plan(connection, collection_id, locked=True)
         connection.execute(schema.collections.update().where(c.id == collection_id).values(plan_id=plan_id))
         end_superseded(connection, collection_id, plan_id)
         if plan_id == previous:

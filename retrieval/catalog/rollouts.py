@@ -76,11 +76,9 @@ class Rollouts:
         reason: str,
     ) -> RolloutRecord:
         """A new rollout. Raises `ConflictError` where one runs already, or that plan serves already."""
-        r, c = schema.rollouts.c, schema.collections.c
+        r = schema.rollouts.c
         with writing(self._engine) as connection:
-            serving = connection.execute(
-                sa.select(c.plan_id).where(c.id == collection.id).with_for_update()
-            ).scalar_one()
+            serving = serving_plan(connection, collection.id, locked=True)
             running = sa.select(r.id).where(r.collection_id == collection.id, r.ended_at.is_(None))
             known = connection.execute(running).first()
             if known is not None:
@@ -166,6 +164,17 @@ class Rollouts:
             for stage, arm, measure, value in connection.execute(query):
                 found.setdefault(Stage(stage), {})[arm, measure] = value
         return found
+
+
+def serving_plan(connection: sa.Connection, collection_id: int, *, locked: bool = False) -> int | None:
+    """The plan that serves, None being the default; nobody else's where `locked`. Raises `NotFoundError`."""
+    c = schema.collections.c
+    query = sa.select(c.plan_id).where(c.id == collection_id)
+    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
+    if row is None:
+        raise NotFoundError("the collection was deleted meanwhile")
+    plan: int | None = row.plan_id
+    return plan
 
 
 def moved(connection: sa.Connection, rollout: RolloutRecord, stage: Stage, share: float, reason: str) -> bool:
