@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from ipaddress import ip_address
 
 from api.limits import TokenBuckets
 from api.request_state import RequestState
@@ -13,6 +14,7 @@ from retrieval.errors import RetrievalError
 logger = logging.getLogger(__name__)
 
 DENIALS_PER_MINUTE = 120  # more say nothing new, and would let anybody fill the disk
+MOST_TARGET = 500  # characters; a path may have 65,536
 DENIED_STATUSES = (401, 403)
 
 
@@ -32,7 +34,7 @@ class Auditor:
     def record(self, state: RequestState, method: str, route: str, path: str, status: int, address: str) -> None:
         """Write one act or refusal; a catalog that does not answer is logged, since the act has been done."""
         denied = state.denied or status in DENIED_STATUSES
-        detail = {"status": status, "address": address, **state.detail}
+        detail = {"status": status, "address": _plain_address(address), **state.detail}
         if denied:
             left_out = self._left_out_before()
             if left_out is None:
@@ -40,7 +42,7 @@ class Auditor:
             detail |= {"denied": True} | ({"denials_left_out": left_out} if left_out else {})
         who = state.caller.name if state.caller is not None else "anonymous"
         try:
-            self._audit.record(who, f"{method} {route}", state.target or path, detail, state.request_id)
+            self._audit.record(who, f"{method} {route}", (state.target or path)[:MOST_TARGET], detail, state.request_id)
         except RetrievalError:
             logger.exception("%s %s by %s (status %d) is missing in the audit log", method, path, who, status)
 
@@ -52,3 +54,11 @@ class Auditor:
                 return None
             left_out, self._left_out = self._left_out, 0
             return left_out
+
+
+def _plain_address(address: str) -> str:
+    """The address; "" for what is none, which a proxy may have passed on from its client."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return ""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import uvicorn
 
@@ -56,6 +57,8 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
         access_log=False,  # metrics and the audit log say more for less
         log_config=None,  # the entry point has set logging up
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),  # else anybody may say where he comes from
+        forwarded_allow_ips=_trusted_proxies(settings),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
@@ -80,6 +83,17 @@ def _first_key(catalog: Catalog, host: str) -> str | None:
     record, key = catalog.keys.create("first admin key", Scope.ADMIN, expires_at=now + timedelta(days=FIRST_KEY_DAYS))
     catalog.audit.record("operator", "keys.create", record.id, {"scope": Scope.ADMIN.value, "first": True})
     return key
+
+
+def _trusted_proxies(settings: Settings) -> list[str]:
+    """Raises `SettingsError` for what is neither an address nor a network: it would trust nobody, silently."""
+    proxies = [one.strip() for one in settings.trusted_proxies.split(",") if one.strip()]
+    for one in proxies:
+        try:
+            ip_network(one)
+        except ValueError as error:
+            raise SettingsError(f"setting trusted_proxies (KB_TRUSTED_PROXIES): {error}") from error
+    return proxies
 
 
 def _listen(host: str, port: int) -> socket.socket:

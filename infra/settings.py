@@ -40,6 +40,10 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback a key must exist.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, with commas, of proxies whose X-Forwarded-For and X-Forwarded-Proto count.",
+    )
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body, bytes.")
     rate_limit_per_minute: int = Field(0, ge=0, description="Requests per key and minute; 0: unlimited.")
     request_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait inside a request, seconds.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from api_world import SECRET_WORD, World, check_native_error, world
 from fastapi.routing import APIRoute
 from httpx import Response
 
-from api.audit import DENIALS_PER_MINUTE
+from api.audit import DENIALS_PER_MINUTE, MOST_TARGET, Auditor
+from api.request_state import RequestState
 from api.routes import UNVERSIONED, VERSIONED
 from api.security import TRUST_SECONDS
+from retrieval.catalog import Catalog, sqlite_url
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/console/login-ways")}
 # All that a key of scope read may do; whatever is not listed here must refuse it.
@@ -303,3 +306,19 @@ def test_refusals_cannot_flood_the_audit_log(tmp_path: Path) -> None:
             served.call("GET", "/v1/keys", "wrong")
         written = [record for record in served.kb.catalog.audit.page(1000) if record.detail.get("denied")]
     assert DENIALS_PER_MINUTE <= len(written) <= DENIALS_PER_MINUTE + 30  # a few more as the bucket refills
+
+
+def test_a_refusal_writes_little(tmp_path: Path) -> None:
+    with world(tmp_path) as served:
+        served.call("GET", f"/v1/{'x' * 60_000}", "wrong")
+        (record,) = served.kb.catalog.audit.page(1)
+    assert record.detail["denied"] and len(record.target) == MOST_TARGET
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"), [("192.0.2.1", "192.0.2.1"), ("::1", "::1"), ("10.0.0.1, x" * 9, ""), ("", "")]
+)
+def test_only_addresses_are_audited_as_such(tmp_path: Path, address: str, kept: str) -> None:
+    with closing(Catalog(sqlite_url(tmp_path / "catalog.db"))) as catalog:
+        Auditor(catalog.audit).record(RequestState("id"), "GET", "/v1/keys", "/v1/keys", 401, address)
+        assert catalog.audit.page(1)[0].detail["address"] == kept

@@ -110,3 +110,20 @@ def test_requests_under_way_are_finished(tmp_path: Path) -> None:
 def test_settings_that_do_not_fit_stop_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KB_OIDC_ISSUER", "https://id.example")
     assert "KB_OIDC_AUDIENCE" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(("trusted", "address"), [("", "127.0.0.1"), ("10.0.0.0/8, 127.0.0.1", "192.0.2.7")])
+def test_only_named_proxies_say_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: str, address: str
+) -> None:
+    monkeypatch.setenv("KB_TRUSTED_PROXIES", trusted)
+    with serving(tmp_path) as (_, printed), httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS) as client:
+        assert client.get("/v1/keys", headers={"X-Forwarded-For": "192.0.2.7"}).status_code == 401
+        headers = {"Authorization": f"Bearer {printed['first_key']}"}
+        records = client.get("/v1/audit", headers=headers).json()["audit"]
+    assert [one["detail"]["address"] for one in records if one["detail"].get("denied")] == [address]
+
+
+def test_a_proxy_that_is_no_address_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KB_TRUSTED_PROXIES", "proxy")
+    assert "KB_TRUSTED_PROXIES" in refused(tmp_path)
