@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Pas
 from retrieval.catalog import AccessChange, Catalog, Collection, CollectionSettings, Commit, Receipt, sqlite_url
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
-from retrieval.errors import OutageError
+from retrieval.errors import NotFoundError, OutageError
 from retrieval.filters import Filter
 from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchRequest, SearchResult
@@ -252,7 +252,7 @@ class KnowledgeBase:
             receipt = runtime.pipeline.write(changes)
             runtime.follower.nudge()
         if wait:
-            self.runtimes.wait_for(collection, receipt.seq, timeout)
+            self.runtimes.wait_for(collection, receipt.seq, timeout, receipt.collection_id)
         return receipt
 
     def change_access(self, collection: str, key: str, acl: tuple[str, ...] | None) -> Receipt:
@@ -287,9 +287,14 @@ class KnowledgeBase:
         self.runtimes.wait_while_advancing(collection, report.seq, WAIT_SECONDS)
         return report
 
-    def wait_searchable(self, collection: str, seq: int, timeout: float = WAIT_SECONDS) -> None:
-        """Return once searches see operation `seq`. Raises `NotYetSearchableError`."""
-        self.runtimes.wait_for(collection, seq, timeout)
+    def wait_searchable(
+        self, collection: str, seq: int, timeout: float = WAIT_SECONDS, collection_id: int | None = None
+    ) -> None:
+        """Return once searches see operation `seq`. Raises `NotYetSearchableError`.
+
+        Raises `NotFoundError` where that was another collection of the same name.
+        """
+        self.runtimes.wait_for(collection, seq, timeout, collection_id)
 
     def plan_of(self, collection: str) -> Plan:
         """The plan that serves."""
@@ -312,8 +317,12 @@ class KnowledgeBase:
 
     def troubles(self) -> dict[str, dict[str, str]]:
         """Open collection -> leg -> why searches go without it or find it behind; empty when all is well."""
-        found = {name: self.runtime(name).follower.health.troubles() for name in self.runtimes.open_names()}
-        return {name: troubles for name, troubles in found.items() if troubles}
+        found: dict[str, dict[str, str]] = {}
+        for name in self.runtimes.open_names():
+            with suppress(NotFoundError):  # deleted at this moment
+                if troubles := self.runtime(name).follower.health.troubles():
+                    found[name] = troubles
+        return found
 
     def ready(self) -> bool:
         """Whether the catalog answers; collections open at first use."""

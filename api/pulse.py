@@ -21,7 +21,7 @@ from api.source_status import SourceStatus
 from retrieval.catalog import Collection
 from retrieval.catalog.jobs import JobFilter, JobRecord, JobState
 from retrieval.catalog.sources import SourceRecord
-from retrieval.errors import RetrievalError
+from retrieval.errors import NotFoundError, RetrievalError
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Pulse:
 
     def _look(self) -> Picture:
         found = self._kb.catalog.collections.all()
-        collections = tuple(self._collection(one) for one in found)
+        collections = tuple(now for one in found if (now := self._collection(one)) is not None)
         notices = self._kb.catalog.source_tables.counts_since(datetime.now(UTC) - NOTICES_FOR)
         sources = tuple(
             self._source(one, record, notices.get(record.id, 0))
@@ -123,10 +123,14 @@ class Pulse:
         told = tuple(self._alerts(collections, sources, counts.get("queued", 0)))
         return Picture(datetime.now(UTC), collections, sources, self._jobs(), tuple(sorted(counts.items())), told)
 
-    def _collection(self, record: Collection) -> CollectionNow:
+    def _collection(self, record: Collection) -> CollectionNow | None:
+        """How it stands; None where it is deleted at this moment."""
         last, searchable = record.last_seq, None
         if record.name in self._kb.runtimes.open_names():
-            fresh = self._kb.freshness(record.name)
+            try:
+                fresh = self._kb.freshness(record.name)
+            except NotFoundError:
+                return None
             last, searchable = fresh["last_seq"], fresh["searchable_seq"]
         documents, chunks = self._sizes(record, last)
         lag = None if searchable is None else max(0, last - searchable)

@@ -81,19 +81,28 @@ class Runtimes:
                 if not self._users[id(runtime)]:
                     del self._users[id(runtime)]
 
-    def wait_for(self, name: str, seq: int, timeout: float) -> None:
-        """Return once every search that begins from now on sees `seq`. Raises `NotYetSearchableError`."""
+    def wait_for(self, name: str, seq: int, timeout: float, collection_id: int | None = None) -> None:
+        """Return once every search that begins from now on sees `seq`. Raises `NotYetSearchableError`.
+
+        Raises `NotFoundError` where another collection than that of the id has the name by now.
+        """
         deadline = time.monotonic() + timeout
-        self._wait(name, lambda follower: follower.wait_for(seq, max(0.0, deadline - time.monotonic())))
+
+        def wait(follower: Follower) -> None:
+            follower.wait_for(seq, max(0.0, deadline - time.monotonic()))
+
+        self._wait(name, wait, collection_id)
 
     def wait_while_advancing(self, name: str, seq: int, patience: float) -> None:
         """As `wait_for`, as long as it takes: gives up only when nothing at all was applied for `patience` seconds."""
         self._wait(name, lambda follower: follower.wait_while_advancing(seq, patience))
 
-    def _wait(self, name: str, wait: Callable[[Follower], None]) -> None:
+    def _wait(self, name: str, wait: Callable[[Follower], None], collection_id: int | None = None) -> None:
         """Who was exchanged while it was waited for may be ahead of what serves now, or stand still: ask that one."""
         while True:
             with self.use(name) as runtime:
+                if collection_id not in (None, runtime.collection_id):
+                    raise NotFoundError(f"collection {name!r} was deleted meanwhile, and made anew")
                 try:
                     wait(runtime.follower)
                 except RetrievalError:

@@ -282,8 +282,8 @@ class Follower:
             thread.join(None if convoy is self._convoys[0] else STOP_SECONDS)
         self._release()
         with self._convoys[0].paused(), ExitStack() as closing:  # a job may be saving the very same views
-            for view in (self.views, *self._others):
-                closing.callback(view.close)
+            for close in (self.views.close, *(view.close for view in self._others)):
+                closing.callback(close)
             if save and self._durable and self._defect() is None and self._convoys[0].seq != self._saved_seq:
                 self._try_save(self.save)
 

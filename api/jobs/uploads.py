@@ -13,9 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
+from api.wire.base import Key
 from infra.settings import Settings
 from ingest.errors import ParseError, UnsupportedError
 from ingest.parsers import parse_file
@@ -24,6 +26,7 @@ from retrieval.errors import NotFoundError, OutageError
 from retrieval.types import Document
 
 _ABOUT = "about.json"
+_KEY: TypeAdapter[str] = TypeAdapter(Key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,17 @@ class About:
 def read_upload(about: About, name: str, data: bytes) -> Document | dict[str, str]:
     """The document of a file, or what is wrong with it; a file of a type that nothing here reads is skipped."""
     try:
+        key = _KEY.validate_python(f"{about.prefix}{name}")  # as every route that reads or deletes it takes one
+    except ValidationError as error:
+        return {"file": name, "error": f"prefix and name do not fit as a key: {error.errors()[0]['msg']}"}
+    try:
         parsed = parse_file(data, PurePosixPath(name).name)
     except UnsupportedError as error:
         return {"file": name, "outcome": "skipped", "error": str(error)}
     except ParseError as error:
         return {"file": name, "error": str(error)}
     return Document(
-        key=f"{about.prefix}{name}",
+        key=key,
         text=parsed.text,
         title=parsed.title,
         language=parsed.language,

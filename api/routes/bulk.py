@@ -48,6 +48,7 @@ class _Work:
     """What became of the lines so far."""
 
     seq: int = 0
+    collection_id: int | None = None  # None: nothing was written
     items: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
 
@@ -73,7 +74,7 @@ async def write_documents(
         work = _write(kb, collection, body)
         counts = Counter(item["outcome"] for item in work.items)
         state.detail |= {"seq": work.seq, "counts": dict(counts), "failed": len(work.failures)}
-        searchable = wait(kb, collection, work.seq, wait_for)
+        searchable = wait(kb, collection, work.seq, work.collection_id, wait_for)
         shown = {
             "seq": work.seq,
             "counts": counts,
@@ -91,7 +92,7 @@ def _write(kb: KnowledgeBase, collection: str, body: bytes) -> _Work:
     changes = _changes(_lines(body), work)
     while part := list(islice(changes, LINES_PER_COMMIT)):
         receipt = kb.write(collection, [change for _, change in part])
-        work.seq = receipt.seq
+        work.seq, work.collection_id = receipt.seq, receipt.collection_id
         for (number, change), outcome in zip(part, receipt.outcomes, strict=True):
             named = {"document_id": document_id(collection, change.key), "key": change.key}
             work.items.append({"line": number, **named, "outcome": outcome.value})

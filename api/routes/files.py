@@ -19,7 +19,7 @@ from api.jobs.uploads import About, keep, read_upload
 from api.responses import JsonResponse
 from api.routes.failures import failures
 from api.routes.writes import WaitFor, wait, write_status
-from api.wire.base import Groups, Metadata
+from api.wire.base import WITHOUT_NUL, Groups, Metadata
 from api.wire.documents import UploadResponse
 from api.wire.jobs import JobView
 from retrieval.types import Document
@@ -49,7 +49,9 @@ async def upload_files(
     files: Annotated[list[UploadFile], File(description="Text, Markdown, HTML, PDF, Office, CSV, JSON or mail.")],
     acl: Annotated[list[str] | None, Form(description="Groups that may read them; repeat for more.")] = None,
     metadata: Annotated[str, Form(description="A JSON object for all of them.")] = "{}",
-    prefix: Annotated[str, Form(max_length=500, description="Put before each file's name to make its key.")] = "",
+    prefix: Annotated[
+        str, Form(max_length=500, pattern=WITHOUT_NUL, description="Put before each file's name to make its key.")
+    ] = "",
     folders: Annotated[bool, Form(description="Keep the folders that a file's name begins with in its key.")] = False,
     wait_for: WaitFor = "committed",
     background: Annotated[bool, Query(description="Keep them, answer 202 with a job, and store them by it.")] = False,
@@ -79,7 +81,7 @@ async def upload_files(
             {"file": name, "key": one.key, "outcome": next(outcomes).value} if isinstance(one, Document) else one
             for (name, _), one in zip(contents, read, strict=True)
         ]
-        searchable = wait(kb, collection, receipt.seq, wait_for)
+        searchable = wait(kb, collection, receipt.seq, receipt.collection_id, wait_for)
         status = 207 if len(documents) < len(read) else write_status(searchable, wait_for)
         return JsonResponse({"seq": receipt.seq, "files": shown, "searchable": searchable}, status)
 

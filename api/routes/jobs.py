@@ -112,7 +112,7 @@ async def follow_job(
     first = await run_in_threadpool(_found, kb, caller, state, job)
     followers.check_room()
     still_good = partial(authentication.still_good, Presented.of(request.scope))
-    body = _changes(kb, first, caller, followers, still_good)
+    body = _changes(kb, first, caller, followers, still_good, request.app.state.pulse.is_ending)
     return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
@@ -149,13 +149,18 @@ def check_right(caller: Caller, state: State, kind: str, collection: str) -> Non
 
 
 async def _changes(
-    kb: KnowledgeBase, job: JobRecord, caller: Caller, followers: Listeners, still_good: Callable[[], bool]
+    kb: KnowledgeBase,
+    job: JobRecord,
+    caller: Caller,
+    followers: Listeners,
+    still_good: Callable[[], bool],
+    is_ending: Callable[[], bool],
 ) -> AsyncIterator[bytes]:
     checked_at = time.monotonic()
     until = checked_at + STREAM_SECONDS
     with followers.listening():
         yield event("job", job_json_for(job, caller))
-        while job.state.value in OPEN_STATES and time.monotonic() < until:
+        while job.state.value in OPEN_STATES and time.monotonic() < until and not is_ending():
             await anyio.sleep(EVENT_SECONDS)
             if time.monotonic() - checked_at > RIGHTS_SECONDS:
                 checked_at = time.monotonic()

@@ -20,12 +20,12 @@ WaitFor = Annotated[
 ]
 
 
-def wait(kb: KnowledgeBase, collection: str, seq: int, wait_for: str) -> bool:
-    """Whether searches were waited for and see `seq` now."""
+def wait(kb: KnowledgeBase, collection: str, seq: int, collection_id: int | None, wait_for: str) -> bool:
+    """Whether searches were waited for and see `seq` now. Raises `NotFoundError` where the collection was deleted."""
     if wait_for != "searchable":
         return False
     try:
-        kb.wait_searchable(collection, seq, kb.settings.request_timeout_seconds)
+        kb.wait_searchable(collection, seq, kb.settings.request_timeout_seconds, collection_id)
     except NotYetSearchableError:
         return False
     return True
@@ -38,7 +38,7 @@ def write_status(searchable: bool, wait_for: str) -> int:
 
 def written(kb: KnowledgeBase, collection: str, key: str, receipt: Receipt, wait_for: str) -> JsonResponse:
     """What one write answers."""
-    searchable = wait(kb, collection, receipt.seq, wait_for)
+    searchable = wait(kb, collection, receipt.seq, receipt.collection_id, wait_for)
     shown: dict[str, Any] = {
         "document_id": document_id(collection, key),
         "key": key,

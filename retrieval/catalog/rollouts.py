@@ -88,8 +88,8 @@ class Rollouts:
             if serving == plan_id:
                 raise ConflictError(f"plan {plan_id or 'default'} serves {collection.name!r} already")
             now = schema.utc_now()
-            values = {"collection_id": collection.id, "plan_id": plan_id, "previous_id": serving, "stage": stage.value}
-            values |= {"share": share, "options": dict(options), "by": by, "reason": reason}
+            values: dict[str, Any] = {"collection_id": collection.id, "plan_id": plan_id, "previous_id": serving}
+            values |= {"stage": stage.value, "share": share, "options": dict(options), "by": by, "reason": reason}
             statement = schema.rollouts.insert().values(**values, began_at=now, changed_at=now)
             key = connection.execute(statement).inserted_primary_key
         assert key is not None

@@ -104,6 +104,7 @@ class Receipt:
 
     seq: int
     outcomes: tuple[Outcome, ...]
+    collection_id: int
 
     def counts(self) -> Counter[Outcome]:
         """How many changes had each outcome."""
@@ -145,7 +146,7 @@ class Writer:
             _write_dead_letters(connection, collection_id, commit.dead_letters)
             _write_rows(connection, commit.rows)
             notify(connection, collection_id)
-        return Receipt(counters.last_seq, outcomes)
+        return Receipt(counters.last_seq, outcomes, collection_id)
 
 
 @dataclass(slots=True)
