@@ -24,7 +24,6 @@ from api.limits import MAX_IN_FLIGHT, ConcurrencyLimit, RateLimit
 from api.listeners import Listeners
 from api.observation import Metrics
 from api.oidc_login import OidcLogin
-from api.open_paths import OPENAPI_PATH
 from api.openapi import DESCRIPTION, TAGS, describe
 from api.pulse import Pulse
 from api.readiness import Readiness
@@ -56,7 +55,7 @@ def create_app(
         description=DESCRIPTION,
         version=version("autoglm-kb"),
         openapi_tags=TAGS,
-        openapi_url=OPENAPI_PATH,
+        openapi_url=None,  # `describe` adds it: building it takes seconds, which the event loop must not wait for
         docs_url=None,  # the interactive pages load scripts from elsewhere
         redoc_url=None,
         lifespan=_lifespan,

@@ -110,6 +110,7 @@ def main() -> None:
         _say({"generation": generation.id})
     except (RetrievalError, IngestError) as error:
         _say({"error": type(error).__name__, "message": str(error)})
+    os._exit(0)  # all is said and closed; an ordinary end would meet the thread that holds the standard input
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
 
-from api.open_paths import is_open
+from api.open_paths import OPENAPI_PATH, is_open
+from api.responses import JsonResponse
 
 DESCRIPTION = """Search and cited answers over documents and databases, each caller seeing only what he may read.
 
@@ -35,7 +37,7 @@ _SCHEME = {"type": "http", "scheme": "bearer", "description": "An API key, or a 
 
 
 def describe(app: FastAPI) -> None:
-    """Let the application build its document once, with the security scheme."""
+    """Let the application build its document once, with the security scheme, and serve it from a thread."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -43,6 +45,10 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
+
+    @app.get(OPENAPI_PATH, include_in_schema=False)
+    def schema() -> Response:
+        return JsonResponse(app.openapi())
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
