@@ -45,6 +45,7 @@ from search_core.answering.scoring import Scored, summary
 from search_core.answering.unlearnt import Unlearnt, unlearnt
 from search_core.artifacts import write_artifact
 from search_core.beginning import begin
+from search_core.card import write_answer_card
 from search_core.clock import Clock
 from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
@@ -225,7 +226,9 @@ def _concluded(
         key=lambda one: -float(str(one["quality"])),
     )
     manifest = _manifest(run, questions, models, standing, verdict, metrics, board)
-    artifact = write_artifact(run.folder / "artifact", chosen, manifest, _card(run, standing, verdict, reasons, board))
+    about = (run.collection.name, standing.best.choice.describe(), run.request.seed)
+    card = write_answer_card(*about, verdict, reasons, board)
+    artifact = write_artifact(run.folder / "artifact", chosen, manifest, card)
     plan_id = None if standing.best is standing.incumbent else _stored(run, chosen)
     promoted, reasons = _promoted(run, plan, plan_id, verdict, reasons, after)
     return Result(
@@ -378,30 +381,3 @@ def _manifest(
         "seconds": round(run.clock.seconds, 2),
         "cpu_seconds": round(run.clock.cpu_seconds, 2),
     }
-
-
-def _card(
-    run: AnswerRun,
-    standing: Standing,
-    verdict: Verdict,
-    reasons: Sequence[str],
-    board: Sequence[Mapping[str, Any]],
-) -> str:
-    decision = "It was found fit to serve." if not reasons else "It does not serve: " + "; ".join(reasons) + "."
-    rows = "\n".join(
-        f"| {one['answer']} | {one['questions']} | {one['quality']:.3f} | {one['f1']:.3f} | {one['cited']:.3f} | "
-        f"{one['refusals']:.3f} | {one['milliseconds']:.0f} | {one['cost']:.4g} |"
-        for one in board
-    )
-    return f"""# Who answers for collection {run.collection.name}: {standing.best.choice.describe()}
-
-{decision} On {verdict.questions} sealed questions quality goes from {verdict.before:.3f} to {verdict.after:.3f}
-({verdict.lift:+.3f}, {verdict.low:+.3f} to {verdict.high:+.3f}, p = {verdict.p_value:.4f}).
-
-| on the working questions | asked | quality | F1 | cited | refusals, F1 | ms | cost of 1,000 |
-|---|---|---|---|---|---|---|---|
-{rows}
-
-Quality of an answer is the mean of its token F1 and of whether the cited text holds a right answer; a question without
-an answer counts 1 where it is refused. Seed {run.request.seed}.
-"""

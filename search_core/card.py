@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retrieval.plan import Plan
@@ -66,3 +66,32 @@ def _serving(verdict: Verdict) -> str:
     latency = verdict.latency
     took = f"A search took {latency.before_ms:.1f} ms of processor time before and takes {latency.after_ms:.1f} ms"
     return f"{took}, {latency.ratio:.2f} times as long ({latency.low:.2f} to {latency.high:.2f})."
+
+
+def write_answer_card(
+    collection: str,
+    answerer: str,
+    seed: int,
+    verdict: Verdict,
+    reasons: Sequence[str],
+    board: Sequence[Mapping[str, Any]],
+) -> str:
+    """The card of an answer model, in Markdown; `board` are the rows of all that were compared."""
+    decision = "It was found fit to serve." if not reasons else "It does not serve: " + "; ".join(reasons) + "."
+    rows = "\n".join(
+        f"| {one['answer']} | {one['questions']} | {one['quality']:.3f} | {one['f1']:.3f} | {one['cited']:.3f} | "
+        f"{one['refusals']:.3f} | {one['milliseconds']:.0f} | {one['cost']:.4g} |"
+        for one in board
+    )
+    return f"""# Who answers for collection {collection}: {answerer}
+
+{decision} On {verdict.questions} sealed questions quality goes from {verdict.before:.3f} to {verdict.after:.3f}
+({verdict.lift:+.3f}, {verdict.low:+.3f} to {verdict.high:+.3f}, p = {verdict.p_value:.4f}).
+
+| on the working questions | asked | quality | F1 | cited | refusals, F1 | ms | cost of 1,000 |
+|---|---|---|---|---|---|---|---|
+{rows}
+
+Quality of an answer is the mean of its token F1 and of whether the cited text holds a right answer; a question without
+an answer counts 1 where it is refused. Seed {seed}.
+"""
