@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import local_postgres
 import psycopg
 import pytest
 from stack import own_stack_of, stack, stack_of
 
 __all__ = ["own_stack_of", "stack", "stack_of"]  # fixtures, found by their names here
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one makes no example wrong
+hypothesis.settings.load_profile("any machine")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

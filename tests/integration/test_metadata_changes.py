@@ -121,7 +121,7 @@ VERSIONS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(versions=VERSIONS)
 def test_a_document_is_as_if_only_its_last_version_had_come(
     tmp_path_factory: pytest.TempPathFactory, versions: list[tuple[str, str, str, int]]

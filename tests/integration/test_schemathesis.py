@@ -71,7 +71,6 @@ def _started(app: ASGIApp) -> ASGIApp:
 def _fuzz(strategy: Any, headers: dict[str, str]) -> None:
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=(Phase.explicit, Phase.generate),

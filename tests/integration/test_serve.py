@@ -56,7 +56,7 @@ def refused(folder: Path, *arguments: str) -> str:
 def test_the_first_key_is_shown_once_and_works_until_the_end(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, printed):
         headers = {"Authorization": f"Bearer {printed['first_key']}"}
-        with httpx.Client(base_url=printed["url"], headers=headers) as client:
+        with httpx.Client(base_url=printed["url"], headers=headers, timeout=PATIENCE_SECONDS) as client:
             wait_ready(client)
             assert client.post("/v1/collections", json={"name": "docs"}).status_code == 201
             url = "/v1/collections/docs/documents/a?wait_for=searchable"
@@ -65,7 +65,7 @@ def test_the_first_key_is_shown_once_and_works_until_the_end(tmp_path: Path) -> 
         assert process.wait(PATIENCE_SECONDS) == 0
     with serving(tmp_path) as (process, again):
         assert again["first_key"] is None
-        with httpx.Client(base_url=again["url"], headers=headers) as client:
+        with httpx.Client(base_url=again["url"], headers=headers, timeout=PATIENCE_SECONDS) as client:
             wait_ready(client)
             found = client.post("/v1/search", json={"query": "restart", "collection": "docs"}).json()["hits"]
             assert [hit["key"] for hit in found] == ["a"]
@@ -94,7 +94,7 @@ def test_requests_under_way_are_finished(tmp_path: Path) -> None:
         with httpx.Client(base_url=printed["url"], headers=headers, timeout=PATIENCE_SECONDS) as client:
             wait_ready(client)
             client.post("/v1/collections", json={"name": "docs"})
-            lines = "\n".join(json.dumps({"id": str(n), "text": f"number {n}"}) for n in range(2000))
+            lines = "\n".join(json.dumps({"id": str(n), "text": f"number {n}"}) for n in range(500))
 
             def content() -> Iterator[bytes]:
                 yield lines[:100].encode()
@@ -103,7 +103,7 @@ def test_requests_under_way_are_finished(tmp_path: Path) -> None:
                 yield lines[100:].encode()
 
             answer = client.post("/v1/collections/docs/documents:bulk", content=content())
-        assert answer.status_code == 200 and answer.json()["counts"] == {"created": 2000}
+        assert answer.status_code == 200 and answer.json()["counts"] == {"created": 500}
         assert process.wait(PATIENCE_SECONDS) == 0
 
 

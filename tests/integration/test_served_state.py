@@ -119,7 +119,7 @@ def assert_served(kb: KnowledgeBase, collection: str, state: dict[str, Put]) -> 
     assert verdict.in_step, verdict.sentence()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), history=HISTORIES)
 def test_served_state_equals_a_dict(kb: KnowledgeBase, data: st.DataObject, history: list[Put | Drop]) -> None:
     collection = f"run{next(NAMES)}"

@@ -233,7 +233,7 @@ def test_questions_without_content_are_refused_not_fatal(answerer: Answerer, que
     assert answerer.answer(question, []).refused
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=120), max_size=4), st.text(max_size=60), st.integers(0, 50))
 def test_any_text_gives_verified_citations(texts: list[str], question: str, start: int) -> None:
     documents = {str(number): "#" * start + text for number, text in enumerate(texts)}

@@ -60,13 +60,13 @@ def expected(model: Model, principal: Principal, condition: Filter | None) -> se
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(HISTORY, st.lists(st.tuples(PRINCIPALS, st.none() | CONDITIONS), min_size=1, max_size=4))
 def test_bitmaps_agree_with_the_oracle(history: list[Any], questions: list[tuple[Principal, Filter | None]]) -> None:
     check_history(history, questions, None)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(HISTORY, st.lists(st.tuples(PRINCIPALS, st.none() | CONDITIONS), min_size=1, max_size=2))
 def test_they_agree_after_restarts(history: list[Any], questions: list[tuple[Principal, Filter | None]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -48,7 +48,7 @@ def built(builder: TextBuilder, title: str = "") -> Document:
     return Document("k", parsed.text, parsed.title, outline=parsed.outline)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(anything, st.sampled_from([(220, 40), (40, 8)]))
 def test_offsets_are_exact_and_every_visible_character_is_in_one_chunk(text: str, sizes: tuple[int, int]) -> None:
     found = chunks(text, StructureChunker(*sizes))
@@ -62,7 +62,7 @@ def test_offsets_are_exact_and_every_visible_character_is_in_one_chunk(text: str
     assert not text[at:].strip()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(prose)
 def test_no_chunk_is_larger_than_the_maximum_or_splits_a_word(text: str) -> None:
     for chunk in chunks(text):
@@ -71,7 +71,7 @@ def test_no_chunk_is_larger_than_the_maximum_or_splits_a_word(text: str) -> None
         assert not (before.isascii() and before.isalnum() and after.isascii() and after.isalnum())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(paragraph, min_size=20, max_size=30), paragraph)
 def test_an_edit_at_the_end_leaves_the_chunks_before_alone(paragraphs: list[str], edit: str) -> None:
     texts = ["\n\n".join([*paragraphs, last]) for last in ("Last.", edit)]

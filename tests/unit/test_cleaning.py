@@ -56,7 +56,7 @@ def test_code_keeps_entities_and_blank_lines() -> None:
     assert clean_text(code, code=True) == code
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.one_of(st.text(), st.text("&;#amplt39 <b>é\u00c3\u00a9\u200b\n\r \u3000e\u0301中")), st.booleans())
 @example("&amp;amp;amp;#8203;", False)
 def test_cleaning_twice_changes_nothing(text: str, code: bool) -> None:

@@ -71,7 +71,7 @@ def logged(events: list[Event], partition: int = 0, start: int = 0) -> list[Mess
     return [Message(TOPIC, partition, start + at, *one.message) for at, one in enumerate(events)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_any_order_redelivery_and_batches_end_as_the_dict(tmp_path_factory: pytest.TempPathFactory, data) -> None:  # type: ignore[no-untyped-def]
     shop, history = Shop(tmp_path_factory.mktemp("shop")), History(seed=data.draw(st.integers(0, 99)))

@@ -270,7 +270,7 @@ def oracle(history: list[tuple[str, int, dict[str, Any] | None]]) -> dict[str, A
     return expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(history=CHANGES, seed=st.integers(0, 2**16), batch=st.integers(1, 7))
 def test_any_order_and_redelivery_ends_in_the_same_documents(
     history: list[tuple[str, int, dict[str, Any] | None]], seed: int, batch: int

@@ -197,7 +197,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     opened.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS, seed=st.integers(0, 2**20))
 def test_any_delivery_ends_as_the_final_tables_say(catalog: Catalog, steps: list[Step], seed: int) -> None:
     chance = random.Random(seed)

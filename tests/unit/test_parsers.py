@@ -253,7 +253,7 @@ def test_a_file_too_large_is_refused_before_it_is_read() -> None:
         check_size(MAX_FILE_BYTES + 1, "a.txt")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["a.txt", "a.md", "a.html", "a.csv", "a.json", "a.eml", "a.pdf", "a.docx", "a.xlsx", "a.pptx"]),
     st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda text: text.encode("utf-8", "ignore"))),
@@ -270,7 +270,7 @@ def test_any_bytes_give_a_document_or_a_parse_error(name: str, data: bytes) -> N
 OFFICE: list[tuple[str, Callable[[], bytes]]] = [("m.docx", word), ("g.pptx", slides), ("p.xlsx", sheets)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(OFFICE), st.integers(0, 2**16), st.binary(max_size=40))
 def test_damaged_office_files_give_a_document_or_a_parse_error(
     file: tuple[str, Callable[[], bytes]], at: int, junk: bytes

@@ -102,7 +102,7 @@ def tangled(draw: st.DrawFn) -> SearchSpace:
     return SearchSpace("tangled", tuple(decisions))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(space=tangled(), seed=st.integers(0, 99))
 def test_no_weights_lead_to_an_illegal_architecture(space: SearchSpace, seed: int) -> None:
     """Also extreme ones; and the probability of what was drawn is what drawing it says."""
