@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from api.commands.shared import err
+from api.commands.shared import EXIT_INTERRUPTED, err
 from api.lazy_commands import Entry, LazyGroup
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
@@ -20,7 +20,6 @@ from ingest.errors import IngestError
 from retrieval.errors import RetrievalError
 
 EXIT_FAILURE = 1  # something was wrong; the message says what (2 is a wrong call, from the argument parser)
-EXIT_INTERRUPTED = 130  # by Ctrl-C, as shells have it
 COMMANDS = {
     "demo": Entry(
         "api.commands.demo:demo",
@@ -107,7 +106,7 @@ class Commands(LazyGroup):
 
 
 def _say_interrupted() -> None:
-    err.print("interrupted; what was committed stays, and the same command goes on from there")
+    err.print("interrupted; what was committed stays")
 
 
 app = typer.Typer(

@@ -7,7 +7,10 @@ nothing for it.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import struct
+import termios
 from asyncio import TimerHandle
 from collections.abc import Iterator
 from typing import Any
@@ -18,11 +21,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 logger = logging.getLogger(__name__)
 
+INT = struct.Struct("i")
+
 MOST_CONNECTIONS = 512  # 128 of them work at once, and a process may mostly open 1,024 files
 MOST_HEADER_BYTES = 65_536  # of one request; a line that grows is copied with each part that comes
 HEADER_SECONDS = 15.0  # until a request's headers are whole
-READER_SECONDS = 15.0  # in which a client must take `READER_PACE` of what waits for it
-READER_PACE = 1024  # bytes a second
+READER_SECONDS = 30.0  # in which a client must take something of what waits for it
 
 
 class Connection(HttpToolsProtocol):
@@ -37,6 +41,7 @@ class Connection(HttpToolsProtocol):
         self._idle_since = self.loop.time()
         self._in_headers = True  # also in what may follow a body
         self._header_bytes = 0
+        self._has_body = False  # in what was fed last
         self._header_timer: TimerHandle | None = None
         self._reader_timer: TimerHandle | None = None
         self._is_upgrade = False
@@ -63,14 +68,14 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and see what it makes of it."""
         self._unset_keepalive_if_required()
-        were_headers = self._in_headers
+        were_headers, self._has_body = self._in_headers, False
         try:
             self._feed(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._go_on_without_upgrade(data[upgrade.args[0] :])
         if self.transport.is_closing():
             return
-        if were_headers and self._in_headers:
+        if were_headers and self._in_headers and not self._has_body:
             self._header_bytes += len(data)
             if self._header_bytes > MOST_HEADER_BYTES:
                 return self._refuse(431, f"the headers are larger than {MOST_HEADER_BYTES} bytes; send less")
@@ -92,7 +97,7 @@ class Connection(HttpToolsProtocol):
 
     def on_chunk_header(self) -> None:
         """Part of a body follows, or, after the last one, trailers: as headers, they may grow."""
-        self._in_headers, self._header_bytes = True, 0
+        self._in_headers, self._header_bytes, self._has_body = True, 0, True
 
     def on_body(self, body: bytes) -> None:
         """Part of the body came."""
@@ -136,6 +141,7 @@ class Connection(HttpToolsProtocol):
         first = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         head = b"".join([first, *self._plain_headers(), b"\r\n"])
         self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the first one has it
         try:
             self._feed(head + body)
         except httptools.HttpParserUpgrade:  # a second request in the same piece: nobody waits for an answer to that
@@ -151,7 +157,7 @@ class Connection(HttpToolsProtocol):
     def _make_room(self) -> None:
         idle = [one for one in self.connections if isinstance(one, Connection) and one is not self and one._is_idle]
         if idle:
-            min(idle, key=lambda one: one._idle_since)._abort()
+            min(idle, key=lambda one: (one._waiting() > 0, one._idle_since))._abort()  # first who waits for nothing
         else:
             self._refuse(503, f"{MOST_CONNECTIONS} connections are at work; try again")
 
@@ -164,11 +170,19 @@ class Connection(HttpToolsProtocol):
 
     def _watch_reader(self) -> None:
         self._forget_reader_timer()
-        waiting = self.transport.get_write_buffer_size()
-        self._reader_timer = self.loop.call_later(READER_SECONDS, self._see_reader, waiting)
+        self._reader_timer = self.loop.call_later(READER_SECONDS, self._see_reader, self._waiting())
+
+    def _waiting(self) -> int:
+        """Bytes that the client has not taken yet: ours, and what the system holds for it."""
+        ours = self.transport.get_write_buffer_size()
+        try:
+            told = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(INT.size))
+        except OSError:  # it is closed already
+            return ours
+        return ours + int(INT.unpack(told)[0])
 
     def _see_reader(self, before: int) -> None:
-        if before - self.transport.get_write_buffer_size() < READER_SECONDS * READER_PACE:
+        if self._waiting() >= before:
             logger.info("a client was cut off: it did not read its answer, of which %d bytes wait", before)
             self._abort()
         else:

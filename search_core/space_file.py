@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -41,7 +42,13 @@ def read_space(text: str, origin: str) -> SearchSpace:
 
 def stored_space(name: str, text: str) -> SearchSpace:
     """The space that an experiment was begun with: of the text that is stored with it, else the registered one."""
-    return read_space(text, name) if text else open_space(name)
+    return _read_once(text, name) if text else open_space(name)
+
+
+@lru_cache(maxsize=16)
+def _read_once(text: str, name: str) -> SearchSpace:
+    """A page of trials asks for it once a trial, and reading takes 27 ms."""
+    return read_space(text, name)
 
 
 def text_to_store(name: str) -> str:

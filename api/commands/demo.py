@@ -27,6 +27,7 @@ from retrieval.types import OPERATOR, Principal
 T = TypeVar("T")
 
 COLLECTION = "company"
+RULE_WIDTH = 78  # characters, also where there is no terminal
 FOUND_WITHIN = 5  # the changed document must be among so many first hits
 
 
@@ -56,7 +57,7 @@ def demo(
 ) -> None:
     """Ingest a bilingual sample company, search it, ask it, change a row and find it again at once."""
     with knowledge_base() as kb:
-        out.print(Rule("[bold]A knowledge base in one process[/]"))
+        out.print(Rule("[bold]A knowledge base in one process[/]"), width=RULE_WIDTH)
         out.print("A manufacturer's database and documents, in English and Chinese, some for certain groups only.\n")
         _timed("encoder ready (exported once, then cached)", lambda: kb.open_encoder(kb.settings.encoder))
         if COLLECTION in {collection.name for collection in kb.catalog.collections.all()}:
@@ -70,7 +71,7 @@ def demo(
         _changes(shown)
         if not keep:
             kb.drop_collection(COLLECTION)
-    out.print(Rule("[bold]What now[/]"))
+    out.print(Rule("[bold]What now[/]"), width=RULE_WIDTH)
     out.print(_NEXT.replace("KB", _command()))
 
 

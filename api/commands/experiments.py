@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
 from api.commands.tune import run
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog import Collection
@@ -35,7 +34,7 @@ def list_experiments(collection: CollectionOption = "default", as_json: AsJson =
     if as_json:
         print_json({"experiments": rows})
         return
-    table = _table("id", "begun", "state", "seed", "trials", "gain", "p", "promoted")
+    table = table_of("id", "begun", "state", "seed", "trials", "gain", "p", "promoted", whole=WHOLE)
     for row in rows:
         begun = f"{row['created_at']:%Y-%m-%d %H:%M}"
         numbers = [_number(row["lift"], "+.4f"), _number(row["p_value"], ".4f"), "yes" if row["promoted"] else ""]
@@ -83,7 +82,7 @@ def compare(
     if as_json:
         print_json(told)
         return
-    table = _table("", one, other)
+    table = table_of("", one, other)
     for row in (*told["asked"], *told["came"], *told["chosen"]):
         if (row["one"], row["other"]) != (None, None):
             mark = "" if row["one"] == row["other"] else "*"
@@ -176,21 +175,13 @@ def _show_result(result: dict[str, Any]) -> None:
 def _show_trials(trials: list[dict[str, Any]], count: int) -> None:
     """Some of earlier versions lack a tier and processor time."""
     out.print(f"{len(trials)} of {count} trials; `share` is of the questions asked, `ms` what a search would cost more")
-    table = _table("trial", "tier", "policy", "architecture", "share", "reward", "all", "ms", "CPU s")
+    table = table_of("trial", "tier", "policy", "architecture", "share", "reward", "all", "ms", "CPU s", whole=WHOLE)
     for trial in trials:
         cost = _number((trial.get("cost") or {}).get("serving_ms"), ".1f")
         who = (str(trial["number"]), trial.get("tier", ""), trial["policy"], trial["architecture"]["digest"])
         earned = (f"{trial['fidelity']:g}", _number(trial["reward"], ".4f"), _number(trial["whole"], ".4f"))
         table.add_row(*who, *earned, cost, _number(trial.get("cpu_seconds"), ".3f"))
     out.print(table)
-
-
-def _table(*names: str) -> Table:
-    """Ids, times and gains are whole also where the terminal is narrow."""
-    table = Table(box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name, no_wrap=True, min_width=WHOLE.get(name))
-    return table
 
 
 def _number(value: float | None, form: str) -> str:

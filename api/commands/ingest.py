@@ -11,7 +11,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from api.commands.shared import AsJson, CollectionOption, advance, err, knowledge_base, out, print_json, progress_bar
+from api.commands.shared import (
+    EXIT_INTERRUPTED,
+    AsJson,
+    CollectionOption,
+    advance,
+    err,
+    knowledge_base,
+    out,
+    print_json,
+    progress_bar,
+)
 from api.knowledge_base import KnowledgeBase
 from api.sources import open_source
 from ingest.report import IngestReport
@@ -73,11 +83,16 @@ def ingest(
 def _made_for_it(kb: KnowledgeBase, collection: str) -> Iterator[None]:
     """The collection, made where it is new; and not left behind empty where nothing comes into it."""
     is_new = collection not in {one.name for one in kb.catalog.collections.all()}
-    kb.ensure_collection(collection)
+    made = kb.ensure_collection(collection)
     try:
         yield
+    except KeyboardInterrupt:
+        err.print("interrupted; what was committed stays, and the same command goes on from there")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     except Exception:
-        if is_new and not kb.catalog.collections.get(collection).last_seq:
+        found = kb.catalog.collections.get(collection)
+        sources = kb.catalog.sources.all(found)
+        if is_new and found.id == made.id and not found.last_seq and len(sources) <= 1:  # nobody else fills it
             kb.drop_collection(collection)
         raise
 

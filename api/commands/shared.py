@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
 
+EXIT_INTERRUPTED = 130  # by Ctrl-C, as shells have it
 NO_TERMINAL_WIDTH = 100_000  # columns: where nobody looks, nothing is cut
 TELL_SECONDS = 10.0  # between two lines of progress where no terminal shows a bar
 
@@ -37,9 +38,14 @@ def knowledge_base(**overrides: Any) -> Iterator[KnowledgeBase]:
         yield opened
 
 
-def table_of(*headers: str) -> Table:
-    """A table without lines; in a narrow terminal what does not fit goes on in the next line, nothing is cut."""
-    return Table(*(Column(header, overflow="fold") for header in headers), box=None, pad_edge=False)
+def table_of(*headers: str, whole: Mapping[str, int] | None = None) -> Table:
+    """A table without lines; in a narrow terminal what does not fit goes on in the next line, nothing is cut.
+
+    `whole`: header -> characters that its column never has less of.
+    """
+    widths = whole or {}
+    columns = (Column(header, overflow="fold", min_width=widths.get(header)) for header in headers)
+    return Table(*columns, box=None, pad_edge=False)
 
 
 def print_json(value: Any) -> None:

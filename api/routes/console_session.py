@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,6 +19,8 @@ from api.responses import JsonResponse
 from api.routes.failures import GUARDED
 from api.sessions import COOKIE, Sessions
 from api.wire.console import LoginBody, LoginWays, SessionView
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix=CONSOLE, tags=["console"], responses=GUARDED)
 
@@ -91,6 +94,12 @@ def set_cookie(response: Response, request: Request, session: Session, cookie: s
 
 
 def _is_https(request: Request) -> bool:
+    if request.url.scheme != "https" and request.headers.get("x-forwarded-proto") == "https":
+        logger.warning(
+            "a proxy at %s says that the browser came by https, and is not trusted: name it in KB_TRUSTED_PROXIES, or "
+            "cookies lack Secure and single sign-on comes back by http",
+            request.client.host if request.client else "an unknown address",
+        )
     return request.url.scheme == "https"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import time
@@ -12,6 +13,7 @@ from served import Served, fill, in_process, on_port
 
 from api import connections
 from retrieval.catalog.keys import Scope
+from retrieval.types import Document
 
 WAIT_SECONDS = 60.0  # for what comes at once, unless the machine is very busy
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
@@ -93,6 +95,18 @@ def test_too_large_headers_are_told_so(connect: Connect) -> None:
     one.sendall(HEALTH)
     time.sleep(0.05)  # so that it comes in two parts, the second of which begins within headers
     assert sent(one, b"X: " + b"x" * connections.MOST_HEADER_BYTES).startswith(b"HTTP/1.1 431")
+
+
+def test_bodies_whose_chunks_come_apart_from_their_sizes_are_read(connect: Connect) -> None:
+    one = connect()
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    one.sendall(b"POST /v1/search HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    size = 2 * connections.MOST_HEADER_BYTES
+    for _ in range(10):
+        one.sendall(b"%x\r\n" % size)
+        time.sleep(0.02)  # so that size and data come in two reads
+        one.sendall(b"x" * size + b"\r\n")
+    assert sent(one, b"0\r\n\r\n" + HEALTH + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 401")
 
 
 def test_endless_trailers_are_cut_off(connect: Connect) -> None:
@@ -202,6 +216,31 @@ def test_who_reads_slowly_is_served(connect: Connect, monkeypatch: pytest.Monkey
         said += part
         time.sleep(0.05)
     assert said.count(b"HTTP/1.1 200") == 61
+
+
+def test_a_download_is_not_what_makes_room(kb: Served, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = connections.Connection.connection_made
+
+    def with_little_buffered(self: connections.Connection, transport: asyncio.Transport) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        made(self, transport)
+
+    monkeypatch.setattr(connections.Connection, "connection_made", with_little_buffered)
+    kb.kb.create_collection("large")
+    kb.kb.write("large", [Document("a", "The pump stops. " * 60_000)])
+    reading = connect()
+    reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    key = b"Authorization: Bearer " + kb.key(Scope.READ).encode() + b"\r\n"
+    reading.sendall(HEALTH.replace(b"/healthz", b"/v1/collections/large/documents/a") + key + b"\r\n")
+    said = reading.recv(1000)  # all of it is handed over, and most waits
+    idle = connect()
+    assert answer(idle, HEALTH + b"\r\n").startswith(b"HTTP/1.1 200")
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
+    assert answer(connect(), HEALTH + b"\r\n").startswith(b"HTTP/1.1 200")
+    assert idle.recv(1) == b""
+    while len(said) < 900_000 and (part := reading.recv(262_144)):
+        said += part
+    assert len(said) >= 900_000
 
 
 def test_a_client_that_leaves_before_its_turn_is_no_failure(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
