@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from retrieval.answer.extractive import ExtractiveGenerator, refusal
@@ -23,6 +23,7 @@ BEGUN = 12  # characters of the next sentence that make sure that the one before
 _MARKS = re.compile(rf"(?:{MARK.pattern}\s*)+")
 _THINK = re.compile(r"<(/?)think>")
 _TAGS = ("<think>", "</think>")
+_PUNCTUATION = re.compile(r"\W")
 
 _SAYS_NO = re.compile(
     r"\bI (?:do not|don't|cannot|can't|could not|couldn't|am (?:un|not )able to) (?:know|answer|find|determine)\b|"
@@ -97,20 +98,22 @@ class LanguageModelGenerator:
         self._encoder = encoder
         self._analyzer = analyzer
         self._extractive = ExtractiveGenerator(encoder, analyzer)
+        self._opens_thinking = False  # a reply showed that the endpoint's chat template opens the thoughts
 
     def stream(self, ask: Ask) -> Iterator[AnswerEvent]:
-        """Verified sentences and citations, then the answer; a refusal where the model says that it has none."""
+        """Verified sentences and citations, then the answer; a refusal where the model says that it has none.
+
+        The first reply that shows that its template opens the thoughts may have let statements of these leave: the
+        answer does not hold them. From then on nothing leaves before the thoughts have ended.
+        """
         if not ask.passages:
             yield from refusal(ask.asked or ask.question, "no passage was found", 0.0, self.name)
             return
-        draft = _Draft()
-        try:
-            yield from self._write(ask, draft)
-        except OutageError as error:
-            logger.warning("%s; answering extractively", error)
-            yield from self._fall_back(ask, draft, str(error))
-            return
-        if draft.supported:
+        draft, failure = yield from self._write(ask)
+        if failure:
+            logger.warning("%s; answering extractively", failure)
+            yield from self._fall_back(ask, draft, failure)
+        elif draft.supported:
             yield FinalAnswer(self._written(ask, draft))
         elif draft.admits:
             reason = "; ".join(["the model found no answer in the passages", *draft.problems])
@@ -122,15 +125,29 @@ class LanguageModelGenerator:
         """Release what the model holds, its connections for instance."""
         self._on_close()
 
-    def _write(self, ask: Ask, draft: _Draft) -> Iterator[AnswerEvent]:
-        """Sentences as they become complete, until the model says that it has no answer. Raises `OutageError`."""
-        grounder = Grounder(ask.passages[:MAX_PASSAGES], self._encoder, self._analyzer)
+    def _write(self, ask: Ask) -> Generator[AnswerEvent, None, tuple[_Draft, str]]:
+        """Sentences as they become complete; gives what was written and what failed, "" where nothing did.
+
+        After `NO_ANSWER` nothing counts, but it is read on: this may have been a thought.
+        """
+        draft, grounder, has_ended = _Draft(), self._grounder(ask), False
         pieces = self._model.stream(grounded_messages(ask.question, ask.passages, ask.history, self._slots))
-        for sentence in sentences_of(without_thoughts(pieces)):
-            if NO_ANSWER in sentence:
-                draft.admits = True
-                return
-            yield from draft.add(grounder.ground(sentence), admits(sentence))
+        try:
+            for sentence in sentences_of(without_thoughts(pieces, self._opens_thinking)):
+                if sentence is None:
+                    self._opens_thinking = True
+                    draft, grounder, has_ended = _Draft(), self._grounder(ask), False
+                elif not has_ended and NO_ANSWER in sentence:
+                    draft.admits = True
+                    has_ended = _PUNCTUATION.sub("", MARK.sub("", sentence)).strip("_") == NO_ANSWER
+                elif not has_ended:
+                    yield from draft.add(grounder.ground(sentence), admits(sentence))
+        except OutageError as error:
+            return draft, "" if has_ended else str(error)
+        return draft, ""
+
+    def _grounder(self, ask: Ask) -> Grounder:
+        return Grounder(ask.passages[:MAX_PASSAGES], self._encoder, self._analyzer)
 
     def _written(self, ask: Ask, draft: _Draft, degraded: str = "") -> Answer:
         """Confidence is that of the evidence, times the share of statements that their passages bear out."""
@@ -173,24 +190,38 @@ def admits(sentence: str) -> bool:
     return _SAYS_NO.search(sentence) is not None and MARK.search(sentence) is None
 
 
-def without_thoughts(pieces: Iterable[str]) -> Iterator[str]:
-    """The text outside `<think>` blocks, which reasoning models write first; tags may be cut between pieces.
+def without_thoughts(pieces: Iterable[str], hold: bool = False) -> Iterator[str | None]:
+    """The text outside the `<think>` blocks that reasoning models begin with; tags may be cut between pieces.
 
-    Where a chat template has opened the block, only its end is written: what stands before that is a thought too.
+    A block opens where only white space stands before it; further on, the tags are words of the answer. Where a chat
+    template has opened the block, only its end is written: None says then that all before was a thought. With `hold`
+    nothing leaves before that end, or the reply's.
     """
-    pending, is_thought = "", False
+    pending, held, has_begun, is_thought, is_quoted = "", "", False, False, False
     for piece in pieces:
         pending += piece
         while found := _THINK.search(pending):
-            if not is_thought and not found.group(1):
-                yield pending[: found.start()]
-            pending, is_thought = pending[found.end() :], not found.group(1)
-        kept = _begun_tag(pending)
+            text, ends = pending[: found.start()], bool(found.group(1))
+            pending = pending[found.end() :]
+            has_begun = has_begun or (not is_thought and bool(text.strip()))
+            if is_thought:
+                is_thought = not ends
+            elif has_begun and ends and not is_quoted:
+                yield None
+                held, hold, has_begun = "", False, False
+            elif has_begun:
+                held, is_quoted = held + text + found.group(), not ends
+            else:
+                is_thought = not ends
+        kept = len(pending) - _begun_tag(pending)
         if not is_thought:
-            yield pending[: len(pending) - kept]
-        pending = pending[len(pending) - kept :]
-    if not is_thought:
-        yield pending
+            held += pending[:kept]
+            has_begun = has_begun or bool(pending[:kept].strip())
+        pending = pending[kept:]
+        if not hold:
+            yield held
+            held = ""
+    yield held if is_thought else held + pending
 
 
 def _begun_tag(text: str) -> int:
@@ -199,11 +230,16 @@ def _begun_tag(text: str) -> int:
     return next((n for n in range(most, 0, -1) if any(tag.startswith(text[-n:]) for tag in _TAGS)), 0)
 
 
-def sentences_of(pieces: Iterable[str]) -> Iterator[str]:
-    """Complete sentences with their marks and the white space after them, as soon as the next one has begun."""
+def sentences_of(pieces: Iterable[str | None]) -> Iterator[str | None]:
+    """Complete sentences with their marks and the white space after them, as soon as the next one has begun.
+
+    None goes through, and drops the sentence that it interrupts.
+    """
     pending = ""
     for piece in pieces:
-        pending += piece
+        if piece is None:
+            yield None
+        pending = "" if piece is None else pending + piece
         while end := _first_end(pending):
             yield pending[:end]
             pending = pending[end:]

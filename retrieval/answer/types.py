@@ -78,7 +78,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class AnswerPiece:
-    """The next characters of the answer; all pieces joined are the final answer's text."""
+    """The next characters of the answer; all pieces joined are the text of a final answer that corrects nothing."""
 
     text: str
 

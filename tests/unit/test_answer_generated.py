@@ -39,7 +39,8 @@ def answer_of(reply: str, question: str = QUESTION, document: str = "pump", size
     events = list(made.stream(Ask(question, passages)))
     last = events[-1]
     assert isinstance(last, FinalAnswer)
-    assert "".join(one.text for one in events if isinstance(one, AnswerPiece)) == last.answer.text
+    if "<think>" in reply or "</think>" not in reply:
+        assert "".join(one.text for one in events if isinstance(one, AnswerPiece)) == last.answer.text
     assert verify_citations(last.answer.citations, DOCUMENTS.get) == []
     return last.answer
 
@@ -52,6 +53,9 @@ def answer_of(reply: str, question: str = QUESTION, document: str = "pump", size
         "Here is what I found:\n\nThe warranty of the pump lasts 24 months [1]. The moon is made of green cheese [1].",
         "The warranty of the pump lasts 24 months [1]. NO_ANSWER",
         "The warranty of the pump lasts 24 months [1]. NO_ANSWER. The moon is a pump.",
+        "Let me look. Without it I must say NO_ANSWER.</think>\n\nThe warranty of the pump lasts 24 months [1].",
+        "Is it there? NO_ANSWER. But see [1].</think>\n\nThe warranty of the pump lasts 24 months [1].",
+        "Else I would say NO_ANSWER. The warranty of the pump lasts 24 months [1].",
     ],
 )  # fmt: skip
 def test_only_what_is_verified_leaves(reply: str, size: int) -> None:
@@ -64,6 +68,8 @@ def test_only_what_is_verified_leaves(reply: str, size: int) -> None:
     [
         "<think>Nothing about it.</think>\n\nNO_ANSWER",
         "I looked at all the passages. NO_ANSWER",
+        "**NO_ANSWER** [1].\nThe warranty of the pump lasts 24 months [1].",
+        "The warranty of the pump lasts 24 months [1]. Does it?</think>NO_ANSWER",
         "I cannot determine how long the warranty of the pump lasts.",
         "The passages do not mention the warranty. Please ask the manufacturer.",
     ],
@@ -111,16 +117,37 @@ def test_what_breaks_off_without_more_to_say_keeps_what_was_written() -> None:
         assert answer.degraded == "cut off; the answer is what the model had written"
 
 
+def test_thoughts_that_the_template_opened_are_corrected_once_and_held_afterwards() -> None:
+    reply = (
+        "The warranty of the pump lasts 24 months [1]. So I answer.</think>\n\nCall the service desk to claim it [1]."
+    )
+    made = LanguageModelGenerator(Model(reply, 5), HashEncoder(), Analyzer())
+    said = "Call the service desk to claim it. [1]"
+    for pieces in ([SAID, said], [said]):
+        events = list(made.stream(Ask(QUESTION, [Passage("pump#0", "pump", "", TEXT)])))
+        assert [one.text for one in events if isinstance(one, AnswerPiece)] == pieces
+        assert isinstance(last := events[-1], FinalAnswer)
+        assert (last.answer.text, len(last.answer.citations), last.answer.reason) == (said, 1, "")
+
+
+@pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize(
     ("text", "rest"),
     [
-        ("a<think>b</think>c", "ac"),
-        ("opened before</think> c", " c"),
+        (" <think>b</think>c", "c"),
+        ("<think>a</think> <think>b</think> c", "c"),
+        ("opened before</think> c", "c"),
+        ("</think> c", "c"),
+        ("Write <think> and </think> around it.", "Write <think> and </think> around it."),
         ("a < b <thin", "a < b <thin"),
         ("<think>never ends", ""),
     ],
 )
-def test_thoughts_are_taken_out(text: str, rest: str) -> None:
-    assert "".join(without_thoughts([text])) == rest
-    if not text.startswith("opened"):
-        assert "".join(without_thoughts(text)) == rest
+def test_thoughts_are_taken_out(text: str, rest: str, hold: bool) -> None:
+    for pieces in ([text], list(text)):
+        left = list(without_thoughts(pieces, hold))
+        if None in left:
+            assert not hold or not any(left[: left.index(None)])
+            left = left[left.index(None) + 1 :]
+        assert "".join(filter(None, left)).strip() == rest
+        assert None not in left
