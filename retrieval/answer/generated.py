@@ -140,11 +140,20 @@ class LanguageModelGenerator:
                 elif not has_ended and NO_ANSWER in sentence:
                     draft.admits = True
                     has_ended = _PUNCTUATION.sub("", MARK.sub("", sentence)).strip("_") == NO_ANSWER
+                elif not has_ended and self._is_admission(ask, sentence):
+                    yield from draft.add(GroundedSentence(sentence, (), is_claim=False), admits=True)
                 elif not has_ended:
-                    yield from draft.add(grounder.ground(sentence), admits(sentence))
+                    yield from draft.add(grounder.ground(sentence), admits=False)
         except OutageError as error:
             return draft, "" if has_ended else str(error)
         return draft, ""
+
+    def _is_admission(self, ask: Ask, sentence: str) -> bool:
+        """Whether the sentence says that there is no answer, and repeats no passage that says such a thing itself."""
+        if not admits(sentence):
+            return False
+        witnesses = self._grounder(ask).ground(sentence).citations  # of its own, as each citation takes a number
+        return not any(_SAYS_NO.search(one.quote) for one in witnesses)
 
     def _grounder(self, ask: Ask) -> Grounder:
         return Grounder(ask.passages[:MAX_PASSAGES], self._encoder, self._analyzer)

@@ -94,3 +94,54 @@ def test_negations_that_deny_nothing() -> None:
     analyzer = Analyzer()
     for one in ("Not only pumps but valves are sold.", "Pump No. 5 is sold.", "A stainless 不锈钢 pump is sold."):
         assert not is_opposed("Pumps are sold; valves too; 钢 pump.", one, analyzer)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Employees must not share passwords.", "Sharing passwords is prohibited."),
+        ("You may not smoke in the building.", "Smoking in the building is prohibited."),
+        ("You may not smoke in the building.", "Smoking in the building is forbidden."),
+        ("A receipt is required for each expense.", "No expense is reimbursed without a receipt."),
+        ("A receipt is required for each expense.", "Expenses without a receipt are rejected."),
+        ("Expenses are only reimbursed with a receipt.", "Expenses are not reimbursed without a receipt."),
+        ("Invoices are paid after approval.", "Invoices are not paid before approval."),
+        ("Interns are excluded from the bonus.", "Interns do not get the bonus."),
+        ("加班必须经过经理批准。", "未经经理批准，员工不得加班。"),
+        ("报销必须附发票。", "没有发票的报销不予受理。"),
+        ("报销费用须附发票。", "没有发票的费用不予报销。"),
+        ("报销须附发票。", "没有发票的报销退回员工。"),
+        ("员工必须加班。", "员工不得不加班。"),
+        ("The upload limit is 50 MB.", "The upload limit is 50 MB, not 20 MB."),
+        ("The upload limit is 50 MB.", "The upload limit is not more than 50 MB."),
+        ("The trial lasts six months.", "The trial lasts six months, not three months."),
+        ("The report is due on Friday.", "The report is due on Friday and not on Monday as the report of last year."),
+        ("Unused days expire in March.", "No unused days are paid out, unused days expire in March."),
+        ("Smoking is allowed in the yard.", "Smoking is not allowed in the building."),
+        ("差旅报销须在30天内提交", "差旅报销须在30天内提交，不得晚于30天"),
+        ("年假为15天，不能结转", "年假为15天，禁止结转"),
+    ],
+)
+def test_paraphrases_and_contrasts_are_no_opposites(one: str, other: str) -> None:
+    assert not is_opposed(one, other, Analyzer())
+    assert not is_opposed(other, one, Analyzer())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (KEEP, CARRY),
+        (KEEP, "Employees may not carry over unused days and may not sell them."),
+        (KEEP, "Employees are prohibited from carrying over unused days."),
+        ("Smoking is allowed in the building.", "Smoking is not allowed in the building."),
+        ("Smoking is allowed.", "Smoking is not allowed."),
+        ("Employees may smoke.", "No employee may smoke."),
+        ("员工可以结转未使用的年假。", "员工不得结转未使用的年假。"),
+        ("员工可以结转年假。", "员工不能结转年假，也不折现。"),
+        ("员工可以结转年假。", "禁止结转年假。"),
+        ("The form may be sent before May.", "The form may not be sent before May."),
+    ],
+)
+def test_opposites_are_opposed(one: str, other: str) -> None:
+    assert is_opposed(one, other, Analyzer())
+    assert is_opposed(other, one, Analyzer())
