@@ -58,8 +58,9 @@ def is_table_row(sentence: str) -> bool:
 
 
 def without_list_mark(sentence: str) -> str:
-    """The sentence without the bullet or number that makes it an item of a list."""
-    return _ITEM.sub("", sentence, count=1) if _ITEM.match(sentence) else sentence
+    """The sentence without the bullet or number that makes it an item of a list; a number alone is no item."""
+    item = _ITEM.match(sentence)
+    return sentence[item.end() :] if item and sentence[item.end() :].strip() else sentence
 
 
 def _blocks(text: str) -> Iterator[Span]:

@@ -80,6 +80,7 @@ def test_table_rows_are_known() -> None:
         ("二、审批", "审批"),
         ("3.5 percent", "3.5 percent"),
         ("a", "a"),
+        ("24. ", "24. "),
     ],
 )
 def test_list_marks_are_taken_off(item: str, bare: str) -> None:
