@@ -21,6 +21,7 @@ LIST_ITEMS = 8  # of a list that the chosen sentence announces
 CLOSE = 0.7  # a further sentence scores within this of the best (units of the sentence model)
 _ANNOUNCES = (":", "：")
 _BAR = re.compile(r"(?<!\\)\|")
+_RULE = re.compile(r"[\s|:\-]*-[\s|:\-]*")
 _CJK_END = re.compile(r"[\u3000-\u9fff\uff00-\uffef]$")
 
 
@@ -115,14 +116,20 @@ def _row(passage: Passage, row: Candidate) -> str:
 
 
 def _header(passage: Passage, row: Candidate) -> list[str]:
-    """The cells of the first row of the table, which stands in the passage's heading where the passage continues it."""
+    """The cells of the first row of the table, which stands in the passage's heading where the passage continues it.
+
+    Then it has no rule below its first row, and rows as wide as the heading, which may hold a `|` of its own.
+    """
     above = passage.text[: row.span.start].split("\n")[:-1]
     rows = list(takewhile(lambda line: line.lstrip().startswith("|"), reversed(above)))
-    if len(rows) == len(above):  # the passage begins with this table
+    first = _cells(rows[-1] if rows else row.text)
+    if len(rows) == len(above) and not (
+        len(rows) > 1 and _RULE.fullmatch(rows[-2])
+    ):  # the passage begins with the table
         continued = _cells(passage.heading.rpartition(HEADING_SEPARATOR)[2])
-        if len(continued) > 1:
+        if len(continued) > 1 and len(continued) == len(first):
             return continued
-    return _cells(rows[-1]) if rows else []
+    return first if rows else []
 
 
 def _cells(row: str) -> list[str]:

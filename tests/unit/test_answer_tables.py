@@ -54,6 +54,19 @@ def test_rows_of_a_table_over_several_chunks_read_with_its_header(name: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("text", "heading", "answer"),
+    [
+        ("| Step | Size |\n|---|---|\n| valve | 3 |", "Guide › Windows | Linux", "Step: valve; Size: 3 ["),
+        ("| valve | 3 | red |\n| ring | 2 | blue |", "Guide › Windows | Linux", "valve | 3 | red ["),
+        ("| ring | 2 |\n| valve | 3 |", "Guide › Part | Size", "Part: valve; Size: 3 ["),
+        ("| valve | 3 |", "Guide › Part | Size", "Part: valve; Size: 3 ["),
+    ],
+)
+def test_headings_are_headers_only_of_tables_that_they_continue(text: str, heading: str, answer: str) -> None:
+    assert answer in said("How large is the valve?", [Passage("d#0", "d", "", text, heading=heading)])
+
+
+@pytest.mark.parametrize(
     ("text", "answer"),
     [
         ("| Part | Size |\n| Valve \\| small | 3 |", "Part: Valve | small; Size: 3 ["),
