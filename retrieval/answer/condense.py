@@ -25,7 +25,7 @@ _HAN_PRONOUN = re.compile(
 )
 _HAN_ELLIPSIS = re.compile(r"^(?:那么?|还有|另外|以及|然后|而且|再|为什么|怎么|什么时候|多少|几)|(?:呢|呢？|呢\?)$")
 _VERB = re.compile(r"is|are|was|were|has|have|had|do|does|did|can|could|may|must|shall|should|will|would", re.I)
-_BEFORE_VERB = re.compile(rf"who|what|which|i|you|we|they|he|she|it|to|not|{_VERB.pattern}", re.I)
+_BEFORE_VERB = re.compile(rf"who|what|i|you|we|they|he|she|it|to|not|{_VERB.pattern}", re.I)
 FEW_WORDS = 3  # a question with at most so many topic words and an elliptic opening leans on the one before
 FEW_HAN = 6  # the same in Han characters
 MAX_ADDED = 12  # topic words taken from the conversation

@@ -26,7 +26,8 @@ HIDDEN = "***"
 class EndpointSettings:
     """Where the model is and how long to wait, seconds. Raises `InvalidInputError` for what cannot be asked.
 
-    `base_url` ends before `/chat/completions`; it may hold user and password. No message tells these or the key.
+    `base_url` ends before `/chat/completions`; it may hold user and password. No message tells the password or
+    the key, nor the user but where an endpoint repeats it.
     """
 
     base_url: str = field(repr=False)
@@ -76,12 +77,12 @@ class ChatEndpoint:
 
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         """Pieces of the answer as they come. Raises `OutageError`."""
-        started, stop = time.monotonic(), Event()
+        started, stop, complete = time.monotonic(), Event(), Event()
         arrived: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # holds `MOST_BYTES` at most
-        Thread(target=self._pump, args=(messages, arrived, stop), daemon=True, name="llm-endpoint").start()
+        Thread(target=self._pump, args=(messages, arrived, stop, complete), daemon=True, name="llm-endpoint").start()
         pieces, is_blank = 0, True
         try:
-            while (piece := self._next(arrived, started, pieces)) is not None:
+            while (piece := self._next(arrived, started, pieces, complete)) is not None:
                 pieces += 1
                 is_blank = is_blank and not piece.strip()
                 yield piece
@@ -98,15 +99,20 @@ class ChatEndpoint:
     def _name(self) -> str:
         return f"endpoint {without_login(self._settings.base_url)} (model {self._settings.model})"
 
-    def _next(self, arrived: queue.SimpleQueue[str | Exception | None], started: float, pieces: int) -> str | None:
-        """The next piece, None at the end; the waits are ours because a slow drip defeats a socket's time-out."""
+    def _next(
+        self, arrived: queue.SimpleQueue[str | Exception | None], started: float, pieces: int, complete: Event
+    ) -> str | None:
+        """The next piece, None at the end; the waits are ours because a slow drip defeats a socket's time-out.
+
+        What was complete in time may be read later.
+        """
         settings = self._settings
         limit = settings.total_timeout if pieces else min(settings.first_token_timeout, settings.total_timeout)
         left = started + limit - time.monotonic()
         try:
-            if left <= 0:
+            if left <= 0 and not complete.is_set():
                 raise queue.Empty  # whatever waits there: a fast and endless reply would never be late
-            piece = arrived.get(timeout=left)
+            piece = arrived.get(timeout=max(left, 0))
         except queue.Empty:
             what = "was not complete" if pieces else "had not begun"
             raise OutageError(f"{self._name}: the answer {what} after {limit:g} s") from None
@@ -115,8 +121,13 @@ class ChatEndpoint:
         return piece
 
     def _pump(
-        self, messages: Sequence[dict[str, str]], arrived: queue.SimpleQueue[str | Exception | None], stop: Event
+        self,
+        messages: Sequence[dict[str, str]],
+        arrived: queue.SimpleQueue[str | Exception | None],
+        stop: Event,
+        complete: Event,
     ) -> None:
+        ends = time.monotonic() + self._settings.total_timeout
         try:
             for piece in self._pieces(messages, stop):
                 arrived.put(piece)
@@ -124,6 +135,8 @@ class ChatEndpoint:
             arrived.put(error)
         else:
             arrived.put(None)
+            if time.monotonic() <= ends:
+                complete.set()
 
     def _pieces(self, messages: Sequence[dict[str, str]], stop: Event) -> Iterator[str]:
         settings = self._settings

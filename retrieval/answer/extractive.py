@@ -35,7 +35,7 @@ class ExtractiveGenerator:
         sure = confidence(evidence, scores)
         if sure < self._refuse_below or not len(scores):
             reason = why_refused(evidence, sure, self._refuse_below, self._analyzer.tokens)
-            yield from refusal(ask.asked or ask.question, reason, sure, self.name)
+            yield from refusal(ask.put, reason, sure, self.name)
             return
         yield from self._say(evidence, stretches(choose(evidence, scores)), sure, first_number)
 

@@ -107,7 +107,7 @@ class LanguageModelGenerator:
         answer does not hold them. From then on nothing leaves before the thoughts have ended.
         """
         if not ask.passages:
-            yield from refusal(ask.asked or ask.question, "no passage was found", 0.0, self.name)
+            yield from refusal(ask.put, "no passage was found", 0.0, self.name)
             return
         draft, failure = yield from self._write(ask)
         if failure:
@@ -117,7 +117,7 @@ class LanguageModelGenerator:
             yield FinalAnswer(self._written(ask, draft))
         elif draft.admits:
             reason = "; ".join(["the model found no answer in the passages", *draft.problems])
-            yield from refusal(ask.asked or ask.question, reason, 0.0, self.name)
+            yield from refusal(ask.put, reason, 0.0, self.name)
         else:
             yield from self._fall_back(ask, draft, "no statement of the model's reply has a verified source")
 

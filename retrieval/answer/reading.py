@@ -43,12 +43,12 @@ class ReaderGenerator:
         passages = ask.passages[:READ_PASSAGES]
         readings = self._reader.read(ask.question, [passage.text for passage in passages])
         if not readings:
-            yield from refusal(ask.asked or ask.question, "no passage was found", 0.0, self.name)
+            yield from refusal(ask.put, "no passage was found", 0.0, self.name)
             return
         passage, best = max(zip(passages, readings, strict=True), key=lambda pair: pair[1].margin)
         if not best.answers:
             reason = f"the reader found no answer in {len(passages)} passages (confidence {best.confidence:.2f})"
-            yield from refusal(ask.asked or ask.question, reason, best.confidence, self.name)
+            yield from refusal(ask.put, reason, best.confidence, self.name)
             return
         yield from self._say(passage, best)
 

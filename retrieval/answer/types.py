@@ -129,6 +129,11 @@ class Ask:
     statistics: TermStatistics | None = None  # None: terms are weighted among the passages only
     asked: str = ""
 
+    @property
+    def put(self) -> str:
+        """The question as it was put."""
+        return self.asked or self.question
+
 
 def verify_citations(citations: Iterable[Citation], document_text: Callable[[str], str | None]) -> list[str]:
     """What is wrong with the citations, one sentence each; empty when every quote equals the stored text at its span.

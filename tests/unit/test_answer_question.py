@@ -124,6 +124,7 @@ def test_leaning_questions_take_the_topic_along(asked: str, follow_up: str, adde
         "Who runs the IT department at the Berlin office?",
         "Who signs invoices that exceed 10,000 EUR?",
         "Are documents that have no signature valid?",
+        "Which invoices that exceed 500 need approval?",
     ],
 )
 def test_standalone_questions_stay_as_they_are(question: str) -> None:

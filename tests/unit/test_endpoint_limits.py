@@ -79,6 +79,20 @@ def test_a_reply_that_never_ends_is_late(serve: Serve) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_a_reply_that_was_complete_in_time_may_be_read_later(serve: Serve) -> None:
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        begin(handler)
+        handler.wfile.write(b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n' * 3 + b"data: [DONE]\n\n")
+
+    endpoint = ChatEndpoint(EndpointSettings(f"http://{serve(write)}", "m", total_timeout=1))
+    pieces = []
+    for piece in endpoint.stream([]):
+        pieces.append(piece)
+        time.sleep(1.1 if len(pieces) == 1 else 0)
+    endpoint.close()
+    assert pieces == ["x", "x", "x"]
+
+
 def test_an_endpoint_that_only_says_that_it_lives_is_left(serve: Serve) -> None:
     left = threading.Event()
 
