@@ -59,14 +59,14 @@ def opened(context: BrowserContext, path: str) -> Page:
 
 
 def held(page: Page, address: str | re.Pattern[str], method: str = "GET") -> Callable[[], Route]:
-    """Requests to that address wait from now on; what comes back waits for the first of them, to be answered."""
+    """Requests to that address wait from now on; what comes back waits for the next of them, to be answered."""
     waiting: list[Route] = []
     page.route(address, lambda route: waiting.append(route) if route.request.method == method else route.fallback())
 
-    def first() -> Route:
+    def following() -> Route:
         until = time.monotonic() + browser.PATIENCE_MS / 1000
         while not waiting and time.monotonic() < until:
             page.wait_for_timeout(20)
-        return waiting[0]
+        return waiting.pop(0)
 
-    return first
+    return following

@@ -8,8 +8,8 @@ from typing import Any
 import change_events
 import pytest
 from console_ingestion import base, person, served
-from console_pages import opened
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from console_pages import held, opened
+from playwright.sync_api import BrowserContext, Page, expect
 from served import Served, fill
 
 __all__ = ["base", "person", "served"]  # fixtures, found by their names here
@@ -51,8 +51,7 @@ def paste(page: Page, address: str) -> None:
 def test_an_address_is_what_its_test_and_its_tables_belong_to(served: Served, person: BrowserContext) -> None:
     fill(served, "connecting")
     page = opened(person, "/connect")
-    waiting: list[Route] = []
-    page.route("**/v1/sources/test", lambda route: waiting.append(route))
+    waiting = held(page, "**/v1/sources/test", "POST")
     page.route("**/v1/sources/tables", lambda route: route.fulfill(json={"tables": [table("public.faqs", "question")]}))
     page.route("**/v1/sources/preview", lambda route: route.fulfill(json=SHOWN))
     paste(page, PASTED.format("old"))
@@ -62,20 +61,20 @@ def test_an_address_is_what_its_test_and_its_tables_belong_to(served: Served, pe
     with page.expect_request("**/v1/sources/test"):
         page.get_by_role("button", name="Test the connection").click()
     page.get_by_label("Database name").fill("new")
-    waiting.pop().fulfill(json=GOOD)  # of the database that nobody asks for any more
+    waiting().fulfill(json=GOOD)  # of the database that nobody asks for any more
     page.wait_for_timeout(500)
     expect(page.get_by_role("button", name="Choose tables")).to_have_count(0)
     with page.expect_request("**/v1/sources/test") as asked:
         page.get_by_role("button", name="Test the connection").click()
     assert asked.value.post_data_json["url"] == "postgresql://kb:100%25s%C3%A4fe@db.example.com:80/new"
-    waiting.pop().fulfill(json=GOOD)
+    waiting().fulfill(json=GOOD)
     page.get_by_role("button", name="Choose tables").click()
     page.get_by_label("public.faqs").check()
     page.get_by_role("button", name="Back").click()
     page.get_by_label("Database name").fill("other")
     with page.expect_request("**/v1/sources/test"):
         page.get_by_role("button", name="Test the connection").click()
-    waiting.pop().fulfill(json=GOOD)
+    waiting().fulfill(json=GOOD)
     page.get_by_role("button", name="Choose tables").click()
     expect(page.get_by_text("0 tables chosen")).to_be_visible()
     expect(page.get_by_label("public.faqs")).not_to_be_checked()
@@ -138,10 +137,7 @@ def test_a_mapping_comes_back_and_what_is_left_over_is_told(served: Served, pers
     expect(save).to_be_disabled()
     drawer.get_by_role("button", name="Cancel").click()
 
-    held: list[Route] = []
-    page.route(
-        "**/v1/sources/shop?*", lambda one: held.append(one) if one.request.method == "DELETE" else one.continue_()
-    )
+    deletion = held(page, "**/v1/sources/shop?*", "DELETE")
     page.get_by_role("button", name="Delete", exact=True).click()
     dialog = page.get_by_role("dialog", name="Delete the source shop?")
     with page.expect_request(lambda one: one.method == "DELETE"):
@@ -150,7 +146,7 @@ def test_a_mapping_comes_back_and_what_is_left_over_is_told(served: Served, pers
     page.keyboard.press("Escape")
     page.mouse.click(5, 5)
     left = {"what": "replication slot", "why": "no answer", "sql": "SELECT pg_drop_replication_slot('kb_mapped');"}
-    held.pop().fulfill(json={"deleted_documents": 3, "leftovers": [left]})
+    deletion().fulfill(json={"deleted_documents": 3, "leftovers": [left]})
     expect(dialog.get_by_text("pg_drop_replication_slot")).to_be_visible()
     page.keyboard.press("Escape")
     page.mouse.click(5, 5)

@@ -11,7 +11,7 @@ import browser
 import console_axe
 import console_pages
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 from served import Served
 
 from api.jobs.kinds import TASKS
@@ -157,13 +157,12 @@ def test_a_key_is_made_used_and_revoked(page: Page, site: tuple[Served, str]) ->
     page.keyboard.press("Enter")
     console_axe.check(page, ("light",))
     page.mouse.click(*BESIDE)  # what was typed stays
-    held: list[Route] = []
-    page.route("**/v1/keys", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    making = console_pages.held(page, "**/v1/keys", "POST")
     page.get_by_role("button", name="Make the key").click()
     expect(page.get_by_role("dialog").get_by_role("button", name="Close")).to_have_count(0)
     page.keyboard.press("Escape")  # the key is on its way, and will be shown once
     page.mouse.click(*BESIDE)
-    held.pop().continue_()
+    making().continue_()
     key = page.get_by_test_id("new-key").inner_text()
     page.unroute("**/v1/keys")
     page.keyboard.press("Escape")
