@@ -76,8 +76,11 @@ class Convoy:
             for track in self.tracks:
                 if isinstance(track, SharedTrack):
                     track.take_over()
-            if not self._rebuild(self.tracks, None):
+            optional = [track for track in self.tracks if track not in self.needed]
+            if not self._rebuild(self.needed, None):
                 raise OutageError("not every view could be rebuilt; its server or disk refuses, see the log")
+            if optional:
+                self._rebuild(optional, None)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

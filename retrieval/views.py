@@ -213,13 +213,17 @@ class Follower:
 
         Another process may still advance a view on a server. Raises `OutageError` once they are being closed.
         """
+        self._require_open()
         self.catch_up()
         with ExitStack() as stack:
             for convoy in self._convoys:
                 stack.enter_context(convoy.paused())
-            if self._stopping.is_set():
-                raise OutageError(f"collection {self._collection.name!r} is being closed here; try again")
+            self._require_open()
             yield
+
+    def _require_open(self) -> None:
+        if self._stopping.is_set():
+            raise OutageError(f"collection {self._collection.name!r} is being closed here; try again")
 
     def save(self) -> None:
         """Make the views durable, so that the next start replays only what comes later."""

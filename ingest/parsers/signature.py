@@ -12,7 +12,7 @@ MAX_UNPACKED_BYTES = 500 * 2**20  # of all members of an Office file
 MAX_MEMBERS = 20_000  # parts of an Office file
 MAX_RATIO = 200  # of unpacked to packed bytes, above `MAX_PART_BYTES`; text and markup reach 50
 MAX_PART_BYTES = 64 * 2**20  # of one part of XML, which is held in memory as a tree; sheets are read row by row
-MAX_NODES = 3_000_000  # elements and attributes of such a part, some 100 bytes each
+MAX_NODES = 3_000_000  # elements and attributes of all such parts, some 100 bytes each: slides are held all at once
 MAX_SHEET_NODES = 10_000_000  # of a sheet: two million cells
 
 _OFFICE = {"docx": "word/", "pptx": "ppt/", "xlsx": "xl/"}
@@ -30,7 +30,6 @@ _KNOWN = (
     (b"SQLite format 3\0", "an SQLite database"),
 )
 _SHEETS = "xl/worksheets/"
-_FEW_BYTES = 4 * 2**20  # of a part that cannot hold too many nodes: it is not counted
 _CHUNK_BYTES = 2**20
 _BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # marks of byte order and blanks
 _PDF_HEADER_WITHIN = 1024  # bytes; readers accept junk before the header
@@ -75,23 +74,29 @@ def _check_office(data: bytes, parser: str, name: str) -> None:
             f"{name} unpacks to {unpacked / len(data):.0f} times its size, the most is {MAX_RATIO}",
             "leave it out: it may be a ZIP bomb",
         )
+    nodes = 0
     for member in members:
-        if member.file_size > _FEW_BYTES:
-            with damaged(name):
-                _check_part(archive, member, name)
+        with damaged(name):
+            if member.filename.startswith(_SHEETS):
+                _count(archive, member, name, 0, MAX_SHEET_NODES)
+            else:
+                nodes = _count(archive, member, name, nodes, MAX_NODES)
     if not any(member.filename.startswith(_OFFICE[parser]) for member in members):
         raise ParseError(f"{name} is a ZIP archive without the parts of a .{parser}", "check its extension")
 
 
-def _check_part(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> None:
-    """Raises `ParseError` where a part of XML would fill the memory, by a count of its bytes: no tree is built."""
-    is_sheet = member.filename.startswith(_SHEETS)
-    most, nodes = MAX_SHEET_NODES if is_sheet else MAX_NODES, 0
+def _count(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, nodes: int, most: int) -> int:
+    """`nodes` and the elements and attributes of a part, of which a picture has none, by a count of its bytes.
+
+    No tree is built. Raises `ParseError` where there are more than `most`, which would fill the memory.
+    """
     with archive.open(member) as part:
         chunk = part.read(_CHUNK_BYTES)
-        if not chunk.lstrip(_BEFORE_MARKUP).startswith(b"<"):
-            return  # a picture
-        if member.file_size > MAX_PART_BYTES and not is_sheet:
+        while chunk and not (begun := chunk.lstrip(_BEFORE_MARKUP)):
+            chunk = part.read(_CHUNK_BYTES)
+        if not chunk or not begun.startswith(b"<"):
+            return nodes
+        if member.file_size > MAX_PART_BYTES and not member.filename.startswith(_SHEETS):
             raise ParseError(
                 f"{name} has a part of {member.file_size / 2**20:.0f} MiB, the most is {MAX_PART_BYTES // 2**20}",
                 "split it into several files",
@@ -99,5 +104,8 @@ def _check_part(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) ->
         while chunk:
             nodes += chunk.count(b"<") - chunk.count(b"</") + chunk.count(b"=")
             if nodes > most:
-                raise ParseError(f"{name} has a part of more than {most} elements", "split it into several files")
+                raise ParseError(
+                    f"{name} has more than {most:,} elements and attributes", "split it into several files"
+                )
             chunk = part.read(_CHUNK_BYTES)
+    return nodes

@@ -83,16 +83,16 @@ class Experiments:
         Raises `NotFoundError` where the experiment went with its collection.
         """
         t = schema.trials.c
-        with writing(self._engine) as connection:
-            known = sa.select(t.number).where(t.experiment_id == experiment_id, t.number == number)
-            if connection.execute(known).one_or_none() is None:
-                row = {"experiment_id": experiment_id, "number": number, "body": dict(body)}
-                try:
+        try:
+            with writing(self._engine) as connection:
+                known = sa.select(t.number).where(t.experiment_id == experiment_id, t.number == number)
+                if connection.execute(known).one_or_none() is None:
+                    row = {"experiment_id": experiment_id, "number": number, "body": dict(body)}
                     connection.execute(schema.trials.insert().values(**row))
-                except sa.exc.IntegrityError as error:
-                    raise NotFoundError(
-                        f"experiment {experiment_id!r} is gone: its collection was dropped while it ran"
-                    ) from error
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"experiment {experiment_id!r} is gone: its collection was dropped while it ran"
+            ) from error
 
     def forget(self, experiment_id: str, first: int) -> None:
         """Drop the trials from that number on: a run that goes on takes another way from there."""

@@ -108,14 +108,14 @@ def test_aliases_of_a_front_matter_do_not_unfold() -> None:
     assert parsed.title == "T" and parsed.metadata["a5"] == str(["*a4"] * 10)
 
 
-def part(name: str, content: bytes) -> bytes:
-    """A Word document or workbook whose part of that name is this."""
+def part(name: str, content: bytes, *more: tuple[str, bytes]) -> bytes:
+    """A Word document or workbook whose part of that name is this; with more parts."""
     stream = io.BytesIO(word() if name.startswith("word/") else workbook())
     with zipfile.ZipFile(stream) as archive:
         parts = {one: archive.read(one) for one in archive.namelist()}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for one, data in (parts | {name: content}).items():
+        for one, data in (parts | {name: content} | dict(more)).items():
             archive.writestr(one, data)
     return stream.getvalue()
 
@@ -133,11 +133,16 @@ NAMESPACE = b'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/m
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("word/document.xml", b"<w:document %s><w:body>" % NAMESPACE + b"<w:p/>" * 3_100_000, "more than 3000000 elem"),
-        ("word/document.xml", b" \n<a>" + b'<w:p a="" b="" c=""/>' * 1_000_000, "more than 3000000 elements"),
-        ("word/styles.xml", b"\xff\xfe" + ("<a>" * 3_100_000).encode("utf-16-le"), "more than 3000000 elements"),
-        ("xl/sharedStrings.xml", b"<sst>" + b"<si/>" * 3_100_000, "more than 3000000 elements"),
-        ("xl/worksheets/sheet1.xml", b"<row>" + b"<c/>" * 10_100_000, "more than 10000000 elements"),
+        (
+            "word/document.xml",
+            b"<w:document %s><w:body>" % NAMESPACE + b"<w:p/>" * 3_100_000,
+            "more than 3,000,000 elem",
+        ),
+        ("word/document.xml", b" \n<a>" + b'<w:p a="" b="" c=""/>' * 1_000_000, "more than 3,000,000 elements"),
+        ("word/styles.xml", b"\xff\xfe" + ("<a>" * 3_100_000).encode("utf-16-le"), "more than 3,000,000 elements"),
+        ("xl/sharedStrings.xml", b"<sst>" + b"<si/>" * 3_100_000, "more than 3,000,000 elements"),
+        ("xl/worksheets/sheet1.xml", b"<row>" + b"<c/>" * 10_100_000, "more than 10,000,000 elements"),
+        ("word/document.xml", b" " * 2**20 + b"<a>" + b"<a/>" * 3_100_000, "more than 3,000,000 elements"),
         ("word/document.xml", b"<a>" + NOISE * 34, "a part of 68 MiB, the most is 64"),
         ("word/document.xml", b"<a>" + b" " * 70_000_000, "times its size, the most is 200"),
     ],
@@ -148,6 +153,14 @@ def test_a_small_office_file_fills_no_memory(name: str, content: bytes, reason: 
     with pytest.raises(ParseError, match=reason):
         parse_file(data, "a.docx" if name.startswith("word/") else "a.xlsx")
     assert time.thread_time() - start < 5
+
+
+def test_many_small_parts_count_together() -> None:
+    """Slides are held as trees all at once; each of these alone is within the bounds."""
+    small = b"<a>" + b"<b/>" * 400_000 + b"</a>"
+    slides = [(f"word/part{number}.xml", small) for number in range(8)]
+    with pytest.raises(ParseError, match="elements and attributes"):
+        parse_file(part("word/part.xml", small, *slides), "a.docx")
 
 
 def test_a_long_office_file_is_read() -> None:
