@@ -1,9 +1,14 @@
 """How long a run's questions will take, from some of them.
 
 A budget that their asking and proving would overrun is refused before it is spent; what the end needs is kept for it.
+A machine that was busy for a moment refuses nothing: by the quickest of some samples a run is refused, by their median
+time is kept.
 """
 
 from __future__ import annotations
+
+from statistics import median
+from typing import NamedTuple
 
 from retrieval.contracts import Encoder
 from retrieval.plan import Plan
@@ -11,14 +16,25 @@ from search_core.clock import Clock
 from search_core.errors import BudgetError
 from search_core.latency import QUESTIONS, TURNS
 from search_core.legs import ask_legs
+from search_core.plan_tier import compared_on
 from search_core.served_parts import Parts, as_served
 from search_core.snapshot import CorpusSnapshot
 from search_core.splits import Split
 from search_core.supervision import Supervision
 
-FIRST, SAMPLE = 4, 24  # questions: not timed, for what is opened with them, and timed
-ANYWAY, A_TIER = 5, 3  # rankings of each sealed question at the end: of what serves, and of each tier's best
+FIRST, SAMPLE, SAMPLES = 4, 6, 4  # questions: not timed, for what is opened with them, and of each timed sample
+AT_LEAST = 3  # rankings of each sealed question, whatever is found: by what serves, and by each leg alone
+ANYWAY, A_TIER = 5, 3  # rankings of it at the end at most: of what serves, and of each tier's best
+RERANKED = 2  # times as many pairs as of one plan are reranked then: plans share most of their candidates
 COMPARED = 2  # times that latencies are compared once the last tier's time is over: by that tier, and by the gate
+
+
+class _Cost(NamedTuple):
+    """Seconds a question."""
+
+    asking: float
+    fusing: float  # a plan's ranking of pairs that were reranked before
+    reranking: float
 
 
 def keep_time(
@@ -31,25 +47,51 @@ def keep_time(
     plan: Plan,
     parts: Parts,
 ) -> None:
-    """Keep what the end needs. Raises `BudgetError` where asking all questions and proving one plan takes too long."""
-    questions = supervision.questions
-    some = questions[:: max(1, len(questions) // (FIRST + SAMPLE))][: FIRST + SAMPLE]
-    spent: list[float] = []
-    for sample in (some[:FIRST], some[FIRST:] or some):
-        began = clock.seconds
-        vectors = encoder.encode_passages([question.text for question in sample])  # queries are remembered
-        legs = as_served(ask_legs(snapshot, encoder, sample, vectors), parts)
-        asked = clock.seconds
-        for place in range(len(sample)):
-            legs.best(plan, place)
-        spent = [(asked - began) / len(sample), (clock.seconds - asked) / len(sample)]
-    asking, ranking = spent
-    timing = COMPARED * 2 * TURNS * QUESTIONS * (asking + ranking)
-    ending = (ANYWAY + A_TIER * tiers) * len(split.sealed) * ranking + timing
-    needed = clock.seconds + len(questions) * asking + len(split.fit + split.choose) * ranking + ending
+    """Keep what the end needs. Raises `BudgetError` where asking all questions and proving one plan takes too long.
+
+    What was spent before does not count: it would be spent in vain.
+    """
+    costs = _costs(clock, snapshot, encoder, supervision, plan, parts)
+    quickest, usual = (_Cost(*map(of, zip(*costs, strict=True))) for of in (min, median))
+    asked, sealed = len(supervision.questions), len(split.sealed)
+    working = len(compared_on(range(len(split.fit) + len(split.choose) - len(split.taught))))
+    needed = asked * quickest.asking + (working + AT_LEAST * sealed) * quickest.fusing
+    needed += (working + sealed) * quickest.reranking
+    timing = COMPARED * 2 * TURNS * QUESTIONS * sum(usual)
+    ending = sealed * ((ANYWAY + A_TIER * tiers) * usual.fusing + RERANKED * usual.reranking) + timing
     if needed > clock.budget:
         raise BudgetError(
-            f"{len(questions)} questions take about {needed:.0f} s to ask and to prove one plan by, and the budget is "
-            f"{clock.budget:g} s; expected at least {2 * needed:.0f} s, or fewer questions"
+            f"{asked} questions take about {needed:.0f} s to ask and to prove one plan by, and the budget is "
+            f"{clock.budget:g} s; expected at least {clock.seconds + needed + ending:.0f} s, or fewer questions"
         )
     clock.keep(ending)
+
+
+def _costs(
+    clock: Clock,
+    snapshot: CorpusSnapshot,
+    encoder: Encoder,
+    supervision: Supervision,
+    plan: Plan,
+    parts: Parts,
+) -> list[_Cost]:
+    """Of each sample."""
+    questions, count = supervision.questions, FIRST + SAMPLE * SAMPLES
+    some = questions[:: max(1, len(questions) // count)][:count]
+    timed = some[FIRST:] or some
+    samples = [some[:FIRST], *(timed[at::SAMPLES] for at in range(min(SAMPLES, len(timed))))]
+    costs: list[_Cost] = []
+    for sample in samples:
+        began = clock.seconds
+        vectors = encoder.encode_passages([question.text for question in sample])  # queries are remembered
+        legs = ask_legs(snapshot, encoder, sample, vectors)
+        asked = clock.seconds
+        served = as_served(legs, parts)
+        turns = [clock.seconds]
+        for _ in range(1 if plan.rerank is None else 2):  # in the second nothing is left to rerank
+            for place in range(len(sample)):
+                served.best(plan, place)
+            turns.append(clock.seconds)
+        first, last = turns[1] - turns[0], turns[-1] - turns[-2]
+        costs.append(_Cost(*(spent / len(sample) for spent in (asked - began, last, max(0.0, first - last)))))
+    return costs[1:]

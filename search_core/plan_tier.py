@@ -18,6 +18,7 @@ from search_core.policy.contract import Policy, Trial
 from search_core.repeats import groups_of, once
 
 CANDIDATES_PER_EPOCH = 8  # asked of the policy at once
+MOST_QUESTIONS = 600  # that plans are compared on: more tell differences apart that no gate would see
 SCREENING = 100  # questions of a first look; the rest is asked where a candidate might be the best
 HOPE = 1.0  # standard errors: how far below the best a first look may end for a second one
 
@@ -138,6 +139,11 @@ class PlanTier:
     def _score_whole(self, architecture: Architecture, plan: Plan, screened: Values) -> None:
         values = screened if self._screening is self._legs else self._legs.score(plan, self._metric)
         self.scored[plan.digest] = Scored(architecture, plan, values)
+
+
+def compared_on(places: Sequence[int]) -> Sequence[int]:
+    """As many of these questions as plans are compared on, spread evenly."""
+    return places[:: max(1, -(-len(places) // MOST_QUESTIONS))]
 
 
 def choose(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from retrieval.diffusion import needs_graph
@@ -11,7 +11,7 @@ from search_core.architecture import Architecture
 from search_core.conditions import Conditions
 from search_core.latency import compare_latency
 from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
-from search_core.plan_tier import PlanTier, Progress, Scored, choose
+from search_core.plan_tier import PlanTier, Progress, Scored, choose, compared_on
 from search_core.policy import POLICIES
 from search_core.road.candidate import Candidate, StageReport
 from search_core.road.portfolio import PLAIN, portfolio
@@ -19,7 +19,6 @@ from search_core.road.recording import Stopwatch
 from search_core.space import SearchSpace
 
 PLAN_POLICY = "random"  # of "auto": trials are cheap here, and no policy beats it (docs/search-space.md)
-MOST_QUESTIONS = 600  # that plans are compared on: more tell differences apart that no gate would see
 PAIRED = ("dense_weight", "feedback")  # decisions that are moved together when a plan is chosen anew
 
 
@@ -30,7 +29,7 @@ def plan_stage(
     request, clock, watch = conditions.request, conditions.clock, Stopwatch()
     space = plan_space(conditions.space)
     name = PLAN_POLICY if request.policy == "auto" else request.policy
-    tier = _tier(conditions, start, _some(conditions.untaught), name)
+    tier = _tier(conditions, start, compared_on(conditions.untaught), name)
     incumbent = tier.add(architecture_of(start.plan, space), start.plan)
     tier.try_all(portfolio(space), clock, share, progress)
     policy = POLICIES.create(name, space, request.seed)
@@ -57,7 +56,7 @@ def plans_anew(conditions: Conditions, start: Candidate, share: float, progress:
     The plain ones are scored even where the time is over: a plan by words alone would hide all that a model learned.
     """
     space = plan_space(conditions.space)
-    tier = _tier(conditions, start, _some(conditions.split.choose), "sweep")
+    tier = _tier(conditions, start, compared_on(conditions.split.choose), "sweep")
     incumbent = tier.add(start.architecture, start.plan)
     open_ones = {decision.name for decision in space.decisions if len(decision.values) > 1}
     kept = {name: value for name, value in start.architecture.choices if name not in open_ones}
@@ -68,11 +67,7 @@ def plans_anew(conditions: Conditions, start: Candidate, share: float, progress:
     return start.with_plan(chosen.architecture, chosen.plan)
 
 
-def _some(places: tuple[int, ...]) -> tuple[int, ...]:
-    return places[:: max(1, -(-len(places) // MOST_QUESTIONS))]
-
-
-def _tier(conditions: Conditions, start: Candidate, places: tuple[int, ...], policy: str) -> PlanTier:
+def _tier(conditions: Conditions, start: Candidate, places: Sequence[int], policy: str) -> PlanTier:
     metric = conditions.spec.metric
     return PlanTier(start.legs.only(places), _plan_by(start, conditions.space), metric, conditions.log, policy)
 

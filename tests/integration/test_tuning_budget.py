@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import pytest
 from tuning_world import QUESTIONS, questions, tuning_world
 
 from api.knowledge_base import KnowledgeBase
-from retrieval.types import IndexedChunk
-from search_core import conclusion, trainer
+from retrieval.plan import Plan, RerankStep
+from retrieval.rerank import RERANKERS
+from retrieval.sparse import SparseView
+from retrieval.types import IndexedChunk, Ranking
+from search_core import conclusion, foretelling, latency, trainer
 from search_core.clock import Clock
 from search_core.errors import BudgetError
 from search_core.finalist import Finalist
@@ -22,6 +27,7 @@ from search_core.road import plans
 from search_core.trainer import AutoModelTrainer
 
 RANKING_SECONDS = 0.1
+BEST = CachedLegs.best
 
 
 class Pretended(Clock):
@@ -43,11 +49,11 @@ def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Pretended:
     """Of a budget that a test sets; latencies are left out, for they are of the real clock."""
-    made, best = Pretended(0.0), CachedLegs.best
+    made = Pretended(0.0)
 
     def slow(self: CachedLegs, *about: Any) -> list[IndexedChunk]:
         made.now += RANKING_SECONDS
-        return best(self, *about)
+        return BEST(self, *about)
 
     monkeypatch.setattr(CachedLegs, "best", slow)
     for module in (conclusion, plans):
@@ -55,9 +61,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Pretended:
     return made
 
 
-def tuned(kb: KnowledgeBase, clock: Pretended, budget: float) -> Result:
+def tuned(kb: KnowledgeBase, clock: Pretended, budget: float, **wishes: Any) -> Result:
     texts, qrels = questions()
     request = Request(collection="c", budget=budget, max_epochs=500, tiers="plan", queries=texts, qrels=qrels)
+    request = replace(request, **wishes)
     run = AutoModelTrainer.of(request, settings=kb.settings, catalog=kb.catalog, encoder_of=kb.open_encoder)
     clock.budget, run._clock = budget, clock
     return run.run()
@@ -86,5 +93,48 @@ def test_more_questions_than_there_is_time_for_are_refused_before_it_is_spent(
     kb: KnowledgeBase, clock: Pretended
 ) -> None:
     with pytest.raises(BudgetError, match=rf"{QUESTIONS} questions take about \d+ s .* expected at least \d+ s"):
-        tuned(kb, clock, 40.0)
+        tuned(kb, clock, 20.0)
     assert clock.now < 4.0
+
+
+def test_a_budget_that_only_asking_and_proving_fit_is_taken_and_kept(kb: KnowledgeBase, clock: Pretended) -> None:
+    result = tuned(kb, clock, 40.0)
+    assert not result.promoted and clock.now <= 40.0
+
+
+def test_a_moment_in_which_the_machine_is_busy_refuses_nothing(
+    kb: KnowledgeBase, clock: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched, calls = SparseView.search, itertools.count(1)
+
+    def hiccup(self: SparseView, *about: Any) -> Ranking:
+        clock.now += 6.0 if next(calls) == foretelling.FIRST + 1 else 0.0
+        return searched(self, *about)
+
+    monkeypatch.setattr(SparseView, "search", hiccup)
+    assert tuned(kb, clock, 110.0).promoted
+
+
+class _Slow:
+    """Each pair takes the pretended clock a tenth of a second."""
+
+    clock: Pretended
+
+    def rerank(self, query: str, passages: Sequence[str]) -> Sequence[float]:
+        self.clock.now += 0.1 * len(passages)
+        return [-float(place) for place in range(len(passages))]
+
+
+def test_a_reranker_is_foretold_to_score_a_question_once_for_all_plans(
+    kb: KnowledgeBase, clock: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "slow" not in RERANKERS:
+        RERANKERS.register("slow", _Slow, "for tests")
+    _Slow.clock = clock
+    monkeypatch.setattr(CachedLegs, "best", BEST)
+    kept: list[float] = []
+    monkeypatch.setattr(clock, "keep", kept.append)
+    plan = Plan(rerank=RerankStep("slow", 10))
+    sealed = tuned(kb, clock, 240.0, against=plan.to_dict(), max_epochs=1).verdict.questions
+    timing = foretelling.COMPARED * 2 * latency.TURNS * latency.QUESTIONS
+    assert kept == [pytest.approx(foretelling.RERANKED * sealed + timing, rel=0.01)], "a second a question, not a plan"
