@@ -104,7 +104,7 @@ def prepare(
         supervision = replace(supervision, notes=notes)
         tiers = parse_tiers(request.tiers, spec.budget_seconds)
         parts = (adapter, precedents)
-        keep_time(clock, len(tiers), snapshot, encoder, supervision, split, incumbent, parts)
+        keep_time(clock, len(tiers), snapshot, encoder, supervision, split, incumbent, parts, spec.metric)
         legs = ask_legs(snapshot, encoder, supervision.questions)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)

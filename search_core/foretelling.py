@@ -15,7 +15,7 @@ from retrieval.plan import Plan
 from search_core.clock import Clock
 from search_core.errors import BudgetError
 from search_core.latency import QUESTIONS, TURNS
-from search_core.legs import ask_legs
+from search_core.legs import ask_legs, hits_for
 from search_core.plan_tier import compared_on
 from search_core.served_parts import Parts, as_served
 from search_core.snapshot import CorpusSnapshot
@@ -46,12 +46,13 @@ def keep_time(
     split: Split,
     plan: Plan,
     parts: Parts,
+    metric: str,
 ) -> None:
     """Keep what the end needs. Raises `BudgetError` where asking all questions and proving one plan takes too long.
 
     What was spent before does not count: it would be spent in vain.
     """
-    costs = _costs(clock, snapshot, encoder, supervision, plan, parts)
+    costs = _costs(clock, snapshot, encoder, supervision, plan, parts, hits_for(metric))
     quickest, usual = (_Cost(*map(of, zip(*costs, strict=True))) for of in (min, median))
     asked, sealed = len(supervision.questions), len(split.sealed)
     working = len(compared_on(range(len(split.fit) + len(split.choose) - len(split.taught))))
@@ -74,6 +75,7 @@ def _costs(
     supervision: Supervision,
     plan: Plan,
     parts: Parts,
+    hits: int,
 ) -> list[_Cost]:
     """Of each sample."""
     questions, count = supervision.questions, FIRST + SAMPLE * SAMPLES
@@ -90,7 +92,7 @@ def _costs(
         turns = [clock.seconds]
         for _ in range(1 if plan.rerank is None else 2):  # in the second nothing is left to rerank
             for place in range(len(sample)):
-                served.best(plan, place)
+                served.best(plan, place, hits)
             turns.append(clock.seconds)
         first, last = turns[1] - turns[0], turns[-1] - turns[-2]
         costs.append(_Cost(*(spent / len(sample) for spent in (asked - began, last, max(0.0, first - last)))))

@@ -138,3 +138,19 @@ def test_a_reranker_is_foretold_to_score_a_question_once_for_all_plans(
     sealed = tuned(kb, clock, 240.0, against=plan.to_dict(), max_epochs=1).verdict.questions
     timing = foretelling.COMPARED * 2 * latency.TURNS * latency.QUESTIONS
     assert kept == [pytest.approx(foretelling.RERANKED * sealed + timing, rel=0.01)], "a second a question, not a plan"
+
+
+def test_rankings_are_foretold_as_deep_as_the_metric_looks(
+    kb: KnowledgeBase, clock: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depths: set[int] = set()
+    best = CachedLegs.best
+
+    def told(self: CachedLegs, plan: Plan, place: int, hits: int = 10) -> list[IndexedChunk]:
+        depths.add(hits)
+        return best(self, plan, place, hits)
+
+    monkeypatch.setattr(CachedLegs, "best", told)
+    with pytest.raises(BudgetError):
+        tuned(kb, clock, 20.0, metric="recall@100")
+    assert depths == {100}
