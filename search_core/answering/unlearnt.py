@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from retrieval.answer.reader_folder import MANIFEST_FILE
+from retrieval.answer.reader_folder import MANIFEST_FILE, read_folder
+from retrieval.errors import ReaderError
 from search_core.answering.questions import LEAST_QUESTIONS
 from search_core.errors import SupervisionError
 from search_core.reader.lessons import fingerprint, read_lessons
 
 T = TypeVar("T")
+
+LEAST_KEPT = 0.75  # share of the questions that readers which do not serve must leave to the others, ...
+ENOUGH = 200  # ... unless so many remain all the same
 
 
 class Unlearnt(NamedTuple, Generic[T]):
@@ -25,16 +29,19 @@ class Unlearnt(NamedTuple, Generic[T]):
 def unlearnt(
     found: Sequence[T], known_by: Callable[[T], str], group: Callable[[T], str], readers: Path, serving: str
 ) -> Unlearnt[T]:
-    """Questions are dropped where enough others remain, else the reader is, unless it is `serving`.
+    """Questions are dropped for the reader that is `serving`, and for others that leave enough of them; else those go.
 
     `known_by` is what tells whether a question was learnt: its words, or the passage that it comes with. `group` is
-    its document; `readers` the folder of all readers. Raises `SupervisionError` where the one that serves knows too
-    many.
+    its document; `readers` the folder of all readers, of which those that cannot be opened are not looked at. Raises
+    `SupervisionError` where the one that serves knows too many.
     """
     prints = {known_by(one): fingerprint(known_by(one)) for one in found}
     kept, left_out, notes = list(found), set[str](), list[str]()
-    names = sorted(path.parent.name for path in readers.glob(f"[!.]*/{MANIFEST_FILE}"))
+    names = sorted(path.parent.name for path in readers.glob(f"[!.]*/{MANIFEST_FILE}") if _opens(path.parent))
     lessons = {name: read_lessons(readers / name) for name in sorted(names, key=lambda name: name != serving)}
+    served = lessons.get(serving)
+    new = sum(served is None or prints[known_by(one)] not in served.learnt for one in found)
+    least = max(LEAST_QUESTIONS, min(ENOUGH, LEAST_KEPT * new))
     for name, known in lessons.items():
         if known is None:
             notes.append(
@@ -46,7 +53,7 @@ def unlearnt(
         lost = f"{len(kept) - len(rest)} of {len(kept)} questions"
         if len(rest) == len(kept):
             continue
-        if len(rest) >= LEAST_QUESTIONS and len({group(one) for one in rest}) > 1:
+        if len(rest) >= (LEAST_QUESTIONS if name == serving else least) and len({group(one) for one in rest}) > 1:
             notes.append(f"reader {name} learnt from {lost}, which are not asked")
             kept = rest
         elif name != serving:
@@ -61,3 +68,11 @@ def unlearnt(
         if used and name not in left_out:
             notes.append(f"reader {name} has its confidence, though no answers, from {used} of {len(kept)} questions")
     return Unlearnt(kept, frozenset(left_out), tuple(notes))
+
+
+def _opens(folder: Path) -> bool:
+    try:
+        read_folder(folder)
+    except ReaderError:
+        return False
+    return True
