@@ -25,6 +25,7 @@ from search_core.errors import ArtifactError
 from search_core.experiment_log import FILE
 from search_core.result import is_offered
 from search_core.run_lock import FILE as LOCK
+from search_core.run_lock import is_running
 from search_core.tensorboard_log import FOLDER
 
 RUNS, RUN_ARTIFACT = "experiments", "artifact"
@@ -123,11 +124,15 @@ def _models(catalog: Catalog, data_dir: Path) -> Iterator[StoredArtifact]:
         for plan in catalog.plans.all(collection)
     ]
     records = [one for collection in catalog.collections.all() for one in catalog.experiments.all(collection)]
+    running = [one for one in records if one.state is ExperimentState.RUNNING and is_running(data_dir / RUNS / one.id)]
     for path in sorted(folder.iterdir()):
+        young = time.time() - path.stat().st_mtime < YOUNG_SECONDS
+        if young and path.name.startswith("."):
+            continue  # it is being written; an old one was left by a process that was killed
         users = [(name, number) for name, number, body in plans if json.dumps(path.name)[1:-1] in body]
         needed = f"plan {users[0][1]} of {users[0][0]} names it" if users else _why_encoder(path, encoders)
-        needed = needed or _why_model(path, records)
-        if not needed and time.time() - path.stat().st_mtime < YOUNG_SECONDS:
+        needed = needed or _why_model(path, records, running)
+        if not needed and young:
             needed = "it is less than a day old"
         yield StoredArtifact("model", path.name, users[0][0] if users else "", path, _size(path), None, needed)
 
@@ -138,13 +143,14 @@ def _why_run(record: ExperimentRecord, plan_id: int | None, reach: dict[int | No
     return "" if plan_id is None else reach.get(plan_id, "")
 
 
-def _why_model(folder: Path, records: Sequence[ExperimentRecord]) -> str:
-    changed = folder.stat().st_mtime
+def _why_model(folder: Path, records: Sequence[ExperimentRecord], running: Sequence[ExperimentRecord]) -> str:
     for record in records:
         model = (record.result or {}).get("model")
         if model and Path(model).resolve() == folder.resolve() and is_offered(record.result or {}):
             return f"experiment {record.id} offers it"
-        if record.state is ExperimentState.RUNNING and record.created_at.timestamp() <= changed:
+    changed = folder.stat().st_mtime
+    for record in running:
+        if record.created_at.timestamp() <= changed:
             return f"experiment {record.id} runs and may have made it"
     return ""
 

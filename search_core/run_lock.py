@@ -11,12 +11,13 @@ from filelock import FileLock, Timeout
 from search_core.errors import ArtifactError, RunningError
 
 FILE = "run.lock"
+LOOK_SECONDS = 0.2  # waited for the lock: who looks whether it is free holds it for less
 
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
     """Held while the block runs. Raises `RunningError` where another run holds it, in this process or in another."""
-    lock = FileLock(folder / FILE, timeout=0)
+    lock = FileLock(folder / FILE, timeout=LOOK_SECONDS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -30,3 +31,16 @@ def run_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a process works on the experiment of this folder. One that cannot be looked at counts as running."""
+    if not (folder / FILE).exists():
+        return False
+    lock = FileLock(folder / FILE, timeout=0)
+    try:
+        lock.acquire()
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False

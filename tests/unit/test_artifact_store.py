@@ -15,6 +15,7 @@ from retrieval.catalog.experiments import ExperimentState
 from retrieval.learned import ARTIFACTS
 from search_core.artifact_store import RUNS, list_artifacts, prunable, verified
 from search_core.result import NOT_EMBEDDED
+from search_core.run_lock import run_lock
 
 DAY = 24 * 3600.0
 
@@ -56,7 +57,9 @@ def test_what_a_run_has_so_far_stays(catalog: Catalog, tmp_path: Path, monkeypat
     def names() -> list[str]:
         return [one.name for one in prunable(catalog, tmp_path, 0)]
 
-    assert names() == ["encoder-before"]
+    with run_lock(tmp_path / RUNS / record.id):
+        assert names() == ["encoder-before"]
+    assert names() == ["encoder-before", "encoder-during"], "killed: its state says still that it runs"
     ended: tuple[tuple[ExperimentState, dict[str, Any] | None], ...] = (
         (ExperimentState.STOPPED, None),
         (ExperimentState.FAILED, {"error": "no space"}),
@@ -66,6 +69,14 @@ def test_what_a_run_has_so_far_stays(catalog: Catalog, tmp_path: Path, monkeypat
         assert record.id not in names()
     catalog.experiments.finish(record.id, ExperimentState.FINISHED, {"reasons": []})
     assert names() == [record.id, "encoder-before", "encoder-during"]
+
+
+def test_a_model_that_is_being_written_is_nobodys_to_list(catalog: Catalog, tmp_path: Path) -> None:
+    for name in (".part-adapter-x-1", "adapter-x"):
+        (tmp_path / ARTIFACTS / name).mkdir(parents=True)
+    assert [one.name for one in list_artifacts(catalog, tmp_path)] == ["adapter-x"]
+    os.utime(tmp_path / ARTIFACTS / ".part-adapter-x-1", (time.time() - 2 * DAY,) * 2)
+    assert [one.name for one in prunable(catalog, tmp_path, 0)] == [".part-adapter-x-1"], "left by who was killed"
 
 
 def test_a_model_whose_description_is_no_description_is_named(catalog: Catalog, tmp_path: Path) -> None:
