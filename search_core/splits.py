@@ -16,7 +16,7 @@ SHARES = (
     0.25,
     0.40,
 )  # fit, choose, sealed: a gate without power promotes nothing, so the sealed part is the largest
-LEAST_QUESTIONS = 20  # below that no paired test of a third of them can reach p < 0.05 but by luck
+LEAST_QUESTIONS = 20  # below that no paired test of the sealed part can reach p < 0.05 but by luck
 LEAST_PART = 4  # questions; of fewer not even a standard error is known
 LARGEST_GROUP = 0.2  # of the questions; larger groups of linked questions cannot be kept on one side
 LEAST_SEALED = 8  # of those that what serves was not taught: as many as the fewest questions leave
