@@ -44,7 +44,7 @@ from search_core.answering.replies import Replies
 from search_core.answering.scoring import Scored, summary
 from search_core.answering.unlearnt import Unlearnt, unlearnt
 from search_core.artifacts import write_artifact
-from search_core.beginning import begin
+from search_core.beginning import begin, by_run, incumbent_of
 from search_core.card import write_answer_card
 from search_core.clock import Clock
 from search_core.errors import SupervisionError
@@ -96,7 +96,8 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
             "rollout is 'shadow', but answers are not given twice in the background; expected canary, or none: at once"
         )
     against = run.request.against
-    plan = serving_plan(run.catalog, run.collection) if against is None else Plan.from_dict(against)
+    serving = incumbent_of(run.catalog, run.collection, run.record)
+    plan = serving if against is None else Plan.from_dict(against)
     questions = _questions(run, plan)
     settings = run.collection.settings
     analyzer = Analyzer(settings.dictionary, settings.synonyms)
@@ -307,8 +308,7 @@ def _stored(run: AnswerRun, plan: Plan) -> int:
     for known in run.catalog.plans.all(run.collection):
         if (known.name, known.digest) == (name, plan.digest):
             return known.id
-    origin = f"experiment {run.record.id}"
-    return run.catalog.plans.add(run.collection, name, plan.to_dict(), plan.digest, origin).id
+    return run.catalog.plans.add(run.collection, name, plan.to_dict(), plan.digest, by_run(run.record)).id
 
 
 def _promoted(
@@ -323,10 +323,13 @@ def _promoted(
         return False, reasons
     if not run.request.promote:
         return False, (f"it was not to be promoted; `kb plans promote {plan_id}` does it",)
-    if serving_plan(run.catalog, run.catalog.collections.get(run.collection.name)) != plan:
+    now = run.catalog.collections.get(run.collection.name)
+    if now.plan_id == plan_id:
+        return True, ()  # by this run, before it was killed
+    if serving_plan(run.catalog, now) != plan:
         return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)
     reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
-    by = f"experiment {run.record.id}"
+    by = by_run(run.record)
     waits = go_out(run.catalog, run.collection, plan_id, run.request.rollout, by, reason, _allowed_ms(run, after))
     return not waits, waits
 

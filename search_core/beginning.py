@@ -11,7 +11,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord, Experiments
+from retrieval.plan import Plan
+from retrieval.stored_plan import serving_plan, stored_plan
 
 STANDS_ON, EARLIER_RUNS = "stands_on", "earlier_runs"  # kept beside the fields of the request
 
@@ -22,6 +25,23 @@ class Beginning:
 
     earlier_runs: int
     notes: tuple[str, ...] = ()
+
+
+def incumbent_of(catalog: Catalog, collection: Collection, record: ExperimentRecord) -> Plan:
+    """The plan that serves, with which the run compares.
+
+    A run that was killed between its promotion and its result goes on from the plan that served before its own.
+    """
+    last, serving = catalog.plans.last_switch(collection), collection.plan_id
+    if serving is not None and last is not None and last.plan_id == serving:
+        if catalog.plans.get(collection, serving).origin == by_run(record):
+            return stored_plan(catalog, collection, last.previous_id)
+    return serving_plan(catalog, collection)
+
+
+def by_run(record: ExperimentRecord) -> str:
+    """Who stores and promotes the plans of a run."""
+    return f"experiment {record.id}"
 
 
 def begin(

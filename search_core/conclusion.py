@@ -8,6 +8,7 @@ from typing import Any
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.stored_plan import serving_plan
 from search_core.artifacts import Artifact, write_artifact
+from search_core.beginning import by_run
 from search_core.card import write_card
 from search_core.conditions import Conditions
 from search_core.experiment_log import trajectory
@@ -174,8 +175,8 @@ def _stored(conditions: Conditions, finalist: Finalist, artifact: Artifact) -> i
     for known in plans.all(conditions.collection):
         if (known.name, known.digest) == (name, artifact.plan.digest):
             return known.id
-    origin = f"experiment {conditions.record.id}"
-    return plans.add(conditions.collection, name, finalist.plan.to_dict(), finalist.plan.digest, origin).id
+    by = by_run(conditions.record)
+    return plans.add(conditions.collection, name, finalist.plan.to_dict(), finalist.plan.digest, by).id
 
 
 def _promoted(
@@ -190,11 +191,13 @@ def _promoted(
         first = "" if folder is None else f"`kb reindex --encoder {folder}`, then "
         return False, (f"it was not to be promoted; {first}`kb plans promote {plan_id}` does it",)
     now = conditions.catalog.collections.get(conditions.collection.name)
+    if now.plan_id == plan_id:
+        return True, ()  # by this run, before it was killed
     if serving_plan(conditions.catalog, now) != conditions.incumbent:
         return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)
     if now.encoder_fingerprint != conditions.collection.encoder_fingerprint:
         return False, ("another encoder began to serve during the run; run it again",)
     reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
-    by = f"experiment {conditions.record.id}"
-    waits = go_out(conditions.catalog, now, plan_id, conditions.request.rollout, by, reason)
+    way, by = conditions.request.rollout, by_run(conditions.record)
+    waits = go_out(conditions.catalog, now, plan_id, way, by, reason)
     return not waits, waits

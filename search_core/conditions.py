@@ -12,8 +12,7 @@ from retrieval.contracts import Encoder
 from retrieval.encoder import Precision
 from retrieval.plan import Plan
 from retrieval.precedents import Precedents
-from retrieval.stored_plan import serving_plan
-from search_core.beginning import begin
+from search_core.beginning import begin, incumbent_of
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
 from search_core.foretelling import keep_time
@@ -94,17 +93,18 @@ def prepare(
     snapshot = read_snapshot(catalog, collection)
     try:
         snapshot, supervision = _supervised(request, catalog, snapshot, encoder)
-        incumbent = serving_plan(catalog, collection) if request.against is None else Plan.from_dict(request.against)
+        against = request.against
+        incumbent = incumbent_of(catalog, collection, record) if against is None else Plan.from_dict(against)
         adapter, precedents = served_parts(incumbent, encoder, data_dir)
         taught = taught_to(collection.encoder, adapter)
         split = _split(request, snapshot, supervision, taught.questions)
+        tiers = parse_tiers(request.tiers, spec.budget_seconds)
+        parts = (adapter, precedents)
+        keep_time(clock, len(tiers), snapshot, encoder, supervision, split, incumbent, parts, spec.metric)
         stands_on = _stands_on(snapshot, supervision, split, encoder, incumbent)
         begun = begin(catalog.experiments, record, stands_on, lambda: len(Archive(data_dir / ARCHIVE)))
         notes = (*supervision.notes, *taught.notes, *_kept_out(split), *begun.notes)
         supervision = replace(supervision, notes=notes)
-        tiers = parse_tiers(request.tiers, spec.budget_seconds)
-        parts = (adapter, precedents)
-        keep_time(clock, len(tiers), snapshot, encoder, supervision, split, incumbent, parts, spec.metric)
         legs = ask_legs(snapshot, encoder, supervision.questions)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)

@@ -27,9 +27,12 @@ def go_out(
     if way == AT_ONCE:
         catalog.plans.promote(collection, plan_id, by, reason)
         return ()
-    try:
-        begun = catalog.rollouts.begin(collection, plan_id, Stage(way), DEFAULT_SHARE, options, by, reason)
-    except ConflictError as error:
-        return (f"plan {plan_id} is proven, but its rollout cannot begin: {error}",)
-    catalog.audit.record(by, "plans.rollout begin", f"{collection.name}/{plan_id}", {"rollout": begun.id, "stage": way})
+    begun = next((one for one in catalog.rollouts.running(collection.id) if one.plan_id == plan_id), None)
+    if begun is None:  # else by this run, before it was killed
+        try:
+            begun = catalog.rollouts.begin(collection, plan_id, Stage(way), DEFAULT_SHARE, options, by, reason)
+        except ConflictError as error:
+            return (f"plan {plan_id} is proven, but its rollout cannot begin: {error}",)
+        about = {"rollout": begun.id, "stage": way}
+        catalog.audit.record(by, "plans.rollout begin", f"{collection.name}/{plan_id}", about)
     return (f"plan {plan_id} goes out step by step: rollout {begun.id} began as {way}; see `kb plans status`",)

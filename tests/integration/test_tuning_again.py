@@ -15,7 +15,9 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import NotFoundError
 from retrieval.types import Document
+from search_core import conclusion, conditions
 from search_core.conditions import ARCHIVE
+from search_core.errors import BudgetError
 from search_core.log_check import log_troubles
 from search_core.policy.archive import Archive
 from search_core.request import Request
@@ -77,6 +79,44 @@ def test_a_run_that_goes_on_when_the_corpus_changed_begins_anew_and_says_so(kb: 
     assert max(one["reward"] for one in trials) < max(one["reward"] for one in before)
     assert any("its 5 trials were forgotten" in note for note in result.supervision["notes"])
     assert trainer(kb, asked()).run().trajectory == result.trajectory
+
+
+@pytest.mark.parametrize("rollout", ["none", "shadow"])
+def test_a_run_killed_between_its_promotion_and_its_result_ends_as_proven(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, rollout: str
+) -> None:
+    go_out = conclusion.go_out
+
+    def die(*about: Any) -> None:
+        go_out(*about)
+        raise Killed
+
+    whole = trainer(kb, asked()).run()
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(conclusion, "go_out", die)
+        trainer(kb, replace(asked(), promote=True, rollout=rollout)).run()
+    collection = kb.catalog.collections.get("c")
+    record = kb.catalog.experiments.all(collection)[0]
+    result = resumed(kb, record)
+    assert not any("forgotten" in note for note in result.supervision["notes"])
+    assert (result.trajectory, result.plan, result.incumbent) == (whole.trajectory, whole.plan, whole.incumbent)
+    assert result.verdict.passes and result.promoted == (rollout == "none")
+    assert all("rollout 1 began" in reason for reason in result.reasons)
+
+
+def test_a_run_that_is_refused_when_it_goes_on_keeps_its_trials(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = killed(kb, asked(), 5)
+    kb.write("c", [Document("d0", "nothing of interest here", "")], wait=True, timeout=60.0)
+
+    def refused(*about: Any) -> None:
+        raise BudgetError("too long")
+
+    monkeypatch.setattr(conditions, "keep_time", refused)
+    with pytest.raises(BudgetError):
+        resumed(kb, record)
+    assert len(kb.catalog.experiments.trials(record.id)) == record.trials == 5
 
 
 def test_a_run_that_goes_on_is_told_as_many_earlier_runs_as_at_first(kb: KnowledgeBase) -> None:
