@@ -164,8 +164,9 @@ def _show_result(result: dict[str, Any]) -> None:
     if "lift" in result:
         low, high = result["lift_interval"]
         out.print(
-            f"gain {result['lift']:+.4f} ({low:+.4f} to {high:+.4f}), p = {result['p_value']:.4f}, "
-            f"{result['sealed_questions']} sealed questions; {result['cpu_seconds']:.0f} CPU s"
+            f"gain {result['lift']:+.4f} of {result.get('metric', 'ndcg@10')} ({low:+.4f} to {high:+.4f}), "
+            f"p = {result['p_value']:.4f}, {result['sealed_questions']} sealed questions; "
+            f"{result['cpu_seconds']:.0f} CPU s"
         )
         out.print(f"plan {result['plan']['digest']}; artifact {result['artifact']['folder']}")
         for reason in result["reasons"]:

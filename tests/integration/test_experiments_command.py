@@ -118,6 +118,8 @@ def test_a_run_is_shown_replayed_and_its_log_guarded(shell: Shell) -> None:
     assert all({"seed", "cost", "reward", "fidelity", "seconds", "cpu_seconds"} <= set(one) for one in shown["trials"])
     for table in (("show", name), ("list",), ("compare", name, next(iter(shell.trials())))):
         assert name in shell.kb("experiments", *table, "-c", "c")
+    told = " ".join(shell.kb("experiments", "show", name, "-c", "c").split())
+    assert f"gain {shown['result']['lift']:+.4f} of ndcg@10 (" in told
     result, begun = shown["result"], r"\d{4}-\d\d-\d\d \d\d:\d\d"
     listed = next(line for line in shell.kb("experiments", "list", "-c", "c").splitlines() if name in line)
     assert re.search(rf"{begun} .*{re.escape(format(result['lift'], '+.4f'))} +{result['p_value']:.4f}", listed), listed

@@ -183,6 +183,10 @@ def test_two_runs_are_compared_trial_by_trial() -> None:
     assert told["both_tried"]["apart_at_most"] == pytest.approx(0.2)
     same = compare_runs(({"seed": 1}, result, one), ({"seed": 1}, result, one))
     assert same["parted"] is None and same["chosen"] == []
+    by_recall = compare_runs(({"metric": "recall@5"}, result, one), ({"metric": ""}, result, one))
+    assert {"name": "metric", "one": "recall@5", "other": "ndcg@10"} in by_recall["asked"]
+    assert {"name": "best trial", "one": None, "other": None} in by_recall["came"]
+    assert by_recall["both_tried"] == {"candidates": 0, "apart_at_most": None, "best": []}
     assert compare_runs(({}, None, one), ({}, None, one[:2]))["parted"] == 3
     assert is_cut_short(one, one[:2]) and not is_cut_short(one, one) and not is_cut_short(one, other[:3])
 
