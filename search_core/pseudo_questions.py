@@ -28,6 +28,7 @@ MOST_SIBLINGS = 50  # chunks of a document whose title is asked: without it all 
 LEAST_WORDS = 4  # of a sentence or title that can be a question (Chinese: characters)
 LEAST_REST = 80  # characters of the passage that remain
 _SENTENCES = re.compile(r"[^.!?。！？\n]+[.!?。！？]?")
+_TURKISH = str.maketrans("İı", "ii")
 TRUST = (
     "questions were made from the corpus: they rank plans as people's questions do only in part "
     "(rank correlation about 0.6 on Cranfield), so nothing is promoted by them"
@@ -40,17 +41,20 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
     siblings: dict[str, list[int]] = {}
     for place, chunk in enumerate(snapshot.chunks):
         siblings.setdefault(key_of(chunk), []).append(place)
-    chunks, questions = list(snapshot.chunks), []
+    chunks, questions, folded = list(snapshot.chunks), [], dict[int, str]()
     for place in generator.permutation(len(chunks)):
         chunk = chunks[place]
         document = siblings[key_of(chunk)]
         text = _question(chunk, len(document), generator)
-        rest = {} if text is None else {at: _without(chunks[at], text) for at in document}
-        if text is None or len(rest[place].text.strip()) < LEAST_REST or not all(map(_says_something, rest.values())):
+        if text is None or len(_without(chunk, text).text.strip()) < LEAST_REST:
+            continue
+        rest = {at: _without(chunks[at], text) for at in _that_may_say(text, document, chunks, folded)}
+        if not all(map(_says_something, rest.values())):
             continue
         questions.append(EvalQuery(f"made-{chunk.label}", text, {key_of(chunk): 1}))
         for at, altered in rest.items():
             chunks[at] = altered
+            del folded[at]
         if len(questions) == MOST:
             break
     if not questions:
@@ -68,6 +72,23 @@ def _question(chunk: IndexedChunk, siblings: int, generator: np.random.Generator
         return chunk.title
     sentences = [found[0].strip() for found in _SENTENCES.finditer(chunk.text) if _is_long_enough(found[0])]
     return sentences[int(generator.integers(len(sentences)))] if sentences else None
+
+
+def _that_may_say(asked: str, places: list[int], chunks: list[IndexedChunk], folded: dict[int, str]) -> list[int]:
+    """Those that hold every word of it: an expression for each of thousands of chunks would take minutes."""
+    words = _folded(asked).split()
+    found = []
+    for at in places:
+        if at not in folded:
+            folded[at] = _folded(chunks[at].words)
+        if all(word in folded[at] for word in words):
+            found.append(at)
+    return found
+
+
+def _folded(text: str) -> str:
+    """Equal at least where `re.I` finds texts equal, to which each Turkish i is an i."""
+    return text.translate(_TURKISH).casefold()
 
 
 def _without(chunk: IndexedChunk, asked: str) -> IndexedChunk:

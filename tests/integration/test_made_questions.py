@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
 from retrieval.catalog.eval_sets import words_of
-from retrieval.types import Document
+from retrieval.types import Document, IndexedChunk
+from search_core import pseudo_questions
 from search_core.pseudo_questions import LEAST_REST, MOST, questions_from_corpus
 from search_core.snapshot import key_of, passage_of, read_snapshot
 
@@ -49,3 +52,25 @@ def test_what_is_asked_stands_nowhere_in_its_document(tmp_path: Path) -> None:
         assert altered.graph is not snapshot.graph
         altered.close()
         snapshot.close()
+
+
+def test_a_document_of_thousands_of_chunks_is_searched_only_where_it_may_say_what_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = random.Random(0)
+    texts = [" ".join(" ".join(draw.choices(WORDS, k=9)) + "." for _ in range(4)) for _ in range(3_000)]
+    texts[7], texts[9] = texts[7] + " İstanbul is sunny today.", texts[9] + "  ıSTANBUL  is SUNNY today."
+    chunks = [IndexedChunk(at, 1, "", "", text, None, (), {"_key": "d"}) for at, text in enumerate(texts)]
+    places = list(range(len(chunks)))
+    assert pseudo_questions._that_may_say("istanbul is sunny today.", places, chunks, {}) == [7, 9]
+    searched: list[IndexedChunk] = []
+    without = pseudo_questions._without
+
+    def told(chunk: IndexedChunk, asked: str) -> IndexedChunk:
+        searched.append(chunk)
+        return without(chunk, asked)
+
+    monkeypatch.setattr(pseudo_questions, "_without", told)
+    monkeypatch.setattr(pseudo_questions, "_with_altered", lambda snapshot, altered, encoder: altered)
+    _, supervision = questions_from_corpus(SimpleNamespace(chunks=chunks), None, 0)  # type: ignore[arg-type]
+    assert len(supervision.questions) == MOST and len(searched) < 3 * MOST
