@@ -14,7 +14,7 @@ from retrieval.catalog.eval_sets import words_of
 from retrieval.encoder import ENCODERS
 from search_core.tuning.export import MANIFEST_FILE
 
-DIGITS = 16  # of a hash
+DIGITS = 16  # of a hash in hexadecimal: 64 bits
 TAUGHT = "taught"  # in the manifest of a tuned encoder
 LABELLED = "labelled_questions"  # there: how many
 UNKNOWN = (
@@ -31,7 +31,7 @@ class Taught:
 
 
 def hash_of(text: str) -> str:
-    """Of a question's words, which a learned part can keep without keeping what was asked."""
+    """Of a question's words, or a passage's, which a learned part can keep without keeping what was asked."""
     return hashlib.sha256(words_of(text).encode(errors="surrogatepass")).hexdigest()[:DIGITS]
 
 

@@ -10,7 +10,8 @@ from retrieval.answer.reader_folder import MANIFEST_FILE, read_folder
 from retrieval.errors import ReaderError
 from search_core.answering.questions import LEAST_QUESTIONS
 from search_core.errors import SupervisionError
-from search_core.reader.lessons import fingerprint, read_lessons
+from search_core.reader.lessons import read_lessons
+from search_core.taught import hash_of
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ def unlearnt(
     its document; `readers` the folder of all readers, of which those that cannot be opened are not looked at. Raises
     `SupervisionError` where the one that serves knows too many.
     """
-    prints = {known_by(one): fingerprint(known_by(one)) for one in found}
+    prints = {known_by(one): hash_of(known_by(one)) for one in found}
     kept, left_out, notes = list(found), set[str](), list[str]()
     names = sorted(path.parent.name for path in readers.glob(f"[!.]*/{MANIFEST_FILE}") if _opens(path.parent))
     lessons = {name: read_lessons(readers / name) for name in sorted(names, key=lambda name: name != serving)}

@@ -17,8 +17,9 @@ from tiny_reader import make_model
 
 from retrieval.catalog.keys import Scope
 from search_core.reader.data import read_squad
-from search_core.reader.lessons import fingerprint, read_lessons
+from search_core.reader.lessons import read_lessons
 from search_core.reader.recipe import hold_out
+from search_core.taught import hashes_of
 
 DOCUMENTS = {
     "emma": "Emma lives in Quito and works as teacher.",
@@ -91,7 +92,7 @@ def test_the_command_says_what_it_made(trained: tuple[Path, dict[str, Any]]) -> 
     assert lessons is not None
     learnt, held = hold_out(read_squad(folder / "questions.json"), 1)
     for known, questions in ((lessons.learnt, learnt), (lessons.calibrated, held)):
-        assert known == {fingerprint(text) for one in questions for text in (one.text, one.passage)}
+        assert known == {*hashes_of(text for one in questions for text in (one.text, one.passage))}
 
 
 @pytest.mark.parametrize(
