@@ -53,7 +53,7 @@ def keep_time(
     What was spent before does not count: it would be spent in vain.
     """
     costs = _costs(clock, snapshot, encoder, supervision, plan, parts, hits_for(metric))
-    quickest, usual = (_Cost(*map(of, zip(*costs, strict=True))) for of in (min, median))
+    quickest, usual = _Cost(*map(min, zip(*costs, strict=True))), _Cost(*map(median, zip(*costs, strict=True)))
     asked, sealed = len(supervision.questions), len(split.sealed)
     working = len(compared_on(range(len(split.fit) + len(split.choose) - len(split.taught))))
     needed = asked * quickest.asking + (working + AT_LEAST * sealed) * quickest.fusing
