@@ -46,7 +46,7 @@ bench: install ## the rows of the measurements page that apply to this machine
 	$(BIN)/kb bench $(BENCH)
 
 screenshots: install browser ## the console's pages as pictures in docs/pictures
-	KB_TEST_PICTURES=1 $(BIN)/pytest tests/integration/test_console_pictures.py -q
+	KB_TEST_PICTURES=1 $(BIN)/pytest tests/integration/test_console_pictures.py -q -m "soak or not soak"
 
 bench-search-core: install ## what each tier of the search core adds on public sets (hours on two cores)
 	$(BIN)/python -m tests.benchmarks.bench_search_core $(BENCH)

@@ -13,6 +13,7 @@ import pytest
 ROWS = ("index", "http", "memory", "freshness", "growth")
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("row", ROWS)

@@ -148,6 +148,7 @@ def test_a_body_may_take_longer_than_headers(kb: Served, connect: Connect, monke
 
 
 def test_an_idle_connection_makes_room(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    time.sleep(1)  # those of other tests are gone then
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
     first, second, third = connect(), connect(), connect()
     for one in (second, third):
@@ -156,6 +157,7 @@ def test_an_idle_connection_makes_room(connect: Connect, monkeypatch: pytest.Mon
 
 
 def test_a_connection_is_refused_where_all_work(kb: Served, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    time.sleep(1)
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 1)
     working = connect()
     working.sendall(
@@ -235,6 +237,7 @@ def test_a_download_is_not_what_makes_room(kb: Served, connect: Connect, monkeyp
     said = reading.recv(1000)  # all of it is handed over, and most waits
     idle = connect()
     assert answer(idle, HEALTH + b"\r\n").startswith(b"HTTP/1.1 200")
+    time.sleep(1)
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
     assert answer(connect(), HEALTH + b"\r\n").startswith(b"HTTP/1.1 200")
     assert idle.recv(1) == b""

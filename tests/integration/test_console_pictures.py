@@ -77,6 +77,7 @@ def places(experiment: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.soak
 def test_every_page_renders_without_a_complaint(chromium: Browser, tmp_path: Path) -> None:
     console_pages.require_built()
     with pytest.MonkeyPatch.context() as patch:

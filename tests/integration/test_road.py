@@ -156,6 +156,7 @@ def test_shuffled_judgements_promote_nothing_in_any_tier(kb: KnowledgeBase) -> N
     assert (encoder["kept"], "no model that can be trained" in encoder["reason"]) == (False, True)
 
 
+@pytest.mark.soak
 def test_a_network_is_measured_and_told_but_does_not_serve(kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[dict[str, Any]] = []
     result = tuned(kb, tiers="plan,graph", promote=False, progress=told.append)

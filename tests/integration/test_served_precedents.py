@@ -108,6 +108,7 @@ def test_the_same_seed_remembers_the_same(served: Served) -> None:
     assert (one.artifact.digest, one.trajectory, one.plan) == (other.artifact.digest, other.trajectory, other.plan)
 
 
+@pytest.mark.soak
 def test_an_adapter_that_was_learned_from_both_parts_serves_beside_them(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
