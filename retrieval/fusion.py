@@ -309,9 +309,7 @@ def _shares(plan: Plan, ranking: Ranking, best: Bounds, theory: Bounds) -> Score
     if plan.normalisation is Normalisation.Z_SCORE:
         return z_score(ranking.scores)
     low, high = best if plan.normalisation is Normalisation.BEST else theory
-    low = min(
-        low, float(ranking.scores.min())
-    )  # cosines below zero, of a small collection, keep their order and bounds
+    low = min(low, float(ranking.scores.min()))  # cosines below zero keep their order: a small collection has them
     return bounded(ranking.scores, low, float(ranking.scores.max()) if high is None else high)
 
 

@@ -123,9 +123,8 @@ def _header(passage: Passage, row: Candidate) -> list[str]:
     above = passage.text[: row.span.start].split("\n")[:-1]
     rows = list(takewhile(lambda line: line.lstrip().startswith("|"), reversed(above)))
     first = _cells(rows[-1] if rows else row.text)
-    if len(rows) == len(above) and not (
-        len(rows) > 1 and _RULE.fullmatch(rows[-2])
-    ):  # the passage begins with the table
+    begins_passage, has_rule = len(rows) == len(above), len(rows) > 1 and _RULE.fullmatch(rows[-2])
+    if begins_passage and not has_rule:
         continued = _cells(passage.heading.rpartition(HEADING_SEPARATOR)[2])
         if len(continued) > 1 and len(continued) == len(first):
             return continued

@@ -21,10 +21,7 @@ WRITER_HEAP_BYTES = 16_000_000  # tantivy's least is 15 MB a thread; a batch of 
 SCORE_DECIMALS = 4  # BM25 sums differ in the last bits between segments; rounded, equal passages tie
 FETCH_PER_MEMBER = 2  # a wanted label in the query costs as much as fetching two more hits (bench_views.py)
 OVERFETCH_MARGIN = 1.3  # fetch this much more than an even spread of the wanted labels would need
-EVERY = (
-    "every",
-    1,
-)  # a field and its one value, in every chunk: tantivy tells how often a term occurs, not of how many
+EVERY = ("every", 1)  # field and value of every chunk: tantivy tells how often a term occurs, but not of how many
 ESCALATION = 4  # each further attempt fetches this many times more
 
 Hits = list[tuple[float, tantivy.DocAddress]]

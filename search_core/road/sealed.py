@@ -24,9 +24,8 @@ class SealedScores:
 
     def __init__(self, conditions: Conditions) -> None:
         self._places = conditions.split.sealed
-        self._legs: dict[
-            int, tuple[CachedLegs, CachedLegs]
-        ] = {}  # the first of each pair is kept, so its id is its own
+        # The first of each pair is kept, so its id is its own.
+        self._legs: dict[int, tuple[CachedLegs, CachedLegs]] = {}
         self._ranked: dict[tuple[int, str, int], list[list[str]]] = {}
 
     def values(self, legs: CachedLegs, plan: Plan, metric: str) -> Values:

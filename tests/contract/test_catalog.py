@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pyroaring import BitMap64
 
-from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Outcome, Receipt, Upsert, schema, sqlite_url
+from retrieval.catalog import Catalog, Collection, Commit, DeadLetter, Outcome, Receipt, Upsert, schema
 from retrieval.catalog.engine import reading
 from retrieval.catalog.eval_runs import NewEvalRun
 from retrieval.catalog.eval_sets import EvalQuery
@@ -25,19 +23,6 @@ from retrieval.catalog.schema import METADATA
 from retrieval.catalog.sources import SourceState
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError, OvertakenError
 from retrieval.types import OPERATOR, Chunk, Deletion, Document, Principal, SourcePosition, text_hash
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
-    opened = Catalog(url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def handbook(catalog: Catalog) -> Collection:
-    return catalog.collections.create("handbook", "hash", "fp")
 
 
 def upsert(key: str, *texts: str, at: int | None = None, title: str = "", **more: object) -> Upsert:

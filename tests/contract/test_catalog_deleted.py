@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from retrieval.catalog import Catalog, Collection, sqlite_url
+from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.rollouts import Stage
 from retrieval.errors import NotFoundError
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
-    opened = Catalog(url)
-    yield opened
-    opened.close()
-
 
 ACTS: dict[str, Callable[[Catalog, Collection], Any]] = {
     "plans.add": lambda catalog, gone: catalog.plans.add(gone, "p", {}, "digest", "manual"),

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from retrieval.catalog import Catalog, Commit, Upsert
 from retrieval.types import Chunk, Document
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def catalog(request: pytest.FixtureRequest) -> Iterator[Catalog]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{request.getfixturevalue('tmp_path') / 'catalog.db'}"
-    else:
-        url = request.getfixturevalue("fresh_postgres")
-    opened = Catalog(url)
-    yield opened
-    opened.close()
 
 
 def test_one_holder_at_a_time(catalog: Catalog) -> None:

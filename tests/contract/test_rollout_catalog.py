@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from retrieval.catalog import Catalog, Collection, schema, sqlite_url
+from retrieval.catalog import Catalog, Collection, schema
 from retrieval.catalog.engine import writing
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.catalog.schema import utc_now
 from retrieval.errors import ConflictError, NotFoundError
 from retrieval.plan import Plan
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
-    opened = Catalog(url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def handbook(catalog: Catalog) -> Collection:
-    return catalog.collections.create("handbook", "hash", "fp")
 
 
 def stored(catalog: Catalog, collection: Collection, **choices: Any) -> int:

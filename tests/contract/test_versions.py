@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,19 +12,6 @@ from retrieval.catalog import AccessChange, Catalog, Collection, Commit, Outcome
 from retrieval.catalog.versions import KEPT_VERSIONS
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR, Chunk, Deletion, Document, Principal, SourcePosition
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
-    opened = Catalog(url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def handbook(catalog: Catalog) -> Collection:
-    return catalog.collections.create("handbook", "hash", "fp")
 
 
 def upsert(key: str, text: str, title: str = "", **more: object) -> Upsert:
