@@ -131,10 +131,20 @@ class Pipeline:
         try:
             return self._catalog.writer.commit(self._collection.id, prepared)
         except OvertakenError:
-            for fingerprint, vectors in {prepared.fingerprint: prepared.vectors, **prepared.other_vectors}.items():
-                self._catalog.embeddings.store(fingerprint, vectors)
+            self._keep_vectors(prepared)
             self._preparation.outdated()
             raise
+
+    def embed(self, source: str, changes: Sequence[Change]) -> int:
+        """Embed what these changes will need and keep that, without writing anything else; how many passages it was."""
+        prepared = self.prepare(source, changes)
+        self._keep_vectors(prepared)
+        return sum(map(len, (prepared.vectors, *prepared.other_vectors.values())))
+
+    def _keep_vectors(self, prepared: Commit) -> None:
+        for fingerprint, vectors in {prepared.fingerprint: prepared.vectors, **prepared.other_vectors}.items():
+            if vectors:
+                self._catalog.embeddings.store(fingerprint, vectors)
 
     def _changes(self, batch: ChangeBatch, rows: RowRenderer | None) -> list[Change]:
         mapped = rows.apply(batch.row_changes) if rows is not None and batch.row_changes else ()
