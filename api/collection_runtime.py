@@ -143,22 +143,30 @@ class CollectionRuntime:
         """
         began = time.monotonic()
         result = self.retriever.search(self.collection, plan, request, principal)
-        rounds = 0
-        while result.overtaken and not result.degraded:
-            last_seq = self._catalog.collections.last_seq(self.collection_id)
-            if result.seq >= last_seq:  # nothing is on its way: a view holds what the catalog never had
+        for _ in range(FOLLOW_ROUNDS):
+            if not self._is_overtaken(result) or not self._followed(began + FOLLOW_SECONDS):
                 break
-            try:
-                self.follower.wait_for(last_seq, max(0.0, began + FOLLOW_SECONDS - time.monotonic()))
-            except RetrievalError:
-                rounds = FOLLOW_ROUNDS
-            if rounds == FOLLOW_ROUNDS:
-                return replace(result, degraded=tuple(name for name, _ in self.follower.views.legs))
             waited = (time.monotonic() - began) * 1000
             again = self.retriever.search(self.collection, plan, request, principal)
             result = replace(again, took_ms=waited + again.took_ms, stages=again.stages | {"follow": waited})
-            rounds += 1
+        if self._is_overtaken(result):
+            return replace(result, degraded=tuple(name for name, _ in self.follower.views.legs))
         return result
+
+    def _is_overtaken(self, result: SearchResult) -> bool:
+        """Whether hits were replaced by what the views lack so far; not where they hold more than the catalog."""
+        if not result.overtaken or result.degraded:
+            return False
+        return result.seq < self._catalog.collections.last_seq(self.collection_id)
+
+    def _followed(self, deadline: float) -> bool:
+        """Whether the views have what the catalog has now, before that moment of the monotonic clock."""
+        last_seq = self._catalog.collections.last_seq(self.collection_id)
+        try:
+            self.follower.wait_for(last_seq, max(0.0, deadline - time.monotonic()))
+        except RetrievalError:
+            return False
+        return True
 
     def _running_rollout(self) -> RolloutRecord | None:
         return next(iter(self._catalog.rollouts.running(self._record.id)), None)

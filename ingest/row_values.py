@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from ingest.template import value_text
 
@@ -61,7 +60,7 @@ def json_value(value: Any) -> Any:
         return [json_value(item) for item in value]
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return str(value) if isinstance(value, UUID) else str(value)
+    return str(value)  # a UUID, an address, whatever a driver knows
 
 
 def holds_64_bits(value: int | Decimal) -> bool:
