@@ -12,8 +12,10 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from api.history import History
+from api.jobs.kinds import kinds
 from api.knowledge_base import KnowledgeBase
-from retrieval.errors import RetrievalError
+from retrieval.catalog.jobs import JobState
+from retrieval.errors import ConflictError, EncoderError, RetrievalError
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -123,19 +125,24 @@ class _Collections(Collector):
         documents = GaugeMetricFamily("kb_documents", "Living documents.", labels=("collection",))
         chunks = GaugeMetricFamily("kb_chunks", "Searchable passages.", labels=("collection",))
         legs = GaugeMetricFamily("kb_leg_degraded", "1: searches miss this leg.", labels=("collection", "leg"))
+        usable = GaugeMetricFamily("kb_collection_usable", "0: it needs an operator.", labels=("collection",))
         troubles = self._kb.troubles()
         for collection in self._kb.catalog.collections.all():
             try:
                 behind = self._kb.freshness(collection.name)["lag"]
                 sizes = self._kb.catalog.documents.counts(collection)
+            except (ConflictError, EncoderError):  # as `Readiness` tells them from what passes by itself
+                usable.add_metric((collection.name,), 0)
+                continue
             except RetrievalError:
                 continue
+            usable.add_metric((collection.name,), 1)
             lag.add_metric((collection.name,), behind)
             documents.add_metric((collection.name,), sizes[0])
             chunks.add_metric((collection.name,), sizes[1])
             for leg in ("sparse", "dense"):
                 legs.add_metric((collection.name, leg), leg in troubles.get(collection.name, {}))
-        yield from (lag, documents, chunks, legs)
+        yield from (lag, documents, chunks, legs, usable)
 
 
 class _Jobs(Collector):
@@ -149,8 +156,14 @@ class _Jobs(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """The gauge."""
+        """The gauges. What every kind may have is there before the first job, so that a first failure is a change."""
         jobs = GaugeMetricFamily("kb_jobs", "Jobs in the catalog by kind and state.", labels=("kind", "state"))
-        for (kind, state), count in self._kb.catalog.jobs.counts().items():
+        nothing = {(kind, state): 0 for kind in kinds() for state in (JobState.QUEUED, JobState.FAILED)}
+        for (kind, state), count in (nothing | self._kb.catalog.jobs.counts()).items():
             jobs.add_metric((kind, state.value), count)
-        yield jobs
+        waiting = GaugeMetricFamily(
+            "kb_job_waiting_seconds", "How long the oldest queued job has waited.", labels=("kind",)
+        )
+        for kind, seconds in (dict.fromkeys(kinds(), 0.0) | self._kb.catalog.jobs.waiting()).items():
+            waiting.add_metric((kind,), seconds)
+        yield from (jobs, waiting)

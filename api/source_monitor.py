@@ -97,7 +97,7 @@ class SourceGauges(Collector):
             ("kb_source_lag_seconds", "How long ago what is known of the source was true.", _lag_seconds),
             ("kb_source_slot_lag_bytes", "Log of the database that was not read yet.", _slot_lag),
             ("kb_source_slot_retained_bytes", "Log that the database keeps for the source.", _slot_retained),
-            ("kb_source_connector_up", "1 where connector and task run.", _up),
+            ("kb_source_connector_up", "1 where connector and task run; absent while paused.", _up),
             ("kb_source_dead_letters", "Events that wait for a person.", _dead_letters),
         ):
             gauge = GaugeMetricFamily(name, meaning, labels=("collection", "source"))
@@ -125,7 +125,7 @@ def _slot_retained(status: SourceStatus) -> float | None:
 
 
 def _up(status: SourceStatus) -> float | None:
-    return float(status.connector.running)
+    return None if status.connector.state == "PAUSED" else float(status.connector.running)
 
 
 def _dead_letters(status: SourceStatus) -> float | None:

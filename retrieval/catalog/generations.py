@@ -90,9 +90,10 @@ class Generations:
         return ActiveGenerations(epoch, tuple(sorted(kept, key=lambda one: one.state is not GenerationState.SERVING)))
 
     def begin(self, collection: Collection, encoder: str, fingerprint: str, settings: dict[str, Any]) -> Generation:
-        """A new generation, which every commit from now on carries; or the unfinished one, where it is just that.
+        """A new generation, which every commit from now on carries; or one that is just that and has not served yet.
 
-        A dictionary and synonyms like the collection's are those that serve now, should they have changed meanwhile.
+        So whoever was killed before a complete generation served finds it again. A dictionary and synonyms like the
+        collection's are those that serve now, should they have changed meanwhile.
         Raises `ConflictError` while another one is unfinished.
         """
         with writing(self._engine) as connection:
@@ -101,9 +102,10 @@ class Generations:
             settings = settings | _changed_since(connection, collection, locked.generation_id, settings)
             known = _all(connection, collection.id)
             for one in known:
+                is_same = (one.encoder, one.fingerprint, one.settings) == (encoder, fingerprint, settings)
+                if is_same and one.state in (GenerationState.BUILDING, GenerationState.READY):
+                    return one
                 if one.state is GenerationState.BUILDING:
-                    if (one.encoder, one.fingerprint, one.settings) == (encoder, fingerprint, settings):
-                        return one
                     raise ConflictError(
                         f"generation {one.id} of collection {collection.name!r} (encoder {one.encoder}) is unfinished; "
                         f"finish it by the same command as began it, or retire it"

@@ -120,6 +120,15 @@ class Jobs:
         with reading_once(self._engine) as connection:
             return {(kind, JobState(state)): count for kind, state, count in connection.execute(query)}
 
+    def waiting(self) -> dict[str, float]:
+        """By kind, the seconds that its oldest queued job has waited for; kinds without one are absent."""
+        c = schema.jobs.c
+        queued = c.state == JobState.QUEUED.value
+        query = sa.select(c.kind, sa.func.min(c.updated_at)).where(queued).group_by(c.kind)
+        with reading_once(self._engine) as connection:
+            now = schema.utc_now()
+            return {kind: max(0.0, (now - since).total_seconds()) for kind, since in connection.execute(query)}
+
     def claim(self, runner: str, kinds: Sequence[str], job_id: str | None = None) -> JobRecord | None:
         """Start the oldest queued job of these kinds, or that one; None where there is none to start."""
         c = schema.jobs.c
@@ -176,7 +185,7 @@ class Jobs:
         """Queue a failed or cancelled job anew.
 
         Raises `NotFoundError`, `NotStoppedError` where a cancelled job's work still goes on, `ConflictError` where the
-        job is in another state.
+        job is in another state, or where its schedule has another open one.
         """
         job = self.get(job_id)
         if job.state.value not in _AGAIN:
@@ -185,6 +194,12 @@ class Jobs:
             if job.runner and not _is_silent(job, database_now(connection), SILENT_SECONDS):
                 raise NotStoppedError(f"job {job_id} is cancelled but its work has not stopped yet; retry in a moment")
             c = schema.jobs.c
+            others = (c.schedule == job.schedule) & (c.schedule != "") & c.state.in_(OPEN_STATES)
+            other = connection.execute(sa.select(c.id).where(others).limit(1)).scalar_one_or_none()
+            if other is not None:
+                raise ConflictError(
+                    f"schedule {job.schedule!r} has an open job already, {other}; a second one would wait"
+                )
             unchanged = (c.id == job_id) & (c.state == job.state.value) & (c.runner == job.runner)
             moved = connection.execute(schema.jobs.update().where(unchanged).values(**_FRESH)).rowcount
         if moved != 1:

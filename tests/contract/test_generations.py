@@ -121,6 +121,15 @@ def test_only_a_complete_generation_is_activated_and_the_serving_one_stays(
     assert catalog.generations.get(handbook, other.id).state is GenerationState.SERVING
 
 
+def test_a_complete_generation_that_has_not_served_is_found_again(catalog: Catalog, handbook: Collection) -> None:
+    other = catalog.generations.begin(handbook, "hash", "other", SETTINGS)
+    catalog.generations.finish(handbook, other.id, {})
+    assert catalog.generations.begin(handbook, "hash", "other", SETTINGS).id == other.id
+    catalog.generations.activate(handbook, other.id)
+    catalog.generations.activate(handbook, handbook.generation)
+    assert catalog.generations.begin(handbook, "hash", "other", SETTINGS).id != other.id  # one to go back to stays
+
+
 def test_words_that_change_reach_every_generation_that_had_them_in_common(
     catalog: Catalog, handbook: Collection
 ) -> None:

@@ -138,6 +138,29 @@ def test_whoever_cancels_and_at_once_tries_again_waits_for_the_work_to_stop(cata
         tried_again(catalog.jobs, job.id)
 
 
+def test_trying_again_makes_no_second_open_job_of_a_schedule(catalog: Catalog) -> None:
+    catalog.schedules.create(nightly())
+    failed = catalog.schedules.run("nightly")
+    assert catalog.jobs.fail(claimed(catalog), "broken")
+    due = catalog.schedules.run("nightly")
+    with pytest.raises(ConflictError, match=f"'nightly' has an open job already, {due}"):
+        catalog.jobs.retry(failed)
+    assert catalog.jobs.succeed(claimed(catalog), {})
+    assert catalog.jobs.retry(failed).state is JobState.QUEUED
+
+
+def test_waiting_is_told_by_kind_from_the_oldest(catalog: Catalog) -> None:
+    queued(catalog)
+    time.sleep(0.3)
+    queued(catalog)
+    queued(catalog, kind="evaluate")
+    claimed(catalog)
+    waiting = catalog.jobs.waiting()
+    assert waiting.keys() == {"verify", "evaluate"} and 0 <= waiting["verify"] < 0.3
+    catalog.jobs.cancel(claimed(catalog).id)
+    assert catalog.jobs.waiting().keys() == {"evaluate"}
+
+
 def test_putting_back_does_not_count_as_an_attempt(catalog: Catalog) -> None:
     queued(catalog)
     for _ in range(2 * MAX_ATTEMPTS):

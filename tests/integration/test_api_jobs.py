@@ -158,6 +158,8 @@ def test_a_list_is_filtered_and_its_events_end(api: served.Served, admin: dict[s
     assert events.text.count("event: job\n") == 1 and failed["error"].split("'")[0] in events.text
     metrics = api.client.get("/metrics", headers=admin).text
     assert 'kb_jobs{kind="evaluate",state="failed"}' in metrics
+    assert 'kb_jobs{kind="tune",state="failed"} 0.0' in metrics  # else its first failure were no change of anything
+    assert 'kb_job_waiting_seconds{kind="evaluate"} 0.0' in metrics
     assert 'kb_job_seconds_count{kind="evaluate",outcome="failed"}' in metrics
 
 

@@ -15,6 +15,8 @@ from typer.main import get_command
 
 from api.cli import app
 from infra.settings import Settings
+from retrieval.answer.choice import READERS
+from retrieval.learned import ARTIFACTS
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 COMPOSE = REPOSITORY / "docker-compose.yml"
@@ -64,7 +66,7 @@ def test_dependencies_exist_and_wait_for_what_can_be_waited_for(compose: dict[st
 
 def test_no_secret_has_a_default() -> None:
     for name, operator, _ in GIVEN.findall(COMPOSE.read_text("utf-8")):
-        if SECRET.search(name) and name != "KB_LLM_API_KEY":  # that one belongs to another's endpoint, or to none
+        if SECRET.search(name) and name not in ("KB_LLM_API_KEY", "KB_OIDC_CLIENT_SECRET"):  # of others, or of nobody
             assert operator == "?", f"{name} must be asked for with ${{{name}:?…}}"
 
 
@@ -86,6 +88,16 @@ def test_ours_get_settings_that_exist(compose: dict[str, Any]) -> None:
         for variable in compose["services"][name]["environment"]:
             if variable.startswith("KB_"):
                 assert variable.removeprefix("KB_").lower() in Settings.model_fields, f"{name}: {variable}"
+
+
+def test_jobs_answer_and_learn_as_the_api_does(compose: dict[str, Any]) -> None:
+    api, jobs, worker = (compose["services"][name] for name in ("api", "jobs", "worker"))
+    for variable in api["environment"]:
+        of_its_door = variable.startswith(("KB_OIDC_", "KB_RATE_")) or variable == "KB_TRUSTED_PROXIES"
+        assert of_its_door or jobs["environment"].get(variable) == api["environment"][variable], variable
+    for folder in ("models", ARTIFACTS, READERS):  # what a job learns is read where searches and writes are
+        for service in (api, jobs, worker):
+            assert f"{folder}:/var/lib/kb/{folder}" in service["volumes"], folder
 
 
 @pytest.mark.parametrize("name", OURS)
