@@ -3,7 +3,7 @@ import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from "react";
 import { useSpeech } from "@/i18n";
 
-interface Question {
+export interface Question {
   title: string;
   body: ReactNode;
   /** The act's verb, on the button. */

@@ -2,13 +2,14 @@
 import { Badge, Button, Group, Paper, Stack, Text } from "@mantine/core";
 import { Undo2 } from "lucide-react";
 import { useState } from "react";
-import { planId, type PlanView, usePlanDifference, usePlans, usePromote, useRollback } from "@/api/plans";
+import { planId, type PlanView, usePlanDifference, usePlans, usePromote } from "@/api/plans";
 import { useAllows } from "@/api/session";
 import { useConfirm } from "@/components/confirm";
 import { type Column, DataTable } from "@/components/DataTable";
 import { Loaded } from "@/components/Loaded";
 import { Maker } from "@/components/Maker";
 import { Time } from "@/components/Time";
+import { useConfirmedRollback } from "@/hooks/rollback";
 import { useSpeech } from "@/i18n";
 import { RolloutCard } from "@/pages/tuning/RolloutCard";
 import { said, useChoiceName } from "@/pages/tuning/words";
@@ -109,15 +110,12 @@ function Acts({ collection, plan, name }: { collection: string; plan: PlanView; 
   const allows = useAllows();
   const confirm = useConfirm();
   const promote = usePromote(collection);
-  const back = useRollback(collection);
+  const back = useConfirmedRollback(collection, "");
   if (!allows("admin")) return null;
   if (plan.serving) {
     if (plan.id == null) return null;
-    const undo = async () => {
-      if (await confirm({ title: t("tune.back-title"), body: t("tune.back-text"), action: t("tune.roll-back") })) back.mutate("");
-    };
     return (
-      <Button size="compact-xs" variant="default" leftSection={<Undo2 size={12} aria-hidden />} onClick={() => void undo()}>
+      <Button size="compact-xs" variant="default" leftSection={<Undo2 size={12} aria-hidden />} onClick={() => void back.ask()}>
         {t("tune.roll-back")}
       </Button>
     );

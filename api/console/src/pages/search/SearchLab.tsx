@@ -9,8 +9,8 @@ import { Columns } from "@/components/Columns";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { type Pointed, SpanDrawer } from "@/components/SpanDrawer";
+import { useConfirmedRollback } from "@/hooks/rollback";
 import { useSpeech } from "@/i18n";
-import { useRollBack } from "./apply";
 import { CasePanel } from "./CasePanel";
 import { NONE } from "./choice";
 import { Legend } from "./Contributions";
@@ -27,8 +27,13 @@ export default function SearchLab() {
   const collection = useCollection();
   const [lab, change] = useLab();
   const allows = useAllows();
-  const back = useRollBack(collection);
-  const actions = allows("admin") && back.possible && (
+  const plans = usePlans(collection).data;
+  const back = useConfirmedRollback(collection, t("search.apply-reason"), {
+    title: t("search.roll-back-ask"),
+    body: t("search.roll-back-text", { collection, name: plans?.serving.name ?? "", former: plans?.former?.name ?? "" }),
+    action: t("search.roll-back"),
+  });
+  const actions = allows("admin") && plans?.former != null && (
     <Button variant="default" onClick={() => void back.ask()} loading={back.isPending}>
       {t("search.roll-back")}
     </Button>

@@ -7,7 +7,7 @@ import type { Hit, SearchResponse } from "@/api/search";
 import { useAllows } from "@/api/session";
 import { Loaded } from "@/components/Loaded";
 import { useSpeech } from "@/i18n";
-import { useApply } from "./apply";
+import { useConfirmedApply } from "./apply";
 import { type Choice, MEANING, OWN, SERVING, valuesOf, WORDS } from "./choice";
 import { type Grade, HitCard } from "./HitCard";
 import { PlanEditor } from "./PlanEditor";
@@ -34,7 +34,7 @@ export function Side(props: Props) {
   const { t } = useSpeech();
   const allows = useAllows();
   const [editing, setEditing] = useState(false);
-  const apply = useApply(collection, (id) => choose({ name: id, own: null }));
+  const apply = useConfirmedApply(collection, (id) => choose({ name: id, own: null }));
   const values = valuesOf(choice, plans, serving);
   const serves = choice.name === SERVING || (serving !== undefined && planId(serving) === choice.name);
   return (

@@ -1,13 +1,13 @@
-/** Letting a plan serve, and returning to the one before; both ask once and name the plan. */
+/** Letting a plan serve, which asks once and names the plan. */
 import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { planId, usePlans, usePromote, useRollback, useStorePlan } from "@/api/plans";
+import { planId, usePlans, usePromote, useStorePlan } from "@/api/plans";
 import { useConfirm } from "@/components/confirm";
 import { useSpeech } from "@/i18n";
 import { type Choice, isStored, type PlanValues } from "./choice";
 
 /** `ask` lets a plan serve; one that is not stored yet is given a name first. `applied` hears the plan's number. */
-export function useApply(collection: string, applied: (id: string) => void) {
+export function useConfirmedApply(collection: string, applied: (id: string) => void) {
   const { t } = useSpeech();
   const confirm = useConfirm();
   const plans = usePlans(collection).data;
@@ -89,21 +89,4 @@ function NameDialog({ opened, close, collection, former, done }: DialogProps) {
       </form>
     </Modal>
   );
-}
-
-/** `ask` returns to the plan that served before; there is nothing to ask while `possible` is false. */
-export function useRollBack(collection: string) {
-  const { t } = useSpeech();
-  const confirm = useConfirm();
-  const plans = usePlans(collection).data;
-  const rollback = useRollback(collection);
-  const ask = async () => {
-    const agreed = await confirm({
-      title: t("search.roll-back-ask"),
-      body: t("search.roll-back-text", { collection, name: plans?.serving.name ?? "", former: plans?.former?.name ?? "" }),
-      action: t("search.roll-back"),
-    });
-    if (agreed) rollback.mutate(t("search.apply-reason"));
-  };
-  return { ask, possible: plans?.former != null, isPending: rollback.isPending };
 }

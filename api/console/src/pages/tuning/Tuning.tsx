@@ -4,11 +4,10 @@ import { useDisclosure } from "@mantine/hooks";
 import { FlaskConical, Undo2 } from "lucide-react";
 import { Link, useNavigate } from "react-router";
 import { useCollection } from "@/api/collections";
-import { usePlans, useRollback } from "@/api/plans";
+import { usePlans } from "@/api/plans";
 import { useAllows } from "@/api/session";
 import { type Experiment, useExperiments } from "@/api/tuning";
 import { State } from "@/components/Badges";
-import { useConfirm } from "@/components/confirm";
 import { type Column, DataTable } from "@/components/DataTable";
 import { Loaded } from "@/components/Loaded";
 import { Maker } from "@/components/Maker";
@@ -16,6 +15,7 @@ import { Page } from "@/components/Page";
 import { Time } from "@/components/Time";
 import { measure, signed } from "@/components/Verdict";
 import { useIsHere } from "@/hooks/here";
+import { useConfirmedRollback } from "@/hooks/rollback";
 import { useSpeech } from "@/i18n";
 import { Explained } from "./Explained";
 import { RolloutCard } from "./RolloutCard";
@@ -56,11 +56,7 @@ function Serving({ collection }: { collection: string }) {
   const { t } = useSpeech();
   const plans = usePlans(collection);
   const allows = useAllows();
-  const confirm = useConfirm();
-  const back = useRollback(collection);
-  const undo = async () => {
-    if (await confirm({ title: t("tune.back-title"), body: t("tune.back-text"), action: t("tune.roll-back") })) back.mutate("");
-  };
+  const back = useConfirmedRollback(collection, "");
   return (
     <Loaded query={plans}>
       {({ serving }) => (
@@ -84,7 +80,7 @@ function Serving({ collection }: { collection: string }) {
                 {t("tune.all-plans")}
               </Anchor>
               {allows("admin") && serving.id != null && (
-                <Button size="xs" variant="default" leftSection={<Undo2 size={14} aria-hidden />} onClick={() => void undo()}>
+                <Button size="xs" variant="default" leftSection={<Undo2 size={14} aria-hidden />} onClick={() => void back.ask()}>
                   {t("tune.roll-back")}
                 </Button>
               )}

@@ -2,7 +2,7 @@
 import { Alert, Button, Group, List, Paper, Stack, Text, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { ArrowUpRight, CircleCheck, CircleMinus, Undo2 } from "lucide-react";
-import { usePlans, usePromote, useRollback } from "@/api/plans";
+import { usePlans, usePromote } from "@/api/plans";
 import { useAllows } from "@/api/session";
 import type { ExperimentDetail, Result, Stratum } from "@/api/tuning";
 import { useConfirm } from "@/components/confirm";
@@ -10,6 +10,7 @@ import { type Column, DataTable } from "@/components/DataTable";
 import { Interval } from "@/components/Interval";
 import { Tile, Tiles } from "@/components/Tiles";
 import { measure, signed, Verdict } from "@/components/Verdict";
+import { useConfirmedRollback } from "@/hooks/rollback";
 import { useSpeech } from "@/i18n";
 import { RolloutForm } from "./RolloutForm";
 import { because, metricName } from "./words";
@@ -130,7 +131,7 @@ function Acts({ collection, experiment, result }: Props) {
   const confirm = useConfirm();
   const plans = usePlans(collection).data;
   const promote = usePromote(collection);
-  const back = useRollback(collection);
+  const back = useConfirmedRollback(collection, `back from experiment ${experiment.id}`);
   const [sharing, share] = useDisclosure(false);
   const id = result.plan?.id ?? null;
   if (!allows("admin") || id === null || plans === undefined) return null;
@@ -155,11 +156,8 @@ function Acts({ collection, experiment, result }: Props) {
     const question = { title: t("tune.promote-title"), body: evidence, action: t("tune.promote") };
     if (await confirm(question)) promote.mutate({ plan: String(id), reason });
   };
-  const undo = async () => {
-    if (await confirm({ title: t("tune.back-title"), body: t("tune.back-text"), action: t("tune.roll-back") })) back.mutate(`back from experiment ${experiment.id}`);
-  };
   return plans.serving.id === id ? (
-    <Button variant="default" leftSection={<Undo2 size={15} aria-hidden />} loading={back.isPending} onClick={() => void undo()}>
+    <Button variant="default" leftSection={<Undo2 size={15} aria-hidden />} loading={back.isPending} onClick={() => void back.ask()}>
       {t("tune.roll-back")}
     </Button>
   ) : (
