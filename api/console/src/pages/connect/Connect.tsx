@@ -9,16 +9,9 @@ import { AddressStep } from "./AddressStep";
 import { type Address, NO_ADDRESS } from "./address";
 import { MappingStep } from "./MappingStep";
 import { StartStep } from "./StartStep";
+import type { StartedSource } from "./startedSource";
 import { TablesStep } from "./TablesStep";
 import { WatchStep } from "./WatchStep";
-
-export interface Made {
-  name: string;
-  collection: string;
-  mode: Mode;
-  /** Why the reading could not begin; null where it did. */
-  failure: unknown;
-}
 
 const STEPS = ["address", "tables", "mapping", "start", "watch"] as const;
 
@@ -34,7 +27,7 @@ export default function Connect() {
   const [tables, setTables] = useState<readonly TableInfo[]>([]);
   const [chosen, setChosen] = useState<readonly string[]>([]);
   const [forms, setForms] = useState<Forms>({});
-  const [made, setMade] = useState<Made | null>(null);
+  const [made, setMade] = useState<StartedSource | null>(null);
   const back = () => setStep(step - 1);
   const mapped = Object.fromEntries(Object.entries(forms).filter(([table]) => chosen.includes(table)));
   return (

@@ -6,7 +6,7 @@ import { type Forms, type Mode, useCreateSource } from "@/api/connect";
 import { CodeText, pretty } from "@/components/CodeText";
 import { Failure } from "@/components/Failure";
 import { useSpeech } from "@/i18n";
-import type { Made } from "./Connect";
+import type { StartedSource } from "./startedSource";
 
 const SOURCE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const COLLECTION = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -20,7 +20,7 @@ interface Props {
   liveAllowed: boolean;
   into: string;
   back: () => void;
-  next: (made: Made) => void;
+  next: (made: StartedSource) => void;
 }
 
 export function StartStep({ url, database, forms, mode, choose, liveAllowed, into, back, next }: Props) {

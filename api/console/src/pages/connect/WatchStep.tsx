@@ -9,10 +9,10 @@ import { Changes } from "../sources/Changes";
 import { Problems } from "../sources/Problems";
 import { Reading } from "../sources/Reading";
 import { SnapshotProgress } from "../sources/SnapshotProgress";
-import type { Made } from "./Connect";
 import { FirstQuestion } from "./FirstQuestion";
+import type { StartedSource } from "./startedSource";
 
-export function WatchStep({ made }: { made: Made }) {
+export function WatchStep({ made }: { made: StartedSource }) {
   const { t } = useSpeech();
   const status = useSourceStatus(made.collection, made.name);
   const read = useReadAgain(made.collection, made.name);

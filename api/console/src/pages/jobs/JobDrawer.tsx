@@ -8,7 +8,7 @@ import { Loaded } from "@/components/Loaded";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 import { JobActs } from "./JobActs";
-import { JobProgress } from "./JobList";
+import { JobProgress } from "./JobProgress";
 
 export function JobDrawer({ id, close }: { id: string | null; close: () => void }) {
   const { t, told } = useSpeech();

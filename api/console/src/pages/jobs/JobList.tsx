@@ -1,8 +1,8 @@
 /** The jobs, newest first, by state and kind; each opens with its progress, arguments, result or error. */
-import { Anchor, Group, Paper, Progress, Select, Stack, Text } from "@mantine/core";
+import { Anchor, Group, Paper, Select, Stack } from "@mantine/core";
 import { useState } from "react";
 import { useSearchParams } from "react-router";
-import { fetchJobs, isOpen, type Job, JOB_STATES, type JobFilter, type JobState } from "@/api/jobs";
+import { fetchJobs, type Job, JOB_STATES, type JobFilter, type JobState } from "@/api/jobs";
 import { useModules } from "@/api/models";
 import { State } from "@/components/Badges";
 import { type Column, DataTable } from "@/components/DataTable";
@@ -14,6 +14,7 @@ import { PAGE_SIZE, usePages } from "@/hooks/pages";
 import { useSpeech } from "@/i18n";
 import { JobActs } from "./JobActs";
 import { JobDrawer } from "./JobDrawer";
+import { JobProgress } from "./JobProgress";
 
 export function JobList() {
   const { t, told } = useSpeech();
@@ -80,33 +81,5 @@ function Table({ jobs, open }: { jobs: readonly Job[]; open: (id: string) => voi
     <Paper withBorder radius="md" p="md">
       <DataTable name={t("jobs.jobs")} columns={columns} rows={jobs} rowKey={(job) => job.id} leastWidth={700} />
     </Paper>
-  );
-}
-
-/** How far a job is: a bar where it knows, numbers where it counts, the beginning of the error where it failed. */
-export function JobProgress({ job }: { job: Job }) {
-  const { t, told, language } = useSpeech();
-  if (job.state === "failed") {
-    return (
-      <Text size="xs" c="red" lineClamp={2}>
-        {job.error}
-      </Text>
-    );
-  }
-  const done = job.done.toLocaleString(language);
-  const name = t("jobs.progress-of", { name: told(`job.${job.kind}`, job.kind) });
-  if (!isOpen(job)) return <Text size="xs" c="dimmed">{job.done > 0 ? t("jobs.done", { done }) : ""}</Text>;
-  return (
-    <Stack gap={2}>
-      <Progress
-        value={job.total ? (100 * job.done) / job.total : job.state === "running" ? 100 : 0}
-        animated={job.state === "running"}
-        striped={!job.total}
-        aria-label={name}
-      />
-      <Text size="xs" c="dimmed">
-        {job.total ? t("jobs.done-of", { done, total: job.total }) : t("jobs.done", { done })}
-      </Text>
-    </Stack>
   );
 }

@@ -4,7 +4,7 @@ import { type Dispatch, type FormEvent, type SetStateAction, useState } from "re
 import { useSaveCase, useSetNames } from "@/api/evalCases";
 import { DocumentChoice } from "@/components/DocumentChoice";
 import { type PlainKey, useSpeech } from "@/i18n";
-import type { Grades } from "./SearchLab";
+import type { Grades } from "./grades";
 
 const FIRST_SET = "search-lab";
 const SET_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;

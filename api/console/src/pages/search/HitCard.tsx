@@ -5,10 +5,9 @@ import type { Hit } from "@/api/search";
 import { Marked } from "@/components/Marked";
 import { useSpeech } from "@/i18n";
 import { Contributions } from "./Contributions";
+import type { Grade } from "./grades";
 
 const SHOWN_LETTERS = 320;
-
-export type Grade = 0 | 1;
 
 interface Props {
   hit: Hit;

@@ -14,13 +14,11 @@ import { useSpeech } from "@/i18n";
 import { CasePanel } from "./CasePanel";
 import { NONE } from "./choice";
 import { Legend } from "./Contributions";
-import type { Grade } from "./HitCard";
+import type { Grade, Grades } from "./grades";
 import { contributed } from "./legs";
 import { Question } from "./Question";
 import { Side } from "./Side";
 import { type Lab, useLab } from "./state";
-
-export type Grades = Readonly<Record<string, { grade: Grade; title: string; missing?: boolean }>>;
 
 export default function SearchLab() {
   const { t } = useSpeech();

@@ -9,9 +9,9 @@ import { Loaded } from "@/components/Loaded";
 import { useSpeech } from "@/i18n";
 import { useConfirmedApply } from "./apply";
 import { type Choice, MEANING, OWN, SERVING, valuesOf, WORDS } from "./choice";
-import { type Grade, HitCard } from "./HitCard";
+import type { Grade, Grades } from "./grades";
+import { HitCard } from "./HitCard";
 import { PlanEditor } from "./PlanEditor";
-import type { Grades } from "./SearchLab";
 
 interface Props {
   collection: string;
