@@ -22,7 +22,11 @@ export interface JobFilter {
 }
 
 export function isOpen(job: Job): boolean {
-  return job.state === "queued" || job.state === "running";
+  return isOpenState(job.state);
+}
+
+export function isOpenState(state: string | undefined): boolean {
+  return state === "queued" || state === "running";
 }
 
 export function fetchJobs({ state, kind, collection }: JobFilter, limit: number, cursor?: string) {

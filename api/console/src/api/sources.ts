@@ -4,6 +4,7 @@ import { useAct } from "@/hooks/act";
 import { usePages } from "@/hooks/pages";
 import { useSpeech } from "@/i18n";
 import { api, call, type Model } from "./client";
+import { isOpenState } from "./jobs";
 
 export type SourceStatus = Model<"SourceStatus">;
 export type SourceEntry = Model<"SourceView">;
@@ -63,12 +64,8 @@ export function useReadingJob(collection: string, source: string, enabled: boole
       return jobs.find((job) => job.arguments["source"] === source) ?? null;
     },
     enabled,
-    refetchInterval: (query) => (isOpen(query.state.data?.state) ? BUSY_MS / 2 : CALM_MS),
+    refetchInterval: (query) => (isOpenState(query.state.data?.state) ? BUSY_MS / 2 : CALM_MS),
   });
-}
-
-export function isOpen(state: string | undefined): boolean {
-  return state === "queued" || state === "running";
 }
 
 export type Verb = "pause" | "resume" | "restart";

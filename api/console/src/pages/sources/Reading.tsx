@@ -1,7 +1,8 @@
 /** The last reading of a source that is read when asked: a job, its progress, what it brought or why it failed. */
 import { Alert, Group, Loader, Paper, Stack, Text, Title } from "@mantine/core";
 import { CircleAlert, CircleCheck } from "lucide-react";
-import { isOpen, useReadingJob } from "@/api/sources";
+import { isOpen } from "@/api/jobs";
+import { useReadingJob } from "@/api/sources";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 
@@ -16,7 +17,7 @@ export function Reading({ collection, source }: { collection: string; source: st
       </Alert>
     );
   }
-  const open = isOpen(job.state);
+  const open = isOpen(job);
   const told = (job.result ?? {}) as Record<string, number>;
   const count = (name: string) => told[name] ?? 0;
   return (
