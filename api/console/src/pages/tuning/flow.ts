@@ -58,11 +58,9 @@ const EDGES: readonly (readonly [StageName, StageName])[] = [
   ["graph", "vectors"],
   ["words", "fusion"],
   ["vectors", "fusion"],
-  ["fusion", "feedback"],
-  ["feedback", "precedents"],
-  ["precedents", "diffusion"],
-  ["diffusion", "hits"],
 ];
+
+const FROM_FUSION = ["fusion", "feedback", "precedents", "diffusion", "hits"] as const; // one after another
 
 // Drawn only where there are choices of theirs.
 const RARE: ReadonlySet<StageName> = new Set(["encoder", "graph", "precedents", "other"]);
@@ -118,17 +116,16 @@ export function flowOf(graph: ChoiceGraph): Flow {
     const end = known.get(to);
     return start && end && start.used && end.used ? [[start, end] as const] : [];
   });
-  return { stages, edges: joined(edges, known), width: MARGIN * 2 + (COLUMNS.length - 1) * (BOX + GAP_X) + END_BOX, height };
+  return { stages, edges: [...edges, ...fromFusion(known)], width: MARGIN * 2 + (COLUMNS.length - 1) * (BOX + GAP_X) + END_BOX, height };
 }
 
-/** Where a stage in between is not used, the way leads past it. */
-function joined(edges: readonly (readonly [Stage, Stage])[], known: ReadonlyMap<StageName, Stage>): (readonly [Stage, Stage])[] {
-  const way = (["fusion", "feedback", "precedents", "diffusion", "hits"] as const).flatMap((name) => {
+/** The edges from fusion on; where a stage in between is not used, the way leads past it. */
+function fromFusion(known: ReadonlyMap<StageName, Stage>): (readonly [Stage, Stage])[] {
+  const way = FROM_FUSION.flatMap((name) => {
     const stage = known.get(name);
     return stage?.used ? [stage] : [];
   });
-  const straight = way.slice(1).map((stage, place) => [way[place] as Stage, stage] as const);
-  return [...edges.filter(([start]) => !way.includes(start)), ...straight];
+  return way.slice(1).map((stage, place) => [way[place] as Stage, stage] as const);
 }
 
 function stageOf({ name, tier }: Choice): StageName {
