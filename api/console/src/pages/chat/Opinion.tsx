@@ -12,16 +12,21 @@ import type { Exchange, Opinion as Given } from "./conversation";
 
 const CASES = "chat-feedback"; // the set that such cases go into
 
-/** A reason as it is stored, its words, and whether what was cited is nevertheless right. */
-const REASONS: readonly (readonly [string, PlainKey, boolean])[] = [
-  ["wrong", "chat.reason-wrong", false],
-  ["outdated", "chat.reason-outdated", false],
-  ["incomplete", "chat.reason-incomplete", true],
-  ["wrong source", "chat.reason-source", false],
+interface Reason {
+  /** As it is stored. */
+  value: string;
+  label: PlainKey;
+  /** Whether what was cited is nevertheless right. */
+  citedRight: boolean;
+}
+
+const REASONS: readonly Reason[] = [
+  { value: "wrong", label: "chat.reason-wrong", citedRight: false },
+  { value: "outdated", label: "chat.reason-outdated", citedRight: false },
+  { value: "incomplete", label: "chat.reason-incomplete", citedRight: true },
+  { value: "wrong source", label: "chat.reason-source", citedRight: false },
 ];
-const REASONS_REFUSED: readonly (readonly [string, PlainKey, boolean])[] = [
-  ["should have answered", "chat.reason-answer", false],
-];
+const REASONS_REFUSED: readonly Reason[] = [{ value: "should have answered", label: "chat.reason-answer", citedRight: false }];
 
 type Rating = Given["rating"];
 
@@ -61,7 +66,7 @@ export function Opinion({ collection, exchange, judge }: Props) {
         )}
       </Group>
       {rating === -1 && !given && (
-        <Reason
+        <ReasonForm
           refused={exchange.final?.refused ?? false}
           sending={give.isPending}
           send={(reason, citedRight) => send({ rating: -1, citedRight }, reason)}
@@ -99,31 +104,31 @@ function Thumb({ rating, chosen, choose, disabled }: ThumbProps) {
   );
 }
 
-interface ReasonProps {
+interface ReasonFormProps {
   refused: boolean;
   sending: boolean;
   /** Hears the reason, and whether what was cited is nevertheless right. */
   send: (comment: string, citedRight: boolean) => void;
 }
 
-function Reason({ refused, send, sending }: ReasonProps) {
+function ReasonForm({ refused, send, sending }: ReasonFormProps) {
   const { t } = useSpeech();
   const reasons = refused ? REASONS_REFUSED : REASONS;
-  const [reason, setReason] = useState(reasons[0]?.[0] ?? "");
+  const [reason, setReason] = useState(reasons[0]?.value ?? "");
   const [words, setWords] = useState("");
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        const citedRight = reasons.find(([name]) => name === reason)?.[2] ?? false;
+        const citedRight = reasons.find(({ value }) => value === reason)?.citedRight ?? false;
         send(words.trim() ? `${reason}: ${words.trim()}` : reason, citedRight);
       }}
     >
       <Stack gap="xs">
         <Radio.Group label={t("chat.what-is-wrong")} value={reason} onChange={setReason}>
           <Group gap="md" mt={4}>
-            {reasons.map(([name, label]) => (
-              <Radio key={name} value={name} label={t(label)} size="xs" />
+            {reasons.map(({ value, label }) => (
+              <Radio key={value} value={value} label={t(label)} size="xs" />
             ))}
           </Group>
         </Radio.Group>
