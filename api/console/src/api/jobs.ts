@@ -44,10 +44,10 @@ export function useJob(id: string | null) {
 }
 
 export function useStartJob(then: (job: Job) => void) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   return useAct({
     act: (body: Model<"JobBody">) => call(api.POST("/v1/jobs", { body })),
-    done: (job) => t("jobs.started", { kind: told(`job.${job.kind}`, job.kind) }),
+    done: (job) => t("jobs.started", { kind: textOr(`job.${job.kind}`, job.kind) }),
     touches: [["jobs"]],
     then,
     quiet: true,

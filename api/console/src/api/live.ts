@@ -43,11 +43,11 @@ class LiveUpdates implements Listener {
     this.pause();
   }
 
-  told(name: EventName, message: Message): void {
+  onEvent(name: EventName, message: Message): void {
     HANDLERS[name](this.client, message);
   }
 
-  stands(open: boolean): void {
+  onConnection(open: boolean): void {
     if (!open) {
       this.grace ??= setTimeout(() => this.tell(false), GRACE_MS);
       return;
@@ -56,7 +56,7 @@ class LiveUpdates implements Listener {
     this.tell(true);
   }
 
-  refused(): void {
+  onRefused(): void {
     void this.client.invalidateQueries({ queryKey: ["session"] }); // it may have ended
   }
 

@@ -17,11 +17,11 @@ export type EventName = (typeof EVENTS)[number];
 
 /** Who wants to know what the server tells. */
 export interface Listener {
-  told(name: EventName, message: Message): void;
+  onEvent(name: EventName, message: Message): void;
   /** Whether the connection is open now. */
-  stands(open: boolean): void;
+  onConnection(open: boolean): void;
   /** The server answered something else than events: the session may have ended. */
-  refused(): void;
+  onRefused(): void;
 }
 
 const AGAIN_MS = 3_000; // after the browser gave up itself
@@ -54,13 +54,13 @@ export class EventStream {
     this.watch();
     source.onopen = () => {
       this.watch();
-      this.listener.stands(true);
+      this.listener.onConnection(true);
     };
     source.onerror = () => this.failed(source);
     for (const name of EVENTS) {
       source.addEventListener(name, (event: MessageEvent<string>) => {
         this.watch();
-        this.listener.told(name, JSON.parse(event.data));
+        this.listener.onEvent(name, JSON.parse(event.data));
       });
     }
     source.addEventListener("heartbeat", () => this.watch());
@@ -70,17 +70,17 @@ export class EventStream {
   private watch(): void {
     clearTimeout(this.silence);
     this.silence = setTimeout(() => {
-      this.listener.stands(false);
+      this.listener.onConnection(false);
       this.restart();
     }, SILENT_MS);
   }
 
   private failed(source: EventSource): void {
-    this.listener.stands(false);
+    this.listener.onConnection(false);
     if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     clearTimeout(this.again);
     this.again = setTimeout(() => {
-      this.listener.refused();
+      this.listener.onRefused();
       this.begin();
     }, AGAIN_MS);
   }

@@ -129,19 +129,19 @@ class SharedEvents implements Events {
   private lead(turn: number): Promise<void> {
     if (turn !== this.turn) return Promise.resolve();
     this.stream = new EventStream({
-      told: (name, message) => {
+      onEvent: (name, message) => {
         this.latest.set(name, name === "jobs" ? withEarlierJobs(message, this.latest.get(name)) : message);
         this.say({ kind: "told", name, message });
-        this.listener.told(name, message);
+        this.listener.onEvent(name, message);
       },
-      stands: (open) => {
+      onConnection: (open) => {
         this.open = open;
         this.sayState();
-        this.listener.stands(open);
+        this.listener.onConnection(open);
       },
-      refused: () => {
+      onRefused: () => {
         this.say({ kind: "refused" });
-        this.listener.refused();
+        this.listener.onRefused();
       },
     });
     return new Promise((resolve) => {
@@ -173,11 +173,11 @@ class SharedEvents implements Events {
     }
     if (this.stream !== null) return; // from before the lock was ours
     this.unanswered = 0;
-    if (said.kind === "refused") this.listener.refused();
+    if (said.kind === "refused") this.listener.onRefused();
     else if (said.to !== undefined && said.to !== this.me) return;
-    else if (said.kind === "told") this.listener.told(said.name, said.message);
+    else if (said.kind === "told") this.listener.onEvent(said.name, said.message);
     else {
-      this.listener.stands(said.open);
+      this.listener.onConnection(said.open);
       // The browser slows down what a hidden tab does, and with it how soon it tries again.
       if (!said.open && said.hidden && !document.hidden) this.takeAway();
     }

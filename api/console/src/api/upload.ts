@@ -114,7 +114,7 @@ async function settle(job: Job, lot: readonly UploadFile[], tell: Tell, speech: 
   const told = (now.result?.["files"] ?? []) as Model<"UploadedFile">[];
   lot.forEach((one, place) => {
     const end = told[place];
-    if (end === undefined) tell([one.id], "failed", now.error || speech.told(`state.${now.state}`, now.state));
+    if (end === undefined) tell([one.id], "failed", now.error || speech.textOr(`state.${now.state}`, now.state));
     else tell([one.id], endOf(end), end.error ?? "");
   });
 }

@@ -11,7 +11,7 @@ const LOOKS = [
 ] as const;
 
 export function AccountMenu({ connected }: { connected: boolean }) {
-  const { t, told, language, speak } = useSpeech();
+  const { t, textOr, language, setLanguage } = useSpeech();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const session = useSession();
   const logout = useLogout();
@@ -30,7 +30,7 @@ export function AccountMenu({ connected }: { connected: boolean }) {
         <Menu.Dropdown>
           <Menu.Label>
             <Text size="sm">{t("shell.logged-in", { name: session.name })}</Text>
-            <Text size="xs">{t("shell.scope", { scope: told(`right.${session.scope}`, session.scope) })}</Text>
+            <Text size="xs">{t("shell.scope", { scope: textOr(`right.${session.scope}`, session.scope) })}</Text>
           </Menu.Label>
           <Menu.Divider />
           <Menu.Label>{t("shell.language")}</Menu.Label>
@@ -40,7 +40,7 @@ export function AccountMenu({ connected }: { connected: boolean }) {
               lang={code}
               rightSection={chosen(code === language)}
               aria-current={code === language ? "true" : undefined}
-              onClick={() => speak(code)}
+              onClick={() => setLanguage(code)}
             >
               {name}
             </Menu.Item>

@@ -46,13 +46,13 @@ function Pages() {
 
 /** The page, or why it is not for this session; the API refuses too, whatever is shown here. */
 function Guarded({ page }: { page: PageEntry }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const session = useSession();
   const { pathname } = useLocation();
   // What is loaded already is shown at once: behind a lazy one React shows its placeholder for 300 ms.
   const [Component] = useState(() => page.loaded() ?? page.Component);
   if (allows(session, page.right)) return <Component key={placeOf(pathname)} />;
-  const words = { right: t(`right.${page.right}`), scope: told(`right.${session.scope}`, session.scope) };
+  const words = { right: t(`right.${page.right}`), scope: textOr(`right.${session.scope}`, session.scope) };
   return <Empty title={t("shell.not-allowed")}>{t("shell.not-allowed-text", words)}</Empty>;
 }
 

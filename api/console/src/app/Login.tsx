@@ -10,7 +10,7 @@ import classes from "./Login.module.css";
 const OIDC = "/console/login/oidc";
 
 export function Login() {
-  const { t, language, speak } = useSpeech();
+  const { t, language, setLanguage } = useSpeech();
   const [key, setKey] = useState("");
   const [ended] = useState(sessionEnded);
   const login = useLogin();
@@ -37,7 +37,7 @@ export function Login() {
               size="xs"
               aria-label={t("shell.language")}
               value={language}
-              onChange={(value) => speak(value as Language)}
+              onChange={(value) => setLanguage(value as Language)}
               data={Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }))}
             />
           </Group>

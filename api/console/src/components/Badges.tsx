@@ -22,10 +22,10 @@ const COLOURS: Readonly<Record<string, string>> = {
 };
 
 export function State({ value }: { value: string }) {
-  const { told } = useSpeech();
+  const { textOr } = useSpeech();
   return (
     <Badge variant="light" color={COLOURS[value] ?? "gray"} tt="none" fw={600}>
-      {told(`state.${value}`, value)}
+      {textOr(`state.${value}`, value)}
     </Badge>
   );
 }

@@ -23,15 +23,15 @@ export interface Speech {
   /** The text of a key. */
   readonly t: <K extends Key>(key: K, ...parameters: Arguments<(typeof en)[K]>) => string;
   /** The text of a key that is only known at run time; `otherwise` where there is none. */
-  readonly told: (key: string, otherwise: string, parameters?: Parameters) => string;
-  readonly speak: (language: Language) => void;
+  readonly textOr: (key: string, otherwise: string, parameters?: Parameters) => string;
+  readonly setLanguage: (language: Language) => void;
 }
 
 const SpeechContext = createContext<Speech | null>(null);
 
 /** Say `language` to `useSpeech` below; nothing is shown until its texts are there. */
 export function SpeechProvider({ children }: { children: ReactNode }) {
-  const [language, setLanguage] = useState<Language>(preferred);
+  const [language, choose] = useState<Language>(preferred);
   const [texts, setTexts] = useState<readonly [Language, Dictionary] | null>(language === "en" ? ["en", en] : null);
   useEffect(() => {
     let current = true;
@@ -40,11 +40,11 @@ export function SpeechProvider({ children }: { children: ReactNode }) {
       current = false;
     };
   }, [language]);
-  const speak = useCallback((wanted: Language) => {
+  const setLanguage = useCallback((wanted: Language) => {
     keep(STORED, wanted);
-    setLanguage(wanted);
+    choose(wanted);
   }, []);
-  const speech = useMemo(() => (texts ? speechOf(texts[0], texts[1], speak) : null), [texts, speak]);
+  const speech = useMemo(() => (texts ? speechOf(texts[0], texts[1], setLanguage) : null), [texts, setLanguage]);
   useEffect(() => {
     if (speech) document.documentElement.lang = speech.language === "zh" ? "zh-CN" : "en";
   }, [speech]);
@@ -58,13 +58,13 @@ export function useSpeech(): Speech {
   return speech;
 }
 
-function speechOf(language: Language, texts: Dictionary, speak: Speech["speak"]): Speech {
+function speechOf(language: Language, texts: Dictionary, setLanguage: Speech["setLanguage"]): Speech {
   const all = texts as Readonly<Record<string, string>>;
   return {
     language,
-    speak,
+    setLanguage,
     t: (key, ...parameters) => fill(texts[key], (parameters[0] ?? {}) as Parameters, language),
-    told: (key, otherwise, parameters = {}) => {
+    textOr: (key, otherwise, parameters = {}) => {
       const text = all[key];
       return text === undefined ? otherwise : fill(text, parameters, language);
     },

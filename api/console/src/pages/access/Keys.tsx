@@ -35,7 +35,7 @@ export function Keys() {
 }
 
 function Table({ keys }: { keys: readonly AccessKey[] }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const confirm = useConfirm();
   const revoke = useRevokeKey();
   const collection = chosenCollection(useCollections().data, "");
@@ -58,7 +58,7 @@ function Table({ keys }: { keys: readonly AccessKey[] }) {
         </Stack>
       ),
     },
-    { head: t("access.scope"), cell: (key) => told(`right.${key.scope}`, key.scope) },
+    { head: t("access.scope"), cell: (key) => textOr(`right.${key.scope}`, key.scope) },
     { head: t("access.collections"), cell: (key) => (key.collections === null ? t("common.all") : key.collections.join(", ") || t("common.none")) },
     {
       head: t("access.groups"),

@@ -20,7 +20,7 @@ interface Props {
 }
 
 export function AddressStep({ address, change, tested, mode, choose, done, next }: Props) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const test = useTest();
   const set = (some: Partial<Address>) => {
     change({ ...address, ...some });
@@ -77,7 +77,7 @@ export function AddressStep({ address, change, tested, mode, choose, done, next 
             />
             <Select
               label={t("connect.tls")}
-              data={TLS[address.engine].map((value) => ({ value, label: value === "" ? t("connect.tls-default") : told(`connect.tls-${value.replace("_", "-")}`, value) }))}
+              data={TLS[address.engine].map((value) => ({ value, label: value === "" ? t("connect.tls-default") : textOr(`connect.tls-${value.replace("_", "-")}`, value) }))}
               value={address.tls}
               onChange={(tls) => set({ tls: tls ?? "" })}
               allowDeselect={false}

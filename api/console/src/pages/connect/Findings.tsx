@@ -47,12 +47,12 @@ export function Findings({ result }: { result: TestResult }) {
 }
 
 function Row({ finding }: { finding: Finding }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const [colour = "gray"] = LOOKS[finding.severity] ?? [];
   return (
     <Table.Tr>
       <Table.Th scope="row" fw={600}>
-        {told(`connect.check.${finding.check}`, finding.check)}
+        {textOr(`connect.check.${finding.check}`, finding.check)}
       </Table.Th>
       <Table.Td>
         <Text size="sm">{finding.found}</Text>
@@ -66,7 +66,7 @@ function Row({ finding }: { finding: Finding }) {
       </Table.Td>
       <Table.Td>
         <Badge variant="light" color={colour} tt="none">
-          {told(`state.${finding.severity}`, finding.severity)}
+          {textOr(`state.${finding.severity}`, finding.severity)}
         </Badge>
       </Table.Td>
     </Table.Tr>

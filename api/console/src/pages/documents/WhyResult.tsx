@@ -21,7 +21,7 @@ export function WhyResult({ why }: { why: Why }) {
       >
         <Text size="sm">{sentence(why, speech)}</Text>
         <Text size="sm" mt={4}>
-          {speech.told(`why.advice-${why.verdict}`, "")}
+          {speech.textOr(`why.advice-${why.verdict}`, "")}
         </Text>
       </Alert>
       {why.verdict !== "deleted" && (
@@ -36,11 +36,11 @@ export function WhyResult({ why }: { why: Why }) {
 }
 
 /** What happened, in plain words. */
-function sentence(why: Why, { t, told, language }: Speech): string {
+function sentence(why: Why, { t, textOr, language }: Speech): string {
   const number = (value: number | null | undefined) =>
     value == null ? "–" : value.toLocaleString(language, { maximumFractionDigits: 3 });
   if (why.verdict === "outranked" && why.place == null) return t("why.outranked-far", { top: why.top_k ?? 0 });
-  return told(`why.${why.verdict}`, why.verdict, {
+  return textOr(`why.${why.verdict}`, why.verdict, {
     place: why.place ?? 0,
     top: why.top_k ?? 0,
     score: number(why.score),
@@ -49,9 +49,9 @@ function sentence(why: Why, { t, told, language }: Speech): string {
 }
 
 function Legs({ why }: { why: Why }) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const columns: Column<Finding>[] = [
-    { head: t("why.leg"), cell: (one) => told(`search.leg-${one.leg}`, one.leg) },
+    { head: t("why.leg"), cell: (one) => textOr(`search.leg-${one.leg}`, one.leg) },
     { head: t("why.rank"), numeric: true, cell: (one) => one.rank ?? t("why.not-among", { count: one.looked_at }) },
     { head: t("why.depth"), numeric: true, cell: (one) => one.depth.toLocaleString(language) },
     {

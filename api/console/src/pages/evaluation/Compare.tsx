@@ -68,14 +68,14 @@ interface Row {
 }
 
 function Differences({ found }: { found: Comparison }) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const rows: Row[] = [
     ...METRICS.flatMap((metric: Metric) => {
       const change = found.metrics[metric];
       return change ? [{ name: t(METRIC_NAMES[metric]), queries: found.questions, change }] : [];
     }),
     ...found.slices.map((slice) => ({
-      name: t("eval.slice-of", { kind: told(`kind.${slice.name}`, slice.name) }),
+      name: t("eval.slice-of", { kind: textOr(`kind.${slice.name}`, slice.name) }),
       queries: slice.queries,
       change: slice,
     })),

@@ -155,9 +155,9 @@ function OneRun({ collection, name, run, wanted }: OneRunProps) {
 }
 
 function Regression({ run }: { run: EvalRun }) {
-  const { t, told } = useSpeech();
-  const kinds = (run.change?.worse_slices ?? []).map((kind) => told(`kind.${kind}`, kind));
-  const metrics = (run.change?.worse ?? []).map((metric) => told(`metric.${METRIC_KEYS[metric] ?? metric}`, metric));
+  const { t, textOr } = useSpeech();
+  const kinds = (run.change?.worse_slices ?? []).map((kind) => textOr(`kind.${kind}`, kind));
+  const metrics = (run.change?.worse ?? []).map((metric) => textOr(`metric.${METRIC_KEYS[metric] ?? metric}`, metric));
   const what = [...metrics, ...kinds].join(", ");
   return (
     <Alert color="red" icon={<TriangleAlert size={18} aria-hidden />} title={t("eval.regression", { run: run.id })}>

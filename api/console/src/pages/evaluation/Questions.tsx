@@ -58,7 +58,7 @@ interface TableProps {
 }
 
 function Table({ title, collection, rows, alone }: TableProps) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const value = (values: Record<string, number> | null) => (values ? measure(values["ndcg@10"] ?? 0, language) : "–");
   const reached: Column<RunQuestion>[] = [
     {
@@ -99,7 +99,7 @@ function Table({ title, collection, rows, alone }: TableProps) {
           <Group gap={4}>
             {row.kinds.map((kind) => (
               <Badge key={kind} size="xs" variant="light" color="gray" tt="none">
-                {told(`kind.${kind}`, kind)}
+                {textOr(`kind.${kind}`, kind)}
               </Badge>
             ))}
           </Group>

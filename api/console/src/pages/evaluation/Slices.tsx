@@ -10,14 +10,14 @@ type Slice = EvalRun["slices"][number];
 const FEW = 10; // questions; an interval of fewer says little
 
 export function Slices({ run }: { run: EvalRun }) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const worse = new Set(run.change?.worse_slices);
   const columns: Column<Slice>[] = [
     {
       head: t("eval.kind"),
       cell: (one) => (
         <Text size="sm" c={worse.has(one.name) ? "red" : undefined} fw={worse.has(one.name) ? 600 : undefined}>
-          {told(`kind.${one.name}`, one.name)}
+          {textOr(`kind.${one.name}`, one.name)}
         </Text>
       ),
     },

@@ -10,7 +10,7 @@ const SHOWN = 40; // newest runs
 const ALL = "";
 
 export function Trend({ runs }: { runs: readonly EvalRun[] }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const [metric, setMetric] = useState<Metric>("ndcg@10");
   const [kind, setKind] = useState(ALL);
   const kinds = [...new Set(runs.flatMap((run) => run.slices.map((slice) => slice.name)))].sort();
@@ -30,7 +30,7 @@ export function Trend({ runs }: { runs: readonly EvalRun[] }) {
         <Select
           size="xs"
           aria-label={t("eval.kind")}
-          data={[{ value: ALL, label: t("eval.all-questions") }, ...kinds.map((value) => ({ value, label: told(`kind.${value}`, value) }))]}
+          data={[{ value: ALL, label: t("eval.all-questions") }, ...kinds.map((value) => ({ value, label: textOr(`kind.${value}`, value) }))]}
           value={kind}
           onChange={(value) => setKind(value ?? ALL)}
           allowDeselect={false}

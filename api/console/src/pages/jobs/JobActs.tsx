@@ -8,14 +8,14 @@ import { useSpeech } from "@/i18n";
 const BY_WRITERS = new Set(["evaluate", "upload"]); // what a writer may ask for; the rest needs admin
 
 export function JobActs({ job }: { job: Job }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const allows = useAllows();
   const confirm = useConfirm();
   const cancel = useCancelJob();
   const retry = useRetryJob();
   const may = job.collection === "" ? allows("operator") : allows(BY_WRITERS.has(job.kind) ? "write" : "admin");
   if (!may) return null;
-  const kind = told(`job.${job.kind}`, job.kind);
+  const kind = textOr(`job.${job.kind}`, job.kind);
   const stop = async () => {
     const question = { title: t("jobs.cancel-title", { kind }), body: t("jobs.cancel-text"), action: t("jobs.cancel"), danger: true };
     if (await confirm(question)) cancel.mutate(job);

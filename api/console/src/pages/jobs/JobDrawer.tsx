@@ -11,9 +11,9 @@ import { JobActs } from "./JobActs";
 import { JobProgress } from "./JobProgress";
 
 export function JobDrawer({ id, close }: { id: string | null; close: () => void }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const job = useJob(id);
-  const title = job.data ? told(`job.${job.data.kind}`, job.data.kind) : t("jobs.job");
+  const title = job.data ? textOr(`job.${job.data.kind}`, job.data.kind) : t("jobs.job");
   return (
     <Drawer opened={id !== null} onClose={close} closeOnClickOutside title={title} closeButtonProps={{ "aria-label": t("common.close") }}>
       {id !== null && <Loaded query={job}>{(found) => <Whole job={found} />}</Loaded>}

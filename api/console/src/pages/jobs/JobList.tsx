@@ -17,7 +17,7 @@ import { JobDrawer } from "./JobDrawer";
 import { JobProgress } from "./JobProgress";
 
 export function JobList() {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const [place] = useSearchParams();
   const wanted = JOB_STATES.find((one) => one === place.get("state")) ?? null;
   const [filter, setFilter] = useState<JobFilter>({ state: wanted, kind: null, collection: null });
@@ -41,7 +41,7 @@ export function JobList() {
           size="sm"
           aria-label={t("common.kind")}
           placeholder={t("jobs.any-kind")}
-          data={kinds.map((value) => ({ value, label: told(`job.${value}`, value) }))}
+          data={kinds.map((value) => ({ value, label: textOr(`job.${value}`, value) }))}
           value={filter.kind}
           onChange={(kind) => setFilter({ ...filter, kind })}
           clearable
@@ -60,13 +60,13 @@ export function JobList() {
 }
 
 function Table({ jobs, open }: { jobs: readonly Job[]; open: (id: string) => void }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   const columns: Column<Job>[] = [
     {
       head: t("jobs.work"),
       cell: (job) => (
         <Anchor component="button" type="button" size="sm" fw={600} onClick={() => open(job.id)}>
-          {told(`job.${job.kind}`, job.kind)}
+          {textOr(`job.${job.kind}`, job.kind)}
         </Anchor>
       ),
     },

@@ -4,7 +4,7 @@ import { isOpen, type Job } from "@/api/jobs";
 import { useSpeech } from "@/i18n";
 
 export function JobProgress({ job }: { job: Job }) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   if (job.state === "failed") {
     return (
       <Text size="xs" c="red" lineClamp={2}>
@@ -13,7 +13,7 @@ export function JobProgress({ job }: { job: Job }) {
     );
   }
   const done = job.done.toLocaleString(language);
-  const name = t("jobs.progress-of", { name: told(`job.${job.kind}`, job.kind) });
+  const name = t("jobs.progress-of", { name: textOr(`job.${job.kind}`, job.kind) });
   if (!isOpen(job)) return <Text size="xs" c="dimmed">{job.done > 0 ? t("jobs.done", { done }) : ""}</Text>;
   return (
     <Stack gap={2}>

@@ -25,7 +25,7 @@ export function Schedules() {
 
 function Table({ schedules }: { schedules: readonly Schedule[] }) {
   const speech = useSpeech();
-  const { t, told } = speech;
+  const { t, textOr } = speech;
   const allows = useAllows();
   const confirm = useConfirm();
   const { change, run, remove } = useScheduleActs();
@@ -44,7 +44,7 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
             {one.name}
           </Text>
           <Text size="xs" c="dimmed">
-            {told(`job.${one.kind}`, one.kind)} · {one.collection || t("jobs.all-collections")}
+            {textOr(`job.${one.kind}`, one.kind)} · {one.collection || t("jobs.all-collections")}
           </Text>
         </Stack>
       ),

@@ -22,7 +22,7 @@ export function WorkForm({ opened, close }: { opened: boolean; close: () => void
 
 function Form({ close }: { close: () => void }) {
   const speech = useSpeech();
-  const { t, told } = speech;
+  const { t, textOr } = speech;
   const allows = useAllows();
   const modules = useModules().data ?? [];
   const collections = useCollections().data ?? [];
@@ -62,8 +62,8 @@ function Form({ close }: { close: () => void }) {
         />
         <Select
           label={t("jobs.work")}
-          description={told(`job-hint.${kind}`, summary)}
-          data={kinds.map((one) => ({ value: one.name, label: told(`job.${one.name}`, one.name) }))}
+          description={textOr(`job-hint.${kind}`, summary)}
+          data={kinds.map((one) => ({ value: one.name, label: textOr(`job.${one.name}`, one.name) }))}
           value={kind}
           onChange={(value) => setKind(value ?? kind)}
           allowDeselect={false}
@@ -98,7 +98,7 @@ function Form({ close }: { close: () => void }) {
         <JsonInput
           label={t("jobs.arguments")}
           description={t("jobs.arguments-hint")}
-          placeholder={told(`job-arguments.${kind}`, "{}")}
+          placeholder={textOr(`job-arguments.${kind}`, "{}")}
           value={args}
           onChange={setArgs}
           validationError={t("jobs.arguments-wrong")}

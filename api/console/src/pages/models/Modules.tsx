@@ -27,11 +27,11 @@ export function Modules() {
 }
 
 function Kind({ kind, modules }: { kind: string; modules: readonly Module[] }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   return (
     <Paper withBorder radius="md" p="md">
       <Title order={2} size="h5">
-        {told(`module.${kind}`, kind)}
+        {textOr(`module.${kind}`, kind)}
       </Title>
       <Stack gap="xs" mt="xs">
         {modules.map((one) => (

@@ -40,11 +40,11 @@ export function Alerts({ alerts, failed }: Props) {
 }
 
 function One({ alert }: { alert: AlertView }) {
-  const { told } = useSpeech();
+  const { textOr } = useSpeech();
   const allows = useAllows();
   const [place, right] = placeOf(alert);
   const words = { ...alert.params, collection: alert.collection, source: alert.source } as Parameters;
-  return <Line severity={alert.severity} text={told(`alert.${alert.code}`, alert.message, words)} place={allows(right) ? place : null} />;
+  return <Line severity={alert.severity} text={textOr(`alert.${alert.code}`, alert.message, words)} place={allows(right) ? place : null} />;
 }
 
 function Line({ severity, text, place }: { severity: keyof typeof LOOKS; text: string; place: string | null }) {

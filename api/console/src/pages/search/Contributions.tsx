@@ -13,7 +13,7 @@ interface Props {
 }
 
 export function Contributions({ hit, most }: Props) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const number = (value: number) => value.toLocaleString(language, { maximumFractionDigits: 3 });
   const parts = partsOf(hit);
   const drawn = parts.filter((part) => (part.contribution ?? 0) > 0);
@@ -31,7 +31,7 @@ export function Contributions({ hit, most }: Props) {
       <Group gap="4px 12px" mt={4} component="ul" className={classes.list}>
         {parts.map((part) => (
           <Item key={part.leg} leg={part.leg}>
-            {told(`search.leg-${part.leg}`, part.leg)} {number(part.contribution ?? part.score ?? 0)}
+            {textOr(`search.leg-${part.leg}`, part.leg)} {number(part.contribution ?? part.score ?? 0)}
             {part.rank !== null && <span className={classes.rank}> {t("search.rank", { rank: part.rank })}</span>}
             {part.via && <span className={classes.rank}> {t("search.via", { name: part.via })}</span>}
             {part.share !== null && (
@@ -49,12 +49,12 @@ export function Contributions({ hit, most }: Props) {
 
 /** What the colours mean. */
 export function Legend() {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   return (
     <Group gap={14} component="ul" className={classes.list} aria-label={t("search.legend")}>
       {LEGS.map((leg) => (
         <Item key={leg} leg={leg} colour="dimmed">
-          {told(`search.leg-${leg}`, leg)}
+          {textOr(`search.leg-${leg}`, leg)}
         </Item>
       ))}
     </Group>
@@ -63,8 +63,8 @@ export function Legend() {
 
 /** One leg after a dot of its colour; what it is comes up where its name does not say it. */
 function Item({ leg, colour, children }: { leg: string; colour?: string; children: ReactNode }) {
-  const { told } = useSpeech();
-  const hint = told(`search.leg-${leg}-hint`, "");
+  const { textOr } = useSpeech();
+  const hint = textOr(`search.leg-${leg}-hint`, "");
   return (
     <Tooltip label={hint} disabled={hint === ""} multiline maw={280} events={{ hover: true, focus: true, touch: true }}>
       <Text component="li" size="xs" c={colour} className={classes.item}>

@@ -75,11 +75,11 @@ interface FieldProps {
 }
 
 function Field({ name, value, set, setText }: FieldProps) {
-  const { told } = useSpeech();
-  const shared = { label: told(`plan.${name}`, name), description: told(`plan.${name}-hint`, name) };
+  const { textOr } = useSpeech();
+  const shared = { label: textOr(`plan.${name}`, name), description: textOr(`plan.${name}-hint`, name) };
   const choices = CHOICES[name];
   if (choices) {
-    const data = choices.map((one) => ({ value: one, label: told(`plan.${name}-${one}`, one) }));
+    const data = choices.map((one) => ({ value: one, label: textOr(`plan.${name}-${one}`, one) }));
     return <Select {...shared} data={data} value={String(value)} onChange={(chosen) => chosen && set(chosen)} allowDeselect={false} />;
   }
   if (typeof value === "boolean") {

@@ -81,16 +81,16 @@ export function Side(props: Props) {
 }
 
 function Found({ found, others, most, grades, judge, open }: Props & { found: SearchResponse }) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const places = others && new Map(others.map((hit, place) => [hit.key, place + 1]));
-  const missed = (found.degraded ?? []).map((leg) => told(`search.leg-${leg}`, leg)).join(", ");
+  const missed = (found.degraded ?? []).map((leg) => textOr(`search.leg-${leg}`, leg)).join(", ");
   const ms = (value: number) => value.toLocaleString(language, { maximumFractionDigits: 1 });
   const stages = Object.entries(found.stages ?? {}).filter(([, spent]) => spent >= 0.05);
   return (
     <Stack gap="sm">
       <Text size="xs" c="dimmed" role="status">
         {t("search.took", { count: found.hits.length, ms: ms(found.took_ms) })}
-        {stages.length > 0 && ` (${stages.map(([stage, spent]) => `${told(`search.stage-${stage}`, stage)} ${ms(spent)}`).join(", ")})`}
+        {stages.length > 0 && ` (${stages.map(([stage, spent]) => `${textOr(`search.stage-${stage}`, stage)} ${ms(spent)}`).join(", ")})`}
       </Text>
       {missed && <Alert color="yellow">{t("search.degraded", { legs: missed })}</Alert>}
       {found.hits.length === 0 && <Text size="sm">{t("search.nothing")}</Text>}

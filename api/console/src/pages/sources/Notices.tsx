@@ -6,7 +6,7 @@ import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 
 export function Notices({ notices }: { notices: readonly Model<"NoticeView">[] }) {
-  const { t, told } = useSpeech();
+  const { t, textOr } = useSpeech();
   if (notices.length === 0) return null;
   return (
     <Stack gap="xs">
@@ -22,7 +22,7 @@ export function Notices({ notices }: { notices: readonly Model<"NoticeView">[] }
           color="yellow"
           py="xs"
           icon={<Columns3 size={18} aria-hidden />}
-          title={`${told(`sources.notice.${one.kind}`, one.kind)}: ${one.table}`}
+          title={`${textOr(`sources.notice.${one.kind}`, one.kind)}: ${one.table}`}
         >
           <Text size="sm">{one.message}</Text>
           <Text size="xs" c="dimmed">

@@ -7,13 +7,13 @@ import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 
 export function Reading({ collection, source }: { collection: string; source: string }) {
-  const { t, told: word } = useSpeech();
+  const { t, textOr } = useSpeech();
   const job = useReadingJob(collection, source, true).data;
   if (!job) return null; // the run log below tells what other ways of reading did
   if (job.state === "failed" || job.state === "cancelled") {
     return (
       <Alert color="red" icon={<CircleAlert size={18} aria-hidden />} title={t("sources.reading-failed")}>
-        <Text size="sm">{job.error || word(`state.${job.state}`, job.state)}</Text>
+        <Text size="sm">{job.error || textOr(`state.${job.state}`, job.state)}</Text>
       </Alert>
     );
   }

@@ -12,7 +12,7 @@ interface Props {
 }
 
 export function SnapshotProgress({ status, always }: Props) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const snapshot = snapshotOf(status);
   const events = Number(status.lag["events"] ?? 0);
   const reading = snapshot.state === "running";
@@ -36,7 +36,7 @@ export function SnapshotProgress({ status, always }: Props) {
         </Text>
         {snapshot.tables.map((one) => (
           <Text size="sm" c="dimmed" key={one.name}>
-            {one.name}: {told(`sources.table.${one.state}`, one.state)}
+            {one.name}: {textOr(`sources.table.${one.state}`, one.state)}
             {one.rows !== null && `, ${t("sources.rows", { count: one.rows })}`}
           </Text>
         ))}

@@ -151,8 +151,8 @@ function connectTo(collection: string | undefined): string {
 }
 
 /** What kind of source it is, in words. */
-export function kindOf(kind: string, { told }: Speech): string {
-  return told(`sources.kind.${kind}`, kind);
+export function kindOf(kind: string, { textOr }: Speech): string {
+  return textOr(`sources.kind.${kind}`, kind);
 }
 
 /** How far behind a source is, in words. */

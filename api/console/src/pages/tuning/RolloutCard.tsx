@@ -98,7 +98,7 @@ interface ArmRow {
 }
 
 function Counted({ stage }: { stage: RolloutStage }) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const ms = (value: number | null) => (value === null ? "–" : `${value.toLocaleString(language, { maximumFractionDigits: 1 })} ms`);
   const share = (value: number | null) => (value === null ? "–" : value.toLocaleString(language, { style: "percent", maximumFractionDigits: 1 }));
   const columns: Column<ArmRow>[] = [
@@ -110,7 +110,7 @@ function Counted({ stage }: { stage: RolloutStage }) {
     { head: t("eval.latency"), numeric: true, cell: (row) => ms(row.arm.p50_ms) },
   ];
   const checks: Column<Check>[] = [
-    { head: t("rollout.check"), cell: (one) => told(`check.${one.name}`, one.name) },
+    { head: t("rollout.check"), cell: (one) => textOr(`check.${one.name}`, one.name) },
     { head: t("rollout.candidate"), numeric: true, cell: (one) => share(one.candidate) },
     { head: t("tune.serving"), numeric: true, cell: (one) => share(one.serving) },
     {

@@ -6,9 +6,9 @@ import { measure, signed } from "@/components/Verdict";
 import { useSpeech } from "@/i18n";
 
 export function Stages({ stages }: { stages: readonly StageResult[] }) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   const columns: Column<StageResult>[] = [
-    { head: t("tune.stage"), cell: (one) => told(`tier.${one.tier}`, one.tier) },
+    { head: t("tune.stage"), cell: (one) => textOr(`tier.${one.tier}`, one.tier) },
     { head: t("tune.trials"), numeric: true, cell: (one) => one.trials.toLocaleString(language) },
     { head: t("tune.seconds"), numeric: true, cell: (one) => `${one.seconds.toLocaleString(language, { maximumFractionDigits: 1 })} s` },
     { head: t("tune.sealed-mean"), numeric: true, cell: (one) => (one.sealed === undefined ? "–" : measure(one.sealed, language)) },

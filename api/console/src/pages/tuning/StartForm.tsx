@@ -30,7 +30,7 @@ export function StartForm({ collection, opened, close, then }: Props) {
 
 function Form({ collection, close, then }: Omit<Props, "opened">) {
   const speech = useSpeech();
-  const { t, told } = speech;
+  const { t, textOr } = speech;
   const [wishes, setWishes] = useState<Wishes>(BEGINNING);
   const [chosen, choose] = useState<string | null>(null);
   const found = useEvalSets(collection).data;
@@ -64,7 +64,7 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
         <Select
           label={t("tune.budget")}
           description={t("tune.budget-hint")}
-          data={[...new Set([...BUDGETS, wishes.budget])].map((value) => ({ value, label: told(`budget.${value}`, value) }))}
+          data={[...new Set([...BUDGETS, wishes.budget])].map((value) => ({ value, label: textOr(`budget.${value}`, value) }))}
           value={wishes.budget}
           onChange={(budget) => wish({ budget: budget ?? wishes.budget })}
           allowDeselect={false}
@@ -141,7 +141,7 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
                 />
                 <Select
                   label={t("tune.policy")}
-                  description={told(`policy.${wishes.policy}`, policy?.summary ?? t("tune.policy-hint"))}
+                  description={textOr(`policy.${wishes.policy}`, policy?.summary ?? t("tune.policy-hint"))}
                   data={[...new Set([wishes.policy, ...named("policy").map((one) => one.name)])]}
                   value={wishes.policy}
                   onChange={(name) => wish({ policy: name ?? wishes.policy })}

@@ -110,12 +110,12 @@ function Numbers({ result }: { result: Result }) {
 }
 
 function Kinds({ strata }: { strata: readonly Stratum[] }) {
-  const { t, told, language } = useSpeech();
+  const { t, textOr, language } = useSpeech();
   if (strata.length === 0) return null;
   const reach = Math.max(0.01, ...strata.flatMap((one) => [Math.abs(one.low), Math.abs(one.high)]));
   const verdict = (one: Stratum) => (one.high < 0 ? "worse" : one.low > 0 ? "better" : "alike");
   const columns: Column<Stratum>[] = [
-    { head: t("eval.kind"), cell: (one) => told(`kind.${one.name}`, one.name) },
+    { head: t("eval.kind"), cell: (one) => textOr(`kind.${one.name}`, one.name) },
     { head: t("eval.questions"), numeric: true, cell: (one) => one.questions.toLocaleString(language) },
     { head: t("tune.gain"), numeric: true, cell: (one) => signed(one.lift, language, 4) },
     { head: t("eval.range"), cell: (one) => <Interval mean={one.lift} interval={[one.low, one.high]} range={[-reach, reach]} look={verdict(one)} /> },

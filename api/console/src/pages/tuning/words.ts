@@ -3,23 +3,23 @@ import { type Key, type Speech, useSpeech } from "@/i18n";
 
 /** A choice's name for people: the translation, else the name itself. */
 export function useChoiceName(): (name: string) => string {
-  const { told } = useSpeech();
-  return (name) => told(`choice.${name}`, name);
+  const { textOr } = useSpeech();
+  return (name) => textOr(`choice.${name}`, name);
 }
 
 /** A value as a person writes it. */
-export function said(value: unknown, { t, told, language }: Speech): string {
+export function said(value: unknown, { t, textOr, language }: Speech): string {
   if (value === true) return t("common.yes");
   if (value === false) return t("common.no");
   if (value == null) return t("common.none");
   if (typeof value === "number") return value.toLocaleString(language, { maximumFractionDigits: 6 });
-  return told(`value.${String(value)}`, String(value));
+  return textOr(`value.${String(value)}`, String(value));
 }
 
 /** A metric such as recall@5 as people write it. */
-export function metricName(metric: string, { told }: Speech): string {
+export function metricName(metric: string, { textOr }: Speech): string {
   const [measure = "", depth = ""] = metric.split("@");
-  const name = told(`measure.${measure}`, measure);
+  const name = textOr(`measure.${measure}`, measure);
   return depth === "" ? name : `${name}@${depth}`;
 }
 
@@ -36,13 +36,13 @@ const REASONS: readonly (readonly [RegExp, Key])[] = [
 ];
 
 /** The reason in the person's language; one that is not known here stays as the server says it. */
-export function because(reason: string, { told }: Speech): string {
+export function because(reason: string, { textOr }: Speech): string {
   for (const [pattern, key] of REASONS) {
     const found = pattern.exec(reason);
     if (!found) continue;
     const words = { ...found.groups };
-    if (words["kind"]) words["kind"] = told(`kind.${words["kind"]}`, words["kind"]);
-    return told(key, reason, words);
+    if (words["kind"]) words["kind"] = textOr(`kind.${words["kind"]}`, words["kind"]);
+    return textOr(key, reason, words);
   }
   return reason;
 }
