@@ -22,25 +22,34 @@ export function Freshness({ freshness }: { freshness: readonly View[] }) {
       </div>
       <Columns>
         {freshness.map((one) => (
-          <FreshnessChart key={`${one.collection} ${one.source} ${one.since}`} of={one} />
+          <FreshnessChart
+            key={`${one.collection} ${one.source} ${one.since}`}
+            of={one}
+            name={one.source ? t("overview.freshness-of", { collection: one.collection, source: one.source }) : one.collection}
+          />
         ))}
       </Columns>
     </Stack>
   );
 }
 
+interface ChartProps {
+  of: View;
+  name: string;
+  colour?: string | undefined;
+}
+
 /** One source's histogram. */
-export function FreshnessChart({ of }: { of: View }) {
+export function FreshnessChart({ of, name, colour }: ChartProps) {
   const { t } = useSpeech();
   const bars = of.buckets.map((bucket) => ({
     label: bucket.seconds == null ? t("overview.beyond") : t("overview.within", { seconds: bucket.seconds }),
     value: bucket.count,
   }));
   const hint = t("overview.freshness-mean", { count: of.count, seconds: Math.round(of.mean_seconds * 1000) / 1000 });
-  const name = of.source ? t("overview.freshness-of", { collection: of.collection, source: of.source }) : of.collection;
   return (
     <ChartCard title={name} hint={hint}>
-      <BarsChart name={name} bars={bars} />
+      <BarsChart name={name} bars={bars} colour={colour} />
     </ChartCard>
   );
 }

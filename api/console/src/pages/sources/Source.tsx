@@ -12,7 +12,6 @@ import { Page } from "@/components/Page";
 import { useSpeech } from "@/i18n";
 import { Actions } from "./Actions";
 import { Changes } from "./Changes";
-import { Fresh } from "./Fresh";
 import { MappingShown } from "./MappingShown";
 import { Notices } from "./Notices";
 import { Numbers } from "./Numbers";
@@ -20,6 +19,7 @@ import { Problems } from "./Problems";
 import { Reading } from "./Reading";
 import { Runs } from "./Runs";
 import { SnapshotProgress } from "./SnapshotProgress";
+import { SourceFreshness } from "./SourceFreshness";
 import { kindOf } from "./Sources";
 
 const ADDRESSABLE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/; // names that stand in an address of the API
@@ -102,7 +102,7 @@ function Log({ collection, source }: { collection: string; source: string }) {
   return (
     <>
       <Changes collection={collection} source={source} />
-      <Fresh collection={collection} source={source} />
+      <SourceFreshness collection={collection} source={source} />
       <Runs collection={collection} source={source} />
     </>
   );
