@@ -9,13 +9,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
-
-T = TypeVar("T")
 
 PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 0.05
@@ -134,15 +131,6 @@ class Diary:
     def pids(self) -> list[int]:
         """The processes that began it, in order."""
         return [int(line.split()[1]) for line in self.lines() if line.startswith("begin")]
-
-
-def eventually(look: Callable[[], T], is_so: Callable[[T], bool], patience: float = PATIENCE_SECONDS) -> T:
-    """What `look` sees once `is_so`; fails with what it saw last."""
-    deadline = time.monotonic() + patience
-    while not is_so(seen := look()):
-        assert time.monotonic() < deadline, f"after {patience:g} s still {seen}"
-        time.sleep(0.03)
-    return seen
 
 
 def end_all(processes: Sequence[Process]) -> None:

@@ -7,11 +7,10 @@ import secrets
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -26,8 +25,6 @@ from api.live_sources import LiveSources
 from infra.stack.stack import Stack
 from ingest.connect import names
 
-Value = TypeVar("Value")
-WAIT_SECONDS = 60.0
 PRODUCTS = {
     "public.products": {
         "title": "product_name",
@@ -252,17 +249,6 @@ def rows(served: LiveWorld, topic: str, key: str) -> dict[Any, Any]:
         else:
             table[value["after"][key]] = value["after"]
     return table
-
-
-def wait_until(
-    look: Callable[[], Value], until: Callable[[Value], bool] = bool, seconds: float = WAIT_SECONDS
-) -> Value:
-    """What was seen, once it is as wanted; the last thing seen is in the failure."""
-    deadline = time.monotonic() + seconds
-    while not until(seen := look()):
-        assert time.monotonic() < deadline, f"after {seconds} s it is still {seen!r:.2000}"
-        time.sleep(0.1)
-    return seen
 
 
 def _json(data: bytes | None) -> Any:

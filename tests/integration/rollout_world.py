@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from time import monotonic, sleep
 from typing import Any
 
 import served
@@ -79,11 +78,3 @@ def going(opened: served.Served, collection: str = "docs") -> Going:
 
 def keys_of(result: dict[str, Any]) -> list[str]:
     return [hit["key"] for hit in result["hits"]]
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Generous: others use the machine too."""
-    deadline = monotonic() + seconds
-    while not condition():
-        assert monotonic() < deadline, "it did not come to pass"
-        sleep(0.05)

@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from job_processes import Diary, Process, Server, end_all, eventually, install_plugin
+from job_processes import Diary, Process, Server, end_all, install_plugin
 from redis_process import Redis
+from waiting import eventually
 
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.jobs import JobRecord, JobState
@@ -72,7 +73,7 @@ def ask(run: Run, diary: Diary, steps: int) -> str:
 
 def ended(catalog: Catalog, job_id: str) -> JobRecord:
     return eventually(
-        lambda: catalog.jobs.get(job_id), lambda job: job.state not in (JobState.QUEUED, JobState.RUNNING), 90
+        lambda: catalog.jobs.get(job_id), lambda job: job.state not in (JobState.QUEUED, JobState.RUNNING), seconds=90
     )
 
 

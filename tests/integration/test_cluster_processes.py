@@ -18,7 +18,8 @@ import psycopg
 import pytest
 from change_events import WORDS
 from stack import StackOf
-from worker_world import World, eventually, world
+from waiting import eventually
+from worker_world import World, world
 
 from retrieval.catalog.keys import Scope
 
@@ -43,7 +44,7 @@ class ApiServer:
         self.client = httpx.Client(
             base_url=json.loads(self.process.stdout.readline())["url"], headers=self._headers, timeout=60
         )
-        eventually(self._is_ready, "readyz", START_SECONDS)
+        eventually(self._is_ready, what="readyz", seconds=START_SECONDS)
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
@@ -124,7 +125,7 @@ def test_any_server_answers_alike_and_a_dead_one_catches_up(shop: tuple[World, d
 
 def _caught_up(made: World) -> None:
     """The workers have applied what was sent."""
-    eventually(lambda: made.documents == made.history.documents, "the workers catch up")
+    eventually(lambda: made.documents == made.history.documents, what="the workers catch up")
 
 
 def _agree(made: World, servers: list[ApiServer]) -> None:

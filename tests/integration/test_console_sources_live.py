@@ -12,10 +12,11 @@ import console_axe
 import console_pages
 import pytest
 from console_pages import opened
-from live_world import mariadb, mariadb_database, postgres_database, query, wait_until
+from live_world import mariadb, mariadb_database, postgres_database, query
 from playwright.sync_api import BrowserContext, Page, expect
 from served import Served
 from stack import StackOf
+from waiting import eventually
 from worker_world import running
 
 from api.live_sources import LiveSources
@@ -178,7 +179,7 @@ def it_goes_without_a_trace(page: Page, shop: str, served: Served) -> None:
     asked_once.get_by_role("button", name="Delete shop").click()
     expect(page.get_by_role("heading", name="Sources")).to_be_visible()
     slots = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
-    assert wait_until(lambda: query(shop, slots) == [])
+    eventually(lambda: query(shop, slots) == [])
     (found,) = served.kb.catalog.collections.all()
     assert served.kb.catalog.sources.all(found) == []
     assert served.kb.catalog.documents.keys(found) == set()

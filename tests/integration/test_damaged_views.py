@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rollout_world import until
 from served import in_process
+from waiting import eventually
 
 from api import collection_runtime
 from api.knowledge_base import KnowledgeBase
@@ -101,7 +101,7 @@ def test_a_disk_that_refuses_at_the_start_is_asked_again(
     shutil.copytree(saved, tmp_path / "kb")
     monkeypatch.setattr(collection_runtime, "open_views", opened)
     with in_process(tmp_path / "kb") as served:
-        until(lambda: served.client.get("/readyz").status_code == 200)
+        eventually(lambda: served.client.get("/readyz").status_code == 200)
         assert len(refused) == 1 and served.kb.runtimes.open_names() == ["c"]
 
 

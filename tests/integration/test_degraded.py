@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from served import in_process
+from waiting import eventually
 
 from retrieval.errors import NotYetSearchableError
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_disk_that_refuses_vectors_leaves_the_words_searchable(
@@ -34,8 +26,8 @@ def test_a_disk_that_refuses_vectors_leaves_the_words_searchable(
         with monkeypatch.context() as patch:
             patch.setattr("retrieval.dense.vector_file.os.pwrite", refuse)
             seq = kb.write("c", [Document("new", "a novel turbine")]).seq
-            until(lambda: "dense" in kb.troubles().get("c", {}))
-            until(lambda: len(kb.search("c", SearchRequest("novel turbine", 1), OPERATOR).hits) == 1)
+            eventually(lambda: "dense" in kb.troubles().get("c", {}))
+            eventually(lambda: len(kb.search("c", SearchRequest("novel turbine", 1), OPERATOR).hits) == 1)
             result = kb.search("c", SearchRequest("novel turbine", 1), OPERATOR)
             assert ([hit.chunk.key for hit in result.hits], result.degraded) == (["new"], ("dense",))
             assert served.client.get("/readyz").json()["degraded"] == ["dense"]
@@ -44,5 +36,5 @@ def test_a_disk_that_refuses_vectors_leaves_the_words_searchable(
             metrics = served.client.get("/metrics", headers=served.headers()).text
             assert 'kb_leg_degraded{collection="c",leg="dense"} 1.0' in metrics
         kb.wait_searchable("c", seq)
-        until(lambda: not kb.troubles())
+        eventually(lambda: not kb.troubles())
         assert kb.search("c", SearchRequest("novel turbine", 1), OPERATOR).degraded == ()

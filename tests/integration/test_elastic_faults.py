@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from served import Served, in_process
+from waiting import eventually
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
@@ -75,16 +76,9 @@ def search(kb: KnowledgeBase, query: str = "pumps", **more: object) -> SearchRes
     return kb.search("docs", SearchRequest(query, MOST_HITS), OPERATOR, **more)  # type: ignore[arg-type]
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what} did not happen in {seconds:g} s"
-        time.sleep(0.05)
-
-
 def check_whole(kb: KnowledgeBase, documents: int) -> None:
     """Both legs caught up, and hold exactly what the catalog does."""
-    until(lambda: kb.freshness("docs")["lag"] == 0 and not kb.troubles(), "catching up")
+    eventually(lambda: kb.freshness("docs")["lag"] == 0 and not kb.troubles(), what="catching up")
     verdict = verify_collection(kb, "docs")
     assert verdict.in_step and verdict.documents == documents, verdict
     assert len(search(kb, plan=WORDS_ONLY).hits) == min(documents, MOST_HITS)
@@ -95,8 +89,8 @@ def test_down_for_a_while(stack: Stack, served: Served) -> None:
     assert search(kb).degraded == ()
     stack.kill("elasticsearch")
     seq = write(kb, "new", 10)
-    until(lambda: "sparse" in kb.troubles().get("docs", {}), "noticing the outage")
-    until(lambda: len(search(kb, "pumps of series new").hits) == 30, "finding new documents by the dense leg")
+    eventually(lambda: "sparse" in kb.troubles().get("docs", {}), what="noticing the outage")
+    eventually(lambda: len(search(kb, "pumps of series new").hits) == 30, what="finding new documents by the dense leg")
     body = {"query": "pumps", "collection": "docs"}
     found = served.client.post("/v1/search", json=body, headers=served.headers()).json()
     assert (found["degraded"], len(found["hits"])) == (["sparse"], 10)
@@ -120,8 +114,8 @@ def test_frozen_while_it_is_written_to(stack: Stack, served: Served) -> None:
     stack.pause("elasticsearch")
     try:
         write(kb, "new", 200)
-        until(lambda: len(search(kb).hits) == 220, "the dense leg going on")
-        until(lambda: "sparse" in kb.troubles().get("docs", {}), "noticing")
+        eventually(lambda: len(search(kb).hits) == 220, what="the dense leg going on")
+        eventually(lambda: "sparse" in kb.troubles().get("docs", {}), what="noticing")
         began = time.monotonic()
         assert search(kb).degraded == ("sparse",)
         assert time.monotonic() - began < 2.0, "a leg known to be down is not waited for"

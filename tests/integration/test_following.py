@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rollout_world import until
 from served import Served, in_process
+from waiting import eventually
 
 from retrieval import views
 from retrieval.catalog.keys import Scope
@@ -90,7 +90,7 @@ def test_a_full_disk_at_a_periodic_save_stops_nothing(tmp_path: Path, monkeypatc
         assert not served.kb.troubles()
         assert searched(served, DEFAULT_PLAN) == (False, ())
         keys = (f"again{number}" for number in count())
-        until(lambda: write(served, next(keys)) > 0 and saved_seq(served, tmp_path) >= before)
+        eventually(lambda: write(served, next(keys)) > 0 and saved_seq(served, tmp_path) >= before)
 
 
 def test_a_thread_that_stops_following_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_thread_that_stops_following_is_told(tmp_path: Path, monkeypatch: pyte
         assert served.client.get("/readyz").json()["degraded"] == []
         monkeypatch.setattr(Convoy, "advance", raising(ValueError("nobody thought of it")))
         seq = served.kb.write("c", [Document("new", "a novel turbine"), Deletion("green")]).seq
-        until(lambda: bool(served.kb.troubles()))
+        eventually(lambda: bool(served.kb.troubles()))
         result = served.kb.search("c", SearchRequest("novel turbine", 5), OPERATOR)
         assert result.degraded == ("sparse", "dense") and result.seq < seq
         assert set(served.client.get("/readyz").json()["degraded"]) == {"attributes", "dense", "sparse"}
@@ -113,9 +113,9 @@ def test_a_graph_that_stops_holds_up_nothing(tmp_path: Path, monkeypatch: pytest
         with monkeypatch.context() as patch:
             patch.setattr(GraphView, "apply", raising(MemoryError("no memory for the graph")))
             stopped = write(served, "new")
-            until(lambda: "graph" in served.kb.troubles().get("c", {}))
+            eventually(lambda: "graph" in served.kb.troubles().get("c", {}))
         written = [write(served, f"n{number}") for number in range(8)]
-        until(lambda: saved_seq(served, tmp_path) >= stopped + 3)
+        eventually(lambda: saved_seq(served, tmp_path) >= stopped + 3)
         assert searched(served) == (True, ("graph",))
         assert searched(served, DEFAULT_PLAN) == (False, ())
         assert served.client.get("/readyz").json()["degraded"] == ["graph"]
@@ -147,7 +147,7 @@ def test_a_graph_that_cannot_catch_up_is_not_searched_before_it_has(
             patch.setattr(References, "of", raising(error))
             assert searched(served) == (False, ("graph",))
             write(served, "meanwhile")
-        until(lambda: searched(served) == (True, ()))
+        eventually(lambda: searched(served) == (True, ()))
         assert not served.kb.troubles()
         write(served, "later")
         state = served.kb.runtime("c").graph()
@@ -167,13 +167,13 @@ def test_a_graph_that_does_not_open_is_tried_with_pauses(tmp_path: Path, monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(GraphView, "__init__", refuse)
             runtime.graph.begin()
-            until(lambda: runtime.graph.is_settled)
+            eventually(lambda: runtime.graph.is_settled)
             for _ in range(20):
                 runtime.graph.begin()
                 assert searched(served) == (False, ("graph",))
         assert len(tried) == 1
         monkeypatch.setattr(runtime.graph, "_due", 0.0)
-        until(lambda: searched(served) == (True, ()))
+        eventually(lambda: searched(served) == (True, ()))
 
 
 def test_a_graph_that_a_search_opens_is_closed_with_its_collection(

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 import change_events
 import pytest
 from stack import StackOf
-from worker_world import eventually
+from waiting import eventually
 
 from ingest.kafka.consumer import GroupConsumer
 from retrieval.catalog.offsets import Partition
@@ -90,9 +90,9 @@ def test_a_topic_that_is_added_while_another_member_is_busy_is_read(
             return halves and one.found | other.found == wanted
 
         one.topics = other.topics = [first]
-        eventually(lambda: shared([first]), "each reads half of the first topic")
+        eventually(lambda: shared([first]), what="each reads half of the first topic")
         other.is_busy = True
         one.topics = [first, second]
         time.sleep(2.0)  # the join of the one waits for the other
         other.topics, other.is_busy = [first, second], False
-        eventually(lambda: shared([first, second]), "each reads half of both topics", 30.0)
+        eventually(lambda: shared([first, second]), what="each reads half of both topics", seconds=30.0)

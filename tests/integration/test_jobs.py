@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_processes import Diary, Process, Server, end_all, eventually, install_plugin
+from job_processes import Diary, Process, Server, end_all, install_plugin
+from waiting import eventually
 
 from api.jobs.defaults import DEFAULT_NAMES
 from retrieval.catalog import Catalog, sqlite_url

@@ -22,9 +22,9 @@ from live_world import (
     query,
     role,
     rows,
-    wait_until,
 )
 from stack import StackOf
+from waiting import eventually
 
 from infra.stack.stack import Stack
 from ingest.connect.names import table_topics
@@ -60,7 +60,7 @@ def shop(served: LiveWorld, northwind: str) -> Iterator[dict[str, Any]]:
     before = served.footprint()
     created = served.create("shop", northwind)
     assert created.status_code == 201, created.text
-    wait_until(lambda: served.status("shop")["snapshot"]["state"], lambda state: state == "completed")
+    eventually(lambda: served.status("shop")["snapshot"]["state"], lambda state: state == "completed")
     yield created.json() | {"topic": f"{created.json()['topic_prefix']}.public.products", "database": northwind}
     if "shop" in served.footprint()["sources"]:
         deleted = served.delete("shop")
@@ -84,7 +84,7 @@ def test_a_created_source_streams_what_is_there_and_what_changes(served: LiveWor
     query(shop["database"], "UPDATE products SET product_name = 'Chai 新' WHERE product_id = 1")
     query(shop["database"], "DELETE FROM order_details WHERE product_id = 2")
     query(shop["database"], "DELETE FROM products WHERE product_id = 2")
-    changed = wait_until(lambda: rows(served, shop["topic"], "product_id"), lambda found: 2 not in found)
+    changed = eventually(lambda: rows(served, shop["topic"], "product_id"), lambda found: 2 not in found)
     assert changed[1]["product_name"] == "Chai 新"
 
 
@@ -110,20 +110,20 @@ def test_an_idle_source_does_not_keep_the_servers_log(served: LiveWorld, shop: d
     other = stack.url("postgres")
     query(other, "CREATE TABLE kb_noise AS SELECT repeat(md5(i::text), 30) AS text FROM generate_series(1, 40000) i")
     query(other, "DROP TABLE kb_noise")
-    wait_until(lambda: served.status("shop")["lag"]["slot_lag_bytes"], lambda size: size < 2**20)
+    eventually(lambda: served.status("shop")["lag"]["slot_lag_bytes"], lambda size: size < 2**20)
     assert {value["op"] for _, value in events(served, shop["topic"])} == {"r"}, "heartbeats are no events of tables"
 
 
 def test_what_happens_during_a_pause_is_read_after_it(served: LiveWorld, shop: dict[str, Any]) -> None:
     for _ in range(2):  # twice is as good as once
         assert served.call("POST", "/shop/pause?collection=docs").json()["state"] == "paused"
-    wait_until(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
+    eventually(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
     query(shop["database"], "UPDATE products SET product_name = 'while away' WHERE product_id = 3")
     refused = check_native_error(served.call("POST", "/shop/snapshot?collection=docs", json={}), 409, "conflict")
     assert "resume" in refused["message"]
     assert rows(served, shop["topic"], "product_id")[3]["product_name"] != "while away"
     assert served.call("POST", "/shop/resume?collection=docs").json()["state"] == "active"
-    wait_until(lambda: rows(served, shop["topic"], "product_id")[3]["product_name"], lambda name: name == "while away")
+    eventually(lambda: rows(served, shop["topic"], "product_id")[3]["product_name"], lambda name: name == "while away")
 
 
 def test_tables_are_read_again_while_streaming_goes_on(served: LiveWorld, shop: dict[str, Any]) -> None:
@@ -131,9 +131,9 @@ def test_tables_are_read_again_while_streaming_goes_on(served: LiveWorld, shop: 
     asked = served.call("POST", "/shop/snapshot?collection=docs", json={"tables": ["public.products"]})
     assert asked.status_code == 202, asked.text
     assert (asked.json()["kind"], asked.json()["tables"]) == ("incremental", ["public.products"])
-    again = wait_until(lambda: events(served, shop["topic"]), lambda found: len(found) == 2 * before)
+    again = eventually(lambda: events(served, shop["topic"]), lambda found: len(found) == 2 * before)
     assert {value["op"] for _, value in again} == {"r"}
-    assert wait_until(lambda: served.status("shop")["snapshot"], lambda told: told["kind"] == "incremental")
+    assert eventually(lambda: served.status("shop")["snapshot"], lambda told: told["kind"] == "incremental")
     unknown = served.call("POST", "/shop/snapshot?collection=docs", json={"tables": ["public.orders"]})
     assert "it reads: public.categories, public.products" in check_native_error(unknown, 422)["message"]
 
@@ -150,9 +150,9 @@ def test_a_changed_mapping_reads_what_it_shows_anew(served: LiveWorld, shop: dic
     assert changed.json()["tables"] == tables
     suppliers = f"{shop['topic_prefix']}.public.suppliers"
     there = dict(query(shop["database"], "SELECT supplier_id, company_name FROM suppliers"))
-    found = wait_until(lambda: rows(served, suppliers, "supplier_id"), lambda seen: len(seen) == len(there))
+    found = eventually(lambda: rows(served, suppliers, "supplier_id"), lambda seen: len(seen) == len(there))
     assert {key: row["company_name"] for key, row in found.items()} == there
-    products = wait_until(
+    products = eventually(
         lambda: rows(served, shop["topic"], "product_id"),
         lambda seen: all("supplier_id" in row for row in seen.values()),
     )
@@ -167,7 +167,7 @@ def test_a_full_snapshot_begins_anew_under_other_names(served: LiveWorld, shop: 
     assert len(query(shop["database"], SLOTS)) == 1
     topic = f"{status['topic_prefix']}.public.products"
     (count,) = query(shop["database"], "SELECT count(*) FROM products")[0]
-    wait_until(lambda: len(rows(served, topic, "product_id")), lambda seen: seen == count)
+    eventually(lambda: len(rows(served, topic, "product_id")), lambda seen: seen == count)
 
 
 def test_after_a_full_snapshot_what_it_did_not_bring_is_gone(served: LiveWorld, shop: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ def test_after_a_full_snapshot_what_it_did_not_bring_is_gone(served: LiveWorld, 
     served.api.app.state.source_monitor.look()
     collection = kb.catalog.collections.get("docs")
     assert len(kb.catalog.documents.keys(collection, "shop")) == 2, "searches keep them until all is read"
-    wait_until(lambda: served.status("shop")["snapshot"]["state"], lambda state: state == "completed")
+    eventually(lambda: served.status("shop")["snapshot"]["state"], lambda state: state == "completed")
     kb.write("docs", [replace(stored[0], position=SourcePosition((7,)))])  # as a worker does
     read_everything(served, "shop")
     served.api.app.state.source_monitor.look()
@@ -194,7 +194,7 @@ def test_metrics_show_what_was_seen_last(served: LiveWorld, shop: dict[str, Any]
     assert before["kb_source_dead_letters"] == 0
     read_everything(served, "shop")
     assert served.call("POST", "/shop/pause?collection=docs").status_code == 200
-    wait_until(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
+    eventually(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
     served.api.app.state.source_monitor.look()
     after = metrics(served)
     assert (after["kb_source_lag_events"], after["kb_source_lag_seconds"], after["kb_source_connector_up"]) == (0, 0, 0)
@@ -226,7 +226,7 @@ def test_a_reader_with_an_operators_publication_is_enough(served: LiveWorld, nor
         created = served.create("reader", reader)
         assert created.status_code == 201, created.text
         topic = f"{created.json()['topic_prefix']}.public.products"
-        wait_until(lambda: len(rows(served, topic, "product_id")), lambda seen: seen == 77)
+        eventually(lambda: len(rows(served, topic, "product_id")), lambda seen: seen == 77)
         assert served.delete("reader").json()["leftovers"] == []
     assert held(northwind) == {"slots": [], "publications": [("for_kb",)]}
 
@@ -242,7 +242,7 @@ def test_a_database_that_is_down_at_deletion_is_told_with_what_to_run(served: Li
     assert "does not answer" in left["why"]
     assert len(held(northwind)["slots"]) == 1
     for statement in filter(None, left["sql"].split("; ")):
-        wait_until(lambda statement=statement: runs(northwind, statement))
+        eventually(lambda statement=statement: runs(northwind, statement))
     assert (served.footprint(), held(northwind)) == (before, NOTHING)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from live_world import PRODUCTS, LiveWorld, live_world, postgres_database, query, wait_until
+from live_world import PRODUCTS, LiveWorld, live_world, postgres_database, query
 from stack import StackOf
+from waiting import eventually
 from worker_world import running
 
 from api.worker import open_worker
@@ -79,7 +80,7 @@ def forget_a_row_behind_its_back(served: LiveWorld, northwind: str) -> None:
     """As a restored backup does: while the source rests, its slot is moved past a deletion that nobody reads."""
     assert served.call("POST", "/shop/pause?collection=shop").status_code == 200
     active = "SELECT 1 FROM pg_replication_slots WHERE database = current_database() AND active"
-    wait_until(lambda: query(northwind, active) == [])
+    eventually(lambda: query(northwind, active) == [])
     query(northwind, "DELETE FROM products WHERE product_id = 10")
     query(
         northwind,
@@ -97,7 +98,7 @@ def same(served: LiveWorld, url: str, sql: str, meanwhile: Callable[[], object] 
         keys = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
         return {key: (wanted.get(key), found.get(key)) for key in keys}
 
-    wait_until(look, lambda different: different == {})
+    eventually(look, lambda different: different == {})
 
 
 def documents(served: LiveWorld) -> dict[str, str]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_world import LiveWorld, events, live_world, mariadb, mariadb_database, rows, wait_until
+from live_world import LiveWorld, events, live_world, mariadb, mariadb_database, rows
 from stack import StackOf
 from test_live_sources_choose import TRACKS, qualified
+from waiting import eventually
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.data, pytest.mark.timeout(300)]
 
@@ -33,20 +34,20 @@ def test_chinook_streams_and_is_read_again(served: LiveWorld, chinook: str) -> N
     with mariadb(chinook) as cursor:
         cursor.execute("SELECT TrackId, Name FROM Track")
         there = dict(cursor.fetchall())
-        seen = wait_until(lambda: rows(served, topic, "TrackId"), lambda found: len(found) == len(there))
+        seen = eventually(lambda: rows(served, topic, "TrackId"), lambda found: len(found) == len(there))
         assert {key: row["Name"] for key, row in seen.items()} == there
         assert set(seen[1]) == {"TrackId", "Name", "AlbumId", "UnitPrice"}
         cursor.execute("UPDATE Track SET Name = '新しい', UnitPrice = 1.29 WHERE TrackId = 1")
         cursor.execute("DELETE FROM PlaylistTrack WHERE TrackId = 2")
         cursor.execute("DELETE FROM InvoiceLine WHERE TrackId = 2")
         cursor.execute("DELETE FROM Track WHERE TrackId = 2")
-    changed = wait_until(lambda: rows(served, topic, "TrackId"), lambda found: 2 not in found)
+    changed = eventually(lambda: rows(served, topic, "TrackId"), lambda found: 2 not in found)
     assert (changed[1]["Name"], changed[1]["UnitPrice"]) == ("新しい", "1.29")
 
     count = len(events(served, topic))
     asked = served.call("POST", "/music/snapshot?collection=docs", json={"tables": [f"{database}.Track"]})
     assert (asked.status_code, asked.json()["kind"]) == (202, "blocking")
-    wait_until(lambda: len(events(served, topic)), lambda found: found == count + len(there) - 1)
+    eventually(lambda: len(events(served, topic)), lambda found: found == count + len(there) - 1)
     status = served.status("music")
     assert status["problems"] == []
     assert status["connector"]["task_state"] == "RUNNING"
@@ -63,4 +64,4 @@ def test_a_table_that_joins_the_mapping_later_is_read(served: LiveWorld, chinook
     changed = served.call("PATCH", "/music?collection=docs", json={"tables": artists | genres})
     assert changed.status_code == 200, changed.text
     topic = f"{created.json()['topic_prefix']}.{database}.Genre"
-    assert len(wait_until(lambda: rows(served, topic, "GenreId"), lambda found: len(found) == 25)) == 25
+    assert len(eventually(lambda: rows(served, topic, "GenreId"), lambda found: len(found) == 25)) == 25

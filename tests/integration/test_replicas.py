@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from changing_world import World, text_of
+from waiting import eventually
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
@@ -49,13 +50,6 @@ def found(kb: KnowledgeBase, query: str, principal: Principal = OPERATOR, min_se
     return sorted((hit.chunk.key, round(hit.score, 5)) for hit in result.hits)
 
 
-def until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + NOTICED_SECONDS
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
 def test_a_write_through_one_process_is_seen_by_the_other(opened: Open) -> None:
     one, other = opened("one"), opened("other")
     one.create_collection("c")
@@ -76,7 +70,7 @@ def test_a_generation_activated_elsewhere_takes_over_here(opened: Open) -> None:
 
     def switch() -> None:
         built = reindex(one, "c", {"chunk_tokens": 160, "synonyms": [["pump", "circulator"]]}, lambda done, total: None)
-        assert until(lambda: other.runtime("c").is_of("c", built["id"]))
+        eventually(lambda: other.runtime("c").is_of("c", built["id"]), seconds=NOTICED_SECONDS)
 
     world.during(switch)
     assert world.wrong == []
@@ -85,7 +79,7 @@ def test_a_generation_activated_elsewhere_takes_over_here(opened: Open) -> None:
     assert found(one, "circulator")
     assert dict(found(one, "circulator")).keys() == dict(found(other, "circulator")).keys()
     former = roll_back_generation(one, "c")
-    assert until(lambda: other.runtime("c").is_of("c", former.id))
+    eventually(lambda: other.runtime("c").is_of("c", former.id), seconds=NOTICED_SECONDS)
     assert verify_collection(other, "c").in_step
 
 
@@ -149,10 +143,12 @@ def test_another_default_reaches_every_process(opened: Open) -> None:
     one.catalog.collections.change_settings("c", default_acl=("staff",))
     one.serve_anew("c")
     seq = one.catalog.collections.last_seq(one.catalog.collections.get("c").id)
-    assert until(lambda: [key for key, _ in found(other, "valve", staff, min_seq=seq)] == ["open"])
+    eventually(
+        lambda: [key for key, _ in found(other, "valve", staff, min_seq=seq)] == ["open"], seconds=NOTICED_SECONDS
+    )
     allowed = other.runtime("c").follower.views.attributes.allowed(staff, None)
     assert allowed is not None and len(allowed) == 1
-    assert until(lambda: found(other, "valve", Principal("anybody")) == [])
+    eventually(lambda: found(other, "valve", Principal("anybody")) == [], seconds=NOTICED_SECONDS)
 
 
 def test_a_collection_dropped_elsewhere_closes_here_and_its_successor_is_served(opened: Open) -> None:
@@ -167,14 +163,14 @@ def test_a_collection_dropped_elsewhere_closes_here_and_its_successor_is_served(
     one.create_collection("c")
     receipt = one.write("c", [Document("new", "the newword")])
     other.nudge(one.catalog.collections.get("z").id)
-    assert until(lambda: other.runtimes.open_one(dropped) is None)
+    eventually(lambda: other.runtimes.open_one(dropped) is None, seconds=NOTICED_SECONDS)
     assert [key for key, _ in found(other, "newword", min_seq=receipt.seq)] == ["new"]
     other.write("c", [Document("more", "the thirdword")], wait=True)
     time.sleep(3 * RECORD_SECONDS)
     following = [thread for thread in threading.enumerate() if thread.name.startswith("views-c-")]
     assert len(following) == 2, "each process follows the new one, and nothing else of that name"
     one.drop_collection("c")
-    assert until(lambda: other.runtimes.open_names() == ["z"])
+    eventually(lambda: other.runtimes.open_names() == ["z"], seconds=NOTICED_SECONDS)
     with pytest.raises(NotFoundError, match="'c' does not exist"):
         found(other, "newword")
 

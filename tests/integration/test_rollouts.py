@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from api_world import check_native_error
-from rollout_world import MEANING, SUBJECTS, WORDS, Going, documents, going, keys_of, until
+from rollout_world import MEANING, SUBJECTS, WORDS, Going, documents, going, keys_of
 from served import Served, in_process
 from typer.testing import CliRunner
+from waiting import eventually
 
 from api.cli import app
 from api.knowledge_base import KnowledgeBase
@@ -62,7 +63,7 @@ def test_nobody_sees_a_shadow_and_it_is_compared(world: Going) -> None:
         world.watch.look()
         return stage_of(world.rollout(), "shadow")["pairs"] >= 20
 
-    until(compared)
+    eventually(compared)
     shadow = stage_of(world.rollout(), "shadow")
     assert shadow["candidate"]["searches"] == shadow["serving"]["searches"] == shadow["pairs"]
     assert shadow["candidate"]["errors"] == shadow["candidate"]["empty"] == 0
@@ -153,7 +154,7 @@ def test_by_query_thumbs_on_follow_up_questions_count_for_the_plan_that_answered
         if arm == "candidate":
             assert world.post("/feedback", query=question, rating=1).status_code == 201
     assert all(arms.values())
-    until(lambda: helpful_of(world, "candidate") + helpful_of(world, "serving") == arms["candidate"])
+    eventually(lambda: helpful_of(world, "candidate") + helpful_of(world, "serving") == arms["candidate"])
     assert helpful_of(world, "serving") == 0
 
 
@@ -176,7 +177,7 @@ def test_a_candidate_that_fails_costs_nobody_his_answer_and_goes_back(world: Goi
     acts = [act for act in world.served.kb.catalog.audit.page() if act.action == "plans.rollout roll back"]
     acts = [act for act in acts if act.target.startswith(f"{world.collection}/")]
     assert len(acts) == 1 and "failed searches" in acts[0].detail["reason"]
-    until(lambda: len(alerts_of(world, "rollout_rolled_back")) == 1)  # the server looks around every second
+    eventually(lambda: len(alerts_of(world, "rollout_rolled_back")) == 1)  # the server looks around every second
     (alert,) = alerts_of(world, "rollout_rolled_back")
     assert alert["severity"] == "warning" and "failed searches" in alert["message"]
     metrics = world.served.client.get("/metrics", headers=world.admin).text
@@ -202,7 +203,7 @@ def test_a_shadow_that_finds_nothing_never_reaches_anybody(world: Going) -> None
         world.watch.look()
         return bool(world.rollout()["stage"] == "rolled_back")
 
-    until(is_over)
+    eventually(is_over)
     assert "shadow: searches without a hit" in world.rollout()["reason"]
 
 
@@ -232,13 +233,13 @@ def test_a_shadow_of_all_becomes_a_small_canary_that_waits_for_both_plans(world:
     world.post(f"/plans/{world.words}/rollout", share=1.0, advance_after=20)
     rollouts, number = world.served.kb.catalog.rollouts, world.rollout()["id"]
     rollouts.add(number, Stage.SHADOW, {("pair", "pairs"): 20.0})
-    until(lambda: bool(world.rollout()["stage"] == "canary"))  # the server's watch acts
+    eventually(lambda: bool(world.rollout()["stage"] == "canary"))  # the server's watch acts
     assert world.rollout()["share"] == 0.1
     rollouts.add(number, Stage.CANARY, {("candidate", "searches"): 500.0, ("serving", "searches"): 19.0})
     world.watch.look()
     assert world.rollout()["stage"] == "canary"
     rollouts.add(number, Stage.CANARY, {("serving", "searches"): 1.0})
-    until(lambda: bool(world.rollout()["stage"] == "full"))
+    eventually(lambda: bool(world.rollout()["stage"] == "full"))
 
 
 def test_one_that_cannot_go_on_keeps_no_other_from_being_judged(
@@ -308,12 +309,12 @@ def test_the_command_line_does_the_same(world: Going, monkeypatch: pytest.Monkey
         return answer.output
 
     kb("rollout", str(world.words), "--stage", "canary", "--share", "1")
-    until(lambda: world.search("pump").get("arm") == "candidate")  # the server notices
-    until(lambda: '"searches":1' in kb("status", "--json").replace(" ", "") or "candidate" in kb("status"))
+    eventually(lambda: world.search("pump").get("arm") == "candidate")  # the server notices
+    eventually(lambda: '"searches":1' in kb("status", "--json").replace(" ", "") or "candidate" in kb("status"))
     assert "full" in kb("advance", "--reason", "good")
-    until(lambda: world.search("pump")["plan"] == WORDS.digest and "arm" not in world.search("pump"))
+    eventually(lambda: world.search("pump")["plan"] == WORDS.digest and "arm" not in world.search("pump"))
     assert "full" in kb("stop")
-    until(lambda: world.search("pump")["plan"] == MEANING.digest)
+    eventually(lambda: world.search("pump")["plan"] == MEANING.digest)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
@@ -341,7 +342,7 @@ def test_processes_count_together_and_serve_alike(processes: list[KnowledgeBase]
     def arm(kb: KnowledgeBase, caller: str) -> str:
         return kb.search("docs", SearchRequest("nothingofthiskind"), Principal(caller)).arm
 
-    until(lambda: arm(one, "somebody") != "" and arm(other, "somebody") != "")
+    eventually(lambda: arm(one, "somebody") != "" and arm(other, "somebody") != "")
     for caller in SESSIONS:
         assert arm(one, caller) == arm(other, caller)
     for kb in processes:  # each tells what it counted; the second sees both
@@ -352,5 +353,5 @@ def test_processes_count_together_and_serve_alike(processes: list[KnowledgeBase]
     searches = counts["candidate", "searches"] + counts["serving", "searches"]
     assert searches >= 2 * len(SESSIONS)
     for kb in processes:
-        until(lambda kb=kb: arm(kb, "somebody") == "")  # type: ignore[misc]
+        eventually(lambda kb=kb: arm(kb, "somebody") == "")  # type: ignore[misc]
         assert kb.search("docs", SearchRequest("pump"), OPERATOR).plan == MEANING

@@ -12,8 +12,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from elastic import elastic_url, stack_of
-from rollout_world import until
 from served import Served, in_process
+from waiting import eventually
 
 from api.sources import open_source
 from retrieval.analyzer import Analyzer
@@ -297,17 +297,17 @@ def test_no_search_waits_for_the_graph_of_a_plan_that_is_promoted(
         def serving() -> SearchResult:
             return served.kb.search("c", SearchRequest(QUESTION, 20), OPERATOR)
 
-        until(lambda: serving().plan == DEFAULT_PLAN and opening.is_set())
+        eventually(lambda: serving().plan == DEFAULT_PLAN and opening.is_set())
         served.kb.runtime("c").refresh()
         assert serving().plan == DEFAULT_PLAN, "the plan waits, the search does not"
         may_open.set()
-        until(lambda: serving().plan == LINKS)
+        eventually(lambda: serving().plan == LINKS)
         result = serving()
         assert result.degraded == () and any(hit.fused.graph is not None for hit in result.hits)
         assert openers == ["graph"]
     openers.clear()
     with in_process(tmp_path) as served:  # the server starts with it
-        until(lambda: served.client.get("/readyz").status_code == 200)
+        eventually(lambda: served.client.get("/readyz").status_code == 200)
         assert len(openers) == 1 and served.kb.runtime("c").graph.is_settled
         assert served.kb.search("c", SearchRequest(QUESTION, 20), OPERATOR).degraded == ()
         body = {"collection": "c"}
@@ -315,7 +315,7 @@ def test_no_search_waits_for_the_graph_of_a_plan_that_is_promoted(
         assert served.client.post("/v1/plans/default/promote", json=body, headers=admin).status_code == 200
     openers.clear()
     with in_process(tmp_path) as served:  # nothing needs it, until somebody promotes such a plan again
-        until(lambda: served.client.get("/readyz").status_code == 200)
+        eventually(lambda: served.client.get("/readyz").status_code == 200)
         assert openers == []
         answer = served.client.post(f"/v1/plans/{number}/promote", json=body, headers=served.headers(Scope.ADMIN))
         assert answer.json()["serving"] and len(openers) == 1

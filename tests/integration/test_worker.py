@@ -16,7 +16,8 @@ import pytest
 from change_events import Event, History, event
 from kafka import KafkaAdminClient, TopicPartition
 from stack import StackOf
-from worker_world import World, eventually, running, world
+from waiting import eventually
+from worker_world import World, running, world
 
 from retrieval.catalog import schema
 from retrieval.catalog.sources import SourceState
@@ -64,14 +65,14 @@ def test_two_workers_share_the_partitions_and_rebalance_in_mid_stream(shop: Worl
     (first, first_metrics), (second, second_metrics) = shop.worker(), shop.worker()
     with running(first):
         shop.send(shop.history.changes(300))
-        eventually(lambda: first_metrics.totals()["events"] > 0, "the first worker applies something")
+        eventually(lambda: first_metrics.totals()["events"] > 0, what="the first worker applies something")
         with running(second):
             for _ in range(5):
                 shop.send(shop.history.changes(100))
                 time.sleep(0.5)
-            eventually(lambda: second_metrics.totals()["events"] > 0, "the second worker takes partitions")
+            eventually(lambda: second_metrics.totals()["events"] > 0, what="the second worker takes partitions")
         shop.send(shop.history.changes(100))
-        eventually(lambda: shop.documents == shop.history.documents, "the first worker takes all over again")
+        eventually(lambda: shop.documents == shop.history.documents, what="the first worker takes all over again")
 
 
 def test_a_long_batch_is_not_overtaken_for_ever(shop: World) -> None:
@@ -89,7 +90,7 @@ def test_a_long_batch_is_not_overtaken_for_ever(shop: World) -> None:
     try:
         worker, metrics = shop.worker()
         with running(worker):
-            eventually(lambda: metrics.totals()["events"] == sent, "the batch is applied in parts", 150)
+            eventually(lambda: metrics.totals()["events"] == sent, what="the batch is applied in parts", seconds=150)
     finally:
         over.set()
         neighbour.join()
@@ -137,7 +138,11 @@ def test_a_killed_worker_loses_and_repeats_nothing(shop: World) -> None:
             [sys.executable, "-m", "api.cli", "worker"], env=shop.environment, stdout=subprocess.DEVNULL
         )
         before = sum(shop.kb.catalog.offsets.read(shop.source.id).values())
-        eventually(lambda: sum(shop.kb.catalog.offsets.read(shop.source.id).values()) > before, "a batch is committed")  # noqa: B023
+        eventually(
+            lambda: sum(shop.kb.catalog.offsets.read(shop.source.id).values()),
+            lambda read, before=before: read > before,
+            what="a batch is committed",
+        )
         time.sleep(chance.uniform(0, 0.2))
         started.send_signal(signal.SIGKILL)
         started.wait()
@@ -149,7 +154,7 @@ def test_a_stopped_worker_ends_clean(shop: World) -> None:
     shop.send(shop.history.changes(100))
     command = [sys.executable, "-m", "api.cli", "worker", "--json"]
     with subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, text=True) as started:
-        eventually(lambda: bool(shop.kb.catalog.offsets.read(shop.source.id)), "a batch is committed")
+        eventually(lambda: bool(shop.kb.catalog.offsets.read(shop.source.id)), what="a batch is committed")
         started.send_signal(signal.SIGTERM)
         told, _ = started.communicate(timeout=30)
         assert started.returncode == 0
@@ -160,7 +165,7 @@ def test_a_paused_source_is_not_read_until_it_is_active_again(shop: World) -> No
     worker, metrics = shop.worker()
     with running(worker):
         shop.send(shop.history.changes(50))
-        eventually(lambda: shop.documents == shop.history.documents, "the first changes are applied")
+        eventually(lambda: shop.documents == shop.history.documents, what="the first changes are applied")
         paused = shop.kb.catalog.sources.change(shop.source, state=SourceState.PAUSED.value)
         time.sleep(2)
         before = metrics.totals()["events"]
@@ -168,7 +173,7 @@ def test_a_paused_source_is_not_read_until_it_is_active_again(shop: World) -> No
         time.sleep(1)
         assert metrics.totals()["events"] == before
         shop.kb.catalog.sources.change(paused, state=SourceState.ACTIVE.value)
-        eventually(lambda: shop.documents == shop.history.documents, "the changes made meanwhile are applied")
+        eventually(lambda: shop.documents == shop.history.documents, what="the changes made meanwhile are applied")
 
 
 def test_expired_messages_are_told_and_the_rest_is_applied(shop: World) -> None:

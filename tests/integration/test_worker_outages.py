@@ -15,7 +15,8 @@ import psycopg
 import pytest
 from local_postgres import end_connections
 from stack import StackOf
-from worker_world import eventually, running, world
+from waiting import eventually
+from worker_world import running, world
 
 from ingest.contracts import CHUNKERS
 from ingest.kafka.consumer import GroupConsumer
@@ -55,12 +56,12 @@ def test_the_broker_killed_and_started_again(tmp_path: Path, own_stack_of: Stack
         command = [sys.executable, "-m", "api.cli", "worker"]
         with subprocess.Popen(command, env=shop.environment, stdout=subprocess.DEVNULL) as worker:
             shop.send(shop.history.changes(100))
-            eventually(lambda: shop.documents == shop.history.documents, "the first changes are applied")
+            eventually(lambda: shop.documents == shop.history.documents, what="the first changes are applied")
             stack.kill("kafka")
             time.sleep(1)
             stack.up(["kafka"])
             shop.send(shop.history.changes(100))
-            eventually(lambda: shop.documents == shop.history.documents, "the changes after it", patience=120)
+            eventually(lambda: shop.documents == shop.history.documents, what="the changes after it", seconds=120)
             worker.terminate()
             assert worker.wait(60) == 0
 
@@ -76,13 +77,13 @@ def test_the_catalog_away_for_some_seconds(
         worker, metrics = shop.worker()
         with running(worker):
             shop.send(shop.history.changes(50))
-            eventually(lambda: metrics.totals()["events"] > 0, "the first changes are applied")
+            eventually(lambda: metrics.totals()["events"] > 0, what="the first changes are applied")
             admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
             end_connections(admin, name)
             shop.send(shop.history.changes(100))
             time.sleep(3)
             admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
-            eventually(lambda: shop.documents == shop.history.documents, "the changes made meanwhile are applied")
+            eventually(lambda: shop.documents == shop.history.documents, what="the changes made meanwhile are applied")
         told = [r for r in caplog.records if r.name == "ingest.kafka.worker" and r.levelno >= logging.WARNING]
         assert len(told) == 1
         assert metrics.totals()["dead_letters"] == 0
@@ -102,5 +103,5 @@ def test_a_broken_encoder_makes_no_dead_letters(tmp_path: Path, stack_of: StackO
             time.sleep(4)
             assert shop.documents == {}
             encoder.broken.clear()
-            eventually(lambda: shop.documents == shop.history.documents, "the changes are applied")
+            eventually(lambda: shop.documents == shop.history.documents, what="the changes are applied")
         assert shop.kb.catalog.sources.dead_letters(shop.collection) == []

@@ -6,8 +6,7 @@ import contextlib
 import os
 import secrets
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,11 +107,3 @@ def running(worker: Worker) -> Iterator[None]:
     assert not thread.is_alive()
     if failures:
         raise failures[0]
-
-
-def eventually(holds: Callable[[], bool], what: str, patience: float = PATIENCE_SECONDS) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
-        time.sleep(0.05)

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 from infra.stack import processes
 from infra.stack.processes import Process, alive, family, identify, spawn, stop, wait_until_gone
@@ -37,14 +37,6 @@ def start(folder: Path, started: list[Process], *command: str) -> Process:
     return process
 
 
-def wait_for(condition: object) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in 10 s"
-        time.sleep(0.02)
-
-
 def test_a_started_process_leads_its_own_session_and_stays_known(tmp_path: Path, started: list[Process]) -> None:
     process = start(tmp_path, started, "sleep", "300")
     assert os.getsid(process.pid) == process.pid
@@ -63,7 +55,7 @@ def test_another_start_or_another_boot_is_a_stranger(tmp_path: Path, started: li
 
 def test_a_process_ends_with_those_below_it(tmp_path: Path, started: list[Process]) -> None:
     process = start(tmp_path, started, "sh", "-c", PARENT_AND_CHILD)
-    wait_for(lambda: len(family(process, tmp_path)) == 2)
+    eventually(lambda: len(family(process, tmp_path)) == 2)
     members = family(process, tmp_path)
     assert not stop(process, tmp_path, signal.SIGCONT, 0.3)  # the signal ends nothing: it had to be killed
     assert all(identify(pid) is None for pid in members)
@@ -71,9 +63,9 @@ def test_a_process_ends_with_those_below_it(tmp_path: Path, started: list[Proces
 
 def test_what_a_dead_process_left_behind_is_ours_by_its_mark(tmp_path: Path, started: list[Process]) -> None:
     process = start(tmp_path, started, "sh", "-c", PARENT_AND_CHILD)
-    wait_for(lambda: len(family(process, tmp_path)) == 2)
+    eventually(lambda: len(family(process, tmp_path)) == 2)
     os.kill(process.pid, signal.SIGKILL)
-    wait_for(lambda: not alive(process))
+    eventually(lambda: not alive(process))
     assert len(family(process, tmp_path)) == 1
     assert family(process, tmp_path / "of another stack") == []
     assert family(replace(process, boot="another"), tmp_path) == []
@@ -81,7 +73,7 @@ def test_what_a_dead_process_left_behind_is_ours_by_its_mark(tmp_path: Path, sta
 
 def test_one_that_does_not_hear_is_killed(tmp_path: Path, started: list[Process]) -> None:
     process = start(tmp_path, started, sys.executable, "-c", DEAF)
-    wait_for(lambda: (tmp_path / "log").read_text() == "deaf\n")
+    eventually(lambda: (tmp_path / "log").read_text() == "deaf\n")
     assert not stop(process, tmp_path, signal.SIGTERM, 0.3)
     assert not alive(process)
 
@@ -94,7 +86,7 @@ def test_a_paused_one_is_stopped_too(tmp_path: Path, started: list[Process]) -> 
 
 def test_a_zombie_is_dead() -> None:
     child = subprocess.Popen(["true"])
-    wait_for(lambda: identify(child.pid) is None)
+    eventually(lambda: identify(child.pid) is None)
     child.wait()
 
 
