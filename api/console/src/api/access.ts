@@ -7,7 +7,7 @@ import { useAllows } from "./session";
 
 export type AccessKey = Model<"KeyView">;
 export type NewKey = Model<"NewKey">;
-export type KeyBody = Model<"KeyBody">;
+type KeyBody = Model<"KeyBody">;
 export type Act = Model<"AuditView">;
 
 const MANY = 1000; // keys

@@ -1,12 +1,12 @@
 /** Asking a collection: the native stream of events, read as they come. */
 import { ApiError, change, failure, type Model } from "./client";
 
-export type AnswerBody = Model<"AnswerBody">;
+type AnswerBody = Model<"AnswerBody">;
 export type FinalAnswer = Model<"AnswerResponse">;
 export type Citation = Model<"Citation">;
 type SearchResult = Model<"SearchResponse">;
 
-export type AnswerEvent =
+type AnswerEvent =
   | { readonly name: "search_results"; readonly data: SearchResult }
   | { readonly name: "message"; readonly data: { readonly text: string } }
   | { readonly name: "citation"; readonly data: Citation }

@@ -59,7 +59,7 @@ export function usePreview(of: Rows, tables: Forms, limit: number) {
   });
 }
 
-export interface NewSource {
+interface NewSource {
   name: string;
   collection: string;
   url: string;
@@ -67,7 +67,7 @@ export interface NewSource {
   mode: Mode;
 }
 
-export interface NewlyMade {
+interface NewlyMade {
   source: Model<"LiveSourceView">;
   /** Why its reading could not begin, though the source is made; null where it did. */
   failure: unknown;

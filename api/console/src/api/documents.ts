@@ -99,7 +99,7 @@ export function useRestore(collection: string, then?: () => void) {
 }
 
 /** The version that brings a deleted document back; null: none is kept, undefined: nobody could say. */
-export type Undoable = number | null | undefined;
+type Undoable = number | null | undefined;
 
 /** Delete a document; tells whether it can be undone. */
 export function useDelete(collection: string, then: (key: string, undoable: Undoable) => void) {

@@ -6,7 +6,7 @@ import { api, call } from "./client";
 
 const MANY = 500;
 
-export interface Case {
+interface Case {
   readonly set: string;
   readonly text: string;
   /** Document key: 1 right, 0 wrong. */

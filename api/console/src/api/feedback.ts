@@ -2,7 +2,7 @@
 import { useAct } from "@/hooks/act";
 import { api, call, type Model } from "./client";
 
-export type Feedback = Model<"FeedbackBody">;
+type Feedback = Model<"FeedbackBody">;
 
 /** Stores what somebody thought; `then` hears the note that was given with it. */
 export function useGiveFeedback<Note>(then: (note: Note) => void) {

@@ -6,7 +6,7 @@ import { api, call, type Model } from "./client";
 
 export type Generation = Model<"GenerationView">;
 export type Module = Model<"ModuleView">;
-export type NewGeneration = Model<"ReindexArguments">;
+type NewGeneration = Model<"ReindexArguments">;
 
 const generationsKey = (collection: string) => ["generations", collection] as const;
 

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, call, type Model } from "./client";
 
-export type SearchBody = Model<"SearchBody">;
+type SearchBody = Model<"SearchBody">;
 export type SearchResponse = Model<"SearchResponse">;
 export type Hit = Model<"Hit">;
 export type PlanChoice = SearchBody["plan"];
@@ -17,7 +17,7 @@ export interface Asked {
 }
 
 /** What the API needs for that search; hits are explained. */
-export function searchBody(asked: Asked): SearchBody {
+function searchBody(asked: Asked): SearchBody {
   return { min_seq: 0, group_by: "document", highlight: true, explain: true, ...asked };
 }
 
@@ -34,7 +34,7 @@ export function useSearch(asked: Asked, enabled = true) {
   });
 }
 
-export type WhyBody = Model<"WhyBody">;
+type WhyBody = Model<"WhyBody">;
 export type Why = Model<"WhyResponse">;
 
 /** Why a document is, or is not, found. */

@@ -7,7 +7,7 @@ import { useSpeech } from "@/i18n";
 import { ApiError, api, call, type Model, onLoggedOut, onTokenRefused, setCsrfToken } from "./client";
 import { noteSession, sessionIsLikely } from "./early";
 
-export type Session = Model<"SessionView">;
+type Session = Model<"SessionView">;
 /** What a page needs: a scope, or `operator`: admin of all collections. */
 export type Right = "read" | "write" | "admin" | "operator";
 

@@ -7,7 +7,6 @@ import { api, call, type Model } from "./client";
 import { isOpenState } from "./jobs";
 
 export type SourceStatus = Model<"SourceStatus">;
-export type SourceEntry = Model<"SourceView">;
 export type Run = Model<"RunView">;
 export type Arrival = Model<"ArrivalView">;
 
@@ -68,7 +67,7 @@ export function useReadingJob(collection: string, source: string, enabled: boole
   });
 }
 
-export type Verb = "pause" | "resume" | "restart";
+type Verb = "pause" | "resume" | "restart";
 
 /** Let a live source rest, go on, or start its connector again. */
 export function useSteer(collection: string, name: string) {
@@ -141,7 +140,7 @@ export function useDeleteSource(collection: string) {
   });
 }
 
-export interface Snapshot {
+interface Snapshot {
   state: string;
   kind: string | null;
   tables: { name: string; state: string; rows: number | null }[];

@@ -12,7 +12,7 @@ export interface Message {
   alerts: Overview["alerts"];
 }
 
-export const EVENTS = ["freshness", "sources", "jobs", "alerts"] as const;
+const EVENTS = ["freshness", "sources", "jobs", "alerts"] as const;
 export type EventName = (typeof EVENTS)[number];
 
 /** Who wants to know what the server tells. */

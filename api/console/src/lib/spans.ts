@@ -15,7 +15,7 @@ export function unitOffsets(text: string, offsets: readonly number[]): number[] 
   return offsets.map((offset) => wanted.get(offset) ?? text.length);
 }
 
-export interface Piece {
+interface Piece {
   readonly text: string;
   readonly marked: boolean;
 }

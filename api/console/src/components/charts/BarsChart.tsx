@@ -3,7 +3,7 @@ import { Bar, BarChart, CartesianGrid, ResponsiveContainer, Tooltip, XAxis, YAxi
 import { useSpeech } from "@/i18n";
 import { AXIS, TOOLTIP } from "./look";
 
-export interface BarDatum {
+interface BarDatum {
   readonly label: string;
   readonly value: number;
 }

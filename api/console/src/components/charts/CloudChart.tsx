@@ -3,12 +3,12 @@ import { CartesianGrid, Legend, ResponsiveContainer, Scatter, ScatterChart, Tool
 import { useSpeech } from "@/i18n";
 import { AXIS, TOOLTIP } from "./look";
 
-export interface CloudPoint {
+interface CloudPoint {
   readonly x: number;
   readonly y: number;
 }
 
-export interface Cloud {
+interface Cloud {
   readonly label: string;
   readonly colour: string;
   readonly points: readonly CloudPoint[];

@@ -3,7 +3,7 @@ import { CartesianGrid, ComposedChart, ErrorBar, Line, ResponsiveContainer, Tool
 import { useSpeech } from "@/i18n";
 import { AXIS, TOOLTIP } from "./look";
 
-export interface RunPoint {
+interface RunPoint {
   readonly label: string;
   readonly value: number;
   readonly low: number;

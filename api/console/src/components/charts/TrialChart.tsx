@@ -3,7 +3,7 @@ import { CartesianGrid, ComposedChart, Line, ResponsiveContainer, Scatter, Toolt
 import { useSpeech } from "@/i18n";
 import { AXIS, TOOLTIP } from "./look";
 
-export interface TrialPoint {
+interface TrialPoint {
   readonly number: number;
   readonly reward: number;
   readonly best: number;

@@ -42,7 +42,6 @@ export const shell = {
   "page.access": "Access",
   "page.connect": "Connect a database",
   "page.upload": "Upload files",
-  "page.review": "Review queue",
   "right.read": "read",
   "right.write": "write",
   "right.admin": "admin",

@@ -45,7 +45,6 @@ export const shell: Translation<typeof en> = {
   "page.access": "访问控制",
   "page.connect": "连接数据库",
   "page.upload": "上传文件",
-  "page.review": "审核队列",
   "right.read": "读取",
   "right.write": "写入",
   "right.admin": "管理",

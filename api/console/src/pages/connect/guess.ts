@@ -7,7 +7,7 @@ const FACTS = ["category", "status", "type", "kind", "tag", "tags", "language", 
 const TEXT = /char|text|string|clob|enum/i;
 const KEYS = /(^|_)(id|uuid|guid)$/i;
 
-export function isText(type: string): boolean {
+function isText(type: string): boolean {
   return TEXT.test(type);
 }
 

@@ -61,7 +61,7 @@ function Choice({ given, change }: { given: readonly Given[]; change: Props["cha
  * The questions that the server would make of `given` (newest first): equal words are one question, each person's newest
  * word on a document is summed up with the others', and only those with a right document count.
  */
-export function questionsOf(given: readonly Given[]): NewQuestion[] {
+function questionsOf(given: readonly Given[]): NewQuestion[] {
   const spelled = new Map<string, string>(); // as it was first asked
   const votes = new Map<string, Map<string, Map<string, number>>>(); // by words, document and person
   for (const { principal, query, document_key: key, rating } of [...given].reverse()) {

@@ -95,7 +95,7 @@ function OneQuestion({ collection, add }: { collection: string; add: (text: stri
 }
 
 /** What the set holds so far. */
-export function MadeQuestions({ made, drop }: { made: readonly NewQuestion[]; drop: (id: string) => void }) {
+function MadeQuestions({ made, drop }: { made: readonly NewQuestion[]; drop: (id: string) => void }) {
   const { t } = useSpeech();
   return (
     <Stack gap={4} role="list" aria-label={t("eval.questions")}>

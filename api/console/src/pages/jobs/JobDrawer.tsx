@@ -3,7 +3,7 @@ import { Alert, Anchor, Drawer, Group, Stack, Text, Title } from "@mantine/core"
 import { Link } from "react-router";
 import { isOpen, type Job, useJob } from "@/api/jobs";
 import { State } from "@/components/Badges";
-import { CodeText } from "@/components/CodeText";
+import { CodeText, pretty } from "@/components/CodeText";
 import { Loaded } from "@/components/Loaded";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
@@ -57,14 +57,14 @@ function Whole({ job }: { job: Job }) {
           <Title order={3} size="h5" mb={4}>
             {t("jobs.result")}
           </Title>
-          <CodeText value={JSON.stringify(job.result, null, 2)} label={t("jobs.result")} />
+          <CodeText value={pretty(job.result)} label={t("jobs.result")} />
         </div>
       )}
       <div>
         <Title order={3} size="h5" mb={4}>
           {t("jobs.arguments")}
         </Title>
-        <CodeText value={JSON.stringify(job.arguments, null, 2)} label={t("jobs.arguments")} height={200} />
+        <CodeText value={pretty(job.arguments)} label={t("jobs.arguments")} height={200} />
       </div>
       <Text size="xs" c="dimmed">
         {t("jobs.id", { id: job.id })}

@@ -1,7 +1,7 @@
 /** What a generation was compared by: whether it holds what it should, and what it finds beside the serving one. */
 import { Alert, Stack, Text, Title } from "@mantine/core";
 import type { Generation } from "@/api/models";
-import { CodeText } from "@/components/CodeText";
+import { CodeText, pretty } from "@/components/CodeText";
 import { type Column, DataTable } from "@/components/DataTable";
 import { Interval } from "@/components/Interval";
 import { measure, signed, Verdict } from "@/components/Verdict";
@@ -70,7 +70,7 @@ export function Evidence({ of }: { of: Generation }) {
           {told.refused ?? t("models.no-set")}
         </Text>
       )}
-      <CodeText value={JSON.stringify(of.evidence, null, 2)} label={t("models.evidence")} height={200} />
+      <CodeText value={pretty(of.evidence)} label={t("models.evidence")} height={200} />
     </Stack>
   );
 }

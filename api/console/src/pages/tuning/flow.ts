@@ -1,7 +1,7 @@
 /** An architecture as the way of a question: stages with their choices, placed for a drawing. Pure; no words, no colours. */
 import type { Choice, ChoiceGraph } from "@/api/tuning";
 
-export type StageName =
+type StageName =
   | "question"
   | "encoder"
   | "graph"
