@@ -1,10 +1,11 @@
 /** The frame around all pages: menu, collection, account, and whether the live connection stands. */
-import { ActionIcon, Alert, Anchor, Drawer, Group, Text } from "@mantine/core";
+import { ActionIcon, Alert, Anchor, Group, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Menu as MenuIcon, WifiOff } from "lucide-react";
 import { type ReactNode, useEffect } from "react";
 import { useLocation } from "react-router";
 import { useLiveUpdates } from "@/api/live";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 import { AccountMenu } from "./AccountMenu";
 import { CollectionChoice } from "./CollectionChoice";
@@ -54,7 +55,6 @@ export function Shell({ children }: { children: ReactNode }) {
         position="left"
         size={280}
         title={t("shell.menu")}
-        closeButtonProps={{ "aria-label": t("common.close") }}
       >
         <Navigation />
       </Drawer>

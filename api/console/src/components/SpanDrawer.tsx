@@ -1,11 +1,12 @@
 /** The stretch of a stored document that a hit or a citation points to, without leaving the page. */
-import { Alert, Anchor, Drawer, Group, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Group, Stack, Text } from "@mantine/core";
 import { Link } from "react-router";
 import { documentPath, useDocument } from "@/api/documents";
 import { Loaded } from "@/components/Loaded";
 import { SourceText } from "@/components/SourceText";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
+import { Drawer } from "./overlays";
 
 export interface Pointed {
   readonly key: string;
@@ -23,14 +24,12 @@ interface Props {
 }
 
 export function SpanDrawer({ collection, pointed, close }: Props) {
-  const { t } = useSpeech();
   return (
     <Drawer
       opened={pointed !== null}
       onClose={close}
       closeOnClickOutside
       title={pointed?.title || pointed?.key}
-      closeButtonProps={{ "aria-label": t("common.close") }}
     >
       {pointed && <Content collection={collection} pointed={pointed} />}
     </Drawer>

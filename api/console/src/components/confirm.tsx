@@ -1,7 +1,8 @@
 /** Asks once before an act that cannot simply be taken back, and names the thing. */
-import { Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { Button, Group, Stack, Text } from "@mantine/core";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from "react";
 import { useSpeech } from "@/i18n";
+import { Modal } from "./overlays";
 
 export interface Question {
   title: string;
@@ -37,7 +38,6 @@ export function ConfirmProvider({ children }: { children: ReactNode }) {
         onClose={() => end(false)}
         zIndex={400} // above the drawer that it was asked from
         title={asked?.title}
-        closeButtonProps={{ "aria-label": t("common.close") }}
       >
         <Stack>
           <Text size="sm" component="div">

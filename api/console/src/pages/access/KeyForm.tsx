@@ -1,10 +1,11 @@
 /** Makes a key; its text is shown once and nowhere else. */
-import { Alert, Button, Code, Drawer, Group, MultiSelect, Select, Stack, Switch, TagsInput, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Code, Group, MultiSelect, Select, Stack, Switch, TagsInput, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useRef, useState } from "react";
 import { type NewKey, useCreateKey } from "@/api/access";
 import { useCollections } from "@/api/collections";
 import { Copying } from "@/components/CodeText";
 import { Failure } from "@/components/Failure";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 
 const SCOPES = ["read", "write", "admin"] as const;
@@ -25,7 +26,6 @@ export function KeyForm({ opened, close }: { opened: boolean; close: () => void 
       closeOnEscape={!held}
       withCloseButton={!held}
       title={t("access.new-key")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
     >
       <Form close={leave} hold={hold} />
     </Drawer>

@@ -1,11 +1,12 @@
 /** Makes a collection, or changes the settings of one. */
-import { Button, Drawer, Group, NumberInput, Stack, TagsInput, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, NumberInput, Stack, TagsInput, Textarea, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { useNavigate } from "react-router";
 import { api, call } from "@/api/client";
 import type { Collection } from "@/api/collections";
 import { Failure } from "@/components/Failure";
 import { GroupsInput } from "@/components/Groups";
+import { Drawer } from "@/components/overlays";
 import { useAct } from "@/hooks/act";
 import { useIsHere } from "@/hooks/here";
 import { useSpeech } from "@/i18n";
@@ -17,7 +18,7 @@ export function CollectionDrawer({ of, close }: { of: Collection | "new"; close:
   const { t } = useSpeech();
   const title = of === "new" ? t("collections.create") : t("collections.settings-of", { name: of.name });
   return (
-    <Drawer opened onClose={close} title={title} closeButtonProps={{ "aria-label": t("common.close") }} size="min(560px, 100vw)">
+    <Drawer opened onClose={close} title={title} size="min(560px, 100vw)">
       <Form of={of} close={close} />
     </Drawer>
   );

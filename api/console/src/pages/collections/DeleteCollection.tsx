@@ -1,9 +1,10 @@
 /** Deletes a collection, once its name was typed: nothing of it can be brought back. */
-import { Alert, Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { TriangleAlert } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { api, call } from "@/api/client";
 import { useOverview } from "@/api/overview";
+import { Modal } from "@/components/overlays";
 import { useAct } from "@/hooks/act";
 import { useSpeech } from "@/i18n";
 
@@ -28,7 +29,6 @@ export function DeleteCollection({ collection, close }: { collection: string; cl
       opened
       onClose={close}
       title={t("collections.delete-title", { name: collection })}
-      closeButtonProps={{ "aria-label": t("common.close") }}
     >
       <form onSubmit={submit}>
         <Stack>

@@ -1,7 +1,7 @@
 /** A former version's whole text. */
-import { Drawer } from "@mantine/core";
 import { type Former, useVersion } from "@/api/documents";
 import { Loaded } from "@/components/Loaded";
+import { Drawer } from "@/components/overlays";
 import { SourceText } from "@/components/SourceText";
 import { useSpeech } from "@/i18n";
 
@@ -20,7 +20,6 @@ export function FormerDrawer({ collection, former, close }: Props) {
       onClose={close}
       closeOnClickOutside
       title={former?.title || former?.key}
-      closeButtonProps={{ "aria-label": t("common.close") }}
     >
       {former && (
         <Loaded query={version}>

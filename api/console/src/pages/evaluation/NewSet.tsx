@@ -1,9 +1,10 @@
 /** A new set: from files, typed, from feedback, or from passages one asks about. */
-import { Alert, Button, Drawer, Group, Stack, Tabs, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Group, Stack, Tabs, Text, TextInput } from "@mantine/core";
 import { FileUp, Keyboard, ScrollText, ThumbsUp } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { type NewQuestion, useCreateEvalSet } from "@/api/evaluation";
 import { Failure } from "@/components/Failure";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 import { FromCorpus } from "./FromCorpus";
 import { FromFeedback } from "./FromFeedback";
@@ -28,7 +29,7 @@ interface Props {
 export function NewSet({ collection, opened, close, then }: Props) {
   const { t } = useSpeech();
   return (
-    <Drawer opened={opened} onClose={close} title={t("eval.new")} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Drawer opened={opened} onClose={close} title={t("eval.new")}>
       <Form collection={collection} close={close} then={then} />
     </Drawer>
   );

@@ -1,10 +1,11 @@
 /** One job as a whole, renewed while it is open. */
-import { Alert, Anchor, Drawer, Group, Stack, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Group, Stack, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
 import { isOpen, type Job, useJob } from "@/api/jobs";
 import { State } from "@/components/Badges";
 import { CodeText, pretty } from "@/components/CodeText";
 import { Loaded } from "@/components/Loaded";
+import { Drawer } from "@/components/overlays";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 import { JobActs } from "./JobActs";
@@ -15,7 +16,7 @@ export function JobDrawer({ id, close }: { id: string | null; close: () => void 
   const job = useJob(id);
   const title = job.data ? textOr(`job.${job.data.kind}`, job.data.kind) : t("jobs.job");
   return (
-    <Drawer opened={id !== null} onClose={close} closeOnClickOutside title={title} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Drawer opened={id !== null} onClose={close} closeOnClickOutside title={title}>
       {id !== null && <Loaded query={job}>{(found) => <Whole job={found} />}</Loaded>}
     </Drawer>
   );

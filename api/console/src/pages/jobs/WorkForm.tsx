@@ -1,11 +1,12 @@
 /** Starts work once, or has it done again and again. */
-import { Button, Drawer, Group, JsonInput, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, JsonInput, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { useCollections } from "@/api/collections";
 import { KINDS_OF_ALL, KINDS_OF_ALL_ONLY, useCreateSchedule, useStartJob } from "@/api/jobs";
 import { useModules } from "@/api/models";
 import { useAllows } from "@/api/session";
 import { Failure } from "@/components/Failure";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 import { every, INTERVALS } from "./intervals";
 
@@ -14,7 +15,7 @@ const ELSEWHERE = new Set(["upload", "tune"]); // these begin where their files 
 export function WorkForm({ opened, close }: { opened: boolean; close: () => void }) {
   const { t } = useSpeech();
   return (
-    <Drawer opened={opened} onClose={close} title={t("jobs.new")} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Drawer opened={opened} onClose={close} title={t("jobs.new")}>
       <Form close={close} />
     </Drawer>
   );

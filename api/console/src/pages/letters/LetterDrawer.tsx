@@ -1,5 +1,5 @@
 /** One dead letter: why, what to do, the row beside the one that is stored, the message itself. */
-import { Alert, Anchor, Button, Drawer, Group, Stack, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Stack, Text, Title } from "@mantine/core";
 import { CircleCheck, RotateCcw, Trash2, TriangleAlert } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Link } from "react-router";
@@ -10,6 +10,7 @@ import { CodeText, pretty } from "@/components/CodeText";
 import { useConfirm } from "@/components/confirm";
 import { Failure } from "@/components/Failure";
 import { Loading } from "@/components/Loaded";
+import { Drawer } from "@/components/overlays";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 import { RowDifference } from "./RowDifference";
@@ -28,7 +29,6 @@ export function LetterDrawer({ collection, id, close }: Props) {
       onClose={close}
       closeOnClickOutside
       title={t("letters.one")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
       size="min(860px, 100vw)"
     >
       {id !== null && <Content key={id} collection={collection} id={id} close={close} />}

@@ -1,9 +1,10 @@
 /** Builds another generation: another encoder, other lengths of passages, other words. */
-import { Alert, Button, Drawer, Group, NumberInput, Select, Stack, Switch, TagsInput, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Group, NumberInput, Select, Stack, Switch, TagsInput, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { useEvalSets } from "@/api/evaluation";
 import { type Generation, useBuildGeneration, useModules } from "@/api/models";
 import { Failure } from "@/components/Failure";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 
 interface Props {
@@ -16,7 +17,7 @@ interface Props {
 export function BuildForm({ collection, opened, close, serving }: Props) {
   const { t } = useSpeech();
   return (
-    <Drawer opened={opened} onClose={close} title={t("models.build")} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Drawer opened={opened} onClose={close} title={t("models.build")}>
       {serving && <Form collection={collection} close={close} serving={serving} />}
     </Drawer>
   );

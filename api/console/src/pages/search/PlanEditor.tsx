@@ -1,7 +1,8 @@
 /** The values of a plan as a form, whatever fields this server's plans have. */
-import { Button, Drawer, Group, JsonInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
+import { Button, Group, JsonInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { NumberField } from "@/components/NumberField";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 import { OPTIONAL, type PlanValues } from "./choice";
 
@@ -22,7 +23,7 @@ interface Props {
 export function PlanEditor({ opened, close, values, done }: Props) {
   const { t } = useSpeech();
   return (
-    <Drawer opened={opened} onClose={close} title={t("search.adjust-title")} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Drawer opened={opened} onClose={close} title={t("search.adjust-title")}>
       {opened && <Form values={values} done={done} />}
     </Drawer>
   );

@@ -1,8 +1,9 @@
 /** Letting a plan serve, which asks once and names the plan. */
-import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { planId, usePlans, usePromote, useStorePlan } from "@/api/plans";
 import { useConfirm } from "@/components/confirm";
+import { Modal } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 import { type Choice, isStored, type PlanValues } from "./choice";
 
@@ -66,7 +67,7 @@ function NameDialog({ opened, close, collection, former, done }: DialogProps) {
     done(name.trim());
   };
   return (
-    <Modal opened={opened} onClose={close} title={t("search.name-title")} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Modal opened={opened} onClose={close} title={t("search.name-title")}>
       <form onSubmit={submit}>
         <Stack>
           <Text size="sm">{t("search.apply-text", { collection, former })}</Text>

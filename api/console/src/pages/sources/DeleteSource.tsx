@@ -1,10 +1,11 @@
 /** Deletes a source: what happens is said plainly, what could not be reached is told with the SQL to run. */
-import { Alert, Button, Group, Modal, Radio, Stack, Text } from "@mantine/core";
+import { Alert, Button, Group, Radio, Stack, Text } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Model } from "@/api/client";
 import { LIVE, useDeleteSource } from "@/api/sources";
 import { CodeText } from "@/components/CodeText";
+import { Modal } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 
 interface Props {
@@ -45,7 +46,6 @@ export function DeleteSource({ collection, source, opened, close, then }: Props)
       closeOnEscape={!remove.isPending && left.length === 0}
       withCloseButton={!remove.isPending}
       title={t("sources.delete-title", { name: source.name })}
-      closeButtonProps={{ "aria-label": t("common.close") }}
     >
       {left.length > 0 ? (
         <Stack>

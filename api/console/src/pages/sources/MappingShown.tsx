@@ -1,9 +1,10 @@
 /** How rows become documents, as it is stored; changed beside a preview of real rows. */
-import { Button, Drawer, Group, Stack, Text, Title } from "@mantine/core";
+import { Button, Group, Stack, Text, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Pencil } from "lucide-react";
 import type { SourceStatus } from "@/api/sources";
 import { CodeText, pretty } from "@/components/CodeText";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 import { MappingChange } from "./MappingChange";
 
@@ -37,7 +38,6 @@ export function MappingShown({ collection, status }: { collection: string; statu
         position="right"
         size="min(1120px, 100%)"
         title={t("sources.map-title", { name: status.name })}
-        closeButtonProps={{ "aria-label": t("common.close") }}
       >
         <MappingChange collection={collection} status={status} close={editor.close} />
       </Drawer>

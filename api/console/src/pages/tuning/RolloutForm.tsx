@@ -1,8 +1,9 @@
 /** Lets a plan go out step by step: first compared in the background, then for a share of the searches. */
-import { Button, Drawer, Group, NumberInput, Radio, Select, Stack, Text } from "@mantine/core";
+import { Button, Group, NumberInput, Radio, Select, Stack, Text } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { type RolloutBody, useBeginRollout } from "@/api/rollouts";
 import { Failure } from "@/components/Failure";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 
 const SHARES = [0.01, 0.05, 0.1, 0.25, 0.5] as const;
@@ -17,7 +18,7 @@ interface Props {
 export function RolloutForm({ collection, plan, close }: Props) {
   const { t } = useSpeech();
   return (
-    <Drawer opened={plan !== null} onClose={close} title={t("rollout.begin")} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Drawer opened={plan !== null} onClose={close} title={t("rollout.begin")}>
       {plan !== null && <Form collection={collection} plan={plan} close={close} />}
     </Drawer>
   );

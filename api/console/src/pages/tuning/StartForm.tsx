@@ -1,10 +1,11 @@
 /** Starts an experiment: how long, on which questions, by which policy, and whether a proven winner may serve at once. */
-import { Accordion, Alert, Button, Checkbox, Drawer, Group, NumberInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
+import { Accordion, Alert, Button, Checkbox, Group, NumberInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { useEvalSets } from "@/api/evaluation";
 import { useModules } from "@/api/models";
 import { type ExperimentBody, useStartExperiment } from "@/api/tuning";
 import { Failure } from "@/components/Failure";
+import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
 import { BEGINNING, BUDGETS, METRICS, OWN_METRIC, ROLLOUTS, TIERS, type Wishes } from "./wishes";
 import { metricName } from "./words";
@@ -22,7 +23,7 @@ interface Props {
 export function StartForm({ collection, opened, close, then }: Props) {
   const { t } = useSpeech();
   return (
-    <Drawer opened={opened} onClose={close} title={t("tune.start")} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Drawer opened={opened} onClose={close} title={t("tune.start")}>
       <Form collection={collection} close={close} then={then} />
     </Drawer>
   );
