@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from loopback_server import QuietHandler, serving
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -18,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 class Collector:
     """What came, by the service that sent it."""
 
-    url: str
+    url: str = ""
     spans: dict[str, list[Span]] = field(default_factory=dict)
     bodies: list[bytes] = field(default_factory=list)
 
@@ -44,25 +43,17 @@ def attributes(span: Span) -> dict[str, Any]:
 def collector() -> Iterator[Collector]:
     """One that listens on a free port of loopback."""
 
-    class Handler(BaseHTTPRequestHandler):
+    found = Collector()
+
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.read_body()
             assert self.path == "/v1/traces"
             found.take(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found = Collector(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Handler) as address:
+        found.url = f"http://{address}"
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

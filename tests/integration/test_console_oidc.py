@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -15,6 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import browser
 import console_pages
 import httpx
+import loopback_server
 import pytest
 from api_world import World, world
 from test_oidc import AUDIENCE, Issuer
@@ -68,12 +66,12 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     made.make_key("rsa", "RS256")
     made.changes = {}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(loopback_server.QuietHandler):
         def do_GET(self) -> None:
             if self.path.startswith("/authorization_endpoint"):
                 self._send_back()  # the person is logged in there already
             else:
-                self._say(200, made.document(self.path))
+                self.reply(200, made.document(self.path))
 
         def _send_back(self) -> None:
             answer = urlencode(made.authorize(self.path))
@@ -83,29 +81,13 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
             self.end_headers()
 
         def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            form = {name: values[0] for name, values in parse_qs(text).items()}
+            form = {name: values[0] for name, values in parse_qs(self.read_body().decode()).items()}
             said = made.exchange(form, self.headers.get("Authorization", ""))
-            self._say(400 if "error" in said else 200, said)
+            self.reply(400 if "error" in said else 200, said)
 
-        def _say(self, status: int, said: dict[str, Any]) -> None:
-            body = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with loopback_server.serving(Handler) as address:
+        made.url = f"http://{address}"
+        yield made
 
 
 @pytest.fixture

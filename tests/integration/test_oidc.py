@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
+import loopback_server
 import pytest
 import served as served_world
 from api_world import World, check_native_error, world
@@ -73,26 +73,14 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
     made.make_key("rsa", "RS256")
     made.make_key("curve", "ES256")
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(loopback_server.QuietHandler):
         def do_GET(self) -> None:
             made.fetched.append(self.path)
-            body = json.dumps(made.document(self.path)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(200, made.document(self.path))
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with loopback_server.serving(Handler) as address:
+        made.url = f"http://{address}"
+        yield made
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
+from loopback_server import QuietHandler, serving
 
 from api.errors import ApiError
 from api.tokens import SigningKeys
@@ -42,21 +41,16 @@ def refusing() -> Iterator[tuple[str, list[str | None]]]:
     """The URL, with user and password, of a server that answers 404, and the logins that it was sent."""
     logins: list[str | None] = []
 
-    class Refusal(BaseHTTPRequestHandler):
+    class Refusal(QuietHandler):
         def _refuse(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.read_body()
             logins.append(self.headers["Authorization"])
             self.send_error(404)
 
         do_GET = do_PUT = do_POST = _refuse
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Refusal) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://admin:S3cret@127.0.0.1:{server.server_port}", logins
-        server.shutdown()
+    with serving(Refusal) as address:
+        yield f"http://admin:S3cret@{address}", logins
 
 
 def pause(url: str) -> None:

@@ -6,9 +6,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+from loopback_server import QuietHandler, serving
 
 from retrieval.answer.endpoint import ChatEndpoint, EndpointSettings
 from retrieval.errors import InvalidInputError, OutageError
@@ -21,28 +23,20 @@ Serve = Callable[[Behaviour], str]
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Starts a server that behaves so on each request; gives its base URL."""
-    servers: list[ThreadingHTTPServer] = []
 
     def start(behave: Behaviour) -> str:
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
+                self.read_body()
                 try:
                     behave(self)
                 except OSError:
                     pass  # the client has gone
 
-            def log_message(self, *_: object) -> None:
-                pass
+        return f"{servers.enter_context(serving(Handler))}/v1"
 
-        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return f"127.0.0.1:{servers[-1].server_port}/v1"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as servers:
+        yield start
 
 
 def ask(settings: EndpointSettings) -> str:
