@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import filter_strategies
 import numpy as np
 import pytest
 from elastic import collection_of, elastic_server, elastic_url, stack_of
@@ -21,7 +22,7 @@ from retrieval.dense import DenseView
 from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, FreshSparseView, ServerOptions, index
 from retrieval.elastic.index import drop_indexes
 from retrieval.errors import OutageError, ViewLostError, ViewOvertakenError
-from retrieval.filters import And, AnyOf, Bound, Compare, Exists, Filter, Not, Or
+from retrieval.filters import AnyOf, Filter
 from retrieval.sparse import SparseView
 from retrieval.testing.views import (
     DIM,
@@ -40,23 +41,8 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 GROUPS = ["everyone", "staff", "board"]
 SCALARS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", "", "2024", -0.5, 2.0**53, 2**53 + 1, True, False]))
-FIELD = st.sampled_from(["a", "b", "missing"])
-CONDITIONS = st.recursive(
-    st.one_of(
-        st.builds(AnyOf, FIELD, st.lists(SCALARS, max_size=3).map(tuple)),
-        st.builds(Compare, FIELD, st.sampled_from(Bound), SCALARS),
-        st.builds(Exists, FIELD),
-    ),
-    lambda inner: st.one_of(
-        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
-        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
-        st.builds(Not, inner),
-    ),
-    max_leaves=6,
-)
-PRINCIPALS = st.one_of(
-    st.just(OPERATOR), st.frozensets(st.sampled_from([*GROUPS, "unknown"])).map(lambda groups: Principal("p", groups))
-)
+CONDITIONS = filter_strategies.conditions(["a", "b"], SCALARS, SCALARS)
+PRINCIPALS = filter_strategies.principals(GROUPS)
 
 
 class _Elastic(IndexViewContract):

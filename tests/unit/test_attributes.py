@@ -7,13 +7,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import filter_strategies
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.attributes import AttributeView
 from retrieval.errors import ViewError, ViewLockedError
-from retrieval.filters import And, AnyOf, Bound, Compare, Exists, Filter, Not, Or, matches, parse_filter
+from retrieval.filters import Filter, matches, parse_filter
 from retrieval.types import OPERATOR, IndexedChunk, Principal, ViewBatch
 
 GROUPS = ["everyone", "staff", "board"]
@@ -22,27 +23,12 @@ SCALARS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", "2024-01-01",
 VALUES = st.one_of(st.none(), SCALARS, st.lists(SCALARS, max_size=3))
 METADATA = st.dictionaries(st.sampled_from(FIELDS), VALUES)
 LIMITS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", 0.5]))
-FIELD = st.sampled_from([*FIELDS, "missing"])
-CONDITIONS = st.recursive(
-    st.one_of(
-        st.builds(AnyOf, FIELD, st.lists(SCALARS, max_size=3).map(tuple)),
-        st.builds(Compare, FIELD, st.sampled_from(Bound), LIMITS),
-        st.builds(Exists, FIELD),
-    ),
-    lambda inner: st.one_of(
-        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
-        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
-        st.builds(Not, inner),
-    ),
-    max_leaves=6,
-)
+CONDITIONS = filter_strategies.conditions(FIELDS, SCALARS, LIMITS)
 ADDITIONS = st.lists(
     st.tuples(st.integers(1, 12), st.lists(st.sampled_from(GROUPS), unique=True).map(tuple), METADATA), max_size=5
 )
 HISTORY = st.lists(st.tuples(st.lists(st.integers(1, 12), max_size=3), ADDITIONS, st.booleans()), max_size=6)
-PRINCIPALS = st.one_of(
-    st.just(OPERATOR), st.frozensets(st.sampled_from([*GROUPS, "unknown"])).map(lambda groups: Principal("p", groups))
-)
+PRINCIPALS = filter_strategies.principals(GROUPS)
 
 Model = dict[int, tuple[tuple[str, ...], dict[str, Any]]]
 
