@@ -58,6 +58,16 @@ def opened(context: BrowserContext, path: str) -> Page:
     return page
 
 
+@contextlib.contextmanager
+def page_of(chromium: Browser, base: str, key: str, path: str) -> Iterator[Page]:
+    """A page of the console as somebody with that key sees it; it must not have complained by the end."""
+    with person(chromium, base, key) as context:
+        page = opened(context, path)
+        problems = browser.watched(page)
+        yield page
+        assert problems == []
+
+
 def held(page: Page, address: str | re.Pattern[str], method: str = "GET") -> Callable[[], Route]:
     """Requests to that address wait from now on; what comes back waits for the next of them, to be answered."""
     waiting: list[Route] = []

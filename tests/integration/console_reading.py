@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import console_pages
 from playwright.sync_api import Page, expect
 from served import Served, fill
 
@@ -19,6 +22,14 @@ SCRIPT_TITLE = "<script>document.title='broken'</script>"
 BRAKE = "The brake resistor of the AX-1200 lasts 8 years."
 BRAKE_NOW = "The brake resistor of the AX-1200 lasts 9 years."
 MANUALS = 30
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[tuple[Served, str]]:
+    """The library with the console's pages on a port; the base URL."""
+    with console_pages.serving(folder) as (served, address):
+        fill_library(served)
+        yield served, address
 
 
 def fill_library(served: Served) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-import browser
 import console_axe
 import console_pages
 import console_reading as library
@@ -22,20 +21,16 @@ ELSEWHERE = "Who won the football match between Ghent and Bruges?"
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
-    with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
-        library.fill_library(served)
-        yield served, address
+    with library.serving(tmp_path_factory.mktemp("kb")) as opened:
+        yield opened
 
 
 @pytest.fixture
 def page(chromium: Browser, base: tuple[Served, str]) -> Iterator[Page]:
     """The chat as somebody with scope write sees it."""
     served, address = base
-    with console_pages.person(chromium, address, served.key(Scope.WRITE)) as person:
-        opened = console_pages.opened(person, CHAT)
-        problems = browser.watched(opened)
+    with console_pages.page_of(chromium, address, served.key(Scope.WRITE), CHAT) as opened:
         yield opened
-        assert problems == []
 
 
 def ask(page: Page, question: str = QUESTION) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import browser
 import console_axe
 import console_pages
 import console_reading as library
@@ -31,20 +30,16 @@ def view(key: str, tab: str = "text") -> str:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
-    with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
-        library.fill_library(served)
-        yield served, address
+    with library.serving(tmp_path_factory.mktemp("kb")) as opened:
+        yield opened
 
 
 @pytest.fixture
 def page(chromium: Browser, base: tuple[Served, str]) -> Iterator[Page]:
     """The list of documents as an admin sees it."""
     served, address = base
-    with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
-        opened = console_pages.opened(person, LIST)
-        problems = browser.watched(opened)
+    with console_pages.page_of(chromium, address, served.key(Scope.ADMIN), LIST) as opened:
         yield opened
-        assert problems == []
 
 
 def rows(page: Page) -> list[str]:

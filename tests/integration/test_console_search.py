@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
-import browser
 import console_axe
 import console_pages
 import console_reading as library
@@ -24,8 +23,7 @@ NAMES = {"sparse": "Words", "dense": "Meaning", "feedback": "Likeness to the fir
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
-    with console_pages.serving(tmp_path_factory.mktemp("kb")) as (served, address):
-        library.fill_library(served)
+    with library.serving(tmp_path_factory.mktemp("kb")) as (served, address):
         body = {"collection": "docs", "name": "words first", "plan": WORDS_FIRST}
         served.client.post("/v1/plans", json=body, headers=served.headers(Scope.ADMIN)).raise_for_status()
         yield served, address
@@ -35,11 +33,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str
 def page(chromium: Browser, base: tuple[Served, str]) -> Iterator[Page]:
     """The lab as an admin sees it."""
     served, address = base
-    with console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person:
-        opened = console_pages.opened(person, LAB)
-        problems = browser.watched(opened)
+    with console_pages.page_of(chromium, address, served.key(Scope.ADMIN), LAB) as opened:
         yield opened
-        assert problems == []
 
 
 def ask(page: Page, query: str = QUERY) -> None:
