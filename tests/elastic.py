@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,6 @@ from stack import StackOf, stack_of
 from retrieval.elastic import ElasticServer, ServerOptions
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]
-
-CollectionOf = Callable[[Path | None], str]
 
 
 @pytest.fixture(scope="session")

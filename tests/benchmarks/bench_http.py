@@ -22,7 +22,6 @@ from tests.benchmarks.serving import COLLECTION, Served, built, search_body, ser
 
 CLIENTS = (1, 8)
 WARM_UP = 50  # searches before the clock counts
-CACHED = 1_024  # the encoder keeps so many queries; a question asked again later than that is encoded anew
 
 
 def measure(options: Options) -> dict[str, Any]:

@@ -34,12 +34,12 @@ def source() -> str:
     return SCRIPT.read_text("utf-8")
 
 
-def findings(page: Page, impacts: tuple[str, ...] = SERIOUS) -> list[dict[str, Any]]:
+def findings(page: Page) -> list[dict[str, Any]]:
     """What is wrong with the page as it is now."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(source())
     found: list[dict[str, Any]] = page.evaluate(RUN)
-    return [one for one in found if one["impact"] in impacts]
+    return [one for one in found if one["impact"] in SERIOUS]
 
 
 def look(page: Page, scheme: str) -> None:

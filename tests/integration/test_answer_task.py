@@ -219,14 +219,14 @@ def test_files_become_a_set_with_answers(tmp_path: Path) -> None:
         assert runner.invoke(app, ["eval", *wrong, "-c", "birds"]).exit_code != 0
 
 
-def rolled_out(api: served.Served, share: float = 0.5) -> tuple[RolloutWatch, dict[str, str]]:
+def rolled_out(api: served.Served) -> tuple[RolloutWatch, dict[str, str]]:
     """A rollout of a plan that lets an endpoint answer; with a watch and the headers of an admin."""
     fill(api)
     admin = api.headers(Scope.ADMIN)
     plan = replace(DEFAULT_PLAN, answer=AnswerChoice("openai")).to_dict()
     body = {"collection": "birds", "name": "endpoint", "plan": plan}
     number = api.client.post("/v1/plans", json=body, headers=admin).json()["id"]
-    begin = {"collection": "birds", "stage": "canary", "share": share}
+    begin = {"collection": "birds", "stage": "canary", "share": 0.5}
 
     def begun(**more: Any) -> Any:
         return api.client.post(f"/v1/plans/{number}/rollout", json=begin | more, headers=admin)

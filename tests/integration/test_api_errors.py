@@ -131,10 +131,10 @@ def raising(error: Exception) -> Callable[[], None]:
     return route
 
 
-def respond(tmp_path: Path, error: Exception, path: str = "/v1/raising") -> Response:
+def respond(tmp_path: Path, error: Exception) -> Response:
     with world(tmp_path) as served:
-        served.app.router.add_api_route(path, raising(error), methods=["GET"])
-        return served.call("GET", path)
+        served.app.router.add_api_route("/v1/raising", raising(error), methods=["GET"])
+        return served.call("GET", "/v1/raising")
 
 
 def test_what_nobody_foresaw_tells_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -132,12 +132,12 @@ def test_a_stored_plan_is_named_and_a_set_takes_its_runs_along(api: served.Serve
     assert api.client.get("/v1/eval-sets/real/runs", params=asked, headers=admin).status_code == 404
 
 
-def row(name: str, judged: dict[str, int], text: str = "t") -> dict[str, Any]:
+def row(name: str, judged: dict[str, int]) -> dict[str, Any]:
     """A kept question whose search found a, b and c."""
     found = ["a", "b", "c"]
     values = {name: metric(found, judged) for name, metric in METRICS.items()}
     ranks = {key: found.index(key) + 1 if key in found else None for key in judged}
-    return {"id": name, "text": text, "kinds": ["english"], "values": values, "grades": judged, "ranks": ranks}
+    return {"id": name, "text": "t", "kinds": ["english"], "values": values, "grades": judged, "ranks": ranks}
 
 
 def test_runs_without_a_common_question_say_nothing() -> None:

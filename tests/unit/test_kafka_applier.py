@@ -70,8 +70,8 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
-def logged(events: list[Event], partition: int = 0, start: int = 0) -> list[Message]:
-    return [Message(TOPIC, partition, start + at, *one.message) for at, one in enumerate(events)]
+def logged(events: list[Event], start: int = 0) -> list[Message]:
+    return [Message(TOPIC, 0, start + at, *one.message) for at, one in enumerate(events)]
 
 
 @settings(max_examples=15)

@@ -33,10 +33,11 @@ SHORT = TrainOptions(patience=20, max_epochs=60)
 SMALL = RandomPropagation(order=3, samples=2, hidden=8)
 
 
-def communities(nodes: int = 90, classes: int = 3) -> NodeTask:
+def communities() -> NodeTask:
     """Nodes of a class share most edges and some words; labels of 5 a class are known."""
     generator = np.random.default_rng(0)
-    labels = np.arange(nodes) % classes
+    nodes = 90
+    labels = np.arange(nodes) % 3
     pairs = generator.integers(0, nodes, (6 * nodes, 2))
     pairs = pairs[(labels[pairs[:, 0]] == labels[pairs[:, 1]]) | (generator.random(len(pairs)) < 0.1)]
     words = [[int(label) * 10 + int(word) for word in generator.integers(0, 14, 4)] for label in labels]

@@ -149,7 +149,8 @@ class TestLift:
         assert len(asked) == UNFOUND * PASSAGES and len(found) == 1 + UNFOUND
 
     def test_no_strength_changes_nothing(self) -> None:
-        assert all(one.precedent is None for one in self.lifted(Precedent("b", 1, 1), step=replace(STEP, strength=0)))
+        found = self.lifted(Precedent("b", 1, 1), step=replace(STEP, strength=0))
+        assert found and all(one.precedent is None for one in found)
 
     def test_where_no_leg_found_anything_earlier_answers_are_found(self) -> None:
         found = lift(STEP, candidates({}), [Precedent("b", 1.0, 0.9)], lambda key: BitMap64([2, 3]), NO_VECTOR, None)

@@ -22,8 +22,8 @@ DIM = 16
 TENSORS_FILE, DESCRIPTION_FILE = files_of(KIND)
 
 
-def unit(rows: int, seed: int, dim: int = DIM) -> Vectors:
-    return normal(np.random.default_rng(seed).normal(size=(rows, dim)))
+def unit(rows: int, seed: int) -> Vectors:
+    return normal(np.random.default_rng(seed).normal(size=(rows, DIM)))
 
 
 def normal(rows: np.ndarray) -> Vectors:

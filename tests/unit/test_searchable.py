@@ -35,9 +35,9 @@ def observed(registry: CollectorRegistry, name: str, source: str = "shop") -> tu
     return count or 0.0, total or 0.0
 
 
-def document(key: str, text: str = "A drive.", source: str = "shop", age: timedelta | None = AGE) -> Document:
+def document(key: str, source: str = "shop", age: timedelta | None = AGE) -> Document:
     committed_at = None if age is None else datetime.now(UTC) - age
-    return Document(key, text, "Title", source=source, committed_at=committed_at)
+    return Document(key, "A drive.", "Title", source=source, committed_at=committed_at)
 
 
 def test_each_change_counts_once_by_its_source(kb: KnowledgeBase) -> None:
