@@ -23,7 +23,7 @@ from ingest.language import detect_language
 from ingest.pipeline import Progress, RowRenderer
 from ingest.report import IngestReport
 from retrieval.answer.condense import standalone_question
-from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Passage, Turn
+from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Passage, Standing, Turn
 from retrieval.catalog import AccessChange, Catalog, Collection, CollectionSettings, Commit, Receipt, sqlite_url
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
@@ -206,7 +206,8 @@ class KnowledgeBase:
         with self.runtimes.use(collection) as runtime:
             search = self._passages_for(runtime, question, principal, history, filter, top_k, session, plan)
             passages = [_passage(hit) for hit in search.hits]
-            answer = self.live_answers.answer(runtime, search, question, passages, history)
+            standing = self._standing(runtime, search, principal)
+            answer = self.live_answers.answer(runtime, search, question, passages, history, standing)
         return AnswerResult(answer, search)
 
     def stream_answer(
@@ -225,7 +226,8 @@ class KnowledgeBase:
             search = self._passages_for(runtime, question, principal, history, filter, top_k, session)
             yield search
             passages = [_passage(hit) for hit in search.hits]
-            yield from self.live_answers.stream(runtime, search, question, passages, history)
+            standing = self._standing(runtime, search, principal)
+            yield from self.live_answers.stream(runtime, search, question, passages, history, standing)
 
     def _passages_for(
         self,
@@ -243,6 +245,17 @@ class KnowledgeBase:
         if plan is not None:
             return runtime.search(plan, request, principal)
         return self.live.search(runtime, request, principal, session, asked=question)
+
+    def _standing(self, runtime: CollectionRuntime, search: SearchResult, principal: Principal) -> Standing:
+        """Asks the catalog again which passages of that search are stored, and the caller's to read."""
+        labels = {hit.chunk_id: hit.chunk.label for hit in search.hits}
+
+        def standing(passages: Sequence[Passage]) -> list[Passage]:
+            asked = [labels[passage.chunk_id] for passage in passages]
+            visible = self.catalog.documents.visible(runtime.collection, asked, principal)
+            return [passage for passage in passages if labels[passage.chunk_id] in visible]
+
+        return standing
 
     def write(
         self, collection: str, changes: Sequence[Change], *, wait: bool = False, timeout: float = WAIT_SECONDS

@@ -9,7 +9,7 @@ from api.collection_runtime import CollectionRuntime
 from api.rollout.live import CANDIDATE
 from api.rollout.tally import Tally, of_answer
 from retrieval.answer.answerer import Answerer
-from retrieval.answer.types import Answer, AnswerEvent, FinalAnswer, Passage, Turn
+from retrieval.answer.types import Answer, AnswerEvent, FinalAnswer, Passage, Standing, Turn
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.retriever import SearchResult
 
@@ -27,12 +27,13 @@ class LiveAnswers:
         question: str,
         passages: Sequence[Passage],
         history: Sequence[Turn],
+        standing: Standing,
     ) -> Answer:
         """The whole answer at once."""
         rollout, began = _counted(runtime, search), time.perf_counter()
 
         def asked(answerer: Answerer) -> Answer:
-            return answerer.answer(question, passages, history, runtime.term_statistics)
+            return answerer.answer(question, passages, history, runtime.term_statistics, standing)
 
         try:
             answer = asked(runtime.answerers.of(search.plan.answer))
@@ -51,12 +52,13 @@ class LiveAnswers:
         question: str,
         passages: Sequence[Passage],
         history: Sequence[Turn],
+        standing: Standing,
     ) -> Iterator[AnswerEvent]:
         """The answer as it is written; what was said cannot be taken back, so an error stays one."""
         rollout, began = _counted(runtime, search), time.perf_counter()
         try:
             answerer = runtime.answerers.of(search.plan.answer)
-            for event in answerer.stream(question, passages, history, runtime.term_statistics):
+            for event in answerer.stream(question, passages, history, runtime.term_statistics, standing):
                 if isinstance(event, FinalAnswer):
                     self._count(rollout, search, began, failed=bool(event.answer.degraded))
                 yield event

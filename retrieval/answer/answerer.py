@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from retrieval.answer.condense import standalone_question
 from retrieval.answer.generators import GENERATORS, AnswerGenerator
 from retrieval.answer.question import Tokens
-from retrieval.answer.types import Answer, AnswerEvent, Ask, FinalAnswer, Passage, TermStatistics, Turn
+from retrieval.answer.types import Answer, AnswerEvent, Ask, FinalAnswer, Passage, Standing, TermStatistics, Turn
 from retrieval.contracts import Encoder
 
 
@@ -35,11 +35,15 @@ class Answerer:
         passages: Sequence[Passage],
         history: Sequence[Turn] = (),
         statistics: TermStatistics | None = None,
+        standing: Standing = list,
     ) -> Answer:
-        """The whole answer. With the collection's `statistics`, rare words weigh more and refusals are surer."""
+        """The whole answer. With the collection's `statistics`, rare words weigh more and refusals are surer.
+
+        `standing` as in `Ask`: without it, passages that were deleted meanwhile are quoted.
+        """
         return [
             event.answer
-            for event in self.stream(question, passages, history, statistics)
+            for event in self.stream(question, passages, history, statistics, standing)
             if isinstance(event, FinalAnswer)
         ][-1]
 
@@ -49,8 +53,9 @@ class Answerer:
         passages: Sequence[Passage],
         history: Sequence[Turn] = (),
         statistics: TermStatistics | None = None,
+        standing: Standing = list,
     ) -> Iterator[AnswerEvent]:
         """Pieces and verified citations as they come; the last event is the `FinalAnswer`."""
         alone = standalone_question(history, question)
         held = [passage for passage in passages if passage.text.strip()]
-        yield from self.generator.stream(Ask(alone, held, history, statistics, asked=question))
+        yield from self.generator.stream(Ask(alone, held, history, statistics, question, standing))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from retrieval.answer.extractive import ExtractiveGenerator, refusal
@@ -12,7 +12,16 @@ from retrieval.answer.grounding import MARK, GroundedSentence, Grounder
 from retrieval.answer.prompt import MAX_PASSAGES, NO_ANSWER, PromptSlots, grounded_messages
 from retrieval.answer.question import Tokens
 from retrieval.answer.sentences import split_sentences
-from retrieval.answer.types import Answer, AnswerEvent, AnswerPiece, Ask, Citation, CitationEvent, FinalAnswer
+from retrieval.answer.types import (
+    Answer,
+    AnswerEvent,
+    AnswerPiece,
+    Ask,
+    Citation,
+    CitationEvent,
+    FinalAnswer,
+    Passage,
+)
 from retrieval.contracts import Encoder
 from retrieval.contracts import Generator as ChatModel
 from retrieval.errors import OutageError
@@ -38,10 +47,9 @@ _SAYS_NO = re.compile(
 class _Draft:
     """What has left so far. Nothing leaves before the first statement that a passage bears out."""
 
-    text: str = ""
+    parts: list[tuple[str, tuple[Citation, ...]]] = field(default_factory=list)
     lead: str = ""  # what states nothing, until something is stated
     gap: str = ""  # white space before the next sentence
-    citations: dict[int, Citation] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     claims: int = 0
     supported: int = 0
@@ -60,15 +68,35 @@ class _Draft:
         if is_claim and not is_supported:
             self.gap = max(before, self.gap, key=len)
             return
-        self.lead += (before if self.text or self.lead else "") + said
+        self.lead += (before if self.parts or self.lead else "") + said
+        cited = self.citations
         if self.supported:
-            self.text += self.lead
+            self.parts.append((self.lead, grounded.citations))
             yield AnswerPiece(self.lead)
             self.lead = ""
         for citation in grounded.citations:
-            if citation.number not in self.citations:
-                self.citations[citation.number] = citation
+            if citation.number not in cited:
+                cited[citation.number] = citation
                 yield CitationEvent(citation)
+
+    def keep(self, standing: Sequence[Passage]) -> bool:
+        """Take back what cites other passages than these; whether anything did."""
+        chunks = {passage.chunk_id for passage in standing}
+        kept = [part for part in self.parts if chunks.issuperset(one.chunk_id for one in part[1])]
+        lost = len(self.parts) - len(kept)
+        if lost:
+            self.supported -= lost
+            self.parts = kept if self.supported else []
+            self.problems.append("a cited passage was deleted meanwhile, or may no longer be read")
+        return lost > 0
+
+    @property
+    def text(self) -> str:
+        return "".join(said for said, _ in self.parts).lstrip()
+
+    @property
+    def citations(self) -> dict[int, Citation]:
+        return {one.number: one for _, citations in self.parts for one in citations}
 
     @property
     def quotes(self) -> set[str]:
@@ -104,12 +132,21 @@ class LanguageModelGenerator:
         """Verified sentences and citations, then the answer; a refusal where the model says that it has none.
 
         The first reply that shows that its template opens the thoughts may have let statements of these leave: the
-        answer does not hold them. From then on nothing leaves before the thoughts have ended.
+        answer does not hold them. From then on nothing leaves before the thoughts have ended. Nor does the answer hold
+        statements whose passage was deleted, or forbidden, before the model came to its end; it alone follows then.
         """
         if not ask.passages:
             yield from refusal(ask.put, "no passage was found", 0.0, self.name)
             return
         draft, failure = yield from self._write(ask)
+        ask = replace(ask, passages=ask.standing(ask.passages))
+        is_corrected = draft.keep(ask.passages)
+        for event in self._ended(ask, draft, failure):
+            if not is_corrected or isinstance(event, FinalAnswer):
+                yield event
+
+    def _ended(self, ask: Ask, draft: _Draft, failure: str) -> Iterator[AnswerEvent]:
+        """What follows the model's last words."""
         if failure:
             logger.warning("%s; answering extractively", failure)
             yield from self._fall_back(ask, draft, failure)
@@ -156,7 +193,7 @@ class LanguageModelGenerator:
         return not any(_SAYS_NO.search(one.quote) for one in witnesses)
 
     def _grounder(self, ask: Ask) -> Grounder:
-        return Grounder(ask.passages[:MAX_PASSAGES], self._encoder, self._analyzer)
+        return Grounder(ask.passages[:MAX_PASSAGES], self._encoder, self._analyzer, ask.standing)
 
     def _written(self, ask: Ask, draft: _Draft, degraded: str = "") -> Answer:
         """Confidence is that of the evidence, times the share of statements that their passages bear out."""
@@ -168,7 +205,7 @@ class LanguageModelGenerator:
 
     def _fall_back(self, ask: Ask, draft: _Draft, failure: str) -> Iterator[AnswerEvent]:
         """The extractive answer, after what had left already; its citations are numbered on."""
-        *events, last = self._extractive.stream(ask, first_number=len(draft.citations) + 1)
+        *events, last = self._extractive.stream(ask, first_number=max(draft.citations, default=0) + 1)
         assert isinstance(last, FinalAnswer)  # the contract of a generator
         if not draft.text:
             yield from events

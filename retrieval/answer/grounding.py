@@ -10,7 +10,7 @@ from retrieval.answer.claims import is_opposed, missing_number, numbers_of
 from retrieval.answer.evidence import known_share
 from retrieval.answer.question import Tokens, content_tokens
 from retrieval.answer.sentences import Span, split_sentences, without_list_mark
-from retrieval.answer.types import Citation, Passage
+from retrieval.answer.types import Citation, Passage, Standing
 from retrieval.contracts import Encoder
 
 SUPPORTED = 0.55  # least support; see docs/answers.md for what it separates
@@ -38,6 +38,7 @@ class Grounder:
     passages: Sequence[Passage]
     encoder: Encoder
     analyzer: Tokens
+    standing: Standing = list
     _numbers: dict[tuple[int, Span], int] = field(default_factory=dict)
 
     def ground(self, sentence: str) -> GroundedSentence:
@@ -53,6 +54,8 @@ class Grounder:
         citations = []
         for number in known or (range(1, len(self.passages) + 1) if not cited else ()):
             span, why_not = self._support(stated, terms, number)
+            if span is not None and not self.standing([self.passages[number - 1]]):
+                span, why_not = None, "can no longer be read"
             if span is not None:
                 citations.append(self._citation(number, span))
             elif cited:

@@ -116,11 +116,15 @@ class TermStatistics:
     document_frequency: Callable[[str], int]
 
 
+Standing: TypeAlias = Callable[[Sequence[Passage]], Sequence[Passage]]
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a generator is asked: a question that stands alone, passages best first, and the conversation before.
 
-    `asked` is the question as it was put, "" where that is the same; a refusal is in its language.
+    `asked` is the question as it was put, "" where that is the same; a refusal is in its language. `standing` gives
+    those passages that are stored and may be read now: what lets seconds pass asks it again before it quotes.
     """
 
     question: str
@@ -128,6 +132,7 @@ class Ask:
     history: Sequence[Turn] = ()
     statistics: TermStatistics | None = None  # None: terms are weighted among the passages only
     asked: str = ""
+    standing: Standing = list
 
     @property
     def put(self) -> str:

@@ -8,7 +8,16 @@ import pytest
 
 from retrieval.analyzer import Analyzer
 from retrieval.answer.generated import LanguageModelGenerator, without_thoughts
-from retrieval.answer.types import Answer, AnswerPiece, Ask, FinalAnswer, Passage, verify_citations
+from retrieval.answer.types import (
+    Answer,
+    AnswerEvent,
+    AnswerPiece,
+    Ask,
+    FinalAnswer,
+    Passage,
+    Standing,
+    verify_citations,
+)
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import OutageError
 
@@ -151,3 +160,77 @@ def test_thoughts_are_taken_out(text: str, rest: str, hold: bool) -> None:
             left = left[left.index(None) + 1 :]
         assert "".join(filter(None, left)).strip() == rest
         assert None not in left
+
+
+TWO = [Passage("pump#0", "pump", "", TEXT), Passage("rules#0", "rules", "", RULES)]
+BOTH = "The warranty of the pump lasts 24 months [1]. A document that does not contain a signature is invalid [2]."
+
+
+class Deleted:
+    """What the catalog says: all passages stand when first asked, and from the `after`-th time on not that chunk."""
+
+    def __init__(self, chunk: str, after: int) -> None:
+        self._chunk, self._left = chunk, after
+
+    def __call__(self, passages: Sequence[Passage]) -> list[Passage]:
+        self._left -= 1
+        return [one for one in passages if self._left >= 0 or one.chunk_id != self._chunk]
+
+
+def events_of(
+    reply: str, standing: Standing, failure: str = "", passages: Sequence[Passage] = TWO
+) -> list[AnswerEvent]:
+    made = LanguageModelGenerator(Model(reply, 5, failure), HashEncoder(), Analyzer())
+    return list(made.stream(Ask(QUESTION, passages, standing=standing)))
+
+
+def last_of(events: Sequence[AnswerEvent]) -> Answer:
+    assert isinstance(last := events[-1], FinalAnswer)
+    return last.answer
+
+
+def test_what_is_deleted_before_its_sentence_is_written_never_leaves() -> None:
+    events = events_of(BOTH, Deleted("pump#0", 0))
+    assert "24 months" not in repr(events)
+    assert "[1] can no longer be read" in last_of(events).reason
+    assert last_of(events).text == "A document that does not contain a signature is invalid. [1]"
+
+
+@pytest.mark.parametrize(
+    ("chunk", "left", "quoted"),
+    [
+        ("pump#0", "A document that does not contain a signature is invalid. [2]", "rules"),
+        ("rules#0", SAID, "pump"),
+    ],
+)
+def test_what_is_deleted_after_its_sentence_left_is_taken_back(chunk: str, left: str, quoted: str) -> None:
+    events = events_of(BOTH, Deleted(chunk, 2))
+    assert len([one for one in events if isinstance(one, AnswerPiece)]) == 2  # both were true when they left
+    answer = last_of(events)
+    assert (answer.text, [one.document_id for one in answer.citations]) == (left, [quoted])
+    assert "deleted meanwhile" in answer.reason and "left out 1 of 2 statements" in answer.reason
+
+
+def test_an_answer_of_which_nothing_stands_any_more_is_refused() -> None:
+    [_, _, *rest] = events_of("The warranty of the pump lasts 24 months [1].", Deleted("pump#0", 1), "", TWO[:1])
+    assert [type(one) for one in rest] == [FinalAnswer]  # no pieces: what was said is corrected
+    answer = last_of(rest)
+    assert answer.refused and answer.citations == () and "24 months" not in answer.text
+    assert "deleted meanwhile" in answer.reason
+
+
+def test_sentences_in_place_of_a_late_model_quote_what_is_stored_then() -> None:
+    assert "24 months" in last_of(events_of("", Deleted("pump#0", 9), "late")).text
+    events = events_of("", Deleted("pump#0", 0), "late")
+    assert "24 months" not in repr(events) and last_of(events).degraded == "late; answered extractively"
+
+
+def test_citations_go_on_after_the_highest_number_that_still_stands() -> None:
+    pumps = Passage("blue#0", "blue", "", "All pumps of the factory are painted blue.")
+    reply = (
+        "All pumps of the factory are painted blue [3]. A document that does not contain a signature is invalid [2]."
+    )
+    answer = last_of(events_of(f"{reply} Call the service", Deleted("blue#0", 2), "cut off", [*TWO, pumps]))
+    assert [one.number for one in answer.citations] == [2, 3]
+    assert [one.document_id for one in answer.citations] == ["rules", "pump"]
+    assert answer.text.startswith("A document") and "24 months. [3]" in answer.text
