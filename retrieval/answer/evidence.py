@@ -67,11 +67,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The question, its passages and candidates, with features of shape (candidates, SENTENCE_FEATURES)."""
+    """The question, its passages and candidates, with features of shape (candidates, SENTENCE_FEATURES).
+
+    `sentences` are all of the passages; those that only repeat words of their title are no candidates.
+    """
 
     question: Question
     passages: Sequence[Passage]
     passage_tokens: Sequence[frozenset[str]]  # title and text
+    sentences: Sequence[Candidate]
     candidates: Sequence[Candidate]
     weights: Mapping[str, float]  # of the question's terms
     unseen: float  # share of the question's term weight that no document of the collection holds
@@ -100,9 +104,8 @@ def gather(
     asked = [_asked_share(question, passage.title, weights, analyzer) for passage in passages]
     features = _features(question, titles, asked, bodies, candidates, weights, known)
     _add_dense(features, question, candidates, encoder, known)
-    return Evidence(
-        question, passages, bodies, candidates, weights, _unseen(question, weights, statistics), known, features
-    )
+    unseen = _unseen(question, weights, statistics)
+    return Evidence(question, passages, bodies, sentences, candidates, weights, unseen, known, features)
 
 
 def term_weights(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from retrieval.answer.evidence import Candidate, Evidence, is_label, is_problem
 from retrieval.answer.question import Kind
-from retrieval.answer.sentences import is_table_row
+from retrieval.answer.sentences import is_list_item, is_table_row
 from retrieval.answer.types import Citation, Passage
 from retrieval.types import HEADING_SEPARATOR
 
@@ -22,6 +22,8 @@ CLOSE = 0.7  # a further sentence scores within this of the best (units of the s
 _ANNOUNCES = (":", "：")
 _BAR = re.compile(r"(?<!\\)\|")
 _RULE = re.compile(r"[\s|:\-]*-[\s|:\-]*")
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_INDENTED = re.compile(r"[ \t]*\n[ \t]+")
 _CJK_END = re.compile(r"[\u3000-\u9fff\uff00-\uffef]$")
 
 
@@ -92,18 +94,38 @@ def _adds(evidence: Evidence, best: Candidate, one: Candidate, covered: frozense
 
 
 def _list_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
-    """The lines after a sentence that announces them with a colon."""
-    if not best.text.endswith(_ANNOUNCES):
+    """The list or table that a sentence announces with a colon; without one, the rest of the paragraph that follows."""
+    after = _after(evidence, best)
+    if not best.text.endswith(_ANNOUNCES) or not after:
         return []
-    after = [one for one in evidence.candidates if one.passage == best.passage and one.order > best.order]
-    return after[:LIST_ITEMS]
+    text = evidence.passages[best.passage].text
+    announced = after[:1]
+    for before, one in pairwise(after[:LIST_ITEMS]):
+        if not _goes_on(after[0].text, one.text, text[before.span.end : one.span.start]):
+            break
+        announced.append(one)
+    return announced
+
+
+def _goes_on(first: str, line: str, gap: str) -> bool:
+    """Whether a sentence, `gap` after the one before it, belongs to the list, table or paragraph that begins so."""
+    if is_table_row(first):
+        return is_table_row(line) and not _BLANK_LINE.search(gap)
+    if is_list_item(first):
+        return is_list_item(line) or "\n" not in gap or _INDENTED.fullmatch(gap) is not None
+    return not _BLANK_LINE.search(gap)
 
 
 def _help_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
     """The line after a problem: nobody asks for the problem alone."""
     if not is_problem(best.text):
         return []
-    return [one for one in evidence.candidates if one.passage == best.passage and one.order > best.order][:1]
+    return _after(evidence, best)[:1]
+
+
+def _after(evidence: Evidence, best: Candidate) -> list[Candidate]:
+    """What follows it in its passage, words of the title too: an item of a list may hold nothing else."""
+    return [one for one in evidence.sentences if one.passage == best.passage and one.order > best.order]
 
 
 def _row(passage: Passage, row: Candidate) -> str:

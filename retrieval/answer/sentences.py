@@ -57,6 +57,11 @@ def is_table_row(sentence: str) -> bool:
     return sentence.startswith("|") and sentence.count("|") > 1
 
 
+def is_list_item(sentence: str) -> bool:
+    """Whether a bullet or number makes the sentence an item of a list."""
+    return without_list_mark(sentence) != sentence
+
+
 def without_list_mark(sentence: str) -> str:
     """The sentence without the bullet or number that makes it an item of a list; a number alone is no item."""
     item = _ITEM.match(sentence)

@@ -179,6 +179,64 @@ def test_announced_list_comes_along(answerer: Answerer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("title", "text", "question", "held", "lost"),
+    [
+        (
+            "Payment by credit card or invoice",
+            "We accept these payment methods:\n\n- Credit card\n- Invoice\n- Bank transfer",
+            "Which payment methods do you accept?",
+            ["methods:\n- Credit card\n- Invoice\n- Bank transfer [1]"],
+            [],
+        ),
+        (
+            "Router help",
+            "To reset the router, do the following:\n- Press the red button. Hold it.\n\n"
+            "- Wait ten seconds\n  or more\n\nThe cafeteria opens at nine. Dogs are not allowed.",
+            "How do I reset the router?",
+            ["- Press the red button. Hold it.\n- Wait ten seconds\nor more [1]"],
+            ["cafeteria", "Dogs"],
+        ),
+        (
+            "报销",
+            "报销需要以下材料：\n1. 发票原件\n2. 审批单\n\n食堂九点开门。公司总经理是王明。",
+            "报销需要什么材料？",
+            ["1. 发票原件\n2. 审批单 [1]"],
+            ["食堂", "王明"],
+        ),
+        (
+            "Fees",
+            "The fees of the parking lot are:\n| Car | Fee |\n|---|---|\n| Small | 5 |\n| Large | 9 |\n\n| Dog | A |\n",
+            "What are the fees of the parking lot?",
+            ["Car: Small; Fee: 5", "Car: Large; Fee: 9"],
+            ["Dog"],
+        ),
+        (
+            "Forms",
+            "To ask for a visa you need the papers:\n\nA passport.\nA photograph.\n\nThe cafeteria opens at nine.",
+            "Which papers do I need for a visa?",
+            ["papers:\nA passport.\nA photograph. [1]"],
+            ["cafeteria"],
+        ),
+    ],
+)
+def test_an_announced_list_comes_along_whole_and_alone(
+    title: str, text: str, question: str, held: list[str], lost: list[str]
+) -> None:
+    answerer = Answerer.of("extractive", KnowsNothing(), Analyzer())
+    answer = answerer.answer(question, [Passage("d#0", "d", title, text)])
+    assert all(one in answer.text for one in held)
+    assert not any(one in answer.text for one in lost)
+    assert verify_citations(answer.citations, {"d": text}.get) == []
+
+
+def test_what_helped_comes_along_where_the_title_says_it_too() -> None:
+    text = "Problem: the printer shows error E7.\nRestart the printer.\nThe cafeteria opens at nine."
+    answerer = Answerer.of("extractive", KnowsNothing(), Analyzer())
+    answer = answerer.answer("the printer shows error E7", [Passage("d#0", "d", "Restart the printer", text)])
+    assert answer.text == "Problem: the printer shows error E7.\nRestart the printer. [1]"
+
+
+@pytest.mark.parametrize(
     ("question", "missing"),
     [("What is the capital of the Mars colony?", "Mars"), ("火星殖民地的首都在哪里？", "火星殖民地")],
 )
