@@ -1,6 +1,6 @@
-"""What shared words cannot tell of a statement and its source: other numbers, or the opposite.
+"""What shared words cannot tell of a statement and its source: that it says the opposite.
 
-"4 months" is a substring of "24 months", and "may not" has the content words of "may".
+"May not" has the content words of "may".
 """
 
 from __future__ import annotations
@@ -12,10 +12,6 @@ from retrieval.answer.question import Tokens, content_spans, content_tokens
 
 SCOPE = 3  # content words, or Han bigrams, that "no" reaches within its clause; other negations reach the first
 
-_FOLDED = str.maketrans("０１２３４５６７８９．：／－–", "0123456789.:/--")
-_NUMBER = re.compile(r"\d+(?:[.,:/\-]\d+)*")
-_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_DOTTED_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}")
 _THAN = r" (?:more|less|fewer|later|earlier|sooner) than\b"
 # Named groups deny what follows them; the others deny too, but what they deny does not surely follow.
 NEGATION = re.compile(
@@ -36,21 +32,6 @@ _CLAUSE_END = re.compile(
     r"[,;:.!?，；：。！？、\n]|\b(?:and|but|although|while|whereas|because|if|when|unless|until)\b|但|而|因为|如果",
     re.IGNORECASE,
 )
-
-
-def numbers_of(text: str) -> set[str]:
-    """The numbers in a text as they compare: full-width digits folded, 10,000 as 10000, dates in parts too."""
-    found = {_plain(one) for one in _numbers(text)}
-    return found.union(*map(_parts, found))
-
-
-def missing_number(sentence: str, held: set[str]) -> str:
-    """The first number of the sentence that `held` lacks, "" without one; a date or range may stand there in parts."""
-    for one in _numbers(sentence):
-        parts = _parts(_plain(one))
-        if _plain(one) not in held and not (parts and parts <= held):
-            return one
-    return ""
 
 
 def is_opposed(sentence: str, source: str, analyzer: Tokens) -> bool:
@@ -96,19 +77,3 @@ def _denied(found: re.Match[str], text: str, analyzer: Tokens) -> list[str]:
     words = [token for token, _, _ in content_spans(clause, analyzer)] or [found.group().lower()]
     first = next((at for at, word in enumerate(words) if word not in _LEAVE), 0)
     return words[first : first + (SCOPE if found.lastgroup == "no" else 1)]
-
-
-def _numbers(text: str) -> list[str]:
-    return _NUMBER.findall(text.translate(_FOLDED))
-
-
-def _plain(number: str) -> str:
-    number = number.replace(",", "") if _THOUSANDS.fullmatch(number) else number
-    return (number.lstrip("0") or "0") if number.isdecimal() else number
-
-
-def _parts(number: str) -> set[str]:
-    """The numbers that a date, a time or a range is made of; none of others, as 5 is no part of 3.5."""
-    at = r"\." if _DOTTED_DATE.fullmatch(number) else "[:/-]"
-    parts = re.split(at, number)
-    return set(map(_plain, parts)) if len(parts) > 1 else set()

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from retrieval.answer.claims import is_opposed, missing_number, numbers_of
+from retrieval.answer.claims import is_opposed
 from retrieval.answer.evidence import known_share
+from retrieval.answer.numbers import missing_number, numbers_of
 from retrieval.answer.question import Tokens, content_tokens
 from retrieval.answer.sentences import Span, split_sentences, without_list_mark
 from retrieval.answer.types import Citation, Passage, Standing

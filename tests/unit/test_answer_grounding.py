@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from retrieval.analyzer import Analyzer
-from retrieval.answer.claims import is_opposed, missing_number, numbers_of
+from retrieval.answer.claims import is_opposed
 from retrieval.answer.grounding import GroundedSentence, Grounder
+from retrieval.answer.numbers import missing_number, numbers_of
 from retrieval.answer.types import Passage
 from retrieval.encoder.hashing import HashEncoder
 
@@ -70,6 +71,8 @@ def test_what_the_passage_says_is_cited(sentence: str, text: str, title: str) ->
         ("Employees may carry over days [1].", "Employees are not allowed to carry over days.", "", "[1] says the"),
         ("员工可以结转年假[1]。", "员工不可以结转年假。", "", "[1] says the opposite"),
         ("试用期员工有年假[1]。", "试用期员工没有年假。", "", "[1] says the opposite"),
+        ("电池的保修期为五个月[1]。", "电池的保修期为十二个月。", "", "[1] does not hold the number 五个月"),
+        ("Pumps have six months of warranty [1].", "Pumps have 12 months of warranty.", "", "[1] does not hold"),
         ("超过一万元的付款不需要审批[1]。", "超过一万元的付款需要审批。", "", "[1] says the opposite"),
     ],
 )  # fmt: skip
@@ -86,10 +89,59 @@ def test_the_number_decides_which_sentence_is_cited() -> None:
 
 
 def test_numbers_are_tokens_and_dates_have_parts() -> None:
-    assert numbers_of("24, 3.5, 1,200.5 and 2024-05-01, 31.03.2024") == {
+    assert {number for number, _ in numbers_of("24, 3.5, 1,200.5 and 2024-05-01, 31.03.2024")} == {
         "24", "3.5", "1200.5", "2024-05-01", "2024", "5", "1", "31.03.2024", "31", "3",
     }  # fmt: skip
-    assert missing_number("from 3 to 2024", {"3"}) == "2024"
+    assert missing_number("from 3 to 2024", numbers_of("3")) == "2024"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text"),
+    [
+        ("保修期为二十四个月", "保修期为24个月"),
+        ("保修期为24个月", "保修期为二十四個月"),
+        ("The warranty lasts twenty-four months", "保修期为二十四个月"),
+        ("The warranty lasts two years", "A 24-month warranty"),
+        ("三十日内", "within 30 days"),
+        ("一年二十五天年假", "每年享有25天年假"),
+        ("One week a year", "each week, 12 months"),
+        ("百分之十五的折扣", "a 15 percent discount"),
+        ("一万元", "10,000 元"),
+        ("1.5万元", "15000元"),
+        ("Two million three hundred thousand", "2.3 million"),
+        ("三百五元", "350 元"),
+        ("二〇二四年", "2024-05-01"),
+        ("三点五公斤", "3.5 公斤"),
+        ("三千克", "3千克"),
+        ("3 employees", "three employees"),
+        ("3名员工", "三名员工"),
+        ("24 months", "Warranty, months: 24"),
+        ("There are two ways, one of them with three steps", "Either so or so"),
+        ("一种方法，有三步，千万不要忘记，十分重要，万一丢失", "方法"),
+    ],
+)
+def test_numbers_in_words_and_units_compare(sentence: str, text: str) -> None:
+    assert missing_number(sentence, numbers_of(text)) == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "missing"),
+    [
+        ("保修期为二十四个月", "保修期为三十六个月", "二十四个月"),
+        ("电池的保修期为五个月", "电池的保修期为十二个月", "五个月"),
+        ("twenty-four months", "36 months", "twenty-four months"),
+        ("six months", "12 months", "six months"),
+        ("36 years", "36 months", "36 years"),
+        ("十二年", "十二个月", "十二年"),
+        ("1 week", "each day, 一个人", "1 week"),
+        ("百分之十五", "15 天", "百分之十五"),
+        ("fifteen people", "50 people", "fifteen"),
+        ("一百二十人", "一百二十五人", "一百二十"),
+        ("第三十二条", "第三十三条", "三十二"),
+    ],
+)
+def test_other_numbers_in_words_and_other_units_are_missing(sentence: str, text: str, missing: str) -> None:
+    assert missing_number(sentence, numbers_of(text)) == missing
 
 
 def test_negations_that_deny_nothing() -> None:
