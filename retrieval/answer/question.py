@@ -68,7 +68,7 @@ _HAN_STOP = re.compile(
 )
 HAN = re.compile(r"[\u3400-\u9fff]")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9'’_.\-/&+#]*[A-Za-z0-9+#]|[A-Za-z0-9]")
-_APOSTROPHE = re.compile("['’]")
+_CONTRACTION = re.compile("(?:['’](?:s|t|d|ll|m|re|ve))+$")  # of "what's"; D'Souza is a name
 _TOPIC = re.compile(rf"{_WORD.pattern}|[^\W\da-zA-Z_]+")
 _QUOTED = re.compile(r"[“\"「『《〈]([^”\"」』》〉]{1,60})[”\"」』》〉]")
 _HAN_NUMBER = re.compile(r"[零一二三四五六七八九十百千万亿两\d]{2,}")
@@ -184,7 +184,7 @@ def _without_stop_words(text: str) -> str:
 
 def _blanked(word: str, shouts: bool) -> str:
     is_acronym = len(word) > 1 and word.isupper() and not shouts
-    return " " * len(word) if _APOSTROPHE.split(word.lower())[0] in _STOP and not is_acronym else word
+    return " " * len(word) if _CONTRACTION.sub("", word.lower()) in _STOP and not is_acronym else word
 
 
 def _names(text: str) -> list[str]:

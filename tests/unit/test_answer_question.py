@@ -67,7 +67,15 @@ def test_chinese_measures_that_are_asked_for_are_no_terms(question: str, held: s
 def test_question_of_stop_words_has_no_terms_but_acronyms_are_words() -> None:
     assert read_question("What is it?", Analyzer()).terms == ()
     assert read_question("What’s it?", Analyzer()).terms == read_question("What's it?", Analyzer()).terms == ()
+    assert read_question("What'd've it?", Analyzer()).terms == ()
     assert read_question("Who runs IT?", Analyzer()).terms == ("run", "it")
+
+
+@pytest.mark.parametrize(
+    ("name", "token"), [("D'Souza", "souza"), ("M'Bow", "bow"), ("d’Artagnan", "artagnan"), ("T'Challa", "challa")]
+)
+def test_names_with_an_apostrophe_are_no_contractions(name: str, token: str) -> None:
+    assert token in read_question(f"Who is {name}?", Analyzer()).terms
 
 
 @pytest.mark.parametrize(
