@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from api.knowledge_base import KnowledgeBase
+from retrieval.answer.types import Answer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import Plan
+from retrieval.retriever import MAX_QUERY_LENGTH
 from retrieval.types import Principal
 from search_core.answering.questions import AskedQuestion
 from search_core.answering.scoring import scored, summary
+
+NOTHING_ASKED = Answer("", refused=True)
 
 
 def evaluate_answers(
@@ -22,16 +26,21 @@ def evaluate_answers(
     plan: Plan | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Means over the questions, as a run of `kb tune --task answer` has them, with their number and who answered."""
+    """Means over the questions, as a run of `kb tune --task answer` has them, with their number and who answered.
+
+    A blank question counts as refused; one over `MAX_QUERY_LENGTH` is cut.
+    """
     chosen = plan or kb.plan_of(collection)
     rows, asked = [], []
     for question in questions:
         began = time.perf_counter()
-        found = kb.answer(collection, question.text, principal, plan=chosen)
+        answer = NOTHING_ASKED
+        if question.text.strip():
+            answer = kb.answer(collection, question.text[:MAX_QUERY_LENGTH], principal, plan=chosen).answer
         milliseconds = (time.perf_counter() - began) * 1e3
         right = tuple(filter(None, question.answers or ()))
         asked.append(AskedQuestion(question.id, question.text, right, (), question.id))
-        rows.append(scored(found.answer, right, milliseconds))
+        rows.append(scored(answer, right, milliseconds))
         progress()
     model = "the settings' answer model" if chosen.answer is None else chosen.answer.describe()
     return {"questions": len(rows), "model": model, **summary(rows, asked)}

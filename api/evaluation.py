@@ -30,11 +30,12 @@ class EvaluatedRun:
 
     def to_dict(self) -> dict[str, Any]:
         """The pinned form: metrics with 95 % bootstrap intervals, latencies, number of questions, the plan."""
+        latencies = self.latencies_ms or (0.0,)  # where every question is blank, none was asked
         values: dict[str, Any] = {metric: round(self.evaluation.mean(metric), 5) for metric in METRICS}
         estimates = {metric: self.evaluation.estimate(metric) for metric in METRICS}
         return values | {
-            "p50_ms": round(float(np.percentile(self.latencies_ms, 50)), 3),
-            "p95_ms": round(float(np.percentile(self.latencies_ms, 95)), 3),
+            "p50_ms": round(float(np.percentile(latencies, 50)), 3),
+            "p95_ms": round(float(np.percentile(latencies, 95)), 3),
             "queries": len(self.run),
             "plan": self.plan.to_dict() | {"digest": self.plan.digest},
             "intervals": {name: [round(e.low, 5), round(e.high, 5)] for name, e in estimates.items()},
@@ -91,6 +92,7 @@ def evaluate_search(
     for question in qrels:
         if not questions[question].strip():
             run[question] = []  # nothing was asked, nothing is found
+            progress()
             continue
         request = SearchRequest(questions[question][:MAX_QUERY_LENGTH], DEPTH, highlight=False)
         began = time.perf_counter()

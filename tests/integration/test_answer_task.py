@@ -27,6 +27,7 @@ from retrieval.answer.types import AnswerEvent, Ask
 from retrieval.catalog.keys import Scope
 from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
+from retrieval.retriever import MAX_QUERY_LENGTH
 from retrieval.types import OPERATOR
 from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog
@@ -217,6 +218,25 @@ def test_files_become_a_set_with_answers(tmp_path: Path) -> None:
     assert first["cited"] == second["cited"] > 0 and first["questions"] == len(QUERIES)
     for wrong in ([], ["--eval-set", "mine", *files], ["--queries", str(queries)]):
         assert runner.invoke(app, ["eval", *wrong, "-c", "birds"]).exit_code != 0
+
+
+def test_blank_and_endless_questions_stop_no_evaluation(tmp_path: Path) -> None:
+    with opened(tmp_path / "data") as api:
+        fill(api)
+    asked = {"q0": QUERIES["q0"], "blank": " ", "long": QUERIES["q1"] + " please" * MAX_QUERY_LENGTH}
+    queries, answers, blank = (tmp_path / name for name in ("queries.jsonl", "answers.jsonl", "blank.tsv"))
+    queries.write_text("\n".join(json.dumps({"id": key, "text": text}) for key, text in asked.items()))
+    answers.write_text("\n".join(json.dumps({"id": key, "answers": ["24 months"]}) for key in asked))
+    blank.write_text("query-id\tcorpus-id\tscore\nblank\towl\t1\n")
+    runner = CliRunner(env={"KB_DATA_DIR": str(tmp_path / "data"), "KB_ENCODER": "hash"})
+    begin = ["eval", "-c", "birds", "--json", "--queries", str(queries)]
+    done = runner.invoke(app, [*begin, "--answers", str(answers)])
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)["answers"]
+    assert values["questions"] == 3 and 0 < values["cited"] <= 2 / 3
+    done = runner.invoke(app, [*begin, "--qrels", str(blank)])
+    assert done.exit_code == 0, done.output
+    assert (json.loads(done.stdout)["ndcg@10"], json.loads(done.stdout)["p95_ms"]) == (0.0, 0.0)
 
 
 def rolled_out(api: served.Served) -> tuple[RolloutWatch, dict[str, str]]:
