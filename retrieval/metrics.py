@@ -13,6 +13,7 @@ RESAMPLES = 10_000  # of a bootstrap or randomisation: p is known to about 0.004
 BATCH = 1_000  # resamples drawn at once, so that memory stays below 100 MB for 10,000 queries
 
 Values = NDArray[np.float64]  # (queries,)
+Groups = Sequence[Sequence[int]]  # places of queries, each in one of them
 
 
 def ndcg(ranked: Sequence[str], judged: Judgements, k: int = 10) -> float:
@@ -39,36 +40,50 @@ def recall(ranked: Sequence[str], judged: Judgements, k: int = 10) -> float:
     return len(relevant.intersection(ranked[:k])) / len(relevant) if relevant else 0.0
 
 
-def bootstrap_interval(values: ArrayLike, *, seed: int, level: float = 0.95) -> tuple[float, float]:
+def bootstrap_interval(
+    values: ArrayLike, *, seed: int, level: float = 0.95, groups: Groups | None = None
+) -> tuple[float, float]:
     """The percentile interval of the mean over queries drawn with replacement (Efron 1979).
 
-    Give the differences of two systems, query by query, for the paired interval of their difference.
+    Give the differences of two systems, query by query, for the paired interval of their difference. `groups`: places
+    of queries that depend on each other, such as those about one document, which are drawn together (Davison and
+    Hinkley 1997); without it each query is drawn by itself.
     """
-    queries = _column(values)
-    means = np.concatenate([queries[drawn].mean(axis=1) for drawn in _draws(len(queries), seed)])
+    sums, sizes = _by_group(_column(values), groups)
+    draws = _draws(len(sums), seed)
+    means = np.concatenate([sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1) for drawn in draws])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def randomisation_test(one: ArrayLike, other: ArrayLike, *, seed: int) -> float:
+def randomisation_test(one: ArrayLike, other: ArrayLike, *, seed: int, groups: Groups | None = None) -> float:
     """The two-sided p-value of the paired randomisation test for a difference of means (Smucker et al. 2007).
 
     Signs of the differences are flipped at random; p is the share of flips at least as far from 0 as the
-    observed difference, the observed one counted among them.
+    observed difference, the observed one counted among them. `groups` as for `bootstrap_interval`: the queries of one
+    have their signs flipped together.
     """
     differences = _column(one) - _column(other)
+    sums, _ = _by_group(differences, groups)
     observed = abs(differences.mean())
     generator = np.random.default_rng(seed)
     reached = 0
     for _ in range(RESAMPLES // BATCH):
-        signs = generator.integers(0, 2, size=(BATCH, len(differences)), dtype=np.int8) * 2 - 1
-        reached += int((np.abs(signs @ differences) / len(differences) >= observed - 1e-12).sum())
+        signs = generator.integers(0, 2, size=(BATCH, len(sums)), dtype=np.int8) * 2 - 1
+        reached += int((np.abs(signs @ sums) / len(differences) >= observed - 1e-12).sum())
     return (reached + 1) / (RESAMPLES + 1)
 
 
 def _dcg(grades: Sequence[int]) -> float:
     gains = np.maximum(np.asarray(grades, dtype=np.float64), 0.0)
     return float((gains / np.log2(np.arange(2, len(gains) + 2))).sum())
+
+
+def _by_group(values: Values, groups: Groups | None) -> tuple[Values, Values]:
+    """(groups,) the sum and the number of each group's values; each value by itself without groups."""
+    if groups is None:
+        return values, np.ones(len(values))
+    return np.array([values[list(places)].sum() for places in groups]), np.array([len(places) for places in groups])
 
 
 def _column(values: ArrayLike) -> Values:

@@ -212,6 +212,7 @@ def _concluded(
         [question.kinds for question in asked],
         seed=run.request.seed,
         texts=[question.text for question in asked],
+        links=[[question.group] for question in asked],
     )
     chosen = replace(plan, answer=standing.best.choice)
     reasons = (*_reasons(run, standing, verdict, after, models.prices), *_chance(standing))
@@ -264,7 +265,7 @@ def _sealed(
     before: list[Scored] = []
     after: list[Scored] = []
     for question in questions:
-        if run.clock.left() <= 0 and len(before) >= LEAST_SEALED and not run.clock.is_stopped:
+        if run.clock.is_over and len(before) >= LEAST_SEALED:
             break
         before.append(standing.incumbent.ask(question, models))
         same = standing.best is standing.incumbent

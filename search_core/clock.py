@@ -39,6 +39,11 @@ class Clock:
         """Processor seconds of this process since the start."""
         return time.process_time() - self._cpu_began
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the whole budget is used, stopped or not."""
+        return self.seconds >= self.budget
+
     def left(self, share: float = 1.0) -> float:
         """Seconds until `share` of the budget is used, or the end is to begin, at least 0; 0 once stopped."""
         until = min(share * self.budget, self.budget - self._ending)

@@ -14,15 +14,20 @@ from search_core.conditions import Conditions
 from search_core.experiment_log import trajectory
 from search_core.finalist import Finalist
 from search_core.gate import Verdict, judge
-from search_core.going_out import go_out
+from search_core.going_out import AT_ONCE, go_out
 from search_core.kinds import kinds_of
 from search_core.latency import compare_latency
 from search_core.repeats import groups_of
 from search_core.result import NOT_EMBEDDED, Result
 from search_core.road.publishing import model_folder, publish
 from search_core.road.sealed import SealedScores, stages_on_sealed
+from search_core.splits import document_links
 
 REPORTED = ("ndcg@10", "mrr@10", "recall@10")
+NOT_STEP_BY_STEP = (
+    "a tuned encoder cannot go out step by step, for it needs vectors of its own; see `kb reindex --encoder` with the "
+    "model of this run, then `kb plans promote {}`"
+)
 NOT_JUDGED = (
     "the questions were made from the corpus and nobody judged them; promote the plan yourself if you trust them"
 )
@@ -72,8 +77,16 @@ def _verdict(conditions: Conditions, finalist: Finalist, scores: SealedScores) -
     before, after = (scores.values(one.legs, one.plan, metric) for one in (finalist.serving, finalist.candidate))
     latency = compare_latency(conditions.catalog, finalist.serving, finalist.candidate, sealed)
     kinds = [kinds_of(conditions.legs.questions[place]) for place in sealed]
-    texts, bound = _sealed_texts(conditions), conditions.spec.latency_ms
-    return judge(before, after, kinds, seed=conditions.request.seed, texts=texts, latency=latency, bound_ms=bound)
+    return judge(
+        before,
+        after,
+        kinds,
+        seed=conditions.request.seed,
+        texts=_sealed_texts(conditions),
+        links=document_links([conditions.legs.questions[place] for place in sealed]),
+        latency=latency,
+        bound_ms=conditions.spec.latency_ms,
+    )
 
 
 def _sealed_texts(conditions: Conditions) -> list[str]:
@@ -185,7 +198,9 @@ def _promoted(
     if reasons or plan_id is None:
         return False, reasons
     if finalist.candidate.model is not None and conditions.request.promote:
-        return False, (NOT_EMBEDDED,)
+        return False, (
+            (NOT_EMBEDDED,) if conditions.request.rollout == AT_ONCE else (NOT_STEP_BY_STEP.format(plan_id),)
+        )
     if not conditions.request.promote:
         folder = model_folder(finalist.candidate)
         first = "" if folder is None else f"`kb reindex --encoder {folder}`, then "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from retrieval.metrics import bootstrap_interval, randomisation_test
 from search_core.repeats import groups_of, once
+from search_core.splits import independent_groups
 
 LEVEL = 0.05  # of the paired test
 LATENCY_RATIO = 1.3  # a promoted plan may take this much longer than the one it replaces
@@ -87,24 +88,29 @@ def judge(
     *,
     seed: int,
     texts: Sequence[str] | None = None,
+    links: Sequence[Sequence[str]] | None = None,
     latency: Latency | None = None,
     bound_ms: float | None = None,
 ) -> Verdict:
     """Compare question by question; `kinds[i]` are the strata that question i belongs to, such as its language.
 
     `texts`: what the questions ask; those that ask the same count as one, by their mean. Without it all differ.
+    `links`: what each question has in common with others, such as the documents that answer it; questions that are
+    linked are no independent evidence, and are flipped and drawn together. Without it all are independent.
     The test is the paired randomisation test (Smucker et al. 2007). Equal values are never better: p is 1 then.
     """
     if texts is not None:
         groups = groups_of(texts)
         before, after = once(before, groups), once(after, groups)
         kinds = [kinds[places[0]] for places in groups]
+        links = None if links is None else [[link for place in places for link in links[place]] for places in groups]
     differences = after - before
-    low, high = bootstrap_interval(differences, seed=seed)
-    p_value = randomisation_test(after, before, seed=seed) if np.any(differences) else 1.0
-    strata = _strata(differences, kinds, seed)
+    linked = None if links is None else independent_groups(links)
+    low, high = bootstrap_interval(differences, seed=seed, groups=linked)
+    p_value = randomisation_test(after, before, seed=seed, groups=linked) if np.any(differences) else 1.0
+    strata = _strata(differences, kinds, seed, links)
     lift = float(differences.mean())
-    reasons = (*_reasons(lift, low, p_value, strata), *_slowness(latency, bound_ms))
+    reasons = (*_reasons(lift, low, p_value, strata), *why_too_slow(latency, bound_ms))
     means = float(before.mean()), float(after.mean())
     return Verdict(*means, lift, low, high, p_value, len(differences), strata, reasons, latency)
 
@@ -121,7 +127,8 @@ def _reasons(lift: float, low: float, p_value: float, strata: Sequence[Stratum])
     return tuple(found)
 
 
-def _slowness(latency: Latency | None, bound_ms: float | None) -> tuple[str, ...]:
+def why_too_slow(latency: Latency | None, bound_ms: float | None) -> tuple[str, ...]:
+    """Why searches may not take so long, `bound_ms` being what the task says; empty where they may."""
     if latency is None:
         return ()
     if latency.is_slow:
@@ -132,7 +139,9 @@ def _slowness(latency: Latency | None, bound_ms: float | None) -> tuple[str, ...
     return ()
 
 
-def _strata(differences: Values, kinds: Sequence[Sequence[str]], seed: int) -> tuple[Stratum, ...]:
+def _strata(
+    differences: Values, kinds: Sequence[Sequence[str]], seed: int, links: Sequence[Sequence[str]] | None
+) -> tuple[Stratum, ...]:
     places: dict[str, list[int]] = {}
     for place, names in enumerate(kinds):
         for name in names:
@@ -141,5 +150,7 @@ def _strata(differences: Values, kinds: Sequence[Sequence[str]], seed: int) -> t
     for name, mine in sorted(places.items()):
         if LEAST_STRATUM <= len(mine) < len(differences):
             values = differences[mine]
-            found.append(Stratum(name, len(mine), float(values.mean()), *bootstrap_interval(values, seed=seed)))
+            groups = None if links is None else independent_groups([links[place] for place in mine])
+            interval = bootstrap_interval(values, seed=seed, groups=groups)
+            found.append(Stratum(name, len(mine), float(values.mean()), *interval))
     return tuple(found)

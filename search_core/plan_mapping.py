@@ -11,6 +11,7 @@ from search_core.architecture import Architecture, Scalar
 from search_core.space import Decision, SearchSpace, Tier, plan_choices, same
 
 NONE = "none"
+OPTIONAL = ("adapter", "rerank")  # fields of a plan that may be left out
 _PLAN_FIELDS = {field.name for field in fields(Plan)}
 
 
@@ -20,8 +21,7 @@ def plan_of(architecture: Architecture, base: Plan, space: SearchSpace | None = 
     `space` where it is not registered.
     """
     choices = {name: value for name, value in plan_choices(architecture, space).items() if name in _PLAN_FIELDS}
-    if choices.get("adapter") == NONE:
-        choices["adapter"] = None
+    choices |= {name: None for name in OPTIONAL if choices.get(name) == NONE}
     kept = {
         "top": base.top,
         "rerank": None if base.rerank is None else asdict(base.rerank),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search_core.errors import BudgetError, SearchCoreError
+from search_core.request import ANSWER_TASK
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}  # seconds
 MOST_BUDGET = 7 * 24 * 3600.0  # seconds: a corpus of last week is another one
@@ -18,13 +19,17 @@ TASKS = {
     "intent": "tell the class of a text",
     "node-classification": "tell the class of a node of a graph",
 }
+SEARCH_TASKS = ("text-to-graph", "retrieval", ANSWER_TASK)  # those about a collection, which a run can do
+_SPAN = r"(\d+(?:\.\d+)?)\s*(ms|millisecond|second|s|毫秒|秒)s?(?![a-z])"
 _LATENCY = re.compile(
-    r"(?:under|below|within|at most|不超过|低于|少于)\s*(\d+(?:\.\d+)?)\s*(ms|milliseconds|s|seconds|毫秒|秒)", re.I
+    r"(?:under|below|within|at most|up to|(?:less|faster|quicker|no more|not more) than"
+    rf"|不超过|低于|少于|小于|不到|不多于)\s*{_SPAN}|{_SPAN}\s*(?:以内|之内|以下|内|or less)",
+    re.I,
 )
-_KINDS = (  # a word of the sentence -> task; the first that occurs decides
-    (re.compile(r"\b(intent|classif\w*|categor\w*)\b|意图|分类", re.I), "intent"),
-    (re.compile(r"\b(answers?|reply|replies|respond\w*)\b|回答|答案|回复", re.I), "answer"),
-    (re.compile(r"\b(find|search|retriev\w*|look ?up|documents?|passages?)\b|查找|检索|搜索", re.I), "retrieval"),
+_KINDS = (  # a word of the sentence -> task; the first row of which one occurs decides
+    (re.compile(r"\b(answers?|reply|replies|respond\w*)\b|回答|答案|回复", re.I), ANSWER_TASK),
+    (re.compile(r"\b(find|search|retriev\w*|look ?up|documents?|passages?)\b|找|检索|搜索|查询", re.I), "retrieval"),
+    (re.compile(r"\b(intents?|classif\w*|categor\w*)\b|意图|分类", re.I), "intent"),
 )
 
 
@@ -59,8 +64,8 @@ def parse_task(task: str, budget_seconds: float, metric: str = "") -> TaskSpec:
         if pattern.search(task):
             return TaskSpec(kind, task, metric or _metric(kind), _latency(task), budget_seconds)
     raise SearchCoreError(
-        f"task {task!r} says nothing that is known here; name one of {', '.join(TASKS)}, or write a sentence such as "
-        '"find the reply to a customer\'s question, under 20 ms"'
+        f"task {task!r} says nothing that is known here; name one of {', '.join(SEARCH_TASKS)}, or write a sentence "
+        'such as "find the reply to a customer\'s question, under 20 ms"'
     )
 
 
@@ -89,5 +94,5 @@ def _latency(text: str) -> float | None:
     found = _LATENCY.search(text)
     if found is None:
         return None
-    in_seconds = found[2].lower() in ("s", "seconds", "秒")
-    return float(found[1]) * (1000 if in_seconds else 1)
+    number, unit = found[1] or found[3], (found[2] or found[4]).lower()
+    return float(number) * (1000 if unit in ("s", "second", "秒") else 1)

@@ -30,14 +30,12 @@ from search_core.result import Result
 from search_core.run_lock import run_lock
 from search_core.space_file import text_to_store
 from search_core.splits import BY_DOCUMENT
-from search_core.task import TaskSpec, parse_budget, parse_task
+from search_core.task import SEARCH_TASKS, TaskSpec, parse_budget, parse_task
 from search_core.tiers import parse_tiers
 from search_core.tuning.checkpoint import TRAININGS
 from search_core.tuning.devices import PROCESSOR, check_device
 
 logger = logging.getLogger(__name__)
-
-SEARCH_TASKS = ("text-to-graph", "retrieval", ANSWER_TASK)
 
 
 class AutoModelTrainer:

@@ -31,9 +31,8 @@ from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request, without_qu
 from search_core.space import SPACES, SearchSpace, same
 from search_core.space_file import stored_space
 from search_core.supervision import choose_set
-from search_core.task import parse_budget, parse_task
+from search_core.task import SEARCH_TASKS, parse_budget, parse_task
 from search_core.tiers import parse_tiers
-from search_core.trainer import SEARCH_TASKS
 
 ExperimentPath = Annotated[str, Path(alias="experiment", pattern=r"^[0-9a-f]{16}$", description="The experiment's id.")]
 
@@ -102,7 +101,7 @@ def compare_experiments(
 def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) -> Request:
     """The request, or an error now rather than in the job."""
     for registry, name in ((SPACES, body.search_space), (POLICIES, body.policy)):
-        if name not in registry and name != DEFAULT_POLICY:
+        if name not in registry and not (registry is POLICIES and name == DEFAULT_POLICY):
             known = ", ".join(entry.name for entry in registry)
             raise InvalidInputError(f"{registry.kind} {name!r} is not known here; expected one of {known}")
     budget = parse_budget(body.budget)

@@ -138,8 +138,8 @@ def _with_combined(
         return left
     entry = Entry(models.endpoint(slots))
     entries.append(entry)
-    _asked_to(entry, questions, models, clock, told)
-    return [*left, entry]
+    has_all = _asked_to(entry, questions, models, clock, told) == count
+    return [*left, entry] if has_all else left  # else all were compared on the few that it has answered
 
 
 def _cheapest_of_best(entries: list[Entry], count: int) -> Entry:

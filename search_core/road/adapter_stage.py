@@ -20,7 +20,7 @@ from search_core.road.recording import Recorder, Stopwatch
 from search_core.taught import hashes_of
 from search_core.tuning.adapter import AdapterKind, adapter_path
 
-KINDS: tuple[AdapterKind, ...] = ("full", "low-rank-64", "low-rank-16", "bias")  # the most likely one first
+KINDS: tuple[AdapterKind, ...] = ("full", "low-rank-64", "low-rank-16", "bias")  # known ones, the most likely first
 FIRST_STEPS, ALL_STEPS = 25, 100  # of a first look, and of those that it leaves
 FIRST_QUESTIONS = 400  # of `fit` in a first look
 GO_ON = 2  # kinds that are trained in full
@@ -75,6 +75,8 @@ def _why_not(conditions: Conditions, share: float) -> str:
         return "questions made from the corpus teach an adapter what they are made by, not what people ask"
     if DECISION not in {decision.name for decision in conditions.space.decisions}:
         return "the search space has no decision about it"
+    if not _kinds(conditions):
+        return f"the search space has no adapter that is known here; expected one of {', '.join(KINDS)}"
     if len(conditions.split.fit) < LEAST_FIT:
         return f"{len(conditions.split.fit)} questions are too few to learn from; expected {LEAST_FIT} or more"
     if conditions.clock.left(share) <= 0:
@@ -82,12 +84,17 @@ def _why_not(conditions: Conditions, share: float) -> str:
     return ""
 
 
+def _kinds(conditions: Conditions) -> list[AdapterKind]:
+    """Those that the search space leaves."""
+    return [kind for kind in KINDS if kind in conditions.space[DECISION].values]
+
+
 def _search(conditions: Conditions, start: Candidate, recorder: Recorder, offset: float, share: float) -> _Look | None:
     """The best kind and number of steps; None where none is better than what came in, or the time did not suffice."""
     few = _some(conditions.split.fit, FIRST_QUESTIONS)
     watch = Stopwatch()
     looks: list[_Look] = []
-    for kind in KINDS:
+    for kind in _kinds(conditions):
         if looks and conditions.clock.left(share) <= 0:
             break
         looks.append(_trial(conditions, start, recorder, offset, kind, few, FIRST_STEPS))

@@ -25,7 +25,7 @@ from retrieval.learned import ARTIFACTS
 from retrieval.plan_parts import without_parts
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
-from search_core.errors import ArtifactError, BudgetError, SupervisionError, TrainingError
+from search_core.errors import ArchitectureError, ArtifactError, BudgetError, SupervisionError, TrainingError
 from search_core.legs import Values, ask_legs
 from search_core.plan_tier import Progress
 from search_core.road.briefing import leave, open_policy
@@ -88,6 +88,8 @@ def encoder_stage(
             candidate = None if found is None else _embedded(conditions, start, *found)
         except (TrainingError, SupervisionError, EncoderError, BudgetError) as error:  # what was found before stands
             candidate, reason, policy = None, str(error), {}
+        except ArchitectureError as error:
+            candidate, reason, policy = None, f"the search space does not fit it: {error}", {}
         except OSError as error:
             raise ArtifactError(f"a model cannot be written: {error.strerror or error}; free some space") from error
     exact = not (recorder.trials and trains_fast(conditions.request.device, conditions.request.fast))

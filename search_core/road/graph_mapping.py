@@ -6,6 +6,7 @@ import numpy as np
 
 from retrieval.graph import CorpusGraph, EdgeKind
 from search_core.architecture import Architecture, Scalar
+from search_core.errors import ArchitectureError
 from search_core.models.edges import Edges, make_edges
 from search_core.models.graph_config import GraphLMConfig
 from search_core.models.retrieval_gnn import RetrievalTraining
@@ -26,12 +27,27 @@ HELD: dict[str, Scalar] = {  # what the training does not know: it tells each qu
     "graph.loss": "in-batch",
     "graph.negatives": "in-batch",
 }
+NEEDED = (  # by every model
+    "graph.width",
+    "graph.residual",
+    "graph.normalisation",
+    "graph.aggregation",
+    "graph.fusion",
+    "graph.temperature",
+    "graph.learning_rate",
+    "graph.edge_weights",
+)
 DROPOUT = 0.1
 
 
 def graph_space(space: SearchSpace) -> SearchSpace:
-    """The graph tier alone, without what its training does not know."""
+    """The graph tier alone, without what its training does not know.
+
+    Raises `ArchitectureError` where the space lacks a decision or a value that a model needs.
+    """
     named = {decision.name for decision in space.decisions}
+    if missing := [name for name in NEEDED if name not in named]:
+        raise ArchitectureError(f"it has no decision {missing[0]}")
     return space.only(Tier.GRAPH).held({name: value for name, value in HELD.items() if name in named})
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from retrieval.graph import CorpusGraph, build_graph
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
-from search_core.errors import TrainingError
+from search_core.errors import ArchitectureError, TrainingError
 from search_core.models.retrieval_gnn import fit_graph_lm
 from search_core.plan_tier import Progress
 from search_core.road.briefing import leave, open_policy
@@ -48,9 +48,13 @@ def graph_stage(
 ) -> tuple[Candidate, StageReport]:
     """The start, for nothing of this serves, and what a network would bring."""
     watch = Stopwatch()
-    if reason := _why_not(conditions):
+    if reason := _why_not(conditions, share):
         return start, StageReport("graph", 0, watch.seconds, watch.cpu_seconds, False, reason)
-    space = graph_space(conditions.space)
+    try:
+        space = graph_space(conditions.space)
+    except ArchitectureError as error:
+        reason = f"the search space does not fit it: {error}"
+        return start, StageReport("graph", 0, watch.seconds, watch.cpu_seconds, False, reason)
     name, policy = open_policy(conditions, "graph", space)
     before = start.values(conditions.split.choose, conditions.spec.metric)
     recorder = Recorder(conditions, "graph", name, progress, best)
@@ -76,7 +80,7 @@ def graph_stage(
     return start, StageReport("graph", *about)
 
 
-def _why_not(conditions: Conditions) -> str:
+def _why_not(conditions: Conditions, share: float) -> str:
     if not conditions.supervision.judged:
         return "questions made from the corpus rank settings of a graph not as people's questions do"
     if DEPTH not in {decision.name for decision in conditions.space.decisions}:
@@ -85,6 +89,8 @@ def _why_not(conditions: Conditions) -> str:
         return f"{len(conditions.split.fit)} questions are too few to learn from; expected {LEAST_FIT} or more"
     if len(conditions.snapshot.chunks) < LEAST_CHUNKS:
         return "a single passage has no neighbours to learn from"
+    if conditions.clock.left(share) <= 0:
+        return "the time was over, or the run was stopped, before it began"
     return ""
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from retrieval.diffusion import needs_graph
-from retrieval.plan import Plan
+from retrieval.plan import FusionMethod, Plan
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
+from search_core.gate import why_too_slow
 from search_core.latency import compare_latency
 from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
 from search_core.plan_tier import PlanTier, Progress, Scored, choose, compared_on
@@ -78,15 +79,15 @@ def _plan_by(start: Candidate, space: SearchSpace) -> Callable[[Architecture], P
 
 
 def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incumbent: Scored) -> Scored:
-    """The choice; where it takes longer than the gate allows, the choice without the graph, then without diffusion."""
+    """The choice; where it takes longer than the gate allows, that without the graph, diffusion, then vectors."""
     scored = list(tier.scored.values())
     chosen = _chosen(tier, scored, incumbent)
-    for simpler in (_asks_no_graph, _does_not_diffuse):
-        if simpler(chosen) and simpler is _asks_no_graph:
+    for simpler in (_asks_no_graph, _does_not_diffuse, _asks_words_alone):
+        if simpler(chosen):
             continue
         after = start.with_plan(chosen.architecture, chosen.plan)
         latency = compare_latency(conditions.catalog, start, after, conditions.split.choose)
-        if latency is None or not latency.is_slow:
+        if latency is None or not why_too_slow(latency, conditions.spec.latency_ms):
             return chosen
         chosen = _chosen(tier, [one for one in scored if one is incumbent or simpler(one)], incumbent)
     return chosen
@@ -98,6 +99,10 @@ def _asks_no_graph(one: Scored) -> bool:
 
 def _does_not_diffuse(one: Scored) -> bool:
     return one.plan.diffusion is None
+
+
+def _asks_words_alone(one: Scored) -> bool:
+    return one.plan.fusion is FusionMethod.SPARSE
 
 
 def _chosen(tier: PlanTier, scored: list[Scored], incumbent: Scored) -> Scored:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_core.architecture import Architecture
+from search_core.architecture import Architecture, Scalar
+from search_core.decision import Decision, same
 from search_core.space import SearchSpace
 
 PLAIN = 8  # of the first ones: each leg alone and both together, a second's work
@@ -28,6 +29,9 @@ def portfolio(space: SearchSpace) -> list[Architecture]:
     ]
     known = {decision.name: decision for decision in space.decisions}
     return [
-        space.complete({name: value for name, value in row.items() if name in known and value in known[name].values})
-        for row in rows
+        space.complete({name: value for name, value in row.items() if _has(known.get(name), value)}) for row in rows
     ]
+
+
+def _has(decision: Decision | None, value: Scalar) -> bool:
+    return decision is not None and any(same(one, value) for one in decision.values)

@@ -62,3 +62,48 @@ def test_a_run_in_it_is_resumed_shown_and_replayed_without_the_file(
         assert shown["picture"].startswith("<svg") and {"fusion"} <= {one["name"] for one in shown["graph"]["nodes"]}
         trials = api.client.get(f"{path}/trials", params=asked, headers=api.headers()).json()["trials"]
         assert all(trial["cost"] is not None for trial in trials)
+
+
+@pytest.mark.parametrize(
+    ("tier", "decisions", "reason"),
+    [
+        ("adapter", "  adapter: {tier: plan, values: [none, bias], summary: a map of query vectors}\n", ""),
+        (
+            "adapter",
+            "  adapter: {tier: plan, values: [none, own], summary: a map of query vectors}\n",
+            "no adapter that is",
+        ),
+        (
+            "graph",
+            "  graph.features: {tier: graph, values: [own], summary: of nodes}\n",
+            "does not fit it: graph.features",
+        ),
+        (
+            "graph",
+            f"{FUSION}  graph.depth: {{tier: graph, values: [0, 1], summary: layers}}\n",
+            "no decision graph.width",
+        ),
+        ("plan", f"{FUSION}  feedback: {{tier: plan, values: [0, 1], summary: of the first hits}}\n", ""),
+        ("plan", f"{FUSION}  rerank: {{tier: plan, values: [none], summary: of the first hits}}\n", ""),
+    ],
+)
+def test_a_space_that_narrows_a_tier_ends_no_run(tmp_path: Path, tier: str, decisions: str, reason: str) -> None:
+    head = "" if FUSION in decisions else "extends: gnn-lm-v1\n"
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\n{head}decisions:\n{decisions}")
+    texts, qrels = questions()
+    with tuning_world(tmp_path / "data") as kb:
+        request = Request(
+            collection="c",
+            budget="120s",
+            max_epochs=1,
+            tiers=tier if tier == "plan" else f"plan,{tier}",
+            search_space=str(file),
+            queries=texts,
+            qrels=qrels,
+            promote=False,
+        )
+        about: dict[str, Any] = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
+        result = AutoModelTrainer.of(request, **about).run()
+    stage = next(one for one in result.stages if one["tier"] == tier)
+    assert reason in stage["reason"] and bool(stage["trials"]) == (not reason)

@@ -48,6 +48,27 @@ def test_what_is_asked_again_proves_no_more() -> None:
     assert naive.p_value < alone.p_value
 
 
+def test_questions_about_one_document_are_no_independent_evidence() -> None:
+    """Differences that documents cause, five questions each, without any gain: a false alarm is as rare as it says."""
+    generator = np.random.default_rng(11)
+    naive = together = 0
+    for seed in range(60):
+        before = generator.random(100) * 0.2 + 0.4
+        after = before + np.repeat(generator.normal(0, 0.1, 20), 5) + generator.normal(0, 0.02, 100)
+        links = [[f"document {place // 5}"] for place in range(100)]
+        naive += judge(before, after, [()] * 100, seed=seed).p_value < 0.05
+        together += judge(before, after, [()] * 100, seed=seed, links=links).p_value < 0.05
+    assert together <= 7 < 15 < naive  # three of 60 are expected
+
+
+def test_links_of_every_question_alone_change_nothing_and_chains_are_not_one() -> None:
+    generator = np.random.default_rng(4)
+    before, after, kinds = generator.random(40), generator.random(40), [("english",)] * 25 + [("chinese",)] * 15
+    alone = judge(before, after, kinds, seed=1)
+    assert judge(before, after, kinds, seed=1, links=[[f"d{place}"] for place in range(40)]) == alone
+    assert judge(before, after, kinds, seed=1, links=[[f"d{place}", f"d{place + 1}"] for place in range(40)]) == alone
+
+
 def test_a_kind_of_question_that_becomes_worse_stops_a_gain() -> None:
     kinds = [("english",)] * 150 + [("chinese",)] * 50
     before = np.full(200, 0.5)

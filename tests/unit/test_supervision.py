@@ -193,3 +193,38 @@ def test_a_sentence_becomes_a_task() -> None:
     assert parse_task("find the reply", 60, "recall@5").metric == "recall@5"
     with pytest.raises(SearchCoreError, match="says nothing"):
         parse_task("make coffee", 60)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "milliseconds"),
+    [
+        ("find documents in less than 20 ms", 20),
+        ("search with no more than 50ms", 50),
+        ("find passages, 1.5 seconds or less", 1500),
+        ("20毫秒以内检索文档", 20),
+        ("检索文档，小于20毫秒", 20),
+        ("在 20 ms 内查找", 20),
+        ("find documents under 20 similar ones", None),
+        ("find what is below 3 sections", None),
+    ],
+)
+def test_a_bound_is_a_number_with_a_unit_of_time(sentence: str, milliseconds: float | None) -> None:
+    assert parse_task(sentence, 60).latency_ms == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("sentence", "task"),
+    [
+        ("search in every product category", "retrieval"),
+        ("检索商品分类目录", "retrieval"),
+        ("帮客户找到合适的产品", "retrieval"),
+        ("classify the tickets", "intent"),
+    ],
+)
+def test_what_is_to_be_done_decides_before_what_it_is_about(sentence: str, task: str) -> None:
+    assert parse_task(sentence, 60).task == task
+
+
+def test_only_what_can_be_run_is_offered() -> None:
+    with pytest.raises(SearchCoreError, match="text-to-graph, retrieval, answer, or"):
+        parse_task("make coffee", 60)
