@@ -21,12 +21,14 @@ from api.knowledge_base import KnowledgeBase
 from api.sources import open_source
 from infra.sample.company import DELETE, PARENT_UPDATE, UPDATE, Company, RowChange, change_row, write_company
 from ingest.report import IngestReport
+from retrieval.errors import ConflictError
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Principal
 
 T = TypeVar("T")
 
 COLLECTION = "company"
+ROWS_SOURCE = "company-db"
 RULE_WIDTH = 78  # characters, also where there is no terminal
 FOUND_WITHIN = 5  # the changed document must be among so many first hits
 
@@ -39,7 +41,7 @@ class _Demo:
     def rows(self) -> IngestReport:
         """Read the database again; unchanged rows cost next to nothing."""
         address = f"sqlite:///{self.company.database}"
-        opened = open_source(self.kb, COLLECTION, address, "company-db", "sql", self.company.mapping)
+        opened = open_source(self.kb, COLLECTION, address, ROWS_SOURCE, "sql", self.company.mapping)
         return self.kb.ingest(COLLECTION, opened.source, rows=opened.rows)
 
     def documents(self) -> list[IngestReport]:
@@ -47,7 +49,7 @@ class _Demo:
         reports = []
         for group in self.company.groups:
             folder = self.company.documents / group
-            opened = open_source(self.kb, COLLECTION, str(folder), f"documents-{group}", acl=[group])
+            opened = open_source(self.kb, COLLECTION, str(folder), _folder_source(group), acl=[group])
             reports.append(self.kb.ingest(COLLECTION, opened.source))
         return reports
 
@@ -57,13 +59,12 @@ def demo(
 ) -> None:
     """Ingest a bilingual sample company, search it, ask it, change a row and find it again at once."""
     with knowledge_base() as kb:
+        shown = _Demo(kb, write_company(kb.settings.data_dir / "sample"))
+        make_room(kb, shown.company)
         out.print(Rule("[bold]A knowledge base in one process[/]"), width=RULE_WIDTH)
         out.print("A manufacturer's database and documents, in English and Chinese, some for certain groups only.\n")
         _timed("encoder ready (exported once, then cached)", lambda: kb.open_encoder(kb.settings.encoder))
-        if COLLECTION in {collection.name for collection in kb.catalog.collections.all()}:
-            kb.drop_collection(COLLECTION)
         kb.create_collection(COLLECTION)
-        shown = _Demo(kb, write_company(kb.settings.data_dir / "sample"))
         _ingest(shown)
         _search(shown)
         _ask(shown)
@@ -73,6 +74,27 @@ def demo(
             kb.drop_collection(COLLECTION)
     out.print(Rule("[bold]What now[/]"), width=RULE_WIDTH)
     out.print(_NEXT.replace("KB", _command()))
+
+
+def make_room(kb: KnowledgeBase, company: Company) -> None:
+    """Drop the collection that an earlier demo left. Raises `ConflictError` where it holds anything else."""
+    if COLLECTION not in {collection.name for collection in kb.catalog.collections.all()}:
+        return
+    found = kb.catalog.collections.get(COLLECTION)
+    own = {ROWS_SOURCE, *map(_folder_source, company.groups)}
+    others = {source.name for source in kb.catalog.sources.all(found)} - own
+    documents = kb.catalog.documents
+    if others or documents.counts(found)[0] > sum(documents.count_of(found, source) for source in own):
+        raise ConflictError(
+            f"collection {COLLECTION!r} holds documents that are not the demo's, which would delete them "
+            f"({', '.join(sorted(others)) or 'written over REST'}); give the demo a data folder of its own: "
+            "KB_DATA_DIR=.kb-demo KB_CATALOG_URL= kb demo"
+        )
+    kb.drop_collection(COLLECTION)
+
+
+def _folder_source(group: str) -> str:
+    return f"documents-{group}"
 
 
 def _ingest(shown: _Demo) -> None:
