@@ -186,6 +186,34 @@ def test_reading_goes_on_where_the_file_grew(tmp_path: Path) -> None:
     assert rows(read(path, cursor)[0]) == [("2", "t")], "a replaced file is read anew"
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_replaced_file_that_begins_alike_and_is_longer_is_read_anew(tmp_path: Path, packed: bool) -> None:
+    """The schemas that the JSON converter sends come first, and are equal in all files of a table."""
+
+    def put(numbers: range) -> Path:
+        schema = {"type": "struct", "name": "shop.public.faqs.Envelope", "doc": "x" * 2_000}
+        values = [{**envelope("c", lsn=n), "after": {"id": n, "title": "t"}} for n in numbers]
+        text = "".join(json.dumps({"schema": schema, "payload": value}) + "\n" for value in values)
+        path = tmp_path / "events.jsonl"
+        path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+        return path
+
+    _, _, cursor = read(put(range(10, 20)))
+    events, failures, cursor = read(put(range(20, 45)), cursor)
+    assert (rows(events), failures) == ([(str(n), "t") for n in range(20, 45)], [])
+    events, _, _ = read(put(range(20, 47)), cursor)
+    assert rows(events) == [("45", "t"), ("46", "t")], "the same file grew"
+
+
+def test_a_cursor_of_an_earlier_version_reads_the_file_once_more(tmp_path: Path) -> None:
+    path = write(tmp_path, [json.dumps(envelope("c"))])
+    place = json.loads(read(path)[2])
+    earlier = json.dumps({name: place[name] for name in ("offset", "line", "head")})
+    events, _, cursor = read(path, earlier)
+    assert rows(events) == [("1", "t")]
+    assert read(path, cursor)[0] == []
+
+
 def test_a_packed_file_is_not_unpacked_anew_for_each_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [json.dumps({**envelope("c", lsn=n), "after": {"id": n, "title": "t"}}) + "\n" for n in range(1, 1201)]
     path = tmp_path / "events.jsonl.gz"
