@@ -48,9 +48,12 @@ def open_source(
     mapping: Path | None = None,
     mirror: bool | None = None,
     acl: list[str] | None = None,
-    prefix: str = "",
+    prefix: str | None = None,
 ) -> OpenedSource:
-    """The source for a path or address. Raises `SourceError`, `MappingError` when it cannot be."""
+    """The source for a path or address. Raises `SourceError`, `MappingError` when it cannot be.
+
+    `acl` and `prefix` None: as last time.
+    """
     if kind not in KINDS:
         raise SourceError(f"format {kind!r} is unknown; expected one of {', '.join(KINDS)}")
     what = _path(what)
@@ -67,24 +70,30 @@ def open_source(
     if chosen == "jsonl":
         from ingest.sources.jsonl import JsonlSource
 
-        lines = JsonlSource(what, name, mirror=bool(mirror), acl=groups, prefix=prefix)
-        _remember_readers(kb, collection, lines)
+        lines = JsonlSource(what, name, mirror=bool(mirror), acl=groups)
+        _remember(kb, collection, lines, prefix)
         return OpenedSource(lines)
     from ingest.sources.files import FileSource
 
-    source = FileSource(what, name, mirror=mirror, acl=groups, prefix=prefix)
-    _remember_readers(kb, collection, source)
+    source = FileSource(what, name, mirror=mirror, acl=groups)
+    _remember(kb, collection, source, prefix)
     source.look_again(kb.catalog.sources.failed_keys(kb.catalog.collections.get(collection), source.name))
     return OpenedSource(source)
 
 
-def _remember_readers(kb: KnowledgeBase, collection: str, source: FileSource | JsonlSource) -> None:
-    """Tell the source what earlier runs said of who may read it, and keep what this one says though it ends early."""
+def _remember(kb: KnowledgeBase, collection: str, source: FileSource | JsonlSource, prefix: str | None) -> None:
+    """Tell the source what earlier runs said: the prefix of its keys, and who may read it.
+
+    What this run says is kept though it ends early.
+    """
     record = kb.catalog.sources.register(kb.catalog.collections.get(collection), source.name, source.kind)
-    stored = Readers.from_json(record.config["readers"]) if "readers" in record.config else None
+    said = record.config
+    source.prefix = said.get("prefix", "") if prefix is None else prefix
+    stored = Readers.from_json(said["readers"], source.prefix) if "readers" in said else None
     readers = source.remember(stored, record.cursor)
-    if readers != (stored or Readers()):
-        config = record.config | {"readers": readers.to_json()}
+    config = said | ({"readers": readers.to_json()} if readers != (stored or Readers()) else {})
+    config |= {"prefix": source.prefix} if source.prefix or "prefix" in said else {}
+    if config != said:
         kb.catalog.sources.change(record, config=config, cursor=source.cursor_for(readers, record.cursor))
 
 

@@ -48,8 +48,12 @@ def ingest(
         typer.Option(help="Group that may read these documents; repeat for more. Default: as last time."),
     ] = None,
     prefix: Annotated[
-        str, typer.Option(help="Put before each document's key, such as hr/; two folders may then hold equal names.")
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Put before each document's key, such as hr/, to tell equal names of two folders apart. "
+            "Default: as last time."
+        ),
+    ] = None,
     find_duplicates: Annotated[
         bool, typer.Option(help="Report documents with the same or nearly the same text; none is dropped.")
     ] = False,

@@ -55,7 +55,7 @@ class FileSource:
         self.name = name or self._root.as_uri()
         self._acl = acl
         self._said: Readers | None = None
-        self._prefix = prefix
+        self.prefix = prefix
         self._again: frozenset[str] = frozenset()
         self._clock = clock
 
@@ -68,7 +68,7 @@ class FileSource:
 
         To be kept for the next run before the poll begins, so that nothing of it is lost where the poll ends early.
         """
-        self._said = self._readers(Manifest.decode(cursor).readers if said is None else said)
+        self._said = self._readers(self._manifest(cursor).readers if said is None else said)
         return self._said
 
     def cursor_for(self, readers: Readers, cursor: str | None) -> str | None:
@@ -76,8 +76,8 @@ class FileSource:
 
         To be stored with these, or a poll that ends early would leave its readers to files that the cursor knows.
         """
-        old = Manifest.decode(cursor)
-        return cursor if old.scan is None else Manifest(old.scan, old.known(readers), old.readers).encode()
+        old = self._manifest(cursor)
+        return cursor if old.scan is None else Manifest(old.scan, old.known(readers, self.prefix), old.readers).encode()
 
     def __len__(self) -> int:
         """How many files a poll would look at now."""
@@ -88,32 +88,39 @@ class FileSource:
 
         Raises `SourceError` when the folder cannot be listed.
         """
-        old = Manifest.decode(cursor)
+        old = self._manifest(cursor)
         scan = next_scan(old.scan, self._clock)
         readers = self._readers(old.readers) if self._said is None else self._said
-        known = {key: stamp for key, stamp in old.known(readers).items() if key not in self._again}
+        known = {key: stamp for key, stamp in old.known(readers, self.prefix).items() if key not in self._again}
         stamps: dict[str, Stamp] = {}
         batch = _Batch()
         for path in self._files():
             failed = len(batch.failures)
             self._visit(path, known, readers, scan, stamps, batch)
-            batch.access += [AccessChange(failure.key, readers.of(failure.key)) for failure in batch.failures[failed:]]
+            acl = readers.of(self._below(path))
+            batch.access += [AccessChange(failure.key, acl) for failure in batch.failures[failed:]]
             if batch.is_full:
                 yield batch.frozen()
                 batch = _Batch()
         if not self._is_folder:  # what is known of the other files of the folder stays
-            key = self._key(self._path)
+            key, file = self._key(self._path), self._below(self._path)
             stamps = {other: stamp for other, stamp in old.files.items() if other != key} | stamps
-            readers = old.readers.but(key, readers.of(key))
+            readers = old.readers.but(file, readers.of(file))
         yield batch.frozen(Manifest(scan, stamps, readers).encode(), whole=self._is_folder)
 
     def _readers(self, said: Readers) -> Readers:
         if self._acl is None:  # who forgets to say it opens nothing
             return said
-        return Readers(self._acl) if self._is_folder else said.but(self._key(self._path), self._acl)
+        return Readers(self._acl) if self._is_folder else said.but(self._below(self._path), self._acl)
+
+    def _manifest(self, cursor: str | None) -> Manifest:
+        return Manifest.decode(cursor, self.prefix)
+
+    def _below(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
     def _key(self, path: Path) -> str:
-        return self._prefix + path.relative_to(self._root).as_posix()
+        return self.prefix + self._below(path)
 
     def _files(self) -> Iterator[Path]:
         if not self._is_folder:
@@ -143,7 +150,7 @@ class FileSource:
             if known.get(key) == stamp:
                 batch.unchanged.append(key)
             else:
-                batch.changes.append(self._document(path, key, readers.of(key), scan))
+                batch.changes.append(self._document(path, key, readers.of(self._below(path)), scan))
             if stamp.settled(scan):
                 stamps[key] = stamp
         except ParseError as error:

@@ -56,7 +56,7 @@ class JsonlSource:
         self.name = name or self._path.as_uri()
         self.mirror = mirror
         self._acl = acl
-        self._prefix = prefix
+        self.prefix = prefix
         self._clock = clock
 
     def remember(self, said: Readers | None, cursor: str | None) -> Readers:
@@ -90,7 +90,7 @@ class JsonlSource:
         key = ""
         try:
             content = _content(line)
-            key = self._prefix + _key(content)
+            key = self.prefix + _key(content)
             changes.append(_to_change(key, content, self.name, self._acl, position))
         except _LineError as error:
             known_by = key or f"{self._path.name}:{line.number}"

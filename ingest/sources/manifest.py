@@ -48,16 +48,20 @@ class Manifest:
         return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
-    def decode(cls, cursor: str | None) -> Manifest:
-        """The inverse of `encode`; without stamps when there is no cursor or another version of readers wrote it."""
+    def decode(cls, cursor: str | None, prefix: str = "") -> Manifest:
+        """The inverse of `encode`; without stamps when there is no cursor or another version of readers wrote it.
+
+        `prefix`: of the keys, which earlier versions also put before the files that have readers of their own.
+        """
         if cursor is None:
             return cls()
         content = json.loads(cursor)
-        readers = Readers.from_json(content)
+        readers = Readers.from_json(content, prefix)
         if content["version"] != READER_VERSION:
             return cls(content["scan"], readers=readers)
         return cls(content["scan"], {key: Stamp(*stamp) for key, stamp in content["files"].items()}, readers)
 
-    def known(self, readers: Readers) -> dict[str, Stamp]:
-        """Files whose documents need not be made again to have those readers."""
-        return {key: stamp for key, stamp in self.files.items() if self.readers.of(key) == readers.of(key)}
+    def known(self, readers: Readers, prefix: str) -> dict[str, Stamp]:
+        """Files, by key, whose documents need not be made again to have those readers."""
+        paths = ((key, key.removeprefix(prefix)) for key in self.files)
+        return {key: self.files[key] for key, path in paths if self.readers.of(path) == readers.of(path)}

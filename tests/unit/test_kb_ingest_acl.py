@@ -116,6 +116,42 @@ def test_what_a_run_that_ended_early_opened_is_closed_by_naming_the_groups_again
     assert ingestion.run(folder, acl=["hr"]).documents == 0
 
 
+def test_who_forgets_the_prefix_renames_and_opens_nothing(ingestion: Ingestion, folder: Path) -> None:
+    ingestion.run(folder, prefix="hr/")
+    ingestion.run(folder / "b.txt", prefix="hr/", acl=["boss"])
+    report = ingestion.run(folder)
+    assert (report.outcomes[Outcome.CREATED], report.outcomes[Outcome.DELETED]) == (0, 0)
+    assert ingestion.acls() == {"hr/a.txt": None, "hr/b.txt": ("boss",)}
+
+
+@pytest.mark.parametrize("later", ["", "eng/"])
+def test_a_file_keeps_its_acl_under_another_prefix(ingestion: Ingestion, folder: Path, later: str) -> None:
+    ingestion.run(folder, prefix="hr/")
+    ingestion.run(folder / "b.txt", acl=["boss"])
+    for _ in range(2):
+        ingestion.run(folder, prefix=later)
+        assert ingestion.acls() == {f"{later}a.txt": None, f"{later}b.txt": ("boss",)}
+    put(folder / "b.txt", "Other words, longer than before")
+    ingestion.run(folder)
+    assert ingestion.acls()[f"{later}b.txt"] == ("boss",)
+
+
+def test_a_file_keeps_the_acl_that_an_earlier_version_kept_with_the_prefix(ingestion: Ingestion, folder: Path) -> None:
+    ingestion.run(folder, prefix="hr/")
+    sources = ingestion.kb.catalog.sources
+    (record,) = sources.all(ingestion.collection)
+    sources.change(record, config={"readers": {"acl": None, "apart": {"hr/b.txt": ["boss"]}}})
+    ingestion.run(folder, prefix="hr/")
+    assert ingestion.acls() == {"hr/a.txt": None, "hr/b.txt": ("boss",)}
+
+
+def test_json_lines_keep_their_prefix(ingestion: Ingestion, tmp_path: Path) -> None:
+    lines = put(tmp_path / "s.jsonl", '{"id": "a", "text": "pay"}\n')
+    ingestion.run(lines, prefix="hr/")
+    ingestion.run(lines)
+    assert set(ingestion.documents()) == {"hr/a"}
+
+
 def failing(source: FileSource, *names: str) -> Iterator[Path]:
     """The files that a folder has before one that cannot be listed."""
     yield from (source._root / name for name in names)
