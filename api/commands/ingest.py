@@ -66,7 +66,8 @@ def ingest(
     """
     with knowledge_base() as kb, _made_for_it(kb, collection):
         opened = open_source(kb, collection, what, source, kind, mapping, mirror, acl, prefix)
-        with progress_bar(f"ingesting {what}") as progress:
+        # an address may hold a password, and what is shown may be kept in a log
+        with progress_bar(f"ingesting {opened.source.name if opened.rows else what}") as progress:
             report = kb.ingest(
                 collection,
                 opened.source,

@@ -55,7 +55,7 @@ class SqlSource:
     ) -> None:
         self._url = _url(url)
         self._mapping = mapping
-        self.name = name or self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
+        self.name = name or _name(self._url)
         self.mirror = mirror
         self._clock = clock
         self._connect_args = dict(connect_args or {})  # of the driver, such as for TLS
@@ -156,6 +156,18 @@ def _url(text: str) -> sa.URL:
     if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).is_file()):
         raise SourceError(f"SQLite file {url.database!r} does not exist; write sqlite:///PATH")
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+
+
+def _name(url: sa.URL) -> str:
+    """The address as every reader may see it: without a password, which libpq also takes behind the question mark.
+
+    A file of SQLite is named by its whole path: from another folder the same words mean another database.
+    """
+    secret = [option for option in url.query if "pass" in option.lower()]
+    url = url.difference_update_query(secret).set(drivername=url.get_backend_name())
+    if url.get_backend_name() == "sqlite":
+        url = url.set(database=str(Path(url.database or "").resolve()))
+    return url.render_as_string(hide_password=True)
 
 
 def _connect(engine: sa.Engine) -> sa.Connection:

@@ -162,7 +162,25 @@ def test_an_address_that_cannot_be_read_is_refused(url: str) -> None:
         SqlSource(url, parse_mapping(MAPPING))
 
 
-def test_the_name_hides_the_password() -> None:
-    source = SqlSource("postgresql://ann:secret@localhost/shop", parse_mapping(MAPPING))
-    assert "secret" not in source.name
-    assert source.name.startswith("postgresql://")
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://ann:secret@localhost/shop", "postgresql://ann:***@localhost/shop"),
+        ("postgresql://localhost/shop?user=ann&password=secret", "postgresql://localhost/shop?user=ann"),
+        (
+            "mysql://h/shop?passwd=secret&PASSWORD=secret&sslpassword=secret&charset=utf8mb4",
+            "mysql://h/shop?charset=utf8mb4",
+        ),
+    ],
+)
+def test_the_name_hides_the_password(url: str, name: str) -> None:
+    source = SqlSource(url, parse_mapping(MAPPING))
+    assert source.name == name
+    assert "secret" in source._url.render_as_string(hide_password=False), "the driver is still told"
+
+
+def test_a_file_has_one_name_from_every_folder(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = SqlSource(f"sqlite:///{database}", parse_mapping(MAPPING)).name
+    assert whole == f"sqlite:///{database}"
+    monkeypatch.chdir(database.parent)
+    assert SqlSource("sqlite:///library.db", parse_mapping(MAPPING)).name == whole
