@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -26,8 +27,8 @@ from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.sources import SourceRecord
 from retrieval.contracts import Encoder
-from retrieval.errors import OvertakenError
-from retrieval.types import Deletion, Document
+from retrieval.errors import NotFoundError, OvertakenError
+from retrieval.types import OPERATOR, Deletion, Document
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ class Pipeline:
     ) -> IngestReport:
         """Read the source to its present end. Raises `SourceError` when it cannot be read at all.
 
-        A finder of duplicates is shown every document of the run; the report tells what it found.
+        A finder of duplicates is shown every document that the source names, those that did not change as they are
+        stored; the report tells what it found.
         """
         began = time.perf_counter()
         report = IngestReport(seq=self._collection.last_seq)
@@ -91,7 +93,7 @@ class Pipeline:
             changes = self._changes(batch, rows)
             seen.add(batch)
             if duplicates is not None:
-                _show(duplicates, changes)
+                self._show(duplicates, batch.unchanged, changes)
             return self._begin(record, changes, batch, rows, ahead)
 
         def finish(step: _Step) -> None:
@@ -146,6 +148,14 @@ class Pipeline:
             if vectors:
                 self._catalog.embeddings.store(fingerprint, vectors)
 
+    def _show(self, duplicates: DuplicateFinder, unchanged: Sequence[str], changes: Sequence[Change]) -> None:
+        for key in unchanged:
+            with suppress(NotFoundError):  # deleted by somebody else
+                duplicates.add(key, self._catalog.documents.get(self._collection, key, OPERATOR).document.text)
+        for change in changes:
+            if isinstance(change, Document):
+                duplicates.add(change.key, change.text)
+
     def _changes(self, batch: ChangeBatch, rows: RowRenderer | None) -> list[Change]:
         mapped = rows.apply(batch.row_changes) if rows is not None and batch.row_changes else ()
         return [*batch.changes, *mapped]
@@ -178,6 +188,7 @@ class Pipeline:
         report.chunks += step.counted.chunks
         report.embedded += step.counted.embedded
         report.add(receipt.outcomes)
+        report.pass_over(len(batch.unchanged))
         report.fail(batch.failures)
         report.seq = receipt.seq
         self._catalog.sources.settle_dead_letters(
@@ -305,12 +316,6 @@ def _next(batches: Iterator[ChangeBatch]) -> tuple[ChangeBatch | None, Exception
         return next(batches, None), None
     except Exception as error:  # whatever a source raises, after what it gave before
         return None, error
-
-
-def _show(duplicates: DuplicateFinder, changes: Sequence[Change]) -> None:
-    for change in changes:
-        if isinstance(change, Document):
-            duplicates.add(change.key, change.text)
 
 
 def _merged(batches: Iterable[ChangeBatch]) -> Iterator[ChangeBatch]:

@@ -19,6 +19,7 @@ class IngestReport:
 
     `withheld` are deletions not carried out: too much would have vanished at once, or `unnamed` inputs that could not
     be read may be those documents. `kept` are documents that a source which is no mirror does not name any more.
+    `unread` are those of the unchanged ones that were not read, since their files are as they were.
     """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -27,6 +28,7 @@ class IngestReport:
     withheld: int = 0
     unnamed: int = 0
     kept: int = 0
+    unread: int = 0
     chunks: int = 0
     embedded: int = 0
     duplicates: list[DuplicateGroup] = field(default_factory=list)
@@ -36,6 +38,11 @@ class IngestReport:
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Count what a commit did."""
         self.outcomes.update(outcomes)
+
+    def pass_over(self, count: int) -> None:
+        """Count documents that were not read, since their files are as they were."""
+        self.outcomes[Outcome.UNCHANGED] += count
+        self.unread += count
 
     def fail(self, failures: Iterable[Failure]) -> None:
         """Count what could not be read."""

@@ -79,7 +79,7 @@ def ingest(
     if as_json:
         print_json(report.to_dict() | {"collection": collection, "source": opened.source.name})
     else:
-        show_report(report, collection)
+        show_report(report, collection, opened.source.kind)
     if report.failed and (strict or not report.documents):
         raise typer.Exit(1)
 
@@ -102,7 +102,7 @@ def _made_for_it(kb: KnowledgeBase, collection: str) -> Iterator[None]:
         raise
 
 
-def show_report(report: IngestReport, collection: str) -> None:
+def show_report(report: IngestReport, collection: str, kind: str) -> None:
     """The summary for a person."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for outcome, words in _WORDS.items():
@@ -115,7 +115,7 @@ def show_report(report: IngestReport, collection: str) -> None:
     table.add_row("chunks", f"{report.chunks:,} ({report.embedded:,} newly embedded)")
     out.print(f"[bold]{collection}[/]: {report.documents:,} documents in {report.seconds:.1f} s")
     if not report.documents and not report.failed:
-        err.print("[yellow]nothing was found there[/]: expected files, lines or rows that become documents")
+        err.print(_NO_EVENT if kind == "debezium" else _NOTHING)
     out.print(table)
     for failure in report.failures[:FAILURES_SHOWN]:
         err.print(f"[yellow]skipped[/] {escape(f'{failure.key}: {failure.reason}; {failure.remedy}')}", markup=True)
@@ -135,6 +135,8 @@ def show_report(report: IngestReport, collection: str) -> None:
         )
 
 
+_NOTHING = "[yellow]nothing was found there[/]: expected files, lines or rows that become documents"
+_NO_EVENT = "[yellow]nothing new was found there[/]: no event of a table that the mapping names since the last time"
 _WORDS = {
     Outcome.CREATED: "new",
     Outcome.UPDATED: "changed",

@@ -35,6 +35,17 @@ def test_the_exit_status_tells_of_failures(kb: Kb) -> None:
     assert kb.run("ingest", str(lines), "-c", "c", "--strict").returncode == 1
 
 
+def test_a_second_run_over_a_folder_with_one_bad_file_is_told_as_the_first(kb: Kb) -> None:
+    (kb.folder / "in").mkdir()
+    (kb.folder / "in" / "empty.txt").touch()
+    (kb.folder / "in" / "a.txt").write_text("a pump")
+    for file in (kb.folder / "in").iterdir():
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    for words in ("new 1", "unchanged 1"):
+        done = kb.run("ingest", str(kb.folder / "in"), "-c", "c")
+        assert (done.returncode, words in " ".join(done.stdout.split())) == (0, True), done.stdout
+
+
 def test_an_empty_folder_is_told(kb: Kb) -> None:
     (kb.folder / "empty").mkdir()
     done = kb.run("ingest", str(kb.folder / "empty"), "-c", "c")

@@ -55,6 +55,13 @@ def test_a_line_that_turns_bad_deletes_nothing_and_settles_once_mended(
     assert ingestion.letters() == []
 
 
+def test_files_that_are_as_they_were_count_as_unchanged(ingestion: Ingestion, folder: Path) -> None:
+    put(folder / "empty.txt", "")
+    ingestion.run(folder)
+    report = ingestion.run(folder)
+    assert (report.documents, report.outcomes[Outcome.UNCHANGED], report.unread, report.failed) == (2, 2, 2, 1)
+
+
 def test_the_dead_letter_of_a_file_goes_with_the_file(ingestion: Ingestion, folder: Path) -> None:
     bad, worse = put(folder / "bad.pdf", "no"), put(folder / "worse.pdf", "no")
     ingestion.run(folder)
@@ -69,10 +76,11 @@ def test_the_dead_letter_of_a_file_goes_with_the_file(ingestion: Ingestion, fold
 def test_duplicates_are_told_on_request(ingestion: Ingestion, folder: Path) -> None:
     put(folder / "copy.txt", "WORDS of a.txt")
     assert ingestion.run(folder).duplicates == []
-    for name in ("a.txt", "copy.txt"):
-        os.utime(folder / name, (LONG_AGO + 1, LONG_AGO + 1))
-    report = ingestion.run(folder, find_duplicates=True)
-    assert [group.keys for group in report.duplicates] == [("a.txt", "copy.txt")]
+    put(folder / "third.txt", "words of A.txt")
+    for unread in (3, 4):
+        report = ingestion.run(folder, find_duplicates=True)
+        assert report.unread == unread, "also those that are not read again are compared"
+        assert [sorted(group.keys) for group in report.duplicates] == [["a.txt", "copy.txt", "third.txt"]]
 
 
 @pytest.fixture
@@ -200,7 +208,7 @@ def test_sources_never_take_each_other_a_document(ingestion: Ingestion, tmp_path
     assert ingestion.run(hr, acl=["hr"]).outcomes[Outcome.DELETED] == 1
     assert ingestion.run(eng, acl=["eng"]).outcomes[Outcome.CREATED] == 1
     assert ingestion.documents()["readme.md"].text == "What eng says." and ingestion.letters() == []
-    assert ingestion.run(eng, acl=["eng"]).documents == 0
+    assert ingestion.run(eng, acl=["eng"]).unread == 1
 
 
 def test_a_prefix_keeps_equal_names_apart(ingestion: Ingestion, tmp_path: Path) -> None:

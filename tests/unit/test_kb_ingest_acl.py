@@ -24,7 +24,7 @@ def test_another_acl_reaches_every_file_and_embeds_nothing(
     report = ingestion.run(folder, acl=later)
     assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt"), tuple(later))
     assert (report.outcomes[Outcome.METADATA], report.chunks, report.embedded) == (2, 0, 0)
-    assert ingestion.run(folder, acl=later).documents == 0, "files with the same ACL are not read again"
+    assert ingestion.run(folder, acl=later).unread == 2, "files with the same ACL are not read again"
 
 
 def test_who_forgets_the_acl_opens_nothing(ingestion: Ingestion, folder: Path) -> None:
@@ -32,7 +32,8 @@ def test_who_forgets_the_acl_opens_nothing(ingestion: Ingestion, folder: Path) -
     ingestion.run(folder, acl=["hr"])
     put(folder / "a.txt", "Other words.")
     put(folder / "c.txt", "New words.")
-    assert ingestion.run(folder).documents == 2
+    report = ingestion.run(folder)
+    assert (report.documents, report.unread) == (3, 1)
     assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt", "c.txt"), ("hr",))
     ingestion.run(folder, acl=["everyone"])
     assert ingestion.acls() == dict.fromkeys(("a.txt", "b.txt", "c.txt"), ("everyone",))
@@ -64,7 +65,7 @@ def test_the_acl_of_one_file_stays_its_own_until_its_folder_is_given_one(
     ingestion.run(folder / "b.txt", acl=[of_file])
     apart = {"a.txt": ("hr",), "b.txt": (of_file,)}
     assert ingestion.acls() == apart
-    assert ingestion.run(folder).documents == 0, "files that did not change are not read again"
+    assert ingestion.run(folder).unread == 2, "files that did not change are not read again"
     for name in apart:
         put(folder / name, f"Other words of {name}")
     ingestion.run(folder / "b.txt")
@@ -113,7 +114,8 @@ def test_what_a_run_that_ended_early_opened_is_closed_by_naming_the_groups_again
     put(folder / "b.txt", "")
     ingestion.run(folder, acl=["hr"])
     assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("hr",)}
-    assert ingestion.run(folder, acl=["hr"]).documents == 0
+    report = ingestion.run(folder, acl=["hr"])
+    assert (report.documents, report.unread, report.failed) == (1, 1, 1)
 
 
 def test_who_forgets_the_prefix_renames_and_opens_nothing(ingestion: Ingestion, folder: Path) -> None:
