@@ -18,7 +18,7 @@ from ingest.row_values import key_text
 from ingest.sources import sqlite_values
 from ingest.sources.scan import Clock, next_scan
 from ingest.sources.sql_tables import keyed_table
-from ingest.table_mapping import TablesMapping
+from ingest.table_mapping import TablesMapping, walk_includes
 from retrieval.types import SourcePosition
 
 BATCH_ROWS = 500
@@ -102,8 +102,21 @@ class SqlSource:
         return tuple(_older(table, scan) for table in sorted(self._mapping.tables)) if self.mirror else ()
 
     def _order(self) -> list[str]:
-        """Tables that are only joined, then those that become documents."""
-        return sorted(self._mapping.all_tables, key=lambda table: (table in self._mapping.tables, table))
+        """Each table after those that it joins; by name where tables join each other."""
+        mapped = self._mapping.tables
+        order = sorted(self._mapping.all_tables - mapped.keys())
+        begun = set(order)
+
+        def place(table: str) -> None:
+            if table not in begun:
+                begun.add(table)
+                for joined in sorted(include.table for _, include in walk_includes(mapped[table].include)):
+                    place(joined)
+                order.append(table)
+
+        for table in sorted(mapped):
+            place(table)
+        return order
 
     def _reflect(self, connection: sa.Connection, name: str) -> sa.Table:
         schema, _, table = name.partition(".")

@@ -184,3 +184,37 @@ def test_a_file_has_one_name_from_every_folder(database: Path, monkeypatch: pyte
     assert whole == f"sqlite:///{database}"
     monkeypatch.chdir(database.parent)
     assert SqlSource("sqlite:///library.db", parse_mapping(MAPPING)).name == whole
+
+
+def test_tables_that_are_mapped_and_joined_come_before_what_joins_them(database: Path) -> None:
+    """So that every document is rendered once and whole, whatever the tables are called."""
+    change(database, "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT); ALTER TABLE authors ADD zone INTEGER")
+    zone = {"zone": {"table": "main.zones", "on": {"id": "zone"}}}
+    author = {"author": {"table": "main.authors", "on": {"id": "author_id"}}}
+    tables = {
+        "main.authors": {"title": "name", "body": "{name} of {zone.name}", "include": zone},
+        "main.books": {"title": "title", "body": "{title} by {author.name}", "include": author},
+        "main.zones": {"title": "name", "body": "{name}"},
+    }
+    change(database, "INSERT INTO zones VALUES (5, 'Gent'); UPDATE authors SET zone = 5")
+    mapping = parse_mapping({"tables": tables})
+    mapper = RowMapper(mapping, MemoryRows(), strict=True)
+    documents = [
+        document
+        for batch in SqlSource(f"sqlite:///{database}", mapping).poll(None)
+        for document in mapper.apply(batch.row_changes)
+    ]
+    texts = [document.text for document in documents if isinstance(document, Document)]
+    assert texts == ["Gent", "鲁迅 of Gent", "Ann of Gent", "呐喊 by 鲁迅", "Trees by Ann"]
+
+
+def test_tables_that_join_each_other_are_read_by_name(database: Path) -> None:
+    books = {"books": {"table": "main.books", "on": {"author_id": "id"}, "many": True}}
+    author = {"author": {"table": "main.authors", "on": {"id": "author_id"}}}
+    both = {
+        "main.authors": {"title": "name", "body": "{name} wrote {books.title}", "include": books},
+        "main.books": {"title": "title", "body": "{title} by {author.name}", "include": author},
+    }
+    mapping = parse_mapping({"tables": both})
+    rows = [e for batch in SqlSource(f"sqlite:///{database}", mapping).poll(None) for e in batch.row_changes]
+    assert [row.table for row in rows] == ["main.books", "main.books", "main.authors", "main.authors"]
