@@ -77,7 +77,10 @@ def open_source(
 
     source = FileSource(what, name, mirror=mirror, acl=groups)
     _remember(kb, collection, source, prefix)
-    source.look_again(kb.catalog.sources.failed_keys(kb.catalog.collections.get(collection), source.name))
+    found = kb.catalog.collections.get(collection)
+    source.look_again(
+        kb.catalog.sources.failed_keys(found, source.name), lambda: kb.catalog.documents.keys(found, source.name)
+    )
     return OpenedSource(source)
 
 

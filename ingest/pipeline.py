@@ -264,6 +264,7 @@ class _Seen:
         # not what was rendered: a row that is gone is rendered once more where one that it joins has changed
         self.keys.update(change.key for change in batch.changes if isinstance(change, Document))
         self.keys.update(batch.unchanged)
+        self.keys.update(change.key for change in batch.access)
         # a row that changed nothing, since another reader was faster, is there all the same
         rows = (event for event in batch.row_changes if isinstance(event, RowChange) and event.row is not None)
         self.keys.update(document_key(row.table, row.pk) for row in rows)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,11 +57,16 @@ class FileSource:
         self._said: Readers | None = None
         self.prefix = prefix
         self._again: frozenset[str] = frozenset()
+        self._documents: Callable[[], Collection[str]] | None = None
         self._clock = clock
 
-    def look_again(self, keys: Iterable[str]) -> None:
-        """Read the files of these documents at the next poll, though they did not change: they failed later on."""
+    def look_again(self, keys: Iterable[str], documents: Callable[[], Collection[str]]) -> None:
+        """Read the files of these documents at the next poll, though they did not change: they failed later on.
+
+        `documents` tells the keys of all that the source brought: a folder that cannot be listed keeps its own.
+        """
         self._again = frozenset(keys)
+        self._documents = documents
 
     def remember(self, said: Readers | None, cursor: str | None) -> Readers:
         """Who may read the documents, by what earlier runs said (None: as the cursor tells) and what this one says.
@@ -81,12 +86,13 @@ class FileSource:
 
     def __len__(self) -> int:
         """How many files a poll would look at now."""
-        return sum(1 for _ in self._files())
+        return sum(1 for _ in self._files([]))
 
     def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
         """Batches of new and changed files; the last one carries the cursor with the stamps of all files read.
 
-        Raises `SourceError` when the folder cannot be listed.
+        Raises `SourceError` when the folder cannot be listed. A sub-folder that cannot is a failure, and its documents
+        stay, with the readers that they are to have.
         """
         old = self._manifest(cursor)
         scan = next_scan(old.scan, self._clock)
@@ -94,7 +100,8 @@ class FileSource:
         known = {key: stamp for key, stamp in old.known(readers, self.prefix).items() if key not in self._again}
         stamps: dict[str, Stamp] = {}
         batch = _Batch()
-        for path in self._files():
+        unlisted: list[OSError] = []
+        for path in self._files(unlisted):
             failed = len(batch.failures)
             self._visit(path, known, readers, scan, stamps, batch)
             acl = readers.of(self._below(path))
@@ -102,6 +109,8 @@ class FileSource:
             if batch.is_full:
                 yield batch.frozen()
                 batch = _Batch()
+        for error in unlisted:
+            self._keep(error, readers, scan, batch)
         if not self._is_folder:  # what is known of the other files of the folder stays
             key, file = self._key(self._path), self._below(self._path)
             stamps = {other: stamp for other, stamp in old.files.items() if other != key} | stamps
@@ -122,11 +131,18 @@ class FileSource:
     def _key(self, path: Path) -> str:
         return self.prefix + self._below(path)
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self, unlisted: list[OSError]) -> Iterator[Path]:
+        """All files; what kept a sub-folder from being listed is added to `unlisted`."""
         if not self._is_folder:
             yield self._path
             return
-        for folder, subfolders, files in os.walk(self._root, onerror=_refuse):
+
+        def note(error: OSError) -> None:
+            if Path(error.filename) == self._root:
+                raise SourceError(f"folder {self._root} {_unlisted(error)}; check its permissions") from error
+            unlisted.append(error)
+
+        for folder, subfolders, files in os.walk(self._root, onerror=note):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
             yield from (Path(folder, name) for name in sorted(files) if not name.startswith((".", "~$")))
 
@@ -161,6 +177,16 @@ class FileSource:
             batch.failures.append(
                 _failure(key, f"{key} cannot be read: {error.strerror or error}", "check its permissions", scan)
             )
+
+    def _keep(self, error: OSError, readers: Readers, scan: int, batch: _Batch) -> None:
+        key = _shown(self._key(Path(error.filename))) + "/"
+        failure = _failure(key, f"folder {key} {_unlisted(error)}", "check its permissions", scan)
+        if self._documents is None:  # any document may be in there
+            failure = replace(failure, named=False)
+        else:
+            inside = (document for document in self._documents() if document.startswith(key))
+            batch.access += [AccessChange(one, readers.of(one.removeprefix(self.prefix))) for one in sorted(inside)]
+        batch.failures.append(failure)
 
     def _document(self, path: Path, key: str, acl: Groups, scan: int) -> Document:
         parser_for(path.name)
@@ -216,5 +242,5 @@ def _failure(key: str, reason: str, remedy: str, scan: int) -> Failure:
     return Failure(key, reason, remedy, position=SourcePosition((scan,)))
 
 
-def _refuse(error: OSError) -> None:
-    raise SourceError(f"folder {error.filename} cannot be listed: {error.strerror}; check its permissions") from error
+def _unlisted(error: OSError) -> str:
+    return f"cannot be listed: {error.strerror}"

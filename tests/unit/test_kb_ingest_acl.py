@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kb_ingestion import Ingestion, folder, ingestion, kb, put
@@ -90,7 +93,7 @@ def test_a_run_that_ends_early_keeps_its_acl(
     with monkeypatch.context() as patched:
         patched.setattr("ingest.sources.files.BATCH_FILES", 1)
         patched.setattr(pipeline, "BATCH_CHANGES", 1)
-        patched.setattr("ingest.sources.files.FileSource._files", lambda source: failing(source, "a.txt"))
+        patched.setattr("ingest.sources.files.FileSource._files", lambda source, _: failing(source, "a.txt"))
         with pytest.raises(SourceError, match="cannot be listed"):
             ingestion.run(folder, acl=["hr"])
     assert ingestion.acls()["a.txt"] == ("hr",)
@@ -107,7 +110,9 @@ def test_what_a_run_that_ended_early_opened_is_closed_by_naming_the_groups_again
         with monkeypatch.context() as patched:
             patched.setattr("ingest.sources.files.BATCH_FILES", 1)
             patched.setattr(pipeline, "BATCH_CHANGES", 1)
-            patched.setattr("ingest.sources.files.FileSource._files", lambda source: failing(source, "a.txt", "b.txt"))
+            patched.setattr(
+                "ingest.sources.files.FileSource._files", lambda source, _: failing(source, "a.txt", "b.txt")
+            )
             with pytest.raises(SourceError, match="cannot be listed"):
                 ingestion.run(folder, acl=[groups])
         assert ingestion.acls()["a.txt"] == (groups,)
@@ -170,6 +175,53 @@ def test_a_folder_of_an_earlier_version_keeps_its_acl(ingestion: Ingestion, fold
     put(folder / "a.txt", "Other words")
     ingestion.run(folder)
     assert ingestion.acls() == {"a.txt": ("hr",), "b.txt": ("everyone",)}
+
+
+def test_a_subfolder_that_cannot_be_listed_is_a_failure_and_keeps_its_documents(
+    ingestion: Ingestion, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They get the groups of the run all the same, and what is gone elsewhere goes."""
+    inside = folder / "locked"
+    for name in ("c.txt", "d.txt"):
+        put(inside / name, f"Words of {name}")
+    ingestion.run(folder)
+    ingestion.run(inside.parent / "b.txt", acl=["boss"])
+    (folder / "a.txt").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("os.scandir", refusing(inside))
+        for groups in (None, ["hr"]):
+            report = ingestion.run(folder, acl=groups)
+            (failure,) = report.failures
+            assert (failure.key, report.withheld) == ("locked/", 0)
+            assert "folder locked/ cannot be listed: Permission denied" in failure.reason
+            assert ingestion.letters() == ["locked/"]
+    assert ingestion.acls() == dict.fromkeys(("b.txt", "locked/c.txt", "locked/d.txt"), ("hr",))
+    (inside / "c.txt").unlink()
+    ingestion.run(folder)
+    assert (set(ingestion.documents()), ingestion.letters()) == ({"b.txt", "locked/d.txt"}, [])
+
+
+def test_a_folder_that_cannot_be_listed_ends_the_run(
+    ingestion: Ingestion, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingestion.run(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.scandir", refusing(folder))
+        with pytest.raises(SourceError, match="cannot be listed: Permission denied"):
+            ingestion.run(folder)
+    assert set(ingestion.documents()) == {"a.txt", "b.txt"}
+
+
+def refusing(folder: Path) -> Callable[[str], Any]:
+    """`os.scandir` as it is for who may not read that folder."""
+    scan = os.scandir
+
+    def scandir(path: str) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    return scandir
 
 
 def test_the_acl_of_json_lines_is_that_of_lines_without_one(ingestion: Ingestion, tmp_path: Path) -> None:
