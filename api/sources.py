@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from api.source_names import check_tables_free
 from ingest.contracts import Source
 from ingest.errors import SourceError
 from ingest.pipeline import RowRenderer
+from ingest.sources.lines import read_lines
 from ingest.sources.readers import Readers
 from ingest.table_mapping import TablesMapping
 
@@ -156,17 +156,9 @@ def _detect(what: str) -> str:
     if not path.exists():
         raise SourceError(f"{what} does not exist; name a file, a folder or a database URL such as postgresql://…")
     if path.is_file() and path.name.lower().endswith(_JSON_LINES):
-        return "debezium" if _is_event(_first_line(path)) else "jsonl"
+        lines = read_lines(path)
+        return "debezium" if _is_event(next((line.data for line in lines if line.data.strip()), b"")) else "jsonl"
     return "files"
-
-
-def _first_line(path: Path) -> bytes:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as stream:
-        for line in stream:
-            if line.strip():
-                return bytes(line)
-    return b""
 
 
 def _is_event(line: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class JsonlSource:
     """Documents of one JSON Lines file, keyed by `prefix` and their id. Position: (scan number, line number).
 
     The cursor holds the last scan number: each poll reads the whole file, and the catalog finds by content hash
-    what changed. `mirror` says whether ids that are gone from the file shall be deleted. A line
+    what changed. Of an id that is there more than once, the last line counts. `mirror` says whether ids that are gone from the file shall be deleted. A line
     `{"id": ..., "deleted": true}` deletes. Further fields of a line, such as `url`, become metadata. `acl` is that of
     lines which have none of their own (None: as last time, where `remember` is told, else the collection's default).
     """
@@ -72,25 +73,42 @@ class JsonlSource:
     def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
         """Batches of documents; a bad line is a failure under its id, else its number. Raises `SourceError`."""
         scan = next_scan(int(cursor) if cursor else None, self._clock)
+        last = self._last_lines()
         changes: list[Change] = []
         failures: list[Failure] = []
         size = 0
         for line in read_lines(self._path):
             if not line.data.strip():
                 continue
-            self._read(line, scan, changes, failures)
+            self._read(line, scan, last, changes, failures)
             size += len(line.data)
             if len(changes) + len(failures) >= BATCH_DOCUMENTS or size >= BATCH_BYTES:
                 yield ChangeBatch(tuple(changes), tuple(failures))
                 changes, failures, size = [], [], 0
         yield ChangeBatch(tuple(changes), tuple(failures), cursor=str(scan), whole=True)
 
-    def _read(self, line: Line, scan: int, changes: list[Change], failures: list[Failure]) -> None:
+    def _last_lines(self) -> Mapping[str, int]:
+        """The number of the last line of each id.
+
+        Were the lines before it changes too, each poll of the same file would change the document there and back.
+        """
+        last: dict[str, int] = {}
+        for line in read_lines(self._path):
+            with suppress(_LineError):
+                last[_key(_content(line))] = line.number
+        return last
+
+    def _read(
+        self, line: Line, scan: int, last: Mapping[str, int], changes: list[Change], failures: list[Failure]
+    ) -> None:
         position = SourcePosition((scan, line.number))
         key = ""
         try:
             content = _content(line)
-            key = self.prefix + _key(content)
+            own = _key(content)
+            if line.number < last.get(own, 0):
+                return
+            key = self.prefix + own
             changes.append(_to_change(key, content, self.name, self._acl, position))
         except _LineError as error:
             known_by = key or f"{self._path.name}:{line.number}"
@@ -102,7 +120,7 @@ def _content(line: Line) -> dict[str, Any]:
     if line.too_long:
         raise _LineError(f"longer than {MAX_LINE_BYTES // 2**20} MiB")
     try:
-        content = read_json(line.data.removeprefix(b"\xef\xbb\xbf"))
+        content = read_json(line.data)
     except orjson.JSONDecodeError as error:
         raise _LineError(f"not JSON ({error})") from error
     if not isinstance(content, dict):

@@ -11,10 +11,11 @@ from ingest.errors import SourceError
 
 MAX_LINE_BYTES = 64 * 2**20  # a longer line is no document; what lies beyond is skipped, not held in memory
 _GZIP_MAGIC = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some programs begin a file with it
 
 
 class Line(NamedTuple):
-    """One line without its end; `too_long` where it was cut at `MAX_LINE_BYTES`."""
+    """One line without its end, nor a byte order mark before the first; `too_long` where it was cut."""
 
     number: int  # 1-based, counted from where reading began
     data: bytes
@@ -44,10 +45,11 @@ def _lines(file: BinaryIO, offset: int) -> Iterator[Line]:
     number = 0
     while data := file.readline(MAX_LINE_BYTES):
         number += 1
+        line = data.removeprefix(_BYTE_ORDER_MARK) if offset == 0 else data
         offset += len(data)
         rest, too_long = data, False
         while not rest.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
             offset += len(rest)
             too_long = True
         complete = (rest or data).endswith(b"\n")
-        yield Line(number, data.rstrip(b"\r\n"), offset, complete, too_long)
+        yield Line(number, line.rstrip(b"\r\n"), offset, complete, too_long)

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from api.sources import _detect
 from ingest.changes import Failure, RowChange, RowEvent, Truncation
 from ingest.errors import SourceError
 from ingest.sources import debezium
@@ -225,6 +226,16 @@ def test_a_packed_file_is_not_unpacked_anew_for_each_event(tmp_path: Path, monke
     path.write_bytes(gzip.compress("".join(lines).encode()))
     assert rows(read(path, cursor)[0]) == [(str(n), "t") for n in range(1101, 1201)]
     assert len(opened) <= 6, "once for each batch of events, and to see that it is the same file"
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_byte_order_mark_is_no_part_of_the_first_event(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(json.dumps(envelope("c")) + end, encoding="utf-8-sig")
+    assert _detect(str(path)) == "debezium"
+    events, failures, cursor = read(path)
+    assert (rows(events), failures) == ([("1", "t")], [])
+    assert read(path, cursor)[0] == []
 
 
 def test_a_missing_file_is_refused() -> None:

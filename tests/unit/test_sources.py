@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from kb_ingestion import Ingestion, ingestion, kb
 
 from ingest.changes import ChangeBatch
 from ingest.errors import SourceError
@@ -17,6 +18,8 @@ from ingest.sources.jsonl import JsonlSource
 from ingest.sources.lines import read_lines
 from ingest.sources.manifest import READER_VERSION
 from retrieval.types import Deletion, Document, SourcePosition
+
+__all__ = ["ingestion", "kb"]
 
 LONG_AGO = 1_700_000_000  # seconds since the epoch; stamps of files this old are trusted
 
@@ -230,10 +233,16 @@ def test_a_nul_where_nothing_mends_it_is_a_failure(tmp_path: Path, name: str) ->
     assert f"line 1: {name} is 'a\\x00b', which holds a NUL character" in failure.reason
 
 
-def test_a_later_line_wins_by_its_position(tmp_path: Path) -> None:
-    path = put(tmp_path, "c.jsonl", '{"id": "1", "text": "old"}\n{"id": "1", "text": "new"}\n')
-    one, other = poll(JsonlSource(path)).changes
-    assert one.position is not None and other.position is not None and one.position < other.position
+def test_of_an_id_that_is_there_twice_the_last_line_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each poll of the same file says the same, so that nothing changes there and back."""
+    monkeypatch.setattr("ingest.sources.jsonl.BATCH_DOCUMENTS", 1)
+    lines = '{"id": "1", "text": "old"}\n{"id": "2"}\n{"id": "2", "text": "x"}\n{"id": "1", "text": "new"}\n'
+    source = JsonlSource(put(tmp_path, "c.jsonl", lines + '{"id": "3", "text": "y"}\n{"_id": 3, "deleted": true}'))
+    batch = poll(source)
+    assert keys(batch) == ["2", "1", "3"] and not batch.failures
+    first, document, gone = batch.changes
+    assert isinstance(document, Document) and document.text == "new" and isinstance(gone, Deletion)
+    assert first.position is not None and document.position is not None and first.position < document.position
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
@@ -241,6 +250,20 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     path = put(tmp_path, "c.jsonl.gz", packed[: len(packed) // 2])
     with pytest.raises(SourceError, match="cannot be read"):
         poll(JsonlSource(path))
+
+
+@pytest.mark.parametrize(("damage", "told"), [("cut", "cannot be read"), ("no gzip", "not JSON")])
+def test_a_damaged_archive_is_told_by_the_command_too(
+    ingestion: Ingestion, tmp_path: Path, damage: str, told: str
+) -> None:
+    """It looks at the first line to tell events from documents."""
+    path = put(tmp_path, "c.jsonl.gz", gzip.compress(b"x" * 40)[:20] if damage == "cut" else damage)
+    if damage == "cut":
+        with pytest.raises(SourceError, match=told):
+            ingestion.run(path)
+    else:
+        (failure,) = ingestion.run(path).failures
+        assert told in failure.reason
 
 
 def test_a_line_too_long_is_skipped_without_being_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
