@@ -27,7 +27,7 @@ from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Pas
 from retrieval.catalog import AccessChange, Catalog, Collection, CollectionSettings, Commit, Receipt, sqlite_url
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
-from retrieval.errors import NotFoundError, OutageError
+from retrieval.errors import ConflictError, NotFoundError, OutageError
 from retrieval.filters import Filter
 from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchRequest, SearchResult
@@ -92,9 +92,10 @@ class KnowledgeBase:
 
     def ensure_collection(self, name: str) -> Collection:
         """The collection of that name, created when it is new."""
-        if name in {collection.name for collection in self.catalog.collections.all()}:
-            return self.catalog.collections.get(name)
-        return self.create_collection(name)
+        if name not in {collection.name for collection in self.catalog.collections.all()}:
+            with suppress(ConflictError):  # another process was faster
+                return self.create_collection(name)
+        return self.catalog.collections.get(name)
 
     def drop_collection(self, name: str) -> None:
         """Delete a collection with its documents and views. Raises `NotFoundError`."""

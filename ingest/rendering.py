@@ -59,7 +59,7 @@ def render(
         text=text or title,
         title=title,
         table=table,
-        uri=spec.uri.render(scope, many) or None if spec.uri else None,
+        uri=spec.uri.render(scope, many).replace("\0", "") or None if spec.uri else None,
         language=_language(spec, scope, many),
         metadata={name: _metadata_value(many, reference, scope) for name, reference in spec.metadata.items()},
         acl=_groups(spec.acl, scope),
@@ -136,7 +136,9 @@ def _metadata_value(many: Aliases, reference: Reference, scope: Scope) -> Any:
 
 def _language(spec: TableMapping, scope: Scope, many: Aliases) -> str:
     language = spec.language
-    return language.render(scope, many).strip().lower() if isinstance(language, Template) else language
+    return (
+        language.render(scope, many).replace("\0", "").strip().lower() if isinstance(language, Template) else language
+    )
 
 
 def _groups(acl: Reference | tuple[str, ...] | None, scope: Scope) -> tuple[str, ...] | None:

@@ -13,21 +13,33 @@ from ingest.template import value_text
 
 JsonRow = dict[str, Any]
 
+MAX_KEY_BYTES = 2_000  # in UTF-8; with what stands beside it, PostgreSQL's indexes take no row above 2,704
+
 _PLAIN = frozenset({str, bool, type(None)})  # types that JSON holds as they are
 _BEYOND = 2**63  # the least number that a signed integer of 64 bits does not hold
 
 
 def link_value(value: Any) -> str | None:
     """A value as joins compare it; None, which joins nothing, for a null."""
-    return None if value is None else value_text(value)
+    return None if value is None else _storable(value_text(value))
 
 
 def key_text(values: Sequence[Any]) -> str:
     """A primary key as text: composite keys joined by commas, a comma inside one of them written %2C."""
-    texts = [value_text(json_value(value)) for value in values]
+    texts = [_storable(value_text(json_value(value))) for value in values]
     if len(texts) == 1:
         return texts[0]
     return ",".join(text.replace("%", "%25").replace(",", "%2C") for text in texts)
+
+
+def is_too_long(key: str) -> bool:
+    """Whether the catalog cannot find anything by that key."""
+    return len(key) * 4 > MAX_KEY_BYTES and len(key.encode()) > MAX_KEY_BYTES
+
+
+def _storable(text: str) -> str:
+    r"""The text with a NUL, which PostgreSQL does not store, written as `\x00`."""
+    return text.replace("\0", r"\x00") if "\0" in text else text
 
 
 def json_row(row: Mapping[str, Any]) -> JsonRow:

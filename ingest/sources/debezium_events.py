@@ -14,7 +14,7 @@ import orjson
 
 from ingest.changes import RowChange, RowEvent, Truncation
 from ingest.errors import EventError
-from ingest.row_values import key_text
+from ingest.row_values import MAX_KEY_BYTES, is_too_long, key_text
 from ingest.sources.column_kinds import NO_KINDS, Kinds
 from ingest.sources.debezium_values import UNAVAILABLE, decode_row, field_schema
 from retrieval.types import SourcePosition
@@ -75,6 +75,8 @@ def read_message(
     before = decode_row(envelope.get("before"), field_schema(schema, "before"), kind)
     after = decode_row(envelope.get("after"), field_schema(schema, "after"), kind)
     columns, own_key = _key(decode_row(key_payload, key_schema, kind), table, before, after, keys)
+    if is_too_long(own_key):
+        raise EventError(f"the key {own_key:.80}… is longer than {MAX_KEY_BYTES:,} bytes", "give the row a shorter one")
     moved = _moved(headers, op, key_schema, kind) if headers else None
     if op == "d":
         return [RowChange(table, own_key, None, position, committed_at, moved=moved)]

@@ -14,6 +14,7 @@ from ingest.changes import Change, ChangeBatch, Failure
 from ingest.cleaning import clean_text
 from ingest.errors import IngestError, SourceError
 from ingest.json_reading import read_json
+from ingest.row_values import MAX_KEY_BYTES, is_too_long
 from ingest.sources.lines import MAX_LINE_BYTES, Line, read_lines
 from ingest.sources.readers import Groups, Readers
 from ingest.sources.scan import Clock, next_scan
@@ -34,9 +35,10 @@ class JsonlSource:
     """Documents of one JSON Lines file, keyed by `prefix` and their id. Position: (scan number, line number).
 
     The cursor holds the last scan number: each poll reads the whole file, and the catalog finds by content hash
-    what changed. Of an id that is there more than once, the last line counts. `mirror` says whether ids that are gone from the file shall be deleted. A line
-    `{"id": ..., "deleted": true}` deletes. Further fields of a line, such as `url`, become metadata. `acl` is that of
-    lines which have none of their own (None: as last time, where `remember` is told, else the collection's default).
+    what changed. Of an id that is there more than once, the last line counts. `mirror` says whether ids that are gone
+    from the file shall be deleted. A line `{"id": ..., "deleted": true}` deletes. Further fields of a line, such as
+    `url`, become metadata. `acl` is that of lines which have none of their own (None: as last time, where `remember` is
+    told, else the collection's default).
     """
 
     kind = "jsonl"
@@ -134,7 +136,10 @@ def _key(content: dict[str, Any]) -> str:
     key = content.pop("_id", None) if key is None else key
     if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
         raise _LineError(f"id is {key!r}, expected a text or a number")
-    return _without_nul("id", str(key))
+    text = _without_nul("id", str(key))
+    if is_too_long(text):
+        raise _LineError(f"id {text:.80}… is longer than {MAX_KEY_BYTES:,} bytes, expected a shorter one")
+    return text
 
 
 def _to_change(key: str, content: dict[str, Any], source: str, default_acl: Groups, position: SourcePosition) -> Change:

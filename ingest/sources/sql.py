@@ -12,9 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from ingest.changes import ChangeBatch, Row, RowChange, Truncation
+from ingest.changes import ChangeBatch, Failure, Row, RowChange, Truncation
 from ingest.errors import MappingError, SourceError, SourceOutageError
-from ingest.row_values import key_text
+from ingest.rendering import document_key
+from ingest.row_values import MAX_KEY_BYTES, is_too_long, key_text
 from ingest.sources import sqlite_values
 from ingest.sources.scan import Clock, next_scan
 from ingest.sources.sql_tables import keyed_table
@@ -139,8 +140,10 @@ class SqlSource:
         query = sa.select(*columns).order_by(*table.primary_key.columns)
         result = connection.execution_options(stream_results=True, yield_per=BATCH_ROWS).execute(query)
         for rows in result.mappings().partitions(BATCH_ROWS):
+            read = [_change(name, _decoded(row, decoders), keys, position, now) for row in rows]
             yield ChangeBatch(
-                row_changes=tuple(_change(name, _decoded(row, decoders), keys, position, now) for row in rows)
+                failures=tuple(one for one in read if isinstance(one, Failure)),
+                row_changes=tuple(one for one in read if isinstance(one, RowChange)),
             )
         if name not in self._mapping.tables:
             yield ChangeBatch(row_changes=(_older(name, scan),))
@@ -155,8 +158,17 @@ def _decoded(row: sa.RowMapping, decoders: Mapping[str, sqlite_values.Decoder]) 
     return columns | {column: decode(columns[column]) for column, decode in decoders.items()}
 
 
-def _change(table: str, row: Row, keys: Sequence[str], position: SourcePosition, at: datetime) -> RowChange:
-    return RowChange(table, key_text([row[key] for key in keys]), row, position, at)
+def _change(table: str, row: Row, keys: Sequence[str], position: SourcePosition, at: datetime) -> RowChange | Failure:
+    """The row as it is now, a failure where nothing can be found by its key."""
+    nulls = [key for key in keys if row[key] is None]
+    if nulls:  # SQLite allows any number of such rows
+        reason = f"a row of {table} has no value in {', '.join(nulls)} of its primary key"
+        return Failure(document_key(table, ""), reason, "give it one", position=position)
+    key = key_text([row[key] for key in keys])
+    if is_too_long(key):
+        reason = f"the primary key {key:.80}… of a row of {table} is longer than {MAX_KEY_BYTES:,} bytes"
+        return Failure(document_key(table, key[:200]), reason, "give the row a shorter one", position=position)
+    return RowChange(table, key, row, position, at)
 
 
 def _url(text: str) -> sa.URL:

@@ -24,6 +24,7 @@ SINGLE: dict[str, dict[str, Any]] = {  # execution options: no transaction aroun
     "sqlite": {"kb_single": True},
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
 }
+_LIMIT_EXCEEDED = "54000"  # PostgreSQL's program_limit_exceeded: an index entry that is too large
 IDLE_SECONDS = 1.0  # after which a connection is asked whether it still lives before it is used
 _JSON: dict[str, Any] = {"json_serializer": json_text.written, "json_deserializer": json_text.read}
 ONE_STATE = {"postgresql": {"isolation_level": "REPEATABLE READ"}}  # by default each statement there sees a later one
@@ -107,7 +108,8 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction that writes; commits at the end, rolls back on any error. Raises `OutageError` when it cannot.
 
-    Raises `NotFoundError` where a row refers to one that another transaction deleted.
+    Raises `NotFoundError` where a row refers to one that another transaction deleted, `InvalidInputError` for values
+    that the database does not take.
     """
     try:
         with engine.connect().execution_options(**WRITES) as connection, connection.begin():
@@ -116,7 +118,12 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         if not _refers_to_nothing(error.orig):
             raise
         raise NotFoundError("what this belongs to was deleted meanwhile, such as its collection") from error
-    except sa.exc.OperationalError as error:
+    except (sa.exc.OperationalError, sa.exc.DataError) as error:
+        if isinstance(error, sa.exc.DataError) or getattr(error.orig, "sqlstate", "") == _LIMIT_EXCEEDED:
+            reason = str(error.orig).strip().partition("\n")[0]
+            raise InvalidInputError(
+                f"the catalog's database refuses a value: {reason}; mend or shorten it where it comes from"
+            ) from error
         raise outage(error.orig) from error
 
 

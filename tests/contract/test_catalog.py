@@ -381,3 +381,13 @@ def test_a_text_taken_as_stored_keeps_its_chunks_and_is_refused_when_it_changed(
     write(catalog, handbook, deletion("a", at=3))
     with pytest.raises(OvertakenError):
         write(catalog, handbook, Upsert(Document("a", "", "T", position=SourcePosition((4,))), None, "came:kept"))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "".join(chr(0x4E00 + n * n % 20_000) for n in range(4_000))])
+def test_a_value_that_the_database_refuses_is_no_outage(catalog: Catalog, handbook: Collection, name: str) -> None:
+    """SQLite takes it; whoever waited for PostgreSQL to do so would wait for ever."""
+    if catalog._engine.dialect.name == "sqlite":
+        assert catalog.sources.register(handbook, name, "files").name == name
+        return
+    with pytest.raises(InvalidInputError, match="refuses a value"):
+        catalog.sources.register(handbook, name, "files")

@@ -30,6 +30,15 @@ def test_a_file_url_is_the_path_it_stands_for(ingestion: Ingestion, tmp_path: Pa
     assert set(ingestion.documents()) == {"a.txt", "a"}
 
 
+def test_two_processes_that_make_one_collection_get_the_same(
+    ingestion: Ingestion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collections, name = ingestion.kb.catalog.collections, ingestion.collection.name
+    with monkeypatch.context() as patched:
+        patched.setattr(collections, "all", lambda: [])  # as the slower one saw them
+        assert ingestion.kb.ensure_collection(name) == collections.get(name)
+
+
 def test_without_mirror_a_folder_keeps_what_is_gone_and_says_so(ingestion: Ingestion, folder: Path) -> None:
     ingestion.run(folder)
     (folder / "b.txt").unlink()

@@ -233,6 +233,14 @@ def test_a_nul_where_nothing_mends_it_is_a_failure(tmp_path: Path, name: str) ->
     assert f"line 1: {name} is 'a\\x00b', which holds a NUL character" in failure.reason
 
 
+@pytest.mark.parametrize(("key", "taken"), [("k" * 2_000, True), ("k" * 2_001, False), ("键" * 667, False)])
+def test_an_id_that_no_catalog_finds_is_a_failure(tmp_path: Path, key: str, taken: bool) -> None:
+    lines = (json.dumps({"id": one, "text": "x"}) + "\n" for one in (key, "2"))
+    batch = poll(JsonlSource(put(tmp_path, "c.jsonl", "".join(lines))))
+    assert keys(batch) == ([key, "2"] if taken else ["2"])
+    assert ["longer than 2,000 bytes" in failure.reason for failure in batch.failures] == [True] * (not taken)
+
+
 def test_of_an_id_that_is_there_twice_the_last_line_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each poll of the same file says the same, so that nothing changes there and back."""
     monkeypatch.setattr("ingest.sources.jsonl.BATCH_DOCUMENTS", 1)

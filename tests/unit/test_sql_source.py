@@ -218,3 +218,34 @@ def test_tables_that_join_each_other_are_read_by_name(database: Path) -> None:
     mapping = parse_mapping({"tables": both})
     rows = [e for batch in SqlSource(f"sqlite:///{database}", mapping).poll(None) for e in batch.row_changes]
     assert [row.table for row in rows] == ["main.books", "main.books", "main.authors", "main.authors"]
+
+
+def test_rows_that_cannot_be_told_apart_by_their_key_are_failures(database: Path) -> None:
+    """SQLite allows any number of nulls in a key that is no integer, and keys of any length."""
+    change(database, "CREATE TABLE n (a TEXT, b TEXT, PRIMARY KEY (a, b)) ; INSERT INTO n VALUES ('x', 'y')")
+    change(database, f"INSERT INTO n VALUES (NULL, 'p'), (NULL, 'p'), ('x', NULL), ('{'k' * 2_001}', 'y')")
+    mapping = parse_mapping({"tables": {"main.n": {"title": "a", "body": "{a}"}}})
+    batches = list(SqlSource(f"sqlite:///{database}", mapping).poll(None))
+    assert [event.pk for batch in batches for event in batch.row_changes if isinstance(event, RowChange)] == ["x,y"]
+    reasons = sorted(failure.reason for batch in batches for failure in batch.failures)
+    assert len(reasons) == 4 and "longer than 2,000 bytes" in reasons[-1]
+    assert "no value in a of its primary key" in reasons[0] and "no value in b" in reasons[2]
+
+
+def test_a_nul_in_a_key_a_link_or_an_address_is_stored_nowhere(database: Path) -> None:
+    """PostgreSQL refuses it; two keys stay two."""
+    change(database, "CREATE TABLE c (id TEXT PRIMARY KEY, w TEXT); CREATE TABLE p (id TEXT PRIMARY KEY, cat TEXT)")
+    change(database, "INSERT INTO c VALUES ('k', 'plain'), ('k' || char(0), 'odd')")
+    change(database, "INSERT INTO p VALUES ('1', 'k'), ('1' || char(0), 'k' || char(0))")
+    include = {"c": {"table": "main.c", "on": {"id": "cat"}}}
+    form = {"title": "id", "body": "is {c.w}", "uri": "http://x/{id}", "language": "{cat}", "include": include}
+    mapper = RowMapper(mapping := parse_mapping({"tables": {"main.p": form}}), rows := MemoryRows(), strict=True)
+    found: dict[str, Document] = {}
+    for batch in SqlSource(f"sqlite:///{database}", mapping).poll(None):
+        found.update((one.key, one) for one in mapper.apply(batch.row_changes) if isinstance(one, Document))
+        rows.write(mapper.drain())
+    assert {key: (one.text, one.uri, one.language) for key, one in found.items()} == {
+        "main.p/1": ("is plain", "http://x/1", "k"),
+        r"main.p/1\x00": ("is odd", "http://x/1", "k"),
+    }
+    assert rows.keys_where("main.c", "id", r"k\x00") == [r"k\x00"]
