@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from api.source_names import check_tables_free
 from ingest.contracts import Source
 from ingest.errors import SourceError
 from ingest.pipeline import RowRenderer
+from ingest.row_values import link_value
 from ingest.sources.lines import read_lines
 from ingest.sources.readers import Readers
 from ingest.table_mapping import TablesMapping
+from retrieval.catalog.row_upkeep import TableUse
+from retrieval.catalog.sources import SourceRecord
 
 if TYPE_CHECKING:
     from ingest.sources.files import FileSource
@@ -129,7 +133,22 @@ def _rows_source(
     record = kb.catalog.sources.register(found, source.name, source.kind)
     if record.config.get("joins") != (joins := _joins(mapping)):  # so that the graph knows which rows belong together
         record = kb.catalog.sources.change(record, config=record.config | {"joins": joins})
+    if kind == "debezium":
+        record = _read_anew_if_mapped_anew(kb, record, mapping, mapping_file)
     return OpenedSource(source, RowMapper(mapping, kb.catalog.sources.rows(record), strict=True))
+
+
+def _read_anew_if_mapped_anew(
+    kb: KnowledgeBase, record: SourceRecord, mapping: TablesMapping, mapping_file: Path
+) -> SourceRecord:
+    """Under another mapping than last time, events are read from the beginning: equal positions are applied again."""
+    digest = hashlib.sha256(mapping_file.read_bytes()).hexdigest()
+    if record.config.get("mapping_digest") == digest:
+        return record
+    if record.cursor is not None:  # what is stored of rows must be found by the new joins before the first is rendered
+        uses = {table: TableUse(mapping.link_columns(table), True, False) for table in mapping.all_tables}
+        kb.catalog.sources.refit(record, uses, link_value)
+    return kb.catalog.sources.change(record, config=record.config | {"mapping_digest": digest}, cursor=None)
 
 
 def _joins(mapping: TablesMapping) -> dict[str, Any]:

@@ -20,11 +20,7 @@ class Ownership:
     def __init__(self, catalog: Catalog, collection: Collection, source: SourceRecord) -> None:
         self._catalog = catalog
         self._collection = collection
-        self._others = {
-            other.name
-            for other in catalog.sources.all(collection)
-            if other.id != source.id and other.state is not SourceState.DELETING
-        }
+        self._source = source
 
     def parted(self, batch: ChangeBatch) -> ChangeBatch:
         """The batch with a failure in the place of each change of a document that another source holds."""
@@ -36,10 +32,16 @@ class Ownership:
         return replace(batch, changes=kept, failures=batch.failures + refused)
 
     def _held(self, changes: Sequence[Change]) -> dict[str, str]:
-        if not self._others or not changes:
+        # asked each time: another source may have been ingested for the first time while this one is read
+        others = {
+            other.name
+            for other in (self._catalog.sources.all(self._collection) if changes else ())
+            if other.id != self._source.id and other.state is not SourceState.DELETING
+        }
+        if not others:
             return {}
         owners = self._catalog.documents.owners(self._collection, {change.key for change in changes})
-        return {key: owner for key, owner in owners.items() if owner in self._others}
+        return {key: owner for key, owner in owners.items() if owner in others}
 
 
 def _refused(change: Change, owner: str) -> Failure:

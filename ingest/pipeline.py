@@ -97,6 +97,10 @@ class Pipeline:
             return self._begin(record, changes, batch, rows, ahead)
 
         def finish(step: _Step) -> None:
+            batch = ownership.parted(step.batch)  # while it was prepared another source may have brought one of them
+            if batch is not step.batch:
+                seen.failed.update(failure.key for failure in batch.failures)
+                step = self._begin(record, batch.changes, batch, rows, ahead)
             self._commit(record, step, report)
             if progress is not None:
                 progress(len(step.changes))

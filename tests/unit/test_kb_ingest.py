@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kb_ingestion import LONG_AGO, Ingestion, folder, ingestion, kb, put
@@ -15,6 +16,8 @@ from api.sources import open_source
 from ingest import pipeline
 from ingest.errors import SourceError
 from ingest.mapping import load_mapping
+from ingest.pipeline import Pipeline
+from ingest.sources.files import FileSource
 from retrieval.catalog import Outcome
 from retrieval.errors import ConflictError, NotFoundError
 
@@ -220,6 +223,28 @@ def test_sources_never_take_each_other_a_document(ingestion: Ingestion, tmp_path
     assert ingestion.run(eng, acl=["eng"]).unread == 1
 
 
+@pytest.mark.parametrize("moment", ["while it is read", "while it is prepared"])
+def test_a_source_that_comes_in_while_another_is_read_keeps_its_documents(
+    ingestion: Ingestion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    for name in ("hr", "eng"):
+        put(tmp_path / name / "a.txt", f"First of {name}.")
+        put(tmp_path / name / f"{name}.txt", f"What {name} says.")
+    place = (FileSource, "poll") if moment == "while it is read" else (Pipeline, "_begin")
+    usual = getattr(*place)
+
+    def with_another(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        done = usual(*arguments)  # the poll of a folder begins when its first batch is asked for
+        assert ingestion.run(tmp_path / "eng", acl=["eng"]).outcomes[Outcome.CREATED] == 2
+        return done
+
+    monkeypatch.setattr(*place, with_another)
+    report = ingestion.run(tmp_path / "hr", acl=["everyone"])
+    assert [failure.key for failure in report.failures] == ["a.txt"] == ingestion.letters()
+    assert ingestion.acls() == {"a.txt": ("eng",), "eng.txt": ("eng",), "hr.txt": ("everyone",)}
+
+
 def test_a_prefix_keeps_equal_names_apart(ingestion: Ingestion, tmp_path: Path) -> None:
     for name in ("hr", "eng"):
         (tmp_path / name).mkdir()
@@ -273,6 +298,27 @@ def test_a_table_has_one_source_of_whatever_kind(ingestion: Ingestion, shop: str
         "main.pens/1": "second",
         "main.cups/1": "tea cup",
     }
+
+
+def test_another_mapping_reaches_change_events_that_were_read(ingestion: Ingestion, tmp_path: Path) -> None:
+    """Also by a new join to rows that come later in the file."""
+    cup = EVENT.replace('"id": 1, "name"', '"id": 1, "pen": 1, "name"').replace('"pens"', '"cups"') % "tea cup"
+    events = put(tmp_path / "events.jsonl", cup + EVENT % "red pen")
+    ingestion.run(events, mapping=mapping_of(tmp_path, "cups", "pens"))
+    assert ingestion.run(events, mapping=mapping_of(tmp_path, "cups", "pens")).documents == 0
+    joined = put(tmp_path / "joined.yaml", JOINED)
+    report = ingestion.run(events, mapping=joined)
+    assert (report.outcomes[Outcome.UPDATED], report.failed) == (1, 0)
+    assert ingestion.documents()["main.cups/1"].text == "tea cup beside red pen"
+    assert ingestion.run(events, mapping=joined).documents == 0
+
+
+def test_a_table_that_the_mapping_names_later_is_read_from_the_events(ingestion: Ingestion, tmp_path: Path) -> None:
+    events = put(tmp_path / "events.jsonl", EVENT % "red pen")
+    ingestion.run(events, mapping=mapping_of(tmp_path, "cups"))
+    assert ingestion.documents() == {}
+    ingestion.run(events, mapping=mapping_of(tmp_path, "pens", "cups"))
+    assert set(ingestion.documents()) == {"main.pens/1"}
 
 
 def test_a_source_that_is_deleted_while_it_is_read_says_so(
