@@ -14,6 +14,7 @@ _KANA_SHARE = 0.12  # of the East Asian letters; Chinese text quotes single kana
 _EAST_ASIAN_SHARE = 0.3  # of all letters, each East Asian one counting for a word's worth
 _LETTERS_PER_SYLLABLE = 2.5  # one Han character says about what this many Latin letters say
 
+_CODE = re.compile(r"[a-z]{2}")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA = re.compile(r"[\u3041-\u30fa\uff66-\uff9d]")
 _HANGUL = re.compile(r"[\u1100-\u11ff\uac00-\ud7af]")
@@ -43,6 +44,12 @@ _SINGLE = {  # scripts that, in documents, stand for one language
     "lo": re.compile(r"[\u0e80-\u0eff]"),
     "ta": re.compile(r"[\u0b80-\u0bff]"),
 }
+
+
+def language_code(name: str) -> str:
+    """The ISO 639-1 code that a source gives as `EN` or `en-US`; "" for other names: then the text itself tells."""
+    code = name.strip().lower().replace("_", "-").partition("-")[0]
+    return code if _CODE.fullmatch(code) else ""
 
 
 def detect_language(text: str) -> str:

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import orjson
 
+from ingest.language import language_code
 from ingest.row_values import JsonRow, link_value
 from ingest.table_mapping import Include, TableMapping, TablesMapping
 from ingest.template import Reference, Scope, Template
 from retrieval.types import Document, SourcePosition
 
-_GROUP_SEPARATORS = re.compile(r"[,;\s]+")
+_GROUP_SEPARATORS = re.compile(r"[,;，；、\s]+")
 
 RowKey = tuple[str, str]  # table, primary key
 Aliases = frozenset[tuple[str, ...]]  # paths under which there may be several rows
@@ -136,9 +137,7 @@ def _metadata_value(many: Aliases, reference: Reference, scope: Scope) -> Any:
 
 def _language(spec: TableMapping, scope: Scope, many: Aliases) -> str:
     language = spec.language
-    return (
-        language.render(scope, many).replace("\0", "").strip().lower() if isinstance(language, Template) else language
-    )
+    return language_code(language.render(scope, many)) if isinstance(language, Template) else language
 
 
 def _groups(acl: Reference | tuple[str, ...] | None, scope: Scope) -> tuple[str, ...] | None:
@@ -150,12 +149,16 @@ def _groups(acl: Reference | tuple[str, ...] | None, scope: Scope) -> tuple[str,
 
 
 def _group_names(value: Any) -> Collection[str]:
-    """Group names in a column: an array, a JSON array as text, or names parted by commas, semicolons or blanks."""
+    """Group names in a column: an array, a JSON array as text, or names parted by `_GROUP_SEPARATORS`."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
             return ()  # neither form: nobody
-    if isinstance(value, list):
-        return [str(group).strip() for group in value if group is not None]
+    if isinstance(value, list):  # of several dimensions too
+        return [name for group in value if group is not None for name in _listed(group)]
     return _GROUP_SEPARATORS.split(str(value))
+
+
+def _listed(group: Any) -> Collection[str]:
+    return _group_names(group) if isinstance(group, list) else [str(group).strip()]

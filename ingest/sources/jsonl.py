@@ -14,6 +14,7 @@ from ingest.changes import Change, ChangeBatch, Failure
 from ingest.cleaning import clean_text
 from ingest.errors import IngestError, SourceError
 from ingest.json_reading import read_json
+from ingest.language import language_code
 from ingest.row_values import MAX_KEY_BYTES, is_too_long
 from ingest.sources.lines import MAX_LINE_BYTES, Line, read_lines
 from ingest.sources.readers import Groups, Readers
@@ -154,7 +155,7 @@ def _to_change(key: str, content: dict[str, Any], source: str, default_acl: Grou
         title=title,
         source=source,
         uri=_without_nul("uri", _text(content, "uri")) or None,
-        language=_without_nul("language", _text(content, "language")),
+        language=language_code(_without_nul("language", _text(content, "language"))),
         acl=_acl(content, default_acl),
         metadata=_metadata(content),  # last: it takes the fields that the others left
         position=position,
@@ -197,4 +198,4 @@ def _acl(content: dict[str, Any], default: Groups) -> Groups:
         return default
     if not isinstance(acl, list) or not all(isinstance(group, str) for group in acl):
         raise _LineError(f"acl is {acl!r:.80}, expected a list of group names")
-    return tuple(acl)
+    return tuple(name for group in acl if (name := group.strip()))

@@ -129,6 +129,31 @@ def test_a_date_that_python_cannot_hold_ends_no_source(fresh_postgres: str) -> N
         assert all(scan.same(live, row.row) for page in scan.pages() for live in page.values())
 
 
+def test_arrays_of_types_that_the_driver_does_not_know_are_lists(fresh_postgres: str) -> None:
+    url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
+    arrays = {
+        "groups": ("citext[]", '{hr,"it, all"}', ["hr", "it, all"]),
+        "short": ("code[]", "{hr,it}", ["hr", "it"]),
+        "numbers": ("amount[]", "{1,2}", [1, 2]),
+        "listed": ("codes", "{hr,it}", ["hr", "it"]),
+        "colors": ("color[]", "{red,blue}", ["red", "blue"]),
+        "grid": ("text[][]", "{{a,b},{c,d}}", [["a", "b"], ["c", "d"]]),
+    }
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION citext; CREATE TYPE color AS ENUM ('red', 'blue')")
+        connection.execute(
+            "CREATE DOMAIN code AS varchar(9); CREATE DOMAIN codes AS text[]; CREATE DOMAIN amount AS int"
+        )
+        declared = ", ".join(f"{name} {kind}" for name, (kind, _, _) in arrays.items())
+        connection.execute(f"CREATE TABLE lists (id int PRIMARY KEY, {declared})".encode())
+        values = [value for _, value, _ in arrays.values()]
+        connection.execute("INSERT INTO lists VALUES (1, %s, %s, %s, %s, %s, %s)", values)
+    mapping = parse_mapping({"tables": {"public.lists": {"title": "id", "body": "id"}}})
+    row, *_ = [event for batch in SqlSource(url, mapping).poll(None) for event in batch.row_changes]
+    assert isinstance(row, RowChange) and row.row is not None
+    assert json_row(row.row) == {"id": 1} | {name: read for name, (_, _, read) in arrays.items()}
+
+
 def test_reading_tables_sees_what_is_committed_by_then_and_holds_no_lock(fresh_postgres: str) -> None:
     url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
     with psycopg.connect(url, autocommit=True) as connection:

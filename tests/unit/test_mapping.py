@@ -170,7 +170,9 @@ def test_a_truncation_deletes_older_rows_and_renders_parents() -> None:
         ("a,b", ("a", "b")),
         ("a; b", ("a", "b")),
         ('["hr team", "b"]', ("hr team", "b")),
+        ("人事部，财务部、a；b", ("人事部", "财务部", "a", "b")),
         (["x", "y"], ("x", "y")),
+        ([["a", "b"], [None, "c, d"]], ("a", "b", "c, d")),
         (["x", None], ("x",)),
         ("[null]", ()),
         ("[broken", ()),
@@ -178,7 +180,7 @@ def test_a_truncation_deletes_older_rows_and_renders_parents() -> None:
         (None, ()),
     ],
 )
-def test_an_acl_column_that_says_nothing_means_nobody(value: Any, groups: tuple[str, ...]) -> None:
+def test_an_acl_column_names_groups_and_one_that_says_nothing_means_nobody(value: Any, groups: tuple[str, ...]) -> None:
     shop = served()
     shop.apply(change("products", 1, {**PRODUCT, "groups": value}))
     assert shop.documents["shop.products/1"].acl == groups

@@ -223,6 +223,18 @@ def test_long_numbers_keep_their_digits(tmp_path: Path) -> None:
     assert (document.key, document.metadata) == ("12345678901234567890123", {"n": "98765432109876543210"})
 
 
+@pytest.mark.parametrize(
+    ("given", "language"), [("EN", "en"), (" en-US", "en"), ("zh_Hant", "zh"), ("English", ""), ("", "")]
+)
+def test_languages_and_groups_are_written_as_filters_and_rights_know_them(
+    tmp_path: Path, given: str, language: str
+) -> None:
+    line = json.dumps({"id": "1", "text": "x", "language": given, "acl": ["hr ", "", "a b"]})
+    (document,) = poll(JsonlSource(put(tmp_path, "c.jsonl", line))).changes
+    assert isinstance(document, Document)
+    assert (document.language, document.acl) == (language, ("hr", "a b"))
+
+
 @pytest.mark.parametrize("name", ["id", "uri", "language"])
 def test_a_nul_where_nothing_mends_it_is_a_failure(tmp_path: Path, name: str) -> None:
     bad = json.dumps({"id": "1", "text": "x", name: "a\0b"})
