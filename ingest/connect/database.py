@@ -39,6 +39,10 @@ class Database(Protocol):
         """How much of the log the server keeps for the source, bytes, and what else it says of it."""
         ...
 
+    def problems(self, capture: Capture) -> list[str]:
+        """What has become of the tables since, where it keeps the source from following them; each with what to do."""
+        ...
+
 
 def open_database(address: DatabaseAddress) -> Database:
     """The database at that address; nothing is connected before the first call."""

@@ -67,6 +67,12 @@ class MysqlDatabase:
             facts = server_facts(cursor)
         return {"log_kept_seconds": facts["binlog_expire_logs_seconds"], "server_id": capture.server_id}
 
+    def problems(self, capture: Capture) -> list[str]:
+        """See `Database`. That a table was made anew stands in the connector's history alone."""
+        with self._connected() as cursor:
+            found = check_tables(cursor, server_facts(cursor), capture.tables)
+        return [finding.text for finding in found if finding.severity == "error"]
+
     @contextmanager
     def _connected(self) -> Iterator[DictCursor]:
         address = self._address

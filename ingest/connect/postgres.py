@@ -14,7 +14,15 @@ from psycopg import sql
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
 from ingest.connect.names import slot_name
-from ingest.connect.postgres_checks import check_server, check_tables, server_facts
+from ingest.connect.postgres_checks import check_server, check_tables, server_facts, table_ids
+from ingest.connect.postgres_publication import (
+    change_publication,
+    covering_publication,
+    covering_publications,
+    create_publication,
+    publication_sql,
+    published,
+)
 from ingest.errors import SourceError, SourceOutageError
 
 CONNECT_SECONDS = 5
@@ -36,7 +44,7 @@ class PostgresDatabase:
             findings = check_server(facts)
             if tables:
                 findings += check_tables(connection, facts, tables)
-                findings += self._check_publication(connection, facts, tables)
+                findings += self._check_publication(connection, tables)
         return Inspection("postgresql", facts["version"], facts, findings)
 
     def prepare(self, prefix: str, tables: Sequence[str], excluded: Sequence[str]) -> Capture:
@@ -44,18 +52,22 @@ class PostgresDatabase:
         name = slot_name(prefix)
         with self._connected() as connection:
             facts = server_facts(connection)
-            publication, owns = self._publication(connection, name, tables)
-        about = {"database": facts["database"], "logical_messages": facts["version_number"] >= 140_000}
+            publication, owns = self._publication(connection, name, tables, excluded)
+            about = {"database": facts["database"], "logical_messages": facts["version_number"] >= 140_000}
+            about["table_ids"] = table_ids(connection, tables)
         return Capture(tuple(tables), name, publication, owns, excluded=tuple(excluded), facts=about)
 
     def change(self, capture: Capture, tables: Sequence[str], excluded: Sequence[str]) -> Capture:
         """See `Database`."""
-        if capture.owns_publication:
-            with self._connected() as connection:  # also where these are the tables already: a change is taken back so
-                statement = sql.SQL("ALTER PUBLICATION {} SET TABLE {}")
-                named = sql.SQL(", ").join(_identifier(table) for table in tables)
-                connection.execute(statement.format(sql.Identifier(capture.publication), named))
-        return replace(capture, tables=tuple(tables), excluded=tuple(excluded))
+        with self._connected() as connection:
+            if capture.owns_publication:  # also where these are the tables already: a change is taken back so
+                change_publication(connection, capture.publication, tables)
+            elif (set(tables), set(excluded)) != (set(capture.tables), set(capture.excluded)):
+                _require_covered(connection, capture.publication, tables, excluded)
+            ids = table_ids(connection, tables)
+        known = {table: number for table, number in capture.facts.get("table_ids", {}).items() if table in ids}
+        facts = {**capture.facts, "table_ids": ids | known}
+        return replace(capture, tables=tuple(tables), excluded=tuple(excluded), facts=facts)
 
     def release(self, capture: Capture) -> list[Leftover]:
         """See `Database`. A slot that a dying connector still holds is waited for, then taken from it."""
@@ -97,39 +109,68 @@ class PostgresDatabase:
         names = ("slot_active", "slot_wal_status", "slot_lag_bytes", "slot_retained_bytes", "slot_safe_bytes")
         return {"slot": capture.slot, "slot_exists": True, **dict(zip(names, row, strict=True))}
 
-    def _publication(self, connection: psycopg.Connection[Any], name: str, tables: Sequence[str]) -> tuple[str, bool]:
+    def problems(self, capture: Capture) -> list[str]:
+        """See `Database`."""
+        found, known = [], capture.facts.get("table_ids", {})
+        with self._connected() as connection:
+            facts, ids = server_facts(connection), table_ids(connection, capture.tables)
+            held = published(connection, capture.tables).get(capture.publication, {})
+            for table in capture.tables:
+                if table not in ids:
+                    found.append(
+                        f"table {table} was dropped or renamed; bring it back and take a full snapshot, or take it out "
+                        "of the mapping"
+                    )
+                elif known.get(table, ids[table]) != ids[table]:
+                    found.append(
+                        f"table {table} was dropped and made anew, or another one was renamed to it: what it had "
+                        "before stays, and its changes may not come; take a full snapshot"
+                    )
+                elif table not in held:
+                    found.append(
+                        f"publication {capture.publication} does not cover table {table}, so its changes do not come; "
+                        "take a full snapshot"
+                    )
+                else:
+                    errors = [one for one in check_tables(connection, facts, [table]) if one.severity == "error"]
+                    found += [error.text for error in errors]
+        return found
+
+    def _publication(
+        self, connection: psycopg.Connection[Any], name: str, tables: Sequence[str], excluded: Sequence[str]
+    ) -> tuple[str, bool]:
         """The publication to read, and whether it is ours: a new one, else an operator's that covers the tables."""
-        named = sql.SQL(", ").join(_identifier(table) for table in tables)
-        statement = sql.SQL("CREATE PUBLICATION {} FOR TABLE {}").format(sql.Identifier(name), named)
         try:
-            connection.execute(statement)
+            create_publication(connection, name, tables)
         except psycopg.errors.InsufficientPrivilege as error:
-            found = _covering_publication(connection, tables)
+            found = covering_publication(connection, tables, excluded)
             if found is None:
                 raise SourceError(_cannot_publish(tables, _reason(error))) from None
             return found, False
         return name, True
 
-    def _check_publication(
-        self, connection: psycopg.Connection[Any], facts: Mapping[str, Any], tables: Sequence[str]
-    ) -> list[Finding]:
+    def _check_publication(self, connection: psycopg.Connection[Any], tables: Sequence[str]) -> list[Finding]:
         """Whether a publication of these tables is there or could be made; tried and taken back."""
-        covering = _covering_publication(connection, tables)
+        covering = covering_publication(connection, tables)
         if covering is not None:
             return [Finding("publication", "ok", f"{covering}, which covers the tables")]
         connection.autocommit = False
         try:
-            named = sql.SQL(", ").join(_identifier(table) for table in tables)
-            connection.execute(sql.SQL("CREATE PUBLICATION kb_connection_test FOR TABLE {}").format(named))
+            create_publication(connection, "kb_connection_test", tables)
         except psycopg.Error as error:
-            expected = "the right to make a publication, or one that covers the tables"
-            remedy = "a superuser, or the tables' owner with CREATE on the database, makes it"
-            found = f"not there and not ours to make ({_reason(error)})"
-            return [Finding("publication", "error", found, expected, remedy, publication_sql(tables))]
+            refusal = error
+        else:
+            return [Finding("publication", "ok", "not there yet, and ours to make")]
         finally:
             connection.rollback()
             connection.autocommit = True
-        return [Finding("publication", "ok", "not there yet, and ours to make")]
+        for name, left_out in covering_publications(connection, tables).items():
+            found = f"{name}, which leaves out {', '.join(sorted(left_out))}"
+            return [Finding("publication", "warning", found, "all columns that the mapping names")]
+        expected = "the right to make a publication, or one that covers the tables, with all rows and changes"
+        remedy = "a superuser, or the tables' owner with CREATE on the database, makes it"
+        found = f"not there and not ours to make ({_reason(refusal)})"
+        return [Finding("publication", "error", found, expected, remedy, publication_sql(tables))]
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
@@ -161,29 +202,23 @@ class PostgresDatabase:
             connection.close()
 
 
-def publication_sql(tables: Sequence[str], name: str = "kb") -> str:
-    """The statement that makes a publication of these tables, for a person."""
-    named = ", ".join(".".join(f'"{part}"' for part in table.split(".", 1)) for table in tables)
-    return f"CREATE PUBLICATION {name} FOR TABLE {named};"
-
-
 def _cannot_publish(tables: Sequence[str], reason: str) -> str:
     return (
-        f"no publication covers {', '.join(tables)}, and the user may not make one ({reason}); "
-        f"let a superuser or the tables' owner run: {publication_sql(tables)}"
+        f"no publication covers {', '.join(tables)} with all rows, changes and mapped columns, and the user may not "
+        f"make one ({reason}); let a superuser or the tables' owner run: {publication_sql(tables)}"
     )
 
 
-def _covering_publication(connection: psycopg.Connection[Any], tables: Sequence[str]) -> str | None:
-    """An operator's publication of all these tables, whole rows and every kind of change."""
-    query = """
-        SELECT p.pubname
-        FROM pg_publication p JOIN pg_publication_tables t USING (pubname)
-        WHERE p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate
-          AND t.schemaname || '.' || t.tablename = ANY(%s) AND p.pubname NOT LIKE 'kb\\_%%\\_%%'
-        GROUP BY p.pubname HAVING count(*) = %s ORDER BY p.pubname LIMIT 1"""
-    row = connection.execute(query, (list(tables), len(set(tables)))).fetchone()
-    return None if row is None else str(row[0])
+def _require_covered(
+    connection: psycopg.Connection[Any], publication: str, tables: Sequence[str], excluded: Sequence[str]
+) -> None:
+    held = published(connection, tables).get(publication, {})
+    missing = sorted(set(tables) - held.keys()) + sorted(set().union(*held.values()) - set(excluded))
+    if missing:
+        raise SourceError(
+            f"publication {publication} does not cover {', '.join(missing)} with all rows and changes; "
+            "let its owner add that (ALTER PUBLICATION), and try again"
+        )
 
 
 def _drop_slot(connection: psycopg.Connection[Any], slot: str) -> None:
@@ -207,10 +242,6 @@ def _drop_slot_sql(slot: str) -> str:
 
 def _drop_publication_sql(publication: str) -> str:
     return f'DROP PUBLICATION IF EXISTS "{publication}";'
-
-
-def _identifier(table: str) -> sql.Identifier:
-    return sql.Identifier(*table.split(".", 1))
 
 
 def _connection_failure(address: DatabaseAddress, error: psycopg.OperationalError) -> SourceError:

@@ -21,11 +21,27 @@ FACTS = """
            pg_is_in_recovery() AS standby,
            (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may_replicate"""
 TABLE = """
-    SELECT c.relkind, c.relreplident, c.relpersistence,
+    SELECT c.oid, c.relkind, c.relpersistence,
            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS has_key,
-           has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS may_read
+           has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS may_read,
+           row_security_active(c.oid) AS hides_rows,
+           c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_heirs,
+           ARRAY(SELECT relid::oid FROM pg_partition_ancestors(c.oid) WHERE relid <> c.oid) AS parents
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relname = %s"""
+# The table itself, and the partitions that hold its rows: each writes the log in its own way.
+MEMBERS = """
+    SELECT format('%%I.%%I', n.nspname, c.relname), c.relkind, c.relpersistence, c.relreplident,
+           EXISTS (SELECT FROM pg_index told, pg_index key
+                   WHERE told.indrelid = c.oid AND told.indisreplident AND key.indrelid = c.oid AND key.indisprimary
+                     AND (key.indkey::int2[])[0:key.indnkeyatts - 1] <@ (told.indkey::int2[])[0:told.indnkeyatts - 1]
+                  ) AS tells_key
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = %(table)s OR c.oid IN (SELECT relid FROM pg_partition_tree(%(table)s) WHERE isleaf)
+    ORDER BY c.oid <> %(table)s, c.oid"""
+IDS = """
+    SELECT n.nspname || '.' || c.relname, c.oid::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname || '.' || c.relname = ANY(%s)"""
 # Roles that managed services grant in the place of the attribute REPLICATION.
 SERVICE_ROLES = ("rds_replication", "cloudsqlsuperuser", "azure_pg_admin", "alloydbsuperuser")
 
@@ -58,8 +74,14 @@ def check_server(facts: Mapping[str, Any]) -> list[Finding]:
 
 
 def check_tables(connection: psycopg.Connection[Any], facts: Mapping[str, Any], tables: Sequence[str]) -> list[Finding]:
-    """Each table: that it is there, can be read, has a primary key and says what was deleted."""
-    return [finding for table in tables for finding in _table(connection, facts["user"], table)]
+    """Each table: that it is there, can be read, has a primary key and says what was changed and deleted."""
+    ids = table_ids(connection, tables)
+    return [_table(connection, facts["user"], table, ids) for table in tables]
+
+
+def table_ids(connection: psycopg.Connection[Any], tables: Sequence[str]) -> dict[str, int]:
+    """The number of each of these tables that is there; one that is dropped and made anew has another."""
+    return {str(table): int(number) for table, number in connection.execute(IDS, (list(tables),))}
 
 
 def _version(facts: Mapping[str, Any]) -> Finding:
@@ -104,7 +126,7 @@ def _primary(standby: bool) -> Finding:
     return Finding("server", "error", "standby", "the primary", "name the primary's host in the URL")
 
 
-def _table(connection: psycopg.Connection[Any], user: str, table: str) -> list[Finding]:
+def _table(connection: psycopg.Connection[Any], user: str, table: str, mapped: Mapping[str, int]) -> Finding:
     schema, _, name = table.partition(".")
     row = connection.execute(TABLE, (schema, name)).fetchone()
     check = f"table {table}"
@@ -112,30 +134,48 @@ def _table(connection: psycopg.Connection[Any], user: str, table: str) -> list[F
         query = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1 LIMIT 20"
         known = [str(other[0]) for other in connection.execute(query, (schema,))]
         there = ", ".join(known) or f"no tables in schema {schema}"
-        return [Finding(check, "error", "not there", "an existing table", f"known tables: {there}")]
-    kind, identity, persistence, has_key, may_read = row
+        return Finding(check, "error", "not there", "an existing table", f"known tables: {there}")
+    number, kind, persistence, has_key, may_read, hides_rows, has_heirs, parents = row
     quoted = f'"{schema}"."{name}"'
     if kind not in ("r", "p"):
-        return [
-            Finding(check, "error", "a view or foreign table", "a table", "map the tables beneath it and join them")
-        ]
+        return Finding(check, "error", "a view or foreign table", "a table", "map the tables beneath it and join them")
     if persistence != "p":
-        return [Finding(check, "error", "unlogged", "a logged table", "log it", f"ALTER TABLE {quoted} SET LOGGED;")]
+        return Finding(check, "error", "unlogged", "a logged table", "log it", f"ALTER TABLE {quoted} SET LOGGED;")
     if not may_read:
         grants = f'GRANT USAGE ON SCHEMA "{schema}" TO "{user}"; GRANT SELECT ON {quoted} TO "{user}";'
-        return [Finding(check, "error", f"not readable for {user}", "the right to SELECT", "", grants)]
-    return [_identity(check, quoted, identity, has_key)]
-
-
-def _identity(check: str, quoted: str, identity: str, has_key: bool) -> Finding:
+        return Finding(check, "error", f"not readable for {user}", "the right to SELECT", "", grants)
+    if hides_rows:
+        remedy = "the log has the rows that are hidden; let a superuser run this, or map a table without policies"
+        bypass = f'ALTER ROLE "{user}" BYPASSRLS;'
+        return Finding(check, "error", f"hiding rows from {user}", "no row-level security for it", remedy, bypass)
+    if has_heirs:
+        remedy = "changes of their rows would not come; make them partitions, or map a table that nothing inherits from"
+        return Finding(check, "error", "one that other tables inherit from", "a table of its own", remedy)
+    if both := sorted(other for other, its in mapped.items() if its in parents):
+        remedy = "its changes come under that name; map one of them"
+        return Finding(check, "error", f"a partition of {both[0]}, which is mapped too", "one of them", remedy)
     if not has_key:
         remedy = "give it one, by which its rows are known"
-        return Finding(
-            check, "error", "without primary key", "a primary key", remedy, f"ALTER TABLE {quoted} ADD PRIMARY KEY (…);"
-        )
+        add = f"ALTER TABLE {quoted} ADD PRIMARY KEY (…);"
+        return Finding(check, "error", "without primary key", "a primary key", remedy, add)
+    members = connection.execute(MEMBERS, {"table": number}).fetchall()
+    wrong = (_log(check, *member, is_partition=at > 0) for at, member in enumerate(members))
+    return next((finding for finding in wrong if finding), Finding(check, "ok", "readable, with a primary key"))
+
+
+def _log(
+    check: str, quoted: str, kind: str, persistence: str, identity: str, tells_key: bool, *, is_partition: bool
+) -> Finding | None:
+    """What keeps the changes of a table or of one of its partitions from being told."""
+    of = f" in partition {quoted}" if is_partition else ""
+    if is_partition and (kind == "f" or persistence != "p"):
+        return Finding(check, "error", f"without a log{of}", "partitions that are logged tables of this database")
+    default = f"ALTER TABLE {quoted} REPLICA IDENTITY DEFAULT;"
     if identity == "n":
-        statement = f"ALTER TABLE {quoted} REPLICA IDENTITY DEFAULT;"
-        return Finding(
-            check, "error", "REPLICA IDENTITY NOTHING", "DEFAULT or FULL", "deletions would not be told", statement
-        )
-    return Finding(check, "ok", "readable, with a primary key")
+        remedy = "deletions would not be told"
+        return Finding(check, "error", f"REPLICA IDENTITY NOTHING{of}", "DEFAULT or FULL", remedy, default)
+    if identity == "i" and not tells_key:
+        found = f"REPLICA IDENTITY USING INDEX without the primary key{of}"
+        remedy = "deletions would not tell which row it was"
+        return Finding(check, "error", found, "DEFAULT or FULL", remedy, default)
+    return None
