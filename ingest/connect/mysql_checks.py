@@ -6,25 +6,28 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pymysql
 from pymysql.cursors import DictCursor
 
 from ingest.connect.inspection import Finding
 
 VARIABLES = (
     "version", "log_bin", "binlog_format", "binlog_row_image", "server_id",
-    "binlog_expire_logs_seconds", "expire_logs_days",
+    "binlog_expire_logs_seconds", "expire_logs_days", "log_slave_updates", "log_replica_updates",
 )  # fmt: skip
 # What reading the log as a replica takes; each of several words for one right is enough.
 RIGHTS: Mapping[str, Sequence[Sequence[str]]] = {
-    "mysql": (("SELECT",), ("REPLICATION SLAVE",), ("REPLICATION CLIENT",), ("RELOAD", "FLUSH_TABLES", "LOCK TABLES")),
+    "mysql": (("SELECT",), ("REPLICATION SLAVE",), ("REPLICATION CLIENT",), ("RELOAD", "FLUSH_TABLES")),
     "mariadb": (
         ("SELECT",),
         ("REPLICATION SLAVE",),
         ("BINLOG MONITOR", "REPLICATION CLIENT"),
-        ("RELOAD", "LOCK TABLES"),
+        ("RELOAD",),
     ),
 }
 SHORTEST_LOG_SECONDS = 24 * 3600  # a pause over a night must not lose the place in the log
+_UNKNOWN_STATEMENT = (1064,)
+_REFUSED = (1142, 1143, 1227)  # of a table, of a column, of a privilege
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<on>\S+) TO ", re.IGNORECASE)
 
 
@@ -38,7 +41,8 @@ def server_facts(cursor: DictCursor) -> dict[str, Any]:
     grants = [str(next(iter(grant.values()))) for grant in cursor.fetchall()]
     facts: dict[str, Any] = {name: found.get(name) for name in VARIABLES}
     facts["binlog_expire_logs_seconds"] = _kept_seconds(facts)
-    return facts | {"user": row.get("user"), "database": row.get("name"), "rights": sorted(_rights(grants))}
+    facts |= {"user": row.get("user"), "database": row.get("name"), "rights": sorted(_rights(grants))}
+    return facts | {"replica": _is_replica(cursor), **_log_filter(cursor)}
 
 
 def check_server(engine: str, facts: Mapping[str, Any]) -> list[Finding]:
@@ -51,12 +55,13 @@ def check_server(engine: str, facts: Mapping[str, Any]) -> list[Finding]:
         _server_id(facts["server_id"]),
         _kept(facts["binlog_expire_logs_seconds"]),
         *_missing_rights(engine, facts),
+        _logged(facts),
     ]
 
 
 def check_tables(cursor: DictCursor, facts: Mapping[str, Any], tables: Sequence[str]) -> list[Finding]:
-    """Each table: that it is there, can be seen, and has a primary key."""
-    return [_table(cursor, str(facts["user"]), table) for table in tables]
+    """Each table: that it is there, can be read, has a primary key, and that its changes are logged."""
+    return [_table(cursor, facts, table) for table in tables]
 
 
 def _kept_seconds(facts: Mapping[str, Any]) -> int:
@@ -66,12 +71,48 @@ def _kept_seconds(facts: Mapping[str, Any]) -> int:
 
 
 def _rights(grants: Sequence[str]) -> set[str]:
-    """Every right that is granted anywhere, in capitals."""
+    """The rights over the whole server, in capitals, and SELECT where it is granted on anything."""
     found: set[str] = set()
     for grant in grants:
         if match := _GRANT.match(grant):
-            found.update(re.sub(r"\(.*?\)", "", right).strip().upper() for right in match["rights"].split(","))
+            rights = {right.strip().upper() for right in re.sub(r"\(.*?\)", "", match["rights"]).split(",")}
+            if match["on"] == "*.*":
+                found |= rights
+            elif rights & {"SELECT", "ALL PRIVILEGES"}:
+                found.add("SELECT")
     return found
+
+
+def _is_replica(cursor: DictCursor) -> bool:
+    """Whether it applies the changes of another server now."""
+    cursor.execute("SHOW GLOBAL STATUS LIKE 'Slaves_running'")  # MariaDB, where looking closer takes one more right
+    running = cursor.fetchone()
+    if running is not None:
+        return int(running["Value"]) > 0
+    channels = _rows(cursor, "SHOW REPLICA STATUS", "SHOW SLAVE STATUS")
+    return any("Yes" in (row.get("Replica_SQL_Running"), row.get("Slave_SQL_Running")) for row in channels)
+
+
+def _log_filter(cursor: DictCursor) -> dict[str, list[str]]:
+    """The databases that alone are logged (all where empty), and those that are not."""
+    rows = _rows(cursor, "SHOW BINARY LOG STATUS", "SHOW MASTER STATUS")
+    return {
+        name: [database for row in rows for database in (row.get(column) or "").split(",") if database]
+        for name, column in (("logged_databases", "Binlog_Do_DB"), ("unlogged_databases", "Binlog_Ignore_DB"))
+    }
+
+
+def _rows(cursor: DictCursor, *statements: str) -> list[dict[str, Any]]:
+    """Of the first statement that this server knows and allows us; a missing right is told elsewhere."""
+    for statement in statements:
+        try:
+            cursor.execute(statement)
+        except (pymysql.ProgrammingError, pymysql.OperationalError) as error:
+            if error.args[0] not in (*_UNKNOWN_STATEMENT, *_REFUSED):
+                raise
+        else:
+            return list(cursor.fetchall())
+    return []
 
 
 def _setting(name: str, found: Any, expected: Sequence[str], remedy: str, sql: str = "") -> Finding:
@@ -95,6 +136,17 @@ def _kept(seconds: int) -> Finding:
     return Finding("binlog_expire_logs_seconds", "warning", str(seconds), "a day or more", remedy, sql)
 
 
+def _logged(facts: Mapping[str, Any]) -> Finding:
+    """A replica writes what it applies to its own log only where it is told to; MariaDB's default is not to."""
+    if not facts["replica"]:
+        return Finding("server", "ok", "no replica")
+    setting = "log_replica_updates" if facts["log_replica_updates"] is not None else "log_slave_updates"
+    if str(facts[setting]).upper() in ("ON", "1"):
+        return Finding("server", "ok", f"a replica with {setting}")
+    remedy = f"name the primary's host in the URL, or set {setting} in its configuration and restart it"
+    return Finding("server", "error", f"a replica without {setting}", "a server that logs every change", remedy)
+
+
 def _missing_rights(engine: str, facts: Mapping[str, Any]) -> list[Finding]:
     rights = set(facts["rights"])
     if "ALL PRIVILEGES" in rights:
@@ -107,8 +159,9 @@ def _missing_rights(engine: str, facts: Mapping[str, Any]) -> list[Finding]:
     return [Finding("rights", "error", found, "the rights of a reading replica", "let an administrator run it", sql)]
 
 
-def _table(cursor: DictCursor, user: str, name: str) -> Finding:
+def _table(cursor: DictCursor, facts: Mapping[str, Any], name: str) -> Finding:
     database, _, table = name.partition(".")
+    user, quoted = str(facts["user"]), "`{}`.`{}`".format(*_escaped(*name.split(".", 1)))
     query = "SELECT table_type AS kind FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
     cursor.execute(query, (database, table))
     row, check = cursor.fetchone(), f"table {name}"
@@ -120,11 +173,27 @@ def _table(cursor: DictCursor, user: str, name: str) -> Finding:
         return Finding(check, "error", "not there, or not visible", "an existing table", remedy, sql)
     if row["kind"] != "BASE TABLE":
         return Finding(check, "error", str(row["kind"]).lower(), "a table", "map the tables beneath it and join them")
-    cursor.execute("SHOW KEYS FROM `{}`.`{}` WHERE Key_name = 'PRIMARY'".format(*_escaped(database, table)))
+    if not _may_read(cursor, quoted):
+        sql = f"GRANT SELECT ON {quoted} TO {_quoted_user(user)};"
+        return Finding(check, "error", f"not readable for {user}", "the right to SELECT", "", sql)
+    if database in facts["unlogged_databases"] or database not in (facts["logged_databases"] or [database]):
+        remedy = "take the database out of binlog_ignore_db, or add it to binlog_do_db, and restart the server"
+        return Finding(check, "error", f"of database {database}, which is not logged", "one in the log", remedy)
+    cursor.execute(f"SHOW KEYS FROM {quoted} WHERE Key_name = 'PRIMARY'")
     if not cursor.fetchall():
-        sql = f"ALTER TABLE `{database}`.`{table}` ADD PRIMARY KEY (…);"
+        sql = f"ALTER TABLE {quoted} ADD PRIMARY KEY (…);"
         return Finding(check, "error", "without primary key", "one, by which its rows are known", "give it one", sql)
     return Finding(check, "ok", "readable, with a primary key")
+
+
+def _may_read(cursor: DictCursor, quoted: str) -> bool:
+    try:
+        cursor.execute(f"SELECT 1 FROM {quoted} LIMIT 0")  # noqa: S608 - quoted, and of our own mapping
+    except (pymysql.ProgrammingError, pymysql.OperationalError) as error:
+        if error.args[0] in _REFUSED:
+            return False
+        raise
+    return True
 
 
 def _escaped(*names: str) -> tuple[str, ...]:
