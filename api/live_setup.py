@@ -31,6 +31,7 @@ STUMBLE_SECONDS = 5.0  # until a connector that was started again no longer show
 # gives up although nothing is wrong.
 STUMBLED = "RejectedExecutionException"
 TRACE_LINES = 3
+READS = ("IN_PROGRESS", "COMPLETED")  # notifications of a snapshot whose rights and definitions sufficed
 
 Undo = Callable[[str, Callable[[], object]], None]
 
@@ -177,11 +178,17 @@ class LiveSetup:
     def _wait_started(
         self, connect: ConnectClient, prefix: str, address: DatabaseAddress, capture: Capture
     ) -> ConnectorStatus:
-        """Its status once it reads, or gave up: a task is "running" before it has its slot."""
-        database = open_database(address)
+        """Its status once it reads, or gave up: a task is "running" before it has its slot, or may read a table."""
+        database, topics = open_database(address), self.topics()
 
         def reads(status: ConnectorStatus) -> bool:
-            return status.failed or (status.running and bool(database.progress(capture).get("slot_exists", True)))
+            if not status.running:
+                return status.failed
+            if capture.slot:
+                return bool(database.progress(capture)["slot_exists"])
+            if any(connect.offsets(prefix)):
+                return True
+            return any(told.get("type") in READS for told in topics.notifications(prefix))
 
         return connect.wait(prefix, reads, START_SECONDS)
 

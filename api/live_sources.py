@@ -109,6 +109,8 @@ class LiveSources:
             found = self._collection(collection, undo)
             record = self._make_row(found, name, address, tables)
             undo("the source's row", lambda: self._sources.delete(record))
+            if self._kb.catalog.documents.count_of(found, name):  # kept of a former source: some rows may be gone
+                record = self._sources.change(record, config=record.config | {"rebuilding": str(uuid.uuid4())})
             return self._attach(record, address, mapping, excluded, undo)
 
     def get(self, collection: Collection, name: str) -> SourceRecord:
@@ -216,7 +218,9 @@ class LiveSources:
     def finish_rebuild(self, record: SourceRecord) -> int:
         """After a full snapshot was read to its end: remove the documents that it did not bring; how many."""
         collection = self.collection_of(record)
-        unseen = sorted(self._sources.unplaced_keys(collection, record.name))
+        beginnings = tuple(f"{table}/" for table in mapping_of(record).tables)  # what others wrote under its name stays
+        keys = self._sources.unplaced_keys(collection, record.name)
+        unseen = sorted(key for key in keys if key.startswith(beginnings))
         delete_keys(self._kb, collection, unseen)
         config = {name: value for name, value in record.config.items() if name != "rebuilding"}
         self._sources.change(record, config=config)
