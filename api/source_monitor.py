@@ -94,7 +94,7 @@ class SourceGauges(Collector):
         """The gauges."""
         for name, meaning, read in (
             ("kb_source_lag_events", "Change events that no worker has read yet.", _lag_events),
-            ("kb_source_lag_seconds", "How long ago what is known of the source was true.", _lag_seconds),
+            ("kb_source_lag_seconds", "How long ago, at the most, what is known of the source was true.", _lag_seconds),
             ("kb_source_slot_lag_bytes", "Log of the database that was not read yet.", _slot_lag),
             ("kb_source_slot_retained_bytes", "Log that the database keeps for the source.", _slot_retained),
             ("kb_source_connector_up", "1 where connector and task run; absent while paused.", _up),

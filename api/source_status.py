@@ -16,11 +16,14 @@ from api.live_sources import KIND, LiveSources, mapping_of
 from ingest.connect import names
 from ingest.connect.client import ConnectorStatus
 from ingest.connect.database import open_database
+from ingest.connect.schema_history import replaced_tables
 from ingest.errors import IngestError
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 NOTICES = 50  # of the newest that are shown
 MUCH_LOG_BYTES = 10 * 2**30  # kept on the database's disk for one source; a person should know
+# What Debezium says where it has lost its place in the log, or the tables' definitions: it fails again at each start.
+NO_RESTART = ("schema recovery mode", "no longer available on the server", "db history topic is missing")
 UNKNOWN = ConnectorStatus("UNKNOWN", "UNKNOWN")
 
 
@@ -64,6 +67,7 @@ class StatusReader:
         self._ask(status, lambda: self._lag(record, status))
         self._ask(status, lambda: self._database(record, status))
         if thorough:
+            self._ask(status, lambda: self._tables(record, status))
             self._ask(status, lambda: self._snapshot(record, status))
             self._known(record, status)
         return status
@@ -92,9 +96,8 @@ class StatusReader:
     def _connector(self, record: SourceRecord, status: SourceStatus) -> None:
         with self._live.setup.connect() as connect:
             status.connector = connect.status(record.config["connector"])
-        where = f"POST /v1/sources/{record.name}/restart"
         if status.connector.failed:
-            status.problems.append(f"the connector has failed: {why(status.connector)}; mend that, then {where}")
+            status.problems.append(failure(record.name, status.connector))
         elif status.connector.state == "ABSENT":
             status.problems.append("Kafka Connect does not know the connector any more; take a full snapshot")
 
@@ -105,7 +108,7 @@ class StatusReader:
         reach = self._live.setup.topics().reach(topics)
         status.lag_events = sum(max(0, end - read.get(place, first)) for place, (first, end) in reach.items())
         status.last_event_at = self._catalog.offsets.last_committed_at(record.id)
-        status.lag_seconds = _seconds_behind(status.lag_events, status.last_event_at)
+        status.lag_seconds = _seconds_behind(status)
         lost = {topic for (topic, number), (first, _) in reach.items() if read.get((topic, number), 0) < first}
         lost |= set(topics) - {topic for topic, _ in reach}
         if lost:
@@ -131,9 +134,29 @@ class StatusReader:
                 "connector does not read, or delete the source, before the disk is full"
             )
 
+    def _tables(self, record: SourceRecord, status: SourceStatus) -> None:
+        """What has become of the tables since the source was made."""
+        if "capture" not in record.config or record.state is SourceState.DELETING:
+            return
+        if record.config["engine"] != "postgresql":
+            told = self._live.setup.topics().history(record.config["topic_prefix"])
+            for table, at in sorted(replaced_tables(told, mapping_of(record).all_tables).items()):
+                status.problems.append(
+                    f"table {table} was dropped, made anew or renamed ({at:%Y-%m-%d %H:%M:%S} UTC): what it had before "
+                    "may stay; take a full snapshot"
+                )
+        status.problems += open_database(self._live.address(record)).problems(capture_of(record.config))
+
     def _snapshot(self, record: SourceRecord, status: SourceStatus) -> None:
         told = self._live.setup.topics().notifications(record.config["topic_prefix"])
         status.snapshot = snapshot_progress(told)
+
+
+def failure(source: str, status: ConnectorStatus) -> str:
+    """Why a connector has failed, and what to do."""
+    lost = any(words in status.trace for words in NO_RESTART)
+    remedy = "take a full snapshot" if lost else f"mend that, then POST /v1/sources/{source}/restart"
+    return f"the connector has failed: {why(status)}; {remedy}"
 
 
 def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -158,8 +181,13 @@ def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, A
     return shown
 
 
-def _seconds_behind(events: int, last_event_at: datetime | None) -> float | None:
-    """How long ago what is known was true: 0 where everything is read, None where nothing ever was."""
-    if events == 0:
+def _seconds_behind(status: SourceStatus) -> float | None:
+    """How long ago, at the most, what is known was true: 0 where everything is read and the connector runs.
+
+    None where nothing ever was read, or nobody can say whether the connector runs.
+    """
+    if status.lag_events == 0 and status.connector.running:
         return 0.0
-    return None if last_event_at is None else max(0.0, (datetime.now(UTC) - last_event_at).total_seconds())
+    if status.last_event_at is None or (status.lag_events == 0 and status.connector is UNKNOWN):
+        return None
+    return max(0.0, (datetime.now(UTC) - status.last_event_at).total_seconds())

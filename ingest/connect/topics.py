@@ -24,7 +24,7 @@ _ROWS = {
     "retention.bytes": str(RETENTION_BYTES),
     "max.message.bytes": str(MAX_MESSAGE_BYTES),
 }
-NOTIFICATIONS_READ = 2_000  # of the last ones; a table of a snapshot makes a handful
+LAST_READ = 2_000  # messages of a side topic; a table of a snapshot makes a handful of notifications
 
 logger = logging.getLogger(__name__)
 
@@ -102,15 +102,22 @@ class Topics:
 
     def notifications(self, prefix: str) -> list[dict[str, Any]]:
         """The last things that the connector told, oldest first."""
+        return self._last(names.notification_topic(prefix))
+
+    def history(self, prefix: str) -> list[dict[str, Any]]:
+        """The last changes of tables' definitions in MySQL or MariaDB, oldest first, as Debezium stores them."""
+        return self._last(names.history_topic(prefix))
+
+    def _last(self, topic: str) -> list[dict[str, Any]]:
         from kafka import TopicPartition
 
-        partition = TopicPartition(names.notification_topic(prefix), 0)
+        partition = TopicPartition(topic, 0)
         with self._consumer() as consumer:
-            if not consumer.partitions_for_topic(partition.topic):
+            if not consumer.partitions_for_topic(topic):
                 return []
             consumer.assign([partition])
             end = consumer.end_offsets([partition])[partition]
-            begin = max(consumer.beginning_offsets([partition])[partition], end - NOTIFICATIONS_READ)
+            begin = max(consumer.beginning_offsets([partition])[partition], end - LAST_READ)
             consumer.seek(partition, begin)
             return list(_read_until(consumer, partition, end))
 

@@ -197,7 +197,8 @@ def test_metrics_show_what_was_seen_last(served: LiveWorld, shop: dict[str, Any]
     eventually(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
     served.api.app.state.source_monitor.look()
     after = metrics(served)
-    assert (after["kb_source_lag_events"], after["kb_source_lag_seconds"], after["kb_source_connector_up"]) == (0, 0, 0)
+    assert (after["kb_source_lag_events"], after["kb_source_connector_up"]) == (0, 0)
+    assert after["kb_source_lag_seconds"] > 0, "nobody knows what happens meanwhile"
 
 
 def metrics(served: LiveWorld) -> dict[str, float]:

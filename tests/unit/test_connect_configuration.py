@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from api.connect_secrets import ConnectSecrets
 from api.live_changes import tables_to_read
-from api.source_status import snapshot_progress
+from api.source_status import failure, snapshot_progress
 from ingest.connect import names
 from ingest.connect.address import DatabaseAddress
+from ingest.connect.client import ConnectorStatus
 from ingest.connect.configuration import connector_config
 from ingest.connect.inspection import Capture
 from ingest.errors import SourceError
@@ -134,3 +135,17 @@ def test_the_progress_is_that_of_the_last_snapshot() -> None:
     again = snapshot_progress([*first, told("Initial", "COMPLETED"), told("Incremental", "STARTED")])
     assert (again["kind"], again["state"], again["tables"]) == ("incremental", "running", {})
     assert snapshot_progress([])["state"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        ("Access denied; you need the RELOAD privilege(s)", "mend that, then POST /v1/sources/shop/restart"),
+        ("internal schema size 3, but row size 4, restart connector with schema recovery mode", "take a full snapshot"),
+        ("binlog.000001, but this is no longer available on the server. Reconfigure", "take a full snapshot"),
+    ],
+)
+def test_a_failure_that_no_restart_mends_says_so(cause: str, remedy: str) -> None:
+    trace = f"org.apache.kafka.connect.errors.ConnectException: stopped\n\tat a.b(C.java:1)\nCaused by: {cause}"
+    told = failure("shop", ConnectorStatus("RUNNING", "FAILED", trace))
+    assert told == f"the connector has failed: {trace.splitlines()[0]}; Caused by: {cause}; {remedy}"
