@@ -10,6 +10,7 @@ from pyroaring import BitMap64
 
 from api.collection_runtime import CollectionRuntime
 from retrieval.catalog import Catalog
+from retrieval.contracts import server_part
 from retrieval.types import IndexedChunk, ViewBatch
 
 CLOSE = 1e-3  # in each component of a unit vector; a server that stores vectors rounds them
@@ -36,14 +37,15 @@ def take_out(catalog: Catalog, runtime: CollectionRuntime, contents: Contents) -
     """Take what differs out, vectors from the catalog too; what follows embeds and adds them again.
 
     The words of these chunks too: where a vector or rights are another chunk's, as after a catalog was put back to an
-    older state, the words are as well, and cannot be compared.
+    older state, the words are as well, and cannot be compared. An index on a server is left alone: a rebuild replaces
+    each of its chunks, and until then searches find them.
     """
     hashes = catalog.log.text_hashes(runtime.collection, contents.vectors)
     catalog.embeddings.forget(runtime.collection.encoder_fingerprint, hashes)
     views = runtime.follower.views
     with runtime.follower.paused():
         for view, labels in ((views.dense, contents.vectors), (views.sparse, contents.vectors | contents.attributes)):
-            if labels:
+            if labels and server_part(view) is None:
                 view.apply(ViewBatch(view.seq, list(labels), []))
 
 

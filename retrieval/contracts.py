@@ -126,6 +126,10 @@ class SharedView(Protocol):
         """All labels held."""
         ...
 
+    def mend(self, batch: ViewBatch) -> None:
+        """Write what a batch of a rebuild says, whoever applies meanwhile; how far the view is stays as it is."""
+        ...
+
     def resume(self) -> int:
         """Read from the server how far the view is, making it where it is not; must come before `apply`."""
         ...

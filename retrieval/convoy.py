@@ -12,7 +12,7 @@ from pyroaring import BitMap64
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import VectorView
 from retrieval.errors import LogPrunedError, OutageError
-from retrieval.tracks import SharedTrack, Track
+from retrieval.tracks import Track
 from retrieval.types import ViewBatch
 
 logger = logging.getLogger(__name__)
@@ -74,13 +74,12 @@ class Convoy:
         """Bring every view, of any state, to what the catalog says now. Raises `OutageError` when one cannot."""
         with self._applying:
             for track in self.tracks:
-                if isinstance(track, SharedTrack):
-                    track.take_over()
+                track.begin_mending()
             optional = [track for track in self.tracks if track not in self.needed]
-            if not self._rebuild(self.needed, None):
+            if not self._mend(self.needed):
                 raise OutageError("not every view could be rebuilt; its server or disk refuses, see the log")
             if optional:
-                self._rebuild(optional, None)
+                self._mend(optional)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -95,24 +94,28 @@ class Convoy:
         newest = self._catalog.collections.last_seq(self._collection.id)  # `last_seq` was read before we were alone
         return track.seq > newest and not track.meets_older(newest)
 
-    def _rebuild(self, tracks: Sequence[Track], progress: Progress | None) -> bool:
+    def _rebuild(self, tracks: Sequence[Track], progress: Progress | None) -> None:
+        self._apply(tracks, self._everything(tracks), progress, lambda track, batch: track.apply(batch, rebuilds=True))
+
+    def _mend(self, tracks: Sequence[Track]) -> bool:
+        return self._apply(tracks, self._everything(tracks), None, lambda track, batch: track.mend(batch))
+
+    def _everything(self, tracks: Sequence[Track]) -> Iterator[ViewBatch]:
         held = BitMap64().union(*(track.view.labels() for track in tracks))
-        everything = self._catalog.log.everything(self._collection, held, _embedded(tracks))
-        return self._apply(tracks, everything, progress, rebuilds=True)
+        return self._catalog.log.everything(self._collection, held, _embedded(tracks))
 
     def _apply(
         self,
         tracks: Iterable[Track],
         batches: Iterator[ViewBatch],
         progress: Progress | None,
-        *,
-        rebuilds: bool = False,
+        act: Callable[[Track, ViewBatch], bool] = lambda track, batch: track.apply(batch),
     ) -> bool:
         """Apply the batches to each track until it cannot take one; whether all took all."""
         remaining = list(tracks)
         count = len(remaining)
         for batch in batches:
-            remaining = [track for track in remaining if track.apply(batch, rebuilds=rebuilds)]
+            remaining = [track for track in remaining if act(track, batch)]
             if not remaining:
                 break
             if progress is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from pyroaring import BitMap64
@@ -66,8 +67,19 @@ class Track:
         """Apply a batch, unless the view is past it; False where it was not possible, and the track must wait."""
         if batch.seq and batch.seq <= self.seq and not rebuilds:
             return True
+        if not self._try(self._apply, batch):
+            return False
+        if batch.seq:
+            self._follows()
+        return True
+
+    def mend(self, batch: ViewBatch) -> bool:
+        """Apply a batch of a rebuild that somebody asked for, whatever the view holds; False as `apply` has it."""
+        return self.apply(batch, rebuilds=True)
+
+    def _try(self, act: Callable[[ViewBatch], None], batch: ViewBatch) -> bool:
         try:
-            self._apply(batch)
+            act(batch)
         except (OutageError, ViewOvertakenError, ViewLostError) as error:
             self._wait(error)
             return False
@@ -76,8 +88,6 @@ class Track:
             self.defect = error
             self._health.stops(self.name, f"stopped: {error}")
             return False
-        if batch.seq:
-            self._follows()
         return True
 
     def meets_older(self, last_seq: int) -> bool:
@@ -92,6 +102,9 @@ class Track:
 
     def begin_rebuild(self) -> None:
         """Nothing: a view of this process's own is whole before anybody searches it."""
+
+    def begin_mending(self) -> None:
+        """Nothing: nobody else writes a view of this process's own."""
 
     def release(self) -> None:
         """Give up what others may want."""
@@ -173,10 +186,13 @@ class SharedTrack(Track):
             self._health.follows(self.name)
         return self._holds and super().begin(last_seq)
 
-    def take_over(self) -> None:
-        """Apply whoever holds the lease; for a rebuild that somebody asked for. Raises `OutageError`."""
-        self._catalog.leases.acquire(self._lease, self._holder, LEASE_SECONDS)
+    def begin_mending(self) -> None:
+        """Make the view where it is absent. Raises `OutageError`."""
         self._shared.resume()
+
+    def mend(self, batch: ViewBatch) -> bool:
+        """Write whoever holds the lease, and leave how far the view is to that process: neither disturbs the other."""
+        return self._try(self._shared.mend, batch)
 
     def meets_older(self, last_seq: int) -> bool:
         """Empty the view on the server, which the processes then find at its beginning."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from pyroaring import BitMap64
 
@@ -40,8 +39,8 @@ class FreshSparseView:
         return (self.server.labels() - touched) | kept
 
     def apply(self, batch: ViewBatch) -> None:
-        """Write to the index itself what the log does not say, such as what a repair takes out."""
-        self.server.apply(replace(batch, seq=self.server.seq))
+        """Write to the index itself what the log does not say; `recent` goes on as it was."""
+        self.server.mend(batch)
 
     def search(self, query: str, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks that share a word with the query, by BM25."""

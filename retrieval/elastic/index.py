@@ -8,6 +8,7 @@ show as `ViewOvertakenError`, and whoever gets it reads the place again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,11 +81,22 @@ class ElasticIndex:
         assert self._place is not None
         parts = _parts(operations)
         former = next(parts, [])
-        try:
+        with self._noticing_full_disk():
             for part in parts:
                 self._bulk(former)
                 former = part
             self._place = self._bulk([*former, *self._place_lines(max(seq, self._place.seq))], refresh=True)
+
+    def write_beside(self, operations: Iterable[bytes]) -> None:
+        """Send the lines in bounded requests, without a place: another process may write meanwhile."""
+        with self._noticing_full_disk():
+            for part in _parts(operations):
+                self._bulk(part, refresh=True)
+
+    @contextmanager
+    def _noticing_full_disk(self) -> Iterator[None]:
+        try:
+            yield
         except FullServerError:
             self._is_blocked = True
             raise
@@ -187,7 +199,9 @@ class ElasticIndex:
                 client.indices.create(index=self.name.index, aliases={self.name.alias: {}}, wait_for_active_shards=1)
             except BadRequestError as error:
                 if "already_exists" not in error.message:
-                    raise  # else another process was faster
+                    raise
+                # Another process was faster, or the alias is gone, as after a snapshot came back without aliases.
+                client.indices.put_alias(index=self.name.index, name=self.name.alias)
 
     def _read_place(self) -> Place:
         from elasticsearch import NotFoundError

@@ -73,6 +73,14 @@ class ElasticView:
         self.index.write(self._lines(batch), batch.seq)
         self._seq = self.index.place
 
+    def mend(self, batch: ViewBatch) -> None:
+        """Write what a batch of a rebuild says, whoever applies meanwhile; how far the index is stays as it is.
+
+        Of each chunk the newer state wins, by its version. Raises `OutageError` or `ViewLostError`.
+        """
+        self.index.write_beside(self._lines(batch))
+        self._goes_back()
+
     def save(self) -> None:
         """Nothing: what was applied is durable already."""
 
@@ -80,7 +88,7 @@ class ElasticView:
         """Nothing: the connections are the server's."""
 
     def _goes_back(self) -> None:
-        """What was read of the index may be of chunks whose labels others have now."""
+        """What was read of the index may be wrong: chunks were mended, or others have their labels now."""
 
     def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
         """The batch as lines of a bulk: what the kind of view says."""

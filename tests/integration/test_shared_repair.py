@@ -1,0 +1,128 @@
+"""Indexes on Elasticsearch are mended while another process writes them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from elastic import elastic_server, elastic_url, stack_of
+from pyroaring import BitMap64
+
+from api.knowledge_base import KnowledgeBase
+from api.maintenance import verify_collection
+from infra.settings import Settings
+from retrieval.catalog import sqlite_url
+from retrieval.elastic import ElasticServer, FreshSparseView
+from retrieval.elastic.index import drop_indexes
+from retrieval.types import Document, ViewBatch
+
+__all__ = ["elastic_server", "elastic_url", "stack_of"]
+
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
+
+PATIENCE_SECONDS = 60.0
+DOCUMENTS = 60
+Open = Callable[..., KnowledgeBase]
+
+
+@pytest.fixture
+def opened(elastic_url: str, elastic_server: ElasticServer, tmp_path: Path) -> Iterator[Open]:
+    """Opens knowledge bases on one catalog and one Elasticsearch, each with a data folder of its own."""
+    prefix = f"repair_{uuid4().hex[:8]}"
+    with ExitStack() as stack:
+        stack.callback(drop_indexes, elastic_server, prefix)
+
+        def open_(name: str, **more: object) -> KnowledgeBase:
+            settings = {
+                "data_dir": tmp_path / name,
+                "encoder": "hash",
+                "catalog_url": sqlite_url(tmp_path / "c.db"),
+                "elasticsearch_url": elastic_url,
+                "elasticsearch_prefix": prefix,
+                **more,
+            }
+            return stack.enter_context(KnowledgeBase.open(Settings(**settings)))  # type: ignore[arg-type]
+
+        yield open_
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def words_of(kb: KnowledgeBase) -> FreshSparseView:
+    view = kb.runtime("c").follower.views.sparse
+    assert isinstance(view, FreshSparseView)
+    return view
+
+
+def filled(kb: KnowledgeBase) -> None:
+    """A collection whose words this process writes to the index."""
+    kb.create_collection("c")
+    seq = kb.write("c", [Document(f"k{n}", f"pump valve subject{n}word") for n in range(DOCUMENTS)], wait=True).seq
+    until(lambda: words_of(kb).server.seq == seq)
+
+
+@contextmanager
+def writing(kb: KnowledgeBase) -> Iterator[None]:
+    """Documents change all the time inside the `with`."""
+    stopping, count = threading.Event(), 0
+
+    def write() -> None:
+        nonlocal count
+        while not stopping.wait(0.1):
+            count += 1
+            kb.write("c", [Document(f"w{count % 20}", f"fresh {count} pump")])
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("dense", ["hnswlib", "elasticsearch"])
+def test_an_index_is_mended_while_another_process_writes_it(opened: Open, dense: str) -> None:
+    api = opened("api", dense_view=dense)
+    filled(api)
+    jobs = opened("jobs", dense_view=dense)
+    index = words_of(api).server
+    label, before = index.labels()[3], index.seq
+    with writing(api):
+        until(lambda: index.seq > before)
+        with index.index.server.writing() as client:
+            client.delete(index=index.shared_name, id=str(label), refresh=True)
+        mended = verify_collection(jobs, "c", repair=True)
+        assert (mended.repaired, mended.views["sparse"].missing) == (True, 1)
+        assert label in index.labels()
+    until(lambda: verify_collection(api, "c").in_step)
+
+
+def test_what_one_process_holds_otherwise_takes_nothing_out_of_the_shared_index(opened: Open) -> None:
+    api = opened("api")
+    filled(api)
+    jobs = opened("jobs")
+    jobs.runtime("c")
+    for turn in range(2):
+        seq = api.write("c", [Document(f"more{turn}", "something about pumps")], wait=True).seq
+        until(lambda seq=seq: words_of(api).server.seq == seq)
+        runtime = jobs.runtime("c")
+        runtime.follower.wait_for(seq, PATIENCE_SECONDS)
+        (batch, *_) = jobs.catalog.log.everything(runtime.collection, BitMap64(), None)
+        attributes = runtime.follower.views.attributes
+        attributes.apply(ViewBatch(attributes.seq, [], [replace(batch.added[3], groups=("strangers",))]))
+        mended = verify_collection(jobs, "c", repair=True)
+        assert (mended.repaired, mended.views["attributes"].changed) == (True, 1)
+    assert len(words_of(api).server.labels()) == DOCUMENTS + 2
+    assert verify_collection(api, "c").in_step and verify_collection(jobs, "c").in_step
