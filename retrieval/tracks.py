@@ -216,6 +216,9 @@ class SharedTrack(Track):
             self._catalog.leases.release(self._lease, self._holder)
 
     def _apply(self, batch: ViewBatch) -> None:
+        if self.wants_attention():  # a build outlasts a lease; should that be lost, the view's place tells
+            self._renew_at = time.monotonic() + RENEW_SECONDS
+            self._catalog.leases.acquire(self._lease, self._holder, LEASE_SECONDS)
         self._shared.apply(batch)
         self._publish()
 

@@ -1,0 +1,67 @@
+"""The lease of a view on a server while one process applies to it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from pyroaring import BitMap64
+
+from retrieval import tracks
+from retrieval.catalog import Catalog, sqlite_url
+from retrieval.health import Health
+from retrieval.tracks import SharedTrack
+from retrieval.types import ViewBatch
+
+BATCH_SECONDS = 0.2
+LEASE_SECONDS = 2.0
+
+
+class SlowView:
+    """A shared view whose server takes its time."""
+
+    shared_name = "slow"
+
+    def __init__(self) -> None:
+        self.seq = 0
+
+    def apply(self, batch: ViewBatch) -> None:
+        time.sleep(BATCH_SECONDS)
+        self.seq = max(self.seq, batch.seq)
+
+    def mend(self, batch: ViewBatch) -> None:
+        raise NotImplementedError
+
+    def labels(self) -> BitMap64:
+        return BitMap64()
+
+    def resume(self) -> int:
+        return self.seq
+
+    def restart(self) -> None:
+        raise NotImplementedError
+
+    def is_current(self) -> bool:
+        return True
+
+    def check(self) -> None:
+        """It always answers."""
+
+    def observe(self, seq: int) -> None:
+        self.seq = seq
+
+
+def test_a_long_build_keeps_its_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the next process began the same build, and each would take the view from the other for ever."""
+    monkeypatch.setattr(tracks, "LEASE_SECONDS", LEASE_SECONDS)
+    monkeypatch.setattr(tracks, "RENEW_SECONDS", BATCH_SECONDS)
+    catalog = Catalog(sqlite_url(tmp_path / "c.db"))
+    collection = catalog.collections.create("c", "hash", "fingerprint")
+    one, other = (SharedTrack("sparse", SlowView(), Health(), catalog, collection, name) for name in ("one", "other"))
+    assert one.begin(1)
+    end = time.monotonic() + 1.5 * LEASE_SECONDS
+    while time.monotonic() < end:
+        assert one.apply(ViewBatch(0, [], [], state=1), rebuilds=True)
+    assert not other.begin(1)
+    catalog.close()
