@@ -25,12 +25,17 @@ class Contents:
 
 
 def differing_contents(catalog: Catalog, runtime: CollectionRuntime) -> Contents:
-    """What differs at two looks: a change on its way is no difference."""
+    """What differs at two looks, and did not change meanwhile: a change on its way is no difference."""
     first = _look(catalog, runtime, None)
     if not first.vectors and not first.attributes:
         return first
     runtime.follower.catch_up()
-    return _look(catalog, runtime, first.vectors | first.attributes)
+    reached = runtime.follower.views.seq
+    second = _look(catalog, runtime, first.vectors | first.attributes)
+    if not second.vectors and not second.attributes:
+        return second
+    changed = catalog.log.state(runtime.collection, since=reached).changed
+    return Contents(second.vectors - changed, second.attributes - changed)
 
 
 def take_out(catalog: Catalog, runtime: CollectionRuntime, contents: Contents) -> None:

@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from itertools import count as count_up
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from api.reindex import reindex
 from api.reindex_options import ReindexOptions
 from infra.settings import Settings
 from retrieval.catalog import schema, sqlite_url
+from retrieval.catalog.log import OperationLog
 from retrieval.errors import ConflictError, NotFoundError, RetrievalError
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, FusionMethod
@@ -142,6 +145,27 @@ def test_rights_that_a_view_has_wrong_are_mended(kb: KnowledgeBase) -> None:
     assert verify_collection(kb, "c").views["attributes"].changed == 1
     assert verify_collection(kb, "c", repair=True).repaired
     assert verify_collection(kb, "c").in_step
+
+
+def test_documents_that_change_all_the_time_are_no_difference(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything, stock = OperationLog.everything, count_up(1)
+
+    def changed_meanwhile(*about: Any) -> Iterator[ViewBatch]:
+        for batch in everything(*about):
+            if is_verifying and batch.added:
+                kb.write("c", [Document("k3", "text number3 about pumps", metadata={"stock": next(stock)})], wait=True)
+            yield batch
+
+    views = kb.runtime("c").follower.views
+    monkeypatch.setattr(OperationLog, "everything", changed_meanwhile)
+    is_verifying = True
+    assert verify_collection(kb, "c").in_step
+    assert next(stock) > 2, "it did change at both looks"
+    (batch, *_) = everything(kb.catalog.log, kb.runtime("c").collection, BitMap64(), None)
+    views.attributes.apply(ViewBatch(views.seq, [], [replace(batch.added[0], groups=("strangers",))]))
+    assert verify_collection(kb, "c").views["attributes"].changed == 1, "what did not change meanwhile is told"
 
 
 def test_words_of_a_chunk_that_is_otherwise_another_are_mended(kb: KnowledgeBase) -> None:
