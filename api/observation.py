@@ -140,8 +140,9 @@ class _Collections(Collector):
             lag.add_metric((collection.name,), behind)
             documents.add_metric((collection.name,), sizes[0])
             chunks.add_metric((collection.name,), sizes[1])
-            for leg in ("sparse", "dense"):
-                legs.add_metric((collection.name, leg), leg in troubles.get(collection.name, {}))
+            mine = troubles.get(collection.name, {})
+            for leg in dict.fromkeys(("sparse", "dense", "attributes", *mine)):  # the graph's is optional
+                legs.add_metric((collection.name, leg), leg in mine)
         yield from (lag, documents, chunks, legs, usable)
 
 

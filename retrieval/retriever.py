@@ -153,7 +153,10 @@ class Retriever:
         hits = self._finish(hits, request, wanted)
         clock.lap("highlight")
         total, degraded = clock.total(), legs.degraded()
-        if needs_graph(plan.diffusion) and (graph is None or "graph" in self._views.health.troubles()):
+        troubles = self._views.health.troubles()
+        if allowed is not None and "attributes" in troubles:
+            degraded = (*degraded, "attributes")
+        if needs_graph(plan.diffusion) and (graph is None or "graph" in troubles):
             degraded = (*degraded, "graph")
         if plan.precedents is not None and near is None:
             degraded = (*degraded, "precedents")

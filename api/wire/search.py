@@ -143,7 +143,9 @@ class SearchResponse(Response):
         None, description="Which plan that is, while a rollout serves a share of the searches."
     )
     degraded: tuple[str, ...] = Field(
-        (), description="Legs (sparse, dense, graph, precedents) that did not answer, or answered from an older state."
+        (),
+        description="Legs (sparse, dense, attributes, graph, precedents) that did not answer, or answered from an "
+        "older state.",
     )
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")

@@ -8,9 +8,35 @@ import pytest
 from served import in_process
 from waiting import eventually
 
+from retrieval.attributes import AttributeView
 from retrieval.errors import NotYetSearchableError
+from retrieval.filters import AnyOf, Filter
 from retrieval.retriever import SearchRequest
-from retrieval.types import OPERATOR, Document
+from retrieval.types import OPERATOR, Document, Principal
+
+
+def test_rights_and_filters_that_stop_following_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise MemoryError("no room")
+
+    def degraded(filter: Filter | None, principal: Principal) -> tuple[str, ...]:
+        return kb.search("c", SearchRequest("pump", 5, filter=filter), principal).degraded
+
+    with in_process(tmp_path) as served:
+        kb = served.kb
+        kb.create_collection("c")
+        kb.write("c", [Document("old", "an old pump", acl=("staff",))], wait=True)
+        staff, anybody = Principal("s", frozenset({"staff"})), Principal("a")
+        assert degraded(AnyOf("kind", ("x",)), anybody) == ()
+        monkeypatch.setattr(AttributeView, "apply", refuse)
+        kb.write("c", [Document("new", "a new pump", metadata={"kind": "x"}, acl=("staff",))])
+        eventually(lambda: "attributes" in kb.troubles().get("c", {}))
+        eventually(lambda: len(kb.search("c", SearchRequest("pump", 5), OPERATOR).hits) == 2)
+        assert degraded(None, OPERATOR) == ()
+        assert degraded(None, anybody) == degraded(AnyOf("kind", ("x",)), staff) == ("attributes",)
+        metrics = served.client.get("/metrics", headers=served.headers()).text
+        assert 'kb_leg_degraded{collection="c",leg="attributes"} 1.0' in metrics
+        assert 'kb_leg_degraded{collection="c",leg="sparse"} 0.0' in metrics
 
 
 def test_a_disk_that_refuses_vectors_leaves_the_words_searchable(
