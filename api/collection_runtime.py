@@ -38,8 +38,10 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 0.25  # that a search waits for changes which overtook it; mostly the views take milliseconds
 FOLLOW_ROUNDS = 3  # a document may change again meanwhile
+HEIR_SECONDS = 2.0  # between two looks whether what another process maintained is to be maintained here
 RECORD_SECONDS = 0.5  # how soon another process's change of settings or plan is noticed
 VIEWS = "views"  # folder of the data directory
+LOCKED = "attributes"  # the view whose lock stands for those of the folder: it is closed last
 FINGERPRINT_DIGITS = 12  # enough to tell folders apart
 
 
@@ -60,8 +62,9 @@ class CollectionRuntime:
         self._made_of = _made_of(collection)
         self._plans: dict[int, Plan] = {}
         self._now = (collection, self._running_rollout())
+        self._heir_at = time.monotonic() + HEIR_SECONDS
         self._reading = threading.Lock()  # who read an older row must not overwrite a newer one
-        folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
+        self._folder = folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
         opened = open_views(folder, catalog, collection, settings, self.analyzer, encoder.dim)
         views, self._server = opened.views, opened.server
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
@@ -102,6 +105,17 @@ class CollectionRuntime:
         """Read the collection's row again."""
         with self._reading:
             self._read()
+
+    def may_inherit(self) -> bool:
+        """Whether this follows in a private copy of a folder that no process maintains any more; looks now and then."""
+        if self.follower.is_durable or time.monotonic() < self._heir_at:
+            return False
+        self._heir_at = time.monotonic() + HEIR_SECONDS
+        try:
+            lock_folder(self._folder / LOCKED).release()
+        except ViewLockedError:
+            return False
+        return True
 
     def _renew(self) -> None:
         if time.monotonic() - self._record_at > RECORD_SECONDS:
@@ -254,7 +268,7 @@ def drop_stray_views(catalog: Catalog, data_dir: Path) -> None:
 
 def _drop_unless_open(folder: Path) -> None:
     try:
-        lock = lock_folder(folder / "attributes")
+        lock = lock_folder(folder / LOCKED)
     except ViewLockedError:
         logger.info("%s is in use by another process; it is deleted later", folder)
         return

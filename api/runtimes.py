@@ -132,6 +132,9 @@ class Runtimes:
                 return
             if runtime.serves(record):
                 runtime.refresh()
+                if runtime.may_inherit():
+                    self._exchange(runtime, self._opened(record))
+                    logger.info("the view files of collection %s are maintained by this process now", name)
                 return
             self._exchange(runtime, self._revived(record) or self._opened(record))
             logger.info("collection %s is served by generation %d now", name, record.generation)

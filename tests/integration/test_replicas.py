@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from changing_world import World, text_of
 from waiting import eventually
 
+from api.jobs import upkeep
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from api.one_by_one import OneByOne
@@ -188,6 +189,23 @@ def test_a_process_ends_cleanly_though_its_folder_was_dropped_with_the_collectio
         views = again.open_runtime(again.catalog.collections.get("z"))
         assert views.follower.seq == 1, "the other collection was saved"
         views.stop()
+
+
+def test_who_follows_in_a_private_copy_inherits_the_files(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, encoder="hash")
+    with KnowledgeBase.open(settings) as owner:
+        owner.create_collection("c")
+        owner.write("c", [Document("k", "the word")], wait=True)
+        heir = KnowledgeBase.open(settings)
+        assert found(heir, "word") and not heir.runtime("c").follower.is_durable
+    with heir:
+        assert until(lambda: heir.runtime("c").follower.is_durable)
+        seq = heir.write("c", [Document("more", "another word")], wait=True).seq
+        assert upkeep.snapshot(heir, "", {}, lambda done, total: None)["saved"] == {"c": seq}
+        heir.forget_runtime("c", save=False)
+        again = heir.open_runtime(heir.catalog.collections.get("c"))
+        assert (again.follower.seq, again.follower.is_durable) == (seq, True)
+        again.stop()
 
 
 def test_embeddings_that_no_chunk_needs_go_while_documents_change(opened: Open) -> None:
