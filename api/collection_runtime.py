@@ -64,7 +64,7 @@ class CollectionRuntime:
         self._now = (collection, self._running_rollout())
         self._heir_at = time.monotonic() + HEIR_SECONDS
         self._reading = threading.Lock()  # who read an older row must not overwrite a newer one
-        self._folder = folder = _view_folder(settings.data_dir, collection, encoder, self.analyzer)
+        self._folder = folder = view_folder(settings.data_dir, collection, self.analyzer)
         opened = open_views(folder, catalog, collection, settings, self.analyzer, encoder.dim)
         views, self._server = opened.views, opened.server
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
@@ -246,27 +246,11 @@ def drop_views(data_dir: Path, collection: Collection) -> None:
 def drop_generation_views(data_dir: Path, collection: Collection, generation: int) -> None:
     """Delete the view files of one generation, unless another process still has them open."""
     for folder in _collection_folder(data_dir, collection).glob(f"g{generation}-*"):
-        _drop_unless_open(folder)
+        drop_unless_open(folder)
 
 
-def drop_stray_views(catalog: Catalog, data_dir: Path) -> None:
-    """Delete view files of collections that are gone, as what was building one when it was dropped leaves them.
-
-    What another process still has open stays.
-    """
-    folders = [path for path in (data_dir / VIEWS).glob("*-*") if path.is_dir()]
-    known = {one.id for one in catalog.collections.all()}  # read later: a new collection is there before its folder
-    for folder in folders:
-        number = folder.name.partition("-")[0]
-        if not number.isdecimal() or int(number) in known:
-            continue
-        for generation in folder.iterdir():
-            _drop_unless_open(generation)
-        if not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def _drop_unless_open(folder: Path) -> None:
+def drop_unless_open(folder: Path) -> None:
+    """Delete a folder of views, unless a process still has it open."""
     try:
         lock = lock_folder(folder / LOCKED)
     except ViewLockedError:
@@ -280,7 +264,7 @@ def _collection_folder(data_dir: Path, collection: Collection) -> Path:
     return data_dir / VIEWS / f"{collection.id}-{collection.name}"
 
 
-def _view_folder(data_dir: Path, collection: Collection, encoder: Encoder, analyzer: Analyzer) -> Path:
+def view_folder(data_dir: Path, collection: Collection, analyzer: Analyzer) -> Path:
     """Named by what built it, so that another encoder, analyzer or chunking starts an empty folder, never a mixture."""
-    made_by = f"{encoder.fingerprint[:FINGERPRINT_DIGITS]}-{analyzer.fingerprint[:FINGERPRINT_DIGITS]}"
+    made_by = f"{collection.encoder_fingerprint[:FINGERPRINT_DIGITS]}-{analyzer.fingerprint[:FINGERPRINT_DIGITS]}"
     return _collection_folder(data_dir, collection) / f"g{collection.generation}-{made_by}"

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
+from urllib.parse import urlsplit
 
 from infra.settings import Settings
 from retrieval.analyzer import Analyzer
 from retrieval.attributes import AttributeView
-from retrieval.catalog import Catalog, Collection
+from retrieval.catalog import Catalog, Collection, sqlite_url
 from retrieval.contracts import VectorView, WordView
 from retrieval.dense import DenseView
 from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, FreshSparseView, ServerOptions
 from retrieval.elastic.index import drop_indexes
+from retrieval.elastic.layout import vectors_name, words_name
 from retrieval.errors import RetrievalError, ViewError, ViewLockedError
 from retrieval.graph.view import GraphView
 from retrieval.sparse import SparseView
@@ -60,10 +62,11 @@ def open_views(
     made_by = folder.name
     server = open_server(settings) if settings.uses_elasticsearch else None
     name = shared_name(settings, collection, collection.generation)
+    encoder = collection.encoder_fingerprint
 
     def opened(folder: Path | None, *, read_only: bool) -> Views:
         with ExitStack() as stack:
-            views = _views(folder, made_by, name, settings, server, analyzer, dim, read_only=read_only)
+            views = _views(folder, made_by, encoder, name, settings, server, analyzer, dim, read_only=read_only)
             stack.callback(views.close)
             _check_log(catalog, collection, views.sparse, views.dense, views.attributes)
             stack.pop_all()
@@ -118,6 +121,7 @@ def open_server(settings: Settings) -> ElasticServer:
             settings.elasticsearch_api_key.get_secret_value(),
             settings.elasticsearch_ca_file,
             settings.elasticsearch_replicas,
+            _catalog_mark(settings),
         )
     )
 
@@ -127,6 +131,19 @@ def shared_name(settings: Settings, collection: Collection, generation: int | No
     identity = hashlib.sha256(f"{collection.name} {collection.created_at.isoformat()}".encode()).hexdigest()[:8]
     mine = f"{settings.elasticsearch_prefix}-{collection.id}-{identity}"
     return mine if generation is None else f"{mine}-g{generation}"
+
+
+def shared_indexes(settings: Settings, collection: Collection, made_by: str, analyzer: Analyzer) -> set[str]:
+    """The aliases of what this generation of the collection has on Elasticsearch, by these settings.
+
+    `made_by` is the name of its view folder.
+    """
+    name, found = shared_name(settings, collection, collection.generation), set[str]()
+    if settings.sparse_is_shared:
+        found.add(words_name(name, made_by, analyzer.fingerprint).alias)
+    if settings.dense_view == "elasticsearch":
+        found.add(vectors_name(name, collection.encoder_fingerprint, quantised=_is_quantised(settings)).alias)
+    return found
 
 
 def drop_shared_views(settings: Settings, collection: Collection, generation: int | None = None) -> None:
@@ -144,6 +161,16 @@ def drop_shared_views(settings: Settings, collection: Collection, generation: in
         logger.warning("indexes %s-* are left behind: %s", name, error)
     finally:
         server.close()
+
+
+def _is_quantised(settings: Settings) -> bool:
+    return settings.elasticsearch_vectors == "int8"
+
+
+def _catalog_mark(settings: Settings) -> str:
+    """What tells this catalog from others, which may share the server: where it is, whoever logs in."""
+    url = urlsplit(settings.catalog_url or sqlite_url(settings.data_dir.resolve() / "catalog.db"))
+    return hashlib.sha256(f"{url.hostname} {url.port} {url.path}".encode()).hexdigest()[:16]
 
 
 class _Open(Protocol[Opened]):
@@ -177,6 +204,7 @@ def _check_log(catalog: Catalog, collection: Collection, *views: object) -> None
 def _views(
     folder: Path | None,
     made_by: str,
+    encoder: str,
     name: str,
     settings: Settings,
     server: ElasticServer | None,
@@ -198,7 +226,7 @@ def _views(
         )
         stack.callback(sparse.close)
         dense: VectorView = (
-            ElasticDenseView(server, name, dim, made_by, quantised=settings.elasticsearch_vectors == "int8")
+            ElasticDenseView(server, name, dim, encoder, quantised=_is_quantised(settings))
             if server is not None and settings.dense_view == "elasticsearch"
             else DenseView(kept("dense"), dim, read_only=read_only)
         )

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
-from api.collection_runtime import CollectionRuntime, drop_stray_views
+from api.collection_runtime import CollectionRuntime
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from api.one_by_one import OneByOne
 from api.retention import compact_catalog
+from api.stray_views import drop_stray_views
 
 _LOOK_SECONDS = 0.05  # between two looks at a rewrite under way
 
@@ -56,7 +57,7 @@ def compaction(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], re
     """Free what catalog and views no longer need; searches and writes go on. How many of each kind were deleted."""
     tries = OneByOne(kb.catalog, names := _names(kb, collection))
     if not collection:
-        drop_stray_views(kb.catalog, kb.settings.data_dir)
+        drop_stray_views(kb)
     freed = compact_catalog(kb, names, arguments, report, tries)
     for number, name in enumerate(names):
         report(number, len(names))

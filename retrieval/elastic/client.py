@@ -37,6 +37,7 @@ class ServerOptions:
     api_key: str = ""
     ca_file: str = ""
     replicas: int = 0
+    catalog: str = ""  # a mark of the catalog whose views are kept there; "": of none
 
 
 class ElasticServer:

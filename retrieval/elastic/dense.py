@@ -10,7 +10,7 @@ from pyroaring import BitMap64
 from retrieval.contracts import Allowed, Scope
 from retrieval.elastic.client import ElasticServer
 from retrieval.elastic.index import ElasticIndex, Hit, delete_line, index_line, update_line
-from retrieval.elastic.layout import IndexName
+from retrieval.elastic.layout import vectors_name
 from retrieval.elastic.ranking import best, restriction
 from retrieval.elastic.terms import Query, attribute_fields
 from retrieval.elastic.view import ElasticView
@@ -35,8 +35,8 @@ class ElasticDenseView(ElasticView):
     ) -> None:
         self._dim = dim
         self._fetched: dict[int, Vector] = {}
-        kind = f"{made_by} {dim} {'int8' if quantised else 'float'}"
-        super().__init__(ElasticIndex(server, IndexName(collection, "dense", kind), dim, quantised=quantised))
+        name = vectors_name(collection, made_by, quantised=quantised)
+        super().__init__(ElasticIndex(server, name, dim, quantised=quantised))
 
     def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks by cosine. Raises `InvalidInputError` when the query has another dimension."""

@@ -16,7 +16,7 @@ import orjson
 from pyroaring import BitMap64
 
 from retrieval.elastic.client import ElasticServer, FullServerError, failure
-from retrieval.elastic.layout import IndexName, template, template_name
+from retrieval.elastic.layout import INDEX_SUFFIX, OWNER, IndexName, index_name, template, template_name
 from retrieval.elastic.terms import Query
 from retrieval.errors import ViewLostError, ViewOvertakenError
 from retrieval.sparse.overlay import Statistics
@@ -46,7 +46,7 @@ class ElasticIndex:
     ) -> None:
         self.server = server
         self.name = name
-        self._template = template(name, dim, server.options.replicas, quantised)
+        self._template = template(name, dim, server.options.replicas, quantised, server.options.catalog)
         self._place: Place | None = None
         self._is_blocked = False  # by a full disk
 
@@ -185,16 +185,14 @@ class ElasticIndex:
 
     def drop(self) -> None:
         """Delete the index and its template."""
-        with self.server.writing() as client:
-            client.indices.delete(index=self.name.index, ignore_unavailable=True)
-            client.options(ignore_status=404).indices.delete_index_template(name=template_name(self.name))
+        delete_index(self.server, self.name.alias)
         self._place = None
 
     def _create(self) -> None:
         from elasticsearch import BadRequestError
 
         with self.server.writing() as client:
-            client.indices.put_index_template(name=template_name(self.name), **self._template)
+            client.indices.put_index_template(name=template_name(self.name.alias), **self._template)
             try:
                 client.indices.create(index=self.name.index, aliases={self.name.alias: {}}, wait_for_active_shards=1)
             except BadRequestError as error:
@@ -245,6 +243,21 @@ class ElasticIndex:
             elif "error" in result and not _is_harmless(verb, result):
                 raise _refusal(result)
         return place
+
+
+def kept_indexes(server: ElasticServer, prefix: str) -> dict[str, str]:
+    """Alias -> mark of the catalog, "" where an earlier version made it, of the indexes whose names begin so."""
+    with server.writing() as client:
+        found = client.indices.get(index=f"{prefix}-*", features="mappings", allow_no_indices=True)
+    ours = {name: about for name, about in found.items() if name.endswith(INDEX_SUFFIX)}
+    return {name.removesuffix(INDEX_SUFFIX): _owner(about) for name, about in ours.items()}
+
+
+def delete_index(server: ElasticServer, alias: str) -> None:
+    """Delete the index behind an alias and its template; nothing where they are gone already."""
+    with server.writing() as client:
+        client.indices.delete(index=index_name(alias), ignore_unavailable=True)
+        client.options(ignore_status=404).indices.delete_index_template(name=template_name(alias))
 
 
 def drop_indexes(server: ElasticServer, collection: str) -> None:
@@ -311,6 +324,10 @@ def _new_place(result: Mapping[str, Any], document: bytes) -> Place:
 def _refusal(result: Mapping[str, Any]) -> Exception:
     error = result["error"]
     return failure(int(result["status"]), str(error.get("type", "")), str(error.get("reason", "")))
+
+
+def _owner(about: Mapping[str, Any]) -> str:
+    return str(about.get("mappings", {}).get("_meta", {}).get(OWNER, ""))
 
 
 def _hits(answer: Any) -> list[Any]:

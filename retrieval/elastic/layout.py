@@ -11,6 +11,8 @@ from retrieval.elastic.terms import GROUPS_FIELD, PRESENT_FIELD, VALUES_FIELD
 FORMAT = 1  # raise it with any change of fields or settings: indexes built before are then built again
 MAX_WINDOW = 50_000  # hits of one search
 GC_DELETES = "1h"  # how long a deletion keeps its version, against a writer that was asleep
+OWNER = "catalog"  # in an index's _meta: a mark of the catalog whose view it is
+INDEX_SUFFIX = "-1"
 LONGEST_TOKEN = 8_000  # characters; a term of Lucene holds 32,766 bytes
 
 Leg = Literal["sparse", "dense"]
@@ -36,16 +38,34 @@ class IndexName:
     @property
     def index(self) -> str:
         """The index behind the alias."""
-        return f"{self.alias}-1"
+        return index_name(self.alias)
 
 
-def template_name(name: IndexName) -> str:
-    """The index template that shapes the view's index."""
-    return f"{name.alias}-template"
+def words_name(collection: str, made_by: str, analyzer: str) -> IndexName:
+    """Where the words are, by the analyzer's fingerprint and what the chunks were made by."""
+    return IndexName(collection, "sparse", f"{made_by} {analyzer}")
 
 
-def template(name: IndexName, dim: int | None, replicas: int, quantised: bool) -> dict[str, Any]:
-    """The index template. One shard: BM25 then knows every chunk, and what it keeps is ordered by one log."""
+def vectors_name(collection: str, made_by: str, *, quantised: bool) -> IndexName:
+    """Where the vectors are, by the encoder's fingerprint."""
+    return IndexName(collection, "dense", f"{made_by} {'int8' if quantised else 'float'}")
+
+
+def index_name(alias: str) -> str:
+    """The index behind an alias."""
+    return f"{alias}{INDEX_SUFFIX}"
+
+
+def template_name(alias: str) -> str:
+    """The index template that shapes the index behind an alias."""
+    return f"{alias}-template"
+
+
+def template(name: IndexName, dim: int | None, replicas: int, quantised: bool, catalog: str) -> dict[str, Any]:
+    """The index template. One shard: BM25 then knows every chunk, and what it keeps is ordered by one log.
+
+    `catalog` marks whose the index is.
+    """
     settings: dict[str, Any] = {
         "number_of_shards": 1,
         "number_of_replicas": replicas,
@@ -60,7 +80,7 @@ def template(name: IndexName, dim: int | None, replicas: int, quantised: bool) -
     return {
         "index_patterns": [f"{name.alias}-*"],
         "priority": 500,
-        "template": {"settings": {"index": settings}, "mappings": _mappings(fields)},
+        "template": {"settings": {"index": settings}, "mappings": {**_mappings(fields), "_meta": {OWNER: catalog}}},
     }
 
 

@@ -13,7 +13,7 @@ from retrieval.analyzer import Analyzer
 from retrieval.contracts import Allowed, Scope
 from retrieval.elastic.client import ElasticServer
 from retrieval.elastic.index import ElasticIndex, delete_line, index_line
-from retrieval.elastic.layout import IndexName
+from retrieval.elastic.layout import words_name
 from retrieval.elastic.ranking import best, restriction
 from retrieval.elastic.terms import Query, attribute_fields, label_queries
 from retrieval.elastic.view import ElasticView
@@ -34,7 +34,7 @@ class ElasticSparseView(ElasticView):
     def __init__(self, server: ElasticServer, collection: str, analyzer: Analyzer, made_by: str = "") -> None:
         self._analyzer = analyzer
         self._statistics = (-1, Statistics(0, 0.0, {}))  # of which operation's state
-        super().__init__(ElasticIndex(server, IndexName(collection, "sparse", f"{made_by} {analyzer.fingerprint}")))
+        super().__init__(ElasticIndex(server, words_name(collection, made_by, analyzer.fingerprint)))
 
     def search(self, query: str, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks that share a word with the query, by BM25."""

@@ -1,10 +1,10 @@
-"""Indexes on Elasticsearch are mended while another process writes them."""
+"""Indexes on Elasticsearch are mended while another process writes them, and freed when nothing names them."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +14,16 @@ import pytest
 from elastic import elastic_server, elastic_url, stack_of
 from pyroaring import BitMap64
 
+from api.jobs import upkeep
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from infra.settings import Settings
+from retrieval.analyzer import Analyzer
 from retrieval.catalog import sqlite_url
-from retrieval.elastic import ElasticServer, FreshSparseView
-from retrieval.elastic.index import drop_indexes
-from retrieval.types import Document, ViewBatch
+from retrieval.elastic import ElasticServer, ElasticSparseView, FreshSparseView
+from retrieval.elastic.index import drop_indexes, kept_indexes
+from retrieval.retriever import SearchRequest
+from retrieval.types import OPERATOR, Document, ViewBatch
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]
 
@@ -68,8 +71,15 @@ def words_of(kb: KnowledgeBase) -> FreshSparseView:
 def filled(kb: KnowledgeBase) -> None:
     """A collection whose words this process writes to the index."""
     kb.create_collection("c")
-    seq = kb.write("c", [Document(f"k{n}", f"pump valve subject{n}word") for n in range(DOCUMENTS)], wait=True).seq
+    written(kb, [Document(f"k{n}", f"pump valve subject{n}word") for n in range(DOCUMENTS)])
+
+
+def written(kb: KnowledgeBase, documents: Sequence[Document]) -> int:
+    """The documents are in the index on the server."""
+    seq = kb.write("c", documents).seq
+    kb.wait_searchable("c", seq, PATIENCE_SECONDS)
     until(lambda: words_of(kb).server.seq == seq)
+    return seq
 
 
 @contextmanager
@@ -109,14 +119,49 @@ def test_an_index_is_mended_while_another_process_writes_it(opened: Open, dense:
     until(lambda: verify_collection(api, "c").in_step)
 
 
+def aliases(server: ElasticServer, kb: KnowledgeBase) -> set[str]:
+    """What is on the server under the prefix, without it."""
+    prefix = kb.settings.elasticsearch_prefix
+    return {alias.removeprefix(f"{prefix}-") for alias in kept_indexes(server, prefix)}
+
+
+def compact(kb: KnowledgeBase) -> None:
+    upkeep.compaction(kb, "", {"standby_days": None}, lambda done, total: None)
+
+
+def test_indexes_that_nothing_names_go_with_compaction(opened: Open, elastic_server: ElasticServer) -> None:
+    kb = opened("one", dense_view="elasticsearch")
+    filled(kb)
+    (words, vectors) = sorted(aliases(elastic_server, kb), key=lambda name: "dense" in name)
+    kb.catalog.collections.change_settings("c", dictionary=("阀门组",))
+    kb.serve_anew("c")
+    until(lambda: words_of(kb).server.seq == DOCUMENTS)
+    compact(kb)
+    assert aliases(elastic_server, kb) > {words, vectors}, "what served before is open for a moment"
+    kb.forget_runtime("c")
+    compact(kb)
+    left = aliases(elastic_server, kb)
+    assert (words in left, vectors in left, len(left)) == (False, True, 2), "the vectors stay as they are"
+    assert len(kb.search("c", SearchRequest("pump", DOCUMENTS), OPERATOR).hits) == DOCUMENTS
+
+    opened("without", sparse_view="tantivy", elasticsearch_url="").drop_collection("c")
+    assert aliases(elastic_server, kb) == left
+    other = ElasticServer(replace(elastic_server.options, catalog="another catalog"))
+    foreign = ElasticSparseView(other, f"{kb.settings.elasticsearch_prefix}-9-0", Analyzer())
+    foreign.resume()
+    kb.runtimes.refresh("c")
+    compact(kb)
+    assert aliases(elastic_server, kb) == {foreign.shared_name.removeprefix(f"{kb.settings.elasticsearch_prefix}-")}
+    other.close()
+
+
 def test_what_one_process_holds_otherwise_takes_nothing_out_of_the_shared_index(opened: Open) -> None:
     api = opened("api")
     filled(api)
     jobs = opened("jobs")
     jobs.runtime("c")
     for turn in range(2):
-        seq = api.write("c", [Document(f"more{turn}", "something about pumps")], wait=True).seq
-        until(lambda seq=seq: words_of(api).server.seq == seq)
+        seq = written(api, [Document(f"more{turn}", "something about pumps")])
         runtime = jobs.runtime("c")
         runtime.follower.wait_for(seq, PATIENCE_SECONDS)
         (batch, *_) = jobs.catalog.log.everything(runtime.collection, BitMap64(), None)

@@ -235,6 +235,19 @@ def test_views_that_a_dropped_collection_left_go_with_compaction(kb: KnowledgeBa
     assert verify_collection(kb, "c").in_step
 
 
+def test_views_of_a_former_dictionary_go_with_compaction(kb: KnowledgeBase, tmp_path: Path) -> None:
+    (former,) = tmp_path.glob("views/*/g*")
+    kb.catalog.collections.change_settings("c", dictionary=("阀门",))
+    kb.serve_anew("c")
+    upkeep.compaction(kb, "", {}, lambda done, total: None)
+    assert former.exists(), "it is open still, for an early return"
+    kb.forget_runtime("c")
+    upkeep.compaction(kb, "", {}, lambda done, total: None)
+    (left,) = tmp_path.glob("views/*/g*")
+    assert left != former
+    assert count(kb, "pumps") == 20
+
+
 def copied(source: Path, target: Path) -> None:
     """The database of one file in the other, as a backup or its return makes it."""
     with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
