@@ -64,6 +64,7 @@ class ElasticIndex:
         except ViewLostError:
             self._create()
             self._place = self._read_place()
+        self._add_copies()
         return self.place
 
     def is_current(self) -> bool:
@@ -200,6 +201,14 @@ class ElasticIndex:
                     raise
                 # Another process was faster, or the alias is gone, as after a snapshot came back without aliases.
                 client.indices.put_alias(index=self.name.index, name=self.name.alias)
+
+    def _add_copies(self) -> None:
+        """Give an index that was made with fewer copies as many as the settings ask for; more are somebody's choice."""
+        wanted, setting = self.server.options.replicas, "index.number_of_replicas"
+        with self.server.writing() as client:
+            found = client.indices.get_settings(index=self.name.alias, name=setting, flat_settings=True)
+            if any(int(about["settings"][setting]) < wanted for about in found.values()):
+                client.indices.put_settings(index=self.name.alias, settings={setting: wanted})
 
     def _read_place(self) -> Place:
         from elasticsearch import NotFoundError

@@ -155,6 +155,21 @@ def test_indexes_that_nothing_names_go_with_compaction(opened: Open, elastic_ser
     other.close()
 
 
+def test_an_index_gets_the_copies_that_the_settings_ask_for_later(opened: Open, elastic_server: ElasticServer) -> None:
+    def copies(kb: KnowledgeBase) -> str:
+        with elastic_server.writing() as client:
+            (found,) = client.indices.get_settings(index=words_of(kb).server.shared_name, flat_settings=True).values()
+        return str(found["settings"]["index.number_of_replicas"])
+
+    kb = opened("one")
+    filled(kb)
+    assert copies(kb) == "0"
+    kb.forget_runtime("c")
+    again = opened("again", elasticsearch_replicas=1)
+    again.runtime("c")
+    until(lambda: copies(again) == "1")
+
+
 def test_what_one_process_holds_otherwise_takes_nothing_out_of_the_shared_index(opened: Open) -> None:
     api = opened("api")
     filled(api)
