@@ -16,10 +16,14 @@ Allowed = BitMap64 | None  # labels a caller may see; None: all of them
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The same restriction as `Allowed` in words: what this caller may see that passes the filter."""
+    """The same restriction as `Allowed` in words: what this caller may see that passes the filter.
+
+    `without`: labels that are left out besides; None: none are.
+    """
 
     principal: Principal
     filter: Filter | None = None
+    without: BitMap64 | None = None
 
 
 class Encoder(Protocol):

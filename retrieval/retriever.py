@@ -14,12 +14,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
+from pyroaring import BitMap64
 
 from retrieval.adapter import QueryAdapter
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredChunk, chunk_id, document_id, own_fields
-from retrieval.contracts import Allowed, Encoder, Reranker, Scope
+from retrieval.contracts import Encoder, Reranker, Scope
+from retrieval.deeper import deepened
 from retrieval.diffusion import diffuse, needs_graph
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, matches
@@ -123,15 +125,27 @@ class Retriever:
         needed = wanted * CHUNKS_PER_DOCUMENT if request.group_by == "document" else wanted
         scope = Scope(principal, request.filter)
         legs = Legs(self._views, plan)
-        sparse = legs.ask("sparse", lambda: self._sparse(plan, request.query, needed, allowed, scope))
+        depths = {"sparse": max(plan.sparse_depth, needed), "dense": max(plan.dense_depth, needed)}
+        sparse = legs.ask("sparse", lambda: self._views.sparse.search(request.query, depths["sparse"], allowed, scope))
         clock.lap("sparse")
-        signals = FusionSignals(
-            coverage=self._encoder.coverage(request.query), sparse_asked=max(plan.sparse_depth, needed)
-        )
+        signals = FusionSignals(coverage=self._encoder.coverage(request.query), sparse_asked=depths["sparse"])
         asked, vector = self._vectors(plan, request.query, clock)
-        dense = legs.ask("dense", lambda: self._dense(plan, vector, needed, allowed, scope))
+        dense = legs.ask("dense", lambda: self._views.dense.search(vector, depths["dense"], allowed, scope))
         clock.lap("dense")
         legs.require_one()
+        if request.group_by == "document":
+            attributes, queries = self._views.attributes, {"sparse": request.query, "dense": vector}
+
+            def ask(leg: str, size: int, without: BitMap64) -> Ranking:
+                view = self._views.sparse if leg == "sparse" else self._views.dense
+                left = (attributes.labels() if allowed is None else allowed) - without
+                return legs.ask(leg, lambda: view.search(queries[leg], size, left, replace(scope, without=without)))
+
+            first = {"sparse": sparse, "dense": dense}
+            told = deepened(first, depths, wanted, attributes.document_of, attributes.labels_of, ask)
+            if told is not first:
+                sparse, dense = told["sparse"], told["dense"]
+                clock.lap("deeper")
         vectors_of = legs.lookup(self._views.dense.vectors)
         candidates = fuse(plan, sparse, dense, signals, vectors_of=vectors_of)
         clock.lap("fuse")
@@ -162,9 +176,6 @@ class Retriever:
             degraded = (*degraded, "precedents")
         return SearchResult(tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded, overtaken)
 
-    def _sparse(self, plan: Plan, query: str, needed: int, allowed: Allowed, scope: Scope) -> Ranking:
-        return self._views.sparse.search(query, max(plan.sparse_depth, needed), allowed, scope)
-
     def _vectors(self, plan: Plan, query: str, clock: _Clock) -> tuple[Vector, Vector]:
         """(dim,) the query's as the encoder gives it, and as the dense leg is asked; of no length where nobody asks."""
         if plan.fusion is FusionMethod.SPARSE and plan.precedents is None:
@@ -190,9 +201,6 @@ class Retriever:
         if plan.precedents is not None:
             self._near(plan.precedents.name, np.zeros(self._encoder.dim, np.float32))
             self._views.attributes.labels_of_key("")
-
-    def _dense(self, plan: Plan, vector: Vector, needed: int, allowed: Allowed, scope: Scope) -> Ranking:
-        return self._views.dense.search(vector, max(plan.dense_depth, needed), allowed, scope)
 
     def _checked(
         self,

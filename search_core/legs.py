@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,16 @@ from pyroaring import BitMap64
 
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
+from retrieval.deeper import deepened
 from retrieval.diffusion import diffuse, needs_graph
 from retrieval.evaluation import MOST_DEPTH, Metric
 from retrieval.fusion import Candidates, FusionSignals, fuse
 from retrieval.graph.links import Question
+from retrieval.legs import BOTH, WANTED
 from retrieval.plan import FusionMethod, Plan
 from retrieval.precedents import SAME, Precedent, Precedents, lift
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
-from retrieval.types import IndexedChunk, Ranking, Vector, Vectors
+from retrieval.types import IndexedChunk, Labels, Ranking, Vector, Vectors
 from search_core.repeats import groups_of
 from search_core.reranking import Rerankings
 from search_core.snapshot import CorpusSnapshot, key_of
@@ -110,13 +113,19 @@ class CachedLegs:
     def candidates(self, plan: Plan, place: int, hits: int = HITS) -> Candidates:
         """The chunks among which a search by this plan for so many documents finds them, best first."""
         needed = hits * CHUNKS_PER_DOCUMENT
-        sparse_depth, dense_depth = max(plan.sparse_depth, needed), max(plan.dense_depth, needed)
-        signals = FusionSignals(self.coverage[place], sparse_asked=sparse_depth)
+        depths = {"sparse": max(plan.sparse_depth, needed), "dense": max(plan.dense_depth, needed)}
+        told: Mapping[str, Ranking] = {
+            leg: _first(ranking[place], depths[leg])
+            for leg, ranking in (("sparse", self.sparse), ("dense", self.dense))
+            if leg in WANTED.get(plan.fusion, BOTH)
+        }
+        documents = self.snapshot.document_of, self.snapshot.labels_of
+        told = deepened(told, depths, hits, *documents, partial(self._others, place))
         candidates = fuse(
             plan,
-            _first(self.sparse[place], sparse_depth),
-            _first(self.dense[place], dense_depth),
-            signals,
+            told.get("sparse", Ranking.empty()),
+            told.get("dense", Ranking.empty()),
+            FusionSignals(self.coverage[place], sparse_asked=depths["sparse"]),
             vectors_of=self.snapshot.vectors_of,
         )
         words_alone = plan.fusion is FusionMethod.SPARSE
@@ -133,12 +142,22 @@ class CachedLegs:
             candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
         return candidates
 
+    def _others(self, place: int, leg: str, count: int, without: BitMap64) -> Ranking:
+        """What that leg ranks first of the other chunks."""
+        snapshot = self.snapshot
+        if leg == "sparse":
+            text = self.questions[place].text[:MAX_QUERY_LENGTH]
+            return snapshot.words.search(text, count, BitMap64(snapshot.labels.tolist()) - without)
+        left = ~np.isin(snapshot.labels, np.array(without, np.int64))
+        return _best(snapshot.labels[left], snapshot.vectors[left] @ self.query_vectors[place], count)
+
     def best(self, plan: Plan, place: int, hits: int = HITS) -> list[IndexedChunk]:
         """Of each document that a search by this plan finds for one question the chunk, best first, at most `hits`."""
         pool = hits if plan.rerank is None else max(hits, plan.rerank.depth)
         ranked: dict[str, IndexedChunk] = {}  # a document with its best chunk
-        for candidate in self.candidates(plan, place, hits)[: pool * 2 * CHUNKS_PER_DOCUMENT]:
-            chunk = self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, candidate.label))]
+        candidates = self.candidates(plan, place, hits)
+        for label in candidates.labels(len(candidates)):
+            chunk = self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, label))]
             ranked.setdefault(key_of(chunk), chunk)
             if len(ranked) == pool:
                 break
@@ -196,16 +215,13 @@ def _dense(snapshot: CorpusSnapshot, vectors: Vectors) -> tuple[Ranking, ...]:
     found: list[Ranking] = []
     for start in range(0, len(vectors), QUESTIONS_PER_PRODUCT):
         scores = vectors[start : start + QUESTIONS_PER_PRODUCT] @ snapshot.vectors.T
-        found.extend(_best(snapshot, row) for row in scores)
+        found.extend(_best(snapshot.labels, row, DEPTH) for row in scores)
     return tuple(found)
 
 
-def _best(snapshot: CorpusSnapshot, scores: NDArray[np.float32]) -> Ranking:
-    if len(scores) > DEPTH:
-        rows = np.argpartition(-scores, DEPTH - 1)[:DEPTH]
-    else:
-        rows = np.arange(len(scores))
-    labels, kept = snapshot.labels[rows], scores[rows]
+def _best(labels: Labels, scores: NDArray[np.float32], count: int) -> Ranking:
+    rows = np.argpartition(-scores, count - 1)[:count] if len(scores) > count else np.arange(len(scores))
+    labels, kept = labels[rows], scores[rows]
     order = np.lexsort((labels, -kept))
     return Ranking(labels[order], kept[order])
 

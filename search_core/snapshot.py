@@ -74,6 +74,14 @@ class CorpusSnapshot:
         """(n,) where these labels stand in `chunks` and `vectors`. They must be there."""
         return np.searchsorted(self.labels, labels)
 
+    def document_of(self, label: int) -> int:
+        """The document of a chunk, which must be there."""
+        return self.chunks[int(np.searchsorted(self.labels, label))].document
+
+    def labels_of(self, document: int) -> list[int]:
+        """The chunks of a document."""
+        return [chunk.label for chunk in self.chunks if chunk.document == document]
+
     def vectors_of(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks: a `retrieval.fusion.VectorLookup`."""
         return self.vectors[self.rows(labels)]

@@ -22,7 +22,8 @@ Tied = Callable[[float, int], Sequence[Hit]]  # a score, how many -> hits from t
 def restriction(allowed: Allowed, scope: Scope | None) -> list[Query] | None:
     """The queries a hit must match besides; None where nothing can. A scope says it shorter than labels do."""
     if scope is not None:
-        return scope_query(scope.principal, scope.filter)
+        within = scope_query(scope.principal, scope.filter)
+        return [*within, {"bool": {"must_not": label_queries(list(scope.without))}}] if scope.without else within
     if allowed is None:
         return []
     return [label_queries(list(allowed))] if allowed else None

@@ -191,6 +191,8 @@ def test_a_scope_lets_through_what_the_bitmaps_do(
     expected = sorted(attributes.labels() if allowed is None else allowed)
     found = view.search(query, 1000, None, Scope(principal, condition))
     assert found.labels.tolist() == expected
+    rest = view.search(query, 1000, None, Scope(principal, condition, BitMap64(expected[::2])))
+    assert rest.labels.tolist() == expected[1::2]
 
 
 def test_an_index_taken_away_is_noticed_and_made_again(elastic_server: ElasticServer) -> None:

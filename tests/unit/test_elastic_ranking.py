@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from pyroaring import BitMap64
 
+from retrieval.contracts import Scope
 from retrieval.elastic.index import Hit
-from retrieval.elastic.ranking import ESCALATION, MARGIN, best
+from retrieval.elastic.ranking import ESCALATION, MARGIN, best, restriction
+from retrieval.elastic.terms import label_queries
+from retrieval.types import OPERATOR
 
 DECIMALS = 4
 STEPS = st.lists(st.integers(0, 3), min_size=1, max_size=120)  # few different scores: mostly ties
@@ -48,3 +52,9 @@ def test_what_rounds_to_less_does_not_hide_ties() -> None:
     server = _Server(np.concatenate((missed, tied)))
     assert best(server.search, 10, DECIMALS, server.search_from).labels.tolist() == list(range(60, 70))
     assert server.asked == [10 + MARGIN, 10 + MARGIN, (10 + MARGIN) * ESCALATION]
+
+
+def test_a_scope_leaves_labels_out() -> None:
+    assert restriction(None, Scope(OPERATOR)) == []
+    (query,) = restriction(None, Scope(OPERATOR, without=BitMap64([3, 5]))) or []
+    assert query == {"bool": {"must_not": label_queries([3, 5])}}
