@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
+from itertools import chain
 from threading import local
 
 import Stemmer
@@ -54,7 +55,8 @@ SHORTEST_ROOT = 2  # letters; shorter stems are looked for whole
 class Analyzer:
     """Tokens of texts and queries. Immutable and safe to share between threads.
 
-    `dictionary` lists words to keep whole beside their bigrams; each group of `synonyms` becomes one token.
+    `dictionary` lists words to keep whole beside their bigrams; each group of `synonyms` becomes one token;
+    groups that share a word are one.
     """
 
     def __init__(self, dictionary: Sequence[str] = (), synonyms: Sequence[Sequence[str]] = ()) -> None:
@@ -216,9 +218,13 @@ def _origin_end(origins: Sequence[int], end: int) -> int:
 def _phrase_tokens(dictionary: Sequence[str], synonyms: Sequence[Sequence[str]]) -> Mapping[str, str]:
     """Folded phrase -> its token. `=` starts no ordinary token, so the two kinds cannot meet."""
     phrases = {fold(word): "=" + "_".join(fold(word).split()) for word in dictionary if word.strip()}
+    groups: dict[str, list[str]] = {}  # word -> all that mean the same
     for group in synonyms:
         words = [fold(word) for word in group if word.strip()]
-        phrases.update({word: "=" + "_".join(words[0].split()) for word in words})
+        shared = {id(one): one for word in words if (one := groups.get(word)) is not None}
+        whole = [*chain(*shared.values()), *words]
+        groups.update(dict.fromkeys(whole, whole))
+    phrases.update({word: "=" + "_".join(whole[0].split()) for word, whole in groups.items()})
     return phrases
 
 

@@ -131,11 +131,16 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
 
 
 def write_run(path: Path, run: Run, name: str) -> None:
-    """A TREC run file: `question Q0 document rank score name`, rank from 1, which trec_eval and ir-measures read."""
+    """A TREC run file: `question Q0 document rank score name`, rank from 1, which trec_eval and ir-measures read.
+
+    They order by score alone, in 32 bits, so the scores that are written fall from each rank to the next.
+    """
     with path.open("w", encoding="utf-8") as file:
         for question, scored in run.items():
+            last = np.float32(np.inf)
             for rank, (document, score) in enumerate(scored, start=1):
-                file.write(f"{_token(question)} Q0 {_token(document)} {rank} {score:.9g} {_token(name)}\n")
+                last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
+                file.write(f"{_token(question)} Q0 {_token(document)} {rank} {last:.9g} {_token(name)}\n")
 
 
 def _open_text(path: Path) -> TextIO:

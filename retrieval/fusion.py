@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from retrieval.plan import FusionMethod, Normalisation, Plan
 from retrieval.types import Labels, Ranking, Vectors
 
+UNFOUND, JOINED = -1, -2  # places of candidates that a leg did not find, and of those that joined after fusion
 RRF_K = 60  # Cormack, Clarke, Büttcher 2009: damps the weight of the very first ranks
 
 Scores = NDArray[np.float64]  # (n,)
@@ -40,10 +41,13 @@ NO_SIGNALS = FusionSignals()
 
 
 class LegPart(NamedTuple):  # a tuple, for a search makes many of them
-    """What one leg gave to a fused score: `contribution` is the leg's weight times its share (normalised or 1/rank)."""
+    """What one leg gave to a fused score: `contribution` is the leg's weight times its share (normalised or 1/rank).
 
-    rank: int  # 1 = best of the leg
-    score: float  # as the leg gave it: BM25, or cosine
+    Without rank and score the leg did not find it, and the contribution is what is assumed of such; see `_absent`.
+    """
+
+    rank: int | None  # 1 = best of the leg
+    score: float | None  # as the leg gave it: BM25, or cosine
     weight: float  # 0 to 1; both legs' weights sum to 1
     contribution: float
 
@@ -69,7 +73,7 @@ class PrecedentPart(NamedTuple):
 
 
 class Fused(NamedTuple):
-    """A candidate with its fused score; a leg that did not find it is None.
+    """A candidate with its fused score; a leg that gave nothing to it is None.
 
     `feedback` is what the score gained by likeness to the first candidates.
     """
@@ -91,11 +95,11 @@ class _Leg:
     absent: float  # contribution to candidates that this leg did not find
 
     def spread(self, labels: Labels) -> tuple[NDArray[np.int64], Scores]:
-        """(m,) where each of the rising `labels` stands in the ranking, -1 where it does not, and what it contributes.
+        """(m,) where each of the rising `labels` stands in the ranking, or `UNFOUND`, and what it contributes.
 
         They hold every label of the ranking.
         """
-        places, parts = np.full(len(labels), -1, np.int64), np.full(len(labels), self.absent)
+        places, parts = np.full(len(labels), UNFOUND, np.int64), np.full(len(labels), self.absent)
         if count := len(self.ranking):
             found = np.searchsorted(labels, self.ranking.labels)
             places[found], parts[found] = np.arange(count), self.parts
@@ -105,9 +109,12 @@ class _Leg:
         """What the leg gave to the candidates at these places of its ranking."""
         if not len(self.ranking):
             return [None] * len(places)
-        scores, parts = self.ranking.scores[places].tolist(), self.parts[places].tolist()
+        assumed = LegPart(None, None, self.weight, self.absent) if self.absent else None
+        otherwise = {UNFOUND: assumed, JOINED: None}
+        rows = np.maximum(places, 0)
+        scores, parts = self.ranking.scores[rows].tolist(), self.parts[rows].tolist()
         return [
-            None if place < 0 else LegPart(place + 1, score, self.weight, part)
+            LegPart(place + 1, score, self.weight, part) if place >= 0 else otherwise[place]
             for place, score, part in zip(places.tolist(), scores, parts, strict=True)
         ]
 
@@ -158,7 +165,7 @@ class Candidates(Sequence[Fused]):
         rising = np.argsort(labels)
         scores[rising[np.searchsorted(labels, moved, sorter=rising)]] += gains
         best = np.lexsort((labels, -scores))
-        legs = [(leg, np.concatenate((places, np.full(len(new), -1)))[best]) for leg, places in self._legs]
+        legs = [(leg, np.concatenate((places, np.full(len(new), JOINED)))[best]) for leg, places in self._legs]
         fed = np.concatenate((self._gains, np.zeros(len(new))))[best]
         told = (self._graph if graph is None else graph, self._precedents if precedents is None else precedents)
         return Candidates(labels[best], scores[best], fed, legs, *told)

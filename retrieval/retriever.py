@@ -285,7 +285,10 @@ class Retriever:
         first, rest = hits[: plan.rerank.depth], hits[plan.rerank.depth :]
         scores = self._reranker(plan.rerank.name).rerank(query, [_passage(hit.chunk) for hit in first])
         ranked = sorted(zip(scores, first, strict=True), key=lambda pair: (-pair[0], pair[1].fused.label))
-        return [replace(hit, rerank_score=float(score), score=float(score)) for score, hit in ranked] + rest
+        told = [replace(hit, rerank_score=float(score), score=float(score)) for score, hit in ranked]
+        above = rest[0].score - told[-1].score if rest and told else 0.0
+        # whoever sorts by score must get this order: what the reranker did not see begins at its last one's score
+        return told + [replace(hit, score=hit.score - above) if above > 0 else hit for hit in rest]
 
     def _finish(self, hits: list[Hit], request: SearchRequest, wanted: int) -> list[Hit]:
         hits = hits[:wanted]

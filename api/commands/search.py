@@ -87,6 +87,8 @@ def explanation(hit: Hit) -> str:
     for name, part in (("words", hit.fused.sparse), ("meaning", hit.fused.dense)):
         if part is None:
             parts.append(f"{name}: not found")
+        elif part.rank is None:
+            parts.append(f"{name}: below its depth → {part.contribution:.3f}")
         else:
             parts.append(f"{name}: rank {part.rank}, {part.score:.2f} → {part.contribution:.3f}")
     if hit.fused.graph is not None:

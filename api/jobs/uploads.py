@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
-from api.wire.base import Key
+from api.wire.base import NewDocumentKey
 from infra.settings import Settings
 from ingest.errors import ParseError, UnsupportedError
 from ingest.parsers import parse_file
@@ -26,7 +26,7 @@ from retrieval.errors import NotFoundError, OutageError
 from retrieval.types import Document
 
 _ABOUT = "about.json"
-_KEY: TypeAdapter[str] = TypeAdapter(Key)
+_KEY: TypeAdapter[str] = TypeAdapter(NewDocumentKey)
 
 
 @dataclass(frozen=True, slots=True)

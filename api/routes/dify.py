@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ async def retrieve(
     check_reach(state, body.knowledge_id)
     session = session_of(request)
     hits = await threads.search(lambda: _search(kb, caller.principal, body, session))
-    least = body.retrieval_setting.score_threshold or 0.0
+    least = body.retrieval_setting.score_threshold or -math.inf  # 0: what Dify sends where its switch is off
     return JsonResponse({"records": [_record(hit) for hit in hits if hit.score >= least]})
 
 
@@ -81,5 +82,5 @@ def _record(hit: Hit) -> dict[str, Any]:
     chunk = hit.chunk
     about = {"document_id": hit.document_id, "chunk_id": hit.chunk_id, "uri": chunk.uri, "page": chunk.page}
     metadata = chunk.metadata | about | {"as_of": chunk.as_of.isoformat()}
-    # Dify scores end at 1; ours can pass it a little where a hit resembles the best ones.
-    return {"content": chunk.text, "score": min(hit.score, 1.0), "title": chunk.title, "metadata": metadata}
+    # Dify's scores are 0 to 1; ours go beyond where a hit resembles the best ones, is normalised or reranked.
+    return {"content": chunk.text, "score": max(0.0, min(hit.score, 1.0)), "title": chunk.title, "metadata": metadata}

@@ -15,7 +15,7 @@ from api.paging import page_json
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, document_of, position_of, written
-from api.wire.base import Key, Line, Text
+from api.wire.base import Key, Line, NewDocumentKey, Text
 from api.wire.documents import (
     DocumentBody,
     DocumentChange,
@@ -31,6 +31,7 @@ from retrieval.filters import parse_filter
 from retrieval.types import Chunk, Deletion
 
 KeyPath = Annotated[Key, Path(description="The document's key; it may contain slashes.", examples=["faq/1"])]
+NewKeyPath = Annotated[NewDocumentKey, Path(description="Its key, without parts that are . or ..", examples=["faq/1"])]
 Version = Annotated[
     int | None, Query(ge=0, le=2**63 - 1, description="The client's version; one older than stored changes nothing.")
 ]
@@ -46,7 +47,7 @@ def put_document(
     kb: Kb,
     caller: Writer,
     collection: CollectionName,
-    key: KeyPath,
+    key: NewKeyPath,
     body: DocumentBody,
     state: State,
     wait_for: WaitFor = "committed",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from api.wire.base import CollectionName, Groups, Line, Moment, Request, Response
+from api.wire.base import WORDS_THAT_AGREE, CollectionName, Groups, Line, Moment, Request, Response
 from retrieval.catalog.keys import MOST_DAYS, Scope
 
 Words = Annotated[list[Line], Field(max_length=100_000)]
@@ -18,7 +18,7 @@ class CollectionChange(Request):
 
     default_acl: Groups | None = Field(None, description="Groups that read documents which name none.")
     dictionary: Words | None = Field(None, description="Words the analyzer keeps whole.")
-    synonyms: list[Words] | None = Field(None, description="Groups of words that mean the same.")
+    synonyms: list[Words] | None = Field(None, description=WORDS_THAT_AGREE)
 
 
 class CollectionBody(CollectionChange):

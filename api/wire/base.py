@@ -59,11 +59,20 @@ def _moment(value: datetime) -> datetime:
     return value
 
 
+def _reachable(key: str) -> str:
+    """A key that a path can name; raises `ValueError` for others: clients take `a/../b` for `b` before they send it."""
+    if not {".", ".."}.isdisjoint(key.split("/")):
+        raise ValueError("a part between slashes is . or .., which no request can name; choose another key")
+    return key
+
+
 CollectionName = Annotated[str, Field(pattern=COLLECTION_PATTERN, description="Name of the collection.")]
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL stores no NUL
+WORDS_THAT_AGREE = "Groups of words that mean the same, as written: list plurals too. Groups that share a word are one."
 Line = Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)]
 Text = Annotated[str, Field(pattern=WITHOUT_NUL)]
 Key = Annotated[str, Field(min_length=1, max_length=1_000, pattern=WITHOUT_NUL)]
+NewDocumentKey = Annotated[Key, AfterValidator(_reachable)]
 Group = Annotated[str, Field(min_length=1, max_length=200, pattern=WITHOUT_NUL)]
 Groups = Annotated[list[Group], Field(max_length=MAX_GROUPS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(storable)]

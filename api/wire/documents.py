@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api.wire.base import Groups, Key, Line, Metadata, Number, Request, Response, Text
+from api.wire.base import Groups, Key, Line, Metadata, NewDocumentKey, Number, Request, Response, Text
 
 Version = Annotated[
     Number | None, Field(description="The client's version; one older than what is stored changes nothing.")
@@ -54,7 +54,7 @@ class DocumentBody(Request):
 class BulkDocument(DocumentBody):
     """One line of a bulk request that writes: a document with its key."""
 
-    id: Key
+    id: NewDocumentKey
 
 
 class BulkDeletion(Request):

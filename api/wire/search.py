@@ -73,10 +73,13 @@ class SourcePlace(Response):
 
 
 class Leg(Response):
-    """What one leg of the search gave to the score."""
+    """What one leg of the search gave to the score.
+
+    Rank and score are null where the leg was cut before it found the hit; `contribution` is what is assumed then.
+    """
 
     rank: int | None = None
-    score: float
+    score: float | None
     weight: float | None = None
     contribution: float | None = None
 
@@ -98,7 +101,7 @@ class PrecedentLeg(Response):
 
 
 class Explanation(Response):
-    """The score by legs; a leg that did not find the hit is null."""
+    """The score by legs; a leg that gave nothing is null."""
 
     sparse: Leg | None
     dense: Leg | None

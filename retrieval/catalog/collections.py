@@ -105,10 +105,9 @@ class Collections:
         return _collection(row)
 
     def all(self) -> list[Collection]:
-        """All collections by name."""
-        query = _seen_by().order_by(schema.collections.c.name)
+        """All collections by name, whatever order the database's language has."""
         with reading(self._engine) as connection:
-            return [_collection(row) for row in connection.execute(query)]
+            return sorted(map(_collection, connection.execute(_seen_by())), key=lambda one: one.name)
 
     def last_seq(self, collection_id: int) -> int:
         """The newest committed operation. Raises `NotFoundError` when the collection is gone."""

@@ -92,6 +92,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
         connection.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA cache_size=-32768")  # KiB
         connection.execute("PRAGMA mmap_size=268435456")  # bytes
+        connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -102,6 +103,10 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
             connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
 
 
 @contextmanager

@@ -78,12 +78,12 @@ class EvalSets:
         raise NotFoundError(f"evaluation set {name!r} does not exist in collection {collection.name!r}")
 
     def all(self, collection: Collection) -> list[EvalSetRecord]:
-        """Every set by name."""
+        """Every set by name, whatever order the database's language has."""
         s, q = schema.eval_sets.c, schema.eval_queries.c
         count = sa.select(sa.func.count()).where(q.eval_set_id == s.id).scalar_subquery()
         query = sa.select(s.id, s.name, count, s.created_at).where(s.collection_id == collection.id)
         with reading(self._engine) as connection:
-            return [EvalSetRecord(*row) for row in connection.execute(query.order_by(s.name))]
+            return sorted((EvalSetRecord(*row) for row in connection.execute(query)), key=lambda one: one.name)
 
     def queries(self, eval_set: EvalSetRecord) -> list[EvalQuery]:
         """The questions of a set by id."""

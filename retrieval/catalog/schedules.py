@@ -84,10 +84,10 @@ class Schedules:
         return ScheduleRecord(**row._mapping)
 
     def all(self) -> list[ScheduleRecord]:
-        """All schedules by name."""
+        """All schedules by name, whatever order the database's language has."""
         with reading(self._engine) as connection:
-            query = sa.select(schema.schedules).order_by(schema.schedules.c.name)
-            return [ScheduleRecord(**row._mapping) for row in connection.execute(query)]
+            rows = connection.execute(sa.select(schema.schedules))
+            return sorted((ScheduleRecord(**row._mapping) for row in rows), key=lambda one: one.name)
 
     def change(self, name: str, **values: Any) -> ScheduleRecord:
         """Replace `arguments`, `every_seconds`, `enabled` or `next_at`. Raises `NotFoundError`."""

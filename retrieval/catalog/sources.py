@@ -174,10 +174,10 @@ class Sources:
         return SourceRows(self._engine, source.id)
 
     def all(self, collection: Collection) -> list[SourceRecord]:
-        """All sources of a collection by name."""
+        """All sources of a collection by name, whatever order the database's language has."""
         query = _sources().where(schema.sources.c.collection_id == collection.id)
         with reading(self._engine) as connection:
-            return [_source(row) for row in connection.execute(query.order_by(schema.sources.c.name))]
+            return sorted(map(_source, connection.execute(query)), key=lambda one: one.name)
 
     def get(self, collection: Collection, name: str) -> SourceRecord:
         """One source. Raises `NotFoundError`."""

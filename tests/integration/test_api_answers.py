@@ -109,6 +109,22 @@ def test_difys_threshold_and_conditions_hold(api: served.Served) -> None:
     assert retrieve(api, headers, metadata_condition=nothing).json() == {"records": []}
 
 
+def test_dify_gets_all_passages_where_it_asks_for_no_threshold(api: served.Served) -> None:
+    admin = api.headers(Scope.ADMIN)
+    assert api.client.post("/v1/collections", json={"name": "spread"}, headers=admin).status_code == 201
+    plan = {"collection": "spread", "name": "z", "plan": {"normalisation": "z-score"}}
+    number = api.client.post("/v1/plans", json=plan, headers=admin).json()["id"]
+    assert api.client.post(f"/v1/plans/{number}/promote", headers=admin).status_code == 200
+    for count in range(6):
+        path = f"/v1/collections/spread/documents/{count}?wait_for=searchable"
+        text = "drive " * (count + 1) + "and something else " * (6 - count)
+        assert api.client.put(path, json={"text": text}, headers=admin).status_code == 200
+    for setting in ({"top_k": 9}, {"top_k": 9, "score_threshold": 0.0}):
+        asked = {"knowledge_id": "spread", "query": "drive", "retrieval_setting": setting}
+        records = retrieve(api, api.headers(), **asked).json()["records"]
+        assert len(records) == 6 and all(0 <= record["score"] <= 1 for record in records)
+
+
 def test_difys_error_codes(api: served.Served) -> None:
     assert retrieve(api, {"Authorization": "nonsense"}).json()["error_code"] == 1001
     assert retrieve(api, {"Authorization": "Bearer kb_0_wrong"}).json()["error_code"] == 1002

@@ -234,6 +234,17 @@ def test_settings_may_change_while_others_search(served: World) -> None:
     assert served.search("warranty", "reader").status_code == 200
 
 
+@pytest.mark.parametrize("key", ["..", "a/../b", "./a", "a/."])
+def test_a_key_that_clients_would_take_for_another_is_refused(served: World, key: str) -> None:
+    answer = bulk(served, json.dumps({"id": key, "text": "a"}) + "\n" + json.dumps({"id": "...", "text": "b"}))
+    assert answer.status_code == 207 and answer.json()["counts"] == {"created": 1, "failed": 1}, answer.text
+    assert "no request can name" in answer.json()["failures"][0]["message"]
+    assert bulk(served, json.dumps({"id": key, "deleted": True})).json()["counts"] == {"absent": 1}, "older ones can go"
+    path = f"{DOCUMENTS}/{key.replace('.', '%2E')}"  # a client that leaves it as it is
+    check_native_error(served.call("PUT", path, json={"text": "a"}), 422, "invalid_request")
+    assert served.call("DELETE", f"{DOCUMENTS}/...").status_code == 200
+
+
 @pytest.mark.parametrize("key", ["two\nlines", "ends\n", "\r\nbegins", "a/b\u2028c/\n/d"])
 def test_a_key_with_line_breaks_can_be_reached(served: World, key: str) -> None:
     """Keys come from databases too; what was stored must be there to read, change and delete."""

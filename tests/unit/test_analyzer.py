@@ -80,6 +80,12 @@ def test_queries_leave_out_stop_words_unless_nothing_else_is_there() -> None:
     assert ANALYZER.query_tokens("to be or not to be") == ["to", "be", "or", "not", "to", "be"]
 
 
+def test_groups_of_synonyms_that_share_a_word_are_one() -> None:
+    analyzer = Analyzer(synonyms=[["laptop", "notebook"], ["pump", "泵"], ["Notebook", "笔记本"], ["水泵", "泵"]])
+    assert {analyzer.tokens(word)[-1] for word in ("laptop", "notebook", "笔记本")} == {"=laptop"}
+    assert {analyzer.tokens(word)[-1] for word in ("pump", "泵", "水泵")} == {"=pump"}
+
+
 def test_dictionary_words_and_synonyms_add_one_token() -> None:
     analyzer = Analyzer(["机器学习"], [["notebook", "lap top", "笔记本"], ["AI", "人工智能"]])
     assert "=机器学习" in analyzer.tokens("深度機器學習")

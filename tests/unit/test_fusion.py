@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import RRF_K, FusionSignals, VectorLookup, dense_weight, fuse
+from retrieval.fusion import RRF_K, FusionSignals, GraphPart, VectorLookup, dense_weight, fuse
 from retrieval.plan import FusionMethod, Normalisation, Plan
 from retrieval.types import Ranking
 
@@ -98,6 +98,25 @@ def test_explain_shows_each_legs_rank_score_and_weight() -> None:
     assert (first.label, first.sparse.rank, first.sparse.score, first.sparse.weight) == (1, 1, 10.0, 0.75)
     assert (first.dense.rank, first.dense.score, first.dense.weight) == (3, pytest.approx(0.4), 0.25)
     assert first.score == pytest.approx(first.sparse.contribution + first.dense.contribution)
+
+
+@pytest.mark.parametrize("normalisation", list(Normalisation))
+def test_explained_parts_add_up_where_a_leg_was_cut_before_the_hit(normalisation: Normalisation) -> None:
+    plan = Plan(sparse_depth=3, normalisation=normalisation)
+    found = {hit.label: hit for hit in fuse(plan, SPARSE, DENSE, FusionSignals(sparse_bound=20.0))}
+    for hit in found.values():
+        assert hit.score == pytest.approx(sum(part.contribution for part in (hit.sparse, hit.dense) if part))
+    unfound = found[2].dense
+    if normalisation is Normalisation.MIN_MAX:
+        assert unfound is None, "the last one's share is nothing there"
+    else:
+        assert unfound is not None and (unfound.rank, unfound.score) == (None, None)
+
+
+def test_nothing_is_assumed_of_what_joined_after_fusion() -> None:
+    joined = fuse(Plan(), SPARSE, DENSE).rescored({9: GraphPart(0.5, "links")}, floor=0.0)
+    hit = next(hit for hit in joined if hit.label == 9)
+    assert (hit.score, hit.sparse, hit.dense) == (0.5, None, None)
 
 
 @pytest.mark.parametrize("method", list(FusionMethod))

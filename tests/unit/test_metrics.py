@@ -139,5 +139,15 @@ def test_a_run_file_is_read_back_by_ir_measures(tmp_path: Path) -> None:
     assert read == [("q1", "a_b", 1.5), ("q1", "c", 0.25)]
 
 
+def test_a_run_file_orders_by_score_as_the_run_did(tmp_path: Path) -> None:
+    """Its readers sort by score, in 32 bits."""
+    run = {"q1": [("a", -7.0), ("b", 1.0), ("c", 1.0), ("d", 0.5)], "q2": [("a", 1e-9), ("b", 0.0), ("c", 0.0)]}
+    write_run(tmp_path / "run", run, "plan")
+    for question, scored in run.items():
+        read = [d for d in ir_measures.read_trec_run(str(tmp_path / "run")) if d.query_id == question]
+        by_score = {np.float32(d.score): d.doc_id for d in read}
+        assert [by_score[score] for score in sorted(by_score, reverse=True)] == [document for document, _ in scored]
+
+
 def test_a_document_stands_where_its_best_chunk_stood() -> None:
     assert best_of_documents([("a", 3.0), ("b", 2.0), ("a", 1.0)]) == [("a", 3.0), ("b", 2.0)]
