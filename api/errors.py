@@ -211,6 +211,8 @@ def _problems(error: RequestValidationError) -> list[dict[str, str]]:
 
 def _summary(error: RequestValidationError) -> str:
     problems = _problems(error)
+    if isinstance(error.body, bytes) and error.body:  # FastAPI parses it where the header says that it is JSON
+        return "the body is not read as JSON; send the header Content-Type: application/json"
     first = f"{problems[0]['field']}: {problems[0]['message']}" if problems else "it does not fit"
     more = f" (and {len(problems) - 1} more, see detail)" if len(problems) > 1 else ""
     return f"the request does not fit: {first}{more}"

@@ -37,7 +37,7 @@ class Metrics:
             "kb_request_seconds", "Time to the last byte.", ("route",), registry=self._registry, buckets=SECONDS
         )
         self._stages = Histogram(
-            "kb_search_stage_seconds", "Search by stage.", ("stage",), registry=self._registry, buckets=SECONDS
+            "kb_search_stage_seconds", "POST /v1/search by stage.", ("stage",), registry=self._registry, buckets=SECONDS
         )
         self._by_stage: dict[str, Histogram] = {}  # looking a label up costs more than counting
         self._jobs = Histogram(

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
@@ -58,6 +59,7 @@ class Identity:
 
     caller: Caller
     session: Session | None = None
+    expires_at: datetime | None = None  # None: never, or the token says it, which is looked at again every second
 
 
 class Authenticator:
@@ -72,7 +74,10 @@ class Authenticator:
     def remembered(self, presented: Presented) -> Identity | None:
         """Who it is, where the same was good within the last second; does not block."""
         found = self._trusted.get(presented.digest)
-        return found[1] if found is not None and time.monotonic() - found[0] < TRUST_SECONDS else None
+        if found is None or time.monotonic() - found[0] >= TRUST_SECONDS:
+            return None
+        ends = found[1].expires_at
+        return found[1] if ends is None or datetime.now(UTC) < ends else None
 
     def check(self, presented: Presented) -> Identity:
         """Who it is. Raises `ApiError` 401; reads the catalog, so it blocks."""
@@ -101,14 +106,14 @@ class Authenticator:
     def _identity(self, presented: Presented) -> Identity:
         if presented.cookie is not None:
             session = self._sessions.read(presented.cookie)
-            return Identity(session.caller, session)
+            return Identity(session.caller, session, session.expires_at)
         credential = _credential(presented.authorization)
         if self._tokens is not None and not credential.startswith(f"{KEY_PREFIX}_"):
             return Identity(self._tokens.verify(credential))
         record = self._keys.check(credential)
         if record is None:
             raise unauthenticated("the key is unknown, expired or revoked; ask an operator for another")
-        return Identity(Caller.of_key(record))
+        return Identity(Caller.of_key(record), expires_at=record.expires_at)
 
 
 class Authentication:

@@ -87,7 +87,7 @@ def evaluate(run: Run, qrels: Qrels) -> Evaluation:
     Raises `InvalidInputError` where there is no judgement at all.
     """
     if not qrels:
-        raise InvalidInputError("the judgements are empty; expected lines of query-id, corpus-id, score")
+        raise InvalidInputError("the judgements are empty; expected at least one question with a judged document")
     rankings = {question: [document for document, _ in run.get(question, ())] for question in qrels}
     values = {
         name: tuple(metric(rankings[question], judged) for question, judged in qrels.items())
@@ -105,20 +105,24 @@ def best_of_documents(scored: Iterable[tuple[str, float]]) -> list[tuple[str, fl
 
 
 def read_queries(path: Path) -> dict[str, str]:
-    """Question id -> text, from JSON lines `{"id", "text"}`, gzip or not. Raises `InvalidInputError` with the line."""
+    """Question id -> text, from JSON lines `{"id", "text"}`, gzip or not.
+
+    Raises `InvalidInputError` with the line that does not fit, or that gives an id another text.
+    """
     questions: dict[str, str] = {}
     with _open_text(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                question, text = _question(line, f"{path}:{number}")
-                questions[whole_text(question)] = whole_text(text)
+                question, text = map(whole_text, _question(line, f"{path}:{number}"))
+                if questions.setdefault(question, text) != text:
+                    raise InvalidInputError(f"{path}:{number}: question {question!r} stands above with another text")
     return questions
 
 
 def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     """Judgements by question, from tab-separated query-id, corpus-id, score, with or without a header, gzip or not.
 
-    Raises `InvalidInputError` with the line that does not fit.
+    Raises `InvalidInputError` with the line that does not fit, or that grades the same pair otherwise.
     """
     qrels: dict[str, dict[str, int]] = {}
     with _open_text(path) as lines:
@@ -126,7 +130,10 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
             if not row or (number == 1 and _is_header(row)):
                 continue
             question, document, grade = _judgement(row, f"{path}:{number}")
-            qrels.setdefault(question, {})[document] = grade
+            if qrels.setdefault(question, {}).setdefault(document, grade) != grade:
+                raise InvalidInputError(
+                    f"{path}:{number}: question {question!r} and document {document!r} stand above with another grade"
+                )
     return qrels
 
 
@@ -162,8 +169,8 @@ def _question(line: str, where: str) -> tuple[str, str]:
 
 
 def _is_header(row: Sequence[str]) -> bool:
-    """A first line whose last column is a word rather than a grade, such as `query-id corpus-id score`."""
-    return not row[-1].strip().lstrip("-").isdigit()
+    """A first line whose last column is a word rather than a number, such as `query-id corpus-id score`."""
+    return not any(letter.isdigit() for letter in row[-1])
 
 
 def _judgement(row: Sequence[str], where: str) -> tuple[str, str, int]:

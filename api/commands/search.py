@@ -18,7 +18,7 @@ from retrieval.retriever import Hit, SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Principal
 
 AsGroups = Annotated[list[str] | None, typer.Option("--as-group", help="See what this group sees; repeat for more.")]
-FilterOption = Annotated[str, typer.Option("--filter", help='JSON, such as {"language": "zh"}.')]
+FilterOption = Annotated[str, typer.Option("--filter", help='JSON, such as {"_language": "zh"}.')]
 
 
 def search(
@@ -134,5 +134,5 @@ def _filter(text: str) -> Filter | None:
         return parse_filter(json.loads(text))
     except json.JSONDecodeError as error:
         raise InvalidInputError(
-            f'--filter is not JSON ({error}); expected something like {{"language": "zh"}}'
+            f'--filter is not JSON ({error}); expected something like {{"_language": "zh"}}'
         ) from None

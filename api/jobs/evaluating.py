@@ -8,6 +8,7 @@ from api.eval_history import keep_run, plan_names, run_json
 from api.evaluation import evaluate_collection
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
+from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 
 
@@ -16,6 +17,11 @@ def evaluate(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repo
     found = kb.catalog.collections.get(collection)
     record = kb.catalog.eval_sets.get(found, arguments["eval_set"])
     queries = kb.catalog.eval_sets.judged(record)
+    if not queries:
+        raise InvalidInputError(
+            f"evaluation set {record.name!r} has no question with a judged document, by which a run measures search; "
+            "answers are measured by `kb eval --eval-set`"
+        )
     questions = {query.id: query.text for query in queries}
     qrels = {query.id: query.judgements for query in queries}
     plan = None if arguments["plan"] is None else Plan.from_dict(arguments["plan"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -103,6 +104,7 @@ def _write(kb: KnowledgeBase, collection: str, body: bytes) -> _Work:
 
 
 def _lines(body: bytes) -> list[tuple[int, bytes]]:
+    body = body.removeprefix(codecs.BOM_UTF8)  # which Windows programs put there
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
     if len(lines) > MAX_LINES:
         raise ApiError(422, "invalid_lines", f"the body has {len(lines)} lines; send at most {MAX_LINES} at once")

@@ -138,6 +138,11 @@ def test_bulk_lines_stand_for_themselves(served: World) -> None:
     check_native_error(bulk(served, ""), 422, "invalid_lines")
 
 
+def test_the_first_line_may_follow_a_byte_order_mark(served: World) -> None:
+    answer = bulk(served, "\ufeff" + json.dumps({"id": "bulk/marked", "text": "a"})).json()
+    assert answer["counts"] == {"created": 1} and answer["failures"] == []
+
+
 def bulk(served: World, content: str) -> Response:
     return served.call(
         "POST", f"{DOCUMENTS}:bulk", "writer", params={"wait_for": "searchable"}, content=content.encode()

@@ -80,6 +80,14 @@ def test_validation_names_each_field_and_echoes_no_value(served: World) -> None:
     assert "hush-hush" not in json.dumps(error)
 
 
+def test_a_body_that_is_not_said_to_be_json_is_told_the_header(served: World) -> None:
+    for kind in ("application/x-www-form-urlencoded", "text/plain"):  # the first is what `curl -d` sends
+        asked = {"content": b'{"query": "x", "collection": "docs"}', "headers": {"Content-Type": kind}}
+        answer = served.call("POST", "/v1/search", **asked)
+        check_native_error(answer, 422, "invalid_request")
+        assert "Content-Type: application/json" in answer.json()["error"]["message"]
+
+
 def test_a_search_that_waits_in_vain_is_a_timeout(tmp_path: Path) -> None:
     """The write is safe and says so: 202 for the writer, 504 for the search that insists on it."""
     with world(tmp_path, request_timeout_seconds=0.2) as served:

@@ -36,6 +36,15 @@ def api(tmp_path: Path) -> Iterator[served.Served]:
         yield opened
 
 
+def test_a_run_needs_judged_documents_and_says_so(api: served.Served) -> None:
+    queries = [{"id": "a", "text": "how long?", "answers": ["24 months"]}]
+    body = {"collection": "docs", "name": "answers", "queries": queries}
+    api.client.post("/v1/eval-sets", json=body, headers=api.headers(Scope.ADMIN)).raise_for_status()
+    asked = {"collection": "docs"}
+    told = api.client.post("/v1/eval-sets/answers/runs", json=asked, headers=api.headers(Scope.WRITE))
+    assert told.status_code == 422 and "kb eval --eval-set" in told.json()["error"]["message"]
+
+
 def run(api: served.Served, headers: dict[str, str], plan: dict[str, Any] | None = None) -> dict[str, Any]:
     answer = api.client.post("/v1/eval-sets/real/runs", json={"collection": "docs", "plan": plan}, headers=headers)
     assert answer.status_code == 200, answer.text

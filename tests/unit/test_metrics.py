@@ -118,6 +118,28 @@ def test_a_wrong_judgement_is_named_by_file_and_line(tmp_path: Path, line: str) 
         read_qrels(path)
 
 
+@pytest.mark.parametrize("line", ["q1\td1\t0.5", "q1 0 d1 1"])
+def test_a_first_line_with_a_number_is_no_header(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "qrels.tsv"
+    path.write_text(f"{line}\n")
+    with pytest.raises(InvalidInputError, match=r"qrels\.tsv:1.*three columns"):
+        read_qrels(path)
+
+
+def test_what_stands_twice_must_say_the_same(tmp_path: Path) -> None:
+    qrels, queries = tmp_path / "qrels.tsv", tmp_path / "queries.jsonl"
+    qrels.write_text("q1\td1\t1\nq1\td1\t1\n")
+    assert read_qrels(qrels) == {"q1": {"d1": 1}}
+    qrels.write_text("q1\td1\t1\nq1\td1\t0\n")
+    with pytest.raises(InvalidInputError, match=r"qrels\.tsv:2.*another grade"):
+        read_qrels(qrels)
+    queries.write_text('{"id": 1, "text": "a"}\n{"id": "1", "text": "a"}\n')
+    assert read_queries(queries) == {"1": "a"}
+    queries.write_text('{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}\n')
+    with pytest.raises(InvalidInputError, match=r"queries\.jsonl:2.*another text"):
+        read_queries(queries)
+
+
 @pytest.mark.parametrize("line", ["[]", "{}", "nonsense", '{"id": "x"}'])
 def test_a_wrong_question_is_named_by_file_and_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "queries.jsonl"
