@@ -114,7 +114,8 @@ def test_dify_gets_all_passages_where_it_asks_for_no_threshold(api: served.Serve
     assert api.client.post("/v1/collections", json={"name": "spread"}, headers=admin).status_code == 201
     plan = {"collection": "spread", "name": "z", "plan": {"normalisation": "z-score"}}
     number = api.client.post("/v1/plans", json=plan, headers=admin).json()["id"]
-    assert api.client.post(f"/v1/plans/{number}/promote", headers=admin).status_code == 200
+    chosen = {"collection": "spread"}
+    assert api.client.post(f"/v1/plans/{number}/promote", json=chosen, headers=admin).status_code == 200
     for count in range(6):
         path = f"/v1/collections/spread/documents/{count}?wait_for=searchable"
         text = "drive " * (count + 1) + "and something else " * (6 - count)
