@@ -58,6 +58,10 @@ class Attributes(Protocol):
         """The document a chunk belongs to; None where the label is unknown."""
         ...
 
+    def labels_of(self, document: int) -> list[int]:
+        """The chunks of a document, by rising label; empty where it is unknown."""
+        ...
+
     def labels_of_key(self, key: str) -> BitMap64:
         """The chunks of the document of that key; empty where there is none."""
         ...
