@@ -21,11 +21,12 @@ from api.live_setup import LiveSetup, Undo, capture_of, compensation, new_names,
 from api.source_names import check_free
 from api.source_removal import Fate, delete_documents, delete_keys, remove_source
 from ingest.connect.address import HIDDEN, DatabaseAddress
+from ingest.connect.column_types import column_types
 from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
 from ingest.connect.preview import PreviewResult, preview
-from ingest.connect.tables import TableInfo, column_types, list_tables
-from ingest.errors import MappingError, SourceError, SourceOutageError
+from ingest.connect.tables import TableInfo, list_tables
+from ingest.errors import IngestError, MappingError, SourceError, SourceOutageError
 from ingest.row_values import link_value
 from ingest.table_mapping import TablesMapping, parse_mapping
 from retrieval.catalog import Collection
@@ -138,14 +139,37 @@ class LiveSources:
         _refuse_deleting(record)
         with self.setup.connect() as connect:
             connect.resume(record.config["connector"])
-        return self._sources.change(record, state=SourceState.ACTIVE.value)
+        return self._sources.change(self.learn_types(record), state=SourceState.ACTIVE.value)
 
     def restart(self, record: SourceRecord) -> SourceRecord:
         """Start the connector again, for example after what made it fail was mended."""
         _require_active(record)
+        record = self.learn_types(record)
         with self.setup.connect() as connect:
             connect.restart(record.config["connector"])
         return record
+
+    def learn_types(self, record: SourceRecord) -> SourceRecord:
+        """Read events by the types that the columns have by now; a database that does not answer changes nothing.
+
+        Raises `ConflictError` where the source was changed meanwhile.
+        """
+        known = record.config.get("types", {})
+        try:
+            types = known | column_types(self.address(record), sorted(mapping_of(record).all_tables))
+        except IngestError as error:
+            logger.warning("source %s: column types are those known before: %s", record.name, error)
+            return record
+        if types == known:
+            return record
+        changed = ", ".join(sorted(table for table in types if types[table] != known.get(table)))
+        logger.warning(
+            "source %s: columns of %s have other types than was known; `kb verify --repair` gives values that were "
+            "read by the former types their new form",
+            record.name,
+            changed,
+        )
+        return self._sources.change(record, unless_changed=True, config=record.config | {"types": types})
 
     def snapshot(self, record: SourceRecord, tables: Sequence[str] | None = None, *, full: bool = False) -> Snapshot:
         """Read tables again (default: all): every row comes once more, and streaming goes on.

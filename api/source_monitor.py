@@ -1,6 +1,7 @@
 """Looks at the live sources every few seconds while the API serves, so that scraping and requests need not.
 
-It also removes the documents that a full snapshot did not bring, once that was read to its end.
+It also learns the types of columns as they change, and removes the documents that a full snapshot did not bring, once
+that was read to its end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from api.live_sources import KIND, LiveSources
 from api.source_status import SourceStatus, StatusReader
 from ingest.errors import IngestError
 from retrieval.catalog.sources import SourceRecord, SourceState
-from retrieval.errors import RetrievalError
+from retrieval.errors import ConflictError, NotFoundError, RetrievalError
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +58,9 @@ class SourceMonitor:
             for record in self._kb.catalog.sources.all(collection):
                 if record.kind != KIND or self._stopping.is_set():
                     continue
-                seen[collection.name, record.name] = self._reader.read(record, thorough=False)
-                self._finish(record)
+                seen[collection.name, record.name] = status = self._reader.read(record, thorough=False)
+                answers = bool(status.database)
+                self._finish(self._learn_types(record) if answers else record)
         self.seen = seen
 
     def _run(self) -> None:
@@ -69,6 +71,16 @@ class SourceMonitor:
                 logger.warning("live sources cannot be looked at: %s; tried again in %g s", error, self._poll_seconds)
             except Exception:  # a source that nobody foresaw must not end the watch over the others
                 logger.exception("live sources cannot be looked at; tried again in %g s", self._poll_seconds)
+
+    def _learn_types(self, record: SourceRecord) -> SourceRecord:
+        """Also of a source whose types an earlier version had stored otherwise."""
+        if record.state is not SourceState.ACTIVE:
+            return record
+        try:
+            return self._live.learn_types(record)
+        except (ConflictError, NotFoundError) as error:
+            logger.info("source %s: the types of its columns are read at the next look: %s", record.name, error)
+            return record
 
     def _finish(self, record: SourceRecord) -> None:
         if "rebuilding" not in record.config or record.state is not SourceState.ACTIVE:

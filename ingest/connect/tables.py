@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class ColumnInfo:
     """One column."""
 
     name: str
-    type: str  # as the database names it
+    type: str  # as SQLAlchemy names it
     nullable: bool
 
 
@@ -69,19 +69,6 @@ def list_tables(address: DatabaseAddress) -> list[TableInfo]:
         estimates = _estimates(connection, address.engine)
         found = [info for schema in schemas for info in _tables_of(inspector, schema, estimates)]
         return sorted(_with_includes(inspector, found), key=lambda info: info.name)
-
-
-def known_columns(address: DatabaseAddress, tables: Iterable[str]) -> dict[str, list[ColumnInfo]]:
-    """The columns of these tables. Raises `MappingError` for one that is not there."""
-    with reading(address) as connection:
-        inspector = sa.inspect(connection)
-        return {table: _columns(inspector, table) for table in tables}
-
-
-def column_types(address: DatabaseAddress, tables: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The SQL type of each column of these tables, by which messages without schemas are read."""
-    known = known_columns(address, tables)
-    return {table: {column.name: column.type for column in columns} for table, columns in known.items()}
 
 
 def unneeded_columns(address: DatabaseAddress, mapping: TablesMapping) -> list[str]:

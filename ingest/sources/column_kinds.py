@@ -47,10 +47,10 @@ def kinds_of(types: Mapping[str, Mapping[str, str]]) -> Kinds:
 
 def decoder_of(sql_type: str) -> Decoder | None:
     """What makes a value of that SQL type from what was sent; None where that is the value already."""
-    kind = sql_type.strip().lower()
+    kind = sql_type.strip().lower().rpartition(".")[2]  # without the schema that an extension's type stands in
     if kind.endswith("[]"):
         item = decoder_of(kind.removesuffix("[]"))
         return None if item is None else decode.each(item)
     if (sized := _BITS.fullmatch(kind)) and sized[1] != "1":
         return decode.bits(int(sized[1]))
-    return _BY_TYPE.get(" ".join(_SIZE.sub(" ", kind).replace("unsigned", "").split()))
+    return _BY_TYPE.get(" ".join(_SIZE.sub(" ", kind).replace("unsigned", "").replace("zerofill", "").split()))

@@ -35,12 +35,15 @@ def read_as_logged(connection: sa.Connection) -> None:
 
 def logged_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
     """The type by which a column of such a connection is read; the column's own where that does."""
-    item = column.type.item_type if isinstance(column.type, sa.ARRAY) else column.type
+    kind = column.type
+    while isinstance(kind, postgresql.DOMAIN):
+        kind = kind.data_type
+    item = kind.item_type if isinstance(kind, sa.ARRAY) else kind
     if isinstance(item, postgresql.ranges.AbstractRange):
         return sa.types.NULLTYPE  # the usual one expects the driver's ranges
-    if isinstance(column.type, sa.Time) and column.type.timezone and not column.primary_key:  # a key keeps its zone
+    if isinstance(kind, sa.Time) and kind.timezone and not column.primary_key:  # a key keeps its zone
         return ZonedTimeText()
-    return column.type
+    return kind
 
 
 class ZonedTimeText(sa.types.TypeDecorator[str]):

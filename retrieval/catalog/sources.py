@@ -120,20 +120,26 @@ class Sources:
         with reading(self._engine) as connection:
             return connection.execute(query).scalar_one_or_none()
 
-    def change(self, source: SourceRecord, **values: Any) -> SourceRecord:
-        """Replace columns (`config`, `cursor`, `secret`, `state`).
+    def change(self, source: SourceRecord, *, unless_changed: bool = False, **values: Any) -> SourceRecord:
+        """Replace columns (`config`, `cursor`, `secret`, `state`); `unless_changed`: only if nobody did since `source`.
 
-        Raises `NotFoundError` when the source is gone, `ConflictError` where it is being deleted and would come back.
+        Raises `NotFoundError` when the source is gone, `ConflictError` where it is being deleted and would come back,
+        or was changed meanwhile.
         """
         c, final = schema.sources.c, SourceState.DELETING.value
         with writing(self._engine) as connection:
             statement = schema.sources.update().where(c.id == source.id)
             if values.get("state") != final:
                 statement = statement.where(c.state != final)
+            if unless_changed:
+                statement = statement.where(c.updated_at == source.updated_at)
             if connection.execute(statement.values(**values, updated_at=schema.utc_now())).rowcount != 1:
-                if connection.execute(sa.select(c.id).where(c.id == source.id)).one_or_none() is None:
+                state = connection.execute(sa.select(c.state).where(c.id == source.id)).scalar_one_or_none()
+                if state is None:
                     raise NotFoundError(f"source {source.name!r} was deleted meanwhile")
-                raise being_deleted(source)
+                if state == final:
+                    raise being_deleted(source)
+                raise ConflictError(f"source {source.name!r} was changed meanwhile; try again")
             return _source(connection.execute(_sources().where(c.id == source.id)).one())
 
     def forget_positions(self, collection: Collection, source: str) -> None:

@@ -359,6 +359,9 @@ def test_a_live_source_is_found_until_it_is_paused_and_keeps_its_secret(catalog:
     paused = catalog.sources.change(made, state=SourceState.PAUSED, config={"tables": {"a.b": {}}})
     assert paused.config == {"tables": {"a.b": {}}}
     assert catalog.sources.live("database") == []
+    with pytest.raises(ConflictError, match="changed meanwhile"):
+        catalog.sources.change(made, unless_changed=True, config={})
+    assert catalog.sources.change(paused, unless_changed=True, config={"a": 1}).config == {"a": 1}
     catalog.sources.delete(made)
     with pytest.raises(NotFoundError):
         catalog.sources.change(made, state=SourceState.ACTIVE)

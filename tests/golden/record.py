@@ -32,6 +32,8 @@ if __name__ == "__main__":
 from golden.messages import save  # noqa: E402 (after the path, when run as a program)
 
 from infra.stack.stack import Stack  # noqa: E402 (after the path, when run as a program)
+from ingest.connect.address import DatabaseAddress  # noqa: E402 (after the path, when run as a program)
+from ingest.connect.column_types import column_types  # noqa: E402 (after the path, when run as a program)
 
 TIMEOUT_SECONDS = 90.0
 FORMS = ("ours", "plain", "schema")
@@ -81,10 +83,10 @@ def record(stack: Stack, engine: str) -> Recording:
         with connectors(stack, configurations), consumers(stack, prefixes) as opened:
             received: dict[str, list[dict[str, Any]]] = {form: [] for form in FORMS}
             receive(opened, received, lambda messages: _reads(messages) >= ROWS_BEFORE[engine])
-            oracle = _oracle(engine, execute)
+            oracle = _oracle(engine, types_of(stack, engine, name), execute)
             execute(parts[1])
             receive(opened, received, lambda messages: _incremental(messages) >= 5)
-            oracle += _oracle(engine, execute)
+            oracle += _oracle(engine, types_of(stack, engine, name), execute)
             execute(parts[2])
             receive(opened, received, _has_end)
             receive(opened, received, _has_heartbeat)
@@ -282,24 +284,22 @@ def _thinned(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def _oracle(engine: str, execute: Callable[[str], list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
+def types_of(stack: Stack, engine: str, name: str) -> dict[str, str]:
+    """The types of the columns of `types`, as a live source stores them."""
+    scheme = {"postgres": "postgresql", "mariadb": "mariadb"}[engine]
+    url = urlsplit(stack.url(engine))._replace(scheme=scheme, path=f"/{name}").geturl()
+    table = f"{'public' if engine == 'postgres' else name}.types"
+    return column_types(DatabaseAddress.parse(url), [table])[table]
+
+
+def _oracle(
+    engine: str, types: Mapping[str, str], execute: Callable[[str], list[tuple[Any, ...]]]
+) -> list[dict[str, Any]]:
     """Every row of `types` with its columns as text, and their types."""
-    if engine == "postgres":
-        columns = execute(
-            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
-            "WHERE attrelid = 'types'::regclass AND attnum > 0 ORDER BY attnum"
-        )
-        shown = ", ".join(f"{name}::text" for name, _ in columns)
-    else:
-        columns = execute(
-            "SELECT column_name, column_type FROM information_schema.columns "
-            "WHERE table_schema = DATABASE() AND table_name = 'types' ORDER BY ordinal_position"
-        )
-        shown = ", ".join(_mariadb_text(name, kind) for name, kind in columns)
-    names = [name for name, _ in columns]
-    kinds = {"types": dict(columns)}
-    rows = [dict(zip(names, row, strict=True)) for row in execute(f"SELECT {shown} FROM types ORDER BY id")]
-    return [kinds, *({"row": row} for row in rows)]
+    of_postgres = engine == "postgres"
+    shown = ", ".join(f"{name}::text" if of_postgres else _mariadb_text(name, kind) for name, kind in types.items())
+    rows = [dict(zip(types, row, strict=True)) for row in execute(f"SELECT {shown} FROM types ORDER BY id")]
+    return [{"types": dict(types)}, *({"row": row} for row in rows)]
 
 
 def _mariadb_text(name: str, kind: str) -> str:

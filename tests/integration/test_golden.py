@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from golden.messages import differences
+from golden.messages import differences, load_oracle
 from golden.record import ENGINES, record
 from stack import StackOf
 
@@ -13,5 +13,6 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 @pytest.mark.parametrize("engine", ENGINES)
 def test_live_connectors_say_what_the_database_says(engine: str, stack_of: StackOf) -> None:
     recording = record(stack_of(engine, "kafka", "connect"), engine)
+    assert recording.oracle[0] == load_oracle(engine)[0], "the types by which a live source reads are those recorded"
     for form in ("ours", "schema"):
         assert differences(engine, form, recording.messages[form], recording.oracle) == []
