@@ -19,6 +19,7 @@ from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Leftover
 from ingest.connect.tables import unneeded_columns
 from ingest.connect.topics import Topics
+from ingest.connect.unreadable_columns import check_logged
 from ingest.errors import IngestError, SourceError
 from ingest.table_mapping import TablesMapping
 from retrieval.errors import RetrievalError
@@ -110,7 +111,9 @@ class LiveSetup:
         if not inspection.ok:
             problems = "; ".join(finding.text for finding in inspection.errors)
             raise SourceError(f"database {address.shown} cannot be a live source: {problems}")
-        return unneeded_columns(address, mapping)
+        unneeded = unneeded_columns(address, mapping)
+        check_logged(address, mapping)
+        return unneeded
 
     def attach(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from ingest.connect.inspection import Finding
+from ingest.connect.unreadable_columns import generated_columns
 
 OLDEST = 130_000  # reading tables again without writing to the database needs pg_current_snapshot()
 WITH_MESSAGES = 140_000  # publications carry logical messages, our heartbeats
@@ -76,7 +77,8 @@ def check_server(facts: Mapping[str, Any]) -> list[Finding]:
 def check_tables(connection: psycopg.Connection[Any], facts: Mapping[str, Any], tables: Sequence[str]) -> list[Finding]:
     """Each table: that it is there, can be read, has a primary key and says what was changed and deleted."""
     ids = table_ids(connection, tables)
-    return [_table(connection, facts["user"], table, ids) for table in tables]
+    found = [_table(connection, facts["user"], table, ids) for table in tables]
+    return [*found, *generated_columns(connection, tables)]
 
 
 def table_ids(connection: psycopg.Connection[Any], tables: Sequence[str]) -> dict[str, int]:

@@ -55,6 +55,26 @@ def test_chinook_streams_and_is_read_again(served: LiveWorld, chinook: str) -> N
     assert served.footprint() == before
 
 
+def test_a_column_that_debezium_does_not_know_is_refused(served: LiveWorld, chinook: str) -> None:
+    before, database = served.footprint(), chinook.rpartition("/")[2]
+    with mariadb(chinook) as cursor:
+        cursor.execute("CREATE TABLE hosts (id INT PRIMARY KEY, name TEXT, v6 INET6, v4 INET4, uu UUID)")
+    error = served.create("hosts", chinook, {f"{database}.hosts": {"title": "name", "body": "{name}"}})
+    assert error.status_code == 422, error.text
+    for told in (f"column {database}.hosts.v6 is inet6", f"column {database}.hosts.v4 is inet4", "varchar"):
+        assert told in error.json()["error"]["message"]
+    assert "uuid" not in error.text
+    assert served.footprint() == before
+    with mariadb(chinook) as cursor:
+        cursor.execute("ALTER TABLE hosts MODIFY v6 VARCHAR(39), DROP v4")
+        cursor.execute("INSERT INTO hosts VALUES (1, 'one', '::1', UUID())")
+    created = served.create("hosts", chinook, {f"{database}.hosts": {"title": "name", "body": "{name}"}})
+    assert created.status_code == 201, created.text
+    topic = f"{created.json()['topic_prefix']}.{database}.hosts"
+    seen = wait_until(lambda: rows(served, topic, "id"), lambda found: len(found) == 1)
+    assert seen[1]["name"] == "one"
+
+
 def test_a_table_that_joins_the_mapping_later_is_read(served: LiveWorld, chinook: str) -> None:
     database = chinook.rpartition("/")[2]
     artists = {f"{database}.Artist": {"title": "Name", "body": "{Name}"}}

@@ -37,6 +37,7 @@ def northwind(stack: Stack, data_dir_public: Path) -> Iterator[str]:
     with postgres_database(stack, data_dir_public / "sql_northwind" / "northwind_postgresql.sql") as url:
         query(url, "CREATE TABLE keyless (text text)")
         query(url, "CREATE VIEW named AS SELECT product_id, product_name FROM products")
+        query(url, "CREATE TABLE sums (id int PRIMARY KEY, text text, double int GENERATED ALWAYS AS (2 * id) STORED)")
         yield url
 
 
@@ -64,8 +65,19 @@ REFUSED: dict[str, tuple[Callable[[str], str], dict[str, Any], int, tuple[str, .
     "no primary key": (str, one("public.keyless"), 422, ("without primary key", "ALTER TABLE")),
     "a view": (str, one("public.named"), 422, ("a view", "map the tables beneath it")),
     "unknown option": (lambda url: f"{url}?password=x", PRODUCTS, 422, ("option 'password'", "sslmode")),
+    "generated": (str, {"public.sums": {"title": "text", "body": "{double}"}}, 422, ("double is generated", "the log")),
     "template": (str, products(body="{product_name"), 422, ("single '{'",)),
 }  # fmt: skip
+
+
+def test_generated_columns_are_told_and_those_of_no_mapping_do_not_matter(served: LiveWorld, northwind: str) -> None:
+    found = served.call("POST", "/test", json={"url": northwind, "tables": ["public.sums"]}).json()
+    assert found["ok"]
+    (told,) = [finding for finding in found["findings"] if finding["severity"] == "warning"]
+    assert (told["check"], told["found"]) == ("column public.sums.double", "generated, and not in the log")
+    created = served.create("sums", northwind, one("public.sums"))
+    assert created.status_code == 201, created.text
+    served.delete("sums")
 
 
 @pytest.mark.parametrize("case", REFUSED)
