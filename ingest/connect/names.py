@@ -33,8 +33,11 @@ def table_topics(prefix: str, tables: Iterable[str]) -> list[str]:
 
 
 def table_topic(prefix: str, table: str) -> str:
-    """The topic of one table, with `_` for what Kafka does not take in names, as Debezium does."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", f"{prefix}.{table}")
+    """The topic of one table, with `_` for what Kafka does not take in names, as Debezium does.
+
+    Java counts a character beyond U+FFFF as two.
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", lambda match: "__" if match[0] > "\uffff" else "_", f"{prefix}.{table}")
 
 
 def signal_topic(prefix: str) -> str:

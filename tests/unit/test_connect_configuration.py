@@ -72,6 +72,7 @@ def test_names_are_what_servers_take_and_never_the_same(source: str) -> None:
 def test_topics_of_tables_with_other_letters_are_named_as_debezium_names_them() -> None:
     assert names.table_topic("kb-x-1", "public.order items") == "kb-x-1.public.order_items"
     assert names.table_topic("kb-x-1", "店.订单") == "kb-x-1._.__"
+    assert names.table_topic("kb-x-1", "public.𠮷表") == "kb-x-1.public.___", "𠮷 is two of Java's characters"
 
 
 def test_passwords_lie_in_files_for_the_group_only(tmp_path: Path) -> None:
