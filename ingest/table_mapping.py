@@ -174,8 +174,9 @@ def _table(name: str, form: TableForm) -> TableMapping:
 
 
 def _metadata(form: Sequence[str] | Mapping[str, str]) -> dict[str, Reference]:
-    named = form if isinstance(form, Mapping) else {column: column for column in form}
-    return {name: Reference.parse(column) for name, column in named.items()}
+    if isinstance(form, Mapping):
+        return {name: Reference.parse(column) for name, column in form.items()}
+    return {str(reference): reference for reference in map(Reference.parse, form)}
 
 
 def _includes(forms: Mapping[str, IncludeForm]) -> dict[str, Include]:

@@ -16,8 +16,10 @@ from ingest.errors import MappingError
 Scope = Mapping[str, Any]
 
 _LEAST_PLAIN, _MOST_PLAIN = 1e-20, 1e20  # floats that are written without an exponent
-_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
-_NAME = re.compile(r"\w+(?:\.\w+)*")
+_QUOTED = r'"[^"\n]+"'  # a name with other characters than letters, digits and _, as SQL writes it
+_TOKEN = re.compile(rf'\{{\{{|\}}\}}|\{{((?:{_QUOTED}|[^{{}}"\n])*)\}}|[{{}}]')
+_PART = re.compile(rf"\w+|{_QUOTED}")
+_NAME = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,15 @@ class Reference:
     def parse(cls, text: str) -> Reference:
         """The reference written so. Raises `MappingError`."""
         if not _NAME.fullmatch(text):
-            raise MappingError(f"{text!r} is no column; expected a name such as title or product.name")
-        *aliases, column = text.split(".")
+            raise MappingError(
+                f"{text!r} is no column; expected a name such as title or product.name, in double quotes where it has "
+                'other characters, such as "Unit Price" or product."Unit Price"'
+            )
+        *aliases, column = (part.strip('"') for part in _PART.findall(text))
         return cls(tuple(aliases), column)
 
     def __str__(self) -> str:
+        """The names without quotes, with dots."""
         return ".".join((*self.aliases, self.column))
 
     def values(self, scope: Scope) -> list[Any]:

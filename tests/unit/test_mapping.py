@@ -221,6 +221,21 @@ def test_braces_are_doubled_to_be_written() -> None:
     assert Template.parse("{{x}} = {y}").render({"y": 1.0}) == "{x} = 1"
 
 
+def test_columns_of_other_names_are_quoted() -> None:
+    row: dict[str, Any] = {"Unit Price": 2.5, "价格(元)": 5, "a.b{c}": 7, "名称": "n"}
+    row["order lines"] = [{"order-no": 1}, {"order-no": 2}]
+    assert Template.parse('"Unit Price"').render(row) == "2.5"
+    text = '"{名称}": {"Unit Price"}, { "价格(元)" }, {"a.b{c}"}, {"order lines"."order-no"} {{"x"}}'
+    assert Template.parse(text).render(row) == '"n": 2.5, 5, 7, 1, 2 {"x"}'
+    form = {"title": "名称", "body": "名称", "metadata": ["Unit Price", "名称"], "acl": "Unit Price"}
+    with pytest.raises(MappingError, match="'Unit Price' is no column; .*\"Unit Price\""):
+        parse_mapping({"tables": {"s.t": form}})
+    quoted = form | {"metadata": ['"Unit Price"', "名称"], "acl": '"Unit Price"'}
+    mapping = parse_mapping({"tables": {"s.t": quoted}})
+    assert list(mapping.tables["s.t"].metadata) == ["Unit Price", "名称"]
+    assert mapping.columns_of("s.t") == {"Unit Price", "名称"}
+
+
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), min_size=2, max_size=20, unique=True))
 def test_different_composite_keys_stay_different(keys: list[tuple[str, str]]) -> None:
     assert len({key_text(key) for key in keys}) == len(keys)

@@ -3,7 +3,7 @@ import { Button, Checkbox, Fieldset, Group, MultiSelect, Select, Stack, Text, Te
 import { useRef } from "react";
 import type { Join, TableForm, TableInfo } from "@/api/connect";
 import { useSpeech } from "@/i18n";
-import { joinedColumn } from "./guess";
+import { joinedColumn, named } from "./guess";
 
 interface Props {
   table: TableInfo;
@@ -14,9 +14,9 @@ interface Props {
 
 export function TableMapping({ table, tables, form, change }: Props) {
   const { t } = useSpeech();
-  const columns = table.columns.map((column) => column.name);
+  const columns = table.columns.map((column) => named(column.name));
   const joined = Object.entries(form.include ?? {});
-  const ofJoins = joined.flatMap(([alias, { table: name }]) => columnsOf(name, tables).map((column) => `${alias}.${column}`));
+  const ofJoins = joined.flatMap(([alias, { table: name }]) => columnsOf(name, tables).map((column) => `${named(alias)}.${column}`));
   const without = (key: keyof TableForm) => {
     const rest = { ...form };
     delete rest[key];
@@ -125,17 +125,18 @@ function Body({ value, change, columns }: BodyProps) {
 /** With the join, and a line of the body that shows it; or without both. */
 function withJoin(form: TableForm, join: Join, wanted: boolean, tables: readonly TableInfo[]): TableForm {
   const include = { ...form.include };
-  const names = `{${join.alias}.`;
+  const alias = named(join.alias);
+  const names = `{${alias}.`;
   if (!wanted) {
     delete include[join.alias];
     const body = form.body.split("\n").filter((line) => !line.includes(names));
     const { include: _, metadata: __, ...rest } = form;
     const kept = Object.keys(include).length > 0 ? { include } : {};
-    return { ...rest, ...kept, ...factsWithout(form, join.alias), body: body.join("\n") || `{${form.title}}` };
+    return { ...rest, ...kept, ...factsWithout(form, alias), body: body.join("\n") || `{${form.title}}` };
   }
   include[join.alias] = { table: join.table, on: join.on, ...(join.many ? { many: true } : {}) };
   const column = joinedColumn(join, tables);
-  const line = column === null || form.body.includes(names) ? "" : `\n${join.alias}: {${join.alias}.${column}}`;
+  const line = column === null || form.body.includes(names) ? "" : `\n${join.alias}: {${alias}.${column}}`;
   return { ...form, include, body: form.body + line };
 }
 
@@ -151,5 +152,5 @@ function factsWithout({ metadata = [] }: TableForm, alias: string): Pick<TableFo
 }
 
 function columnsOf(name: string, tables: readonly TableInfo[]): string[] {
-  return tables.find((one) => one.name === name)?.columns.map((column) => column.name) ?? [];
+  return tables.find((one) => one.name === name)?.columns.map((column) => named(column.name)) ?? [];
 }

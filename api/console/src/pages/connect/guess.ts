@@ -7,6 +7,11 @@ const FACTS = ["category", "status", "type", "kind", "tag", "tags", "language", 
 const TEXT = /char|text|string|clob|enum/i;
 const KEYS = /(^|_)(id|uuid|guid)$/i;
 
+/** A column or alias as templates name it: in quotes where it has other characters than letters, digits and _. */
+export function named(name: string): string {
+  return /^[\p{L}\p{N}_]+$/u.test(name) ? name : `"${name}"`;
+}
+
 function isText(type: string): boolean {
   return TEXT.test(type);
 }
@@ -19,7 +24,8 @@ export function guess(table: TableInfo): TableForm {
   const acl = columns.find((name) => RIGHTS.includes(name.toLowerCase()));
   const metadata = columns.filter((name) => FACTS.includes(name.toLowerCase()) && name !== title);
   const body = texts.filter((name) => name !== title && name !== acl && !metadata.includes(name));
-  const form: TableForm = { title, body: (body.length > 0 ? body : [title]).map((name) => `{${name}}`).join("\n") };
+  const lines = (body.length > 0 ? body : [title]).map((name) => `{${named(name)}}`);
+  const form: TableForm = { title: named(title), body: lines.join("\n") };
   if (metadata.length > 0) form.metadata = metadata;
   if (acl !== undefined) form.acl = acl;
   return form;
