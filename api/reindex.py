@@ -73,11 +73,19 @@ def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions
         return kb.catalog.generations.get(serving, generation.id)
 
 
-def activate_generation(kb: KnowledgeBase, collection: str, generation: int, *, force: bool = False) -> Generation:
+def activate_generation(
+    kb: KnowledgeBase,
+    collection: str,
+    generation: int,
+    *,
+    force: bool = False,
+    wanted: Callable[[], None] = lambda: None,
+) -> Generation:
     """Let that generation serve, here when this returns, in other processes as soon as they have it open.
 
     Raises `NotFoundError`, `EncoderError` where its encoder does not open, or `ConflictError` where that changed, the
-    generation is unfinished, or, without `force`, is worse. What served goes on to serve then. A plan with learned
+    generation is unfinished, or, without `force`, is worse. `wanted` is called when all is ready, and what it raises
+    ends this too. What served goes on to serve then. A plan with learned
     parts of another encoder gives way to the same plan without them, and `evidence` says so.
     """
     record = kb.catalog.collections.get(collection)
@@ -88,6 +96,7 @@ def activate_generation(kb: KnowledgeBase, collection: str, generation: int, *, 
     if one.state not in (GenerationState.BUILDING, GenerationState.RETIRED):  # which `activate` refuses
         _complete(kb, mine, encoder_of(mine, kb.open_encoder))
         kb.runtimes.open_beside(mine)
+        wanted()
         _note_adapter(kb, record, one, leave_foreign_parts_out(kb, record, mine))
     kb.catalog.generations.activate(record, generation)
     kb.runtimes.refresh(collection)

@@ -27,15 +27,23 @@ CHANGED = "another plan or encoder began to serve during the run, so the compari
 def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[str, Any], report: Report) -> Any:
     """The experiment's result, promoted or with the reason why not. Ended in the midst, it can be called again.
 
-    What an administrator lets serve while the generation is built stays: it is ready then and waits. Raises
+    `report` is asked once more when the generation is about to take over: a job that was cancelled by then changes
+    nothing. What an administrator lets serve while the generation is built stays: it is ready then and waits. Raises
     `ConflictError` while another generation of the collection is being built.
     """
+    figures: tuple[int, int | None] = (0, None)
+
+    def told(done: int, total: int | None) -> None:
+        nonlocal figures
+        figures = (done, total)
+        report(done, total)
+
     record = kb.catalog.collections.get(collection)
     compared = result.get("compared_encoder") or record.encoder_fingerprint  # results of before did not tell
     if _is_overtaken(kb, record, result, compared):
         return _finished(kb, experiment, result | {"reasons": [CHANGED]})
     options = ReindexOptions(encoder=result["model"], activate=False, eval_set=None)  # sealed questions decided
-    generation = build_generation(kb, collection, options, report)
+    generation = build_generation(kb, collection, options, told)
     mine = kb.catalog.collections.seen_by(record.id, generation.id)
     try:
         require_parts(_plan(result), kb.settings.data_dir, mine.encoder_fingerprint)
@@ -44,7 +52,7 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     if _is_overtaken(kb, record, result, compared):
         waiting = f"generation {generation.id} is embedded by the new encoder: `kb generations activate` lets it serve"
         return _finished(kb, experiment, result | {"reasons": [f"{CHANGED}; {waiting}"]})
-    activate_generation(kb, collection, generation.id)
+    activate_generation(kb, collection, generation.id, wanted=lambda: report(*figures))
     if named_parts(_plan(result)):
         time.sleep(2 * RECORD_SECONDS)  # other processes look for the generation that often; no other can serve it
     now = kb.catalog.collections.get(collection)

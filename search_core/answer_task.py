@@ -77,6 +77,7 @@ class AnswerRun:
     record: ExperimentRecord
     encoder: Encoder
     clock: Clock
+    wanted: Callable[[], None] = lambda: None  # raises where the run is to end
 
     @property
     def space(self) -> SearchSpace:
@@ -232,6 +233,7 @@ def _concluded(
     card = write_answer_card(*about, verdict, reasons, board)
     artifact = write_artifact(run.folder / "artifact", chosen, manifest, card)
     plan_id = None if standing.best is standing.incumbent else _stored(run, chosen)
+    run.wanted()
     promoted, reasons = _promoted(run, plan, plan_id, verdict, reasons, after)
     return Result(
         experiment=run.record.id,
@@ -267,6 +269,7 @@ def _sealed(
     for question in questions:
         if run.clock.is_over and len(before) >= LEAST_SEALED:
             break
+        run.wanted()
         before.append(standing.incumbent.ask(question, models))
         same = standing.best is standing.incumbent
         after.append(before[-1] if same else standing.best.ask(question, models))
@@ -331,7 +334,7 @@ def _promoted(
         return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)
     reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
     by = by_run(run.record)
-    waits = go_out(run.catalog, run.collection, plan_id, run.request.rollout, by, reason, _allowed_ms(run, after))
+    waits = go_out(run.catalog, now, plan_id, run.request.rollout, by, reason, _allowed_ms(run, after))
     return not waits, waits
 
 

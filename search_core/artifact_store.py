@@ -2,12 +2,14 @@
 
 Never removed: what serves, what is one rollback away, what a rollout is about, what any stored plan or any living
 generation names, an encoder that was proven and waits or that a person is told how to let serve, and what a run that
-can be resumed has so far. A model that runs share is made again where one is resumed. Logs of trials always stay.
+can be resumed has so far. A model that runs share is made again where one is resumed. Logs of trials stay as long as
+their collection.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -30,6 +32,7 @@ from search_core.tensorboard_log import FOLDER
 
 RUNS, RUN_ARTIFACT = "experiments", "artifact"
 STAYS = {FILE, FOLDER, LOCK}  # of a run's folder
+_RUN = re.compile(r"[0-9a-f]{16}")  # a run's folder, by its experiment's id
 YOUNG_SECONDS = 24 * 3600.0  # a model this young may belong to a run whose plan is not stored yet
 
 
@@ -53,8 +56,8 @@ class StoredArtifact:
 
 
 def list_artifacts(catalog: Catalog, data_dir: Path) -> list[StoredArtifact]:
-    """Runs by collection, newest first, then shared models by name."""
-    return [*_runs(catalog, data_dir), *_models(catalog, data_dir)]
+    """Runs by collection, newest first, then those of deleted collections, then shared models by name."""
+    return [*_runs(catalog, data_dir), *_orphans(catalog, data_dir), *_models(catalog, data_dir)]
 
 
 def verified(artifact: StoredArtifact) -> StoredArtifact:
@@ -77,7 +80,7 @@ def prunable(catalog: Catalog, data_dir: Path, keep: int) -> list[StoredArtifact
     seen: dict[str, int] = {}
     found = []
     for artifact in list_artifacts(catalog, data_dir):
-        if artifact.kind == "run":
+        if artifact.kind == "run" and artifact.collection:
             seen[artifact.collection] = seen.get(artifact.collection, 0) + 1
             if seen[artifact.collection] <= keep:
                 continue
@@ -87,9 +90,12 @@ def prunable(catalog: Catalog, data_dir: Path, keep: int) -> list[StoredArtifact
 
 
 def remove(artifact: StoredArtifact) -> None:
-    """Delete it; of a run everything but its log. Raises `ArtifactError` where the disk does not let it."""
+    """Delete it; of a run everything but its log, but with its collection that went as well.
+
+    Raises `ArtifactError` where the disk does not let it.
+    """
     try:
-        if artifact.kind == "model":
+        if artifact.kind == "model" or not artifact.collection:
             shutil.rmtree(artifact.folder)
             return
         for path in artifact.folder.iterdir():
@@ -111,6 +117,20 @@ def _runs(catalog: Catalog, data_dir: Path) -> Iterator[StoredArtifact]:
             plan_id = ((record.result or {}).get("plan") or {}).get("id")
             needed = _why_run(record, plan_id, reach) or _why_encoder(folder, encoders)
             yield StoredArtifact("run", record.id, collection.name, folder, _size(folder), plan_id, needed)
+
+
+def _orphans(catalog: Catalog, data_dir: Path) -> Iterator[StoredArtifact]:
+    """Folders of runs whose collection was deleted, and their records with it: all that they learned from is gone."""
+    folders = [path for path in (data_dir / RUNS).glob("*") if path.is_dir() and _RUN.fullmatch(path.name)]
+    known = {one.id for collection in catalog.collections.all() for one in catalog.experiments.all(collection)}
+    encoders = _living_encoders(catalog)
+    for folder in sorted(folders):
+        if folder.name in known:
+            continue
+        needed = _why_encoder(folder, encoders) or ("it runs" if is_running(folder) else "")
+        if not needed and time.time() - folder.stat().st_mtime < YOUNG_SECONDS:
+            needed = "it is less than a day old"
+        yield StoredArtifact("run", folder.name, "", folder, _size(folder), None, needed)
 
 
 def _models(catalog: Catalog, data_dir: Path) -> Iterator[StoredArtifact]:
@@ -146,7 +166,7 @@ def _why_run(record: ExperimentRecord, plan_id: int | None, reach: dict[int | No
 def _why_model(folder: Path, records: Sequence[ExperimentRecord], running: Sequence[ExperimentRecord]) -> str:
     for record in records:
         model = (record.result or {}).get("model")
-        if model and Path(model).resolve() == folder.resolve() and is_offered(record.result or {}):
+        if model and _lies_in(model, folder) and is_offered(record.result or {}):
             return f"experiment {record.id} offers it"
     changed = folder.stat().st_mtime
     for record in running:
@@ -157,9 +177,15 @@ def _why_model(folder: Path, records: Sequence[ExperimentRecord], running: Seque
 
 def _why_encoder(folder: Path, encoders: dict[str, str]) -> str:
     for encoder, collection in encoders.items():
-        if Path(encoder).resolve().is_relative_to(folder.resolve()):
+        if _lies_in(encoder, folder):
             return f"a generation of {collection} is embedded by it"
     return ""
+
+
+def _lies_in(encoder: str, folder: Path) -> bool:
+    """Whether that encoder may be of this folder of the data folder, however that was spelled or wherever it was."""
+    parts = Path(encoder).parts
+    return (folder.parent.name, folder.name) in zip(parts, parts[1:], strict=False)
 
 
 def _living_encoders(catalog: Catalog) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -17,9 +18,10 @@ from search_core.gate import Verdict, judge
 from search_core.going_out import AT_ONCE, go_out
 from search_core.kinds import kinds_of
 from search_core.latency import compare_latency
+from search_core.plan_tier import UNTRIED
 from search_core.repeats import groups_of
 from search_core.result import NOT_EMBEDDED, Result
-from search_core.road.publishing import model_folder, publish
+from search_core.road.publishing import model_name, publish
 from search_core.road.sealed import SealedScores, stages_on_sealed
 from search_core.splits import document_links
 
@@ -33,19 +35,23 @@ NOT_JUDGED = (
 )
 
 
-def conclude(conditions: Conditions, finalist: Finalist) -> Result:
-    """Test, write, promote where it is proven."""
+def conclude(conditions: Conditions, finalist: Finalist, wanted: Callable[[], None]) -> Result:
+    """Test, write, promote where it is proven. `wanted` raises where the run is to end, and nothing serves then."""
     scores = SealedScores(conditions)
     verdict = _verdict(conditions, finalist, scores)
+    wanted()
     reasons = _reasons(conditions, finalist, verdict)
     metrics = _metrics(conditions, finalist, scores)
     conditions.log.end()
     trials = conditions.catalog.experiments.trials(conditions.record.id)
     went = trajectory(trials)
+    wanted()
     stages = stages_on_sealed(conditions, finalist, scores)
+    wanted()
     manifest = _manifest(conditions, finalist, verdict, metrics, stages, len(trials))
     artifact = _artifact(conditions, finalist, verdict, reasons, manifest)
     plan_id = None if _is_what_serves(conditions, finalist) else _stored(conditions, finalist, artifact)
+    wanted()
     promoted, reasons = _promoted(conditions, finalist, plan_id, reasons, verdict)
     return Result(
         experiment=conditions.record.id,
@@ -63,7 +69,7 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
         supervision=manifest["supervision"],
         stages=tuple(manifest["stages"]),
         earlier_runs=conditions.earlier_runs,
-        model=model_folder(finalist.candidate),
+        model=model_name(conditions, finalist.candidate),
         trials=len(trials),
         trajectory=went,
         seconds=conditions.clock.seconds,
@@ -99,6 +105,8 @@ def _is_what_serves(conditions: Conditions, finalist: Finalist) -> bool:
 
 
 def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tuple[str, ...]:
+    if not conditions.log.count:
+        return (UNTRIED,)
     if _is_what_serves(conditions, finalist):
         return ("what serves already was not beaten by more than chance on the working questions",)
     return verdict.reasons if conditions.supervision.judged else (NOT_JUDGED, *verdict.reasons)
@@ -202,8 +210,8 @@ def _promoted(
             (NOT_EMBEDDED,) if conditions.request.rollout == AT_ONCE else (NOT_STEP_BY_STEP.format(plan_id),)
         )
     if not conditions.request.promote:
-        folder = model_folder(finalist.candidate)
-        first = "" if folder is None else f"`kb reindex --encoder {folder}`, then "
+        model = model_name(conditions, finalist.candidate)
+        first = "" if model is None else f"`kb reindex --encoder {model}`, then "
         return False, (f"it was not to be promoted; {first}`kb plans promote {plan_id}` does it",)
     now = conditions.catalog.collections.get(conditions.collection.name)
     if now.plan_id == plan_id:

@@ -10,6 +10,7 @@ from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
 from retrieval.encoder import Precision
+from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import Plan
 from retrieval.precedents import Precedents
 from search_core.beginning import begin, incumbent_of
@@ -96,7 +97,7 @@ def prepare(
         against = request.against
         incumbent = incumbent_of(catalog, collection, record) if against is None else Plan.from_dict(against)
         adapter, precedents = served_parts(incumbent, encoder, data_dir)
-        taught = taught_to(collection.encoder, adapter)
+        taught = taught_to(str(in_data_folder(collection.encoder, data_dir)), adapter)
         split = _split(request, snapshot, supervision, taught.questions)
         tiers = parse_tiers(request.tiers, spec.budget_seconds)
         parts = (adapter, precedents)

@@ -37,7 +37,7 @@ class Result:
     supervision: Mapping[str, Any]
     stages: tuple[Mapping[str, Any], ...]  # what each tier did, with its sealed mean
     earlier_runs: int  # of the archive, that the policies were told
-    model: Path | None  # a tuned encoder that must embed the collection before the plan can serve
+    model: str | None  # a tuned encoder of the data folder, that must embed the collection before the plan can serve
     trials: int
     trajectory: str
     seconds: float
@@ -50,7 +50,7 @@ class Result:
         return self.verdict.lift
 
     def to_dict(self) -> dict[str, Any]:
-        """The pinned form of `kb tune --json`, with more beside it."""
+        """The pinned form of `kb tune --json`, with more beside it. Folders are told from the data folder."""
         verdict, described = self.verdict, self.best.describe(self.space)
         return {
             "experiment": self.experiment,
@@ -74,10 +74,10 @@ class Result:
             "supervision": dict(self.supervision),
             "stages": [dict(stage) for stage in self.stages],
             "earlier_runs": self.earlier_runs,
-            "model": None if self.model is None else str(self.model),
+            "model": self.model,
             "leaderboard": [dict(row) for row in self.leaderboard],
             "trajectory": self.trajectory,
-            "artifact": {"digest": self.artifact.digest, "folder": str(self.folder)},
+            "artifact": {"digest": self.artifact.digest, "folder": f"experiments/{self.experiment}/{self.folder.name}"},
         }
 
 

@@ -49,6 +49,7 @@ class AutoModelTrainer:
     task's own), `device` and `threads` say what trains encoders, `fast` lets them be
     trained in bf16 where that is faster, so that a replay agrees within a tolerance only.
     Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
+    `wanted` is called between the steps of the end and before a plan goes out: what it raises ends the run there.
     `spec` is how the task was understood, `spec.describe()` says it in words. Raises `SearchCoreError` for a task that
     is not about a collection, `BudgetError`, `SpaceError`, and `InvalidInputError` for wishes that exclude each other.
     """
@@ -79,13 +80,14 @@ class AutoModelTrainer:
         catalog: Catalog | None = None,
         encoder_of: Callable[[str], Encoder] | None = None,
         progress: Progress = lambda _: None,
+        wanted: Callable[[], None] = lambda: None,
     ) -> None:
         request = Request(
             task, search_space, max_epochs, collection, budget, seed, policy, eval_set, queries, qrels, promote
         )
         request = replace(request, tiers=tiers, parts=parts, device=device, threads=threads, fast=fast)
         request = replace(request, made_questions=made_questions, split=split, metric=metric)
-        self._begin(request, settings, catalog, encoder_of, progress, "")
+        self._begin(request, settings, catalog, encoder_of, progress, wanted, "")
 
     @classmethod
     def of(
@@ -96,11 +98,12 @@ class AutoModelTrainer:
         catalog: Catalog | None = None,
         encoder_of: Callable[[str], Encoder] | None = None,
         progress: Progress = lambda _: None,
+        wanted: Callable[[], None] = lambda: None,
         experiment: str = "",
     ) -> AutoModelTrainer:
         """A trainer for a request; with the id of an experiment that was stopped, it goes on where that ended."""
         trainer = cls.__new__(cls)
-        trainer._begin(request, settings, catalog, encoder_of, progress, experiment)
+        trainer._begin(request, settings, catalog, encoder_of, progress, wanted, experiment)
         return trainer
 
     def _begin(
@@ -110,6 +113,7 @@ class AutoModelTrainer:
         catalog: Catalog | None,
         encoder_of: Callable[[str], Encoder] | None,
         progress: Progress,
+        wanted: Callable[[], None],
         experiment: str,
     ) -> None:
         if not request.space_text:
@@ -119,6 +123,7 @@ class AutoModelTrainer:
         self._catalog = catalog
         self._encoder_of = encoder_of or self._open_encoder
         self._progress = progress
+        self._wanted = wanted
         self._experiment = experiment
         self._clock = Clock(parse_budget(request.budget))
         self.spec: TaskSpec = parse_task(request.task, self._clock.budget, request.metric)
@@ -183,12 +188,12 @@ class AutoModelTrainer:
         if self.request.task == ANSWER_TASK:  # a sentence about replies is about finding them
             from search_core.answer_task import AnswerRun, tune_answers  # opens models that others do not need
 
-            run = AnswerRun(self.request, self.spec, self._settings, catalog, collection, record, encoder, self._clock)
-            return tune_answers(run, self._progress)
+            told = (self.request, self.spec, self._settings, catalog, collection, record, encoder, self._clock)
+            return tune_answers(AnswerRun(*told, self._wanted), self._progress)
         about = (self.request, self.spec, catalog, collection, record, folder, encoder, self._clock)
         conditions = prepare(*about, self._settings.data_dir, self._settings.encoder_precision)
         try:
-            result = conclude(conditions, find_finalist(conditions, self._progress))
+            result = conclude(conditions, find_finalist(conditions, self._progress), self._wanted)
             shutil.rmtree(folder / TRAININGS, ignore_errors=True)  # nobody resumes it now
             return result
         finally:

@@ -84,7 +84,7 @@ def tune(
             if record.result is not None and waits(record.result):  # ended while the generation was built
                 told = record.result
         told = _with_its_encoder(kb, collection, told or run(kb, request, resume, as_json).to_dict())
-    print_json(told) if as_json else _show(told)
+    print_json(told) if as_json else _show(told, kb.settings.data_dir)
 
 
 def run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) -> Result:
@@ -139,7 +139,7 @@ def _stopping(trainer: AutoModelTrainer) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _show(told: dict[str, Any]) -> None:
+def _show(told: dict[str, Any], data_dir: Path) -> None:
     asked, before, after = told["supervision"], told.get("serving", told["default"]), told["tuned"]
     out.print(f"{asked['questions']} questions: {asked['origin']}", markup=False)
     for note in asked["notes"]:
@@ -154,7 +154,8 @@ def _show(told: dict[str, Any]) -> None:
     metric = told.get("metric", "ndcg@10")  # an experiment of an earlier version does not say
     gain = f"gain {told['lift']:+.4f} in {metric} ({low:+.4f} to {high:+.4f}), p = {told['p_value']:.4f}"
     out.print(f"{gain}, {told['sealed_questions']} questions")
-    out.print(f"{told['trials']} trials in {told['seconds']:.0f} s; artifact in {told['artifact']['folder']}")
+    folder = data_dir / told["artifact"]["folder"]
+    out.print(f"{told['trials']} trials in {told['seconds']:.0f} s; artifact in {folder}")
     if told["promoted"]:
         out.print(f"plan {told['plan']['id']} serves now; `kb plans roll-back` returns to the one before")
     if told.get("generation"):

@@ -25,13 +25,20 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
     if record.result is not None and waits(record.result):  # ended while the generation was built
         return dict(let_serve(kb, collection, record.id, record.result, report))
     request = Request.from_dict(record.request)
-    total = request.max_epochs * CANDIDATES_PER_EPOCH
+    done, total = 0, request.max_epochs * CANDIDATES_PER_EPOCH
+
+    def advance(told: dict[str, Any]) -> None:
+        nonlocal done
+        done = min(int(told["trial"]), total)
+        report(done, total)
+
     trainer = AutoModelTrainer.of(
         request,
         settings=kb.settings,
         catalog=kb.catalog,
         encoder_of=kb.open_encoder,
-        progress=lambda told: report(min(int(told["trial"]), total), total),
+        progress=advance,
+        wanted=lambda: report(done, total),  # cancelled after the last trial, nothing serves either
         experiment=record.id,
     )
     try:

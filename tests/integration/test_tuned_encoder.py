@@ -1,0 +1,160 @@
+"""An encoder that a run has proven takes over as a generation beside, or says why it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tuning_world import questions, tuning_world
+from typer.testing import CliRunner
+
+from api.cli import app
+from api.jobs.tasks import InterruptedJobError
+from api.knowledge_base import KnowledgeBase
+from api.reindex import reindex
+from api.tuned_encoder import let_serve
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.catalog.generations import GenerationState
+from retrieval.encoder import ENCODERS
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.plan import DEFAULT_PLAN, Plan
+from search_core.conditions import Conditions
+from search_core.finalist import STAGES
+from search_core.plan_tier import Progress
+from search_core.result import NOT_EMBEDDED, Result, waits
+from search_core.road.candidate import Candidate, StageReport, TunedModel
+from search_core.road.labels import rows_by_key
+from search_core.road.plans import plans_anew
+from search_core.trainer import AutoModelTrainer
+
+QUICK: dict[str, Any] = {"collection": "c", "budget": "120s", "max_epochs": 2, "tiers": "plan"}
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    with tuning_world(tmp_path) as opened:
+        yield opened
+
+
+def trainer(kb: KnowledgeBase, **more: Any) -> AutoModelTrainer:
+    about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
+    return AutoModelTrainer(**QUICK | about | more)
+
+
+def tuned(kb: KnowledgeBase, **more: Any) -> Result:
+    texts, qrels = questions()
+    return trainer(kb, **{"queries": texts, "qrels": qrels} | more).run()
+
+
+def better_encoder(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """Stands for the encoder tier without its training: another encoder, by which questions lie at their documents."""
+    folder = conditions.data_dir / "tuned"
+    folder.mkdir(exist_ok=True)
+    ENCODERS.register("tuned", lambda **_: HashEncoder(64), "hashed words in fewer dimensions")
+    rows, base = rows_by_key(conditions.snapshot), conditions.legs
+    near = [[rows[key][0] for key in question.judgements] for question in base.questions]
+    legs = base.with_query_vectors(np.stack([conditions.snapshot.vectors[one].mean(axis=0) for one in near]))
+    model = TunedModel(folder, conditions.encoder, {})
+    made = replace(start, plan=conditions.incumbent, base=legs, legs=legs, model=model)
+    return made, StageReport("encoder", 1, 0.0, 0.0, True, gain=0.1, best=made)
+
+
+def late_encoder(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """The same, ready when the time is over, after words alone were the best plan."""
+    made, report = better_encoder(conditions, start, best, share, progress)
+    words = made.with_plan(conditions.space.complete({"fusion": "sparse"}), replace(made.plan, fusion="sparse"))
+    swept = plans_anew(conditions, words, 0.0, progress)
+    return swept, replace(report, best=swept)
+
+
+def test_an_encoder_that_is_ready_when_the_time_is_over_is_tried_with_plans_that_use_it(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "late_encoder"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1, promote=False)
+    swept = [one for one in kb.catalog.experiments.trials(found.experiment) if one["policy"] == "sweep"]
+    assert {one["architecture"]["choices"]["fusion"] for one in swept} > {"sparse", "dense"}
+
+
+def test_a_better_encoder_takes_over_under_the_plan_that_serves_also_when_resumed(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
+    assert found.plan == found.incumbent == DEFAULT_PLAN
+    assert found.reasons == (NOT_EMBEDDED,)
+    kb.close()  # ended before it embedded
+    monkeypatch.setenv("KB_DATA_DIR", str(kb.settings.data_dir))
+    monkeypatch.setenv("KB_ENCODER", "hash")
+    done = CliRunner().invoke(app, ["tune", "-c", "c", "--resume", found.experiment])
+    assert done.exit_code == 0, done.output
+    assert "generation" in done.output and f"plan {found.plan_id} serves now" in done.output
+    again = CliRunner().invoke(app, ["tune", "-c", "c", "--resume", found.experiment])
+    assert again.exit_code != 0 and "is finished" in str(again.output) + str(again.exception)
+    with KnowledgeBase.open(kb.settings) as reopened:
+        assert reopened.catalog.collections.get("c").encoder == str(found.model)
+        assert reopened.plan_of("c") == DEFAULT_PLAN
+
+
+def test_a_plan_that_began_to_serve_while_the_new_encoder_embedded_stays(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several evaluation sets do not disturb it: sealed questions decided."""
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    collection = kb.catalog.collections.get("c")
+    for name in ("one", "two"):
+        kb.catalog.eval_sets.create(collection, name, [EvalQuery("q", "the pump", {"x": 1})])
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
+    mine = Plan(dense_weight=0.2)
+    record = kb.catalog.plans.add(collection, "mine", mine.to_dict(), mine.digest, "test")
+
+    def promote(done: int, total: int | None) -> None:
+        kb.catalog.plans.promote(collection, record.id, "test", "")
+
+    told = let_serve(kb, "c", found.experiment, found.to_dict(), promote)
+    assert not told["promoted"]
+    assert "another plan or encoder" in told["reasons"][0] and "kb generations activate" in told["reasons"][0]
+    now = kb.catalog.collections.get("c")
+    assert (now.plan_id, now.encoder_fingerprint) == (record.id, collection.encoder_fingerprint)
+    assert kb.catalog.generations.all(now)[-1].state is GenerationState.READY
+    assert not waits(told)
+
+
+def test_a_job_cancelled_while_the_new_generation_is_opened_changes_nothing(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    before = kb.catalog.collections.get("c")
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
+    opened: list[Any] = []
+
+    def report(done: int, total: int | None) -> None:
+        if opened:
+            raise InterruptedJobError
+
+    with monkeypatch.context() as patched, pytest.raises(InterruptedJobError):
+        patched.setattr(kb.runtimes, "open_beside", opened.append)
+        let_serve(kb, "c", found.experiment, found.to_dict(), report)
+    now = kb.catalog.collections.get("c")
+    assert opened and (now.generation, now.plan_id) == (before.generation, before.plan_id)
+
+
+def test_an_encoder_that_began_to_serve_after_the_comparison_stays(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1).to_dict()
+    if "hash-of-16" not in ENCODERS:
+        ENCODERS.register("hash-of-16", lambda **_: HashEncoder(16), "hashed words in few dimensions")
+    reindex(kb, "c", {"encoder": "hash-of-16"}, lambda done, total: None)
+    told = let_serve(kb, "c", found["experiment"], found, lambda done, total: None)
+    assert not told["promoted"] and "another plan or encoder" in told["reasons"][0]
+    assert kb.catalog.collections.get("c").encoder == "hash-of-16"
