@@ -7,14 +7,16 @@ import { api, call, type Model } from "./client";
 export type PlanView = Model<"PlanView">;
 const MANY = 1000;
 
-/** The stored plans of a collection, newest first, the one that serves, and the one that a rollback returns to. */
+/** The stored plans of a collection, newest first, the built-in one, the one that serves, and what a rollback returns to. */
 export function usePlans(collection: string) {
   return useQuery({
     queryKey: ["plans", collection],
     queryFn: async () => {
       const query = { collection, limit: MANY };
       const page = await call(api.GET("/v1/plans", { params: { query } }));
-      return { plans: [...page.plans].reverse(), serving: page.serving, former: page.former };
+      const params = { path: { plan: "default" }, query: { collection } };
+      const builtIn = page.serving.id == null ? page.serving : await call(api.GET("/v1/plans/{plan}", { params }));
+      return { plans: [...page.plans].reverse(), builtIn, serving: page.serving, former: page.former };
     },
   });
 }
@@ -22,6 +24,11 @@ export function usePlans(collection: string) {
 /** A plan's name in addresses: its number, or `default` for the built-in one. */
 export function planId(plan: PlanView): string {
   return plan.id == null ? "default" : String(plan.id);
+}
+
+/** A plan as the one that somebody saw serving, when he asked for another: the server refuses where that changed. */
+export function seen(plan: PlanView): number | "default" {
+  return plan.id ?? "default";
 }
 
 /** Plans for a select: the built-in one, then the stored ones. */
@@ -48,8 +55,8 @@ export function usePlanDifference(collection: string, plan: string, against: str
 export function usePromote(collection: string) {
   const { t } = useSpeech();
   return useAct({
-    act: ({ plan, reason }: { plan: string; reason: string }) =>
-      call(api.POST("/v1/plans/{plan}/promote", { params: { path: { plan } }, body: { collection, reason } })),
+    act: ({ plan, serving, reason }: { plan: string; serving: PlanView; reason: string }) =>
+      call(api.POST("/v1/plans/{plan}/promote", { params: { path: { plan } }, body: { collection, reason, from: seen(serving) } })),
     done: (view) => t("plans.promoted", { name: view.name }),
     touches: [["plans", collection], ["collections"], ["content", collection]],
   });
@@ -59,7 +66,8 @@ export function usePromote(collection: string) {
 export function useRollback(collection: string) {
   const { t } = useSpeech();
   return useAct({
-    act: (reason: string) => call(api.POST("/v1/plans:rollback", { body: { collection, reason } })),
+    act: ({ serving, reason }: { serving: PlanView; reason: string }) =>
+      call(api.POST("/v1/plans:rollback", { body: { collection, reason, from: seen(serving) } })),
     done: (view) => t("plans.rolled-back", { name: view.name }),
     touches: [["plans", collection], ["collections"], ["content", collection]],
   });

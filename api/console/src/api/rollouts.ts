@@ -9,6 +9,8 @@ export type RolloutStage = Model<"StageView">;
 export type Arm = Model<"ArmView">;
 export type Check = Model<"CheckView">;
 export type RolloutBody = Model<"RolloutBody">;
+/** The stage that somebody saw when he asked for the next step: the server refuses where it has changed. */
+type Going = "shadow" | "canary";
 
 const LIVE_MS = 5_000; // between two looks at one that runs
 
@@ -44,12 +46,13 @@ export function useRolloutActs(collection: string) {
   const { t } = useSpeech();
   const touches = [["plans", collection], ["collections"], ["content", collection]];
   const advance = useAct({
-    act: (share: number | null) => call(api.POST("/v1/plans/rollout:advance", { body: { collection, share, reason: "" } })),
+    act: ({ share, from }: { share: number | null; from: Going }) =>
+      call(api.POST("/v1/plans/rollout:advance", { body: { collection, share, reason: "", from } })),
     done: (now) => t("rollout.now", { stage: t(stageKey(now.stage)), share: Math.round(now.share * 100) }),
     touches,
   });
   const stop = useAct({
-    act: () => call(api.POST("/v1/plans/rollout:stop", { body: { collection, reason: "" } })),
+    act: (from: Going) => call(api.POST("/v1/plans/rollout:stop", { body: { collection, reason: "", from } })),
     done: t("rollout.stopped"),
     touches,
   });

@@ -1,5 +1,5 @@
 /** Returning to the plan that served before, which asks once. */
-import { useRollback } from "@/api/plans";
+import { usePlans, useRollback } from "@/api/plans";
 import { type Question, useConfirm } from "@/components/confirm";
 import { useSpeech } from "@/i18n";
 
@@ -7,10 +7,11 @@ import { useSpeech } from "@/i18n";
 export function useConfirmedRollback(collection: string, reason: string, question?: Question) {
   const { t } = useSpeech();
   const confirm = useConfirm();
+  const serving = usePlans(collection).data?.serving;
   const rollback = useRollback(collection);
   const usual = { title: t("tune.back-title"), body: t("tune.back-text"), action: t("tune.roll-back") };
   const ask = async () => {
-    if (await confirm(question ?? usual)) rollback.mutate(reason);
+    if (serving && (await confirm(question ?? usual))) rollback.mutate({ serving, reason });
   };
   return { ask, isPending: rollback.isPending };
 }

@@ -211,6 +211,8 @@ export const tuning = {
   "rollout.unit-query": "a query: where all requests come with one key",
   "rollout.after": "Go on by itself after so many searches",
   "rollout.after-hint": "0: you decide each step.",
+  "rollout.answer-ms": "Milliseconds that an answer may take",
+  "rollout.answer-ms-hint": "Only where the plan changes who answers. 0: 1.3 times what answers take now; an endpoint needs more, such as 5000.",
   "rollout.go": "Begin",
   "rollout.shadow-text": "{share} % of the searches are compared in the background; nobody sees the new plan.",
   "rollout.canary-text": "{share} % of the searches are answered by the new plan.",

@@ -210,6 +210,8 @@ export const tuning: Translation<typeof en> = {
   "rollout.unit-query": "一个查询：所有请求使用同一密钥时",
   "rollout.after": "多少次检索后自动继续",
   "rollout.after-hint": "0：每一步由你决定。",
+  "rollout.answer-ms": "一次回答最多可用的毫秒数",
+  "rollout.answer-ms-hint": "仅当方案更换回答者时有效。0：现在回答用时的 1.3 倍；端点需要更多，例如 5000。",
   "rollout.go": "开始",
   "rollout.shadow-text": "{share}% 的检索在后台比较，用户看不到新方案。",
   "rollout.canary-text": "{share}% 的检索由新方案回答。",

@@ -23,7 +23,7 @@ export function Plans({ collection }: { collection: string }) {
         {t("models.plans-lead")}
       </Text>
       <RolloutCard collection={collection} />
-      <Loaded query={plans}>{(found) => <Table collection={collection} plans={found.plans} serving={found.serving} />}</Loaded>
+      <Loaded query={plans}>{(found) => <Table collection={collection} plans={[found.builtIn, ...found.plans]} serving={found.serving} />}</Loaded>
     </Stack>
   );
 }
@@ -31,7 +31,6 @@ export function Plans({ collection }: { collection: string }) {
 function Table({ collection, plans, serving }: { collection: string; plans: readonly PlanView[]; serving: PlanView }) {
   const { t } = useSpeech();
   const [compared, setCompared] = useState<string | null>(null);
-  const rows = serving.id == null ? [serving, ...plans] : plans;
   const nameOf = (plan: PlanView) => (plan.id == null ? t("models.default-plan") : plan.name);
   const columns: Column<PlanView>[] = [
     {
@@ -61,14 +60,14 @@ function Table({ collection, plans, serving }: { collection: string; plans: read
               {t("models.differences")}
             </Button>
           )}
-          <Acts collection={collection} plan={one} name={nameOf(one)} />
+          <Acts collection={collection} plan={one} serving={serving} name={nameOf(one)} />
         </Group>
       ),
     },
   ];
   return (
     <Paper withBorder radius="md" p="md">
-      <DataTable name={t("models.plans")} columns={columns} rows={rows} rowKey={planId} leastWidth={720} />
+      <DataTable name={t("models.plans")} columns={columns} rows={plans} rowKey={planId} leastWidth={720} />
       {compared !== null && <Differences collection={collection} plan={compared} serving={serving} />}
     </Paper>
   );
@@ -105,7 +104,7 @@ function Differences({ collection, plan, serving }: { collection: string; plan: 
   );
 }
 
-function Acts({ collection, plan, name }: { collection: string; plan: PlanView; name: string }) {
+function Acts({ collection, plan, serving, name }: { collection: string; plan: PlanView; serving: PlanView; name: string }) {
   const { t } = useSpeech();
   const allows = useAllows();
   const confirm = useConfirm();
@@ -122,7 +121,7 @@ function Acts({ collection, plan, name }: { collection: string; plan: PlanView; 
   }
   const serve = async () => {
     const question = { title: t("models.serve-title", { name }), body: t("models.serve-text"), action: t("tune.promote") };
-    if (await confirm(question)) promote.mutate({ plan: planId(plan), reason: "" });
+    if (await confirm(question)) promote.mutate({ plan: planId(plan), serving, reason: "" });
   };
   return (
     <Button size="compact-xs" variant="default" onClick={() => void serve()}>

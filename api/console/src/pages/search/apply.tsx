@@ -1,7 +1,7 @@
 /** Letting a plan serve, which asks once and names the plan. */
 import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { planId, usePlans, usePromote, useStorePlan } from "@/api/plans";
+import { planId, type PlanView, usePlans, usePromote, useStorePlan } from "@/api/plans";
 import { useConfirm } from "@/components/confirm";
 import { Modal } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
@@ -15,26 +15,28 @@ export function useConfirmedApply(collection: string, applied: (id: string) => v
   const promote = usePromote(collection);
   const store = useStorePlan(collection);
   const [unnamed, setUnnamed] = useState<PlanValues | null>(null);
-  const serve = async (plan: string, reason: string) => {
-    await promote.mutateAsync({ plan, reason });
+  const serve = async (plan: string, serving: PlanView, reason: string) => {
+    await promote.mutateAsync({ plan, serving, reason });
     applied(plan);
   };
   const ask = async (choice: Choice, values: PlanValues) => {
     if (!isStored(choice)) return setUnnamed(values);
-    const name = plans?.plans.find((one) => planId(one) === choice.name)?.name ?? t("search.plan-default");
+    if (!plans) return;
+    const name = plans.plans.find((one) => planId(one) === choice.name)?.name ?? t("search.plan-default");
     const agreed = await confirm({
       title: t("search.apply-ask", { name }),
-      body: t("search.apply-text", { collection, former: plans?.serving.name ?? "" }),
+      body: t("search.apply-text", { collection, former: plans.serving.name }),
       action: t("search.apply"),
     });
-    if (agreed) await serve(choice.name, t("search.apply-reason")).catch(() => undefined); // told already
+    if (agreed) await serve(choice.name, plans.serving, t("search.apply-reason")).catch(() => undefined); // told already
   };
   const storeAndServe = async (name: string) => {
     const values = unnamed ?? {};
     setUnnamed(null);
+    if (!plans) return;
     try {
       const made = await store.mutateAsync({ name, plan: values });
-      await serve(planId(made), t("search.apply-reason"));
+      await serve(planId(made), plans.serving, t("search.apply-reason"));
     } catch {
       // told already
     }

@@ -67,16 +67,17 @@ function Steps({ collection, rollout }: { collection: string; rollout: Rollout }
   const { advance, stop } = useRolloutActs(collection);
   if (!allows("admin")) return null;
   const larger = rollout.stage === "shadow" ? Math.min(rollout.share, FIRST) : LARGER.find((share) => share > rollout.share + 1e-9);
+  const from = rollout.stage === "shadow" ? "shadow" : "canary";
   const all = async () => {
-    if (await confirm({ title: t("rollout.all-title"), body: t("rollout.all-text"), action: t("rollout.all") })) advance.mutate(null);
+    if (await confirm({ title: t("rollout.all-title"), body: t("rollout.all-text"), action: t("rollout.all") })) advance.mutate({ share: null, from });
   };
   const end = async () => {
-    if (await confirm({ title: t("rollout.stop-title"), body: t("rollout.stop-text"), action: t("rollout.stop") })) stop.mutate();
+    if (await confirm({ title: t("rollout.stop-title"), body: t("rollout.stop-text"), action: t("rollout.stop") })) stop.mutate(from);
   };
   return (
     <Group gap="xs">
       {larger !== undefined && (
-        <Button size="xs" variant="default" loading={advance.isPending} onClick={() => advance.mutate(larger)}>
+        <Button size="xs" variant="default" loading={advance.isPending} onClick={() => advance.mutate({ share: larger, from })}>
           {t(rollout.stage === "shadow" ? "rollout.to-canary" : "rollout.to-share", { share: Math.round(larger * 100) })}
         </Button>
       )}

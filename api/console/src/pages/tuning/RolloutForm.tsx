@@ -30,10 +30,11 @@ function Form({ collection, plan, close }: { collection: string; plan: string; c
   const [share, setShare] = useState(0.1);
   const [unit, setUnit] = useState<RolloutBody["unit"]>("session");
   const [after, setAfter] = useState(0);
+  const [answerMs, setAnswerMs] = useState(0);
   const begin = useBeginRollout(collection, close);
   const send = (event: FormEvent) => {
     event.preventDefault();
-    begin.mutate({ plan, body: { stage, share, unit, advance_after: after, reason: "" } });
+    begin.mutate({ plan, body: { stage, share, unit, advance_after: after, answer_ms: answerMs, reason: "" } });
   };
   return (
     <form onSubmit={send}>
@@ -64,6 +65,14 @@ function Form({ collection, plan, close }: { collection: string; plan: string; c
           allowDeselect={false}
         />
         <NumberInput label={t("rollout.after")} description={t("rollout.after-hint")} min={0} value={after} onChange={(value) => setAfter(Number(value) || 0)} />
+        <NumberInput
+          label={t("rollout.answer-ms")}
+          description={t("rollout.answer-ms-hint")}
+          min={0}
+          max={600_000}
+          value={answerMs}
+          onChange={(value) => setAnswerMs(Number(value) || 0)}
+        />
         {begin.isError && <Failure error={begin.error} />}
         <Group justify="flex-end">
           <Button type="submit" loading={begin.isPending}>

@@ -154,7 +154,7 @@ function Acts({ collection, experiment, result }: Props) {
   const reason = `experiment ${experiment.id}: ${words.gain}, p = ${words.p}`;
   const serve = async () => {
     const question = { title: t("tune.promote-title"), body: evidence, action: t("tune.promote") };
-    if (await confirm(question)) promote.mutate({ plan: String(id), reason });
+    if (await confirm(question)) promote.mutate({ plan: String(id), serving: plans.serving, reason });
   };
   return plans.serving.id === id ? (
     <Button variant="default" leftSection={<Undo2 size={15} aria-hidden />} loading={back.isPending} onClick={() => void back.ask()}>
