@@ -11,17 +11,25 @@ from typing import Any
 from search_core.experiment_log import FILE, START
 
 
-def log_troubles(folder: Path, trials: Sequence[dict[str, Any]]) -> list[str]:
+def log_troubles(folder: Path, trials: Sequence[dict[str, Any]], *, grows: bool = False) -> list[str]:
     """What is wrong with the log of that run folder, line by line; empty where it is as it was written.
 
     `trials` are the catalog's, in order. A line that was altered breaks the hash that the next one carries; the last
-    line, and one whose followers were altered too, is still compared with the catalog.
+    line, and one whose followers were altered too, is still compared with the catalog. `grows`: the run goes on, so
+    that only what both have is compared. A run that tried nothing has no log.
     """
     path = folder / FILE
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and (grows or not trials):
+            return []
         return [f"{path} cannot be read: {error.strerror}; resuming the experiment writes it again from the catalog"]
+    if grows:
+        whole = len(lines) if text.endswith("\n") else len(lines) - 1  # the last one is being written
+        both = max(0, min(whole, len(trials)))
+        lines, trials = lines[:both], trials[:both]
     return list(_troubles(path, lines, trials))
 
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
 from api.commands.tune import run
+from api.experiment_state import state_of
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog import Collection
-from retrieval.catalog.experiments import ExperimentRecord
+from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import InvalidInputError
+from search_core.artifacts import load_artifact
+from search_core.beginning import STANDS_ON
+from search_core.errors import ArtifactError
 from search_core.log_check import log_troubles
 from search_core.log_comparison import compare_runs, is_cut_short
 from search_core.replaying import replay_verdict, steps_of
 from search_core.request import Request, without_questions
+from search_core.run_lock import is_running
 from search_core.supervision import origin_of
 
 app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
 
 ExperimentId = Annotated[str, typer.Argument(help="The experiment's id.")]
+CHANGED = 3  # exit status of a replay on another corpus
 LONG = 16  # characters of an id, and of a value that a table shows
 WHOLE = {"id": LONG, "architecture": LONG, "begun": 16, "gain": 7, "p": 6}  # column -> its characters: never cut
 
@@ -29,8 +36,8 @@ WHOLE = {"id": LONG, "architecture": LONG, "begun": 16, "gain": 7, "p": 6}  # co
 def list_experiments(collection: CollectionOption = "default", as_json: AsJson = False) -> None:
     """The experiments of a collection, newest first."""
     with knowledge_base() as kb:
-        records = kb.catalog.experiments.all(kb.catalog.collections.get(collection))
-    rows = [_row(record) for record in records]
+        found = kb.catalog.collections.get(collection)
+        rows = [_row(one, state_of(kb, found, one)) for one in kb.catalog.experiments.all(found)]
     if as_json:
         print_json({"experiments": rows})
         return
@@ -52,15 +59,15 @@ def show(
     """An experiment with its trials: what was asked, what came of it, what each trial earned and cost."""
     with knowledge_base() as kb:
         record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), experiment)
-        trials = kb.catalog.experiments.trials(record.id)
-        troubles = log_troubles(kb.settings.data_dir / "experiments" / record.id, trials)
+        trials, troubles = _looked_at(kb, record)
+        state = state_of(kb, kb.catalog.collections.get(collection), record)
     asked = without_questions(record.request)
     if as_json:
-        about = {"id": record.id, "state": record.state, "request": asked, "result": record.result}
+        about = {"id": record.id, "state": state, "request": asked, "result": record.result}
         print_json(about | {"trials": trials, "log_troubles": troubles})
         return
-    out.print(f"experiment {record.id}: {record.state.value}, seed {asked['seed']}, budget {asked['budget']}")
-    _show_result(record.result or {})
+    out.print(f"experiment {record.id}: {state.value}, seed {asked['seed']}, budget {asked['budget']}")
+    _show_result(record.result or {}, kb.settings.data_dir)
     _show_trials(trials[-last:], len(trials))
     for trouble in troubles:
         out.print(f"the log was altered: {trouble}")
@@ -98,7 +105,10 @@ def compare(
 
 @app.command()
 def replay(experiment: ExperimentId, collection: CollectionOption = "default", as_json: AsJson = False) -> None:
-    """Run an experiment again with its seed and say whether it went the same way. Promotes nothing."""
+    """Run an experiment again with its seed and say whether it went the same way. Promotes nothing.
+
+    Exits with 1 where it did not, with 3 where the corpus, the questions or what embeds them changed since.
+    """
     with knowledge_base() as kb:
         found = kb.catalog.collections.get(collection)
         record = kb.catalog.experiments.get(found, experiment)
@@ -112,17 +122,20 @@ def replay(experiment: ExperimentId, collection: CollectionOption = "default", a
         request = Request.from_dict(record.request | about)
         again = run(kb, request, "", as_json).to_dict()
         runs = [kb.catalog.experiments.trials(name) for name in (record.id, again["experiment"])]
+        changed = _changed(kb, record, kb.catalog.experiments.get(found, again["experiment"]))
     verdict = replay_verdict(record.result, again, cut_short=is_cut_short(runs[0], runs[1]))
     if as_json:
-        print_json({"experiment": again["experiment"]} | verdict)
+        print_json({"experiment": again["experiment"]} | verdict | {"changed": changed})
     else:
+        if changed:
+            out.print(changed)
         for name, value in verdict["same"].items():
             out.print(f"{name}: {'the same' if value else 'DIFFERENT'}")
         if verdict["cut_short"]:
             out.print("the trials are the same as far as the shorter run went: the time budget ended one earlier")
         out.print(f"sealed means are at most {verdict['metrics_apart']:.4f} apart ({verdict['mode']} mode)")
     if not verdict["agrees"]:
-        raise typer.Exit(1)
+        raise typer.Exit(CHANGED if changed else 1)
 
 
 @app.command()
@@ -130,8 +143,7 @@ def verify(experiment: ExperimentId, collection: CollectionOption = "default", a
     """Whether the log of an experiment is what was written; an altered line is named."""
     with knowledge_base() as kb:
         record = kb.catalog.experiments.get(kb.catalog.collections.get(collection), experiment)
-        trials = kb.catalog.experiments.trials(record.id)
-        troubles = log_troubles(kb.settings.data_dir / "experiments" / record.id, trials)
+        trials, troubles = _looked_at(kb, record)
     if as_json:
         print_json({"experiment": record.id, "trials": len(trials), "troubles": troubles})
     else:
@@ -139,6 +151,32 @@ def verify(experiment: ExperimentId, collection: CollectionOption = "default", a
             out.print(trouble)
     if troubles:
         raise typer.Exit(1)
+
+
+def _changed(kb: KnowledgeBase, first: ExperimentRecord, again: ExperimentRecord) -> str | None:
+    """What a replay cannot be the same for; None where it stands on the same."""
+    stood = [record.request.get(STANDS_ON) for record in (first, again)]
+    if None in stood or stood[0] == stood[1]:
+        return None
+    seqs = [_seq(kb, record) for record in (first, again)]
+    told = f" (operation {seqs[0]} then, {seqs[1]} now)" if None not in seqs and seqs[0] != seqs[1] else ""
+    return f"the corpus, the questions or the encoder changed since{told}: a replay cannot go the same way"
+
+
+def _seq(kb: KnowledgeBase, record: ExperimentRecord) -> int | None:
+    """The operation that a run's corpus was read at; None where its artifact is gone."""
+    try:
+        return load_artifact(kb.settings.data_dir / "experiments" / record.id / "artifact").manifest.get("seq")
+    except ArtifactError:
+        return None
+
+
+def _looked_at(kb: KnowledgeBase, record: ExperimentRecord) -> tuple[list[dict[str, Any]], list[str]]:
+    """The trials, and what is wrong with their log."""
+    folder = kb.settings.data_dir / "experiments" / record.id
+    grows = is_running(folder)
+    trials = kb.catalog.experiments.trials(record.id)
+    return trials, log_troubles(folder, trials, grows=grows)
 
 
 def _same_questions(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -> dict[str, Any]:
@@ -152,13 +190,13 @@ def _same_questions(kb: KnowledgeBase, collection: Collection, record: Experimen
     return {"eval_set": names[0]} if names else {}
 
 
-def _row(record: ExperimentRecord) -> dict[str, Any]:
+def _row(record: ExperimentRecord, state: ExperimentState) -> dict[str, Any]:
     came = {name: (record.result or {}).get(name) for name in ("lift", "p_value", "promoted")}
-    about = {"id": record.id, "state": record.state.value, "trials": record.trials, "created_at": record.created_at}
+    about = {"id": record.id, "state": state.value, "trials": record.trials, "created_at": record.created_at}
     return about | {"seed": record.request.get("seed")} | came
 
 
-def _show_result(result: dict[str, Any]) -> None:
+def _show_result(result: dict[str, Any], data_dir: Path) -> None:
     if "error" in result:
         out.print(f"it failed: {result['error']}")
     if "lift" in result:
@@ -168,7 +206,7 @@ def _show_result(result: dict[str, Any]) -> None:
             f"p = {result['p_value']:.4f}, {result['sealed_questions']} sealed questions; "
             f"{result['cpu_seconds']:.0f} CPU s"
         )
-        out.print(f"plan {result['plan']['digest']}; artifact {result['artifact']['folder']}")
+        out.print(f"plan {result['plan']['digest']}; artifact {data_dir / result['artifact']['folder']}")
         for reason in result["reasons"]:
             out.print(f"nothing was promoted: {reason}")
 

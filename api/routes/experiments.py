@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Runner, State, check_reach, existing
+from api.experiment_state import state_of
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
 from api.paging import page_json
@@ -124,7 +125,7 @@ def _view(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -
     return {
         "id": record.id,
         "collection": collection.name,
-        "state": record.state.value,
+        "state": state_of(kb, collection, record).value,
         "request": without_questions(record.request),
         "trials": record.trials,
         "best": kb.catalog.experiments.best(record.id),

@@ -147,6 +147,20 @@ def test_what_is_missing_added_or_no_trial_is_named(catalog: Catalog, tmp_path: 
     assert "cannot be read" in log_troubles(tmp_path / "run", trials)[0]
 
 
+def test_a_run_that_goes_on_or_tried_nothing_has_no_altered_log(catalog: Catalog, tmp_path: Path) -> None:
+    """While it goes on, catalog and file are read one after the other, and either may have more."""
+    _, trials = written(catalog, tmp_path)
+    assert log_troubles(tmp_path, trials[:-2]) != [] == log_troubles(tmp_path, trials[:-2], grows=True)
+    whole = (tmp_path / FILE).read_text()
+    (tmp_path / FILE).write_text(whole[:-40])  # the last line is being written
+    assert log_troubles(tmp_path, trials) != [] == log_troubles(tmp_path, trials, grows=True)
+    (tmp_path / FILE).write_text(whole.replace('"tier": "plan"', '"tier": "plans"', 1))
+    assert log_troubles(tmp_path, trials, grows=True) != []
+    (tmp_path / FILE).unlink()
+    assert log_troubles(tmp_path, []) == log_troubles(tmp_path, trials, grows=True) == []
+    assert "cannot be read" in log_troubles(tmp_path, trials)[0]
+
+
 def test_event_files_hold_every_trial_also_of_a_run_that_goes_on(catalog: Catalog, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason='needs "autoglm-kb[train]"')
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
