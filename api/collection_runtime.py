@@ -77,7 +77,7 @@ class CollectionRuntime:
         self.retriever = Retriever(
             catalog, encoder, self.analyzer, views, OpenRerankers(), adapters, self.graph, precedents
         )
-        self.inquiry = Inquiry(catalog, encoder, self.analyzer, views, adapters, self.retriever)
+        self.inquiry = Inquiry(catalog, encoder, self.analyzer, views, self.retriever)
         self.answerers = Answerers(settings, encoder, self.analyzer)
         self.pipeline = Pipeline(catalog, collection, LiveTargets(catalog, collection.id, open_encoder))
 
@@ -100,6 +100,11 @@ class CollectionRuntime:
             return TermStatistics(len(views.sparse), views.frequency)
         except OutageError:
             return None
+
+    def troubles(self) -> dict[str, str]:
+        """Leg, or learned part of the plan that serves -> why searches go without it, or find it behind."""
+        known = DEFAULT_PLAN if self._record.plan_id is None else self._plans.get(self._record.plan_id)
+        return self.follower.health.troubles() | ({} if known is None else self.retriever.unreadable(known))
 
     def refresh(self) -> None:
         """Read the collection's row again."""

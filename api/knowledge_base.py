@@ -330,11 +330,11 @@ class KnowledgeBase:
         return {"last_seq": last, "searchable_seq": runtime.follower.seq, "lag": last - runtime.follower.seq}
 
     def troubles(self) -> dict[str, dict[str, str]]:
-        """Open collection -> leg -> why searches go without it or find it behind; empty when all is well."""
+        """Open collection -> leg or learned part -> why searches go without it or find it behind; {}: all is well."""
         found: dict[str, dict[str, str]] = {}
         for name in self.runtimes.open_names():
             with suppress(NotFoundError):  # deleted at this moment
-                if troubles := self.runtime(name).follower.health.troubles():
+                if troubles := self.runtime(name).troubles():
                     found[name] = troubles
         return found
 

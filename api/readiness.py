@@ -30,7 +30,7 @@ class Readiness:
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """The legs that searches of some collection go without, or find behind."""
+        """The legs and learned parts that searches of some collection go without, or find behind."""
         return tuple(sorted({leg for troubles in self._kb.troubles().values() for leg in troubles}))
 
     def start(self) -> None:

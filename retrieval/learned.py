@@ -154,7 +154,11 @@ def read_learned(folder: Path, kind: str, encoder: str, dim: int | None) -> Lear
         raise InvalidInputError(f"{kind} {folder.name}: {described} has dim {known!r}, no whole number; tune again")
     if description.get("encoder") != encoder or dim not in (None, known):
         raise InvalidInputError(
-            f"{kind} {folder.name} was learned for encoder {str(description.get('encoder'))[:12]} with "
-            f"{known} dimensions, but the collection has {encoder[:12]} with {dim or known}: tune again"
+            f"{kind} {folder.name} was learned for encoder {str(description.get('encoder'))[:12]} with {known} "
+            f"dimensions, but the collection has {encoder[:12]}{_of_dim(dim)}: tune again"
         )
     return LearnedFile(tensors, encoder, known, description)
+
+
+def _of_dim(dim: int | None) -> str:
+    return "" if dim is None else f" with {dim}"

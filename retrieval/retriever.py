@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pyroaring import BitMap64
@@ -32,11 +32,14 @@ from retrieval.highlights import Fragment, highlights, marked_tokens
 from retrieval.learned import no_parts
 from retrieval.legs import Legs
 from retrieval.plan import FusionMethod, Plan
+from retrieval.plan_parts import named_parts
 from retrieval.precedents import Precedent, Precedents, lift
-from retrieval.types import Principal, Ranking, Vector
+from retrieval.types import Principal, Ranking, Vector, Vectors
 from retrieval.views import Views
 
 logger = logging.getLogger(__name__)
+
+Part = TypeVar("Part")
 
 MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
 MAX_TOP_K = 1_000
@@ -113,7 +116,7 @@ class Retriever:
         self._adapter = adapter
         self._graph = graph
         self._precedents = precedents
-        self._unreadable: set[str] = set()
+        self._unreadable: dict[tuple[str, str], str] = {}  # kind and name of a learned part -> why
 
     def search(self, collection: Collection, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
         """The best chunks that exist now and that the caller may read."""
@@ -172,8 +175,7 @@ class Retriever:
             degraded = (*degraded, "attributes")
         if needs_graph(plan.diffusion) and (graph is None or "graph" in troubles):
             degraded = (*degraded, "graph")
-        if plan.precedents is not None and near is None:
-            degraded = (*degraded, "precedents")
+        degraded = (*degraded, *self.unreadable(plan))
         return SearchResult(tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded, overtaken)
 
     def _vectors(self, plan: Plan, query: str, clock: _Clock) -> tuple[Vector, Vector]:
@@ -182,22 +184,41 @@ class Retriever:
             return np.empty(0, np.float32), np.empty(0, np.float32)
         asked = vectors = self._encoder.encode_queries([query])
         if plan.adapter is not None:
-            vectors = self._adapter(plan.adapter).apply(vectors)
+            vectors = self.adapted(plan.adapter, vectors)
         clock.lap("encode")
         return asked[0], np.empty(0, np.float32) if plan.fusion is FusionMethod.SPARSE else vectors[0]
 
+    def adapted(self, name: str, vectors: Vectors) -> Vectors:
+        """(questions, dim) the queries' as the adapter turns them; as they are where it cannot be read."""
+        adapter = self._part("adapter", self._adapter, name)
+        return vectors if adapter is None else adapter.apply(vectors)
+
     def _near(self, name: str, vector: Vector) -> tuple[Precedent, ...] | None:
         """What answered questions near this one; None where that cannot be read: a search goes without it."""
+        precedents = self._part("precedents", self._precedents, name)
+        return None if precedents is None else precedents.near(vector)
+
+    def _part(self, kind: str, parts: Callable[[str], Part], name: str) -> Part | None:
+        """A learned part; None where it cannot be read, which the log says once: searches go on without it."""
         try:
-            return self._precedents(name).near(vector)
+            part = parts(name)
         except InvalidInputError as error:
-            if name not in self._unreadable:
-                self._unreadable.add(name)
-                logger.error("searches go on without earlier questions: %s", error)
+            if (kind, name) not in self._unreadable:
+                self._unreadable[kind, name] = str(error)
+                logger.error("searches go on without %s: %s", kind, error)
             return None
+        self._unreadable.pop((kind, name), None)
+        return part
+
+    def unreadable(self, plan: Plan) -> dict[str, str]:
+        """Kinds of the plan's learned parts that searches went without of late, with the reason."""
+        known = ((kind, self._unreadable.get((kind, name))) for kind, name in named_parts(plan).items())
+        return {kind: why for kind, why in known if why is not None}
 
     def prepare(self, plan: Plan) -> None:
         """Have ready what the plan's first search would wait for; what cannot be read is said when it is asked for."""
+        if plan.adapter is not None and plan.fusion is not FusionMethod.SPARSE:
+            self._part("adapter", self._adapter, plan.adapter)
         if plan.precedents is not None:
             self._near(plan.precedents.name, np.zeros(self._encoder.dim, np.float32))
             self._views.attributes.labels_of_key("")

@@ -12,7 +12,6 @@ from enum import StrEnum
 
 from pyroaring import BitMap64
 
-from retrieval.adapter import QueryAdapter
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredVersion, chunk_id, may_read, own_fields
@@ -86,14 +85,12 @@ class Inquiry:
         encoder: Encoder,
         analyzer: Analyzer,
         views: Views,
-        adapters: Callable[[str], QueryAdapter],
         retriever: Retriever,
     ) -> None:
         self._catalog = catalog
         self._encoder = encoder
         self._analyzer = analyzer
         self._views = views
-        self._adapters = adapters
         self._retriever = retriever
 
     def why(
@@ -171,7 +168,7 @@ class Inquiry:
             return lambda k, allowed, scope: self._views.sparse.search(query, k, allowed, scope)
         vectors = self._encoder.encode_queries([query])
         if plan.adapter is not None:
-            vectors = self._adapters(plan.adapter).apply(vectors)
+            vectors = self._retriever.adapted(plan.adapter, vectors)
         return lambda k, allowed, scope: self._views.dense.search(vectors[0], k, allowed, scope)
 
     def _ranked(

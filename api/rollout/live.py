@@ -62,11 +62,9 @@ class LiveSearch:
             return self._by_candidate(runtime, rollout, candidate, serving, request, principal)
         return self._by_serving(runtime, rollout, serving, request, principal)
 
-    def feedback(self, collection: str, caller: str, session: str, query: str, rating: int) -> None:
-        """Count a judgement for the plan that served it; `query` in the words of who asked."""
-        with self._runtimes.use(collection) as runtime:
-            _, rollout, _ = runtime.plans_now()
-        if rollout is not None and rollout.stage is Stage.CANARY:
+    def feedback(self, rollout: RolloutRecord, caller: str, session: str, query: str, rating: int) -> None:
+        """Count a judgement for the plan that served it, in a canary; `query` in the words of who asked."""
+        if rollout.stage is Stage.CANARY:
             arm = arm_of(rollout, caller, session, query)
             self.tally.add(rollout, {(arm, "helpful" if rating > 0 else "unhelpful"): 1.0})
 
@@ -81,6 +79,8 @@ class LiveSearch:
     ) -> SearchResult:
         try:
             result = runtime.search(candidate, request, principal)
+            if "adapter" in result.degraded:
+                raise InvalidInputError("its adapter cannot be read, so that another plan answered")
         except Exception:  # whatever it is: where the serving plan can answer, the candidate is to blame
             result = runtime.search(serving, request, principal)
             self.tally.add(rollout, of_error(CANDIDATE))

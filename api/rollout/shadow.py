@@ -103,7 +103,8 @@ class Shadow:
 
     def _searched(self, runtime: CollectionRuntime, plan: Plan, task: _Task) -> SearchResult | None:
         try:
-            return runtime.search(plan, task.request, task.principal)
+            result = runtime.search(plan, task.request, task.principal)
+            return None if "adapter" in result.degraded else result  # else another plan answered
         except Exception as error:  # an error is what is counted here, whatever it is
             logger.info("plan %s failed in the background: %s", plan.digest, error)
             return None

@@ -23,8 +23,11 @@ def give_feedback(body: FeedbackBody, kb: Kb, caller: Reader, state: State, requ
     found = existing(kb, check_reach(state, body.collection))
     if body.document_key is not None:
         kb.catalog.documents.get(found, body.document_key, caller.principal)
+    # Asked for first, and of the catalog: what was stored must not be answered with an error.
+    rollouts = kb.catalog.rollouts.running(found.id)
     number = kb.catalog.feedback.add(found, caller.name, body.query, body.document_key, body.rating, body.comment)
-    kb.live.feedback(body.collection, caller.name, session_of(request), body.query, body.rating)
+    for rollout in rollouts:
+        kb.live.feedback(rollout, caller.name, session_of(request), body.query, body.rating)
     state.detail["feedback"] = number
     return {"id": number}
 

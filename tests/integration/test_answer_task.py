@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from api.answer_evaluation import evaluate_answers
 from api.cli import app
+from api.jobs.tasks import InterruptedJobError
 from api.rollout.live import arm_of
 from api.rollout.watch import RolloutWatch
 from retrieval.answer.choice import AnswerChoice
@@ -29,6 +30,7 @@ from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import MAX_QUERY_LENGTH
 from retrieval.types import OPERATOR
+from search_core.artifacts import write_artifact
 from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog
 from search_core.request import Request
@@ -286,7 +288,7 @@ def test_an_answer_model_goes_out_to_a_share_and_comes_back_for_thumbs_down(endp
         (rollout,) = api.kb.catalog.rollouts.running()
         for number in range(80):  # everybody likes sentences, nobody the endpoint
             arm = arm_of(rollout, "test", f"t{number}", "why?")
-            api.kb.live.feedback("birds", "test", f"t{number}", "why?", 1 if arm == "serving" else -1)
+            api.kb.live.feedback(rollout, "test", f"t{number}", "why?", 1 if arm == "serving" else -1)
         watch.look()
         ended = api.client.get("/v1/plans/rollout", params={"collection": "birds"}, headers=admin).json()
         assert (ended["stage"], "thumbs down" in ended["reason"]) == ("rolled_back", True)
@@ -336,6 +338,31 @@ def test_a_run_that_is_stopped_before_it_compared_anything_ends_with_what_serves
         assert not result.promoted and result.verdict.p_value == 1.0
         assert "nothing was compared" in result.reasons[0]
         assert result.trials == 0 and result.metrics["tuned"] == result.metrics["serving"]
+
+
+def test_a_run_that_is_no_longer_wanted_lets_nobody_answer(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Any] = []
+
+    def wanted() -> None:
+        if written:
+            raise InterruptedJobError
+
+    def write(*about: Any) -> Any:
+        written.append(about)
+        return write_artifact(*about)
+
+    monkeypatch.setattr("search_core.answer_task.write_artifact", write)
+    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+        fill(api)
+        request = Request("answer", collection="birds", budget="4m", queries=QUERIES, answers=ANSWERS)
+        trainer = AutoModelTrainer.of(
+            request, settings=api.settings, catalog=api.kb.catalog, encoder_of=api.kb.open_encoder, wanted=wanted
+        )
+        with pytest.raises(InterruptedJobError):
+            trainer.run()
+        assert written and api.kb.catalog.collections.get("birds").plan_id is None
 
 
 def test_what_was_opened_is_closed_where_a_run_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

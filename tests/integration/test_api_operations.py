@@ -43,6 +43,13 @@ def test_feedback_is_kept_and_shown_in_pages(api: served.Served) -> None:
     assert api.client.get("/v1/feedback", params={"collection": "docs"}, headers=reader).status_code == 403
 
 
+def test_feedback_is_taken_where_the_collection_cannot_be_opened(api: served.Served) -> None:
+    """What was stored and answered with an error would be sent again, and count twice."""
+    api.kb.catalog.collections.create("lost", "artifacts/encoder-gone", "0" * 64)
+    body = {"collection": "lost", "query": "warranty", "rating": 1}
+    assert api.client.post("/v1/feedback", json=body, headers=api.headers()).status_code == 201
+
+
 def test_feedback_becomes_an_evaluation_set(api: served.Served) -> None:
     reader, writer = api.headers(), api.headers(Scope.WRITE)
     body = {"collection": "docs", "name": "rated"}

@@ -20,7 +20,7 @@ from retrieval.catalog.keys import Scope
 from retrieval.catalog.rollouts import Stage
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.errors import ConflictError, InvalidInputError
+from retrieval.errors import ConflictError
 from retrieval.learned import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.retriever import SearchRequest
@@ -44,8 +44,7 @@ def test_the_adapter_turns_the_query(tmp_path: Path) -> None:
         turn = QueryAdapter(encoder.fingerprint, encoder.dim, bias=(3 * (goal - source)).astype(np.float32))
         write_adapter(tmp_path / ARTIFACTS / "turn", turn)
         assert (first(served, None), first(served, "turn")) == ("pump", "tea")
-        with pytest.raises(InvalidInputError, match="adapter absent cannot be read"):
-            first(served, "absent")
+        assert first(served, "absent") == "pump", "searches go on without one that cannot be read"
 
 
 @pytest.mark.parametrize(("name", "status"), [("mine", 200), ("foreign", 422), ("absent", 422)])
@@ -77,6 +76,41 @@ def adapted(tmp_path: Path) -> Iterator[Served]:
         write_adapter(tmp_path / ARTIFACTS / "mine", QueryAdapter(encoder.fingerprint, encoder.dim))
         promote(served, replace(DENSE, adapter="mine"))
         yield served
+
+
+def test_a_damaged_adapter_costs_no_search_and_is_told(
+    adapted: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / ARTIFACTS / "mine" / "adapter.safetensors"
+    whole = file.read_bytes()
+    assert not adapted.kb.troubles()
+    adapted.kb.runtimes.forget("c")  # as at a restart
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with caplog.at_level("ERROR", "retrieval.retriever"):
+        for _ in range(2):
+            found = ask(adapted, "/v1/search", query="an old pump", collection="c")
+            assert found.status_code == 200, found.text
+            assert (found.json()["hits"][0]["key"], found.json()["degraded"]) == ("pump", ["adapter"])
+        path = {"query": "an old pump", "collection": "c", "key": "tea"}
+        assert ask(adapted, "/v1/search/why", **path).status_code == 200
+    assert len(caplog.records) == 1
+    assert "not what was written" in adapted.kb.troubles()["c"]["adapter"]
+    assert adapted.client.get("/readyz").json()["degraded"] == ["adapter"]
+    file.write_bytes(whole)
+    assert "degraded" not in ask(adapted, "/v1/search", query="an old pump", collection="c").json()
+    assert not adapted.kb.troubles()
+
+
+def test_a_candidate_without_its_adapter_is_counted_as_failed(adapted: Served) -> None:
+    kb, lost = adapted.kb, replace(DENSE, adapter="lost")
+    plan = kb.catalog.plans.add(record(adapted), "lost", lost.to_dict(), lost.digest, "test").id
+    options = {"unit": "session", "advance_after": 0}
+    rollout = kb.catalog.rollouts.begin(record(adapted), plan, Stage.CANARY, 1.0, options, "test", "")
+    kb.runtime("c").refresh()
+    found = ask(adapted, "/v1/search", query="an old pump", collection="c").json()
+    assert found["arm"] == "serving" and "degraded" not in found
+    kb.live.tally.hand_over(kb.catalog.rollouts.add)
+    assert kb.catalog.rollouts.counts(rollout.id)[Stage.CANARY]["candidate", "errors"] == 1
 
 
 def record(served: Served) -> Collection:

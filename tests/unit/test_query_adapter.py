@@ -110,6 +110,11 @@ class TestTheFolder:
         with pytest.raises(InvalidInputError, match="adapter"):
             load_adapter(tmp_path, adapter.encoder, DIM)
 
+    def test_dimensions_that_nobody_asked_for_are_not_told(self, adapter: QueryAdapter, tmp_path: Path) -> None:
+        write_adapter(tmp_path, adapter)
+        with pytest.raises(InvalidInputError, match="but the collection has other: tune again"):
+            load_adapter(tmp_path, "other", None)
+
     def test_a_missing_one_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInputError, match="adapter absent cannot be read"):
             OpenParts(load_adapter, tmp_path, "f", DIM)("absent")
