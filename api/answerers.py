@@ -10,11 +10,28 @@ from retrieval.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.choice import ENDPOINT, EXTRACTIVE, READER, READERS, AnswerChoice, check_reader_name
 from retrieval.answer.prompt import PromptSlots
+from retrieval.answer.reader_folder import read_folder
 from retrieval.answer.stand_in import StandIn
 from retrieval.contracts import Encoder
 from retrieval.errors import InvalidInputError, ReaderError
 
 logger = logging.getLogger(__name__)
+
+
+def require_answerer(settings: Settings, choice: AnswerChoice | None) -> None:
+    """That what a plan lets answer, if it says so, can. Raises `InvalidInputError`."""
+    if choice is None:
+        return
+    if choice.generator == READER:
+        try:
+            read_folder(settings.data_dir / READERS / check_reader_name(choice.reader))
+        except ReaderError as error:
+            logger.warning("%s", error)  # with its folder, which is nobody's who asks
+            raise InvalidInputError(
+                f"plan.answer.reader is {choice.reader!r}, which cannot be opened; `kb readers list` says why"
+            ) from error
+    if choice.generator == ENDPOINT and not settings.llm_base_url:
+        raise InvalidInputError("plan.answer.generator is 'openai', and no endpoint is named; set KB_LLM_BASE_URL")
 
 
 class Answerers:
@@ -52,7 +69,9 @@ class Answerers:
         except (ReaderError, InvalidInputError) as error:
             logger.warning("%s; sentences answer instead", error)
             plain = Answerer.of(EXTRACTIVE, self._encoder, self._analyzer)
-            return Answerer(StandIn(plain.generator, f"{error}; answered extractively"))
+            # The log alone names the reader's folder: whoever may ask is told what stands in.
+            reason = f"reader {choice.reader!r} cannot be opened" if choice.generator == READER else str(error)
+            return Answerer(StandIn(plain.generator, f"{reason}; answered extractively"))
 
     def _made(self, choice: AnswerChoice) -> Answerer:
         if choice.generator == READER:

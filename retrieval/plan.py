@@ -179,7 +179,10 @@ def _whole(thing: str, value: Any) -> int:
 def _number(thing: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidInputError(f"{thing} is {value!r}; expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise InvalidInputError(f"{thing} is a whole number beyond all others; expected a number") from error
 
 
 def _truth(thing: str, value: Any) -> bool:

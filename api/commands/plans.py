@@ -8,11 +8,9 @@ import typer
 
 from api.commands import rollouts
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
-from api.fitting_plan import back_to_former
-from retrieval.catalog.plans import PlanRecord
+from api.fitting_plan import back_to_former, require_servable
+from retrieval.catalog.plans import ANY, PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
-from retrieval.plan_parts import require_parts
-from retrieval.rerank import require_reranker
 from retrieval.stored_plan import stored_plan
 
 app = typer.Typer(help="Plans: how a collection is searched.", no_args_is_help=True)
@@ -20,6 +18,10 @@ rollouts.add_to(app)
 
 PlanNumber = Annotated[int, typer.Argument(help="Number of the plan; 0 is the built-in default.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the switch.")]
+Seen = Annotated[
+    int | None,
+    typer.Option("--from", min=0, help="The plan that you saw serving; refused where another one serves by now."),
+]
 
 
 @app.command("list")
@@ -83,25 +85,31 @@ def diff(
 
 
 @app.command()
-def promote(number: PlanNumber, collection: CollectionOption = "default", reason: Reason = "") -> None:
+def promote(
+    number: PlanNumber, collection: CollectionOption = "default", reason: Reason = "", seen: Seen = None
+) -> None:
     """Let a plan serve from now on; running servers follow within a second."""
     with knowledge_base() as kb:
         record = kb.catalog.collections.get(collection)
         chosen = stored_plan(kb.catalog, record, number or None)
-        require_parts(chosen, kb.settings.data_dir, record.encoder_fingerprint)
-        require_reranker(chosen)
-        kb.catalog.plans.promote(record, number or None, "operator", reason)
+        require_servable(kb, record, chosen)
+        kb.catalog.plans.promote(record, number or None, "operator", reason, seen=_plan_seen(seen))
         kb.catalog.audit.record("operator", "plans.promote", f"{collection}/{number}", {"reason": reason})
     out.print(f"plan {number} serves {collection}; go back by `kb plans roll-back -c {collection}`")
 
 
 @app.command("roll-back")
-def roll_back(collection: CollectionOption = "default", reason: Reason = "") -> None:
+def roll_back(collection: CollectionOption = "default", reason: Reason = "", seen: Seen = None) -> None:
     """Return to the plan that served before."""
     with knowledge_base() as kb:
-        number = back_to_former(kb, kb.catalog.collections.get(collection), "operator", reason)
+        record = kb.catalog.collections.get(collection)
+        number = back_to_former(kb, record, "operator", reason, _plan_seen(seen))
         kb.catalog.audit.record("operator", "plans.roll_back", f"{collection}/{number or 0}", {"reason": reason})
     out.print(f"plan {number or 0} serves {collection} again")
+
+
+def _plan_seen(number: int | None) -> int | None:
+    return ANY if number is None else number or None
 
 
 def _shown(plan: PlanRecord, serving: int | None) -> dict[str, Any]:

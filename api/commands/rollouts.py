@@ -15,6 +15,7 @@ from retrieval.catalog.rollouts import DEFAULT_SHARE, Stage
 PlanNumber = Annotated[int, typer.Argument(help="Number of the plan; 0 is the built-in default.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the rollout.")]
 Share = Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the searches: compared in shadow, served in canary.")]
+Seen = Annotated[Stage | None, typer.Option("--from", help="The stage that you saw; refused at another one by now.")]
 BY = "operator"
 
 
@@ -47,12 +48,13 @@ def advance(
     collection: CollectionOption = "default",
     share: Annotated[float | None, typer.Option(help="A share; without one, the next stage.")] = None,
     reason: Reason = "",
+    seen: Seen = None,
     as_json: AsJson = False,
 ) -> None:
     """The next step of the rollout: canary, a larger share, or all."""
     with knowledge_base() as kb:
         found = kb.catalog.collections.get(collection)
-        moved = steps.advance(kb, found, steps.newest(kb, found), share, BY, reason)
+        moved = steps.advance(kb, found, steps.newest(kb, found, seen), share, BY, reason)
         shown = rollout_json(kb.catalog, found, moved)
     _show(shown, as_json)
 
@@ -65,11 +67,13 @@ def status(collection: CollectionOption = "default", as_json: AsJson = False) ->
     _show(shown, as_json)
 
 
-def stop(collection: CollectionOption = "default", reason: Reason = "", as_json: AsJson = False) -> None:
+def stop(
+    collection: CollectionOption = "default", reason: Reason = "", seen: Seen = None, as_json: AsJson = False
+) -> None:
     """End the rollout; what served before goes on to serve, or serves again."""
     with knowledge_base() as kb:
         found = kb.catalog.collections.get(collection)
-        ended = steps.stop(kb, found, steps.newest(kb, found), BY, reason)
+        ended = steps.stop(kb, found, steps.newest(kb, found, seen), BY, reason)
         shown = rollout_json(kb.catalog, kb.catalog.collections.get(collection), ended)
     _show(shown, as_json)
 

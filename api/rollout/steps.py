@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from api.fitting_plan import require_fitting
+from api.fitting_plan import require_fitting, require_servable
 from api.knowledge_base import KnowledgeBase
 from api.rollout.assignment import Unit
 from retrieval.answer.choice import ENDPOINT
@@ -13,7 +13,6 @@ from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import DEFAULT_SHARE, RolloutRecord, Stage
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from retrieval.plan import Plan
-from retrieval.plan_parts import require_parts
 from retrieval.stored_plan import serving_plan, stored_plan
 
 
@@ -43,7 +42,7 @@ def begin(
             "expected a smaller share, such as 0.5, or advance_after 0"
         )
     plan = stored_plan(kb.catalog, collection, plan_id)
-    require_parts(plan, kb.settings.data_dir, collection.encoder_fingerprint)
+    require_servable(kb, collection, plan)
     options = {"unit": unit.value, "advance_after": advance_after}
     options |= _of_answers(plan, serving_plan(kb.catalog, collection), stage, answer_ms)
     if collection.name in kb.runtimes.open_names():
@@ -96,11 +95,12 @@ def advance(
 def stop(kb: KnowledgeBase, collection: Collection, rollout: RolloutRecord, by: str, reason: str) -> RolloutRecord:
     """End it: what served goes on to serve; one that has reached everybody gives way to the plan before.
 
-    Raises `ConflictError` where there is nothing to stop any more, or the plan before is of another encoder.
+    Raises `ConflictError` where there is nothing to stop any more, another plan was promoted since, or the plan before
+    cannot serve.
     """
-    if rollout.stage is Stage.FULL and collection.plan_id == rollout.plan_id:
+    if rollout.stage is Stage.FULL:
         require_fitting(kb, collection, rollout.previous_id)
-        kb.catalog.plans.promote(collection, rollout.previous_id, by, reason or "its rollout was taken back")
+        kb.catalog.plans.take_back(collection, rollout, by, reason or "its rollout was taken back")
         _told(kb, collection, rollout, by, "take back", {"reason": reason, "plan": rollout.previous_id})
         return kb.catalog.rollouts.get(collection, rollout.id)
     _check_runs(rollout, collection)
@@ -114,9 +114,14 @@ def roll_back(kb: KnowledgeBase, collection: Collection, rollout: RolloutRecord,
         _told(kb, collection, rollout, by, "roll back", {"reason": reason, "stage": rollout.stage.value})
 
 
-def newest(kb: KnowledgeBase, collection: Collection) -> RolloutRecord:
-    """The rollout that runs, or the last one. Raises `NotFoundError`."""
+def newest(kb: KnowledgeBase, collection: Collection, seen: str | None = None) -> RolloutRecord:
+    """The rollout that runs, or the last one. Raises `NotFoundError`, or `ConflictError` at another stage than `seen`.
+
+    Of two who saw the same stage only one moves it: the second would skip what the first had begun.
+    """
     for rollout in kb.catalog.rollouts.page(collection, 1):
+        if seen not in (None, rollout.stage):
+            raise ConflictError(f"rollout {rollout.id} is {rollout.stage.value} by now, not {seen}; look at it again")
         return rollout
     raise NotFoundError(f"no plan of collection {collection.name!r} was ever rolled out")
 

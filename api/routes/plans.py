@@ -8,17 +8,15 @@ from fastapi import APIRouter, Path, Query
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, State, Writer, check_reach, existing
 from api.errors import ApiError
-from api.fitting_plan import back_to_former
+from api.fitting_plan import back_to_former, require_servable
 from api.knowledge_base import KnowledgeBase
 from api.paging import MAX_NUMBER, page_json
 from api.requested_plan import require_trust
 from api.routes.failures import GUARDED, failures
 from api.wire.operations import PlanBody, PlanDifference, PlanPage, PlanView, SwitchBody
 from retrieval.catalog import Collection
-from retrieval.catalog.plans import PlanRecord
+from retrieval.catalog.plans import ANY, PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
-from retrieval.plan_parts import require_parts
-from retrieval.rerank import require_reranker
 from retrieval.stored_plan import stored_plan
 
 DEFAULT = "default"
@@ -79,16 +77,15 @@ def diff_plans(
     return {"differences": differences}
 
 
-@router.post("/{plan}/promote", response_model=PlanView)
+@router.post("/{plan}/promote", response_model=PlanView, responses=failures(409))
 def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
     """Let a plan serve from now on; requests under way end with the former one."""
     found = existing(kb, check_reach(state, body.collection))
     number = plan_number(plan)
     chosen = stored_plan(kb.catalog, found, number)
-    require_parts(chosen, kb.settings.data_dir, found.encoder_fingerprint)
-    require_reranker(chosen)
-    kb.runtime(body.collection).prepare(chosen)
-    kb.catalog.plans.promote(found, number, caller.name, body.reason)
+    require_servable(kb, found, chosen)
+    kb.runtime(body.collection).prepare(chosen)  # minutes, where a graph is built: of the generation in `found`
+    kb.catalog.plans.promote(found, number, caller.name, body.reason, seen=_seen(body))
     return _switched(kb, state, body)
 
 
@@ -96,8 +93,14 @@ def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: S
 def roll_back_plan(body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
     """Return to the plan that served before."""
     found = existing(kb, check_reach(state, body.collection))
-    back_to_former(kb, found, caller.name, body.reason)
+    back_to_former(kb, found, caller.name, body.reason, _seen(body))
     return _switched(kb, state, body)
+
+
+def _seen(body: SwitchBody) -> int | None:
+    if body.seen is None:
+        return ANY
+    return None if body.seen == DEFAULT else body.seen
 
 
 def _switched(kb: KnowledgeBase, state: State, body: SwitchBody) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def begin_rollout(plan: PlanId, body: RolloutBody, kb: Kb, caller: Admin, state:
 def advance_rollout(body: AdvanceBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
     """The next step: from shadow to canary, to a larger share, or to all."""
     found = existing(kb, check_reach(state, body.collection))
-    rollout = steps.advance(kb, found, steps.newest(kb, found), body.share, caller.name, body.reason)
+    rollout = steps.advance(kb, found, steps.newest(kb, found, body.seen), body.share, caller.name, body.reason)
     state.target, state.detail["rollout"] = body.collection, rollout.id
     return rollout_json(kb.catalog, found, rollout)
 
@@ -68,6 +68,6 @@ def advance_rollout(body: AdvanceBody, kb: Kb, caller: Admin, state: State) -> d
 def stop_rollout(body: StopBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
     """End it. What served before goes on to serve, or serves again."""
     found = existing(kb, check_reach(state, body.collection))
-    rollout = steps.stop(kb, found, steps.newest(kb, found), caller.name, body.reason)
+    rollout = steps.stop(kb, found, steps.newest(kb, found, body.seen), caller.name, body.reason)
     state.target, state.detail["rollout"] = body.collection, rollout.id
     return rollout_json(kb.catalog, found, rollout)

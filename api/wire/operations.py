@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -29,6 +29,12 @@ class SwitchBody(Request):
 
     collection: CollectionName
     reason: Line = ""
+    seen: Annotated[int, Field(ge=1, lt=2**63)] | Literal["default"] | None = Field(
+        None,
+        alias="from",
+        description="The plan that you saw serving, a number or `default`. Where another one serves by now nothing "
+        "changes (409). Without it a rollback is refused within seconds of another.",
+    )
 
 
 class PlanView(Response):

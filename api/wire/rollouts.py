@@ -11,6 +11,13 @@ from api.wire.base import CollectionName, Line, Request, Response
 
 Share = Annotated[float, Field(gt=0, le=1, description="Of the searches: compared in shadow, served in canary.")]
 
+Seen = Literal["shadow", "canary", "full"]
+SEEN = Field(
+    None,
+    alias="from",
+    description="The stage that you saw. Where the rollout is at another one by now nothing changes (409).",
+)
+
 
 class RolloutBody(Request):
     """How a plan is to go out."""
@@ -51,6 +58,7 @@ class AdvanceBody(Request):
     collection: CollectionName
     share: Share | None = None
     reason: Line = ""
+    seen: Seen | None = SEEN
 
 
 class StopBody(Request):
@@ -62,6 +70,7 @@ class StopBody(Request):
 
     collection: CollectionName
     reason: Line = ""
+    seen: Seen | None = SEEN
 
 
 class ArmView(Response):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -13,6 +13,8 @@ from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
 from retrieval.catalog.rollouts import RolloutRecord, Stage, end_superseded, moved, serving_plan
 from retrieval.errors import ConflictError, NotFoundError
+
+ANY: Final = -1  # no plan's number: whichever serves may be replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +70,73 @@ class Plans:
             rows = connection.execute(query.where(c.collection_id == collection.id).order_by(c.id))
             return [PlanRecord(*row) for row in rows]
 
-    def promote(self, collection: Collection, plan_id: int | None, by: str, reason: str) -> None:
+    def promote(
+        self, collection: Collection, plan_id: int | None, by: str, reason: str, *, seen: int | None = ANY
+    ) -> None:
         """Let this plan serve from now on; None is the built-in default. Raises `NotFoundError`.
 
-        One that serves already is no switch: a request that is repeated leaves the way back as it is.
+        One that serves already is no switch: a request that is repeated leaves the way back as it is. Raises
+        `ConflictError` where another generation serves than the record says, or another plan than `seen`.
         """
         if plan_id is not None:
             self.get(collection, plan_id)
         with writing(self._engine) as connection:
-            self._switch(connection, collection.id, plan_id, by, reason)
+            self._switch(connection, collection, plan_id, by, reason, seen)
 
     def complete(self, collection: Collection, rollout: RolloutRecord, by: str, reason: str) -> bool:
         """Let a rollout's plan serve all; False where the rollout was moved by another meanwhile."""
         with writing(self._engine) as connection:
             is_ours = moved(connection, rollout, Stage.FULL, 1.0, reason)
             if is_ours:
-                self._switch(connection, collection.id, rollout.plan_id, by, reason)
+                self._switch(connection, collection, rollout.plan_id, by, reason)
         return is_ours
 
-    def roll_back(self, collection: Collection, by: str, reason: str) -> int | None:
-        """Return to the plan that served before; its id, None being the default. Raises `ConflictError`."""
+    def take_back(self, collection: Collection, rollout: RolloutRecord, by: str, reason: str) -> None:
+        """Return from a completed rollout's plan to the one before, and say that it was stopped.
+
+        Raises `ConflictError` where the pointer was moved since, by whomever: a rollback is wanted then.
+        """
         with writing(self._engine) as connection:
+            serving_plan(connection, collection.id, locked=True)
+            last = _last_switch(connection, collection.id)
+            is_its = last is not None and (last.plan_id, last.previous_id) == (rollout.plan_id, rollout.previous_id)
+            its_end = rollout.ended_at
+            if last is None or not is_its or its_end is None or last.at < its_end:
+                raise ConflictError(
+                    f"rollout {rollout.id} of collection {collection.name!r} reached everybody, and plans were "
+                    "promoted since; roll back instead (`kb plans roll-back`)"
+                )
+            if not moved(connection, rollout, Stage.STOPPED, 0.0, reason):
+                raise ConflictError(f"rollout {rollout.id} was moved at the same moment; look at it again")
+            self._switch(connection, collection, rollout.previous_id, by, reason)
+
+    def roll_back(self, collection: Collection, by: str, reason: str, *, seen: int | None = ANY) -> int | None:
+        """Return to the plan that served before; its id, None being the default. Raises `ConflictError` as `promote`.
+
+        It does so as well where no plan was ever promoted.
+        """
+        with writing(self._engine) as connection:
+            serving_plan(connection, collection.id, locked=True)
             last = _last_switch(connection, collection.id)
             if last is None:
                 raise ConflictError(
                     f"no plan was ever promoted in collection {collection.name!r}: nothing to roll back"
                 )
-            self._switch(connection, collection.id, last.previous_id, by, reason)
+            self._switch(connection, collection, last.previous_id, by, reason, seen)
         return last.previous_id
 
     def last_switch(self, collection: Collection) -> PlanSwitch | None:
         """The newest move of the pointer, whose `previous_id` a rollback returns to; None: it was never moved."""
         with reading(self._engine) as connection:
             return _last_switch(connection, collection.id)
+
+    def came_back(self, collection: Collection) -> PlanSwitch | None:
+        """The newest move of the pointer where it undid the one before it; None where it did not."""
+        with reading(self._engine) as connection:
+            last, before = [*_switches(connection, collection.id, 2), None, None][:2]
+        if last is None or before is None:
+            return None
+        return last if (last.plan_id, last.previous_id) == (before.previous_id, before.plan_id) else None
 
     def within_reach(self, collection: Collection) -> dict[int | None, str]:
         """Plans that serve or may serve at any moment, with the reason: what they name must stay. None: the default."""
@@ -118,16 +154,35 @@ class Plans:
             found[serving_plan(connection, collection.id)] = "it serves"
         return found
 
-    def _switch(self, connection: sa.Connection, collection_id: int, plan_id: int | None, by: str, why: str) -> None:
+    def _switch(
+        self,
+        connection: sa.Connection,
+        collection: Collection,
+        plan_id: int | None,
+        by: str,
+        why: str,
+        seen: int | None = ANY,
+    ) -> None:
         c = schema.collections.c
-        previous = serving_plan(connection, collection_id, locked=True)
-        connection.execute(schema.collections.update().where(c.id == collection_id).values(plan_id=plan_id))
-        end_superseded(connection, collection_id, plan_id)
+        previous = serving_plan(connection, collection.id, locked=True)
         if plan_id == previous:
             return
+        if seen not in (ANY, previous):
+            raise ConflictError(
+                f"plan {previous or 'default'} serves collection {collection.name!r} by now, not {seen or 'default'}; "
+                "look at it again"
+            )
+        generation = connection.execute(sa.select(c.generation_id).where(c.id == collection.id)).scalar_one()
+        if generation != collection.generation:
+            raise ConflictError(
+                f"generation {generation} of collection {collection.name!r} took over meanwhile; whether the plan fits "
+                "it has to be looked at again: repeat this"
+            )
+        connection.execute(schema.collections.update().where(c.id == collection.id).values(plan_id=plan_id))
+        end_superseded(connection, collection.id, plan_id)
         connection.execute(
             schema.plan_switches.insert().values(
-                collection_id=collection_id,
+                collection_id=collection.id,
                 plan_id=plan_id,
                 previous_id=previous,
                 by=by,
@@ -138,8 +193,12 @@ class Plans:
 
 
 def _last_switch(connection: sa.Connection, collection_id: int) -> PlanSwitch | None:
+    return next(iter(_switches(connection, collection_id, 1)), None)
+
+
+def _switches(connection: sa.Connection, collection_id: int, limit: int) -> list[PlanSwitch]:
+    """The newest moves of the pointer, newest first."""
     c = schema.plan_switches.c
     query = sa.select(c.plan_id, c.previous_id, c.by, c.reason, c.at).where(c.collection_id == collection_id)
     moves = query.where(c.plan_id.is_distinct_from(c.previous_id))  # former versions noted others too
-    row = connection.execute(moves.order_by(c.id.desc()).limit(1)).one_or_none()
-    return None if row is None else PlanSwitch(*row)
+    return [PlanSwitch(*row) for row in connection.execute(moves.order_by(c.id.desc()).limit(limit))]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from retrieval.catalog import Catalog, Collection, schema
+from retrieval.catalog.collections import GENERATION_SETTINGS
 from retrieval.catalog.engine import writing
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.catalog.schema import utc_now
@@ -103,6 +105,58 @@ def test_completing_switches_the_pointer_in_one_transaction(catalog: Catalog, ha
     assert (ended.stage, ended.share) == (Stage.FULL, 1.0) and ended.ended_at is not None and not ended.runs
     assert catalog.plans.roll_back(handbook, "tester", "") is None
     assert catalog.rollouts.get(handbook, rollout.id).stage is Stage.FULL
+
+
+def test_only_its_own_switch_is_taken_back(catalog: Catalog, handbook: Collection) -> None:
+    """Other plans served since: what served before the rollout is not what served before now."""
+    plan, other = stored(catalog, handbook, top=5), stored(catalog, handbook, top=6)
+    rollout = begun(catalog, handbook, plan, Stage.CANARY)
+    assert catalog.plans.complete(handbook, rollout, "tester", "good")
+    rollout = catalog.rollouts.get(handbook, rollout.id)
+    for number in (other, plan):
+        catalog.plans.promote(handbook, number, "tester", "")
+    with pytest.raises(ConflictError, match="roll back instead"):
+        catalog.plans.take_back(handbook, rollout, "tester", "")
+    catalog.plans.promote(handbook, None, "tester", "")
+    catalog.plans.promote(handbook, plan, "tester", "the same switch again, by hand")
+    assert catalog.collections.get("handbook").plan_id == plan
+    assert catalog.rollouts.get(handbook, rollout.id).stage is Stage.FULL
+
+
+def test_what_was_seen_must_still_be_so(catalog: Catalog, handbook: Collection) -> None:
+    good, bad = stored(catalog, handbook, top=5), stored(catalog, handbook, top=6)
+    for plan in (good, bad):
+        catalog.plans.promote(handbook, plan, "me", "")
+    assert catalog.plans.roll_back(handbook, "me", "", seen=bad) == good
+    with pytest.raises(ConflictError, match=f"plan {good} serves collection 'handbook' by now, not {bad}"):
+        catalog.plans.roll_back(handbook, "another", "", seen=bad)
+    with pytest.raises(ConflictError, match="not default"):
+        catalog.plans.promote(handbook, bad, "another", "", seen=None)
+    catalog.plans.promote(handbook, good, "me", "a repeated request", seen=bad)
+    assert catalog.collections.get("handbook").plan_id == good
+
+
+def test_a_plan_that_was_looked_at_for_another_generation_does_not_serve(
+    catalog: Catalog, handbook: Collection
+) -> None:
+    plan = stored(catalog, handbook, top=5)
+    rollout = begun(catalog, handbook, plan, Stage.CANARY)
+    made_by = {name: asdict(handbook.settings)[name] for name in GENERATION_SETTINGS}
+    made = catalog.generations.begin(handbook, "other", "another", made_by)
+    catalog.generations.finish(handbook, made.id, {})
+    catalog.generations.activate(handbook, made.id)
+    with pytest.raises(ConflictError, match="took over meanwhile"):
+        catalog.plans.promote(handbook, plan, "me", "")
+    with pytest.raises(ConflictError, match="took over meanwhile"):
+        catalog.plans.complete(handbook, rollout, "me", "")
+    assert catalog.rollouts.get(handbook, rollout.id).stage is Stage.CANARY
+    catalog.plans.promote(catalog.collections.get("handbook"), plan, "me", "")
+
+
+def test_what_serves_already_ends_no_rollout(catalog: Catalog, handbook: Collection) -> None:
+    rollout = begun(catalog, handbook, stored(catalog, handbook, top=5), Stage.CANARY)
+    catalog.plans.promote(handbook, None, "tester", "a repeated request")
+    assert catalog.rollouts.get(handbook, rollout.id).stage is Stage.CANARY
 
 
 def test_another_plan_that_is_promoted_ends_it(catalog: Catalog, handbook: Collection) -> None:

@@ -280,7 +280,8 @@ def test_a_person_may_end_it_at_every_stage(world: Going) -> None:
     check_native_error(world.post("/plans/rollout:stop"), 409)
     asked = {"params": {"collection": world.collection}, "headers": world.admin}
     listed = world.served.client.get("/v1/plans/rollouts", **asked).json()  # type: ignore[arg-type]
-    assert [one["stage"] for one in listed["rollouts"]] == ["full", "stopped", "stopped"]
+    assert [one["stage"] for one in listed["rollouts"]] == ["stopped", "stopped", "stopped"]
+    assert listed["rollouts"][0]["reason"] == "they dislike it"
 
 
 def test_what_cannot_go_out_is_refused(world: Going) -> None:
@@ -313,7 +314,7 @@ def test_the_command_line_does_the_same(world: Going, monkeypatch: pytest.Monkey
     eventually(lambda: '"searches":1' in kb("status", "--json").replace(" ", "") or "candidate" in kb("status"))
     assert "full" in kb("advance", "--reason", "good")
     eventually(lambda: world.search("pump")["plan"] == WORDS.digest and "arm" not in world.search("pump"))
-    assert "full" in kb("stop")
+    assert "stopped" in kb("stop")
     eventually(lambda: world.search("pump")["plan"] == MEANING.digest)
 
 

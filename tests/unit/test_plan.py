@@ -53,6 +53,7 @@ def test_json_is_versioned_and_missing_fields_take_defaults() -> None:
         ('{"dense_weight": 1.5}', "plan.dense_weight is 1.5"),
         ('{"dense_weight": NaN}', "plan.dense_weight is nan"),
         ('{"dense_weight": "half"}', "plan.dense_weight is 'half'"),
+        (f'{{"dense_weight": 1{"0" * 400}}}', "plan.dense_weight is a whole number beyond"),
         ('{"feedback": -0.5}', "plan.feedback is -0.5"),
         ('{"fusion": "magic"}', "plan.fusion is 'magic'"),
         ('{"normalisation": []}', "plan.normalisation is []"),
