@@ -25,12 +25,12 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
     if record.result is not None and waits(record.result):  # ended while the generation was built
         return dict(let_serve(kb, collection, record.id, record.result, report))
     request = Request.from_dict(record.request)
-    done, total = 0, request.max_epochs * CANDIDATES_PER_EPOCH
+    passed, total = 0, request.max_epochs * CANDIDATES_PER_EPOCH
 
     def advance(told: dict[str, Any]) -> None:
-        nonlocal done
-        done = min(int(told["trial"]), total)
-        report(done, total)
+        nonlocal passed
+        passed = min(int(told["trial"]), total)
+        report(passed, total)
 
     trainer = AutoModelTrainer.of(
         request,
@@ -38,7 +38,7 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
         catalog=kb.catalog,
         encoder_of=kb.open_encoder,
         progress=advance,
-        wanted=lambda: report(done, total),  # cancelled after the last trial, nothing serves either
+        wanted=lambda: report(passed, total),  # cancelled after the last trial, nothing serves either
         experiment=record.id,
     )
     try:

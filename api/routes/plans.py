@@ -100,7 +100,7 @@ def roll_back_plan(body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dic
 def _seen(body: SwitchBody) -> int | None:
     if body.seen is None:
         return ANY
-    return None if body.seen == DEFAULT else body.seen
+    return body.seen if isinstance(body.seen, int) else None
 
 
 def _switched(kb: KnowledgeBase, state: State, body: SwitchBody) -> dict[str, Any]:

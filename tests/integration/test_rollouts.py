@@ -165,7 +165,10 @@ def helpful_of(world: Going, arm: str) -> float:
 
 def test_a_candidate_that_fails_costs_nobody_his_answer_and_goes_back(world: Going) -> None:
     broken = world.store("broken", replace(WORDS, rerank=RerankStep("no-such-reranker")))
-    world.post(f"/plans/{broken}/rollout", stage="canary", share=0.5)
+    catalog = world.served.kb.catalog  # its model is lost once it runs: to begin with it is refused
+    found, options = catalog.collections.get(world.collection), {"unit": "session", "advance_after": 0}
+    catalog.rollouts.begin(found, broken, Stage.CANARY, 0.5, options, "test", "")
+    world.served.kb.runtime(world.collection).refresh()
     for _ in range(3):
         for session in SESSIONS:
             result = world.search("pump", session)
