@@ -199,7 +199,7 @@ def test_who_follows_in_a_private_copy_inherits_the_files(tmp_path: Path) -> Non
         heir = KnowledgeBase.open(settings)
         assert found(heir, "word") and not heir.runtime("c").follower.is_durable
     with heir:
-        assert until(lambda: heir.runtime("c").follower.is_durable)
+        eventually(lambda: heir.runtime("c").follower.is_durable)
         seq = heir.write("c", [Document("more", "another word")], wait=True).seq
         assert upkeep.snapshot(heir, "", {}, lambda done, total: None)["saved"] == {"c": seq}
         heir.forget_runtime("c", save=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,6 +13,7 @@ from uuid import uuid4
 import pytest
 from elastic import elastic_server, elastic_url, stack_of
 from pyroaring import BitMap64
+from waiting import eventually
 
 from api.jobs import upkeep
 from api.knowledge_base import KnowledgeBase
@@ -31,7 +31,6 @@ __all__ = ["elastic_server", "elastic_url", "stack_of"]
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 
-PATIENCE_SECONDS = 60.0
 DOCUMENTS = 60
 Open = Callable[..., KnowledgeBase]
 
@@ -57,13 +56,6 @@ def opened(elastic_url: str, elastic_server: ElasticServer, tmp_path: Path) -> I
         yield open_
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def words_of(kb: KnowledgeBase) -> FreshSparseView:
     view = kb.runtime("c").follower.views.sparse
     assert isinstance(view, FreshSparseView)
@@ -80,7 +72,7 @@ def written(kb: KnowledgeBase, documents: Sequence[Document]) -> int:
     """The documents are in the index on the server."""
     seq = kb.write("c", documents).seq
     kb.wait_searchable("c", seq, PATIENCE_SECONDS)
-    until(lambda: words_of(kb).server.seq == seq)
+    eventually(lambda: words_of(kb).server.seq == seq)
     return seq
 
 
@@ -110,7 +102,7 @@ def test_an_index_is_mended_while_another_process_writes_it(
     assert (mended.repaired, mended.views["sparse"].missing) == (True, 1)
     assert next(number) > 2
     assert label in index.labels()
-    until(lambda: verify_collection(api, "c").in_step)
+    eventually(lambda: verify_collection(api, "c").in_step)
 
 
 def aliases(server: ElasticServer, kb: KnowledgeBase) -> set[str]:
@@ -129,7 +121,7 @@ def test_indexes_that_nothing_names_go_with_compaction(opened: Open, elastic_ser
     (words, vectors) = sorted(aliases(elastic_server, kb), key=lambda name: "dense" in name)
     kb.catalog.collections.change_settings("c", dictionary=("阀门组",))
     kb.serve_anew("c")
-    until(lambda: words_of(kb).server.seq == DOCUMENTS)
+    eventually(lambda: words_of(kb).server.seq == DOCUMENTS)
     compact(kb)
     assert aliases(elastic_server, kb) > {words, vectors}, "what served before is open for a moment"
     kb.forget_runtime("c")
@@ -161,7 +153,7 @@ def test_an_index_gets_the_copies_that_the_settings_ask_for_later(opened: Open, 
     kb.forget_runtime("c")
     again = opened("again", elasticsearch_replicas=1)
     again.runtime("c")
-    until(lambda: copies(again) == "1")
+    eventually(lambda: copies(again) == "1")
 
 
 def test_what_one_process_holds_otherwise_takes_nothing_out_of_the_shared_index(opened: Open) -> None:
