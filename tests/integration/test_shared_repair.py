@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from elastic import elastic_server, elastic_url, stack_of
 from pyroaring import BitMap64
-from waiting import eventually
+from waiting import PATIENCE_SECONDS, eventually
 
 from api.jobs import upkeep
 from api.knowledge_base import KnowledgeBase
