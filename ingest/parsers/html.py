@@ -25,6 +25,7 @@ _BLOCKS = frozenset(
     " thead tr ul".split()
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_NAMING = (*_HEADINGS, "dt", "summary")  # what a button may be the words of
 _CONTENT = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "li", "td", "article")
 _LEAST_CONTENT = 200  # characters; less is a teaser, or the labels of a form
 _XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
@@ -143,12 +144,25 @@ def _flat(text: str | None) -> str:
 
 
 def _is_dropped(element: Any) -> bool:
-    if element.tag in _DROPPED or element.get("role") in _DROPPED_ROLES:
+    if element.tag in _DROPPED and not (element.tag == "button" and _names_section(element)):
+        return True
+    if element.get("role") in _DROPPED_ROLES:
         return True
     if element.tag == "form" and next(element.iter(*_CONTENT), None) is None and not _has_much_text(element):
         return True  # a search box or a login; one around content is the page itself, as ASP.NET writes it
     style = (element.get("style") or "").replace(" ", "").lower()
     return element.get("hidden") is not None or element.get("aria-hidden") == "true" or "display:none" in style
+
+
+def _names_section(button: Any) -> bool:
+    """Whether it folds what a heading stands over, or is all of the heading; others are tools, such as "Copy"."""
+    folds, alone, node = button.get("aria-expanded") is not None, True, button
+    for parent in button.iterancestors():
+        alone = alone and len(parent) == 1 and not f"{parent.text or ''}{node.tail or ''}".strip()
+        if parent.tag in _NAMING:
+            return folds or alone
+        node = parent
+    return False
 
 
 def visible_text(element: Any, *, without: tuple[str, ...] = ()) -> str:
