@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from docx.enum.style import WD_STYLE_TYPE
 from docx.opc.part import PartFactory
@@ -23,6 +23,7 @@ from ingest.parsers.limits import Deadline
 
 _HEADING_STYLE = re.compile(r"(?:heading|标题|überschrift|titre)\s*(\d)", re.IGNORECASE)
 _BULLET = "- "
+_MOST_BASES = 20  # styles that a style is based on, one on another; also ends a circle of them
 _MOST_SPAN = 63  # columns of a Word table
 
 # python-docx opens no document with macros (.docm), which differs in nothing that is read here.
@@ -54,7 +55,7 @@ def _add_body(document: Any, builder: TextBuilder, deadline: Deadline) -> str:
     """Adds all blocks; gives the title paragraph, "" without one."""
     title = ""
     items: list[str] = []
-    styles = _style_names(document)
+    styles = _styles(document)
     for element in _blocks(document.element.body, document):
         deadline.check()
         if isinstance(element, Table):
@@ -65,7 +66,7 @@ def _add_body(document: Any, builder: TextBuilder, deadline: Deadline) -> str:
         style = styles.get(element._p.style, styles[None])
         level = _heading_level(element, style)
         text = _paragraph_text(element)
-        if level is None and _is_item(element, style) and text.strip():
+        if level is None and _is_item(element, style.name) and text.strip():
             items.append("  " * _item_depth(element) + _BULLET + text.strip())
             continue
         builder.listing(items)
@@ -76,17 +77,35 @@ def _add_body(document: Any, builder: TextBuilder, deadline: Deadline) -> str:
     return title
 
 
-def _style_names(document: Any) -> dict[str | None, str]:
-    """The name of each paragraph style by its id, that of the default for None.
+class _Style(NamedTuple):
+    """A paragraph style's name, and the level that it gives to paragraphs that do not set their own."""
+
+    name: str
+    level: int | None  # 1 to 9 for headings, None for text
+
+
+def _styles(document: Any) -> dict[str | None, _Style]:
+    """Each paragraph style by its id, the default for None and for all ids that are not here.
 
     Made once: `paragraph.style` searches all styles of the document each time, some milliseconds.
     """
     default = document.styles.default(WD_STYLE_TYPE.PARAGRAPH)
-    names: dict[str | None, str] = {None: (default.name if default is not None else "") or ""}
-    for style in document.styles.element.style_lst:
-        is_ours = style.type == WD_STYLE_TYPE.PARAGRAPH
-        names.setdefault(style.styleId, (style.name_val or "") if is_ours else names[None])
-    return names
+    ours = {one.styleId: one for one in document.styles.element.style_lst if one.type == WD_STYLE_TYPE.PARAGRAPH}
+    text = _Style("", None) if default is None else _Style(default.name or "", _style_level(default.element, ours))
+    return {None: text} | {key: _Style(style.name_val or "", _style_level(style, ours)) for key, style in ours.items()}
+
+
+def _style_level(style: Any, styles: Mapping[str, Any]) -> int | None:
+    """The heading level that a style names or sets, or takes over from the styles that it is based on."""
+    for _ in range(_MOST_BASES):
+        if style is None:
+            break
+        if match := _HEADING_STYLE.match(style.name_val or ""):
+            return int(match[1]) or 1
+        if (outline := _property(style, "w:pPr/w:outlineLvl")) is not None:
+            return _outline_level(outline)
+        style = styles.get(style.basedOn_val)
+    return None
 
 
 def _blocks(parent: Any, document: Any) -> Iterator[Paragraph | Table]:
@@ -129,15 +148,17 @@ _MARKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHy
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
 
-def _heading_level(paragraph: Paragraph, style: str) -> int | None:
+def _heading_level(paragraph: Paragraph, style: _Style) -> int | None:
     """0 for the title, 1 to 9 for headings, None otherwise."""
-    if style.lower() in ("title", "标题"):
+    if style.name.lower() in ("title", "标题"):
         return 0
-    if match := _HEADING_STYLE.match(style):
-        return int(match[1]) or 1
-    outline = paragraph._p.find(f"{qn('w:pPr')}/{qn('w:outlineLvl')}")
-    if outline is None:
-        return None
+    outline = _property(paragraph._p, "w:pPr/w:outlineLvl")
+    if outline is None or _HEADING_STYLE.match(style.name):
+        return style.level
+    return _outline_level(outline)
+
+
+def _outline_level(outline: Any) -> int | None:
     depth = int(outline.get(qn("w:val"), "9"))
     return depth + 1 if depth < 9 else None  # 9 means body text
 

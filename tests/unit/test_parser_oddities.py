@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
+import docx
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
+from docx.oxml import parse_xml
 
 from ingest.parsers import parse_file
 from retrieval.types import BlockKind
+
+WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 
 @pytest.mark.parametrize(
@@ -25,3 +32,37 @@ def test_a_button_is_read_where_it_is_the_heading(page: str, text: str) -> None:
     parsed = parse_file(page.encode(), "faq.html")
     assert parsed.text == text
     assert (parsed.outline[0].kind is BlockKind.HEADING) is ("<h3>" in page)
+
+
+def read_word(document: docx.document.Document) -> list[tuple[BlockKind, int, str]]:
+    stream = io.BytesIO()
+    document.save(stream)
+    parsed = parse_file(stream.getvalue(), "a.docx")
+    return [(block.kind, block.level, parsed.text[block.start : block.end]) for block in parsed.outline]
+
+
+def test_headings_of_styles_based_on_words_own_are_headings() -> None:
+    document = docx.Document()
+    bases = {"Chapter": "Heading 1", "Chapter small": "Chapter", "Contents": "Heading 1", "A": "B", "Own": "Normal"}
+    for name in (*bases, "B"):
+        document.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
+    for name, base in (bases | {"B": "A"}).items():
+        document.styles[name].base_style = document.styles[base]
+    for name, level in [("Contents", 9), ("Own", 2)]:
+        document.styles[name].element.get_or_add_pPr().append(outline_level(level))
+    for name in (*bases, "Chapter"):
+        document.add_paragraph(f"of {name}", name)
+    document.paragraphs[-1]._p.get_or_add_pPr().append(outline_level(9))
+    heading, text = BlockKind.HEADING, BlockKind.PARAGRAPH
+    assert read_word(document) == [
+        (heading, 1, "of Chapter"),
+        (heading, 1, "of Chapter small"),
+        (text, 0, "of Contents"),
+        (text, 0, "of A"),
+        (heading, 3, "of Own"),
+        (text, 0, "of Chapter"),
+    ]
+
+
+def outline_level(level: int) -> object:
+    return parse_xml(f'<w:outlineLvl {WORD} w:val="{level}"/>')
