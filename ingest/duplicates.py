@@ -22,7 +22,7 @@ THRESHOLD = 0.8  # estimated Jaccard similarity of shingle sets from which on tw
 PERMUTATIONS = 128  # standard error of the estimate: sqrt(0.8 * 0.2 / 128) = 0.035
 BANDS = 32  # of 4 rows: a pair at similarity 0.8 becomes a candidate with probability 1 - (1 - 0.8^4)^32 > 0.9999
 SHINGLE = 4  # tokens
-_MAX_TOKENS = 20_000  # of one text; what follows hardly changes the estimate and costs time
+_AT_ONCE = 20_000  # shingles that are held in memory
 _MIN_TOKENS = 8  # texts shorter than that are near duplicates of too much: they are compared for equality only
 _SEED = 1
 
@@ -97,7 +97,8 @@ class DuplicateFinder:
         if len(tokens) < _MIN_TOKENS:
             return None
         sketch = RMinHash(PERMUTATIONS, _SEED)
-        sketch.update(shingles(tokens))
+        for start in range(0, len(tokens) - SHINGLE + 1, _AT_ONCE):
+            sketch.update(shingles(tokens[start : start + _AT_ONCE + SHINGLE - 1]))
         nearest = self._nearest(sketch)
         self._lsh.insert(number, sketch)
         self._digests[number] = np.asarray(sketch.digest(), np.uint32)
@@ -129,7 +130,7 @@ def tokenize(text: str) -> list[str]:
 
 def shingles(tokens: list[str]) -> list[str]:
     """Runs of four tokens, each once."""
-    return list(dict.fromkeys(_runs(tokens[:_MAX_TOKENS])))
+    return list(dict.fromkeys(_runs(tokens)))
 
 
 def _runs(tokens: list[str]) -> Iterator[str]:

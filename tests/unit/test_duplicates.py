@@ -57,6 +57,14 @@ def test_a_chain_of_repeats_is_one_group() -> None:
     assert len(finder) == 2
 
 
+def test_all_of_a_long_text_counts() -> None:
+    same = " ".join(f"word{n}" for n in range(25_000))
+    rest, other = (" ".join(f"{kind}{n}" for n in range(75_000)) for kind in ("rest", "other"))
+    assert find_duplicates([("a", f"{same} {rest}"), ("b", f"{same} {other}")]) == []
+    (group,) = find_duplicates([("a", f"{same} {rest}"), ("b", f"{rest} {rest} {same}")])
+    assert group.similarity > 0.99  # each shingle once, wherever the parts end
+
+
 @pytest.mark.data
 @pytest.mark.skipif(not NEWS.exists(), reason=f"{NEWS} is absent; set KB_TEST_DATA_DIR")
 def test_chinese_news_agrees_with_jaccard_in_full() -> None:
