@@ -138,14 +138,24 @@ def _paragraph_text(paragraph: Paragraph) -> str:
     """The words of a paragraph, those in text boxes, insertions and links too."""
     parts = []
     for node in paragraph._p.iter(qn("w:t"), *_MARKS):
-        if any(parent.tag == _FALLBACK for parent in node.iterancestors()):
-            continue  # the same words once more, for old readers
-        parts.append(_MARKS.get(node.tag) or node.text or "")
+        if not any(parent.tag in _UNREAD or _is_hidden(parent) for parent in node.iterancestors()):
+            parts.append(_MARKS.get(node.tag) or node.text or "")
     return "".join(parts)
 
 
+def _is_hidden(element: Any) -> bool:
+    hidden = _property(element, "w:rPr/w:vanish") if element.tag == qn("w:r") else None
+    return hidden is not None and hidden.get(qn("w:val"), "1") not in ("0", "false", "off")
+
+
 _MARKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_UNREAD = frozenset(
+    {
+        "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",  # words once more, for old readers
+        qn("w:moveFrom"),  # words once more, where they were before a tracked move
+        qn("w:del"),
+    }
+)
 
 
 def _heading_level(paragraph: Paragraph, style: _Style) -> int | None:

@@ -64,5 +64,24 @@ def test_headings_of_styles_based_on_words_own_are_headings() -> None:
     ]
 
 
+def test_tracked_moves_of_word_are_read_once_and_hidden_text_never() -> None:
+    def run(text: str, look: str = "") -> str:
+        return f"<w:r>{look}<w:t>{text}</w:t></w:r>"
+
+    document = docx.Document()
+    hidden, shown = "<w:rPr><w:vanish/></w:rPr>", '<w:rPr><w:vanish w:val="0"/></w:rPr>'
+    for content in (
+        f'<w:moveFrom w:id="1" w:author="a">{run("Wear gloves.")}</w:moveFrom>',
+        f'{run("Shown.", shown)}{run(" Hidden.", hidden)}<w:del w:id="2" w:author="a"><w:r><w:br/></w:r></w:del>',
+        f'<w:moveTo w:id="3" w:author="a">{run("Wear gloves.")}</w:moveTo>',
+    ):
+        document._body._element.insert(-1, parse_xml(f"<w:p {WORD}>{content}{run(' Then work.')}</w:p>"))
+    assert [text for *_, text in read_word(document)] == [
+        "Then work.",
+        "Shown. Then work.",
+        "Wear gloves. Then work.",
+    ]
+
+
 def outline_level(level: int) -> object:
     return parse_xml(f'<w:outlineLvl {WORD} w:val="{level}"/>')
