@@ -19,11 +19,13 @@ from ingest.parsers.html import add_html, html_root
 _HEADERS = ("From", "To", "Cc", "Date")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _CHARSET = re.compile(rb"""charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
+_SEALED = frozenset({"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
+_PGP = "-----BEGIN PGP MESSAGE-----"
 _NARROW_WORD = re.compile(r"=\?(?:gb2312|gbk)\?", re.IGNORECASE)  # senders call the wider charset so
 
 
 class EmlParser:
-    """RFC 5322 messages; attachments are listed, not read."""
+    """RFC 5322 messages, with those that they forward inline; attachments are listed, not read."""
 
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The message with its subject as title. Raises `ParseError`."""
@@ -61,13 +63,14 @@ def _decoded(raw: bytes, charset: str, name: str) -> str:
 
 
 def _to_document(message: EmailMessage, name: str) -> ParsedDocument:
-    headers = {header: str(message[header]) for header in _HEADERS if message[header]}
+    headers = _headers(message)
     if not headers and not message["Subject"]:
         raise ParseError(f"{name} has no mail headers", "give it the extension of its real type")
-    builder = TextBuilder(name)
-    builder.heading(str(message["Subject"] or ""), 1)
-    builder.paragraph("\n".join(f"{header}: {value}" for header, value in headers.items()))
     bodies = _bodies(message, name)
+    if message.get_content_type() in _SEALED or any(body.text.lstrip().startswith(_PGP) for body in bodies[:1]):
+        raise ParseError(f"{name} is encrypted or sealed", "export it without encryption from the mail program")
+    builder = TextBuilder(name)
+    _add_headers(message, builder, 1)
     for body in bodies:
         _add_body(body, builder)
     beside = _attachments(message, {body.part for body in bodies})
@@ -77,14 +80,23 @@ def _to_document(message: EmailMessage, name: str) -> ParsedDocument:
     return builder.build(str(message["Subject"] or ""), _metadata(headers, attachments))
 
 
+def _headers(message: MIMEPart) -> dict[str, str]:
+    return {header: str(message[header]) for header in _HEADERS if message[header]}
+
+
+def _add_headers(message: MIMEPart, builder: TextBuilder, level: int) -> None:
+    builder.heading(str(message["Subject"] or ""), level)
+    builder.paragraph("\n".join(f"{header}: {value}" for header, value in _headers(message).items()))
+
+
 class _Body(NamedTuple):
-    """A part that a mail program shows as the message, or a piece of it."""
+    """A part that a mail program shows as the message, or a piece of it; a forwarded message stands for its headers."""
 
     part: MIMEPart
     text: str
 
 
-def _bodies(message: EmailMessage, name: str) -> list[_Body]:
+def _bodies(message: MIMEPart, name: str) -> list[_Body]:
     """What a mail program shows, in order: messages go on below pictures, and footers are parts of their own."""
     first = message.get_body(preferencelist=("plain", "html"))
     return list(_shown(message, first, name))
@@ -92,6 +104,10 @@ def _bodies(message: EmailMessage, name: str) -> list[_Body]:
 
 def _shown(part: MIMEPart, first: MIMEPart | None, name: str) -> Iterator[_Body]:
     kind = part.get_content_type()
+    if (inner := _forwarded(part)) is not None:
+        yield _Body(part, str(inner["Subject"] or ""))
+        yield from _bodies(inner, name)
+        return
     if part is not first and (part.is_attachment() or part.get_filename()):
         return
     if kind in ("text/plain", "text/html"):
@@ -106,6 +122,13 @@ def _shown(part: MIMEPart, first: MIMEPart | None, name: str) -> Iterator[_Body]
     elif part.get_content_maintype() == "multipart":
         for inner in part.iter_parts():
             yield from _shown(inner, first, name)
+
+
+def _forwarded(part: MIMEPart) -> MIMEPart | None:
+    """The message that a part shows; None for other parts, and for messages attached or packed in odd ways."""
+    if part.get_content_type() != "message/rfc822" or part.is_attachment():
+        return None
+    return next((inner for inner in part.iter_parts() if inner.keys()), None)
 
 
 def _preferred(versions: list[list[_Body]]) -> list[_Body]:
@@ -131,9 +154,14 @@ def _attachments(part: MIMEPart, shown: Set[MIMEPart], *, inside: bool = False) 
             yield from _attachments(inner, shown, inside=True)
         elif inner not in shown:
             yield inner
+        elif (message := _forwarded(inner)) is not None:
+            yield from _attachments(message, shown)
 
 
 def _add_body(body: _Body, builder: TextBuilder) -> None:
+    if (message := _forwarded(body.part)) is not None:
+        _add_headers(message, builder, 2)
+        return
     if body.part.get_content_subtype() == "html":
         if (root := html_root(body.text)) is not None:
             add_html(root, builder)

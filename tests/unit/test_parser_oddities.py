@@ -9,6 +9,7 @@ import pytest
 from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
 
+from ingest.errors import ParseError
 from ingest.parsers import parse_file
 from retrieval.types import BlockKind
 
@@ -81,6 +82,46 @@ def test_tracked_moves_of_word_are_read_once_and_hidden_text_never() -> None:
         "Shown. Then work.",
         "Wear gloves. Then work.",
     ]
+
+
+INNER = (
+    "From: c@x\nSubject: Valve\nContent-Type: multipart/mixed; boundary=I\n\n"
+    "--I\n\nIt is broken.\n--I\nContent-Type: application/pdf; name=valve.pdf\n\nx\n--I--\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "inner", "read"),
+    [
+        ("", INNER, "See below.\n\nValve\n\nFrom: c@x\n\nIt is broken.\n\nAttachments: valve.pdf"),
+        (
+            "Content-Disposition: inline; filename=v.eml\n",
+            "Subject: Valve\n\nBroken.\n",
+            "See below.\n\nValve\n\nBroken.",
+        ),
+        ("Content-Disposition: attachment; filename=v.eml\n", INNER, "See below.\n\nAttachments: v.eml"),
+        ("", "\nU3ViamVjdDogVmFsdmUK\n", "See below.\n\nAttachments: message/rfc822"),
+    ],
+)
+def test_a_forwarded_message_is_read_where_the_mail_shows_it(head: str, inner: str, read: str) -> None:
+    mail = (
+        "From: a@x\nSubject: Fwd\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n"
+        f"--B\n\nSee below.\n--B\nContent-Type: message/rfc822\n{head}\n{inner}--B--\n"
+    )
+    assert parse_file(mail.encode(), "a.eml").text == f"Fwd\n\nFrom: a@x\n\n{read}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "multipart/encrypted; boundary=B\n\n--B\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n--B--\n",
+        "application/pkcs7-mime; smime-type=enveloped-data\nContent-Transfer-Encoding: base64\n\nTUlJ\n",
+        "text/plain\n\n-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n",
+    ],
+)
+def test_an_encrypted_mail_is_refused(body: str) -> None:
+    with pytest.raises(ParseError, match=r"a\.eml is encrypted"):
+        parse_file(f"From: a@x\nSubject: s\nMIME-Version: 1.0\nContent-Type: {body}".encode(), "a.eml")
 
 
 def outline_level(level: int) -> object:
