@@ -17,6 +17,8 @@ MAX_SHEET_NODES = 10_000_000  # of a sheet: two million cells
 
 _OFFICE = {"docx": "word/", "pptx": "ppt/", "xlsx": "xl/"}
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Office files, and new ones encrypted with a password
+_RELATIONS = "_rels/.rels"
+_STRICT = b"http://purl.oclc.org/ooxml/"
 _KNOWN = (
     (b"%PDF-", "a PDF"),
     (b"PK\x03\x04", "a ZIP archive or Office file"),
@@ -83,6 +85,10 @@ def _check_office(data: bytes, parser: str, name: str) -> None:
                 nodes = _count(archive, member, name, nodes, MAX_NODES)
     if not any(member.filename.startswith(_OFFICE[parser]) for member in members):
         raise ParseError(f"{name} is a ZIP archive without the parts of a .{parser}", "check its extension")
+    with damaged(name):
+        is_strict = any(member.filename == _RELATIONS for member in members) and _STRICT in archive.read(_RELATIONS)
+    if is_strict:
+        raise ParseError(f"{name} is in the format Strict Open XML", f"save it as an ordinary .{parser}, not as Strict")
 
 
 def _count(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, nodes: int, most: int) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import docx
+import openpyxl
 import pytest
 from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
@@ -35,10 +37,14 @@ def test_a_button_is_read_where_it_is_the_heading(page: str, text: str) -> None:
     assert (parsed.outline[0].kind is BlockKind.HEADING) is ("<h3>" in page)
 
 
-def read_word(document: docx.document.Document) -> list[tuple[BlockKind, int, str]]:
+def saved(document: object) -> bytes:
     stream = io.BytesIO()
-    document.save(stream)
-    parsed = parse_file(stream.getvalue(), "a.docx")
+    document.save(stream)  # type: ignore[attr-defined]
+    return stream.getvalue()
+
+
+def read_word(document: docx.document.Document) -> list[tuple[BlockKind, int, str]]:
+    parsed = parse_file(saved(document), "a.docx")
     return [(block.kind, block.level, parsed.text[block.start : block.end]) for block in parsed.outline]
 
 
@@ -122,6 +128,29 @@ def test_a_forwarded_message_is_read_where_the_mail_shows_it(head: str, inner: s
 def test_an_encrypted_mail_is_refused(body: str) -> None:
     with pytest.raises(ParseError, match=r"a\.eml is encrypted"):
         parse_file(f"From: a@x\nSubject: s\nMIME-Version: 1.0\nContent-Type: {body}".encode(), "a.eml")
+
+
+def test_columns_that_a_sheet_has_too_many_of_are_told() -> None:
+    workbook = openpyxl.Workbook()
+    for title, width in [("Narrow", 256), ("Wide", 257), ("Gap", 256)]:
+        sheet = workbook.create_sheet(title)
+        for value in "cv":
+            sheet.append([f"{value}{at}" for at in range(width)])
+    workbook["Gap"].cell(2, 400, "far away")
+    parsed = parse_file(saved(workbook), "a.xlsx")
+    assert parsed.metadata == {"sheets": 4, "cut_sheets": ["Wide", "Gap"]}
+    assert "v255" in parsed.text and "v256" not in parsed.text
+
+
+@pytest.mark.parametrize(("name", "document"), [("a.docx", docx.Document()), ("a.xlsx", openpyxl.Workbook())])
+def test_a_strict_office_file_is_named_so(name: str, document: object) -> None:
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved(document))) as source, zipfile.ZipFile(changed, "w") as target:
+        for part in source.namelist():
+            ordinary = b"http://schemas.openxmlformats.org/officeDocument/2006/"
+            target.writestr(part, source.read(part).replace(ordinary, b"http://purl.oclc.org/ooxml/officeDocument/"))
+    with pytest.raises(ParseError, match=rf"Strict Open XML; save it as an ordinary \{name[1:]}"):
+        parse_file(changed.getvalue(), name)
 
 
 def outline_level(level: int) -> object:
