@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
@@ -11,6 +12,7 @@ from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode
 
 _DELIMITERS = ",;\t|"
+_NAMED_DELIMITER = re.compile(r"""\A"?sep=(\t|[^\w\s"])"?\r?\n""", re.IGNORECASE)  # a first line for Excel
 _SAMPLE_LINES = 50
 _MAX_FIELD = 10_000_000  # characters; the module's own limit of 131,072 refuses long texts in cells
 csv.field_size_limit(_MAX_FIELD)  # once: it holds for the process, so that one file's end must not take it from another
@@ -22,9 +24,13 @@ class CsvParser:
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """One table. Raises `ParseError` when blank or when quotes do not match."""
         text = decode(data, name).replace("\0", "")
+        if named := _NAMED_DELIMITER.match(text):
+            text, delimiter = text[named.end() :], named[1]
+        else:
+            delimiter = find_delimiter(text)
         builder = TextBuilder(name)
         try:
-            builder.table(csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text)))
+            builder.table(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
         except csv.Error as error:
             raise ParseError(f"{name} is not CSV: {error}", "export it again with quotes around fields") from error
         return builder.build()

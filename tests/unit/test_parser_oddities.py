@@ -153,5 +153,18 @@ def test_a_strict_office_file_is_named_so(name: str, document: object) -> None:
         parse_file(changed.getvalue(), name)
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("sep=;\nid;price\n1;2,50\n", "| id | price |\n| 1 | 2,50 |"),
+        ('\ufeff"SEP=,"\r\nid,price\r\n1,2;50;3\r\n', "| id | price |\n| 1 | 2;50;3 |"),
+        ("sep=\t\nid\tprice\n1\t2\n", "| id | price |\n| 1 | 2 |"),
+        ("sep=a;price\n1;2\n", "| sep=a | price |\n| 1 | 2 |"),
+    ],
+)
+def test_a_csv_file_may_name_its_delimiter(text: str, read: str) -> None:
+    assert parse_file(text.encode(), "a.csv").text == read
+
+
 def outline_level(level: int) -> object:
     return parse_xml(f'<w:outlineLvl {WORD} w:val="{level}"/>')
