@@ -44,7 +44,8 @@ class HtmlParser:
         base = root.find(".//base[@href]")
         add_html(_main_part(root), builder, "" if base is None else base.get("href"))
         metadata = {"html_lang": root.get("lang")} if root.get("lang") else {}
-        return builder.build(root.findtext(".//title") or builder.first_heading, metadata)
+        title = root.xpath("normalize-space(//title[not(ancestor::svg)])")  # icons have titles of their own
+        return builder.build(title or builder.first_heading, metadata)
 
 
 def html_root(text: str) -> Any | None:

@@ -37,6 +37,14 @@ def test_a_button_is_read_where_it_is_the_heading(page: str, text: str) -> None:
     assert (parsed.outline[0].kind is BlockKind.HEADING) is ("<h3>" in page)
 
 
+@pytest.mark.parametrize(
+    ("head", "title"), [("", "Pump manual"), ("<title>Pumps</title>", "Pumps"), ("<title> </title>", "Pump manual")]
+)
+def test_the_title_of_an_icon_is_not_that_of_the_page(head: str, title: str) -> None:
+    page = f"<svg><g><title>Menu icon</title></g></svg><h1>Pump manual</h1>{head}<p>Text of the manual.</p>"
+    assert parse_file(page.encode(), "a.html").title == title
+
+
 def saved(document: object) -> bytes:
     stream = io.BytesIO()
     document.save(stream)  # type: ignore[attr-defined]
