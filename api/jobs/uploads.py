@@ -38,8 +38,16 @@ class About:
     acl: tuple[str, ...] | None
 
 
-def read_upload(about: About, name: str, data: bytes) -> Document | dict[str, str]:
-    """The document of a file, or what is wrong with it; a file of a type that nothing here reads is skipped."""
+def read_upload(about: About, name: str, data: bytes, earlier: Sequence[str]) -> Document | dict[str, str]:
+    """The document of a file, or what is wrong with it; a file of a type that nothing here reads is skipped.
+
+    A name that is also among the `earlier` ones of the upload is refused: the document would replace theirs.
+    """
+    if name in earlier:
+        return {
+            "file": name,
+            "error": f"an earlier file of this upload is also called {name}; rename it, or keep folders (folders=true)",
+        }
     try:
         key = _KEY.validate_python(f"{about.prefix}{name}")  # as every route that reads or deletes it takes one
     except ValidationError as error:
@@ -94,7 +102,7 @@ def upload(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report
     outcomes = []
     for number, name in enumerate(names):
         report(number, len(names))
-        outcomes.append(_stored_once(kb, target, about, name, folder / str(number)))
+        outcomes.append(_stored_once(kb, target, about, name, folder / str(number), names[:number]))
     report(len(names), len(names))
     return {"seq": max((one.get("seq", 0) for one in outcomes), default=0), "files": outcomes}
 
@@ -108,23 +116,23 @@ def prune_uploads(settings: Settings, before: datetime) -> int:
     return len(old)
 
 
-def _stored_once(kb: KnowledgeBase, target: Collection, about: About, name: str, path: Path) -> dict[str, Any]:
+def _stored_once(
+    kb: KnowledgeBase, target: Collection, about: About, name: str, path: Path, earlier: Sequence[str]
+) -> dict[str, Any]:
     """What became of the file, now or before an interruption."""
     remembered = path.with_suffix(".outcome")
     if remembered.exists():
         known: dict[str, Any] = orjson.loads(remembered.read_bytes())
         return known
-    outcome = _store(kb, target, about, name, path)
+    read = read_upload(about, name, path.read_bytes(), earlier)
+    outcome = _store(kb, target, name, read) if isinstance(read, Document) else read
     _write(unfinished := path.with_suffix(".new"), orjson.dumps(outcome))
     unfinished.rename(remembered)
     path.unlink(missing_ok=True)  # the outcomes stay until `retention`: the job may be asked again how it went
     return outcome
 
 
-def _store(kb: KnowledgeBase, target: Collection, about: About, name: str, path: Path) -> dict[str, Any]:
-    read = read_upload(about, name, path.read_bytes())
-    if not isinstance(read, Document):
-        return read
+def _store(kb: KnowledgeBase, target: Collection, name: str, read: Document) -> dict[str, Any]:
     with kb.runtimes.use(target.name) as runtime:
         if runtime.collection.id != target.id:  # a namesake has other readers
             raise NotFoundError(

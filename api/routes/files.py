@@ -56,7 +56,10 @@ async def upload_files(
     wait_for: WaitFor = "committed",
     background: Annotated[bool, Query(description="Keep them, answer 202 with a job, and store them by it.")] = False,
 ) -> Response:
-    """Parse files and store each as a document, its key being `prefix` and the file's name."""
+    """Parse files and store each as a document, its key being `prefix` and the file's name.
+
+    Of several files of one name only the first is stored; the others are reported as failures.
+    """
     if len(files) > MAX_FILES:
         raise ApiError(422, "invalid_request", f"{len(files)} files; expected at most {MAX_FILES} in one request")
     contents = [(_name(file, folders), await file.read()) for file in files]
@@ -69,7 +72,8 @@ async def upload_files(
             upload = keep(kb.settings, found, contents, about)
             job = jobs.submit("upload", collection, with_caller({"upload": upload}, caller.principal))
             return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
-        read = [read_upload(about, name, data) for name, data in contents]
+        names = [name for name, _ in contents]
+        read = [read_upload(about, name, data, names[:at]) for at, (name, data) in enumerate(contents)]
         documents = [one for one in read if isinstance(one, Document)]
         if not documents:
             errors = [item for item in read if isinstance(item, dict)]

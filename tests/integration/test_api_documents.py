@@ -162,6 +162,7 @@ def test_files_become_documents(served: World) -> None:
         ("files", ("../../etc/notes.txt", "Die Größe ist 5 cm.".encode("latin-1"))),
         ("files", ("broken.pdf", b"%PDF-1.7 nothing")),
         ("files", ("image.xyz", b"abc")),
+        ("files", ("other/guide.md", b"# Another guide")),
     ]
     data = {"prefix": "up/", "metadata": '{"team": "docs"}', "acl": ["everyone"]}
     url = f"{DOCUMENTS}:upload"
@@ -173,10 +174,12 @@ def test_files_become_documents(served: World) -> None:
         ("notes.txt", "up/notes.txt"),
         ("broken.pdf", None),
         ("image.xyz", None),
+        ("guide.md", None),
     ]
+    assert "also called guide.md" in response.json()["files"][-1]["error"]
     assert found(served, "etaomega", filter={"team": "docs"}) == {"up/guide.md"}
     assert "Größe" in served.call("GET", f"{DOCUMENTS}/up/notes.txt").json()["text"]
-    check_native_error(served.call("POST", url, "writer", files=files[2:]), 422, "unreadable_file")
+    check_native_error(served.call("POST", url, "writer", files=files[2:4]), 422, "unreadable_file")
 
 
 def test_responses_are_as_described(served: World) -> None:

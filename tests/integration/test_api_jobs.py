@@ -272,12 +272,13 @@ def upload(api: served.Served, headers: dict[str, str], *names: str, **data: Any
 
 def test_an_upload_in_the_background_becomes_documents(api: served.Served, admin: dict[str, str]) -> None:
     headers = api.headers(Scope.WRITE)
-    started = upload(api, headers, "a.txt", "../../b.txt", "c.nothing", prefix="kept/", acl=["hr"], metadata='{"n": 1}')
+    names = ("a.txt", "../../b.txt", "c.nothing", "x/a.txt")
+    started = upload(api, headers, *names, prefix="kept/", acl=["hr"], metadata='{"n": 1}')
     assert started.status_code == 202, started.text
     job = ended(api, started.headers["location"], headers)
-    assert job["state"] == "succeeded" and job["done"] == 3
-    outcomes = {one["file"]: one.get("outcome", "error") for one in job["result"]["files"]}
-    assert outcomes == {"a.txt": "created", "b.txt": "created", "c.nothing": "skipped"}
+    assert job["state"] == "succeeded" and job["done"] == 4
+    outcomes = [(one["file"], one.get("outcome", "error")) for one in job["result"]["files"]]
+    assert outcomes == [("a.txt", "created"), ("b.txt", "created"), ("c.nothing", "skipped"), ("a.txt", "error")]
     stored = api.client.get("/v1/collections/docs/documents/kept/b.txt", headers=admin).json()
     assert stored["acl"] == ["hr"] and stored["metadata"]["n"] == 1 and "turbines" in stored["text"]
     kept = api.settings.data_dir / "uploads" / job["arguments"]["upload"]
