@@ -137,20 +137,10 @@ class Pipeline:
         try:
             return self._catalog.writer.commit(self._collection.id, prepared)
         except OvertakenError:
-            self._keep_vectors(prepared)
+            for fingerprint, vectors in {prepared.fingerprint: prepared.vectors, **prepared.other_vectors}.items():
+                self._catalog.embeddings.store(fingerprint, vectors)
             self._preparation.outdated()
             raise
-
-    def embed(self, source: str, changes: Sequence[Change]) -> int:
-        """Embed what these changes will need and keep that, without writing anything else; how many passages it was."""
-        prepared = self.prepare(source, changes)
-        self._keep_vectors(prepared)
-        return sum(map(len, (prepared.vectors, *prepared.other_vectors.values())))
-
-    def _keep_vectors(self, prepared: Commit) -> None:
-        for fingerprint, vectors in {prepared.fingerprint: prepared.vectors, **prepared.other_vectors}.items():
-            if vectors:
-                self._catalog.embeddings.store(fingerprint, vectors)
 
     def _show(self, duplicates: DuplicateFinder, unchanged: Sequence[str], changes: Sequence[Change]) -> None:
         for key in unchanged:

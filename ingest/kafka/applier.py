@@ -11,11 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import pairwise
 
 from ingest.changes import Change, RowEvent
 from ingest.errors import EventError
-from ingest.kafka.ahead import Ahead
 from ingest.kafka.live_sources import KIND, LiveSource
 from ingest.kafka.message import Message, dead_letter, row_events
 from ingest.kafka.observer import Applied, Observer, Stages
@@ -31,9 +29,8 @@ from retrieval.types import Deletion
 
 logger = logging.getLogger(__name__)
 
-MOST_MESSAGES = 2_000  # read at once
-PART_MESSAGES = 500  # in one transaction
-PART_BYTES = 2**18  # of messages in one transaction: about a second of encoding
+MOST_MESSAGES = 2_000  # in one transaction
+MOST_BYTES = 2**20  # of messages in one transaction: some seconds of encoding at most
 
 PROBE = "A plain sentence, to see whether the encoder works at all."
 
@@ -74,27 +71,17 @@ class Applier:
         self._committed = committed
 
     def apply(self, messages: Sequence[Message]) -> None:
-        """Commit them in order, in transactions of bounded size; each part is embedded while the one before is stored.
+        """Commit them in order, in transactions of bounded size.
 
         Raises `OvertakenError` (read the stored offsets and go on from there), `OutageError` (repeat later); what was
         committed before stays.
         """
-        with Ahead(self._embed) as ahead:
-            for part, following in pairwise((*parts(messages), ())):
-                waited = ahead.wait()
-                ahead.begin(following)
-                self._apply(part, waited)
+        for part in parts(messages):
+            self._apply(part)
 
-    def _embed(self, messages: Sequence[Message]) -> int:
-        """Embed what they will need, as far as can be told before what precedes them is stored; how many passages."""
-        _, changes = self._mapped(self._parse(messages))
-        return self._pipeline.embed(self._source.record.name, changes)
-
-    def _apply(self, messages: Sequence[Message], waited: float = 0.0) -> None:
+    def _apply(self, messages: Sequence[Message]) -> None:
         try:
-            batch = self._parse(messages)
-            batch.stages.add("encode", waited)
-            self._commit(batch)
+            self._commit(self._parse(messages))
         except (OutageError, OvertakenError, NotFoundError):
             raise
         except Exception as error:  # whatever a document does to a chunker, an encoder or a database: others go on
@@ -206,7 +193,7 @@ def parts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
     """The messages in stretches that one transaction may hold."""
     begin = size = 0
     for index, message in enumerate(messages):
-        full = index - begin >= PART_MESSAGES or size + message.size > PART_BYTES
+        full = index - begin >= MOST_MESSAGES or size + message.size > MOST_BYTES
         if full and index > begin:
             yield messages[begin:index]
             begin, size = index, 0

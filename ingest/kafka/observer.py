@@ -29,7 +29,7 @@ class Stages:
         try:
             yield
         finally:
-            self.add(name, perf_counter() - began)
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
 
     @contextmanager
     def without(self, name: str, clock: Callable[[], float]) -> Iterator[None]:
@@ -39,12 +39,8 @@ class Stages:
             yield
         finally:
             spent = clock() - began
-            self.add(name, spent)
-            self.add("prepare", -spent)
-
-    def add(self, name: str, seconds: float) -> None:
-        """Count seconds that were measured elsewhere."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            self.seconds["prepare"] = self.seconds.get("prepare", 0.0) - spent
 
 
 SourceName = tuple[str, str]  # collection, source: names of sources are unique within a collection only

@@ -1,6 +1,6 @@
 """A worker on a real Kafka: new text, metadata-only changes and the freshness of a change at 100 a second.
 
-New text is set against the encoder alone: the same passages, on the same threads, as many at once as the worker reads,
+New text is set against the encoder alone: the same passages, on the same threads, in batches as large as the worker's,
 before and after. The worker's clock runs from the first message it reads: joining the group is not its throughput.
 """
 
@@ -111,7 +111,7 @@ def _beside_encoder(kb: KnowledgeBase, servers: str, count: int) -> dict[str, An
 
 
 def _encoded(encoder: Encoder, passages: list[str]) -> float:
-    """Seconds that the encoder takes for the passages, as many in a call as the worker reads at once."""
+    """Seconds that the encoder takes for the passages, in calls as large as the worker's transactions."""
     began = time.perf_counter()
     for start in range(0, len(passages), MOST_MESSAGES):
         encoder.encode_passages(passages[start : start + MOST_MESSAGES])

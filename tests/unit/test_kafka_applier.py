@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -50,18 +49,16 @@ class Shop:
 
 
 class CountingEncoder(HashEncoder):
-    """Counts how often each passage was embedded, remembers in which thread, and refuses one word."""
+    """Counts how often each passage was embedded, and refuses one word."""
 
     def __init__(self) -> None:
         super().__init__()
         self.embedded: Counter[str] = Counter()
-        self.threads: dict[str, str] = {}
 
     def encode_passages(self, texts):  # type: ignore[no-untyped-def]
         if any("poison" in text for text in texts):
             raise RuntimeError("cannot encode poison")
         self.embedded.update(texts)
-        self.threads.update(dict.fromkeys(texts, threading.current_thread().name))
         return super().encode_passages(texts)
 
 
@@ -88,41 +85,6 @@ def test_any_order_redelivery_and_batches_end_as_the_dict(tmp_path_factory: pyte
     shop.catalog.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_parts_embedded_ahead_end_as_the_dict(shop: Shop, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.kafka.applier.PART_MESSAGES", 7)
-    history = History(seed=seed)
-    events = list(history.changes(60, keys=8))
-    shop.applier({}).apply(logged(events))
-    assert shop.documents == history.documents
-    assert shop.positions() == {(TOPIC, 0): len(events)}
-
-
-def test_a_part_is_embedded_while_the_one_before_is_stored_and_once(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ingest.kafka.applier.PART_MESSAGES", 40)
-    rows = [{"id": key, "title": f"T{key}", "body": f"body {key}", "status": "s"} for key in range(100)]
-    shop.applier({}).apply(logged([event("public.faqs", "c", row["id"], row, 100 + row["id"]) for row in rows]))
-    assert len(shop.documents) == len(rows)
-    assert set(shop.encoder.embedded.values()) == {1}
-    in_turn = {passage for passage, thread in shop.encoder.threads.items() if not thread.startswith("ahead")}
-    assert in_turn == {f"T{key}\nT{key}\nbody {key}" for key in range(40)}  # the first part has nothing before it
-
-
-def test_changes_without_new_text_are_not_prepared_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.kafka.applier.PART_MESSAGES", 40)
-    row = {"id": 1, "title": "A", "body": "b", "status": "x"}
-    looked_at: list[int] = []
-    embed = Pipeline.embed
-    monkeypatch.setattr(Pipeline, "embed", lambda *given: looked_at.append(len(given[2])) or embed(*given))
-    shop.applier({}).apply(logged([event("public.faqs", "c", 1, row, 100)]))
-    events = [event("public.faqs", "u", 1, row | {"status": str(at)}, 200 + at) for at in range(100)]
-    shop.applier(shop.positions()).apply(logged(events, start=1))
-    assert shop.documents == {"public.faqs/1": ("A\nb", "99")}
-    assert looked_at == [1, 1]  # a sample of each later part: one document
-
-
 def test_the_slower_of_two_workers_writes_nothing_and_embeds_nothing_twice(shop: Shop) -> None:
     messages = logged([event("public.faqs", "c", 1, {"id": 1, "title": "A", "body": "b", "status": "x"}, 100)])
     former: Positions = {}
@@ -136,11 +98,7 @@ def test_the_slower_of_two_workers_writes_nothing_and_embeds_nothing_twice(shop:
     assert set(shop.encoder.embedded.values()) == {1}
 
 
-@pytest.mark.parametrize("together", [3, 500])
-def test_only_the_message_that_spoils_a_batch_is_set_aside(
-    shop: Shop, together: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ingest.kafka.applier.PART_MESSAGES", together)
+def test_only_the_message_that_spoils_a_batch_is_set_aside(shop: Shop) -> None:
     rows = {key: {"id": key, "title": f"T{key}", "body": "fine", "status": "s"} for key in range(9)}
     rows[4]["body"] = "poison"
     shop.applier({}).apply(logged([event("public.faqs", "c", key, row, 100 + key) for key, row in rows.items()]))

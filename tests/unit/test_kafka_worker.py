@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.worker_metrics import WorkerMetrics
-from ingest.kafka.applier import PART_BYTES, PART_MESSAGES, Positions, advances, parts
+from ingest.kafka.applier import MOST_BYTES, MOST_MESSAGES, Positions, advances, parts
 from ingest.kafka.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, Backoff
 from ingest.kafka.lag import caught_up, lag_of
 from ingest.kafka.live_sources import LiveSource, LiveSources
@@ -38,16 +38,16 @@ def messages(sizes: Iterable[int]) -> list[Message]:
     return [Message("t", 0, offset, None, b"x" * size) for offset, size in enumerate(sizes)]
 
 
-@given(st.lists(st.integers(0, PART_BYTES * 2), max_size=12))
+@given(st.lists(st.integers(0, MOST_BYTES * 2), max_size=12))
 def test_parts_hold_every_message_once_in_order_and_are_bounded(sizes: list[int]) -> None:
     cut = list(parts(messages(sizes)))
     assert [one.offset for part in cut for one in part] == list(range(len(sizes)))
     assert all(part for part in cut)
-    assert all(len(part) == 1 or sum(one.size for one in part) <= PART_BYTES for part in cut)
+    assert all(len(part) == 1 or sum(one.size for one in part) <= MOST_BYTES for part in cut)
 
 
 def test_many_small_messages_are_cut_by_their_number() -> None:
-    assert [len(part) for part in parts(messages([1] * (2 * PART_MESSAGES + 1)))] == [PART_MESSAGES, PART_MESSAGES, 1]
+    assert [len(part) for part in parts(messages([1] * (2 * MOST_MESSAGES + 1)))] == [MOST_MESSAGES, MOST_MESSAGES, 1]
 
 
 def test_advances_begin_where_the_catalog_stands(catalog: Catalog, collection: Collection) -> None:
