@@ -1,4 +1,4 @@
-"""Whether a plan can serve a collection: one check for all that lets a plan serve.
+"""Whether a plan can serve a collection: one check for whoever lets a stored plan serve.
 
 The learned parts that it may name are of one encoder only, its reranker is a model that has to load, and who answers by
 it has to be there.

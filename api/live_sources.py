@@ -28,6 +28,7 @@ from ingest.connect.preview import PreviewResult, preview
 from ingest.connect.tables import TableInfo, list_tables
 from ingest.errors import IngestError, MappingError, SourceError, SourceOutageError
 from ingest.row_values import link_value
+from ingest.sources.column_kinds import read_alike
 from ingest.table_mapping import TablesMapping, parse_mapping
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord, SourceState, being_deleted
@@ -137,9 +138,10 @@ class LiveSources:
     def resume(self, record: SourceRecord) -> SourceRecord:
         """Go on where it was paused."""
         _refuse_deleting(record)
+        record = self.learn_types(record)  # first: a source that somebody else changes meanwhile stays paused
         with self.setup.connect() as connect:
             connect.resume(record.config["connector"])
-        return self._sources.change(self.learn_types(record), state=SourceState.ACTIVE.value)
+        return self._sources.change(record, state=SourceState.ACTIVE.value)
 
     def restart(self, record: SourceRecord) -> SourceRecord:
         """Start the connector again, for example after what made it fail was mended."""
@@ -162,13 +164,13 @@ class LiveSources:
             return record
         if types == known:
             return record
-        changed = ", ".join(sorted(table for table in types if types[table] != known.get(table)))
-        logger.warning(
-            "source %s: columns of %s have other types than was known; `kb verify --repair` gives values that were "
-            "read by the former types their new form",
-            record.name,
-            changed,
-        )
+        if changed := ", ".join(sorted(table for table in types if not read_alike(known.get(table, {}), types[table]))):
+            logger.warning(
+                "source %s: columns of %s are read by other types than before; `kb verify --repair` gives values that "
+                "were read by the former types their new form",
+                record.name,
+                changed,
+            )
         return self._sources.change(record, unless_changed=True, config=record.config | {"types": types})
 
     def snapshot(self, record: SourceRecord, tables: Sequence[str] | None = None, *, full: bool = False) -> Snapshot:

@@ -167,9 +167,8 @@ class Pulse:
             unusable = self._readiness.unusable.get(one.name, "")
             yield from alerts.of_collection(one.name, one.lag, troubles.get(one.name, {}), unusable)
         for source in sources:
-            yield from alerts.of_source(
-                source.collection, source.name, source.lag_seconds, source.dead_letters, source.problems
-            )
+            lag = None if source.connector == "PAUSED" else source.lag_seconds  # somebody wants it to be old
+            yield from alerts.of_source(source.collection, source.name, lag, source.dead_letters, source.problems)
         names = {one.id: one.name for one in self._kb.catalog.collections.all()}
         for rollout in self._kb.catalog.rollouts.newest():
             if rollout.collection_id in names:

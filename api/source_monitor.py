@@ -125,7 +125,7 @@ def _lag_events(status: SourceStatus) -> float | None:
 
 
 def _lag_seconds(status: SourceStatus) -> float | None:
-    return status.lag_seconds
+    return None if status.connector.state == "PAUSED" else status.lag_seconds  # somebody wants it to be old
 
 
 def _slot_lag(status: SourceStatus) -> float | None:

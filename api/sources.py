@@ -98,7 +98,9 @@ def _remember(kb: KnowledgeBase, collection: str, source: FileSource | JsonlSour
     source.prefix = said.get("prefix", "") if prefix is None else prefix
     stored = Readers.from_json(said["readers"], source.prefix) if "readers" in said else None
     readers = source.remember(stored, record.cursor)
-    config = said | ({"readers": readers.to_json()} if readers != (stored or Readers()) else {})
+    # Files as earlier versions kept them, by keys with the prefix, are stored anew while that prefix is known.
+    is_news = readers != (stored or Readers()) or "apart" in said.get("readers", {})
+    config = said | ({"readers": readers.to_json()} if is_news else {})
     config |= {"prefix": source.prefix} if source.prefix or "prefix" in said else {}
     if config != said:
         kb.catalog.sources.change(record, config=config, cursor=source.cursor_for(readers, record.cursor))

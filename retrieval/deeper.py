@@ -23,7 +23,8 @@ def deepened(
     """The legs' rankings with chunks of further documents, until they are of `wanted` documents or there are no more.
 
     `depths` says how many chunks each leg was asked for: one that gave fewer has no more. What is added is never of a
-    document that is there already, so a document's later chunks may be missing. The same object where nothing is added.
+    document that is there already, so a document's later chunks may be missing. Where nothing was asked it is the same
+    object.
     """
     cut = [leg for leg, ranking in rankings.items() if len(ranking) >= depths[leg]]
     if not cut or len(found := _documents(rankings.values(), document_of, wanted)) >= wanted:

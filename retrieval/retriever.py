@@ -89,7 +89,7 @@ class SearchResult:
     took_ms: float
     coverage: float
     stages: dict[str, float] = field(default_factory=dict)
-    degraded: tuple[str, ...] = ()  # legs that did not answer, or answered from an older state
+    degraded: tuple[str, ...] = ()  # legs and learned parts that it went without, or that are of an older state
     overtaken: bool = False  # passages that belong among the hits were replaced or deleted before they could be shown
     arm: str = ""  # serving or candidate, while a share of the searches is served by a plan that is rolled out
 
@@ -142,6 +142,8 @@ class Retriever:
             def ask(leg: str, size: int, without: BitMap64) -> Ranking:
                 view = self._views.sparse if leg == "sparse" else self._views.dense
                 left = (attributes.labels() if allowed is None else allowed) - without
+                if not left:
+                    return Ranking.empty()
                 return legs.ask(leg, lambda: view.search(queries[leg], size, left, replace(scope, without=without)))
 
             first = {"sparse": sparse, "dense": dense}
@@ -183,7 +185,7 @@ class Retriever:
         if plan.fusion is FusionMethod.SPARSE and plan.precedents is None:
             return np.empty(0, np.float32), np.empty(0, np.float32)
         asked = vectors = self._encoder.encode_queries([query])
-        if plan.adapter is not None:
+        if plan.adapter is not None and plan.fusion is not FusionMethod.SPARSE:
             vectors = self.adapted(plan.adapter, vectors)
         clock.lap("encode")
         return asked[0], np.empty(0, np.float32) if plan.fusion is FusionMethod.SPARSE else vectors[0]
@@ -212,7 +214,10 @@ class Retriever:
 
     def unreadable(self, plan: Plan) -> dict[str, str]:
         """Kinds of the plan's learned parts that searches went without of late, with the reason."""
-        known = ((kind, self._unreadable.get((kind, name))) for kind, name in named_parts(plan).items())
+        named = named_parts(plan)
+        if plan.fusion is FusionMethod.SPARSE:
+            named.pop("adapter", None)  # nobody asks for it
+        known = ((kind, self._unreadable.get((kind, name))) for kind, name in named.items())
         return {kind: why for kind, why in known if why is not None}
 
     def prepare(self, plan: Plan) -> None:

@@ -174,7 +174,10 @@ class Inquiry:
     def _ranked(
         self, collection: Collection, plan: Plan, request: SearchRequest, wanted: int, searcher: Principal
     ) -> list[Hit]:
-        """The candidates of that very search, each document once, as far down as can be asked without changing them."""
+        """The candidates of that search, each document once, as far down as can be asked without changing them.
+
+        A search for few documents may look deeper than this, for others than those whose chunks filled its legs.
+        """
         depths = {"sparse": plan.sparse_depth, "dense": plan.dense_depth}
         least = min(depths[leg] for leg in WANTED.get(plan.fusion, ("sparse", "dense")))
         most = min(MAX_TOP_K, max(least, wanted * CHUNKS_PER_DOCUMENT))

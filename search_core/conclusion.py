@@ -18,7 +18,7 @@ from search_core.gate import Verdict, judge
 from search_core.going_out import AT_ONCE, go_out
 from search_core.kinds import kinds_of
 from search_core.latency import compare_latency
-from search_core.plan_tier import UNTRIED
+from search_core.plan_tier import untried
 from search_core.repeats import groups_of
 from search_core.result import NOT_EMBEDDED, Result
 from search_core.road.publishing import model_name, publish
@@ -106,7 +106,7 @@ def _is_what_serves(conditions: Conditions, finalist: Finalist) -> bool:
 
 def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tuple[str, ...]:
     if not conditions.log.count:
-        return (UNTRIED,)
+        return (untried(conditions.clock),)
     if _is_what_serves(conditions, finalist):
         return ("what serves already was not beaten by more than chance on the working questions",)
     return verdict.reasons if conditions.supervision.judged else (NOT_JUDGED, *verdict.reasons)

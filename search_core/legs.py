@@ -145,11 +145,15 @@ class CachedLegs:
     def _others(self, place: int, leg: str, count: int, without: BitMap64) -> Ranking:
         """What that leg ranks first of the other chunks."""
         snapshot = self.snapshot
-        if leg == "sparse":
-            text = self.questions[place].text[:MAX_QUERY_LENGTH]
-            return snapshot.words.search(text, count, BitMap64(snapshot.labels.tolist()) - without)
         left = ~np.isin(snapshot.labels, np.array(without, np.int64))
-        return _best(snapshot.labels[left], snapshot.vectors[left] @ self.query_vectors[place], count)
+        others = snapshot.labels[left]
+        if not len(others):
+            return Ranking.empty()
+        if leg == "sparse":
+            return snapshot.words.search(
+                self.questions[place].text[:MAX_QUERY_LENGTH], count, BitMap64(others.tolist())
+            )
+        return _best(others, (snapshot.vectors @ self.query_vectors[place])[left], count)
 
     def best(self, plan: Plan, place: int, hits: int = HITS) -> list[IndexedChunk]:
         """Of each document that a search by this plan finds for one question the chunk, best first, at most `hits`."""

@@ -24,10 +24,16 @@ HOPE = 1.0  # standard errors: how far below the best a first look may end for a
 
 PlanOf = Callable[[Architecture], Plan]
 Progress = Callable[[dict[str, Any]], None]
-UNTRIED = (
-    "no trial fitted into the time, which asking the questions took up, and what is kept to prove a plan by; nothing "
-    "was compared: give it more time, or fewer questions"
-)
+
+
+def untried(clock: Clock) -> str:
+    """Why a run has no trial."""
+    if clock.is_stopped:
+        return "the run was stopped before its first trial; nothing was compared"
+    return (
+        "no trial fitted into the time, which asking the questions took up, and what is kept to prove a plan by; "
+        "nothing was compared: give it more time, or fewer questions"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from pyroaring import BitMap64
@@ -55,6 +55,10 @@ class CorpusSnapshot:
     vectors: Vectors
     words: SparseView
     graph: Callable[[], GraphState] = no_links  # made when it is first asked for
+    document_numbers: Labels = field(init=False, repr=False)  # (n,) of each chunk
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "document_numbers", np.array([chunk.document for chunk in self.chunks], np.int64))
 
     @property
     def documents(self) -> int:
@@ -80,7 +84,7 @@ class CorpusSnapshot:
 
     def labels_of(self, document: int) -> list[int]:
         """The chunks of a document."""
-        return [chunk.label for chunk in self.chunks if chunk.document == document]
+        return self.labels[self.document_numbers == document].tolist()
 
     def vectors_of(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks: a `retrieval.fusion.VectorLookup`."""

@@ -19,7 +19,7 @@ SHARES = (
 LEAST_QUESTIONS = 20  # below that no paired test of the sealed part can reach p < 0.05 but by luck
 LEAST_PART = 4  # questions; of fewer not even a standard error is known
 LARGEST_GROUP = 0.2  # of the questions; larger groups of linked questions cannot be kept on one side
-CHAINED = 0.5  # of the questions in one group: linked by chance and chains, not by being about one thing
+CHAINED = 0.5  # of the questions in one group, mostly by chains of documents
 LEAST_SEALED = 8  # of those that what serves was not taught: as many as the fewest questions leave
 TOO_FEW = (
     "what serves learned from {} of the {} judged questions, or from others about their documents; {} are left to "
@@ -179,7 +179,10 @@ def _groups(questions: Sequence[EvalQuery], texts: Mapping[str, str], *, by_docu
 
 
 def independent_groups(links: Sequence[Sequence[str]]) -> list[list[int]]:
-    """Places that depend on each other; each place by itself where most are linked over others in between."""
+    """Places that depend on each other; each by itself where more than `CHAINED` of all would be one group.
+
+    So few groups prove nothing, whatever was measured.
+    """
     groups = connected(links)
     if max(map(len, groups)) > CHAINED * len(links):
         return [[place] for place in range(len(links))]

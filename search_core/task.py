@@ -20,7 +20,7 @@ TASKS = {
     "node-classification": "tell the class of a node of a graph",
 }
 SEARCH_TASKS = ("text-to-graph", "retrieval", ANSWER_TASK)  # those about a collection, which a run can do
-_SPAN = r"(\d+(?:\.\d+)?)\s*(ms|millisecond|second|s|毫秒|秒)s?(?![a-z])"
+_SPAN = r"(\d+(?:\.\d+)?)\s*(ms|msec|millisecond|second|sec|s|毫秒|秒)s?(?![a-z])"
 _LATENCY = re.compile(
     r"(?:under|below|within|at most|up to|(?:less|faster|quicker|no more|not more) than"
     rf"|不超过|低于|少于|小于|不到|不多于)\s*{_SPAN}|{_SPAN}\s*(?:以内|之内|以下|内|or less)",
@@ -28,8 +28,9 @@ _LATENCY = re.compile(
 )
 _KINDS = (  # a word of the sentence -> task; the first row of which one occurs decides
     (re.compile(r"\b(answers?|reply|replies|respond\w*)\b|回答|答案|回复", re.I), ANSWER_TASK),
-    (re.compile(r"\b(find|search|retriev\w*|look ?up|documents?|passages?)\b|找|检索|搜索|查询", re.I), "retrieval"),
+    (re.compile(r"\b(find|search|retriev\w*|look ?up)\b|找|检索|搜索|查询", re.I), "retrieval"),
     (re.compile(r"\b(intents?|classif\w*|categor\w*)\b|意图|分类", re.I), "intent"),
+    (re.compile(r"\b(documents?|passages?)\b", re.I), "retrieval"),
 )
 
 
@@ -95,4 +96,4 @@ def _latency(text: str) -> float | None:
     if found is None:
         return None
     number, unit = found[1] or found[3], (found[2] or found[4]).lower()
-    return float(number) * (1000 if unit in ("s", "second", "秒") else 1)
+    return float(number) * (1000 if unit in ("s", "sec", "second", "秒") else 1)

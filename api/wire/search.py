@@ -147,8 +147,8 @@ class SearchResponse(Response):
     )
     degraded: tuple[str, ...] = Field(
         (),
-        description="Legs (sparse, dense, attributes, graph, precedents) that did not answer, or answered from an "
-        "older state.",
+        description="What the search went without, or found in an older state: sparse, dense, attributes, graph, "
+        "adapter or precedents.",
     )
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")

@@ -45,6 +45,16 @@ def kinds_of(types: Mapping[str, Mapping[str, str]]) -> Kinds:
     }
 
 
+def read_alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether columns of these types are read in the same way, however the types are spelt."""
+    return _names(one) == _names(other)
+
+
+def _names(columns: Mapping[str, str]) -> dict[str, str]:
+    decoders = {column: decoder_of(kind) for column, kind in columns.items()}
+    return {column: decoder.__qualname__ for column, decoder in decoders.items() if decoder is not None}
+
+
 def decoder_of(sql_type: str) -> Decoder | None:
     """What makes a value of that SQL type from what was sent; None where that is the value already."""
     kind = sql_type.strip().lower().rpartition(".")[2]  # without the schema that an extension's type stands in

@@ -109,8 +109,9 @@ class FileSource:
             if batch.is_full:
                 yield batch.frozen()
                 batch = _Batch()
+        documents = self._documents() if unlisted and self._documents is not None else None
         for error in unlisted:
-            self._keep(error, readers, scan, batch)
+            self._keep(error, documents, readers, scan, batch)
         if not self._is_folder:  # what is known of the other files of the folder stays
             key, file = self._key(self._path), self._below(self._path)
             stamps = {other: stamp for other, stamp in old.files.items() if other != key} | stamps
@@ -178,13 +179,16 @@ class FileSource:
                 _failure(key, f"{key} cannot be read: {error.strerror or error}", "check its permissions", scan)
             )
 
-    def _keep(self, error: OSError, readers: Readers, scan: int, batch: _Batch) -> None:
+    def _keep(
+        self, error: OSError, documents: Collection[str] | None, readers: Readers, scan: int, batch: _Batch
+    ) -> None:
+        """Let the documents of a folder that cannot be listed stay; `documents`: all there are, None: nobody knows."""
         key = _shown(self._key(Path(error.filename))) + "/"
         failure = _failure(key, f"folder {key} {_unlisted(error)}", "check its permissions", scan)
-        if self._documents is None:  # any document may be in there
+        if documents is None:  # any document may be in there
             failure = replace(failure, named=False)
         else:
-            inside = (document for document in self._documents() if document.startswith(key))
+            inside = (document for document in documents if document.startswith(key))
             batch.access += [AccessChange(one, readers.of(one.removeprefix(self.prefix))) for one in sorted(inside)]
         batch.failures.append(failure)
 

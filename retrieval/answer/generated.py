@@ -85,7 +85,7 @@ class _Draft:
         kept = [part for part in self.parts if chunks.issuperset(one.chunk_id for one in part[1])]
         lost = len(self.parts) - len(kept)
         if lost:
-            self.supported -= lost
+            self.supported, self.claims = self.supported - lost, self.claims - lost
             self.parts = kept if self.supported else []
             self.problems.append("a cited passage was deleted meanwhile, or may no longer be read")
         return lost > 0
@@ -105,6 +105,10 @@ class _Draft:
     @property
     def support(self) -> float:
         return self.supported / self.claims if self.claims else 0.0
+
+
+class _EndpointFailedError(Exception):
+    """The model gave no reply, or broke off."""
 
 
 class LanguageModelGenerator:
@@ -168,7 +172,7 @@ class LanguageModelGenerator:
         After `NO_ANSWER` nothing counts, but it is read on: this may have been a thought.
         """
         draft, grounder, has_ended = _Draft(), self._grounder(ask), False
-        pieces = self._model.stream(grounded_messages(ask.question, ask.passages, ask.history, self._slots))
+        pieces = self._pieces(ask)
         try:
             for sentence in sentences_of(without_thoughts(pieces, self._opens_thinking)):
                 if sentence is None:
@@ -181,9 +185,16 @@ class LanguageModelGenerator:
                     yield from draft.add(GroundedSentence(sentence, (), is_claim=False), admits=True)
                 elif not has_ended:
                     yield from draft.add(grounder.ground(sentence), admits=False)
-        except OutageError as error:
+        except _EndpointFailedError as error:
             return draft, "" if has_ended else str(error)
         return draft, ""
+
+    def _pieces(self, ask: Ask) -> Iterator[str]:
+        """The model's words. The catalog is asked while they come: its outage is not to be taken for the model's."""
+        try:
+            yield from self._model.stream(grounded_messages(ask.question, ask.passages, ask.history, self._slots))
+        except OutageError as error:
+            raise _EndpointFailedError(str(error)) from error
 
     def _is_admission(self, ask: Ask, sentence: str) -> bool:
         """Whether the sentence says that there is no answer, and repeats no passage that says such a thing itself."""

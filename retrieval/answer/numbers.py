@@ -21,6 +21,7 @@ _ONES = (
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _WORDS = dict(zip(_ONES, range(20), strict=True)) | dict(zip(_TENS, range(20, 100, 10), strict=True))
 _THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
+LONGEST = 200  # characters of a number in words; beyond that it is none
 COUNTED = 12  # up to here a word may only count what stands in the text: "there are two ways"
 
 _UNITS = (  # as written, name, how many of the name it is
@@ -47,6 +48,7 @@ _NUMERAL = re.compile(
     re.IGNORECASE,
 )
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_PLAIN = re.compile(r"\d+(?:\.\d+)?")  # neither a date, a time, a range nor a version
 _DOTTED_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}")
 
 Held = frozenset[tuple[str, str]]
@@ -97,7 +99,8 @@ def _numbers(text: str, claimed: bool) -> Iterator[_Number]:
             continue
         after = _AFTER.match(text, found.end())
         shown = found.group() + (after.group() if after else "")
-        one = _Number(shown, value, "%") if found["percent"] else _with_unit(shown, value, after)
+        is_share = found["percent"] and _PLAIN.fullmatch(value)
+        one = _Number(shown, value, "%") if is_share else _with_unit(shown, value, after)
         if found["digits"] or one.unit or Decimal(value) > COUNTED or (found["han"] and len(found["han"]) > 1):
             yield one
         elif not claimed and value != "1" and (found["words"] or _MEASURE.match(text, found.end())):
@@ -105,7 +108,7 @@ def _numbers(text: str, claimed: bool) -> Iterator[_Number]:
 
 
 def _with_unit(text: str, value: str, found: re.Match[str] | None) -> _Number:
-    if found is None or not re.fullmatch(r"\d+(?:\.\d+)?", value):
+    if found is None or not _PLAIN.fullmatch(value):
         return _Number(text, value)  # a date, a time or a range has its unit in its parts only
     _, unit, factor = _UNITS[next(n for n, written in enumerate(found.groups()) if written is not None)]
     return _Number(text, value, unit, factor)
@@ -115,8 +118,9 @@ def _value(found: re.Match[str]) -> str | None:
     if found["digits"]:
         value = _plain(found["digits"])
         scale = (_SCALES | _THOUSANDS | {"hundred": 100}).get((found["scale"] or "").lower())
-        is_number = scale and re.fullmatch(r"\d+(?:\.\d+)?", value)
-        return _shown(Decimal(value) * scale) if scale and is_number else value
+        return _shown(Decimal(value) * scale) if scale and _PLAIN.fullmatch(value) else value
+    if len(found.group()) > LONGEST:
+        return None
     whole = _han_value(found["han"]) if found["han"] else _spelt_value(found["words"])
     point = "".join(str(_HAN_DIGITS[char]) for char in (found["point"] or "")[1:])
     return None if whole is None else f"{whole}.{point}" if point else str(whole)
@@ -156,8 +160,10 @@ def _spelt_value(text: str) -> int | None:
             current += value
         elif word == "hundred":
             current *= 100
-        elif word != "and":
+        elif word in _THOUSANDS:
             total, current = total + current * _THOUSANDS[word], 0
+        elif word != "and":  # letters that only look like those of a number
+            return None
     return total + current
 
 

@@ -12,7 +12,7 @@ from search_core.conditions import Conditions
 from search_core.gate import why_too_slow
 from search_core.latency import compare_latency
 from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
-from search_core.plan_tier import UNTRIED, PlanTier, Progress, Scored, choose, compared_on
+from search_core.plan_tier import PlanTier, Progress, Scored, choose, compared_on, untried
 from search_core.policy import POLICIES
 from search_core.road.candidate import Candidate, StageReport
 from search_core.road.portfolio import PLAIN, portfolio
@@ -43,7 +43,7 @@ def plan_stage(
         watch.seconds,
         watch.cpu_seconds,
         kept,
-        "" if kept else "what serves already was not beaten by more than chance" if tier.trials else UNTRIED,
+        "" if kept else "what serves already was not beaten by more than chance" if tier.trials else untried(clock),
         chosen.mean - incumbent.mean,
         start.with_plan(chosen.architecture, chosen.plan),
         policy.report(),
@@ -102,7 +102,7 @@ def _does_not_diffuse(one: Scored) -> bool:
 
 
 def _asks_words_alone(one: Scored) -> bool:
-    return one.plan.fusion is FusionMethod.SPARSE
+    return one.plan.fusion is FusionMethod.SPARSE and _does_not_diffuse(one)
 
 
 def _chosen(tier: PlanTier, scored: list[Scored], incumbent: Scored) -> Scored:

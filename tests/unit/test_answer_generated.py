@@ -208,7 +208,16 @@ def test_what_is_deleted_after_its_sentence_left_is_taken_back(chunk: str, left:
     assert len([one for one in events if isinstance(one, AnswerPiece)]) == 2  # both were true when they left
     answer = last_of(events)
     assert (answer.text, [one.document_id for one in answer.citations]) == (left, [quoted])
-    assert "deleted meanwhile" in answer.reason and "left out 1 of 2 statements" in answer.reason
+    assert "deleted meanwhile" in answer.reason and "no verified source" not in answer.reason
+
+
+def test_a_catalog_that_is_away_is_not_taken_for_the_model() -> None:
+    def standing(passages: Sequence[Passage]) -> Sequence[Passage]:
+        raise OutageError("the catalog is away")
+
+    made = LanguageModelGenerator(Model(BOTH, 500), HashEncoder(), Analyzer())
+    with pytest.raises(OutageError, match="the catalog is away"):
+        list(made.stream(Ask(QUESTION, TWO, standing=standing)))
 
 
 def test_an_answer_of_which_nothing_stands_any_more_is_refused() -> None:

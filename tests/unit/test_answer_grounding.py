@@ -118,6 +118,9 @@ def test_numbers_are_tokens_and_dates_have_parts() -> None:
         ("24 months", "Warranty, months: 24"),
         ("There are two ways, one of them with three steps", "Either so or so"),
         ("一种方法，有三步，千万不要忘记，十分重要，万一丢失", "方法"),
+        ("增长百分之10-20", "百分之10/20"),
+        ("ſix pumps, five ſixty", "ſix"),
+        ("亿" * 1 + "万" * 9, "一" + "亿" * 600),
     ],
 )
 def test_numbers_in_words_and_units_compare(sentence: str, text: str) -> None:

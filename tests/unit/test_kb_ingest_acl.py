@@ -148,8 +148,9 @@ def test_a_file_keeps_the_acl_that_an_earlier_version_kept_with_the_prefix(inges
     sources = ingestion.kb.catalog.sources
     (record,) = sources.all(ingestion.collection)
     sources.change(record, config={"readers": {"acl": None, "apart": {"hr/b.txt": ["boss"]}}})
-    ingestion.run(folder, prefix="hr/")
-    assert ingestion.acls() == {"hr/a.txt": None, "hr/b.txt": ("boss",)}
+    for prefix in ("hr/", "staff/"):
+        ingestion.run(folder, prefix=prefix)
+        assert ingestion.acls() == {f"{prefix}a.txt": None, f"{prefix}b.txt": ("boss",)}
 
 
 def test_json_lines_keep_their_prefix(ingestion: Ingestion, tmp_path: Path) -> None:

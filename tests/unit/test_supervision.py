@@ -204,6 +204,8 @@ def test_a_sentence_becomes_a_task() -> None:
         ("20毫秒以内检索文档", 20),
         ("检索文档，小于20毫秒", 20),
         ("在 20 ms 内查找", 20),
+        ("find documents in under 1 sec", 1000),
+        ("find documents within 20 msec", 20),
         ("find documents under 20 similar ones", None),
         ("find what is below 3 sections", None),
     ],
@@ -219,6 +221,8 @@ def test_a_bound_is_a_number_with_a_unit_of_time(sentence: str, milliseconds: fl
         ("检索商品分类目录", "retrieval"),
         ("帮客户找到合适的产品", "retrieval"),
         ("classify the tickets", "intent"),
+        ("classify the documents by topic", "intent"),
+        ("the documents about pumps", "retrieval"),
     ],
 )
 def test_what_is_to_be_done_decides_before_what_it_is_about(sentence: str, task: str) -> None:
