@@ -207,7 +207,7 @@ def tables(rows: dict[str, Any]) -> list[str]:
     """nDCG@10 on sealed questions: the default plan, the best of each tier, what would be promoted, and all in all."""
     found = [
         f"| set, sealed questions | default | {' | '.join(NAMES.values())} | chosen | gain (95 %), p | CPU s | MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for key, row in sorted(rows.items()):
         stages = {stage["tier"]: stage for stage in row["stages"]}
