@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from live_world import LiveWorld, live_world, mariadb, mariadb_database, postgres_database, query, wait_until
+from live_world import LiveWorld, live_world, mariadb, mariadb_database, postgres_database, query
 from stack import StackOf
+from waiting import eventually
 from worker_world import running
 
 from api.maintenance import verify_collection
@@ -107,11 +108,11 @@ def test_a_streamed_row_is_what_a_select_reads_also_after_types_of_an_earlier_ve
         with running(open_worker(kb, WorkerMetrics())):
             created = served.create("shop", database, TABLES, collection="typed")
             assert created.status_code == 201, created.text
-            wait_until(lambda: held(served), lambda found: found == selected(served, database))
+            eventually(lambda: held(served), lambda found: found == selected(served, database))
             assert "public.keyed/2026-01-02T03:04:05,1010" in held(served)
             query(database, "UPDATE typed SET ts = '2026-02-03 04:05:06', d = '2026-02-03', ns = '{7,8.25}'")
             query(database, "UPDATE keyed SET title = 'two'")
-            wait_until(lambda: held(served), lambda found: found == selected(served, database))
+            eventually(lambda: held(served), lambda found: found == selected(served, database))
             assert held(served)["public.typed/1"][1] == {"ns": [7, 8.25], "a": 12.5, "ts": "2026-02-03T04:05:06"}
             assert verify_collection(kb, "typed").in_step
 

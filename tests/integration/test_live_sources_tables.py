@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_world import LiveWorld, live_world, mariadb, mariadb_database, postgres_database, query, wait_until
+from live_world import LiveWorld, live_world, mariadb, mariadb_database, postgres_database, query
 from stack import StackOf
 from test_live_sources_documents import documents, same
+from waiting import eventually
 from worker_world import running
 
 from api.live_setup import LiveSetup
@@ -76,7 +77,7 @@ def test_documents_follow_partitions_new_tables_and_new_sources(served: LiveWorl
         lag = served.status("shop", "shop")["lag"]
         assert (lag["events"], lag["seconds"]) == (0, 0)
         assert served.call("POST", "/shop/pause?collection=shop").status_code == 200
-        wait_until(lambda: served.status("shop", "shop")["connector"]["state"], lambda state: state == "STOPPED")
+        eventually(lambda: served.status("shop", "shop")["connector"]["state"], lambda state: state == "STOPPED")
         assert served.status("shop", "shop")["lag"]["seconds"] > 0, "what happens now is not known"
 
 
@@ -120,12 +121,12 @@ def test_tables_of_mariadb_that_are_made_anew_are_told(served: LiveWorld, tables
     name = tables.rpartition("/")[2]
     mapped = ("made_anew", "replaced", "swapped", "away", "to`o", "same")
     assert served.create("m", tables, {f"{name}.{table}": BODY for table in mapped}).status_code == 201
-    wait_until(lambda: served.status("m")["snapshot"]["state"], lambda state: state == "completed")
+    eventually(lambda: served.status("m")["snapshot"]["state"], lambda state: state == "completed")
     assert served.status("m")["problems"] == []
     with mariadb(tables) as cursor:
         for statement in (*REPLACED, *HARMLESS):
             cursor.execute(statement)
-    found = wait_until(lambda: served.status("m")["problems"], lambda found: len(found) >= len(mapped))
+    found = eventually(lambda: served.status("m")["problems"], lambda found: len(found) >= len(mapped))
     told = [problem for problem in found if "take a full snapshot" in problem]
     assert [problem.split()[1] for problem in told] == sorted(f"{name}.{table}" for table in mapped if table != "same")
     (missing,) = [problem for problem in found if problem not in told]
@@ -136,7 +137,7 @@ def test_tables_of_mariadb_that_are_made_anew_are_told(served: LiveWorld, tables
     assert served.status("m")["problems"] == []
     with mariadb(tables) as cursor:
         cursor.execute(f"DROP DATABASE {name}; CREATE DATABASE {name}")
-    found = wait_until(lambda: served.status("m")["problems"], lambda found: len(found) == 2 * len(mapped))
+    found = eventually(lambda: served.status("m")["problems"], lambda found: len(found) == 2 * len(mapped))
     assert len([problem for problem in found if "take a full snapshot" in problem]) == len(mapped)
 
 
