@@ -84,7 +84,8 @@ class CorpusSnapshot:
 
     def labels_of(self, document: int) -> list[int]:
         """The chunks of a document."""
-        return self.labels[self.document_numbers == document].tolist()
+        labels: list[int] = self.labels[self.document_numbers == document].tolist()
+        return labels
 
     def vectors_of(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks: a `retrieval.fusion.VectorLookup`."""
