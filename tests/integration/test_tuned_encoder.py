@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning_world import questions, tuning_world
+from tuning_world import tuned, tuning_world
 from typer.testing import CliRunner
 
 from api.cli import app
@@ -25,13 +25,10 @@ from retrieval.plan import DEFAULT_PLAN, Plan
 from search_core.conditions import Conditions
 from search_core.finalist import STAGES
 from search_core.plan_tier import Progress
-from search_core.result import NOT_EMBEDDED, Result, waits
+from search_core.result import NOT_EMBEDDED, waits
 from search_core.road.candidate import Candidate, StageReport, TunedModel
 from search_core.road.labels import rows_by_key
 from search_core.road.plans import plans_anew
-from search_core.trainer import AutoModelTrainer
-
-QUICK: dict[str, Any] = {"collection": "c", "budget": "120s", "max_epochs": 2, "tiers": "plan"}
 
 
 @pytest.fixture
@@ -40,23 +37,14 @@ def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
         yield opened
 
 
-def trainer(kb: KnowledgeBase, **more: Any) -> AutoModelTrainer:
-    about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
-    return AutoModelTrainer(**QUICK | about | more)
-
-
-def tuned(kb: KnowledgeBase, **more: Any) -> Result:
-    texts, qrels = questions()
-    return trainer(kb, **{"queries": texts, "qrels": qrels} | more).run()
-
-
 def better_encoder(
     conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
 ) -> tuple[Candidate, StageReport]:
     """Stands for the encoder tier without its training: another encoder, by which questions lie at their documents."""
     folder = conditions.data_dir / "tuned"
     folder.mkdir(exist_ok=True)
-    ENCODERS.register("tuned", lambda **_: HashEncoder(64), "hashed words in fewer dimensions")
+    if "tuned" not in ENCODERS:
+        ENCODERS.register("tuned", lambda **_: HashEncoder(64), "hashed words in fewer dimensions")
     rows, base = rows_by_key(conditions.snapshot), conditions.legs
     near = [[rows[key][0] for key in question.judgements] for question in base.questions]
     legs = base.with_query_vectors(np.stack([conditions.snapshot.vectors[one].mean(axis=0) for one in near]))

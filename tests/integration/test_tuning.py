@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning_world import documents, questions, tuning_world
+from tuning_world import QUICK, documents, questions, trainer, tuned, tuning_world
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
@@ -29,29 +29,16 @@ from search_core.errors import CorpusError, SupervisionError
 from search_core.legs import ask_legs
 from search_core.plan_mapping import plan_of, plan_space
 from search_core.request import Request
-from search_core.result import Result
 from search_core.snapshot import read_snapshot
 from search_core.space import open_space
 from search_core.supervision import given
 from search_core.trainer import AutoModelTrainer
-
-QUICK: dict[str, Any] = {"collection": "c", "budget": "120s", "max_epochs": 2, "tiers": "plan"}
 
 
 @pytest.fixture
 def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
     with tuning_world(tmp_path) as opened:
         yield opened
-
-
-def trainer(kb: KnowledgeBase, **more: Any) -> AutoModelTrainer:
-    about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
-    return AutoModelTrainer(**QUICK | about | more)
-
-
-def tuned(kb: KnowledgeBase, **more: Any) -> Result:
-    texts, qrels = questions()
-    return trainer(kb, **{"queries": texts, "qrels": qrels} | more).run()
 
 
 def test_cached_legs_rank_as_the_serving_search_does(kb: KnowledgeBase) -> None:

@@ -6,12 +6,16 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
 from retrieval.types import Document
+from search_core.result import Result
+from search_core.trainer import AutoModelTrainer
 
 DOCUMENTS, QUESTIONS = 240, 160
+QUICK: dict[str, Any] = {"collection": "c", "budget": "120s", "max_epochs": 2, "tiers": "plan"}
 _SYLLABLES = ("ba", "ke", "lo", "mi", "nu", "ra", "se", "ti", "vo", "zu")
 
 
@@ -22,6 +26,18 @@ def tuning_world(folder: Path) -> Iterator[KnowledgeBase]:
         kb.create_collection("c")
         kb.write("c", documents(), wait=True, timeout=60.0)
         yield kb
+
+
+def trainer(kb: KnowledgeBase, **more: Any) -> AutoModelTrainer:
+    """A quick run on it, not begun."""
+    about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
+    return AutoModelTrainer(**QUICK | about | more)
+
+
+def tuned(kb: KnowledgeBase, **more: Any) -> Result:
+    """What came of a quick run with its questions."""
+    texts, qrels = questions()
+    return trainer(kb, **{"queries": texts, "qrels": qrels} | more).run()
 
 
 def documents() -> list[Document]:
