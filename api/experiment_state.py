@@ -6,6 +6,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.catalog.jobs import OPEN_STATES, JobFilter
+from search_core.artifact_store import RUNS
 from search_core.run_lock import FILE, is_running
 
 JOBS = 1000  # of a collection that are looked through, the newest
@@ -20,7 +21,7 @@ def state_of(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord
         return record.state
     wanted = JobFilter(kind="tune", collections=(collection.name,))
     jobs = [one for one in kb.catalog.jobs.page(JOBS, wanted=wanted) if one.arguments.get("experiment") == record.id]
-    folder = kb.settings.data_dir / "experiments" / record.id
+    folder = kb.settings.data_dir / RUNS / record.id
     if any(job.state.value in OPEN_STATES for job in jobs) or is_running(folder):
         return ExperimentState.RUNNING
     return ExperimentState.STOPPED if jobs or (folder / FILE).exists() else ExperimentState.RUNNING

@@ -125,7 +125,7 @@ def _lag_events(status: SourceStatus) -> float | None:
 
 
 def _lag_seconds(status: SourceStatus) -> float | None:
-    return None if status.connector.state == "PAUSED" else status.lag_seconds  # somebody wants it to be old
+    return None if status.connector.paused else status.lag_seconds  # somebody wants it to be old
 
 
 def _slot_lag(status: SourceStatus) -> float | None:
@@ -137,7 +137,7 @@ def _slot_retained(status: SourceStatus) -> float | None:
 
 
 def _up(status: SourceStatus) -> float | None:
-    return None if status.connector.state == "PAUSED" else float(status.connector.running)
+    return None if status.connector.paused else float(status.connector.running)
 
 
 def _dead_letters(status: SourceStatus) -> float | None:

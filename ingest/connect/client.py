@@ -33,6 +33,11 @@ class ConnectorStatus:
         return "FAILED" in (self.state, self.task_state)
 
     @property
+    def paused(self) -> bool:
+        """Whether somebody lets it rest."""
+        return self.state == "PAUSED"
+
+    @property
     def running(self) -> bool:
         """Whether both run."""
         return self.state == "RUNNING" and self.task_state == "RUNNING"

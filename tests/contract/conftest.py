@@ -11,8 +11,15 @@ from retrieval.catalog import Catalog, Collection, sqlite_url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    found: str = (
+        request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
+    )
+    return found
+
+
+@pytest.fixture
+def catalog(url: str) -> Iterator[Catalog]:
     opened = Catalog(url)
     yield opened
     opened.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,33 +12,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from retrieval.catalog import Catalog, Collection, CollectionSettings, Commit, Upsert, sqlite_url
+from retrieval.catalog import Catalog, Collection, CollectionSettings, Commit, Upsert
 from retrieval.catalog.engine import open_engine, writing
 from retrieval.catalog.generations import GenerationState
 from retrieval.errors import ConflictError, NotFoundError, OvertakenError
 from retrieval.types import OPERATOR, Chunk, Document
 
 SETTINGS = {"chunker": "structure", "chunk_tokens": 220, "dictionary": [], "synonyms": []}
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    found: str = (
-        request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
-    )
-    return found
-
-
-@pytest.fixture
-def catalog(url: str) -> Iterator[Catalog]:
-    opened = Catalog(url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def handbook(catalog: Catalog) -> Collection:
-    return catalog.collections.create("handbook", "hash", "fp")
 
 
 def upsert(key: str, text: str, **others: str) -> Upsert:

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from api.jobs.asking import tried_again
-from retrieval.catalog import Catalog, sqlite_url
+from retrieval.catalog import Catalog
 from retrieval.catalog.jobs import MAX_ATTEMPTS, JobFilter, JobRecord, JobState
 from retrieval.catalog.schedules import NewSchedule
 from retrieval.catalog.schema import schedules, utc_now
@@ -23,10 +22,9 @@ KINDS = ("verify", "evaluate")
 RACERS = 8
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def open_catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Catalog]]:
+@pytest.fixture
+def open_catalog(url: str) -> Iterator[Callable[[], Catalog]]:
     """Opens the same catalog again and again, as several processes do."""
-    url = request.getfixturevalue("fresh_postgres") if request.param == "postgresql" else sqlite_url(tmp_path / "c.db")
     opened: list[Catalog] = []
 
     def opener() -> Catalog:

@@ -1,11 +1,12 @@
 /** Ask the new collection something at once: an answer with what it stands on. */
-import { Alert, Anchor, Button, Group, Paper, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Paper, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { Link } from "react-router";
 import { useMutation } from "@tanstack/react-query";
 import { api, call, type Model } from "@/api/client";
 import { documentPath, keyOf } from "@/api/documents";
 import { Failure } from "@/components/Failure";
+import { SectionHead } from "@/components/SectionHead";
 import { useSpeech } from "@/i18n";
 
 export function FirstQuestion({ collection }: { collection: string }) {
@@ -22,14 +23,7 @@ export function FirstQuestion({ collection }: { collection: string }) {
   return (
     <Paper withBorder radius="md" p="md">
       <Stack gap="sm">
-        <div>
-          <Title order={2} size="h4">
-            {t("connect.ask")}
-          </Title>
-          <Text size="sm" c="dimmed">
-            {t("connect.ask-hint")}
-          </Text>
-        </div>
+        <SectionHead title={t("connect.ask")} hint={t("connect.ask-hint")} />
         <form onSubmit={submit}>
           <Group align="flex-end" gap="sm" wrap="nowrap">
             <TextInput

@@ -1,8 +1,9 @@
 /** How long changes took until searches saw them, as a histogram for each source. */
-import { Stack, Text, Title } from "@mantine/core";
+import { Stack } from "@mantine/core";
 import type { Model } from "@/api/client";
 import { BarsChart, ChartCard } from "@/components/charts";
 import { Columns } from "@/components/Columns";
+import { SectionHead } from "@/components/SectionHead";
 import { useSpeech } from "@/i18n";
 
 type View = Model<"FreshnessView">;
@@ -12,14 +13,7 @@ export function Freshness({ freshness }: { freshness: readonly View[] }) {
   if (freshness.length === 0) return null;
   return (
     <Stack gap="sm">
-      <div>
-        <Title order={2} size="h4">
-          {t("overview.freshness")}
-        </Title>
-        <Text size="sm" c="dimmed">
-          {t("overview.freshness-hint")}
-        </Text>
-      </div>
+      <SectionHead title={t("overview.freshness")} hint={t("overview.freshness-hint")} />
       <Columns>
         {freshness.map((one) => (
           <FreshnessChart

@@ -1,10 +1,11 @@
 /** How rows become documents, as it is stored; changed beside a preview of real rows. */
-import { Button, Group, Stack, Text, Title } from "@mantine/core";
+import { Button, Group, Stack } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Pencil } from "lucide-react";
 import type { SourceStatus } from "@/api/sources";
 import { CodeText, pretty } from "@/components/CodeText";
 import { Drawer } from "@/components/overlays";
+import { SectionHead } from "@/components/SectionHead";
 import { useSpeech } from "@/i18n";
 import { MappingChange } from "./MappingChange";
 
@@ -14,14 +15,7 @@ export function MappingShown({ collection, status }: { collection: string; statu
   return (
     <Stack gap="xs">
       <Group justify="space-between" align="flex-start">
-        <div>
-          <Title order={2} size="h4">
-            {t("sources.mapping")}
-          </Title>
-          <Text size="sm" c="dimmed">
-            {t("sources.mapping-hint")}
-          </Text>
-        </div>
+        <SectionHead title={t("sources.mapping")} hint={t("sources.mapping-hint")} />
         <Button
           variant="default"
           leftSection={<Pencil size={16} aria-hidden />}

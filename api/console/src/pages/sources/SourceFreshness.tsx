@@ -1,7 +1,8 @@
 /** How long this source's changes took until searches saw them. */
-import { Stack, Text, Title } from "@mantine/core";
+import { Stack } from "@mantine/core";
 import { useOverview } from "@/api/overview";
 import { Columns } from "@/components/Columns";
+import { SectionHead } from "@/components/SectionHead";
 import { useSpeech } from "@/i18n";
 import { FreshnessChart } from "../overview/Freshness";
 
@@ -10,14 +11,7 @@ export function SourceFreshness({ collection, source }: { collection: string; so
   const found = (useOverview().data?.freshness ?? []).filter((one) => one.collection === collection && one.source === source);
   return (
     <Stack gap="sm">
-      <div>
-        <Title order={2} size="h4">
-          {t("overview.freshness")}
-        </Title>
-        <Text size="sm" c="dimmed">
-          {t(found.length === 0 ? "sources.fresh-none" : "overview.freshness-hint")}
-        </Text>
-      </div>
+      <SectionHead title={t("overview.freshness")} hint={t(found.length === 0 ? "sources.fresh-none" : "overview.freshness-hint")} />
       {found.length > 0 && (
         <Columns>
           {found.map((one) => (
