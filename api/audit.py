@@ -14,7 +14,7 @@ from retrieval.errors import RetrievalError
 logger = logging.getLogger(__name__)
 
 DENIALS_PER_MINUTE = 120  # more say nothing new, and would let anybody fill the disk
-MOST_TARGET = 500  # characters; a path may have 65,536
+MAX_TARGET = 500  # characters; a path may have 65,536
 DENIED_STATUSES = (401, 403)
 
 
@@ -42,7 +42,7 @@ class Auditor:
             detail |= {"denied": True} | ({"denials_left_out": left_out} if left_out else {})
         who = state.caller.name if state.caller is not None else "anonymous"
         try:
-            self._audit.record(who, f"{method} {route}", (state.target or path)[:MOST_TARGET], detail, state.request_id)
+            self._audit.record(who, f"{method} {route}", (state.target or path)[:MAX_TARGET], detail, state.request_id)
         except RetrievalError:
             logger.exception("%s %s by %s (status %d) is missing in the audit log", method, path, who, status)
 

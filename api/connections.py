@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 INT = struct.Struct("i")
 
-MOST_CONNECTIONS = 512  # 128 of them work at once, and a process may mostly open 1,024 files
-MOST_HEADER_BYTES = 65_536  # of one request; a line that grows is copied with each part that comes
+MAX_CONNECTIONS = 512  # 128 of them work at once, and a process may mostly open 1,024 files
+MAX_HEADER_BYTES = 65_536  # of one request; a line that grows is copied with each part that comes
 HEADER_SECONDS = 15.0  # until a request's headers are whole
 READER_SECONDS = 30.0  # in which a client must take something of what waits for it
 
@@ -55,7 +55,7 @@ class Connection(HttpToolsProtocol):
         """Take it, where there is room."""
         super().connection_made(transport)
         self._header_timer = self.loop.call_later(HEADER_SECONDS, self._headers_late)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS:
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,8 +77,8 @@ class Connection(HttpToolsProtocol):
             return
         if were_headers and self._in_headers and not self._has_body:
             self._header_bytes += len(data)
-            if self._header_bytes > MOST_HEADER_BYTES:
-                return self._refuse(431, f"the headers are larger than {MOST_HEADER_BYTES} bytes; send less")
+            if self._header_bytes > MAX_HEADER_BYTES:
+                return self._refuse(431, f"the headers are larger than {MAX_HEADER_BYTES} bytes; send less")
         if self._header_timer is None and self._is_idle:
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self._headers_late)
 
@@ -159,7 +159,7 @@ class Connection(HttpToolsProtocol):
         if idle:
             min(idle, key=lambda one: (one._waiting() > 0, one._idle_since))._abort()  # first who waits for nothing
         else:
-            self._refuse(503, f"{MOST_CONNECTIONS} connections are at work; try again")
+            self._refuse(503, f"{MAX_CONNECTIONS} connections are at work; try again")
 
     def _headers_late(self) -> None:
         self._header_timer = None

@@ -12,7 +12,7 @@ DIST = Path(__file__).resolve().parent / "console" / "dist"
 INDEX = "index.html"
 HASHED = "assets/"  # Vite names what is in there by its content
 OF_COLLECTIONS = "c/"  # pages about one collection, whose things may have a dot in their names
-LEAST_COMPRESSED = 1_024  # bytes: below, the header of gzip eats the gain
+MIN_COMPRESSED = 1_024  # bytes: below, the header of gzip eats the gain
 COMPRESSIBLE = ("text/", "application/json", "application/javascript", "image/svg+xml", "application/manifest+json")
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
 
@@ -75,7 +75,7 @@ class ConsoleFiles:
 def _read(path: Path, name: str) -> ConsoleFile:
     body = path.read_bytes()
     media_type = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    squeezable = len(body) >= LEAST_COMPRESSED and media_type.startswith(COMPRESSIBLE)
+    squeezable = len(body) >= MIN_COMPRESSED and media_type.startswith(COMPRESSIBLE)
     gzipped = gzip.compress(body, 9, mtime=0) if squeezable else None
     charset = "; charset=utf-8" if media_type.startswith("text/") else ""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'

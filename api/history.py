@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 STEP_SECONDS = 10.0
 KEPT_STEPS = 360  # an hour
 SEARCHES = frozenset({"/v1/search", "/v1/retrieval"})  # routes whose time is a search's; answers wait for models
-MOST_TIMES = 20_000  # of searches kept in one step: the share above a time does not change with more
+MAX_TIMES = 20_000  # of searches kept in one step: the share above a time does not change with more
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class History:
             self._errors += status >= 500 or status == 0
             if route in SEARCHES and status == 200:
                 self._searches += 1
-                if len(self._times) < MOST_TIMES:
+                if len(self._times) < MAX_TIMES:
                     self._times.append(seconds * 1000)
 
     def close_step(self, operations: int, lag: int, open_jobs: int) -> None:

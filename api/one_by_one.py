@@ -13,7 +13,7 @@ from retrieval.errors import OutageError, RetrievalError
 
 logger = logging.getLogger(__name__)
 
-MOST_NAMED = 10  # collections that the error gives the reason of; the log has all
+MAX_NAMED = 10  # collections that the error gives the reason of; the log has all
 
 
 class OneByOne:
@@ -47,8 +47,8 @@ class OneByOne:
         failed = {name: error for name, error in self._failures.items() if name in existing}
         if not failed:
             return
-        reasons = [f"{name}: {error}" for name, error in list(failed.items())[:MOST_NAMED]]
-        more = [f"and {len(failed) - MOST_NAMED} more, see the log"] if len(failed) > MOST_NAMED else []
+        reasons = [f"{name}: {error}" for name, error in list(failed.items())[:MAX_NAMED]]
+        more = [f"and {len(failed) - MAX_NAMED} more, see the log"] if len(failed) > MAX_NAMED else []
         text = "; ".join([*reasons, *more, *([also] if also else [])])
         message = f"{len(failed)} of {len(self._names)} collections failed, the others are done: {text}"
         is_outage = any(isinstance(error, OutageError | SourceOutageError) for error in failed.values())

@@ -23,8 +23,8 @@ from retrieval.errors import RetrievalError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0  # between two looks; nobody scrapes more often
-MOST_OPERATIONS = 2_000  # of a collection in one look: the newest stand for a flood, and a look stays a matter of 20 ms
-MOST_MOMENTS = 10_000  # noted between two looks; every batch of each view is one
+MAX_OPERATIONS = 2_000  # of a collection in one look: the newest stand for a flood, and a look stays a matter of 20 ms
+MAX_MOMENTS = 10_000  # noted between two looks; every batch of each view is one
 BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.1, 0.15, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 
 
@@ -46,7 +46,7 @@ class SearchableMonitor:
     def __init__(self, kb: KnowledgeBase, registry: CollectorRegistry, seen: Seen | None = None) -> None:
         self._kb = kb
         self._seen = seen
-        self._moments: deque[Moment] = deque(maxlen=MOST_MOMENTS)
+        self._moments: deque[Moment] = deque(maxlen=MAX_MOMENTS)
         self._counted: dict[int, int] = {}  # collection -> the last operation looked up
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -107,7 +107,7 @@ class SearchableMonitor:
         after = self._counted.setdefault(collection.id, moments[0].seq)
         last = moments[-1].seq
         self._counted[collection.id] = max(after, last)
-        after = max(after, last - MOST_OPERATIONS)
+        after = max(after, last - MAX_OPERATIONS)
         if after >= last:
             return
         reached = [moment.seq for moment in moments]

@@ -24,8 +24,8 @@ from retrieval.errors import NotFoundError
 COOKIE = "kb_session"
 CSRF_HEADER = b"x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1: these change nothing
-LONGEST = timedelta(hours=12)  # a working day
-MOST_COOKIE = 3_800  # characters: browsers drop cookies beyond 4096 bytes with name and attributes
+SESSION_LENGTH = timedelta(hours=12)  # a working day
+MAX_COOKIE = 3_800  # characters: browsers drop cookies beyond 4096 bytes with name and attributes
 MAX_ENDED = 10_000  # sessions remembered as ended in this process
 
 
@@ -41,20 +41,20 @@ class Sessions:
 
     def of_key(self, record: KeyRecord) -> tuple[Session, str]:
         """A session with the rights of a key, and its cookie."""
-        until = _now() + LONGEST
+        until = _now() + SESSION_LENGTH
         until = until if record.expires_at is None else min(until, record.expires_at)
         session = Session(secrets.token_hex(16), Caller.of_key(record), record.name, until)
         return session, self._sealed(session, {"key": record.id})
 
     def of_token(self, caller: Caller, label: str, expires_at: datetime | None = None) -> tuple[Session, str]:
         """A session with the rights that a verified token gave. Raises `ApiError` where it has too many groups."""
-        until = _now() + LONGEST
+        until = _now() + SESSION_LENGTH
         session = Session(secrets.token_hex(16), caller, label, min(until, expires_at or until))
         return session, self._sealed(session, {"name": caller.name, "label": label, "groups": sorted(caller.groups)})
 
     def read(self, cookie: str) -> Session:
         """The session of a cookie; reads the catalog. Raises `ApiError` 401 where it is not good any more."""
-        text = self._secrets().opened(cookie.encode()) if cookie.isascii() and len(cookie) <= MOST_COOKIE else None
+        text = self._secrets().opened(cookie.encode()) if cookie.isascii() and len(cookie) <= MAX_COOKIE else None
         if text is None:
             raise _over()
         said: dict[str, Any] = orjson.loads(text)
@@ -86,7 +86,7 @@ class Sessions:
     def _sealed(self, session: Session, who: Mapping[str, Any]) -> str:
         said = {"id": session.id, "until": session.expires_at.timestamp(), **who}
         cookie = self._secrets().encrypt(orjson.dumps(said).decode()).decode()
-        if len(cookie) > MOST_COOKIE:
+        if len(cookie) > MAX_COOKIE:
             raise ApiError(
                 403,
                 "too_many_groups",

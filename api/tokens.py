@@ -29,7 +29,7 @@ KEYS_LAST_SECONDS = 300  # so that a key the issuer withdraws is soon refused
 REFETCH_SECONDS = 10  # at most this often after a failure, and for key ids we do not know: anybody can make those up
 FETCH_TIMEOUT_SECONDS = 5
 FETCH_GRACE_SECONDS = 2 * FETCH_TIMEOUT_SECONDS  # that known keys go on while one thread asks for them anew
-MOST_WAITING = 10  # threads at once that ask or wait for one thing that the issuer says: others go on working
+MAX_WAITING = 10  # threads at once that ask or wait for one thing that the issuer says: others go on working
 FAILURES = (httpx.HTTPError, jwt.PyJWTError, ValueError)  # of an issuer that is silent or talks nonsense
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ class Published(Generic[T]):
         self._kept: tuple[T, float] | None = None  # and when it was fetched
         self._failure = ("", -float("inf"))  # likewise
         self._fetching = threading.Lock()
-        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+        self._waiting = threading.BoundedSemaphore(MAX_WAITING)
 
     def get(self, is_good: IsGood[T], is_usable: IsGood[T] = lambda value, age: False) -> T:
         """What is kept, if that is good by its age in seconds, else what the issuer says now. Raises `ApiError` 503.

@@ -12,7 +12,7 @@ from infra.settings import Settings, SettingsError
 
 KEY_FILE = "secret.key"  # in the data folder, where no key is set
 KEY_MODE = 0o600
-SHORTEST_KEY = 32  # characters; `openssl rand -base64 32` gives 44
+MIN_KEY_LENGTH = 32  # characters; `openssl rand -base64 32` gives 44
 AT_REST = b"autoglm-kb secrets at rest, v1"
 CONSOLE_SESSIONS = b"autoglm-kb console sessions, v1"
 CONSOLE_LOGINS = b"autoglm-kb console logins, v1"
@@ -28,9 +28,9 @@ class SecretBox:
         from cryptography.fernet import Fernet, MultiFernet
 
         for key in keys:
-            if len(key) < SHORTEST_KEY:
+            if len(key) < MIN_KEY_LENGTH:
                 raise SettingsError(
-                    f"the key of {origin} has {len(key)} characters, expected at least {SHORTEST_KEY}; "
+                    f"the key of {origin} has {len(key)} characters, expected at least {MIN_KEY_LENGTH}; "
                     "make one by `openssl rand -base64 32`"
                 )
         self._origin = origin

@@ -33,7 +33,7 @@ _EDGE_LINES = 3  # lines at the top and bottom of a page that may be a running h
 _REPEATED_SHARE = 0.5  # of the pages that carry a line before it counts as running
 _MIN_PAGES = 3  # fewer pages cannot show what repeats
 _DIGITS = re.compile(r"\d+")
-_LONGEST_NUMBERED = 200  # characters of a line in which a page number is looked for
+_MAX_NUMBERED = 200  # characters of a line in which a page number is looked for
 
 _LineKey = tuple[str | int, ...]
 
@@ -124,6 +124,6 @@ def _line_keys(line: str, page: int) -> Iterator[_LineKey]:
     """
     line = " ".join(line.split())
     yield (line,)
-    if len(line) <= _LONGEST_NUMBERED:
+    if len(line) <= _MAX_NUMBERED:
         for number in _DIGITS.finditer(line):
             yield line[: number.start()], line[number.end() :], int(number[0]) - page

@@ -12,7 +12,7 @@ from ingest.row_values import holds_64_bits
 
 _LONG = re.compile(r"\d{19}")  # no shorter integer needs more than 64 bits
 _LONG_BYTES = re.compile(rb"\d{19}")
-_LONGEST = 20  # characters of an integer that 64 bits may hold, with its sign
+_MAX_DIGITS = 20  # characters of an integer that 64 bits may hold, with its sign
 
 
 def read_json(data: bytes | str) -> Any:
@@ -27,4 +27,4 @@ def read_json(data: bytes | str) -> Any:
 
 
 def _integer(digits: str) -> int | str:
-    return number if len(digits) <= _LONGEST and holds_64_bits(number := int(digits)) else digits
+    return number if len(digits) <= _MAX_DIGITS and holds_64_bits(number := int(digits)) else digits

@@ -15,7 +15,7 @@ from ingest.errors import MappingError
 # A row with its joined rows: each alias holds the same again, a list of them for "many".
 Scope = Mapping[str, Any]
 
-_LEAST_PLAIN, _MOST_PLAIN = 1e-20, 1e20  # floats that are written without an exponent
+_MIN_PLAIN, _MAX_PLAIN = 1e-20, 1e20  # floats that are written without an exponent
 _QUOTED = r'"[^"\n]+"'  # a name with other characters than letters, digits and _, as SQL writes it
 _TOKEN = re.compile(rf'\{{\{{|\}}\}}|\{{((?:{_QUOTED}|[^{{}}"\n])*)\}}|[{{}}]')
 _PART = re.compile(rf"\w+|{_QUOTED}")
@@ -136,7 +136,7 @@ def value_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # beyond, floats skip integers
         return str(int(value))
-    if isinstance(value, float) and _LEAST_PLAIN < abs(value) < _MOST_PLAIN:
+    if isinstance(value, float) and _MIN_PLAIN < abs(value) < _MAX_PLAIN:
         return f"{Decimal(repr(value)):f}"
     if isinstance(value, list):
         return ", ".join(value_text(item) for item in value if item is not None)

@@ -19,7 +19,7 @@ from retrieval.learned import LearnedFile, read_learned, write_learned
 from retrieval.types import Vectors
 
 KIND = "adapter"  # of learned part
-_SHORTEST = 1e-12  # a mapped vector shorter than that has no direction: the query stays as it was
+_MIN_NORM = 1e-12  # a mapped vector shorter than that has no direction: the query stays as it was
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -68,7 +68,7 @@ class QueryAdapter:
         if self.bias is not None:
             moved += self.bias
         norms = np.linalg.norm(moved, axis=1, keepdims=True)
-        return np.where(norms > _SHORTEST, moved / np.maximum(norms, _SHORTEST), vectors).astype(np.float32)
+        return np.where(norms > _MIN_NORM, moved / np.maximum(norms, _MIN_NORM), vectors).astype(np.float32)
 
 
 def write_adapter(folder: Path, adapter: QueryAdapter) -> None:

@@ -49,7 +49,7 @@ _HAS_DIGIT = re.compile(r"\d")
 Piece = tuple[str, int, int]  # token, start and end inside its run
 
 
-SHORTEST_ROOT = 2  # letters; shorter stems are looked for whole
+MIN_ROOT_LENGTH = 2  # letters; shorter stems are looked for whole
 
 
 class Analyzer:
@@ -194,7 +194,7 @@ def _roots(wanted: frozenset[str]) -> tuple[str, ...] | None:
 
 def _root(stem: str) -> str:
     """What every word of the stem begins with: stemming turns a final y into i, and drops what follows."""
-    return stem[:-1] if len(stem) > SHORTEST_ROOT else stem
+    return stem[:-1] if len(stem) > MIN_ROOT_LENGTH else stem
 
 
 def _bigrams(run: str) -> Iterator[Piece]:

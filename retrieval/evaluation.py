@@ -21,7 +21,7 @@ Qrels = Mapping[str, Judgements]  # question -> document -> grade
 Scored = Sequence[tuple[str, float]]  # documents with scores, best first
 Run = Mapping[str, Scored]  # question -> its ranking
 
-MOST_DEPTH = 100  # documents of a ranking that a metric may look at
+MAX_DEPTH = 100  # documents of a ranking that a metric may look at
 _MEASURES: Mapping[str, Callable[[Sequence[str], Judgements, int], float]] = {
     "ndcg": ndcg,
     "mrr": reciprocal_rank,
@@ -41,9 +41,9 @@ class Metric:
     def named(cls, name: str) -> Metric:
         """Of a name such as `ndcg@10`, `mrr@10` or `recall@5`. Raises `InvalidInputError` for another."""
         found = _NAMED.fullmatch(name)
-        if found is None or found[1] not in _MEASURES or int(found[2]) > MOST_DEPTH:
+        if found is None or found[1] not in _MEASURES or int(found[2]) > MAX_DEPTH:
             raise InvalidInputError(
-                f"metric {name!r} is not known; expected {', '.join(_MEASURES)} with a depth from 1 to {MOST_DEPTH}, "
+                f"metric {name!r} is not known; expected {', '.join(_MEASURES)} with a depth from 1 to {MAX_DEPTH}, "
                 "such as ndcg@10 or recall@5"
             )
         return cls(found[1], int(found[2]))

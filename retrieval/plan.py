@@ -14,7 +14,7 @@ from retrieval.errors import InvalidInputError
 from retrieval.learned import check_name
 
 PLAN_VERSION = 1  # of the JSON form; raised when a field changes its meaning
-MOST_NEIGHBOURS, MOST_STEPS = 100, 5  # of diffusion: beyond that everything is everybody's neighbour
+MAX_NEIGHBOURS, MAX_STEPS = 100, 5  # of diffusion: beyond that everything is everybody's neighbour
 DEFAULT_STRENGTH = 0.5  # of precedents
 MAX_DEPTH = 10_000  # candidates of one leg; beyond that a search is an export
 
@@ -66,8 +66,8 @@ class DiffusionStep:
     steps: int = 1  # how often scores flow on
 
     def __post_init__(self) -> None:
-        _check_whole("plan.diffusion.neighbours", self.neighbours, MOST_NEIGHBOURS)
-        _check_whole("plan.diffusion.steps", self.steps, MOST_STEPS)
+        _check_whole("plan.diffusion.neighbours", self.neighbours, MAX_NEIGHBOURS)
+        _check_whole("plan.diffusion.steps", self.steps, MAX_STEPS)
         if not 0.0 <= self.strength < 1.0:  # also what is not a number
             raise InvalidInputError(
                 f"plan.diffusion.strength is {self.strength!r}; expected a number from 0 to below 1"

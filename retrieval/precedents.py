@@ -29,8 +29,8 @@ KIND = "precedents"  # of learned part
 BREADTH = 0.05  # of cosine: by so much farther, a question counts a third as much (1/e)
 STRANGE = 0.5  # the cosine at which a question that nothing answered is assumed
 NEIGHBOURS = 100  # earlier questions that are looked at; farther ones weigh nothing
-MOST = 100  # documents that are lifted
-LEAST = 0.001  # of the share; less lifts nothing
+MAX_LIFTED = 100  # documents that are lifted
+MIN_SHARE = 0.001  # of the share; less lifts nothing
 SAME = 0.99  # cosine from which two questions are one, where a question must not answer itself
 
 UNFOUND = 20  # documents that no leg found and that join
@@ -101,7 +101,7 @@ class Precedents:
         if len(rows) > NEIGHBOURS:
             rows = np.argpartition(-cosines, NEIGHBOURS)[:NEIGHBOURS]
         weights = np.exp((cosines[rows] - 1.0) / BREADTH)
-        least = LEAST * (whole := float(weights.sum()) + np.exp((STRANGE - 1.0) / BREADTH))
+        least = MIN_SHARE * (whole := float(weights.sum()) + np.exp((STRANGE - 1.0) / BREADTH))
         heavy = weights >= least / max(1, len(rows))  # all the others together weigh less than what lifts anything
         answered = [self.places[self.starts[row] : self.starts[row + 1]] for row in rows[heavy].tolist()]
         if not sum(map(len, answered)):
@@ -110,8 +110,8 @@ class Precedents:
         shares = np.bincount(places, np.repeat(weights[heavy], counts)) / whole
         closest = np.full(len(shares), -1.0)
         np.maximum.at(closest, places, np.repeat(cosines[rows[heavy]], counts))
-        known = np.flatnonzero(shares >= LEAST)
-        best = known[np.lexsort((known, -shares[known]))[:MOST]]
+        known = np.flatnonzero(shares >= MIN_SHARE)
+        best = known[np.lexsort((known, -shares[known]))[:MAX_LIFTED]]
         told = zip(best.tolist(), shares[best].tolist(), closest[best].tolist(), strict=True)
         return tuple(Precedent(self.documents[place], share, nearest) for place, share, nearest in told)
 

@@ -30,7 +30,7 @@ from retrieval.stored_plan import serving_plan
 from search_core.answering.models import Models
 from search_core.answering.prices import Prices
 from search_core.answering.questions import (
-    LEAST_SEALED,
+    MIN_SEALED,
     AskedQuestion,
     Questions,
     links_of,
@@ -263,11 +263,11 @@ def _concluded(
 def _sealed(
     run: AnswerRun, questions: Sequence[AskedQuestion], models: Models, standing: Standing
 ) -> tuple[list[Scored], list[Scored], list[AskedQuestion]]:
-    """Both are asked question by question, `LEAST_SEALED` or as many more as there is time for."""
+    """Both are asked question by question, `MIN_SEALED` or as many more as there is time for."""
     before: list[Scored] = []
     after: list[Scored] = []
     for question in questions:
-        if run.clock.is_over and len(before) >= LEAST_SEALED:
+        if run.clock.is_over and len(before) >= MIN_SEALED:
             break
         run.wanted()
         before.append(standing.incumbent.ask(question, models))

@@ -25,7 +25,7 @@ from search_core.served_parts import served_parts
 from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
 from search_core.space import SearchSpace
 from search_core.space_file import stored_space
-from search_core.splits import LEAST_PART, LEAST_QUESTIONS, PARTS, Split, given_split, split_questions
+from search_core.splits import MIN_PART, MIN_QUESTIONS, PARTS, Split, given_split, split_questions
 from search_core.supervision import Supervision, choose_set, given, stored
 from search_core.task import TaskSpec
 from search_core.taught import taught_to
@@ -167,7 +167,7 @@ def _supervised(
         return snapshot, given(request.queries or {}, request.qrels, keys)
     notes: tuple[str, ...] = ()
     if not request.made_questions:
-        least = LEAST_QUESTIONS if request.parts is None else LEAST_PART * len(PARTS)
+        least = MIN_QUESTIONS if request.parts is None else MIN_PART * len(PARTS)
         chosen = choose_set(catalog, snapshot.collection, request.eval_set, least=least)
         notes = chosen.notes
         if chosen.record is not None:

@@ -15,7 +15,7 @@ from search_core.splits import independent_groups
 
 LEVEL = 0.05  # of the paired test
 LATENCY_RATIO = 1.3  # a promoted plan may take this much longer than the one it replaces
-LEAST_STRATUM = 10  # questions; a smaller kind of question has no interval worth the name
+MIN_STRATUM = 10  # questions; a smaller kind of question has no interval worth the name
 
 Values = NDArray[np.float64]
 
@@ -148,7 +148,7 @@ def _strata(
             places.setdefault(name, []).append(place)
     found = []
     for name, mine in sorted(places.items()):
-        if LEAST_STRATUM <= len(mine) < len(differences):
+        if MIN_STRATUM <= len(mine) < len(differences):
             values = differences[mine]
             groups = None if links is None else independent_groups([links[place] for place in mine])
             interval = bootstrap_interval(values, seed=seed, groups=groups)

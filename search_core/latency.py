@@ -25,7 +25,7 @@ from search_core.legs import HITS
 from search_core.road.candidate import Candidate
 
 QUESTIONS = 20  # timed before it is first looked whether the answer is certain, and so many more each time
-MOST = 80  # questions; where 80 leave it open, both plans differ by very nearly what is allowed
+MAX_QUESTIONS = 80  # questions; where 80 leave it open, both plans differ by very nearly what is allowed
 TURNS = 4  # of each question, the older plan first in one and last in the next
 LEVEL = 0.99  # of the interval: it is looked at up to four times
 
@@ -50,7 +50,7 @@ def time_pairs(pairs: Iterable[tuple[Search, Search]], clock: Callable[[], float
         after.append(new)
         if len(before) % QUESTIONS == 0:
             latency = _latency(before, after)
-            if latency.low > LATENCY_RATIO or latency.high <= LATENCY_RATIO or len(before) >= MOST:
+            if latency.low > LATENCY_RATIO or latency.high <= LATENCY_RATIO or len(before) >= MAX_QUESTIONS:
                 return latency
     return _latency(before, after)
 

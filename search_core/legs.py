@@ -14,7 +14,7 @@ from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
 from retrieval.deeper import deepened
 from retrieval.diffusion import diffuse, needs_graph
-from retrieval.evaluation import MOST_DEPTH, Metric
+from retrieval.evaluation import MAX_DEPTH, Metric
 from retrieval.fusion import Candidates, FusionSignals, fuse
 from retrieval.graph.links import Question
 from retrieval.legs import BOTH, WANTED
@@ -27,7 +27,7 @@ from search_core.reranking import Rerankings
 from search_core.snapshot import CorpusSnapshot, key_of
 
 HITS = 10  # documents that a search is asked for, where the metric does not look further
-DEPTH = MOST_DEPTH * CHUNKS_PER_DOCUMENT  # candidates kept of each leg; no plan of the spaces asks for more
+DEPTH = MAX_DEPTH * CHUNKS_PER_DOCUMENT  # candidates kept of each leg; no plan of the spaces asks for more
 QUESTIONS_PER_PRODUCT = 256  # questions compared with the corpus at once: 100 MB for 100,000 chunks
 
 Values = NDArray[np.float64]  # (questions,)

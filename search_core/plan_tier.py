@@ -18,7 +18,7 @@ from search_core.policy.contract import Policy, Trial
 from search_core.repeats import groups_of, once
 
 CANDIDATES_PER_EPOCH = 8  # asked of the policy at once
-MOST_QUESTIONS = 600  # that plans are compared on: more tell differences apart that no gate would see
+MAX_QUESTIONS = 600  # that plans are compared on: more tell differences apart that no gate would see
 SCREENING = 100  # questions of a first look; the rest is asked where a candidate might be the best
 HOPE = 1.0  # standard errors: how far below the best a first look may end for a second one
 
@@ -153,7 +153,7 @@ class PlanTier:
 
 def compared_on(places: Sequence[int]) -> Sequence[int]:
     """As many of these questions as plans are compared on, spread evenly."""
-    return places[:: max(1, -(-len(places) // MOST_QUESTIONS))]
+    return places[:: max(1, -(-len(places) // MAX_QUESTIONS))]
 
 
 def choose(

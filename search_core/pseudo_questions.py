@@ -23,10 +23,10 @@ from search_core.errors import SupervisionError
 from search_core.snapshot import CorpusSnapshot, LazyGraph, key_of, passage_of
 from search_core.supervision import Supervision
 
-MOST = 300  # questions; each costs the encoding of the altered passages
-MOST_SIBLINGS = 50  # chunks of a document whose title is asked: without it all of them are encoded again
-LEAST_WORDS = 4  # of a sentence or title that can be a question (Chinese: characters)
-LEAST_REST = 80  # characters of the passage that remain
+MAX_QUESTIONS = 300  # questions; each costs the encoding of the altered passages
+MAX_SIBLINGS = 50  # chunks of a document whose title is asked: without it all of them are encoded again
+MIN_WORDS = 4  # of a sentence or title that can be a question (Chinese: characters)
+MIN_REST = 80  # characters of the passage that remain
 _SENTENCES = re.compile(r"[^.!?。！？\n]+[.!?。！？]?")
 _TURKISH = str.maketrans("İı", "ii")
 TRUST = (
@@ -46,7 +46,7 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
         chunk = chunks[place]
         document = siblings[key_of(chunk)]
         text = _question(chunk, len(document), generator)
-        if text is None or len(_without(chunk, text).text.strip()) < LEAST_REST:
+        if text is None or len(_without(chunk, text).text.strip()) < MIN_REST:
             continue
         rest = {at: _without(chunks[at], text) for at in _that_may_say(text, document, chunks, folded)}
         if not all(map(_says_something, rest.values())):
@@ -55,7 +55,7 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
         for at, altered in rest.items():
             chunks[at] = altered
             del folded[at]
-        if len(questions) == MOST:
+        if len(questions) == MAX_QUESTIONS:
             break
     if not questions:
         raise SupervisionError(
@@ -68,7 +68,7 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
 
 def _question(chunk: IndexedChunk, siblings: int, generator: np.random.Generator) -> str | None:
     """The title of its document, or a sentence."""
-    if siblings <= MOST_SIBLINGS and _is_long_enough(chunk.title) and generator.random() < 0.5:
+    if siblings <= MAX_SIBLINGS and _is_long_enough(chunk.title) and generator.random() < 0.5:
         return chunk.title
     sentences = [found[0].strip() for found in _SENTENCES.finditer(chunk.text) if _is_long_enough(found[0])]
     return sentences[int(generator.integers(len(sentences)))] if sentences else None
@@ -107,7 +107,7 @@ def _says_something(chunk: IndexedChunk) -> bool:
 
 
 def _is_long_enough(text: str) -> bool:
-    return len(re.findall(r"[一-鿿]|\w+", text)) >= LEAST_WORDS
+    return len(re.findall(r"[一-鿿]|\w+", text)) >= MIN_WORDS
 
 
 def _with_altered(snapshot: CorpusSnapshot, chunks: list[IndexedChunk], encoder: Encoder) -> CorpusSnapshot:

@@ -13,8 +13,8 @@ from search_core.splits import BY_DOCUMENT, SPLITS
 
 DEFAULT_SPACE = "gnn-lm-v1"
 ANSWER_TASK = "answer"  # not to find documents, but which model answers from them
-MOST_SEED = 2**31 - 1  # that every generator of random numbers takes
-MOST_THREADS = 256
+MAX_SEED = 2**31 - 1  # that every generator of random numbers takes
+MAX_THREADS = 256
 QUESTIONS = ("queries", "qrels", "answers", "parts")  # fields that tell the questions themselves
 DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
 
@@ -59,10 +59,10 @@ class Request:
             raise InvalidInputError(f"rollout is {self.rollout!r}; expected one of {', '.join(WAYS)}")
         if self.split not in SPLITS:
             raise InvalidInputError(f"split is {self.split!r}; expected one of {', '.join(SPLITS)}")
-        if not 0 <= self.seed <= MOST_SEED:
-            raise InvalidInputError(f"seed is {self.seed}; expected a whole number from 0 to {MOST_SEED}")
-        if not 1 <= self.threads <= MOST_THREADS:
-            raise InvalidInputError(f"threads is {self.threads}; expected a whole number from 1 to {MOST_THREADS}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InvalidInputError(f"seed is {self.seed}; expected a whole number from 0 to {MAX_SEED}")
+        if not 1 <= self.threads <= MAX_THREADS:
+            raise InvalidInputError(f"threads is {self.threads}; expected a whole number from 1 to {MAX_THREADS}")
         if self.made_questions and (self.eval_set or self.qrels is not None or self.answers is not None):
             raise InvalidInputError(
                 "made_questions asks for questions made from the corpus, and judged ones are given too; expected either"

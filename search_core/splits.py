@@ -16,11 +16,11 @@ SHARES = (
     0.25,
     0.40,
 )  # fit, choose, sealed: a gate without power promotes nothing, so the sealed part is the largest
-LEAST_QUESTIONS = 20  # below that no paired test of the sealed part can reach p < 0.05 but by luck
-LEAST_PART = 4  # questions; of fewer not even a standard error is known
+MIN_QUESTIONS = 20  # below that no paired test of the sealed part can reach p < 0.05 but by luck
+MIN_PART = 4  # questions; of fewer not even a standard error is known
 LARGEST_GROUP = 0.2  # of the questions; larger groups of linked questions cannot be kept on one side
 CHAINED = 0.5  # of the questions in one group, mostly by chains of documents
-LEAST_SEALED = 8  # of those that what serves was not taught: as many as the fewest questions leave
+MIN_SEALED = 8  # of those that what serves was not taught: as many as the fewest questions leave
 TOO_FEW = (
     "what serves learned from {} of the {} judged questions, or from others about their documents; {} are left to "
     "choose and to prove by, which is too few: add questions, or begin with a plan that has learned nothing"
@@ -66,11 +66,11 @@ def split_questions(
     that stays on one side with them, so that nothing is chosen or proven by what is known already.
 
     Where nearly all questions are linked with each other, only equal questions are kept together and `by_document` is
-    False. Raises `SupervisionError` for fewer than `LEAST_QUESTIONS`, or where all are the same.
+    False. Raises `SupervisionError` for fewer than `MIN_QUESTIONS`, or where all are the same.
     """
-    if len(questions) < LEAST_QUESTIONS:
+    if len(questions) < MIN_QUESTIONS:
         raise SupervisionError(
-            f"there are {len(questions)} judged questions; expected at least {LEAST_QUESTIONS}, better 200: "
+            f"there are {len(questions)} judged questions; expected at least {MIN_QUESTIONS}, better 200: "
             "add questions, or ask for questions made from the corpus (--made-questions, made_questions)"
         )
     groups = _groups(questions, texts, by_document=by == BY_DOCUMENT)
@@ -79,9 +79,9 @@ def split_questions(
     known = [place for group in groups if _is_known(questions, group, taught) for place in group]
     fresh = [group for group in groups if not _is_known(questions, group, taught)]
     fit, choose, sealed = (tuple(sorted(part)) for part in _deal(fresh, known, len(questions), seed))
-    if known and (len(sealed) < LEAST_SEALED or len(choose) < LEAST_PART):
+    if known and (len(sealed) < MIN_SEALED or len(choose) < MIN_PART):
         raise SupervisionError(TOO_FEW.format(len(known), len(questions), len(choose) + len(sealed)))
-    if min(len(fit), len(choose), len(sealed)) < LEAST_PART:
+    if min(len(fit), len(choose), len(sealed)) < MIN_PART:
         raise SupervisionError(
             f"{len(questions)} judged questions are only {len(groups)} different ones, which cannot be split in three; "
             "add questions in other words to the evaluation set"
@@ -114,9 +114,9 @@ def given_split(
         seen.update(_words(questions[at]) for at in named)
     fit, choose, sealed = (dealt[name] for name in PARTS)
     for name, part in zip(PARTS, (fit, choose, sealed), strict=True):
-        if len(part) < LEAST_PART:
+        if len(part) < MIN_PART:
             without = " that what serves was not taught" if known else ""
-            raise SupervisionError(f"part {name} has {len(part)} questions{without}; expected at least {LEAST_PART}")
+            raise SupervisionError(f"part {name} has {len(part)} questions{without}; expected at least {MIN_PART}")
     split = checked_split(questions, fit, choose, sealed, texts)
     return replace(split, taught=tuple(at for at in fit if at in known))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord, words_of
 from search_core.errors import SupervisionError
-from search_core.splits import LEAST_QUESTIONS
+from search_core.splits import MIN_QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def origin_of(name: str) -> str:
 
 
 def choose_set(
-    catalog: Catalog, collection: Collection, name: str, *, least: int = LEAST_QUESTIONS, answered: bool = False
+    catalog: Catalog, collection: Collection, name: str, *, least: int = MIN_QUESTIONS, answered: bool = False
 ) -> ChosenSet:
     """The set of that name, or without a name the only one that has `least` judged (or answered) questions.
 

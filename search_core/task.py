@@ -10,8 +10,8 @@ from search_core.errors import BudgetError, SearchCoreError
 from search_core.request import ANSWER_TASK
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}  # seconds
-MOST_BUDGET = 7 * 24 * 3600.0  # seconds: a corpus of last week is another one
-LEAST_BUDGET = 5.0  # seconds: less does not suffice to read a corpus and to ask both legs
+MAX_BUDGET = 7 * 24 * 3600.0  # seconds: a corpus of last week is another one
+MIN_BUDGET = 5.0  # seconds: less does not suffice to read a corpus and to ask both legs
 TASKS = {
     "text-to-graph": "build and fit the retrieval of a corpus",
     "retrieval": "build and fit the retrieval of a corpus",
@@ -73,10 +73,10 @@ def parse_task(task: str, budget_seconds: float, metric: str = "") -> TaskSpec:
 def parse_budget(text: str | float) -> float:
     """Seconds of `90`, `90s`, `5m`, `1h` or `1h30m`. Raises `BudgetError`."""
     seconds = float(text) if isinstance(text, int | float) else _seconds(text.strip().lower())
-    if not seconds >= LEAST_BUDGET:
-        raise BudgetError(f"budget {text!r} is {seconds:g} s; expected at least {LEAST_BUDGET:g} s, better 5m")
-    if seconds > MOST_BUDGET:
-        raise BudgetError(f"budget {text!r} is {seconds / 3600:.4g} h; expected at most {MOST_BUDGET / 3600:g} h")
+    if not seconds >= MIN_BUDGET:
+        raise BudgetError(f"budget {text!r} is {seconds:g} s; expected at least {MIN_BUDGET:g} s, better 5m")
+    if seconds > MAX_BUDGET:
+        raise BudgetError(f"budget {text!r} is {seconds / 3600:.4g} h; expected at most {MAX_BUDGET / 3600:g} h")
     return seconds
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from search_core.errors import BudgetError, SearchCoreError
 
 TIERS = ("plan", "adapter", "graph", "encoder", "precedents")
-LEAST_BUDGET: Mapping[str, float] = {  # seconds
+MIN_BUDGET: Mapping[str, float] = {  # seconds
     "plan": 5.0,
     "adapter": 20.0,
     "graph": 30.0,
@@ -42,10 +42,10 @@ def parse_tiers(text: str, budget_seconds: float) -> tuple[str, ...]:
         raise SearchCoreError(f"tier {unknown[0]!r} is not known; expected some of {', '.join(TIERS)}, with commas")
     chosen = tuple(name for name in TIERS if name in asked | {"plan"})
     for name in chosen:
-        if budget_seconds < LEAST_BUDGET[name]:
+        if budget_seconds < MIN_BUDGET[name]:
             raise BudgetError(
                 f"budget {budget_seconds:g} s is too short for the {name} tier; expected at least "
-                f"{LEAST_BUDGET[name]:g} s, or leave the tier out"
+                f"{MIN_BUDGET[name]:g} s, or leave the tier out"
             )
     return chosen
 

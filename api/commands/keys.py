@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from api.commands.shared import AsJson, err, knowledge_base, out, print_json, table_of
-from retrieval.catalog.keys import MOST_DAYS, Scope
+from retrieval.catalog.keys import MAX_DAYS, Scope
 
 app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 
@@ -22,7 +22,7 @@ def create(
         list[str] | None, typer.Option("--collection", "-c", help="Only these; default: all.")
     ] = None,
     group: Annotated[list[str] | None, typer.Option(help="Group whose documents it reads; repeat for more.")] = None,
-    days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Expires after so many days.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=MAX_DAYS, help="Expires after so many days.")] = 365,
     as_json: AsJson = False,
 ) -> None:
     """Make a key; it is shown once."""

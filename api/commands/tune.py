@@ -20,7 +20,7 @@ from retrieval.errors import InvalidInputError
 from retrieval.evaluation import read_qrels, read_queries
 from search_core.going_out import AT_ONCE
 from search_core.reader.data import read_answers
-from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, MOST_THREADS, Request
+from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, MAX_THREADS, Request
 from search_core.result import Result, waits
 from search_core.splits import BY_DOCUMENT
 from search_core.trainer import AutoModelTrainer
@@ -56,7 +56,7 @@ def tune(
     rollout: Annotated[str, typer.Option(help="Instead of at once: shadow or canary, step by step.")] = AT_ONCE,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard's event files into the run's folder.")] = False,
     device: Annotated[str, typer.Option(help="Where encoders are trained: cpu, or a GPU such as cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="That train encoders on the processor.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS, help="That train encoders on the processor.")] = 1,
     fast: Annotated[
         bool, typer.Option("--fast", help="Train encoders in bf16 where that is faster; replays agree roughly.")
     ] = False,

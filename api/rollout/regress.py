@@ -12,7 +12,7 @@ from retrieval.sequential import e_more_often, e_mostly
 LEVEL = 0.05  # how often a rollout whose candidate is no worse is rolled back, at most, at each stage
 CHECKS = {Stage.SHADOW: 3, Stage.CANARY: 5}  # the level is shared by so many
 ANSWER_CHECKS = 2  # and by these in the canary of an answer model
-LEAST = {  # smaller differences roll nothing back
+MIN_DIFFERENCE = {  # smaller differences roll nothing back
     "errors": 0.005,
     "empty": 0.01,
     "unhelpful": 0.05,
@@ -96,7 +96,7 @@ def _check(
     candidate, serving = (events / of if of else None for events, of in (ours, other))
     limit = shared / LEVEL
     apart = 0.0 if candidate is None else candidate - (serving or 0.0)
-    worse = evidence >= limit and apart >= LEAST[name]
+    worse = evidence >= limit and apart >= MIN_DIFFERENCE[name]
     words = f"{what} (evidence {evidence:.3g}, {limit:.0f} is enough)"
     return Check(name, candidate, serving, evidence, limit, worse, words)
 

@@ -17,7 +17,7 @@ from retrieval.errors import ConflictError, RetrievalError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-LEAST_TIMED = 50  # searches of what serves, before their latencies are what those after them are compared with
+MIN_TIMED = 50  # searches of what serves, before their latencies are what those after them are compared with
 SEARCH_POINTS, ANSWER_POINTS = {"p50": 0.5, "p95": 0.95}, {"answer_p95": 0.95}
 WATCHER = "rollout watch"  # who acts, in the audit log
 
@@ -124,7 +124,7 @@ class RolloutWatch:
 
 def _is_compared(sums: Mapping[tuple[str, str], float], wanted: int, measure: str) -> bool:
     """Whether what serves searched or answered too; without that a candidate is never the worse of two."""
-    return sums.get(("serving", measure), 0.0) >= min(wanted, LEAST_TIMED)
+    return sums.get(("serving", measure), 0.0) >= min(wanted, MIN_TIMED)
 
 
 def _of_late(
@@ -141,9 +141,9 @@ def _of_late(
     """
     until = {name: count for (arm, name), count in sums.items() if arm == "serving" and name.startswith(buckets)}
     window = {("serving", name): count - known.get(name, 0.0) for name, count in until.items()}
-    if sum(window.values()) < LEAST_TIMED:
+    if sum(window.values()) < MIN_TIMED:
         window = {} if points.keys() <= known.keys() else {key: n for key, n in shadow.items() if key[0] == "serving"}
-        if window.get(("serving", "searches"), 0.0) - window.get(("serving", "errors"), 0.0) < LEAST_TIMED:
+        if window.get(("serving", "searches"), 0.0) - window.get(("serving", "errors"), 0.0) < MIN_TIMED:
             return {}
     usual = {point: quantile(window, "serving", share, buckets) for point, share in points.items()}
     return {point: value for point, value in usual.items() if value is not None} | until

@@ -20,7 +20,7 @@ from api.routes.console_session import set_cookie
 from api.sessions import Sessions
 
 COOKIE = "kb_login"
-LONGEST = timedelta(hours=1)  # after which the provider is asked again, who may have changed the groups meanwhile
+SESSION_LENGTH = timedelta(hours=1)  # then the provider is asked again, who may have changed the groups meanwhile
 FAILED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Not logged in</title>
 <h1>Not logged in</h1><p>{message}</p><p><a href="{console}/">Back to the console</a></p>
 """
@@ -75,7 +75,7 @@ def _take_back(login: OidcLogin, request: Request) -> Response:
         request.cookies.get(COOKIE, ""), given.get("state", ""), given.get("code", ""), _redirect_uri(request)
     )
     sessions: Sessions = request.app.state.sessions
-    session, cookie = sessions.of_token(caller, label, datetime.now(UTC) + LONGEST)
+    session, cookie = sessions.of_token(caller, label, datetime.now(UTC) + SESSION_LENGTH)
     state = state_of(request.scope)
     state.caller, state.audited, state.target = caller, True, caller.name
     response = RedirectResponse(f"{CONSOLE}/", 303)

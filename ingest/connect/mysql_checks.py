@@ -26,7 +26,7 @@ RIGHTS: Mapping[str, Sequence[Sequence[str]]] = {
         ("RELOAD",),
     ),
 }
-SHORTEST_LOG_SECONDS = 24 * 3600  # a pause over a night must not lose the place in the log
+MIN_LOG_SECONDS = 24 * 3600  # a pause over a night must not lose the place in the log
 _UNKNOWN_STATEMENT = (1064,)
 _REFUSED = (1142, 1143, 1227)  # of a table, of a column, of a privilege
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<on>\S+) TO ", re.IGNORECASE)
@@ -130,7 +130,7 @@ def _server_id(number: Any) -> Finding:
 
 
 def _kept(seconds: int) -> Finding:
-    if seconds == 0 or seconds >= SHORTEST_LOG_SECONDS:
+    if seconds == 0 or seconds >= MIN_LOG_SECONDS:
         return Finding("binlog_expire_logs_seconds", "ok", str(seconds) if seconds else "0 (for ever)")
     sql = "SET GLOBAL binlog_expire_logs_seconds = 604800;"
     remedy = "a source that is paused longer than this must begin anew"

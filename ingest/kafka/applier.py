@@ -29,8 +29,8 @@ from retrieval.types import Deletion
 
 logger = logging.getLogger(__name__)
 
-MOST_MESSAGES = 2_000  # in one transaction
-MOST_BYTES = 2**20  # of messages in one transaction: some seconds of encoding at most
+MAX_MESSAGES = 2_000  # in one transaction
+MAX_BYTES = 2**20  # of messages in one transaction: some seconds of encoding at most
 
 PROBE = "A plain sentence, to see whether the encoder works at all."
 
@@ -193,7 +193,7 @@ def parts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
     """The messages in stretches that one transaction may hold."""
     begin = size = 0
     for index, message in enumerate(messages):
-        full = index - begin >= MOST_MESSAGES or size + message.size > MOST_BYTES
+        full = index - begin >= MAX_MESSAGES or size + message.size > MAX_BYTES
         if full and index > begin:
             yield messages[begin:index]
             begin, size = index, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 FIRST_SECONDS = 0.2
-LONGEST_SECONDS = 30.0
+MAX_SECONDS = 30.0
 JITTER = 0.2  # share of a pause by which it varies, so that many workers do not come back at once
 
 
@@ -24,7 +24,7 @@ class Backoff:
     def next(self) -> float:
         """Seconds to wait now; the next pause is twice as long."""
         pause = self._seconds
-        self._seconds = min(2 * pause, LONGEST_SECONDS)
+        self._seconds = min(2 * pause, MAX_SECONDS)
         return pause * self._random.uniform(1 - JITTER, 1 + JITTER)
 
     def reset(self) -> None:

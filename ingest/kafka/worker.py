@@ -16,7 +16,7 @@ from contextlib import closing
 from itertools import groupby
 
 from ingest.errors import SourceError
-from ingest.kafka.applier import MOST_MESSAGES, Applier, Positions
+from ingest.kafka.applier import MAX_MESSAGES, Applier, Positions
 from ingest.kafka.backoff import Backoff
 from ingest.kafka.consumer import GroupConsumer
 from ingest.kafka.lag import caught_up, lag_of
@@ -144,7 +144,7 @@ class _Session:
     def turn(self) -> None:
         """Place what was newly assigned, read what is there, apply it."""
         began = time.monotonic()
-        messages = self._consumer.poll(POLL_MS if self._live.by_topic else 0, MOST_MESSAGES)
+        messages = self._consumer.poll(POLL_MS if self._live.by_topic else 0, MAX_MESSAGES)
         if not self._live.by_topic:
             time.sleep(POLL_MS / 1000)
         for partition in sorted(self._consumer.unplaced):

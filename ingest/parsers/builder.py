@@ -15,9 +15,9 @@ from retrieval.types import Block, BlockKind
 
 _SEPARATOR = "\n\n"
 MAX_TEXT = 20_000_000  # characters of one document; longer ones are data sets, not documents
-MOST_LINKS = 64  # of a block: a list of more is an index, and about none of them
-LONGEST_LINK = 2_000  # characters; longer ones carry data, not an address
-_LEAST_FILLED = 0.05  # share of the cells of a table, below which it is all but empty
+MAX_LINKS = 64  # of a block: a list of more is an index, and about none of them
+MAX_LINK_LENGTH = 2_000  # characters; longer ones carry data, not an address
+_MIN_FILLED = 0.05  # share of the cells of a table, below which it is all but empty
 _LINE_BREAKS = dict.fromkeys(map(ord, "\t\r\n"))  # browsers leave them out of addresses
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 
@@ -49,7 +49,7 @@ class TextBuilder:
         target = target.strip().translate(_LINE_BREAKS)
         scheme = _SCHEME.match(target)
         is_elsewhere = scheme is not None and scheme[1].lower() not in ("http", "https")
-        if target and not target.startswith("#") and not is_elsewhere and len(target) <= LONGEST_LINK:
+        if target and not target.startswith("#") and not is_elsewhere and len(target) <= MAX_LINK_LENGTH:
             self._links[target] = None
 
     def heading(self, text: str, level: int, page: int | None = None) -> None:
@@ -80,7 +80,7 @@ class TextBuilder:
         cells = [cut for row in rows if any(cut := self._cells(row))]
         used = sorted({at for row in cells for at, text in enumerate(row) if text})
         filled = sum(sum(map(bool, row)) for row in cells)
-        is_full = filled >= _LEAST_FILLED * len(cells) * len(used)
+        is_full = filled >= _MIN_FILLED * len(cells) * len(used)
         lines = []
         for row in cells:
             texts = [row[at] for at in used[: bisect_left(used, len(row))]]
@@ -103,7 +103,7 @@ class TextBuilder:
                 f"{self._name} holds more than {MAX_TEXT:,} characters of text", "split it into several files"
             )
         self._parts.append(text)
-        self._outline.append(Block(start, self._length, kind, level, page, tuple(self._links)[:MOST_LINKS]))
+        self._outline.append(Block(start, self._length, kind, level, page, tuple(self._links)[:MAX_LINKS]))
         self._links.clear()
 
     def build(self, title: str = "", metadata: Mapping[str, Any] | None = None) -> ParsedDocument:

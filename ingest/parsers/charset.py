@@ -32,7 +32,7 @@ _NUL_SHARE = 0.2  # of zero bytes among the even or odd positions, above which t
 _BAD_SHARE = 0.2  # of bad characters to good ones beyond ASCII, to which the text is damaged, not of another charset
 _FEW_BAD = 0.01  # of bad characters to good ones beyond ASCII, with which a text may be in a charset of many bytes
 _BAD_BYTES = 3  # bad characters that one bad byte may make, with half a character on either side
-_LEAST_GOOD = 8  # characters beyond ASCII; fewer tell nothing
+_MIN_GOOD = 8  # characters beyond ASCII; fewer tell nothing
 
 
 def decode(data: bytes, name: str, *, declared: bool = False) -> str:
@@ -99,7 +99,7 @@ def _is_nearly(sample: bytes, charset: str) -> bool:
     text = sample.decode(charset, "replace")
     bad = text.count("\ufffd")
     good = sum(not character.isascii() for character in text) - bad
-    if not 0 < bad <= max(_BAD_BYTES, _FEW_BAD * good) or good < _LEAST_GOOD:
+    if not 0 < bad <= max(_BAD_BYTES, _FEW_BAD * good) or good < _MIN_GOOD:
         return False
     return _best(text.replace("\ufffd", "").encode(charset)) == charset
 

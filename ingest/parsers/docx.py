@@ -23,8 +23,8 @@ from ingest.parsers.limits import Deadline
 
 _HEADING_STYLE = re.compile(r"(?:heading|标题|überschrift|titre)\s*(\d)", re.IGNORECASE)
 _BULLET = "- "
-_MOST_BASES = 20  # styles that a style is based on, one on another; also ends a circle of them
-_MOST_SPAN = 63  # columns of a Word table
+_MAX_BASES = 20  # styles that a style is based on, one on another; also ends a circle of them
+_MAX_SPAN = 63  # columns of a Word table
 
 # python-docx opens no document with macros (.docm), which differs in nothing that is read here.
 PartFactory.part_type_for["application/vnd.ms-word.document.macroEnabled.main+xml"] = DocumentPart
@@ -97,7 +97,7 @@ def _styles(document: Any) -> dict[str | None, _Style]:
 
 def _style_level(style: Any, styles: Mapping[str, Any]) -> int | None:
     """The heading level that a style names or sets, or takes over from the styles that it is based on."""
-    for _ in range(_MOST_BASES):
+    for _ in range(_MAX_BASES):
         if style is None:
             break
         if match := _HEADING_STYLE.match(style.name_val or ""):
@@ -200,7 +200,7 @@ def table_rows(table: Table) -> Iterator[list[str]]:
             text = above[at] if goes_on and at in above else _cell_text(cell, table)
             if merge is not None:
                 merged[at] = text
-            span = min(_number(cell, "w:tcPr/w:gridSpan", 1), _MOST_SPAN)
+            span = min(_number(cell, "w:tcPr/w:gridSpan", 1), _MAX_SPAN)
             cells += [text] + [""] * (span - 1)
             at += span
         above = merged

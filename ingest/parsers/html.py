@@ -27,7 +27,7 @@ _BLOCKS = frozenset(
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _NAMING = (*_HEADINGS, "dt", "summary")  # what a button may be the words of
 _CONTENT = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "li", "td", "article")
-_LEAST_CONTENT = 200  # characters; less is a teaser, or the labels of a form
+_MIN_CONTENT = 200  # characters; less is a teaser, or the labels of a form
 _XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 _MAX_LIST_DEPTH = 20  # nesting beyond which list items are no longer indented
 
@@ -70,7 +70,7 @@ def _main_part(root: Any) -> Any:
 
 
 def _has_much_text(element: Any) -> bool:
-    return len(" ".join(element.itertext())) > _LEAST_CONTENT
+    return len(" ".join(element.itertext())) > _MIN_CONTENT
 
 
 def add_html(root: Any, builder: TextBuilder, base: str = "") -> None:

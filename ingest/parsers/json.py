@@ -15,7 +15,7 @@ from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode
 
 _MAX_DEPTH = 200  # levels; deeper ones are cut, orjson itself refuses more than 1024
-_LEAST_FILLED = 0.05  # share of the cells of a table; lines say more than emptier ones, which grow beyond measure
+_MIN_FILLED = 0.05  # share of the cells of a table; lines say more than emptier ones, which grow beyond measure
 _TITLES = ("title", "name", "subject", "标题", "名称")
 
 
@@ -55,7 +55,7 @@ def _is_table(content: Any) -> bool:
         return False
     if not all(isinstance(row, dict) and not any(isinstance(v, dict | list) for v in row.values()) for row in content):
         return False
-    return sum(map(len, content)) >= _LEAST_FILLED * len(content) * len(_columns(content))
+    return sum(map(len, content)) >= _MIN_FILLED * len(content) * len(_columns(content))
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:

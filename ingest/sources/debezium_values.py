@@ -22,7 +22,7 @@ _MARK = "__debezium_unavailable_value"  # the default of unavailable.value.place
 _MARK_BASE64 = base64.b64encode(_MARK.encode()).decode()  # the same in a column of bytes
 _EPOCH = datetime(1970, 1, 1)  # columns without a time zone
 _ENDLESS = 9_000_000_000_000_000_000  # microseconds; Java's clock ends a little later
-_LONGEST_BITS = 83_886_080  # PostgreSQL's longest fixed bit string; varying ones say more
+_MAX_BITS = 83_886_080  # PostgreSQL's longest fixed bit string; varying ones say more
 
 
 class _Unavailable:
@@ -158,7 +158,7 @@ def _endless_timestamp(per_second: int) -> Callable[[int, Mapping[str, Any]], da
 
 def _bits(value: str, schema: Mapping[str, Any]) -> Any:
     length = int(schema["parameters"]["length"])
-    return value_decoders.bits(0 if length > _LONGEST_BITS else length)(value)
+    return value_decoders.bits(0 if length > _MAX_BITS else length)(value)
 
 
 def _by_text(decode: Callable[[Any], Any]) -> Callable[[Any, Mapping[str, Any]], Any]:

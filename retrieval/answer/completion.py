@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 
 DONE = "[DONE]"
-MOST_BYTES = 4_000_000  # of a reply; 600 tokens in chunks of their own are about 200,000
-MOST_ERROR_BYTES = 4_000  # of what a failure says; more is not read
+MAX_BYTES = 4_000_000  # of a reply; 600 tokens in chunks of their own are about 200,000
+MAX_ERROR_BYTES = 4_000  # of what a failure says; more is not read
 SHOWN = 200  # characters of what an endpoint sent that a message quotes
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -43,17 +43,17 @@ def _beginning(received: Iterable[bytes]) -> str:
     body = bytearray()
     for data in received:
         body += data
-        if len(body) >= MOST_ERROR_BYTES:
+        if len(body) >= MAX_ERROR_BYTES:
             break
-    return body[:MOST_ERROR_BYTES].decode("utf-8", "replace")
+    return body[:MAX_ERROR_BYTES].decode("utf-8", "replace")
 
 
 def _bounded(received: Iterable[bytes]) -> Iterator[bytes]:
     size = 0
     for data in received:
         size += len(data)
-        if size > MOST_BYTES:
-            raise EndpointError(f"sent more than {MOST_BYTES:,} bytes")
+        if size > MAX_BYTES:
+            raise EndpointError(f"sent more than {MAX_BYTES:,} bytes")
         yield data
 
 

@@ -78,7 +78,7 @@ class ChatEndpoint:
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         """Pieces of the answer as they come. Raises `OutageError`."""
         started, stop, complete = time.monotonic(), Event(), Event()
-        arrived: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # holds `MOST_BYTES` at most
+        arrived: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # holds `MAX_BYTES` at most
         Thread(target=self._pump, args=(messages, arrived, stop, complete), daemon=True, name="llm-endpoint").start()
         pieces, is_blank = 0, True
         try:

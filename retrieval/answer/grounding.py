@@ -18,7 +18,7 @@ SUPPORTED = 0.55  # least support; see docs/answers.md for what it separates
 WINDOW = 2  # a generated sentence may draw on this many neighbouring sentences of a passage
 
 MARK = re.compile(r"[ \t]*[\[【](\d{1,3}(?:\s*[,，、;\-–]\s*\d{1,3})*)[\]】]")
-LEAST_QUOTE = 8  # characters; shorter ones name something rather than quote it
+MIN_QUOTE = 8  # characters; shorter ones name something rather than quote it
 _QUOTE = re.compile(r"\"([^\"]*)\"|“([^”]*)”|「([^」]*)」|『([^』]*)』")
 
 
@@ -72,7 +72,7 @@ class Grounder:
     def _support(self, sentence: str, terms: frozenset[str], number: int) -> tuple[Span | None, str]:
         """(the span of the passage that supports the sentence, "") or (None, why there is none)."""
         passage = self.passages[number - 1]
-        for quote in filter(lambda one: len(one) >= LEAST_QUOTE, map("".join, _QUOTE.findall(sentence))):
+        for quote in filter(lambda one: len(one) >= MIN_QUOTE, map("".join, _QUOTE.findall(sentence))):
             if not any(_squeezed(quote) in _squeezed(held) for held in (passage.text, passage.title)):
                 return None, f"does not hold the quote {quote[:40]!r}"
         absent = missing_number(sentence, numbers_of(passage.text) | numbers_of(passage.title))

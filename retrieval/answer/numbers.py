@@ -21,7 +21,7 @@ _ONES = (
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _WORDS = dict(zip(_ONES, range(20), strict=True)) | dict(zip(_TENS, range(20, 100, 10), strict=True))
 _THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
-LONGEST = 200  # characters of a number in words; beyond that it is none
+MAX_LENGTH = 200  # characters of a number in words; beyond that it is none
 COUNTED = 12  # up to here a word may only count what stands in the text: "there are two ways"
 
 _UNITS = (  # as written, name, how many of the name it is
@@ -119,7 +119,7 @@ def _value(found: re.Match[str]) -> str | None:
         value = _plain(found["digits"])
         scale = (_SCALES | _THOUSANDS | {"hundred": 100}).get((found["scale"] or "").lower())
         return _shown(Decimal(value) * scale) if scale and _PLAIN.fullmatch(value) else value
-    if len(found.group()) > LONGEST:
+    if len(found.group()) > MAX_LENGTH:
         return None
     whole = _han_value(found["han"]) if found["han"] else _spelt_value(found["words"])
     point = "".join(str(_HAN_DIGITS[char]) for char in (found["point"] or "")[1:])

@@ -25,7 +25,7 @@ from retrieval.encoder.tower import open_session
 from retrieval.errors import EncoderError, ReaderError
 
 PASSAGE_CACHE = 512  # tokenised passages kept; a passage is asked about more than once
-MOST_LOG_ODDS = 30.0  # beyond it a probability is 0 or 1 to all digits
+MAX_LOG_ODDS = 30.0  # beyond it a probability is 0 or 1 to all digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def reading_of(span: ScoredSpan | None, calibration: Calibration) -> Reading:
     odds = math.nan if span is None else calibration.slope * span.margin + calibration.offset
     if span is None or math.isnan(odds):
         return Reading(0, 0, 0.0, False)
-    sure = 1.0 / (1.0 + math.exp(-max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, odds))))
+    sure = 1.0 / (1.0 + math.exp(-max(-MAX_LOG_ODDS, min(MAX_LOG_ODDS, odds))))
     return Reading(span.start, span.end, sure, sure >= calibration.least, span.margin)
 
 

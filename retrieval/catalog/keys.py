@@ -18,7 +18,7 @@ from retrieval.catalog.engine import reading, writing
 from retrieval.errors import NotFoundError
 
 KEY_PREFIX = "kb"
-MOST_DAYS = 3650  # that a key may be good for: ten years
+MAX_DAYS = 3650  # that a key may be good for: ten years
 SECRET_BYTES = 32  # 256 bits: a plain SHA-256 of it cannot be searched, so no slow password hash is needed
 
 

@@ -18,7 +18,7 @@ from retrieval.errors import ViewError
 from retrieval.types import Vector, Vectors
 
 GROWTH = 1.5  # the file is extended (sparsely) by this factor, so that maps are renewed seldom
-LEAST_ROWS = 1024
+MIN_ROWS = 1024
 BLOCK_ROWS = 500  # rows in one matrix product: large ones make OpenBLAS wake threads, 8 ms instead of 0.2
 
 
@@ -33,7 +33,7 @@ class VectorFile:
         self.checksum = checksum  # CRC-32 of all rows
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644) if path else _unnamed_file()
         self._rows = np.empty((0, dim), np.float32)
-        self._extend(max(count, LEAST_ROWS))
+        self._extend(max(count, MIN_ROWS))
         if zlib.crc32(self._rows[:count].data) != checksum:
             self.close()
             raise ViewError(f"{path} does not hold the {count} vectors of its manifest; delete the view's folder")

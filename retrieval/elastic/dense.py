@@ -18,10 +18,10 @@ from retrieval.errors import InvalidInputError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
 
 MAX_CANDIDATES = 10_000  # of a kNN search, the server's limit
-LEAST_CANDIDATES = 100  # looked at in the graph, as ef of the embedded view
+MIN_CANDIDATES = 100  # looked at in the graph, as ef of the embedded view
 CANDIDATES_PER_HIT = 1.5
 SCORE_DECIMALS = 6  # as the embedded view
-MOST_FETCHED = 10_000  # vectors kept for feedback, 15 MB of 384 dimensions; a request for 200 takes 5 to 50 ms
+MAX_FETCHED = 10_000  # vectors kept for feedback, 15 MB of 384 dimensions; a request for 200 takes 5 to 50 ms
 
 
 class ElasticDenseView(ElasticView):
@@ -69,14 +69,14 @@ class ElasticDenseView(ElasticView):
 
     def _remember(self, found: dict[int, Vector]) -> dict[int, Vector]:
         """What was fetched; kept for the next search, as long as there is room: a label's vector never changes."""
-        if len(self._fetched) + len(found) > MOST_FETCHED:
+        if len(self._fetched) + len(found) > MAX_FETCHED:
             self._fetched = {}  # searches under way keep the old one
         self._fetched.update(found)
         return found
 
     def _nearest(self, vector: Sequence[float], size: int, within: list[Query]) -> list[Hit]:
         size = min(size, MAX_CANDIDATES)
-        candidates = min(MAX_CANDIDATES, max(LEAST_CANDIDATES, int(size * CANDIDATES_PER_HIT)))
+        candidates = min(MAX_CANDIDATES, max(MIN_CANDIDATES, int(size * CANDIDATES_PER_HIT)))
         query: Query = {
             "knn": {
                 "field": "vector",

@@ -13,7 +13,7 @@ MAX_WINDOW = 50_000  # hits of one search
 GC_DELETES = "1h"  # how long a deletion keeps its version, against a writer that was asleep
 OWNER = "catalog"  # in an index's _meta: a mark of the catalog whose view it is
 INDEX_SUFFIX = "-1"
-LONGEST_TOKEN = 8_000  # characters; a term of Lucene holds 32,766 bytes
+MAX_TOKEN_LENGTH = 8_000  # characters; a term of Lucene holds 32,766 bytes
 
 Leg = Literal["sparse", "dense"]
 
@@ -104,7 +104,7 @@ def _word_fields() -> dict[str, Any]:
 def _whitespace_analysis() -> dict[str, Any]:
     return {
         "analyzer": {"tokens": {"type": "custom", "tokenizer": "tokens"}},
-        "tokenizer": {"tokens": {"type": "whitespace", "max_token_length": LONGEST_TOKEN}},
+        "tokenizer": {"tokens": {"type": "whitespace", "max_token_length": MAX_TOKEN_LENGTH}},
     }
 
 

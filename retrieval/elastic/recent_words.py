@@ -17,8 +17,8 @@ from retrieval.analyzer import Analyzer
 from retrieval.sparse.overlay import Overlay, Statistics
 from retrieval.types import ViewBatch
 
-MOST = 1_000  # chunks that came, changed or went; beyond, searches wait for the server
-PRESSING = MOST // 2  # from here on the server is written to without rest
+MAX_PENDING = 1_000  # chunks that came, changed or went; beyond, searches wait for the server
+PRESSING = MAX_PENDING // 2  # from here on the server is written to without rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class RecentWords:
         with self._guard:
             server = self._server_seq()
             self._forget(server)
-            if seq > server and self._kept + labels <= MOST:
+            if seq > server and self._kept + labels <= MAX_PENDING:
                 return True
             if seq <= server:
                 self._base = seq

@@ -21,7 +21,7 @@ from retrieval.sparse.overlay import Statistics
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
 
 MAX_QUERY_TOKENS = 1_024  # different ones; more is a document, and servers refuse a few thousand clauses
-MOST_TERMS = 10_000  # of which the index's statistics are remembered
+MAX_TERMS = 10_000  # of which the index's statistics are remembered
 SCORE_DECIMALS = 4  # as the embedded view: BM25 sums differ in the last bits, rounded, equal passages tie
 
 
@@ -72,7 +72,7 @@ class ElasticSparseView(ElasticView):
         """What BM25 asks of the index for these terms; a term is asked for once in each state of the index."""
         wanted = set(terms)
         seq, known = self._statistics
-        if not seq or seq != self.seq or len(known.frequencies) > MOST_TERMS:  # 0: it is being built
+        if not seq or seq != self.seq or len(known.frequencies) > MAX_TERMS:  # 0: it is being built
             seq, known = self.seq, Statistics(0, 0.0, {})
         if missing := wanted - known.frequencies.keys():
             read = self.index.statistics(sorted(missing))

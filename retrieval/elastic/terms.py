@@ -18,8 +18,8 @@ from retrieval.types import Principal
 
 VALUES_FIELD, PRESENT_FIELD, GROUPS_FIELD = "values", "present", "groups"
 MAX_TERMS = 65_536  # of one terms query: index.max_terms_count
-LONGEST_TEXT = 4_096  # characters of a value; a term of Lucene holds 32,766 bytes
-LONGEST_NAME = 256  # characters of a field's or group's name
+MAX_TEXT_LENGTH = 4_096  # characters of a value; a term of Lucene holds 32,766 bytes
+MAX_NAME_LENGTH = 256  # characters of a field's or group's name
 SEPARATOR = "\x1f"
 KIND_LETTERS = {"number": "n", "text": "t", "truth": "b"}
 SIGN_BIT = 1 << 63
@@ -101,14 +101,16 @@ def _term(name: str, key: ValueKey) -> str:
         case "truth":
             text = "1" if value else "0"
         case _:
-            text = _short(_sendable(value), LONGEST_TEXT)
+            text = _short(_sendable(value), MAX_TEXT_LENGTH)
     return f"{_name(name)}{SEPARATOR}{KIND_LETTERS[kind]}{text}"
 
 
 def _name(name: str) -> str:
     """A name without the separator and of bounded length; what had to be changed ends in its hash."""
     plain = _sendable(name)
-    return _short(plain.replace(SEPARATOR, " "), LONGEST_NAME if plain == name and SEPARATOR not in name else 0, name)
+    return _short(
+        plain.replace(SEPARATOR, " "), MAX_NAME_LENGTH if plain == name and SEPARATOR not in name else 0, name
+    )
 
 
 def _short(text: str, longest: int, whole: str | None = None) -> str:
@@ -116,7 +118,7 @@ def _short(text: str, longest: int, whole: str | None = None) -> str:
     if len(text) <= longest:
         return text
     digest = hashlib.sha256(repr(whole or text).encode()).hexdigest()
-    return f"{text[: longest or LONGEST_NAME]}\x02{digest}"
+    return f"{text[: longest or MAX_NAME_LENGTH]}\x02{digest}"
 
 
 def _sendable(text: str) -> str:

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 
 from retrieval.text_folding import fold
 
-MOST_WORDS = 6  # of a name
-LONGEST_NAME = 60  # characters
-MOST_NAMES = 64  # of a passage: a list of a thousand parts is not about each of them
+MAX_WORDS = 6  # of a name
+MAX_NAME_LENGTH = 60  # characters
+MAX_NAMES = 64  # of a passage: a list of a thousand parts is not about each of them
 CHINESE_RUN = range(3, 9)  # characters of a run that counts as a name when it stands alone
 CHINESE_REPEAT = range(2, 7)  # characters of a string that counts when it is repeated
-LONGEST_REPEATED = 3_000  # characters of a passage in which repetition is looked for
+MAX_REPEATED = 3_000  # characters of a passage in which repetition is looked for
 
 _CAPITAL = r"(?:[A-ZÀ-ÖØ-Þ][\w’'&-]*\w|[A-Z]\.(?:[A-Z]\.)*|[A-ZÀ-ÖØ-Þ])"
 _JOINT = r"(?:of|the|de|la|le|du|des|del|da|di|van|von|der|den|and|for|in|on|to|bin|ibn|al|el|y|&)"
@@ -54,14 +54,14 @@ _COMMON = frozenset(
 
 
 def names_in(title: str, heading: str, text: str) -> list[str]:
-    """Folded names in a passage, each once, the most telling kinds first; at most `MOST_NAMES`."""
+    """Folded names in a passage, each once, the most telling kinds first; at most `MAX_NAMES`."""
     whole = "\n".join(part for part in (title, heading, text) if part)
     found: dict[str, None] = {}
     for names in (_quoted(whole), _codes(whole), _capitalised(whole), _chinese(whole), _phrases(whole, title, heading)):
         for name in names:
             if _is_name(name):
                 found.setdefault(name, None)
-    return list(found)[:MOST_NAMES]
+    return list(found)[:MAX_NAMES]
 
 
 def title_names(title: str) -> list[str]:
@@ -72,11 +72,11 @@ def title_names(title: str) -> list[str]:
 
 
 def asked_names(query: str) -> list[str]:
-    """Every stretch of a question that could be a name: up to `MOST_WORDS` words, or 2 to 8 Chinese characters."""
+    """Every stretch of a question that could be a name: up to `MAX_WORDS` words, or 2 to 8 Chinese characters."""
     folded = fold(query)
     words = [word.removesuffix("'s").removesuffix("’s") for word in _ASKED_WORD.findall(_HAN_RUN.sub(" ", folded))]
     found: dict[str, None] = {}
-    for length in range(1, MOST_WORDS + 1):
+    for length in range(1, MAX_WORDS + 1):
         found.update(dict.fromkeys(" ".join(words[at : at + length]) for at in range(len(words) - length + 1)))
     for run in _HAN_RUN.findall(folded):
         for length in range(2, CHINESE_RUN.stop):
@@ -94,13 +94,13 @@ def normal(name: str) -> str:
 
 
 def _is_name(name: str) -> bool:
-    return 2 <= len(name) <= LONGEST_NAME and name not in _COMMON and not name.isdecimal()
+    return 2 <= len(name) <= MAX_NAME_LENGTH and name not in _COMMON and not name.isdecimal()
 
 
 def _quoted(text: str) -> Iterator[str]:
     for match in _QUOTED.finditer(text):
         quoted = match[1] or match[2]
-        if len(quoted.split()) <= MOST_WORDS:
+        if len(quoted.split()) <= MAX_WORDS:
             yield normal(quoted)
     for match in _CHINESE_QUOTED.finditer(text):
         yield normal(match[1])
@@ -138,7 +138,7 @@ def _is_certain(word: str) -> bool:
 
 def _stretched(words: list[str]) -> Iterator[str]:
     """The whole name; its runs of capitals and what two words and more of them say; two runs with their joint."""
-    if len(words) <= MOST_WORDS:
+    if len(words) <= MAX_WORDS:
         yield normal(" ".join(words))
     runs: list[tuple[int, int]] = []  # start and end of the stretches without a joint
     for at, word in enumerate(words):
@@ -152,10 +152,10 @@ def _stretched(words: list[str]) -> Iterator[str]:
         yield from (
             normal(" ".join(words[low:high]))
             for low in range(start, end)
-            for high in range(low + 2, min(end, low + MOST_WORDS) + 1)
+            for high in range(low + 2, min(end, low + MAX_WORDS) + 1)
         )
     for (start, _), (_, end) in zip(runs, runs[1:], strict=False):
-        if end - start <= MOST_WORDS:
+        if end - start <= MAX_WORDS:
             yield normal(" ".join(words[start:end]))
 
 
@@ -193,7 +193,7 @@ def _repeated(runs: Iterable[str]) -> Iterator[str]:
     before: dict[str, set[str]] = {}
     after: dict[str, set[str]] = {}
     seen: Counter[str] = Counter()
-    left = LONGEST_REPEATED
+    left = MAX_REPEATED
     for number, run in enumerate(runs):
         left -= len(run)
         if left < 0:

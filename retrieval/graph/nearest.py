@@ -11,7 +11,7 @@ from retrieval.types import Vectors
 
 BLOCK = 1024  # rows compared with all others at once: 40 MB for 10,000 chunks
 EXACT_LIMIT = 20_000  # vectors up to which all are compared with all, 4 s on one core; beyond, through an HNSW graph
-LEAST_DOCUMENTS = 2  # chunks that must hold a word before it connects any
+MIN_DOCUMENTS = 2  # chunks that must hold a word before it connects any
 RARE_SHARE = 0.02  # of the chunks, at most, may hold a word that connects, but never fewer than `RARE_LEAST`
 RARE_LEAST = 20
 
@@ -44,7 +44,7 @@ def nearest_words(tokens: Sequence[NDArray[np.int64]], count: int) -> Neighbours
     chunks = len(tokens)
     owners = np.repeat(np.arange(chunks), [len(one) for one in tokens])
     words, places, frequency = np.unique(np.concatenate(tokens), return_inverse=True, return_counts=True)
-    rare = (frequency >= LEAST_DOCUMENTS) & (frequency <= rare_limit(chunks))
+    rare = (frequency >= MIN_DOCUMENTS) & (frequency <= rare_limit(chunks))
     idf = np.where(rare, np.log(1.0 + chunks / np.maximum(frequency, 1)), 0.0)
     weights = idf[places]
     norms = np.sqrt(np.bincount(owners, weights**2, minlength=chunks))

@@ -25,8 +25,8 @@ Hashes = NDArray[np.int64]
 
 _MARKDOWN_LINK = re.compile(r"\[[^\]\n]{0,200}\]\(<?([^)\s>]+)>?(?:\s+\"[^\"\n]*\")?\)")
 _URL = re.compile(r"https?://[^\s<>\"'）)\]，。；]+")
-MOST_ADDRESSES = 64  # of a chunk: a page of links is about none of them
-MOST_ROWS = 64  # likewise
+MAX_ADDRESSES = 64  # of a chunk: a page of links is about none of them
+MAX_ROWS = 64  # likewise
 _PAGES = (".html", ".htm", ".md")  # links often leave these out
 _FOLDER_PAGES = ("index", "readme")
 
@@ -105,7 +105,7 @@ def _own_addresses(chunk: IndexedChunk) -> Iterator[str]:
 
 def _rows(chunk: IndexedChunk) -> list[tuple[str, bool]]:
     """Rows that the document joins, and whether it is about that very row."""
-    return [(_local(chunk, link.removeprefix(ITSELF)), link.startswith(ITSELF)) for link in chunk.links][:MOST_ROWS]
+    return [(_local(chunk, link.removeprefix(ITSELF)), link.startswith(ITSELF)) for link in chunk.links][:MAX_ROWS]
 
 
 def _addresses(chunk: IndexedChunk) -> list[str]:
@@ -117,7 +117,7 @@ def _addresses(chunk: IndexedChunk) -> list[str]:
         found.update(dict.fromkeys(_resolved(chunk, match[1])))
     for match in _URL.finditer(chunk.text):
         found.setdefault(_url(match[0].rstrip(".,;:!?")))
-    return [address for address in found if address][:MOST_ADDRESSES]
+    return [address for address in found if address][:MAX_ADDRESSES]
 
 
 def _resolved(chunk: IndexedChunk, link: str) -> Iterator[str]:

@@ -31,9 +31,9 @@ from search_core.snapshot import CorpusSnapshot, key_of, passage_of
 from search_core.splits import connected
 
 PASSAGES = 5  # given to an answer model with a question of a file
-MOST_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer
-LEAST_QUESTIONS = 20  # fewer are not half sealed and still tell anything apart
-LEAST_SEALED = 10  # are asked even when time is up; fewer prove nothing
+MAX_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer
+MIN_QUESTIONS = 20  # fewer are not half sealed and still tell anything apart
+MIN_SEALED = 10  # are asked even when time is up; fewer prove nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def split(found: Sequence[AskedQuestion], origin: str, seed: int) -> Questions:
     for one in found:
         by_group.setdefault(one.group, []).append(one)
     groups = [by_group[name] for name in sorted(by_group)]
-    if len(found) < LEAST_QUESTIONS or len(groups) < 2:
+    if len(found) < MIN_QUESTIONS or len(groups) < 2:
         raise SupervisionError(
             f"{len(found)} questions with known answers, in {len(groups)} documents, cannot tell answer models apart; "
-            f"expected at least {LEAST_QUESTIONS} of two documents or more"
+            f"expected at least {MIN_QUESTIONS} of two documents or more"
         )
     drawn = random.Random(seed)  # noqa: S311 - a split, not a secret
     drawn.shuffle(groups)
@@ -99,7 +99,7 @@ def of_files(found: Sequence[Question], seed: int) -> list[AskedQuestion]:
     for question in found:
         passages.setdefault(question.article, []).append(question.passage)
     by_article = {article: sorted(set(texts)) for article, texts in passages.items()}
-    sample = drawn.sample(found, min(len(found), MOST_QUESTIONS))
+    sample = drawn.sample(found, min(len(found), MAX_QUESTIONS))
     return [_with_others(question, by_article[question.article], drawn) for question in sample]
 
 

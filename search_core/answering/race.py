@@ -23,7 +23,7 @@ from search_core.clock import Clock
 logger = logging.getLogger(__name__)
 
 ROUNDS = (8, 32)  # questions of the first rounds; the last one has all
-MOST_FAILURES = 0.1  # share of questions that something else answered: such an endpoint is not to be relied on
+MAX_FAILURES = 0.1  # share of questions that something else answered: such an endpoint is not to be relied on
 SEARCH_SHARE = 0.7  # of the budget; the rest is for the sealed questions
 
 Told = Callable[["Entry", int], None]  # a model was asked so many questions
@@ -50,7 +50,7 @@ class Entry:
     @property
     def fails(self) -> bool:
         """Whether too often something else answered in its place."""
-        return bool(self.scored) and sum(one.failed for one in self.scored) > MOST_FAILURES * len(self.scored)
+        return bool(self.scored) and sum(one.failed for one in self.scored) > MAX_FAILURES * len(self.scored)
 
     def ask(self, question: AskedQuestion, models: Models) -> Scored:
         """One more answer."""

@@ -8,14 +8,14 @@ from typing import Generic, NamedTuple, TypeVar
 
 from retrieval.answer.reader_folder import MANIFEST_FILE, read_folder
 from retrieval.errors import ReaderError
-from search_core.answering.questions import LEAST_QUESTIONS
+from search_core.answering.questions import MIN_QUESTIONS
 from search_core.errors import SupervisionError
 from search_core.reader.lessons import read_lessons
 from search_core.taught import hash_of
 
 T = TypeVar("T")
 
-LEAST_KEPT = 0.75  # share of the questions that readers which do not serve must leave to the others, ...
+MIN_KEPT = 0.75  # share of the questions that readers which do not serve must leave to the others, ...
 ENOUGH = 200  # ... unless so many remain all the same
 
 
@@ -42,7 +42,7 @@ def unlearnt(
     lessons = {name: read_lessons(readers / name) for name in sorted(names, key=lambda name: name != serving)}
     served = lessons.get(serving)
     new = sum(served is None or prints[known_by(one)] not in served.learnt for one in found)
-    least = max(LEAST_QUESTIONS, min(ENOUGH, LEAST_KEPT * new))
+    least = max(MIN_QUESTIONS, min(ENOUGH, MIN_KEPT * new))
     for name, known in lessons.items():
         if known is None:
             notes.append(
@@ -54,7 +54,7 @@ def unlearnt(
         lost = f"{len(kept) - len(rest)} of {len(kept)} questions"
         if len(rest) == len(kept):
             continue
-        if len(rest) >= (LEAST_QUESTIONS if name == serving else least) and len({group(one) for one in rest}) > 1:
+        if len(rest) >= (MIN_QUESTIONS if name == serving else least) and len({group(one) for one in rest}) > 1:
             notes.append(f"reader {name} learnt from {lost}, which are not asked")
             kept = rest
         elif name != serving:
@@ -62,7 +62,7 @@ def unlearnt(
             left_out.add(name)
         else:
             raise SupervisionError(
-                f"reader {name}, which serves, learnt from {lost}; name {LEAST_QUESTIONS} or more that are new to it"
+                f"reader {name}, which serves, learnt from {lost}; name {MIN_QUESTIONS} or more that are new to it"
             )
     for name, known in lessons.items():
         used = 0 if known is None else sum(prints[known_by(one)] in known.calibrated for one in kept)

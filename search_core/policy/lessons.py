@@ -14,8 +14,8 @@ from search_core.policy.contract import Briefing, Trial
 from search_core.policy.encoding import SpaceTensors
 from search_core.space import SearchSpace
 
-MOST_OF_A_RUN = 400  # trials kept of one earlier run: every n-th by rank, so that good and bad stay
-LEAST_OF_A_RUN = 4  # fewer have no spread to speak of
+MAX_PER_RUN = 400  # trials kept of one earlier run: every n-th by rank, so that good and bad stay
+MIN_PER_RUN = 4  # fewer have no spread to speak of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def earlier_lessons(briefing: Briefing, tensors: SpaceTensors) -> Lessons:
                 "expected the same encoder for all: leave out runs of another"
             )
         usable = [trial for trial in run.trials if not trial.failed and _allowed(tensors.space, trial)]
-        if len(usable) >= LEAST_OF_A_RUN:
+        if len(usable) >= MIN_PER_RUN:
             none = none.with_(lessons(_thinned(usable), tensors, profile_tensor(run.profile)))
     return none
 
@@ -82,7 +82,7 @@ def profile_tensor(profile: Sequence[float]) -> Tensor:
 
 def _thinned(trials: list[Trial]) -> list[Trial]:
     ranked = sorted(trials, key=lambda trial: trial.reward)
-    step = max(1, -(-len(ranked) // MOST_OF_A_RUN))
+    step = max(1, -(-len(ranked) // MAX_PER_RUN))
     return ranked[::-1][::step]
 
 

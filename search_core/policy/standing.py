@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 WINDOW = 24  # newest picks and forecasts that count
-LEAST_PICKS, LEAST_DRAWS = 8, 4  # before that many nothing is concluded
+MIN_PICKS, MIN_DRAWS = 8, 4  # before that many nothing is concluded
 EVEN = 0.5  # a pick that beats a random draw less often than this share of pairs loses
 FORESIGHT = 0.3  # rank correlation of forecasts with results from which on the policy leads again
 
@@ -40,13 +40,13 @@ class Standing:
         if not self.steps_back and self._loses():
             self.steps_back, self.changes = True, self.changes + 1
             self._forecasts.clear()
-        elif self.steps_back and len(self._forecasts) >= LEAST_PICKS and self.foresight > FORESIGHT:
+        elif self.steps_back and len(self._forecasts) >= MIN_PICKS and self.foresight > FORESIGHT:
             self.steps_back, self.changes = False, self.changes + 1
             self._picks.clear()
         return self.steps_back
 
     def _loses(self) -> bool:
-        return len(self._picks) >= LEAST_PICKS and len(self._draws) >= LEAST_DRAWS and self.win_rate < EVEN
+        return len(self._picks) >= MIN_PICKS and len(self._draws) >= MIN_DRAWS and self.win_rate < EVEN
 
     @property
     def win_rate(self) -> float:

@@ -17,7 +17,7 @@ from retrieval.answer.sentences import split_sentences
 from search_core.reader.data import Question
 
 PASSAGE_CHARACTERS = {False: 700, True: 170}  # by whether it is Chinese: about 150 tokens
-LEAST_SENTENCE = {False: 20, True: 8}  # characters
+MIN_SENTENCE = {False: 20, True: 8}  # characters
 NEAR = {False: 12, True: 24}  # words, or Chinese characters, kept on either side of the answer
 DROPPED = {False: 0.25, True: 0.1}  # share of the words, or Chinese characters, left out of a question
 REMOVED = 0.2  # share of the questions whose sentence is taken out of the passage: without an answer then
@@ -84,7 +84,7 @@ def _of_passage(text: str, key: str, drawn: random.Random) -> Iterator[Question]
     sentences = [text[one.start : one.end] for one in split_sentences(text)]
     drawn.shuffle(sentences)
     for place, sentence in enumerate(sentences):
-        if len(sentence) < LEAST_SENTENCE[han]:
+        if len(sentence) < MIN_SENTENCE[han]:
             continue
         holes = list((_CHINESE if han else _ENGLISH).finditer(sentence))
         if holes:
@@ -106,7 +106,7 @@ def _question(
     asked = _asked(sentence, hole.span(kind), _ASKED[han, kind], han, drawn)
     without = text.replace(sentence, " ")
     recurs = answer in without
-    gone = drawn.random() < (RECURRING_REMOVED if recurs else REMOVED) and len(without.strip()) > LEAST_SENTENCE[han]
+    gone = drawn.random() < (RECURRING_REMOVED if recurs else REMOVED) and len(without.strip()) > MIN_SENTENCE[han]
     answers = (answer.strip(),) if recurs or not gone else ()
     return Question(key, article, asked, without if gone else text, answers)
 

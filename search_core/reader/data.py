@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from retrieval.answer.reader_input import Layout, Piece, Window, split, windows
 from search_core.errors import SupervisionError
 
-MOST_SPANS = 16  # places of an answer in one window
+MAX_SPANS = 16  # places of an answer in one window
 NO_ANSWER = (0, 0)  # the span of [CLS]
 
 
@@ -134,7 +134,7 @@ def _rows(window: Window, places: Sequence[tuple[int, int]]) -> tuple[tuple[int,
     stops = {end: row for row, (_, end) in enumerate(window.spans, window.first)}
     exact = [(starts[start], stops[end]) for start, end in places if start in starts and end in stops]
     loose = exact or [row for row in (_covering(window, place) for place in places) if row]
-    return tuple(loose[:MOST_SPANS])
+    return tuple(loose[:MAX_SPANS])
 
 
 def _covering(window: Window, place: tuple[int, int]) -> tuple[int, int] | None:

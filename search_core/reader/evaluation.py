@@ -22,7 +22,7 @@ from search_core.reader.scores import contains, exact, overlap_f1
 
 NEWTON_STEPS = 25
 RIDGE = 1e-3  # keeps the fit finite where margins separate right from wrong
-LEAST_EXAMPLES = 20  # fewer say nothing of how sure a margin is
+MIN_EXAMPLES = 20  # fewer say nothing of how sure a margin is
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +129,10 @@ def calibrate(found: Sequence[Answered]) -> Calibration:
     found = [one for one in found if math.isfinite(one.reading.margin)]  # all but passages without words
     margins = np.array([one.reading.margin for one in found])
     right = np.array([one.right for one in found], dtype=float)
-    if len(found) < LEAST_EXAMPLES or len(set(right)) < 2:
+    if len(found) < MIN_EXAMPLES or len(set(right)) < 2:
         raise SupervisionError(
             f"a reader cannot be calibrated on {len(found)} questions of which {int(right.sum())} are answered right; "
-            f"expected {LEAST_EXAMPLES}, some of them wrong"
+            f"expected {MIN_EXAMPLES}, some of them wrong"
         )
     slope, offset = _logistic(margins, right)
     sure = 1.0 / (1.0 + np.exp(-(slope * margins + offset)))

@@ -36,7 +36,7 @@ from search_core.reader.lessons import LESSONS_FILE
 SCHEME_KEY = "reader_scheme"  # in config.json of a model trained here: its token types are the rules of reader_input
 PUBLISHED_WINDOW = (384, 128)  # tokens and stride of readers published elsewhere (BERT's script for SQuAD)
 MARKS = ("question", "passage")  # each one token of every vocabulary in use, and found again in the sequence
-LEAST_AGREEMENT = 0.98  # correlation of int8's scores with fp32's; MiniLM has 0.999
+MIN_AGREEMENT = 0.98  # correlation of int8's scores with fp32's; MiniLM has 0.999
 PROBES = (
     ("When was the pump replaced?", "The pump AX-1200 was replaced in March 2019, after 6,000 hours of work."),
     ("Who signs invoices over 10,000 EUR?", "Invoices over 10,000 EUR are signed by the controller of the centre."),
@@ -128,7 +128,7 @@ def _graphs(source: Path, made: Path, layout: Layout, precision: str) -> tuple[s
     if precision != "int8":
         return "fp32", None
     agreement = _agreement(source, made, layout)
-    if not agreement >= LEAST_AGREEMENT:  # nor where it is NaN, which JSON does not have
+    if not agreement >= MIN_AGREEMENT:  # nor where it is NaN, which JSON does not have
         return "fp32", None if math.isnan(agreement) else round(agreement, 6)
     return "int8", round(agreement, 6)
 

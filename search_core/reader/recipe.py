@@ -26,7 +26,7 @@ from search_core.errors import SupervisionError
 from search_core.reader.card import write_card
 from search_core.reader.cloze import cloze_questions, cut
 from search_core.reader.data import Example, Question, examples
-from search_core.reader.evaluation import LEAST_EXAMPLES, ReaderScores, calibrate, crossed, read_all, scores_of
+from search_core.reader.evaluation import MIN_EXAMPLES, ReaderScores, calibrate, crossed, read_all, scores_of
 from search_core.reader.export import SCHEME_KEY, export_reader, layout_of, recalibrate
 from search_core.reader.lessons import write_lessons
 from search_core.reader.model import open_model
@@ -36,9 +36,9 @@ from search_core.tuning.vocabulary import extend, survey
 
 logger = logging.getLogger(__name__)
 
-LEAST_QUESTIONS = 100  # to learn from and to calibrate on; fewer are remembered rather than understood
+MIN_QUESTIONS = 100  # to learn from and to calibrate on; fewer are remembered rather than understood
 HELD_OUT = 0.1  # share of the articles that calibration is measured on
-MOST_HELD_OUT = 600  # questions of them; more cost time and change nothing
+MAX_HELD_OUT = 600  # questions of them; more cost time and change nothing
 UNKNOWN_SHARE = 0.05  # of running words, from which on a vocabulary is extended
 PRACTICE = 20_000  # questions of practice for a vocabulary that was extended, unless told otherwise
 CLOZES_EACH = 6  # of a passage
@@ -131,16 +131,16 @@ def hold_out(questions: Sequence[Question], seed: int) -> tuple[list[Question], 
     from, and a reader that is calibrated on answered questions alone never refuses.
     """
     articles = sorted({question.article for question in questions})
-    if len(questions) < LEAST_QUESTIONS or len(articles) < 2:
+    if len(questions) < MIN_QUESTIONS or len(articles) < 2:
         raise SupervisionError(
             f"a reader cannot be trained on {len(questions)} questions of {len(articles)} articles; expected at least "
-            f"{LEAST_QUESTIONS} of two or more"
+            f"{MIN_QUESTIONS} of two or more"
         )
     drawn = random.Random(seed)  # noqa: S311 - a split, not a secret
     apart = _apart(articles, {question.article for question in questions if not question.answers}, drawn)
     learnt = [question for question in questions if question.article not in apart]
     held = [question for question in questions if question.article in apart]
-    return learnt, drawn.sample(held, min(len(held), MOST_HELD_OUT))
+    return learnt, drawn.sample(held, min(len(held), MAX_HELD_OUT))
 
 
 def adopt_reader(
@@ -150,12 +150,12 @@ def adopt_reader(
 
     Raises `SupervisionError` for questions too few to calibrate on.
     """
-    if 0 < len(questions) < LEAST_EXAMPLES:
+    if 0 < len(questions) < MIN_EXAMPLES:
         raise SupervisionError(
-            f"a reader cannot be calibrated on {len(questions)} questions; give {LEAST_EXAMPLES} or more, or none"
+            f"a reader cannot be calibrated on {len(questions)} questions; give {MIN_EXAMPLES} or more, or none"
         )
     drawn = random.Random(0)  # noqa: S311 - a sample, not a secret
-    held = drawn.sample(questions, min(len(questions), MOST_HELD_OUT))
+    held = drawn.sample(questions, min(len(questions), MAX_HELD_OUT))
     facts = {"base": source.name, "held_out": len(held)}
     return calibrated_reader(source, target, held, facts, precision)
 

@@ -24,7 +24,7 @@ KINDS: tuple[AdapterKind, ...] = ("full", "low-rank-64", "low-rank-16", "bias") 
 FIRST_STEPS, ALL_STEPS = 25, 100  # of a first look, and of those that it leaves
 FIRST_QUESTIONS = 400  # of `fit` in a first look
 GO_ON = 2  # kinds that are trained in full
-LEAST_FIT = 30  # questions to learn from
+MIN_FIT = 30  # questions to learn from
 DECISION = "adapter"  # of the search space
 
 
@@ -77,8 +77,8 @@ def _why_not(conditions: Conditions, share: float) -> str:
         return "the search space has no decision about it"
     if not _kinds(conditions):
         return f"the search space has no adapter that is known here; expected one of {', '.join(KINDS)}"
-    if len(conditions.split.fit) < LEAST_FIT:
-        return f"{len(conditions.split.fit)} questions are too few to learn from; expected {LEAST_FIT} or more"
+    if len(conditions.split.fit) < MIN_FIT:
+        return f"{len(conditions.split.fit)} questions are too few to learn from; expected {MIN_FIT} or more"
     if conditions.clock.left(share) <= 0:
         return "the time was over, or the run was stopped, before it began"
     return ""

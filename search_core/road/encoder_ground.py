@@ -29,7 +29,7 @@ from search_core.tuning.training_model import TrainingModel
 from search_core.tuning.vocabulary import extend, survey
 
 SURVEYED = 2_000  # chunks in which unknown words are looked for first
-LEAST_UNKNOWN = 0.05  # share of unknown words from which a language is to be learned
+MIN_UNKNOWN = 0.05  # share of unknown words from which a language is to be learned
 POOL, ASKED = 600, 120  # chunks that a trial ranks for so many questions of `choose`
 FROM_LEGS = 20  # first chunks of either leg that join the pool for each question
 HARD_NEGATIVES = 1  # mined ones per question and step
@@ -105,7 +105,7 @@ def missing_pieces(conditions: Conditions, base: Path) -> tuple[tuple[str, ...],
     """What the tokenizer lacks of the corpus, nothing where it knows nearly all; and the share of unknown words."""
     whole = [f"{chunk.title}\n{chunk.text}" for chunk in conditions.snapshot.chunks]
     share = survey(base, _some(whole, SURVEYED)).unknown_share
-    if share <= LEAST_UNKNOWN:
+    if share <= MIN_UNKNOWN:
         return (), share
     found = survey(base, whole)
     return found.missing, found.unknown_share

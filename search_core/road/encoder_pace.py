@@ -17,7 +17,7 @@ from search_core.errors import BudgetError
 from search_core.road.halving import Rung
 
 PLAN_FILE = "steps.json"
-LEAST_STEPS = 60  # of a training that is worth an embedding of the whole collection
+MIN_STEPS = 60  # of a training that is worth an embedding of the whole collection
 PROBED = 3  # steps that are made to know how long one takes; the first is not counted
 RESERVE = 0.9  # of the time: machines are not equally fast all the time
 
@@ -34,15 +34,15 @@ def steps_within(seconds: float, pace: Pace, rungs: Sequence[Rung], rankings: in
     """Steps of the longest training, at most `whole`, so that all rungs and so many rankings fit into the time.
 
     Each rung's trainings go on from where the rung before left them. Raises `BudgetError` where fewer than
-    `LEAST_STEPS` fit.
+    `MIN_STEPS` fit.
     """
     trained = sum(rung.count * (rung.fidelity - before) for before, rung in _with_before(rungs))
     ranked = rankings + sum(rung.count for rung in rungs)
     steps = int((RESERVE * seconds - ranked * pace.ranking) / (trained * pace.step))
-    if steps < min(LEAST_STEPS, whole):
+    if steps < min(MIN_STEPS, whole):
         raise BudgetError(
             f"the time suffices for {max(0, steps)} steps of training at {pace.step:.1f} s each, expected at least "
-            f"{LEAST_STEPS}; give a longer budget, more threads, bf16 (fast) or a GPU (device)"
+            f"{MIN_STEPS}; give a longer budget, more threads, bf16 (fast) or a GPU (device)"
         )
     return min(steps, whole)
 

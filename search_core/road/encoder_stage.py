@@ -55,7 +55,7 @@ from search_core.tuning.training_model import TrainingModel, TrainingOptions
 LANGUAGE_RUNGS = (Rung(1, 0.075), Rung(1, 0.225), Rung(1, 1.0))  # 30, 90 and all steps
 FEEDBACK_RUNGS = (Rung(4, 1 / 9), Rung(2, 1 / 3), Rung(1, 1.0))
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights
-LEAST_LABELS = 200  # questions in `fit` from which an encoder learns from them
+MIN_LABELS = 200  # questions in `fit` from which an encoder learns from them
 TIMED = 32  # chunks by which the time to embed all of them is foretold
 EMBEDDING = 1.25  # times what is foretold is kept for it
 PLAN_ANEW = 0.05  # of the budget is kept for choosing the plan once more
@@ -139,13 +139,13 @@ def _searched(
 def _nothing_calls(ground: EncoderGround) -> str:
     return (
         f"the encoder knows {1 - ground.unknown_share:.0%} of the words, and {len(ground.fit)} judged questions are "
-        f"too few to learn from (expected {LEAST_LABELS}); without labels, tuning did not pay where it was measured"
+        f"too few to learn from (expected {MIN_LABELS}); without labels, tuning did not pay where it was measured"
     )
 
 
 def _way(conditions: Conditions, ground: EncoderGround) -> tuple[SearchSpace | None, tuple[Rung, ...], int]:
     """What the corpus calls for: a language to learn, judged questions to learn from, or nothing."""
-    judged = conditions.supervision.judged and len(ground.fit) >= LEAST_LABELS
+    judged = conditions.supervision.judged and len(ground.fit) >= MIN_LABELS
     if ground.pieces:
         return language_space(conditions.space, judged=judged), LANGUAGE_RUNGS, LANGUAGE_STEPS
     if judged:

@@ -25,8 +25,8 @@ from search_core.road.recording import Recorder, Stopwatch
 RUNGS = (Rung(9, 0.1), Rung(3, 0.3), Rung(1, 1.0))
 EPOCHS = 30  # of a training in full
 QUESTIONS = 1_000  # of `fit` in a training in full
-LEAST_FIT = 30  # questions to learn from
-LEAST_CHUNKS = 2  # of one nothing can be normalised, nor ranked
+MIN_FIT = 30  # questions to learn from
+MIN_CHUNKS = 2  # of one nothing can be normalised, nor ranked
 DEPTH = "graph.depth"
 NOT_SERVED = "vectors that a graph network gives are measured, not served"
 
@@ -85,9 +85,9 @@ def _why_not(conditions: Conditions, share: float) -> str:
         return "questions made from the corpus rank settings of a graph not as people's questions do"
     if DEPTH not in {decision.name for decision in conditions.space.decisions}:
         return "the search space has no decision about it"
-    if len(conditions.split.fit) < LEAST_FIT:
-        return f"{len(conditions.split.fit)} questions are too few to learn from; expected {LEAST_FIT} or more"
-    if len(conditions.snapshot.chunks) < LEAST_CHUNKS:
+    if len(conditions.split.fit) < MIN_FIT:
+        return f"{len(conditions.split.fit)} questions are too few to learn from; expected {MIN_FIT} or more"
+    if len(conditions.snapshot.chunks) < MIN_CHUNKS:
         return "a single passage has no neighbours to learn from"
     if conditions.clock.left(share) <= 0:
         return "the time was over, or the run was stopped, before it began"

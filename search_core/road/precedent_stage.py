@@ -16,8 +16,8 @@ from search_core.road.candidate import Candidate, StageReport, is_better
 from search_core.road.recording import Recorder, Stopwatch
 
 DECISION = "precedents"  # of the search space: the strengths, 0 for none
-LEAST = 30  # questions to remember
-MOST = 5_000  # of them: each search compares with all
+MIN_QUESTIONS = 30  # questions to remember
+MAX_REMEMBERED = 5_000  # of them: each search compares with all
 
 
 def precedent_stage(
@@ -55,8 +55,8 @@ def _why_not(conditions: Conditions, share: float) -> str:
         return "questions made from the corpus are no questions that people asked"
     if not _strengths(conditions):
         return f"the search space has no extra decision {DECISION!r} with numbers from 0.0 to 1.0"
-    if len(conditions.working) < LEAST:
-        return f"{len(conditions.working)} questions are too few to remember; expected {LEAST} or more"
+    if len(conditions.working) < MIN_QUESTIONS:
+        return f"{len(conditions.working)} questions are too few to remember; expected {MIN_QUESTIONS} or more"
     if conditions.split.by_document:
         return "no two parts share a document, so none tells what remembering is worth; split by question instead"
     if conditions.clock.left(share) <= 0:
@@ -71,7 +71,7 @@ def _strengths(conditions: Conditions) -> list[float]:
 
 
 def _some(places: tuple[int, ...]) -> tuple[int, ...]:
-    return places[:: max(1, -(-len(places) // MOST))]
+    return places[:: max(1, -(-len(places) // MAX_REMEMBERED))]
 
 
 def _remembered(start: Candidate, places: tuple[int, ...]) -> Precedents:

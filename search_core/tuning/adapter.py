@@ -28,7 +28,7 @@ RATE = 2e-3  # Adam's, measured on Cranfield
 SCALE = 20.0  # of cosines before the softmax
 CHECK_EVERY = 25  # steps between two looks at the held-out questions
 HELD_OUT = 0.2  # share of the questions the number of steps is chosen on
-LEAST_QUESTIONS = 10
+MIN_QUESTIONS = 10
 STANDARD_ERRORS = 1.0  # of the paired gain over the identity that the gain must exceed; less is noise
 ROWS_PER_BATCH = 1024  # questions compared with the corpus at once
 
@@ -66,13 +66,13 @@ def fit_adapter(
 ) -> Adapter:
     """An adapter of (q, dim) queries for (n, dim) passages, both unit rows; the same seed gives the same adapter.
 
-    Raises `SupervisionError` for fewer than `LEAST_QUESTIONS` questions with a relevant passage, and `TrainingError`
+    Raises `SupervisionError` for fewer than `MIN_QUESTIONS` questions with a relevant passage, and `TrainingError`
     where training goes astray.
     """
     known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
-    if len(known) < LEAST_QUESTIONS:
+    if len(known) < MIN_QUESTIONS:
         raise SupervisionError(
-            f"{len(known)} questions have a relevant passage; an adapter is learned from {LEAST_QUESTIONS} or more"
+            f"{len(known)} questions have a relevant passage; an adapter is learned from {MIN_QUESTIONS} or more"
         )
     queries, judged = query_vectors[known], [judgements[place] for place in known]
     dim = int(queries.shape[1])
@@ -111,12 +111,12 @@ def adapter_path(
 ) -> list[tuple[int, QueryAdapter]]:
     """Steps and the adapter after them, every `CHECK_EVERY` and after the last: for who has questions to choose by.
 
-    Raises `SupervisionError` for fewer than `LEAST_QUESTIONS` questions with a relevant passage, and `TrainingError`.
+    Raises `SupervisionError` for fewer than `MIN_QUESTIONS` questions with a relevant passage, and `TrainingError`.
     """
     known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
-    if len(known) < LEAST_QUESTIONS:
+    if len(known) < MIN_QUESTIONS:
         raise SupervisionError(
-            f"{len(known)} questions have a relevant passage; an adapter is learned from {LEAST_QUESTIONS} or more"
+            f"{len(known)} questions have a relevant passage; an adapter is learned from {MIN_QUESTIONS} or more"
         )
     path: list[tuple[int, QueryAdapter]] = []
     training = _Training(query_vectors[known], passage_vectors, [judgements[at] for at in known], kind, seed, l2)

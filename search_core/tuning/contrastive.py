@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHT_DECAY = 0.01  # AdamW's
-LONGEST_GRADIENT = 1.0  # its norm is cut to that
+MAX_GRADIENT_NORM = 1.0  # its norm is cut to that
 LAST_RATE = 0.02  # of the rate, which the decay ends at
 MASKED = -1e4  # the logit of a passage that is right too
 RANDOM = "random"  # the state of the random numbers, among a checkpoint's tensors
-MOST_REFUSALS = 4  # times the batch: a small corpus repeats itself, and then so may a batch
+MAX_REFUSALS = 4  # times the batch: a small corpus repeats itself, and then so may a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Training:
             step = len(self.losses)
             raise TrainingError(f"the loss is {loss.item()} at step {step}; expected a number: lower the rate")
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.trained(), LONGEST_GRADIENT)
+        torch.nn.utils.clip_grad_norm_(self.model.trained(), MAX_GRADIENT_NORM)
         self.model.before_step()
         self._optimiser.step()
         self._schedule.step()
@@ -234,7 +234,7 @@ def _batch(examples: Iterator[Example], size: int) -> list[Example]:
     refused = 0
     while len(batch) < size:
         example = next(examples)
-        if example.group in groups and refused < MOST_REFUSALS * size:
+        if example.group in groups and refused < MAX_REFUSALS * size:
             refused += 1
             continue
         groups.add(example.group)

@@ -14,8 +14,8 @@ import numpy as np
 
 from search_core.errors import SupervisionError
 
-LEAST_LETTERS = 4  # of a title or crop worth asking
-LEAST_BODY = 20  # characters that must be left to answer with
+MIN_LETTERS = 4  # of a title or crop worth asking
+MIN_BODY = 20  # characters that must be left to answer with
 REMOVED = 0.9  # share of crops taken out of their passage
 CROP_LETTERS = (8, 60)  # characters of a crop
 PIECE_LETTERS = (2, 14)  # characters of one piece of a question
@@ -68,14 +68,14 @@ def own_pairs(texts: Sequence[CorpusText], seed: int, *, titles: bool = False) -
 
 
 def _one(text: CorpusText, group: int, generator: np.random.Generator, *, titles: bool) -> Pair | None:
-    if titles and len(text.title.strip()) >= LEAST_LETTERS:
+    if titles and len(text.title.strip()) >= MIN_LETTERS:
         question, passage = _title(text, generator)
-        return Pair(question.strip(), passage.strip(), group) if len(passage.strip()) >= LEAST_BODY else None
+        return Pair(question.strip(), passage.strip(), group) if len(passage.strip()) >= MIN_BODY else None
     kinds = [_title, _crop, _pieces_question] if _HAN.search(text.body) else [_title, _crop]
     weights = np.array([1.0, 2.0, 3.0][: len(kinds)])
     kind = kinds[generator.choice(len(kinds), p=weights / weights.sum())]
     question, passage = kind(text, generator)
-    if len(question.strip()) < LEAST_LETTERS or len(passage.strip()) < LEAST_BODY:
+    if len(question.strip()) < MIN_LETTERS or len(passage.strip()) < MIN_BODY:
         return None
     return Pair(question.strip(), passage.strip(), group)
 

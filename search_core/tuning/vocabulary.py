@@ -24,7 +24,7 @@ from search_core.errors import CorpusError
 
 CONTINUED = "##"  # WordPiece's mark of a piece inside a word
 WORDS = "embeddings.word_embeddings.weight"
-LEAST_KNOWN = 50  # rows of a script from which its mean and spread are taken; below that, of all rows
+MIN_KNOWN = 50  # rows of a script from which its mean and spread are taken; below that, of all rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def first_rows(
     rows = np.empty((len(pieces), table.shape[1]), np.float32)
     for place, piece in enumerate(pieces):
         like = by_script.get(_script(piece.removeprefix(CONTINUED)), [])
-        source = table[like] if len(like) >= LEAST_KNOWN else table
+        source = table[like] if len(like) >= MIN_KNOWN else table
         rows[place] = generator.normal(source.mean(axis=0), source.std(axis=0))
     return rows
 

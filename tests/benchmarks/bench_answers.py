@@ -44,7 +44,7 @@ DATA_FILES = (
     "techqa/corpus.jsonl.gz", "techqa/queries.jsonl", "techqa/qrels.tsv",
 )  # fmt: skip
 RIDGE = 1e-3  # on standardised features; enough to keep collinear weights small
-MOST_RIGHT_REFUSED = 0.04  # of right answers, over the training sets: one in twenty-five is what a user would forgive
+MAX_RIGHT_REFUSED = 0.04  # of right answers, over the training sets: one in twenty-five is what a user would forgive
 # What the domain dictates: these weights may not have the other sign, whatever few examples (FAQ pages, say) suggest.
 NEVER_POSITIVE = {"fragment", "label", "asks", "keys_missing", "heaviest_missing", "unseen", "kind_missed"}
 ANY_SIGN = {"length", "rank", "first", "unknown", "unknown_passage", "terms"}
@@ -154,7 +154,7 @@ def train(folder: Path, limit: int) -> None:
     right = np.array([is_right(case) for case in answered])
     fitted, bias = fit_support(features, right)
     sure = 1 / (1 + np.exp(-(features @ fitted + bias)))
-    threshold = round(float(np.quantile(sure[right], MOST_RIGHT_REFUSED)), 2)
+    threshold = round(float(np.quantile(sure[right], MAX_RIGHT_REFUSED)), 2)
     WEIGHTS_FILE.write_text(_weights_module(threshold, fitted, bias, folder, limit), encoding="utf-8")
     print(f"{len(answered)} cases, {right.mean():.3f} right; refuse below {threshold}; wrote {WEIGHTS_FILE.name}")
 

@@ -43,7 +43,7 @@ RESULTS = Path(__file__).with_name("graph.json")
 COMPANY = "company"
 MULTI_HOP = "musique_hipporag"
 TIMED_QUESTIONS = 100
-MOST_QUESTIONS = 400  # of a set, spread evenly over it
+MAX_QUESTIONS = 400  # of a set, spread evenly over it
 STRENGTHS = {edges: 0.5 if edges is DiffusionEdges.LINKS else 0.2 for edges in DiffusionEdges}
 Score = Callable[[Sequence[str], EvalQuery], float]
 
@@ -75,7 +75,7 @@ def measure(name: str, work: Path) -> dict[str, Any]:
         texts = read_queries(one_of(folder / "queries.jsonl"))
     qrels = read_qrels(folder / judgements)
     questions = [EvalQuery(number, texts[number], judged) for number, judged in qrels.items()]
-    spread = np.linspace(0, len(questions) - 1, min(MOST_QUESTIONS, len(questions))).astype(int)
+    spread = np.linspace(0, len(questions) - 1, min(MAX_QUESTIONS, len(questions))).astype(int)
     questions = [questions[place] for place in spread]
     with KnowledgeBase.open(Settings(data_dir=work)) as kb, kb.runtimes.use(name) as runtime:
         snapshot = read_snapshot(kb.catalog, runtime.collection)

@@ -22,7 +22,7 @@ from api.worker import open_worker
 from api.worker_metrics import WorkerMetrics
 from infra.settings import load_settings
 from infra.stack.stack import Stack
-from ingest.kafka.applier import MOST_MESSAGES
+from ingest.kafka.applier import MAX_MESSAGES
 from ingest.kafka.observer import Applied
 from retrieval.contracts import Encoder
 from tests.benchmarks.machine import percentiles, resident_mb
@@ -113,8 +113,8 @@ def _beside_encoder(kb: KnowledgeBase, servers: str, count: int) -> dict[str, An
 def _encoded(encoder: Encoder, passages: list[str]) -> float:
     """Seconds that the encoder takes for the passages, in calls as large as the worker's transactions."""
     began = time.perf_counter()
-    for start in range(0, len(passages), MOST_MESSAGES):
-        encoder.encode_passages(passages[start : start + MOST_MESSAGES])
+    for start in range(0, len(passages), MAX_MESSAGES):
+        encoder.encode_passages(passages[start : start + MAX_MESSAGES])
     return time.perf_counter() - began
 
 

@@ -20,7 +20,7 @@ from api.envelope import SAFE_HEADERS
 from api.limits import MAX_BUCKETS, TokenBuckets
 from retrieval.catalog.keys import Scope
 
-MOST_BYTES = 2048
+MAX_BYTES = 2048
 WAIT_SECONDS = 60.0  # for what comes at once, unless the machine is very busy
 JSON = {"Content-Type": "application/json"}
 BULK = "/v1/collections/docs/documents:bulk"
@@ -28,7 +28,7 @@ BULK = "/v1/collections/docs/documents:bulk"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("kb"), max_body_bytes=MOST_BYTES) as opened:
+    with world(tmp_path_factory.mktemp("kb"), max_body_bytes=MAX_BYTES) as opened:
         yield opened
 
 
@@ -45,7 +45,7 @@ def in_parts(content: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_bodies_are_bounded_to_the_byte(served: World, chunked: bool) -> None:
-    fits, too_large = line(MOST_BYTES), line(MOST_BYTES + 1)
+    fits, too_large = line(MAX_BYTES), line(MAX_BYTES + 1)
     accepted = served.call("POST", BULK, content=in_parts(fits) if chunked else fits)
     assert accepted.status_code == 200, accepted.text
     refused = served.call("POST", BULK, content=in_parts(too_large) if chunked else too_large)
@@ -55,7 +55,7 @@ def test_bodies_are_bounded_to_the_byte(served: World, chunked: bool) -> None:
 @pytest.mark.parametrize("path", ["/v1/search", BULK, "/v1/collections/docs/documents:upload", "/v1/nowhere"])
 def test_no_route_reads_past_the_bound(served: World, path: str) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=b"} if path.endswith("upload") else {}
-    response = served.call("POST", path, content=in_parts(line(MOST_BYTES * 20)), headers=headers)
+    response = served.call("POST", path, content=in_parts(line(MAX_BYTES * 20)), headers=headers)
     assert response.status_code in (404, 413)
     check_native_error(response, 404 if path == "/v1/nowhere" else 413)
 

@@ -14,7 +14,7 @@ from api_world import SECRET_WORD, World, check_native_error, world
 from fastapi.routing import APIRoute
 from httpx import Response
 
-from api.audit import DENIALS_PER_MINUTE, MOST_TARGET, Auditor
+from api.audit import DENIALS_PER_MINUTE, MAX_TARGET, Auditor
 from api.request_state import RequestState
 from api.routes import UNVERSIONED, VERSIONED
 from api.security import TRUST_SECONDS
@@ -312,7 +312,7 @@ def test_a_refusal_writes_little(tmp_path: Path) -> None:
     with world(tmp_path) as served:
         served.call("GET", f"/v1/{'x' * 60_000}", "wrong")
         (record,) = served.kb.catalog.audit.page(1)
-    assert record.detail["denied"] and len(record.target) == MOST_TARGET
+    assert record.detail["denied"] and len(record.target) == MAX_TARGET
 
 
 @pytest.mark.parametrize(

@@ -107,14 +107,14 @@ def test_too_large_headers_are_told_so(connect: Connect) -> None:
     one = connect()
     one.sendall(HEALTH)
     time.sleep(0.05)  # so that it comes in two parts, the second of which begins within headers
-    assert sent(one, b"X: " + b"x" * connections.MOST_HEADER_BYTES).startswith(b"HTTP/1.1 431")
+    assert sent(one, b"X: " + b"x" * connections.MAX_HEADER_BYTES).startswith(b"HTTP/1.1 431")
 
 
 def test_bodies_whose_chunks_come_apart_from_their_sizes_are_read(connect: Connect) -> None:
     one = connect()
     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     one.sendall(b"POST /v1/search HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-    size = 2 * connections.MOST_HEADER_BYTES
+    size = 2 * connections.MAX_HEADER_BYTES
     for _ in range(10):
         one.sendall(b"%x\r\n" % size)
         time.sleep(0.02)  # so that size and data come in two reads
@@ -162,7 +162,7 @@ def test_a_body_may_take_longer_than_headers(kb: Served, connect: Connect, monke
 
 def test_an_idle_connection_makes_room(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     time.sleep(1)  # those of other tests are gone then
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
     first, second, third = connect(), connect(), connect()
     for one in (second, third):
         assert answer(one, HEALTH + b"\r\n").startswith(b"HTTP/1.1 200")
@@ -171,7 +171,7 @@ def test_an_idle_connection_makes_room(connect: Connect, monkeypatch: pytest.Mon
 
 def test_a_connection_is_refused_where_all_work(kb: Served, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     time.sleep(1)
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
     working = connect()
     working.sendall(
         b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nAuthorization: %s\r\n\r\n"
@@ -251,7 +251,7 @@ def test_a_download_is_not_what_makes_room(kb: Served, connect: Connect, monkeyp
     idle = connect()
     assert answer(idle, HEALTH + b"\r\n").startswith(b"HTTP/1.1 200")
     time.sleep(1)
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
     assert answer(connect(), HEALTH + b"\r\n").startswith(b"HTTP/1.1 200")
     assert idle.recv(1) == b""
     while len(said) < 900_000 and (part := reading.recv(262_144)):

@@ -32,7 +32,7 @@ PAGES = REPOSITORY / "api/console/src/app/pages.tsx"
 PICTURES = REPOSITORY / "docs/pictures"
 WANTED = os.environ.get("KB_TEST_PICTURES") == "1"
 COLOURS = 64  # of a picture's palette: text and charts stay sharp
-MOST_BYTES = 1_500_000  # of all pictures together
+MAX_BYTES = 1_500_000  # of all pictures together
 SETTLING_MS = 900  # for what comes after the heading: lists, charts
 TURNED_MS = 200  # for charts to follow another width of the window
 WIDTHS = (820, 1280)  # of a tablet held upright, and of a small desk
@@ -169,7 +169,7 @@ def execute(url: str, *statements: str) -> None:
 
 
 def weigh() -> None:
-    assert sum(file.stat().st_size for file in PICTURES.glob("*.png")) < MOST_BYTES
+    assert sum(file.stat().st_size for file in PICTURES.glob("*.png")) < MAX_BYTES
 
 
 def step(page: Page, name: str, top: Locator | None = None) -> None:

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.security import TRUST_SECONDS
-from api.sessions import COOKIE, LONGEST
+from api.sessions import COOKIE, SESSION_LENGTH
 from retrieval.catalog.keys import Scope
 
 DOCUMENT = "/v1/collections/docs/documents/written"
@@ -44,7 +44,7 @@ def test_a_key_becomes_a_cookie_that_holds_none_of_it(served: World) -> None:
     cookie = cookie_of(response)
     assert cookie["httponly"] and cookie["samesite"] == "strict" and cookie["path"] == "/"
     assert not cookie["secure"]  # plain HTTP on loopback; a browser would not send it back
-    assert 0 < int(cookie["max-age"]) <= LONGEST.total_seconds()
+    assert 0 < int(cookie["max-age"]) <= SESSION_LENGTH.total_seconds()
     _, key_id, secret = served.keys["staff"].split("_", 2)
     assert secret not in response.text + cookie.value and key_id not in cookie.value
     body = response.json()
@@ -138,7 +138,7 @@ def test_a_session_lasts_no_longer_than_its_key(served: World) -> None:
 
 
 def test_a_session_ends_by_itself(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.sessions.LONGEST", timedelta(seconds=-1))
+    monkeypatch.setattr("api.sessions.SESSION_LENGTH", timedelta(seconds=-1))
     kept = cookie_of(log_in(served)).value
     check_native_error(served.client.get("/v1/collections", headers={"Cookie": f"{COOKIE}={kept}"}), 401)
 

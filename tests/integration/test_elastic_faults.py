@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(400)]
 
 WORDS_ONLY = replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE)
 PATIENCE_SECONDS = 60.0
-MOST_HITS = 1000  # of one search
+MAX_HITS = 1000  # of one search
 TAKE_OVER_SECONDS = 15.0  # lease, renewal and catching up, on a busy machine
 
 
@@ -73,7 +73,7 @@ def write(kb: KnowledgeBase, stem: str, count: int) -> int:
 
 
 def search(kb: KnowledgeBase, query: str = "pumps", **more: object) -> SearchResult:
-    return kb.search("docs", SearchRequest(query, MOST_HITS), OPERATOR, **more)  # type: ignore[arg-type]
+    return kb.search("docs", SearchRequest(query, MAX_HITS), OPERATOR, **more)  # type: ignore[arg-type]
 
 
 def check_whole(kb: KnowledgeBase, documents: int) -> None:
@@ -81,7 +81,7 @@ def check_whole(kb: KnowledgeBase, documents: int) -> None:
     eventually(lambda: kb.freshness("docs")["lag"] == 0 and not kb.troubles(), what="catching up")
     verdict = verify_collection(kb, "docs")
     assert verdict.in_step and verdict.documents == documents, verdict
-    assert len(search(kb, plan=WORDS_ONLY).hits) == min(documents, MOST_HITS)
+    assert len(search(kb, plan=WORDS_ONLY).hits) == min(documents, MAX_HITS)
 
 
 def test_down_for_a_while(stack: Stack, served: Served) -> None:

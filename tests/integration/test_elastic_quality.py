@@ -25,7 +25,7 @@ __all__ = ["elastic_server", "elastic_url", "stack_of"]
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.data]
 
 QUERIES = 120  # enough to tell a difference of 0.003 in the mean from none
-LEAST_OVERLAP = 0.97  # of the first ten; the rest are near ties, decided by lengths that are stored in one byte
+MIN_OVERLAP = 0.97  # of the first ten; the rest are near ties, decided by lengths that are stored in one byte
 NDCG_MARGIN = 0.003
 
 
@@ -63,7 +63,7 @@ def check_rankings(embedded: WordView, shared: WordView, keys: list[str], folder
         assert len(ranked[0]) == len(ranked[1])
         overlaps.append(len(set(ranked[0]) & set(ranked[1])) / len(ranked[0]) if ranked[0] else 1.0)
         scores.append([ndcg(ranking, judged[query]) for ranking in ranked])
-    assert np.mean(overlaps) >= LEAST_OVERLAP
+    assert np.mean(overlaps) >= MIN_OVERLAP
     means = np.mean(scores, axis=0)
     assert means[0] > 0.25 and abs(means[0] - means[1]) <= NDCG_MARGIN, means
     print(f"overlap {np.mean(overlaps):.4f}, nDCG@10 {means[0]:.4f} embedded, {means[1]:.4f} shared")

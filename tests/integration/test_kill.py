@@ -24,7 +24,7 @@ from api.maintenance import verify_collection
 from infra.settings import Settings
 from retrieval.types import OPERATOR
 
-MOST_KILLS = 5
+MAX_KILLS = 5
 FEWEST_KILLS = 2
 PATIENCE_SECONDS = 120
 
@@ -53,7 +53,7 @@ def test_killed_ingestion_of_a_real_set_ends_complete(tmp_path: Path, data_dir_p
     corpus, data = data_dir_public / "nfcorpus" / "corpus.jsonl.gz", tmp_path / "kb"
     dice = random.Random(7)
     seen = []
-    while len(seen) < MOST_KILLS:
+    while len(seen) < MAX_KILLS:
         process = ingest(corpus, data)
         before, deadline = committed(data), time.monotonic() + PATIENCE_SECONDS
         while process.poll() is None and committed(data) == before and time.monotonic() < deadline:

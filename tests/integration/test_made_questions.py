@@ -14,7 +14,7 @@ from infra.settings import load_settings
 from retrieval.catalog.eval_sets import words_of
 from retrieval.types import Document, IndexedChunk
 from search_core import pseudo_questions
-from search_core.pseudo_questions import LEAST_REST, MOST, questions_from_corpus
+from search_core.pseudo_questions import MAX_QUESTIONS, MIN_REST, questions_from_corpus
 from search_core.snapshot import key_of, passage_of, read_snapshot
 
 WORDS = ["".join(random.Random(number).choices("bcdfglmnprst", k=5)) for number in range(3_000)]
@@ -38,7 +38,7 @@ def test_what_is_asked_stands_nowhere_in_its_document(tmp_path: Path) -> None:
         altered, supervision = questions_from_corpus(snapshot, encoder, 0)
         titles = {document(number).title for number in range(40)}
         asked = [question.text for question in supervision.questions]
-        assert len(snapshot.chunks) > 100 and 50 < len(asked) <= MOST
+        assert len(snapshot.chunks) > 100 and 50 < len(asked) <= MAX_QUESTIONS
         assert 10 < sum(text in titles for text in asked) < len(asked) - 10
         by_key: dict[str, str] = {}
         for chunk in altered.chunks:
@@ -46,7 +46,7 @@ def test_what_is_asked_stands_nowhere_in_its_document(tmp_path: Path) -> None:
         for question in supervision.questions:
             [key] = question.judgements
             assert words_of(question.text) not in by_key[key]
-        assert all(len(chunk.text.strip()) >= LEAST_REST for chunk in altered.chunks)
+        assert all(len(chunk.text.strip()) >= MIN_REST for chunk in altered.chunks)
         fresh = encoder.encode_passages([passage_of(chunk) for chunk in altered.chunks])
         assert np.allclose(altered.vectors, fresh, atol=1e-5)
         assert altered.graph is not snapshot.graph
@@ -73,4 +73,4 @@ def test_a_document_of_thousands_of_chunks_is_searched_only_where_it_may_say_wha
     monkeypatch.setattr(pseudo_questions, "_without", told)
     monkeypatch.setattr(pseudo_questions, "_with_altered", lambda snapshot, altered, encoder: altered)
     _, supervision = questions_from_corpus(SimpleNamespace(chunks=chunks), None, 0)  # type: ignore[arg-type]
-    assert len(supervision.questions) == MOST and len(searched) < 3 * MOST
+    assert len(supervision.questions) == MAX_QUESTIONS and len(searched) < 3 * MAX_QUESTIONS

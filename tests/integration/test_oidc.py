@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.errors import ApiError
-from api.tokens import CLOCK_SKEW_SECONDS, MOST_WAITING, Published, SigningKeys, TokenVerifier
+from api.tokens import CLOCK_SKEW_SECONDS, MAX_WAITING, Published, SigningKeys, TokenVerifier
 from infra.settings import SettingsError
 
 AUDIENCE = "kb"
@@ -261,12 +261,12 @@ def test_one_asks_the_issuer_and_few_wait() -> None:
             published.get(lambda value, age: True)
         return error.value.message
 
-    with ThreadPoolExecutor(MOST_WAITING + 5) as many:
-        all_of_them = [many.submit(told) for _ in range(MOST_WAITING + 5)]
+    with ThreadPoolExecutor(MAX_WAITING + 5) as many:
+        all_of_them = [many.submit(told) for _ in range(MAX_WAITING + 5)]
         at_once = [one.result() for one in itertools.islice(as_completed(all_of_them, timeout=30), 5)]
         assert at_once == ["many requests wait for it already"] * 5
         answer.set()
-        assert [one.result() for one in all_of_them].count("it talks nonsense") == MOST_WAITING
+        assert [one.result() for one in all_of_them].count("it talks nonsense") == MAX_WAITING
     assert told() == "it talks nonsense" and asked == ["once"]
 
 

@@ -20,7 +20,7 @@ from infra.settings import load_settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import ConflictError, InvalidInputError
-from retrieval.evaluation import MOST_DEPTH
+from retrieval.evaluation import MAX_DEPTH
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
@@ -51,7 +51,7 @@ def test_cached_legs_rank_as_the_serving_search_does(kb: KnowledgeBase) -> None:
     for _ in range(15):
         plan = plan_of(space.sample(draw), DEFAULT_PLAN)
         for place, question in enumerate(asked):
-            for hits in (10, MOST_DEPTH) if place < 3 else (10,):
+            for hits in (10, MAX_DEPTH) if place < 3 else (10,):
                 served = kb.search("c", SearchRequest(question.text, hits, highlight=False), OPERATOR, plan=plan)
                 assert legs.rank(plan, place, hits) == [hit.chunk.key for hit in served.hits], plan
     snapshot.close()

@@ -16,7 +16,7 @@ from .databases import LINKED_KEYS, TABLES, Table
 from .history import Commit, History, mark
 
 KINDS = {"update": 40, "insert": 22, "delete": 14, "key change": 12, "joined update": 8, "link": 4}  # parts of 100
-MOST_IN_TRANSACTION = 4
+MAX_IN_TRANSACTION = 4
 ROLLED_BACK = 0.04  # share of the transactions
 RETRY_SECONDS = 0.2
 GONE = -1
@@ -132,7 +132,7 @@ class Writer:
         """Changes of different rows."""
         tables = [table for table in TABLES if table.database == database]
         changes: list[Change] = []
-        for kind in self._dice.choices(list(KINDS), list(KINDS.values()), k=self._dice.randint(1, MOST_IN_TRANSACTION)):
+        for kind in self._dice.choices(list(KINDS), list(KINDS.values()), k=self._dice.randint(1, MAX_IN_TRANSACTION)):
             joined, linked = kind == "joined update", kind == "link"
             table = self._dice.choice([one for one in tables if one.joined == joined and (one.link or not linked)])
             row = self._insertion(table) if kind == "insert" else self._row(table)

@@ -15,7 +15,7 @@ from retrieval.answer.types import Answer, AnswerEvent, Ask, FinalAnswer
 from retrieval.catalog.eval_sets import EvalQuery
 from search_core.answering.models import AnswerModel
 from search_core.answering.prices import Prices
-from search_core.answering.questions import LEAST_SEALED, AskedQuestion, links_of, split
+from search_core.answering.questions import MIN_SEALED, AskedQuestion, links_of, split
 from search_core.answering.race import Entry, entered, race
 from search_core.clock import Clock
 from search_core.errors import SupervisionError
@@ -106,7 +106,7 @@ def asked(sizes: Sequence[int]) -> list[AskedQuestion]:
 @pytest.mark.parametrize("sizes", [(15, 5), (5, 15), (8, 7, 5), (380, *[1] * 20), (1,) * 40, (30, 20, 20, 10, 10, 10)])
 def test_enough_is_sealed_whatever_the_documents_are(sizes: tuple[int, ...], seed: int) -> None:
     found = split(asked(sizes), "here", seed)
-    assert len(found.sealed) >= LEAST_SEALED
+    assert len(found.sealed) >= MIN_SEALED
     assert {one.group for one in found.sealed}.isdisjoint(one.group for one in found.choose)
     assert sorted(one.key for one in (*found.sealed, *found.choose)) == sorted(one.key for one in asked(sizes))
     if max(sizes) <= sum(sizes) / 2:

@@ -67,7 +67,7 @@ def test_anything_else_is_an_error(body: bytes, kind: str, said: str) -> None:
 
 
 def test_no_more_is_read_than_an_answer_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completion, "MOST_BYTES", 500)
+    monkeypatch.setattr(completion, "MAX_BYTES", 500)
     for kind in ("text/event-stream", "application/json"):
         with pytest.raises(EndpointError, match="more than 500 bytes"):
             read(b": ping\n" * 100, kind)
@@ -81,4 +81,4 @@ def test_no_more_is_read_than_an_answer_may_have(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(EndpointError) as caught:
         list(texts_of(httpx.Response(500), endless()))  # type: ignore[arg-type]
-    assert len(caught.value.sent) == completion.MOST_ERROR_BYTES and asked == 4
+    assert len(caught.value.sent) == completion.MAX_ERROR_BYTES and asked == 4

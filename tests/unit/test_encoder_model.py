@@ -26,7 +26,7 @@ from retrieval.encoder.tokens import TextTokenizer
 from retrieval.errors import EncoderError
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "pump", "seal", "refund", "policy", "##s", "p", "##r", "##o", "##t", "年"]
-HIDDEN, LAYERS, HEADS, LONGEST = 32, 2, 4, 64
+HIDDEN, LAYERS, HEADS, MAX_POSITIONS = 32, 2, 4, 64
 
 
 def write_tokenizer(file: Path) -> None:
@@ -53,7 +53,7 @@ def write_model(
         tensors[f"{name}.weight"] = random.uniform(0.5, 1.5, HIDDEN).astype(np.float32)
         tensors[f"{name}.bias"] = random.normal(0, 0.1, HIDDEN).astype(np.float32)
 
-    for name, rows in (("word", len(WORDS)), ("position", LONGEST + 2), ("token_type", 2)):
+    for name, rows in (("word", len(WORDS)), ("position", MAX_POSITIONS + 2), ("token_type", 2)):
         tensors[f"embeddings.{name}_embeddings.weight"] = random.normal(0, 1, (rows, HIDDEN)).astype(np.float32)
     norm("embeddings.LayerNorm")
     for layer in (f"encoder.layer.{n}" for n in range(LAYERS)):
@@ -81,7 +81,7 @@ def write_model(
     write_json(
         folder / "1_Pooling" / "config.json", **{f"pooling_mode_{pooling}_token{'s' * (pooling == 'mean')}": True}
     )
-    write_json(folder / "sentence_bert_config.json", max_seq_length=LONGEST)
+    write_json(folder / "sentence_bert_config.json", max_seq_length=MAX_POSITIONS)
     write_json(folder / "config_sentence_transformers.json", prompts=prompts or {})
     return folder
 
@@ -238,7 +238,9 @@ def test_serving_imports_neither_torch_nor_the_export_libraries(tmp_path: Path) 
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("declared", "tokenizer", "longest"), [(16, 32, 16), (None, 32, 32), (None, 10**30, LONGEST)])
+@pytest.mark.parametrize(
+    ("declared", "tokenizer", "longest"), [(16, 32, 16), (None, 32, 32), (None, 10**30, MAX_POSITIONS)]
+)
 def test_the_maximum_is_the_declared_one_else_what_the_model_takes(
     tmp_path: Path, declared: int | None, tokenizer: int, longest: int
 ) -> None:
@@ -246,7 +248,7 @@ def test_the_maximum_is_the_declared_one_else_what_the_model_takes(
     write_json(model / "sentence_bert_config.json", max_seq_length=declared)
     write_json(model / "tokenizer_config.json", model_max_length=tokenizer)
     config = json.loads((model / "config.json").read_text())
-    write_json(model / "config.json", **(config | {"max_position_embeddings": LONGEST}))
+    write_json(model / "config.json", **(config | {"max_position_embeddings": MAX_POSITIONS}))
     assert read_folder(model).max_length == longest
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from search_core.errors import BudgetError
 from search_core.replaying import steps_of
-from search_core.road.encoder_pace import LEAST_STEPS, PLAN_FILE, RESERVE, Pace, keep, planned, steps_within
+from search_core.road.encoder_pace import MIN_STEPS, PLAN_FILE, RESERVE, Pace, keep, planned, steps_within
 from search_core.road.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
 from search_core.road.halving import Rung
 
@@ -34,13 +34,13 @@ def test_with_time_enough_all_steps_that_pay_are_made() -> None:
 @pytest.mark.parametrize("seconds", [900.0, 1500.0])
 def test_with_less_time_as_many_steps_as_fit(rungs: tuple[Rung, ...], seconds: float) -> None:
     steps = steps_within(seconds, PACE, rungs, 4, WHOLE)
-    assert LEAST_STEPS <= steps < WHOLE
+    assert MIN_STEPS <= steps < WHOLE
     assert seconds_of(steps, rungs, 4) <= RESERVE * seconds < seconds_of(steps + 2, rungs, 4)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 300.0])
 def test_too_little_time_says_how_much_it_is(seconds: float) -> None:
-    with pytest.raises(BudgetError, match=f"steps of training at 5.0 s each, expected at least {LEAST_STEPS}"):
+    with pytest.raises(BudgetError, match=f"steps of training at 5.0 s each, expected at least {MIN_STEPS}"):
         steps_within(seconds, PACE, LANGUAGE_RUNGS, 4, WHOLE)
 
 

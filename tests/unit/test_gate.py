@@ -5,7 +5,7 @@ import pytest
 
 from retrieval.metrics import randomisation_test
 from search_core.gate import LATENCY_RATIO, Latency, judge
-from search_core.latency import MOST, QUESTIONS, TURNS, time_pairs
+from search_core.latency import MAX_QUESTIONS, QUESTIONS, TURNS, time_pairs
 
 
 def test_what_changes_nothing_is_never_better() -> None:
@@ -126,7 +126,7 @@ def test_weather_neither_refuses_a_quick_plan_nor_lets_a_slow_one_through() -> N
 
 def test_a_plan_near_the_limit_is_measured_for_long_and_says_how_uncertain_it_is() -> None:
     latency, weather = timed(LATENCY_RATIO, 0)
-    assert weather.searches == MOST * TURNS * 2
+    assert weather.searches == MAX_QUESTIONS * TURNS * 2
     assert latency.low < LATENCY_RATIO < latency.high
 
 

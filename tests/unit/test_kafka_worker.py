@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.worker_metrics import WorkerMetrics
-from ingest.kafka.applier import MOST_BYTES, MOST_MESSAGES, Positions, advances, parts
-from ingest.kafka.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, Backoff
+from ingest.kafka.applier import MAX_BYTES, MAX_MESSAGES, Positions, advances, parts
+from ingest.kafka.backoff import FIRST_SECONDS, JITTER, MAX_SECONDS, Backoff
 from ingest.kafka.lag import caught_up, lag_of
 from ingest.kafka.live_sources import LiveSource, LiveSources
 from ingest.kafka.message import Message
@@ -38,16 +38,16 @@ def messages(sizes: Iterable[int]) -> list[Message]:
     return [Message("t", 0, offset, None, b"x" * size) for offset, size in enumerate(sizes)]
 
 
-@given(st.lists(st.integers(0, MOST_BYTES * 2), max_size=12))
+@given(st.lists(st.integers(0, MAX_BYTES * 2), max_size=12))
 def test_parts_hold_every_message_once_in_order_and_are_bounded(sizes: list[int]) -> None:
     cut = list(parts(messages(sizes)))
     assert [one.offset for part in cut for one in part] == list(range(len(sizes)))
     assert all(part for part in cut)
-    assert all(len(part) == 1 or sum(one.size for one in part) <= MOST_BYTES for part in cut)
+    assert all(len(part) == 1 or sum(one.size for one in part) <= MAX_BYTES for part in cut)
 
 
 def test_many_small_messages_are_cut_by_their_number() -> None:
-    assert [len(part) for part in parts(messages([1] * (2 * MOST_MESSAGES + 1)))] == [MOST_MESSAGES, MOST_MESSAGES, 1]
+    assert [len(part) for part in parts(messages([1] * (2 * MAX_MESSAGES + 1)))] == [MAX_MESSAGES, MAX_MESSAGES, 1]
 
 
 def test_advances_begin_where_the_catalog_stands(catalog: Catalog, collection: Collection) -> None:
@@ -62,7 +62,7 @@ def test_pauses_double_to_a_bound_and_begin_again() -> None:
     assert not backoff.failing
     pauses = [backoff.next() for _ in range(12)]
     for number, pause in enumerate(pauses):
-        plain = min(FIRST_SECONDS * 2**number, LONGEST_SECONDS)
+        plain = min(FIRST_SECONDS * 2**number, MAX_SECONDS)
         assert plain * (1 - JITTER) <= pause <= plain * (1 + JITTER)
     assert backoff.failing
     backoff.reset()

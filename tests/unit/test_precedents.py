@@ -19,8 +19,8 @@ from retrieval.plan_parts import named_parts, require_parts, without_parts
 from retrieval.precedents import (
     BREADTH,
     KIND,
-    LEAST,
-    MOST,
+    MAX_LIFTED,
+    MIN_SHARE,
     NEIGHBOURS,
     PASSAGES,
     STRANGE,
@@ -64,7 +64,7 @@ class TestNear:
         assert found
         for key, one in found.items():
             mine = [n for n, keys in enumerate(answered) if key in keys]
-            assert one.share == pytest.approx(weights[mine].sum() / whole, abs=LEAST)
+            assert one.share == pytest.approx(weights[mine].sum() / whole, abs=MIN_SHARE)
             assert one.nearest == pytest.approx(cosines[mine].max(), abs=1e-6)
         shares = [one.share for one in Precedents.of("f", vectors, answered).near(question)]
         assert shares == sorted(shares, reverse=True)
@@ -87,7 +87,7 @@ class TestNear:
         vectors = units(*(base + 0.01 * np.random.default_rng(n).normal(size=DIM) for n in range(3 * NEIGHBOURS)))
         answered = [{f"d{n}", f"e{n}"} for n in range(len(vectors))]
         found = Precedents.of("f", vectors, answered).near(units(base)[0])
-        assert 0 < len(found) <= MOST
+        assert 0 < len(found) <= MAX_LIFTED
         nearest = np.argsort(-(vectors @ units(base)[0]))[:NEIGHBOURS]
         assert {int(one.key[1:]) for one in found} <= set(nearest.tolist())
 
@@ -137,7 +137,7 @@ class TestLift:
             asked.extend(labels.tolist())
             return np.zeros((len(labels), DIM), np.float32)
 
-        many = [Precedent(f"d{n}", 0.5, 0.9) for n in range(MOST)]
+        many = [Precedent(f"d{n}", 0.5, 0.9) for n in range(MAX_LIFTED)]
         found = lift(
             STEP,
             candidates({1: 1.0}),

@@ -118,7 +118,7 @@ def test_a_graph_whose_scores_are_no_numbers_is_not_served(tmp_path: Path, monke
             return [scores * np.nan if self.is_broken else scores]
 
     monkeypatch.setattr(export, "open_session", Session)
-    assert not export._agreement(tmp_path, tmp_path, Layout((2,), (3,), (3,))) >= export.LEAST_AGREEMENT
+    assert not export._agreement(tmp_path, tmp_path, Layout((2,), (3,), (3,))) >= export.MIN_AGREEMENT
     monkeypatch.setattr(export, "load_bert", lambda source: None)
     monkeypatch.setattr(export, "load_span_head", lambda source: None)
     monkeypatch.setattr(export, "build_span_reader", lambda *_, **__: None)

@@ -90,7 +90,7 @@ def test_statistics_are_asked_for_only_where_a_word_is_kept(recent: RecentWords)
 def test_too_much_at_once_is_left_to_the_server(
     recent: RecentWords, server: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent_words, "MOST", 5)
+    monkeypatch.setattr(recent_words, "MAX_PENDING", 5)
     monkeypatch.setattr(recent_words, "PRESSING", 3)
 
     def chunks(of: Iterable[int]) -> list[tuple[int, int]]:
@@ -109,9 +109,9 @@ def test_too_much_at_once_is_left_to_the_server(
 
 
 def test_what_changes_again_and_again_fills_the_room_too(recent: RecentWords, server: Place) -> None:
-    for seq in range(11, 11 + 3 * recent_words.MOST):
+    for seq in range(11, 11 + 3 * recent_words.MAX_PENDING):
         recent.apply(make_batch(seq, [(1, 0)]))
-    assert (recent.reached, recent.is_pressing) == (10 + recent_words.MOST, True)
+    assert (recent.reached, recent.is_pressing) == (10 + recent_words.MAX_PENDING, True)
     server.seq = recent.seq
     assert (recent.reached, recent.is_pressing, state(recent)) == (recent.seq, False, (labels(), labels()))
 

@@ -80,7 +80,7 @@ def test_the_moment_is_that_of_the_batch_that_showed_the_operation(kb: Knowledge
 
 
 def test_a_flood_is_measured_by_its_newest(kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searchable, "MOST_OPERATIONS", 5)
+    monkeypatch.setattr(searchable, "MAX_OPERATIONS", 5)
     seen: list[str] = []
     monitor = SearchableMonitor(kb, CollectorRegistry(), lambda _, arrival, at: seen.append(arrival.key))
     kb.runtime("docs")

@@ -11,7 +11,7 @@ from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.errors import InvalidInputError
 from search_core.errors import BudgetError, SearchCoreError, SupervisionError
 from search_core.request import Request
-from search_core.splits import BY_QUESTION, LEAST_QUESTIONS, checked_split, given_split, split_questions
+from search_core.splits import BY_QUESTION, MIN_QUESTIONS, checked_split, given_split, split_questions
 from search_core.supervision import checked, given
 from search_core.task import parse_budget, parse_task
 from search_core.taught import hash_of, hashes_of, taught_by, taught_to, taught_to_encoder
@@ -23,7 +23,7 @@ def question(number: int, text: str = "", **judged: int) -> EvalQuery:
     return EvalQuery(f"q{number}", text or f"question {number}", judged or {f"d{number}": 1})
 
 
-@examples(st.lists(st.integers(0, 30), min_size=LEAST_QUESTIONS, max_size=120), st.integers(0, 5))
+@examples(st.lists(st.integers(0, 30), min_size=MIN_QUESTIONS, max_size=120), st.integers(0, 5))
 def test_no_relevant_document_stands_on_two_sides(documents: list[int], seed: int) -> None:
     questions = [question(number, **{f"d{document}": 1}) for number, document in enumerate(documents)]
     split = split_questions(questions, seed)
@@ -130,7 +130,7 @@ def test_given_parts_leave_out_what_is_asked_again_later() -> None:
 
 
 def test_too_few_questions_are_told() -> None:
-    with pytest.raises(SupervisionError, match=f"there are 3 judged questions; expected at least {LEAST_QUESTIONS}"):
+    with pytest.raises(SupervisionError, match=f"there are 3 judged questions; expected at least {MIN_QUESTIONS}"):
         split_questions([question(n) for n in range(3)], 0)
 
 

@@ -14,14 +14,14 @@ import { BASE } from "./base";
 import { SpeechProvider } from "./i18n";
 
 const FRESH_MS = 2_000; // what was read this long ago is shown again without asking
-const MOST_TRIES = 2;
+const MAX_TRIES = 2;
 
 const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: FRESH_MS,
       // What the server refused it refuses again; what did not answer may.
-      retry: (tries, error) => tries < MOST_TRIES && (!(error instanceof ApiError) || error.status === 0 || error.status === 503),
+      retry: (tries, error) => tries < MAX_TRIES && (!(error instanceof ApiError) || error.status === 0 || error.status === 503),
     },
   },
 });

@@ -6,8 +6,8 @@
 import { type EventName, EventStream, type Listener, type Message } from "./stream";
 
 const CHECK_MS = 4_000; // between two questions whether the tab that listens is well
-const MOST_UNANSWERED = 2;
-const MOST_JOBS = 50; // as many as the server tells of who begins to listen
+const MAX_UNANSWERED = 2;
+const MAX_JOBS = 50; // as many as the server tells of who begins to listen
 
 /** What the tabs say to each other; `to`: for that tab only. */
 type Said =
@@ -152,7 +152,7 @@ class SharedEvents implements Events {
   /** Look whether the tab that listens is well. A tab that nobody sees need not know. */
   private readonly look = () => {
     if (this.stream !== null || document.hidden) return;
-    if (this.unanswered >= MOST_UNANSWERED) this.takeAway();
+    if (this.unanswered >= MAX_UNANSWERED) this.takeAway();
     else this.ask(false);
   };
 
@@ -201,5 +201,5 @@ class SharedEvents implements Events {
 function withEarlierJobs(message: Message, before: Message | undefined): Message {
   const told = new Set(message.jobs.map((one) => one.id));
   const others = before?.jobs.filter((one) => !told.has(one.id)) ?? [];
-  return { ...message, jobs: [...message.jobs, ...others].slice(0, MOST_JOBS) };
+  return { ...message, jobs: [...message.jobs, ...others].slice(0, MAX_JOBS) };
 }

@@ -13,7 +13,7 @@ export type Choice = Model<"ChoiceView">;
 
 const MANY = 200; // experiments
 const TRIALS = 1000; // of one page
-const MOST_TRIALS = 5000; // drawn
+const MAX_TRIALS = 5000; // drawn
 const LIVE_MS = 2_000; // between two looks at one that runs
 
 export interface Trial {
@@ -122,7 +122,7 @@ async function allTrials(collection: string, experiment: string): Promise<Trial[
     const page = await call(api.GET("/v1/experiments/{experiment}/trials", { params: { path: { experiment }, query } }));
     found.push(...(page.trials as unknown as Trial[]));
     cursor = page.next_cursor ?? undefined;
-  } while (cursor && found.length < MOST_TRIALS);
+  } while (cursor && found.length < MAX_TRIALS);
   return found;
 }
 

@@ -28,10 +28,10 @@ export interface UploadWishes {
 
 type Tell = (ids: readonly number[], state: FileState, why?: string) => void;
 
-const MOST_FILES = 25; // of one request: the bar should move
-const MOST_BYTES = 8 * 2 ** 20; // of one request, unless a single file is larger
+const MAX_FILES = 25; // of one request: the bar should move
+const MAX_BYTES = 8 * 2 ** 20; // of one request, unless a single file is larger
 const LOOK_MS = 400;
-const MOST_LOOK_MS = 10_000; // between two looks while the server does not answer
+const MAX_LOOK_MS = 10_000; // between two looks while the server does not answer
 const UNWANTED = /^(\.|~\$)|^(thumbs\.db|desktop\.ini)$/i; // what systems leave in folders
 
 /** Whether a file of that path is a document somebody wrote. */
@@ -64,7 +64,7 @@ function* lots(files: readonly UploadFile[]): Generator<Lot> {
   let lot: Lot | null = null;
   let size = 0;
   for (const one of files) {
-    const fits = lot !== null && lot.length < MOST_FILES && size + one.file.size <= MOST_BYTES && one.wishes === lot[0].wishes;
+    const fits = lot !== null && lot.length < MAX_FILES && size + one.file.size <= MAX_BYTES && one.wishes === lot[0].wishes;
     if (lot !== null && fits) {
       lot.push(one);
       size += one.file.size;
@@ -108,7 +108,7 @@ async function settle(job: Job, lot: readonly UploadFile[], tell: Tell, speech: 
         tell(lot.map((one) => one.id), "failed", explain(error, speech));
         return;
       }
-      pause = Math.min(2 * pause, MOST_LOOK_MS); // the job stores them meanwhile
+      pause = Math.min(2 * pause, MAX_LOOK_MS); // the job stores them meanwhile
     }
   }
   const told = (now.result?.["files"] ?? []) as Model<"UploadedFile">[];

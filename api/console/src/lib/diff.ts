@@ -5,7 +5,7 @@ export interface Change {
   readonly text: string;
 }
 
-const MOST_STEPS = 500; // of difference between two runs; beyond, all of the one is gone and all of the other new
+const MAX_STEPS = 500; // of difference between two runs; beyond, all of the one is gone and all of the other new
 const LINE = /[^\n]*\n|[^\n]+$/g;
 // A word with the space after it; characters of scripts without spaces are words of their own.
 const WORD = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|[\p{L}\p{N}_]+\s*|[^\p{L}\p{N}_]/gu;
@@ -39,7 +39,7 @@ function cut(text: string, pattern: RegExp): string[] {
 
 /** Myers 1986, greedy: the shortest way from one run of pieces to the other. */
 function compared(before: readonly string[], after: readonly string[]): Change[] {
-  const most = Math.min(before.length + after.length, MOST_STEPS);
+  const most = Math.min(before.length + after.length, MAX_STEPS);
   const trace: Map<number, number>[] = [];
   let reached = new Map<number, number>([[1, 0]]);
   for (let steps = 0; steps <= most; steps += 1) {

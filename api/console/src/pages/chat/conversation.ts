@@ -27,7 +27,7 @@ export interface Opinion {
   readonly citedRight: boolean;
 }
 
-const MOST_TURNS = 20; // told to the server; a question seldom leans on older ones
+const MAX_TURNS = 20; // told to the server; a question seldom leans on older ones
 
 export function useConversation(collection: string, groups: readonly string[]) {
   const client = useQueryClient();
@@ -100,7 +100,7 @@ export function useConversation(collection: string, groups: readonly string[]) {
 function turnsOf(exchanges: readonly Exchange[]) {
   return exchanges
     .filter((one) => one.state === "done" && one.text.trim() !== "")
-    .slice(-MOST_TURNS / 2)
+    .slice(-MAX_TURNS / 2)
     .flatMap((one) => [
       { role: "user" as const, text: one.question },
       { role: "assistant" as const, text: one.text },

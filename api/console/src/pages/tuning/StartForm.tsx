@@ -10,7 +10,7 @@ import { useSpeech } from "@/i18n";
 import { BEGINNING, BUDGETS, METRICS, OWN_METRIC, ROLLOUTS, TIERS, type Wishes } from "./wishes";
 import { metricName } from "./words";
 
-const LEAST_QUESTIONS = 20; // of fewer an experiment proves nothing, and the server refuses them
+const MIN_QUESTIONS = 20; // of fewer an experiment proves nothing, and the server refuses them
 const MADE = ""; // no set's name
 
 interface Props {
@@ -36,7 +36,7 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
   const [chosen, choose] = useState<string | null>(null);
   const found = useEvalSets(collection).data;
   const sets = found ?? [];
-  const large = sets.filter((one) => one.queries >= LEAST_QUESTIONS);
+  const large = sets.filter((one) => one.queries >= MIN_QUESTIONS);
   // Where there is but one choice it is made already.
   const asked = chosen ?? (found === undefined ? null : large.length === 0 ? MADE : large.length === 1 ? (large[0]?.name ?? null) : null);
   const modules = useModules().data ?? [];
@@ -54,8 +54,8 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
     start.mutate({ collection, ...wishes, ...questions } satisfies ExperimentBody);
   };
   const setNames = sets.map((one) =>
-    one.queries < LEAST_QUESTIONS
-      ? { value: one.name, label: t("tune.small-set", { name: one.name, count: one.queries, least: LEAST_QUESTIONS }), disabled: true }
+    one.queries < MIN_QUESTIONS
+      ? { value: one.name, label: t("tune.small-set", { name: one.name, count: one.queries, least: MIN_QUESTIONS }), disabled: true }
       : { value: one.name, label: `${one.name} (${one.queries})` },
   );
   return (
