@@ -20,7 +20,7 @@ from retrieval.types import Principal
 from search_core.kinds import kinds_of
 
 MAIN_METRIC = "ndcg@10"  # what slices are compared by
-TESTED_AT_MOST = 20_000  # questions; the randomisation test of more takes longer than anybody waits
+MAX_TESTED = 20_000  # questions; the randomisation test of more takes longer than anybody waits
 SEED, DIGITS, RIGHTS_DIGITS = 0, 5, 12
 
 Row = Mapping[str, Any]  # a question of a kept run
@@ -209,7 +209,7 @@ def _changed(before: Sequence[Row], after: Sequence[Row], metric: str) -> dict[s
 
 
 def _p_value(before: Sequence[Row], after: Sequence[Row], metric: str) -> float | None:
-    if len(after) > TESTED_AT_MOST:
+    if len(after) > MAX_TESTED:
         return None
     one, other = _column(after, metric), _column(before, metric)
     return round(randomisation_test(one, other, seed=SEED), DIGITS) if np.any(one != other) else 1.0

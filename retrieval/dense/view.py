@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 FLAT_LIMIT = 4096  # vectors up to which no graph is built: scoring all takes 0.2 ms (bench_views.py)
 TAIL_LIMIT = 256  # vectors that may wait outside the graph: 0.05 ms a search
-CATCH_UP_LEAST = 32  # vectors a write moves from a too long tail into the graph, 10 ms
+MIN_CATCH_UP = 32  # vectors a write moves from a too long tail into the graph, 10 ms
 CATCH_UP_FACTOR = 4  # and this many for each chunk it adds, so that the tail shrinks while a collection is filled
 EXACT_PER_FETCH = 10  # scoring one row exactly costs a tenth of fetching one more from the graph (bench_views.py)
 OVERFETCH_MARGIN = 1.3  # fetch this much more than an even spread of the allowed labels would need
 DEAD_SHARE = 0.25  # of slots, above which vectors and graph are rewritten without them
-DEAD_LEAST = 256  # dead slots below which rewriting is not worth it
+MIN_DEAD = 256  # dead slots below which rewriting is not worth it
 
 
 class DenseView:
@@ -72,7 +72,7 @@ class DenseView:
         removed = self._state.slots_of(BitMap64(batch.removed))
         self._publish(removed, self._new_chunks(batch, removed))
         self._catch_up(len(batch.added))
-        self._compact(DEAD_LEAST, DEAD_SHARE)
+        self._compact(MIN_DEAD, DEAD_SHARE)
         self.reached = self.reached.after(batch)
 
     def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
@@ -168,7 +168,7 @@ class DenseView:
         if state.count <= FLAT_LIMIT or excess <= 0:
             return
         graph = state.graph or VectorGraph(self._dim, capacity=2 * FLAT_LIMIT)
-        indexed = state.indexed + min(excess, max(CATCH_UP_LEAST, CATCH_UP_FACTOR * changes))
+        indexed = state.indexed + min(excess, max(MIN_CATCH_UP, CATCH_UP_FACTOR * changes))
         slots = np.flatnonzero(state.alive[state.indexed : indexed]) + state.indexed
         for start in range(0, len(slots), TAIL_LIMIT):
             part = slots[start : start + TAIL_LIMIT]

@@ -12,8 +12,8 @@ from retrieval.types import Vectors
 BLOCK = 1024  # rows compared with all others at once: 40 MB for 10,000 chunks
 EXACT_LIMIT = 20_000  # vectors up to which all are compared with all, 4 s on one core; beyond, through an HNSW graph
 MIN_DOCUMENTS = 2  # chunks that must hold a word before it connects any
-RARE_SHARE = 0.02  # of the chunks, at most, may hold a word that connects, but never fewer than `RARE_LEAST`
-RARE_LEAST = 20
+RARE_SHARE = 0.02  # of the chunks, at most, may hold a word that connects, but never fewer than `MIN_RARE`
+MIN_RARE = 20
 
 Places = NDArray[np.int64]
 Neighbours = tuple[NDArray[np.int64], NDArray[np.float32]]  # (m, 2) places, rising; (m,) weights
@@ -75,7 +75,7 @@ def nearest_words(tokens: Sequence[NDArray[np.int64]], count: int) -> Neighbours
 
 def rare_limit(chunks: int) -> int:
     """How many of so many chunks may hold a word, or mention a name, that connects them."""
-    return max(RARE_LEAST, int(RARE_SHARE * chunks))
+    return max(MIN_RARE, int(RARE_SHARE * chunks))
 
 
 def undirected(pairs: Places, weights: NDArray[np.float32]) -> Neighbours:

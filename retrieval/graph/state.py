@@ -21,7 +21,7 @@ from retrieval.graph.nodes import Hashes
 from retrieval.types import Labels
 
 SKETCH = 2**18  # counters of words, 1 MB; two of 10,000 rare words share one with another 1 time in 26
-LAYER_LEAST = 64  # chunks up to which a layer takes in what comes: written in a third of a millisecond
+MIN_LAYER = 64  # chunks up to which a layer takes in what comes: written in a third of a millisecond
 LAYER_GROWTH = 8  # times what came after it a layer is larger, and its chunks more than those that left it
 
 Part = tuple[Layer, BitMap64]  # a layer, and its labels that left or have a newer entry in a later one
@@ -154,7 +154,7 @@ def _folded(parts: Sequence[Part]) -> tuple[Part, ...]:
     groups: list[list[Part]] = []
     for part in parts:
         group = [part]
-        while groups and _count(groups[-1]) <= max(LAYER_LEAST, LAYER_GROWTH * _count(group)):
+        while groups and _count(groups[-1]) <= max(MIN_LAYER, LAYER_GROWTH * _count(group)):
             group = groups.pop() + group
         groups.append(group)
     return tuple(_merged(group) if len(group) > 1 or _is_worn(group[0]) else group[0] for group in groups)

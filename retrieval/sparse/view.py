@@ -21,7 +21,7 @@ from retrieval.view_folder import Reached, lock_folder, read_manifest, write_man
 
 FORMAT = 3
 OVERLAY_LIMIT = 256  # chunks added and removed between commits: at most 0.3 ms a search (bench_views.py)
-OVERLAY_LEAST = 16  # while the index is small the overlay stays smaller than it, down to this many
+MIN_OVERLAY = 16  # while the index is small the overlay stays smaller than it, down to this many
 
 
 class SparseView:
@@ -77,7 +77,7 @@ class SparseView:
         held -= removed
         added = {chunk.label: self._tokens(chunk) for chunk in batch.added if chunk.label not in held}
         committed_count = len(self._index.committed.labels)
-        limit = min(OVERLAY_LIMIT, max(OVERLAY_LEAST, committed_count))
+        limit = min(OVERLAY_LIMIT, max(MIN_OVERLAY, committed_count))
         if len(self._overlay) + len(self._dead) + len(added) + len(removed) > limit:
             self._commit(removed, added)
             self._committed = self.reached.after(batch)

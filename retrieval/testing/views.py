@@ -60,6 +60,8 @@ def make_batch(seq: int, added: Iterable[tuple[int, int]] = (), removed: Sequenc
 class IndexViewContract(ABC):
     """What every index view does, whatever it is made of."""
 
+    histories = 3  # random ones; fewer where every batch of them asks a server
+
     @abstractmethod
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> IndexView:
         """The view under test, kept where the folder says, or nowhere; its vectors have `DIM` dimensions."""
@@ -182,7 +184,7 @@ class IndexViewContract(ABC):
         again.close()
 
     def test_random_histories_end_like_a_dict(self, tmp_path: Path) -> None:
-        for seed in range(3):
+        for seed in range(self.histories):
             self._random_history(tmp_path / str(seed), np.random.default_rng(seed))
 
     def test_searches_go_on_while_batches_are_applied(self) -> None:

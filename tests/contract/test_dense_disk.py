@@ -74,7 +74,7 @@ def test_a_compaction_without_room_leaves_the_view_as_it_is(
     def refuse(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(dense, "DEAD_LEAST", 4)
+    monkeypatch.setattr(dense, "MIN_DEAD", 4)
     view = DenseView(tmp_path, DIM)
     view.apply(make_batch(1, [(label, label % 8) for label in range(100)]))
     view.save()

@@ -46,6 +46,8 @@ PRINCIPALS = filter_strategies.principals(GROUPS)
 
 
 class _Elastic(IndexViewContract):
+    histories = 1
+
     @pytest.fixture(autouse=True)
     def _server(self, elastic_server: ElasticServer) -> Iterator[None]:
         self.server = elastic_server

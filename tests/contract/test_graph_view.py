@@ -78,7 +78,7 @@ def test_any_history_ends_as_a_graph_built_from_what_is_left(
     monkeypatch: pytest.MonkeyPatch, least: int, growth: int
 ) -> None:
     """Inserts, updates in place, deletions, repeated and replayed batches; never merged, and after nearly every one."""
-    monkeypatch.setattr(graph_state, "LAYER_LEAST", least)
+    monkeypatch.setattr(graph_state, "MIN_LAYER", least)
     monkeypatch.setattr(graph_state, "LAYER_GROWTH", growth)
     for seed in range(3):
         choose = np.random.default_rng(seed)

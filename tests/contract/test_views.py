@@ -53,7 +53,7 @@ class TestGraphDense(TestFlatDense):
 
     @pytest.fixture(autouse=True)
     def _small_limits(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        for name in ("FLAT_LIMIT", "TAIL_LIMIT", "CATCH_UP_LEAST", "DEAD_LEAST"):
+        for name in ("FLAT_LIMIT", "TAIL_LIMIT", "MIN_CATCH_UP", "MIN_DEAD"):
             monkeypatch.setattr(dense, name, 4)
         monkeypatch.setattr(dense, "EXACT_PER_FETCH", 0)
         yield
