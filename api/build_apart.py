@@ -19,8 +19,10 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
+from api.generation_build import build_generation
 from api.knowledge_base import KnowledgeBase
 from api.reindex_options import ReindexOptions
+from infra.logs import set_up_logging
 from infra.settings import ENV_PREFIX, Settings
 from ingest.errors import IngestError
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError, OutageError, RetrievalError
@@ -91,9 +93,6 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Read the order, build, say how it went."""
-    from api.reindex import build_generation
-    from infra.logs import set_up_logging
-
     os.nice(NICENESS)
     order = orjson.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()

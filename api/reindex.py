@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from api.build_apart import build_apart
 from api.collection_runtime import drop_generation_views, encoder_of
-from api.comparison import WITHOUT_ADAPTER, compare, evaluation_set
+from api.comparison import WITHOUT_ADAPTER
 from api.exclusive import exclusively
 from api.fitting_plan import leave_foreign_parts_out
+from api.generation_build import Report, build_generation
 from api.knowledge_base import KnowledgeBase
 from api.reindex_options import ReindexOptions
 from api.view_opening import drop_shared_views
-from ingest.regeneration import Pace, cut_missing, embed_missing
-from ingest.targets import chunker_of, cutting_of
+from ingest.regeneration import embed_missing
 from retrieval.catalog import Collection
 from retrieval.catalog.generations import Generation, GenerationState
 from retrieval.contracts import Encoder
@@ -29,7 +28,6 @@ from retrieval.errors import ConflictError
 logger = logging.getLogger(__name__)
 
 TIMES = ("created_at", "ready_at", "activated_at", "retired_at")
-Report = Callable[[int, int | None], None]  # (done, total); raises where the work is to stop
 
 
 def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -48,29 +46,6 @@ def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repor
     shown = generation_json(kb.catalog.generations.get(kb.catalog.collections.get(collection), built))
     times = {name: None if shown[name] is None else shown[name].isoformat() for name in TIMES}  # a job's result is JSON
     return shown | times | {"collection": collection}
-
-
-def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions, report: Report) -> Generation:
-    """A complete generation with its evidence, not serving yet. Raises `ConflictError` as `reindex` does.
-
-    What cannot be compared by is said before anything is begun, see `evaluation_set`.
-    """
-    serving = kb.catalog.collections.get(collection)
-    encoder = options.encoder or kb.settings.encoder
-    chunker_of(options.settings(serving))  # says what is wrong before anything is begun
-    eval_set = evaluation_set(kb, serving, options.eval_set)
-    with exclusively(kb.catalog.leases, f"reindex/{serving.id}", f"collection {collection!r} is being reindexed"):
-        fingerprint = kb.open_encoder(encoder).fingerprint
-        generation = kb.catalog.generations.begin(serving, encoder, fingerprint, options.settings(serving))
-        mine = kb.catalog.collections.seen_by(serving.id, generation.id)
-        steps = _Steps(report)
-        steps.expect(kb.catalog.recutting.count(mine))
-        cut_missing(kb.catalog, mine, cutting_of(generation), steps.advance, Pace(options.share))
-        steps.expect(kb.catalog.embeddings.count_missing(mine))
-        embedded = embed_missing(kb.catalog, mine, kb.open_encoder(encoder), steps.advance, Pace(options.share))
-        evidence = compare(kb, serving, mine, eval_set, Pace(options.share), steps.advance)
-        kb.catalog.generations.finish(serving, generation.id, evidence | {"embedded": embedded})
-        return kb.catalog.generations.get(serving, generation.id)
 
 
 def activate_generation(
@@ -172,20 +147,3 @@ def _complete(kb: KnowledgeBase, mine: Collection, encoder: Encoder) -> None:
     """Embed what a process without the generation's encoder left out; mostly nothing."""
     if kb.catalog.embeddings.count_missing(mine):
         embed_missing(kb.catalog, mine, encoder)
-
-
-@dataclass(slots=True)
-class _Steps:
-    """Adds up what the steps of a build have done; what is expected grows from step to step."""
-
-    report: Report
-    done: int = 0
-    total: int = 0
-
-    def expect(self, more: int) -> None:
-        self.total += more
-        self.advance(0)
-
-    def advance(self, count: int) -> None:
-        self.done += count
-        self.report(self.done, max(self.total, self.done))

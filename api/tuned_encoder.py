@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.collection_runtime import RECORD_SECONDS
+from api.generation_build import Report, build_generation
 from api.knowledge_base import KnowledgeBase
-from api.reindex import Report, activate_generation, build_generation
+from api.reindex import activate_generation
 from api.reindex_options import ReindexOptions
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentState

@@ -9,12 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from api.build_apart import NICENESS
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, progress_bar, table_of
 from api.comparison import WITHOUT_ADAPTER
 from api.reindex import activate_generation, generation_json, reindex, retire_generation, roll_back_generation
 from retrieval.errors import InvalidInputError
-
-NICENESS = 19  # the whole process steps back for whoever answers searches
 
 app = typer.Typer(help="Generations of a collection: list, activate, roll back, retire.", no_args_is_help=True)
 GenerationNumber = Annotated[int, typer.Argument(min=1, help="The generation's number.")]

@@ -13,11 +13,11 @@ import pytest
 import sqlalchemy as sa
 from changing_world import World
 
+from api.generation_build import build_generation
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from api.reindex import (
     activate_generation,
-    build_generation,
     reindex,
     retire_generation,
     roll_back_generation,
