@@ -10,7 +10,7 @@ from api.knowledge_base import KnowledgeBase
 from ingest.changes import RowChange
 from ingest.connect.names import table_topic
 from ingest.errors import EventError, MappingError
-from ingest.kafka.live_sources import KIND, LiveSource
+from ingest.kafka.live_sources import LIVE, LiveSource
 from ingest.kafka.message import Message, row_events
 from ingest.row_values import json_row, key_text
 from retrieval.catalog import Collection
@@ -29,7 +29,7 @@ def about(kb: KnowledgeBase, collection: Collection, letter: DeadLetterRecord) -
 def _row(kb: KnowledgeBase, collection: Collection, letter: DeadLetterRecord) -> dict[str, Any] | None:
     try:
         record = kb.catalog.sources.get(collection, letter.source)
-        if record.kind != KIND or letter.topic is None:
+        if record.kind != LIVE or letter.topic is None:
             return None
         source = LiveSource.of(record)
     except (NotFoundError, MappingError, KeyError):

@@ -27,6 +27,7 @@ from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
 from ingest.connect.preview import PreviewResult, preview
 from ingest.connect.tables import TableInfo, list_tables
 from ingest.errors import IngestError, MappingError, SourceError, SourceOutageError
+from ingest.kafka.live_sources import LIVE
 from ingest.row_values import link_value
 from ingest.sources.column_kinds import read_alike
 from ingest.table_mapping import TablesMapping, parse_mapping
@@ -36,7 +37,6 @@ from retrieval.errors import ConflictError
 
 logger = logging.getLogger(__name__)
 
-KIND = "database"
 SETTLE_SECONDS = 2.0  # workers look every second which sources they shall read
 
 TableForms = Mapping[str, Any]
@@ -118,7 +118,7 @@ class LiveSources:
     def get(self, collection: Collection, name: str) -> SourceRecord:
         """A live source. Raises `NotFoundError`, and `ConflictError` where the source is of another kind."""
         record = self._sources.get(collection, name)
-        if record.kind != KIND:
+        if record.kind != LIVE:
             raise ConflictError(
                 f"source {name!r} is of kind {record.kind!r}, not a live database; it has no connector to look after"
             )
@@ -324,7 +324,7 @@ class LiveSources:
             "tables": dict(tables),
         }
         config |= new_names(name) | {"partitions": self._kb.settings.topic_partitions}
-        record = self._sources.create(collection, name, KIND, config, self.setup.encrypted(address), SourceState.PAUSED)
+        record = self._sources.create(collection, name, LIVE, config, self.setup.encrypted(address), SourceState.PAUSED)
         logger.info("source %s of %s: connecting %s", name, collection.name, address.shown)
         return record
 

@@ -24,7 +24,7 @@ from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord
 from retrieval.errors import ConflictError
 
-KIND = SqlSource.kind
+SNAPSHOT = SqlSource.kind
 
 TableForms = Mapping[str, Any]
 
@@ -49,7 +49,7 @@ class SnapshotSources:
             check_free(self._kb, known[collection], mapping, name=name)
         _check_columns(address, mapping)
         found = self._kb.ensure_collection(collection)
-        return self._sources.create(found, name, KIND, _config(address, tables), self._setup.encrypted(address))
+        return self._sources.create(found, name, SNAPSHOT, _config(address, tables), self._setup.encrypted(address))
 
     def read(
         self,

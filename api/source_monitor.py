@@ -14,9 +14,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api.knowledge_base import KnowledgeBase
-from api.live_sources import KIND, LiveSources
+from api.live_sources import LiveSources
 from api.source_status import SourceStatus, StatusReader
 from ingest.errors import IngestError
+from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.sources import SourceRecord, SourceState
 from retrieval.errors import ConflictError, NotFoundError, RetrievalError
 
@@ -56,7 +57,7 @@ class SourceMonitor:
         seen: dict[Named, SourceStatus] = {}
         for collection in self._kb.catalog.collections.all():
             for record in self._kb.catalog.sources.all(collection):
-                if record.kind != KIND or self._stopping.is_set():
+                if record.kind != LIVE or self._stopping.is_set():
                     continue
                 seen[collection.name, record.name] = status = self._reader.read(record, thorough=False)
                 answers = bool(status.database)

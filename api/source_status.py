@@ -12,12 +12,13 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.live_setup import capture_of, why
-from api.live_sources import KIND, LiveSources, mapping_of
+from api.live_sources import LiveSources, mapping_of
 from ingest.connect import names
 from ingest.connect.client import ConnectorStatus
 from ingest.connect.database import open_database
 from ingest.connect.schema_history import replaced_tables
 from ingest.errors import IngestError
+from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 NOTICES = 50  # of the newest that are shown
@@ -60,7 +61,7 @@ class StatusReader:
     def read(self, record: SourceRecord, *, thorough: bool = True) -> SourceStatus:
         """Its status; without `thorough` only what metrics show. Raises `OutageError` where the catalog is down."""
         status = SourceStatus(dead_letters=self._catalog.sources.count_dead_letters(record))
-        if record.kind != KIND:
+        if record.kind != LIVE:
             self._known(record, status)
             return status
         self._ask(status, lambda: self._connector(record, status))

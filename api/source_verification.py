@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from api.collection_runtime import CollectionRuntime
 from api.knowledge_base import KnowledgeBase
-from api.live_sources import KIND, LiveSources
+from api.live_sources import LiveSources
 from api.verdict import EXAMPLES, SourceVerdict
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.tables import reading
 from ingest.errors import IngestError
+from ingest.kafka.live_sources import LIVE
 from ingest.mapping import document_key
 from ingest.reconcile import Reconciler, SourceDifferences
 from ingest.table_mapping import parse_mapping
@@ -58,7 +59,7 @@ class SourceComparison:
 
 def compare_sources(kb: KnowledgeBase, runtime: CollectionRuntime) -> dict[str, SourceComparison]:
     """Each live database of the collection, by name; one that cannot be reached says so."""
-    records = [one for one in kb.catalog.sources.all(runtime.collection) if one.kind == KIND]
+    records = [one for one in kb.catalog.sources.all(runtime.collection) if one.kind == LIVE]
     return {one.name: _compared(kb, runtime, one) for one in records if one.state is not SourceState.DELETING}
 
 

@@ -10,11 +10,11 @@ import time
 
 from api.request_state import RequestState
 from infra.telemetry import Attribute, Place, Span, Traces, end_to_end
+from ingest.kafka.live_sources import LIVE
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.arrivals import Arrival
 from retrieval.retriever import SearchResult
 
-LIVE_KIND = "database"  # sources whose events a worker applies and traces
 LOOK_SECONDS = 10.0  # how late a new live source is noticed
 SERVER_ERROR = 500  # and over, or 0 for no answer: the request failed by our fault
 
@@ -70,5 +70,5 @@ class ArrivalTraces:
     def _is_live(self, collection: Collection, source: str) -> bool:
         if time.monotonic() - self._looked_at > LOOK_SECONDS:
             self._looked_at = time.monotonic()
-            self._live = frozenset((one.collection_id, one.name) for one in self._catalog.sources.live(LIVE_KIND))
+            self._live = frozenset((one.collection_id, one.name) for one in self._catalog.sources.live(LIVE))
         return (collection.id, source) in self._live

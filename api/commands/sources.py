@@ -14,10 +14,11 @@ import typer
 import yaml
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
-from api.live_sources import KIND, Deleted, LiveSources, source_view
+from api.live_sources import Deleted, LiveSources, source_view
 from api.source_removal import remove_source
 from api.source_status import StatusReader
 from ingest.errors import MappingError
+from ingest.kafka.live_sources import LIVE
 from ingest.mapping_form import read_form
 from retrieval.catalog.sources import SourceRecord
 
@@ -205,7 +206,7 @@ def delete(
     with knowledge_base() as kb:
         found = kb.catalog.collections.get(collection)
         record = kb.catalog.sources.get(found, name)
-        if record.kind == KIND:
+        if record.kind == LIVE:
             done = LiveSources(kb).delete(record, documents.value)
         else:
             done = Deleted(remove_source(kb, found, record, documents.value), [])

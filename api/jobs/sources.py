@@ -8,7 +8,7 @@ from typing import Any
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from api.live_sources import LiveSources
-from api.snapshot_sources import KIND, SnapshotSources
+from api.snapshot_sources import SNAPSHOT, SnapshotSources
 from retrieval.catalog.sources import SourceRecord
 
 
@@ -16,7 +16,7 @@ def source_snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any
     """What is being read again, its rows arriving like other changes; of a source that is not live, what it brought."""
     found = kb.catalog.collections.get(collection)
     record = kb.catalog.sources.get(found, arguments["source"])
-    if record.kind == KIND:
+    if record.kind == SNAPSHOT:
         return _read(kb, collection, record, report, bool(arguments.get("allow_mass_deletion")))
     report(0, 1)
     live = LiveSources(kb)

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, State, existing
 from api.errors import ApiError
-from api.live_sources import KIND
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
 from api.source_removal import Fate, remove_source
 from api.wire.sources import ArrivalList, RunPage, SourceDeletion
+from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.source_runs import RunRecord
 
 SourceQuery = Annotated[str | None, Query(max_length=2_000, pattern=r"^[^\x00]*$", description="Only of this source.")]
@@ -59,7 +59,7 @@ def delete_named_source(
     state.target = f"{collection}/{source}"
     found = existing(kb, collection)
     record = kb.catalog.sources.get(found, source)
-    if record.kind == KIND:
+    if record.kind == LIVE:
         raise ApiError(409, "conflict", f"source {source!r} is a live database; DELETE /v1/sources/{source} removes it")
     return {"deleted_documents": remove_source(kb, found, record, documents), "leftovers": []}
 

@@ -12,11 +12,10 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Runner, State, check_reach, existing
 from api.knowledge_base import KnowledgeBase
-from api.live_sources import KIND, LiveSources, source_view
+from api.live_sources import LiveSources, source_view
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
-from api.snapshot_sources import KIND as SNAPSHOT
-from api.snapshot_sources import SnapshotSources
+from api.snapshot_sources import SNAPSHOT, SnapshotSources
 from api.source_removal import remove_source
 from api.source_status import StatusReader
 from api.wire.sources import (
@@ -39,6 +38,7 @@ from api.wire.sources import (
 )
 from ingest.connect.inspection import Inspection
 from ingest.connect.preview import PreviewResult
+from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.sources import SourceRecord
 from retrieval.errors import ConflictError
 
@@ -216,7 +216,7 @@ def delete_source(
     state.target = f"{collection}/{name}"
     found = existing(kb, collection)
     record = kb.catalog.sources.get(found, name)
-    if record.kind != KIND:
+    if record.kind != LIVE:
         return {"deleted_documents": remove_source(kb, found, record, documents), "leftovers": []}
     done = live.delete(record, documents)
     return {"deleted_documents": done.documents, "leftovers": [asdict(left) for left in done.leftovers]}

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from ingest.changes import Change, RowEvent
 from ingest.errors import EventError
-from ingest.kafka.live_sources import KIND, LiveSource
+from ingest.kafka.live_sources import LIVE, LiveSource
 from ingest.kafka.message import Message, dead_letter, row_events
 from ingest.kafka.observer import Applied, Observer, Stages
 from ingest.kafka.timed_encoder import TimedEncoder
@@ -172,7 +172,7 @@ class Applier:
 
     def _check_source(self) -> None:
         """What fails because its source was deleted or paused meanwhile is nobody's fault. Raises `NotFoundError`."""
-        if all(one.id != self._source.record.id for one in self._catalog.sources.live(KIND)):
+        if all(one.id != self._source.record.id for one in self._catalog.sources.live(LIVE)):
             raise NotFoundError(f"source {self._source.record.name} was deleted or paused")
 
     def _check_encoder(self) -> None:

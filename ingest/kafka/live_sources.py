@@ -15,7 +15,7 @@ from retrieval.catalog.sources import SourceRecord
 
 logger = logging.getLogger(__name__)
 
-KIND = "database"
+LIVE = "database"  # the kind of source whose changes come over Kafka
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class LiveSources:
         """Whether the topics to read are others than before. Raises `OutageError`."""
         before = set(self.by_topic)
         known = self.by_id
-        found = {record.id: self._opened(record, known.get(record.id)) for record in self.catalog.sources.live(KIND)}
+        found = {record.id: self._opened(record, known.get(record.id)) for record in self.catalog.sources.live(LIVE)}
         self.by_id = {number: source for number, source in found.items() if source is not None}
         self.by_topic = {topic: source for source in self.by_id.values() for topic in source.topics}
         return set(self.by_topic) != before
 
     def current(self, source: LiveSource) -> LiveSource:
         """The source by its mapping of now, which `refresh` may not have seen; as it was where it is read no longer."""
-        records = [record for record in self.catalog.sources.live(KIND) if record.id == source.record.id]
+        records = [record for record in self.catalog.sources.live(LIVE) if record.id == source.record.id]
         return (self._opened(records[0], source) if records else None) or source
 
     def _opened(self, record: SourceRecord, known: LiveSource | None) -> LiveSource | None:

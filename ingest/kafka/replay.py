@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ingest.errors import EventError, IngestError
-from ingest.kafka.live_sources import KIND, LiveSource
+from ingest.kafka.live_sources import LIVE, LiveSource
 from ingest.kafka.message import Message, dead_letter, row_events
 from ingest.mapping import RowMapper
 from ingest.pipeline import DEAD_LETTER_PAYLOAD_BYTES, Pipeline
@@ -87,7 +87,7 @@ class Replay:
 
     def _source(self, letter: DeadLetterRecord) -> LiveSource:
         record: SourceRecord = self._catalog.sources.get(self._collection, letter.source)
-        if record.kind != KIND or letter.topic is None:
+        if record.kind != LIVE or letter.topic is None:
             raise EventError(f"{letter.key} did not come over Kafka", "mend it at its source, which reads it again")
         source = LiveSource.of(record)
         if letter.topic not in source.topics:
