@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from api.knowledge_base import KnowledgeBase
@@ -48,6 +48,10 @@ class Deleted:
 
     documents: int
     leftovers: list[Leftover]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is shown."""
+        return {"deleted_documents": self.documents, "leftovers": [asdict(left) for left in self.leftovers]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,14 +232,17 @@ class LiveSources:
         return capture
 
     def delete(self, record: SourceRecord, documents: Fate = "delete") -> Deleted:
-        """Remove a source wherever it left anything. What cannot be reached now is told, with the SQL to run.
+        """Remove a source, live or not, wherever it left anything.
 
-        Running it again, for example after a crash, goes on where it ended.
+        What cannot be reached now is told, with the SQL to run. Running it again, for example after a crash, goes on
+        where it ended.
         """
+        collection = self.collection_of(record)
+        if record.kind != LIVE:
+            return Deleted(remove_source(self._kb, collection, record, documents), [])
         record = self._sources.change(record, state=SourceState.DELETING.value)
         time.sleep(SETTLE_SECONDS)
         leftovers = self.setup.detach(record.config, lambda: self.address(record))
-        collection = self.collection_of(record)
         gone = remove_source(self._kb, collection, record, documents)
         if documents == "delete":
             gone += delete_documents(self._kb, collection, record)  # of a worker that was late

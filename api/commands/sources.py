@@ -14,11 +14,9 @@ import typer
 import yaml
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
-from api.live_sources import Deleted, LiveSources, source_view
-from api.source_removal import remove_source
+from api.live_sources import LiveSources, source_view
 from api.source_status import StatusReader
 from ingest.errors import MappingError
-from ingest.kafka.live_sources import LIVE
 from ingest.mapping_form import read_form
 from retrieval.catalog.sources import SourceRecord
 
@@ -204,15 +202,11 @@ def delete(
 ) -> None:
     """Remove a source with what it holds at the servers. Exit status 1 where something had to be left."""
     with knowledge_base() as kb:
-        found = kb.catalog.collections.get(collection)
-        record = kb.catalog.sources.get(found, name)
-        if record.kind == LIVE:
-            done = LiveSources(kb).delete(record, documents.value)
-        else:
-            done = Deleted(remove_source(kb, found, record, documents.value), [])
+        record = kb.catalog.sources.get(kb.catalog.collections.get(collection), name)
+        done = LiveSources(kb).delete(record, documents.value)
         kb.catalog.audit.record("operator", "sources.delete", f"{collection}/{name}")
     if as_json:
-        print_json({"deleted_documents": done.documents, "leftovers": [asdict(left) for left in done.leftovers]})
+        print_json(done.to_dict())
     else:
         out.print(f"source {name} is deleted, and {done.documents} documents", markup=False)
         for left in done.leftovers:

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query
 
 from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, State, existing
 from api.errors import ApiError
+from api.live_sources import LiveSources
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
-from api.source_removal import Fate, remove_source
+from api.source_removal import Fate
 from api.wire.sources import ArrivalList, RunPage, SourceDeletion
 from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.source_runs import RunRecord
@@ -57,11 +58,10 @@ def delete_named_source(
 ) -> dict[str, Any]:
     """For sources that a command reads, whose names may be addresses of folders; those of files on disk stay there."""
     state.target = f"{collection}/{source}"
-    found = existing(kb, collection)
-    record = kb.catalog.sources.get(found, source)
+    record = kb.catalog.sources.get(existing(kb, collection), source)
     if record.kind == LIVE:
         raise ApiError(409, "conflict", f"source {source!r} is a live database; DELETE /v1/sources/{source} removes it")
-    return {"deleted_documents": remove_source(kb, found, record, documents), "leftovers": []}
+    return LiveSources(kb).delete(record, documents).to_dict()
 
 
 def _run(record: RunRecord) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from api.live_sources import LiveSources, source_view
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
 from api.snapshot_sources import SNAPSHOT, SnapshotSources
-from api.source_removal import remove_source
 from api.source_status import StatusReader
 from api.wire.sources import (
     SOURCE_PATTERN,
@@ -38,7 +37,6 @@ from api.wire.sources import (
 )
 from ingest.connect.inspection import Inspection
 from ingest.connect.preview import PreviewResult
-from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.sources import SourceRecord
 from retrieval.errors import ConflictError
 
@@ -214,12 +212,8 @@ def delete_source(
 ) -> dict[str, Any]:
     """Remove a source with what it holds at the servers; what cannot be reached is told, with what to run."""
     state.target = f"{collection}/{name}"
-    found = existing(kb, collection)
-    record = kb.catalog.sources.get(found, name)
-    if record.kind != LIVE:
-        return {"deleted_documents": remove_source(kb, found, record, documents), "leftovers": []}
-    done = live.delete(record, documents)
-    return {"deleted_documents": done.documents, "leftovers": [asdict(left) for left in done.leftovers]}
+    record = kb.catalog.sources.get(existing(kb, collection), name)
+    return live.delete(record, documents).to_dict()
 
 
 def with_database(kb: KnowledgeBase, collection: str, name: str) -> SourceRecord:
