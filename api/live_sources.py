@@ -10,7 +10,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -27,10 +27,10 @@ from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
 from ingest.connect.preview import PreviewResult, preview
 from ingest.connect.tables import TableInfo, list_tables
 from ingest.errors import IngestError, MappingError, SourceError, SourceOutageError
-from ingest.kafka.live_sources import LIVE
+from ingest.kafka.live_sources import LIVE, mapping_of
 from ingest.row_values import link_value
 from ingest.sources.column_kinds import read_alike
-from ingest.table_mapping import TablesMapping, parse_mapping
+from ingest.table_mapping import TableForms, TablesMapping, mapping_of_tables
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord, SourceState, being_deleted
 from retrieval.errors import ConflictError
@@ -38,8 +38,6 @@ from retrieval.errors import ConflictError
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 2.0  # workers look every second which sources they shall read
-
-TableForms = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +89,12 @@ class LiveSources:
     def preview(self, url: str, tables: TableForms, limit: int) -> PreviewResult:
         """The documents that a mapping makes of the first rows. Raises `MappingError`, `SourceError`."""
         with named_by_caller():
-            return preview(DatabaseAddress.parse(url), parse_mapping({"tables": dict(tables)}), limit)
+            return preview(DatabaseAddress.parse(url), mapping_of_tables(tables), limit)
 
     def preview_of(self, record: SourceRecord, tables: TableForms, limit: int) -> PreviewResult:
         """The same of the database that a source reads, with the password that is stored."""
         with named_by_caller():
-            return preview(self.address(record), parse_mapping({"tables": dict(tables)}), limit)
+            return preview(self.address(record), mapping_of_tables(tables), limit)
 
     def create(self, collection: str, name: str, url: str, tables: TableForms) -> SourceRecord:
         """A source that streams. Where any step fails, what was made before is taken back.
@@ -104,7 +102,7 @@ class LiveSources:
         Raises `ConflictError`, `MappingError`, `SourceError`, `SourceOutageError`.
         """
         address = DatabaseAddress.parse(url)
-        mapping = parse_mapping({"tables": dict(tables)})
+        mapping = mapping_of_tables(tables)
         for there in self._kb.catalog.collections.all():
             if there.name == collection:
                 check_free(self._kb, there, mapping, name=name)
@@ -202,7 +200,7 @@ class LiveSources:
         _require_active(record)
         address = self.address(record) if url is None else same_database(record, DatabaseAddress.parse(url))
         before, capture = mapping_of(record), capture_of(record.config)
-        after = before if tables is None else parse_mapping({"tables": dict(tables)})
+        after = before if tables is None else mapping_of_tables(tables)
         collection = self.collection_of(record)
         check_free(self._kb, collection, after, but=record.id)
         excluded, prefix = self.setup.check_database(address, after), record.config["topic_prefix"]
@@ -355,11 +353,6 @@ def source_view(record: SourceRecord, collection: str) -> dict[str, Any]:
     shown |= {"state": record.state.value}
     shown |= {"engine": config.get("engine"), "url": url, "tables": config.get("tables", {})}
     return shown | {"topic_prefix": config.get("topic_prefix"), "updated_at": record.updated_at}
-
-
-def mapping_of(record: SourceRecord) -> TablesMapping:
-    """The source's mapping. Raises `MappingError`."""
-    return parse_mapping({"tables": record.config["tables"]})
 
 
 def _refuse_deleting(record: SourceRecord) -> None:

@@ -5,7 +5,6 @@ Such a source has the mapping and the encrypted password of a live one. A readin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from api.knowledge_base import KnowledgeBase
@@ -19,14 +18,12 @@ from ingest.mapping import RowMapper
 from ingest.pipeline import Progress
 from ingest.report import IngestReport
 from ingest.sources.sql import SqlSource
-from ingest.table_mapping import TablesMapping, parse_mapping
+from ingest.table_mapping import TableForms, TablesMapping, mapping_of_tables
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord
 from retrieval.errors import ConflictError
 
 SNAPSHOT = SqlSource.kind
-
-TableForms = Mapping[str, Any]
 
 
 class SnapshotSources:
@@ -43,7 +40,7 @@ class SnapshotSources:
         Raises `ConflictError`, `MappingError` for tables and columns that are not there, `SourceError`.
         """
         address = DatabaseAddress.parse(url)
-        mapping = parse_mapping({"tables": dict(tables)})
+        mapping = mapping_of_tables(tables)
         known = {one.name: one for one in self._kb.catalog.collections.all()}
         if collection in known:
             check_free(self._kb, known[collection], mapping, name=name)
@@ -70,7 +67,7 @@ class SnapshotSources:
                 f"{record.name}"
             )
         address = self.address(record)
-        mapping = parse_mapping({"tables": record.config["tables"]})
+        mapping = mapping_of_tables(record.config["tables"])
         source = SqlSource(
             address.sqlalchemy().render_as_string(hide_password=False),
             mapping,
@@ -89,7 +86,7 @@ class SnapshotSources:
         former = self.address(record)
         address = former if url is None else same_database(record, DatabaseAddress.parse(url))
         forms = record.config["tables"] if tables is None else dict(tables)
-        mapping = parse_mapping({"tables": forms})
+        mapping = mapping_of_tables(forms)
         check_free(self._kb, collection, mapping, but=record.id)
         _check_columns(address, mapping)
         for table in sorted(set(record.config["tables"]) - set(mapping.tables)):
@@ -109,7 +106,7 @@ def _config(address: DatabaseAddress, tables: TableForms) -> dict[str, Any]:
 
 def _check_columns(address: DatabaseAddress, mapping: TablesMapping) -> None:
     with named_by_caller():
-        unneeded_columns(address, mapping)
+        unneeded_columns(address, mapping)  # raises for tables and columns that are not there
 
 
 def _tls(address: DatabaseAddress) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.live_setup import capture_of, why
-from api.live_sources import LiveSources, mapping_of
+from api.live_sources import LiveSources
 from ingest.connect import names
 from ingest.connect.client import ConnectorStatus
 from ingest.connect.database import open_database
 from ingest.connect.schema_history import replaced_tables
 from ingest.errors import IngestError
-from ingest.kafka.live_sources import LIVE
+from ingest.kafka.live_sources import LIVE, mapping_of
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 NOTICES = 50  # of the newest that are shown

@@ -15,10 +15,9 @@ from api.verdict import EXAMPLES, SourceVerdict
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.tables import reading
 from ingest.errors import IngestError
-from ingest.kafka.live_sources import LIVE
+from ingest.kafka.live_sources import LIVE, mapping_of
 from ingest.mapping import document_key
 from ingest.reconcile import Reconciler, SourceDifferences
-from ingest.table_mapping import parse_mapping
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ def compare_sources(kb: KnowledgeBase, runtime: CollectionRuntime) -> dict[str, 
 def _compared(kb: KnowledgeBase, runtime: CollectionRuntime, record: SourceRecord) -> SourceComparison:
     try:
         address = LiveSources(kb).address(record)
-        mapping = parse_mapping({"tables": record.config["tables"]})
+        mapping = mapping_of(record)
         reconciler = Reconciler(kb.catalog, runtime.collection, record, mapping, runtime.pipeline)
         with reading(address) as connection:
             differences = reconciler.compare(connection)

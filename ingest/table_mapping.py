@@ -23,6 +23,8 @@ from ingest.errors import MappingError
 from ingest.mapping_form import IncludeForm, MappingForm, TableForm, read_form
 from ingest.template import Reference, Template
 
+TableForms = Mapping[str, Any]  # what a mapping file says under `tables`
+
 
 @dataclass(frozen=True, slots=True)
 class Include:
@@ -152,6 +154,11 @@ def parse_mapping(content: Any) -> TablesMapping:
         for reference in table.references:
             table_of(name, table.include, reference)
     return mapping
+
+
+def mapping_of_tables(tables: TableForms) -> TablesMapping:
+    """The mapping of these tables by name, each as in a mapping file. Raises `MappingError`."""
+    return parse_mapping({"tables": tables})
 
 
 def _table(name: str, form: TableForm) -> TableMapping:

@@ -9,13 +9,18 @@ from dataclasses import dataclass, field
 from ingest.connect.names import table_topics
 from ingest.errors import MappingError
 from ingest.sources.column_kinds import Kinds, kinds_of
-from ingest.table_mapping import TablesMapping, parse_mapping
+from ingest.table_mapping import TablesMapping, mapping_of_tables
 from retrieval.catalog import Catalog
 from retrieval.catalog.sources import SourceRecord
 
 logger = logging.getLogger(__name__)
 
 LIVE = "database"  # the kind of source whose changes come over Kafka
+
+
+def mapping_of(record: SourceRecord) -> TablesMapping:
+    """The source's mapping. Raises `MappingError`."""
+    return mapping_of_tables(record.config["tables"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class LiveSource:
     @classmethod
     def of(cls, record: SourceRecord) -> LiveSource:
         """The source that a record describes. Raises `MappingError`."""
-        mapping = parse_mapping({"tables": record.config["tables"]})
+        mapping = mapping_of(record)
         topics = frozenset(table_topics(record.config["topic_prefix"], mapping.all_tables))
         return cls(record, mapping, topics, kinds_of(record.config.get("types", {})))
 
