@@ -21,9 +21,9 @@ DENIED_STATUSES = (401, 403)
 class Auditor:
     """Writes what requests did."""
 
-    def __init__(self, audit: Audit, denials_per_minute: int = DENIALS_PER_MINUTE) -> None:
+    def __init__(self, audit: Audit) -> None:
         self._audit = audit
-        self._denials = TokenBuckets(denials_per_minute)
+        self._denials = TokenBuckets(DENIALS_PER_MINUTE)
         self._left_out = 0
         self._counting = threading.Lock()
 

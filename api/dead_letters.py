@@ -7,8 +7,7 @@ from functools import partial
 
 from api.knowledge_base import KnowledgeBase
 from api.worker import Pipelines
-from ingest.kafka.message import Message
-from ingest.kafka.replay import Replay, Replayed, fetch_message
+from ingest.kafka.replay import Fetch, Replay, Replayed, fetch_message
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import DeadLetterRecord
 
@@ -16,13 +15,6 @@ from retrieval.catalog.sources import DeadLetterRecord
 def replay(kb: KnowledgeBase, collection: Collection, letters: Sequence[DeadLetterRecord]) -> list[Replayed]:
     """What became of each. Raises `OutageError`; letters before that one are settled."""
     pipeline = Pipelines(kb).of(collection.id)
-    fetch = partial(fetch_message, kb.settings.kafka_bootstrap_servers) if _names_kafka(kb) else _not_there
+    brokers = kb.settings.kafka_bootstrap_servers
+    fetch: Fetch = partial(fetch_message, brokers) if brokers else lambda *_: None  # else only the kept bytes
     return Replay(kb.catalog, collection, pipeline, fetch).run(letters)
-
-
-def _names_kafka(kb: KnowledgeBase) -> bool:
-    return bool(kb.settings.kafka_bootstrap_servers)
-
-
-def _not_there(topic: str, partition: int, offset: int) -> Message | None:
-    return None

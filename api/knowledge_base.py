@@ -123,13 +123,6 @@ class KnowledgeBase:
         self.runtimes.refresh(name)
         self.runtimes.wait_while_advancing(name, self.catalog.collections.get(name).last_seq, WAIT_SECONDS)
 
-    def forget_runtime(self, name: str, *, save: bool = True) -> None:
-        """Close what serves that collection; the next use opens it as the catalog describes it then.
-
-        Views that were not saved replay the operation log since they last were.
-        """
-        self.runtimes.forget(name, save=save)
-
     def nudge(self, collection_id: int) -> None:
         """Tell the views of that collection, where it is served here, that something was committed."""
         runtime = self.runtimes.open_one(collection_id)

@@ -13,11 +13,6 @@ OIDC_BACK_PATH = f"{OIDC_PATH}/callback"
 _LISTENING = re.compile(r"/v1/events|/v1/jobs/[^/]+/events")
 
 
-def is_probe(path: str) -> bool:
-    """Whether an orchestrator asks for the server's health, which overload must not hide."""
-    return path in PROBES
-
-
 def is_console(path: str) -> bool:
     """Whether the path is one of the console's pages or files, or of its login."""
     return path == CONSOLE or path.startswith(f"{CONSOLE}/")

@@ -186,7 +186,10 @@ class Runtimes:
             heard(runtime.collection, runtime.follower.seq)
 
     def forget(self, name: str, *, save: bool = True) -> None:
-        """Close what serves that collection at once, and what did."""
+        """Close what serves that collection at once, and what did; the next use opens it anew.
+
+        Views that were not saved replay the operation log since they last were.
+        """
         with self._changing:
             with self._guard:
                 runtime = self._serving.pop(name, None)

@@ -30,11 +30,10 @@ Named = tuple[str, str]  # collection, source
 class SourceMonitor:
     """What was seen last of each live source; empty where no Kafka Connect is configured."""
 
-    def __init__(self, kb: KnowledgeBase, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, kb: KnowledgeBase) -> None:
         self._kb = kb
         self._live = LiveSources(kb)
         self._reader = StatusReader(kb)
-        self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.seen: Mapping[Named, SourceStatus] = {}
@@ -65,13 +64,13 @@ class SourceMonitor:
         self.seen = seen
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._poll_seconds):
+        while not self._stopping.wait(POLL_SECONDS):
             try:
                 self.look()
             except RetrievalError as error:
-                logger.warning("live sources cannot be looked at: %s; tried again in %g s", error, self._poll_seconds)
+                logger.warning("live sources cannot be looked at: %s; tried again in %g s", error, POLL_SECONDS)
             except Exception:  # a source that nobody foresaw must not end the watch over the others
-                logger.exception("live sources cannot be looked at; tried again in %g s", self._poll_seconds)
+                logger.exception("live sources cannot be looked at; tried again in %g s", POLL_SECONDS)
 
     def _learn_types(self, record: SourceRecord) -> SourceRecord:
         """Also of a source whose types an earlier version had stored otherwise."""

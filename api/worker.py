@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api.knowledge_base import KnowledgeBase
@@ -76,7 +76,7 @@ def open_worker(kb: KnowledgeBase, observer: Observer | None = None, traces: Tra
 
 
 @contextmanager
-def worker_thread(worker: Worker, failed: Callable[[], None] = lambda: None) -> Iterator[None]:
+def worker_thread(worker: Worker) -> Iterator[None]:
     """The worker in a thread of its own inside the `with`; at the end its batch is committed and the group left."""
 
     def work() -> None:
@@ -84,7 +84,6 @@ def worker_thread(worker: Worker, failed: Callable[[], None] = lambda: None) -> 
             worker.run()
         except Exception:  # a thread's end is nobody's to see
             logger.exception("the worker ended; restart the process, the catalog is safe and no event is lost")
-            failed()
 
     thread = threading.Thread(target=work, name="worker", daemon=True)
     thread.start()

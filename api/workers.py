@@ -20,9 +20,9 @@ _END: Any = object()
 class Workers:
     """Runs blocking functions in threads with a bound for each kind of work."""
 
-    def __init__(self, search_threads: int = SEARCH_THREADS, answer_threads: int = ANSWER_THREADS) -> None:
-        self._search = ThreadPoolExecutor(search_threads, thread_name_prefix="search")
-        self._answer = anyio.CapacityLimiter(answer_threads)
+    def __init__(self) -> None:
+        self._search = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="search")
+        self._answer = anyio.CapacityLimiter(ANSWER_THREADS)
 
     async def search(self, work: Callable[[], T]) -> T:
         """The result of short work. The plain executor hands over in half the time that anyio takes."""

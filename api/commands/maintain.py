@@ -1,4 +1,4 @@
-"""`kb verify`, `kb reindex`, `kb collections` and `kb modules`."""
+"""`kb verify`, `kb collections` and `kb modules`."""
 
 from __future__ import annotations
 

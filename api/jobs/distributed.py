@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api.jobs.sending import send_unsent
-from api.jobs.ticking import TICK_SECONDS, Ticker
+from api.jobs.ticking import Ticker
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.jobs import JobRecord
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class CeleryJobs:
     """Queues jobs for workers elsewhere. A broker that does not answer delays them and holds up no caller."""
 
-    def __init__(self, kb: KnowledgeBase, app: Celery, *, tick_seconds: float = TICK_SECONDS) -> None:
+    def __init__(self, kb: KnowledgeBase, app: Celery) -> None:
         self._kb = kb
         self._app = app
-        self._ticker = Ticker(kb, self._send, tick_seconds)
+        self._ticker = Ticker(kb, self._send)
 
     def start(self) -> None:
         """Begin to look at the clock and to tell the broker."""

@@ -10,7 +10,7 @@ from api.jobs.attempt import Attempt, Observe
 from api.jobs.heart import Heart
 from api.jobs.identity import this_process
 from api.jobs.kinds import kinds
-from api.jobs.ticking import TICK_SECONDS, Ticker
+from api.jobs.ticking import Ticker
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.jobs import JobRecord
 from retrieval.errors import OutageError
@@ -24,22 +24,15 @@ LOOK_SECONDS = 1.0  # between two looks for a job that another process put there
 class EmbeddedJobs:
     """Runs the catalog's queued jobs until `close`, which leaves what was running to the next process."""
 
-    def __init__(
-        self,
-        kb: KnowledgeBase,
-        observe: Observe = lambda kind, outcome, seconds: None,
-        *,
-        threads: int = THREADS,
-        tick_seconds: float = TICK_SECONDS,
-    ) -> None:
+    def __init__(self, kb: KnowledgeBase, observe: Observe = lambda kind, outcome, seconds: None) -> None:
         self._kb = kb
         self._observe = observe
         self._closing = threading.Event()
         self._work = threading.Condition()
         self._news = 0  # how often there was a reason to look
-        self._ticker = Ticker(kb, self._look_again, tick_seconds)
+        self._ticker = Ticker(kb, self._look_again)
         self._threads = [
-            threading.Thread(target=self._run, name=f"job-{number}", daemon=True) for number in range(threads)
+            threading.Thread(target=self._run, name=f"job-{number}", daemon=True) for number in range(THREADS)
         ]
         self._heart: Heart | None = None
 

@@ -14,8 +14,7 @@ BEAT_SECONDS = 5.0  # a sixth of the silence after which a process counts as dea
 class Heart:
     """Beats for what is being watched, until `close`."""
 
-    def __init__(self, seconds: float = BEAT_SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._attempts: set[Attempt] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -39,7 +38,7 @@ class Heart:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._closing.wait(self._seconds):
+        while not self._closing.wait(BEAT_SECONDS):
             with self._lock:
                 attempts = list(self._attempts)
             for attempt in attempts:

@@ -31,10 +31,9 @@ def tick(kb: KnowledgeBase) -> int:
 class Ticker:
     """A thread that ticks at once, then every so many seconds and whenever it is nudged; `then` runs after each."""
 
-    def __init__(self, kb: KnowledgeBase, then: Callable[[], None], seconds: float = TICK_SECONDS) -> None:
+    def __init__(self, kb: KnowledgeBase, then: Callable[[], None]) -> None:
         self._kb = kb
         self._then = then
-        self._seconds = seconds
         self._nudged = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="job-clock", daemon=True)
@@ -63,7 +62,7 @@ class Ticker:
                 tick(self._kb)
                 self._then()
             except OutageError as error:
-                logger.warning("schedules and lost jobs wait: %s; looked at again in %g s", error, self._seconds)
+                logger.warning("schedules and lost jobs wait: %s; looked at again in %g s", error, TICK_SECONDS)
             except Exception:  # the clock must not stop silently: nothing scheduled would ever run again
-                logger.exception("schedules and lost jobs were not looked at; tried again in %g s", self._seconds)
-            self._nudged.wait(self._seconds)
+                logger.exception("schedules and lost jobs were not looked at; tried again in %g s", TICK_SECONDS)
+            self._nudged.wait(TICK_SECONDS)

@@ -101,7 +101,7 @@ def preview_source(body: PreviewBody, live: Live, caller: Admin) -> dict[str, An
 
 
 @router.get("/sources/{name}", response_model=SourceStatus, responses=failures(409), summary="Look at a source")
-def get_source(name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery) -> dict[str, Any]:
+def get_source(name: SourcePath, kb: Kb, caller: Admin, collection: CollectionQuery) -> dict[str, Any]:
     """How a source is doing: for a live one connector, snapshot, lag, what the database keeps, what needs a person."""
     record = kb.catalog.sources.get(existing(kb, collection), name)
     return source_view(record, collection) | StatusReader(kb).read(record).to_dict()

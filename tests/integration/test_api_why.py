@@ -127,5 +127,5 @@ def test_what_was_written_and_is_not_searchable_yet(served: World) -> None:
         assert told.verdict == "not_searchable"
         assert told.seq is not None and told.searchable_seq is not None and told.seq > told.searchable_seq
     finally:
-        served.kb.forget_runtime("docs", save=False)
+        served.kb.runtimes.forget("docs", save=False)
     assert why(served, "late", top_k=2 * MANY).verdict == "found"

@@ -166,7 +166,7 @@ def test_a_catalog_that_came_back_from_a_backup_has_its_index_built_again(served
             write(kb, "lost", 10)
             check_whole(kb, 30)
             backup.backup(catalog)
-    kb.forget_runtime("docs")
+    kb.runtimes.forget("docs")
     kb.runtime("docs")
     check_whole(kb, 20)
     write(kb, "fresh", 5)

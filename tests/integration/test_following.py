@@ -194,7 +194,7 @@ def test_a_graph_that_a_search_opens_is_closed_with_its_collection(
             searching = threading.Thread(target=lambda: searched(served))
             searching.start()
             assert opening.wait(60)
-            closing = threading.Thread(target=lambda: (served.kb.forget_runtime("c"), closed.set()))
+            closing = threading.Thread(target=lambda: (served.kb.runtimes.forget("c"), closed.set()))
             closing.start()
             assert not closed.wait(0.5), "it waits for the search that opens the graph"
             may_open.set()

@@ -133,7 +133,7 @@ def test_the_former_generation_follows_and_takes_over_again(kb: KnowledgeBase, t
     assert kb.catalog.collections.get("c").encoder == "hash"
     assert_equals_a_fresh_build(kb, world, tmp_path)
     assert roll_back_generation(kb, "c").encoder == SMALL  # and forward again
-    kb.forget_runtime("c")
+    kb.runtimes.forget("c")
     assert verify_collection(kb, "c").in_step
 
 

@@ -202,7 +202,7 @@ def test_who_follows_in_a_private_copy_inherits_the_files(tmp_path: Path) -> Non
         eventually(lambda: heir.runtime("c").follower.is_durable)
         seq = heir.write("c", [Document("more", "another word")], wait=True).seq
         assert upkeep.snapshot(heir, "", {}, lambda done, total: None)["saved"] == {"c": seq}
-        heir.forget_runtime("c", save=False)
+        heir.runtimes.forget("c", save=False)
         again = heir.open_runtime(heir.catalog.collections.get("c"))
         assert (again.follower.seq, again.follower.is_durable) == (seq, True)
         again.stop()

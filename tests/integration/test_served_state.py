@@ -136,7 +136,7 @@ def test_served_state_equals_a_dict(kb: KnowledgeBase, data: st.DataObject, hist
             with kb.runtime(collection).follower.paused():
                 kb.runtime(collection).follower.save()
         elif isinstance(act, Restart):
-            kb.forget_runtime(collection, save=act.clean)
+            kb.runtimes.forget(collection, save=act.clean)
         elif isinstance(act, Reindex):
             reindex(kb, collection, {"chunk_tokens": act.chunk_tokens}, lambda done, total: None)
         elif isinstance(act, RollBack) and len(kb.catalog.generations.all(kb.catalog.collections.get(collection))) > 1:

@@ -124,7 +124,7 @@ def test_indexes_that_nothing_names_go_with_compaction(opened: Open, elastic_ser
     eventually(lambda: words_of(kb).server.seq == DOCUMENTS)
     compact(kb)
     assert aliases(elastic_server, kb) > {words, vectors}, "what served before is open for a moment"
-    kb.forget_runtime("c")
+    kb.runtimes.forget("c")
     compact(kb)
     left = aliases(elastic_server, kb)
     assert (words in left, vectors in left, len(left)) == (False, True, 2), "the vectors stay as they are"
@@ -150,7 +150,7 @@ def test_an_index_gets_the_copies_that_the_settings_ask_for_later(opened: Open, 
     kb = opened("one")
     filled(kb)
     assert copies(kb) == "0"
-    kb.forget_runtime("c")
+    kb.runtimes.forget("c")
     again = opened("again", elasticsearch_replicas=1)
     again.runtime("c")
     eventually(lambda: copies(again) == "1")

@@ -74,7 +74,7 @@ def test_another_encoder_is_refused_until_reindexed(kb: KnowledgeBase) -> None:
     old = kb.catalog.generations.begin(record, "hash", "a fingerprint of last year", ReindexOptions().settings(record))
     kb.catalog.generations.finish(record, old.id, {})
     kb.catalog.generations.activate(record, old.id)
-    kb.forget_runtime("c")
+    kb.runtimes.forget("c")
     with pytest.raises(ConflictError, match="kb reindex --collection c"):
         kb.search("c", SearchRequest("pumps"), OPERATOR)
     report = reindex(kb, "c", {}, lambda done, total: None)
@@ -84,7 +84,7 @@ def test_another_encoder_is_refused_until_reindexed(kb: KnowledgeBase) -> None:
 
 
 def test_lost_view_files_are_rebuilt(kb: KnowledgeBase, tmp_path: Path) -> None:
-    kb.forget_runtime("c")
+    kb.runtimes.forget("c")
     for path in (tmp_path / "views").rglob("*"):
         if path.is_file() and path.suffix != ".lock":
             path.write_bytes(b"\x00garbage")
@@ -192,7 +192,7 @@ def test_upkeep_of_all_goes_on_past_those_that_fail(kb: KnowledgeBase, monkeypat
         kb.write(name, [Document("one", "text")], wait=True)
         kb.write(name, [Document("two", "text")], wait=True)
     reindex(kb, "c", {"chunk_tokens": 160, "apart": False}, lambda done, total: None)
-    kb.forget_runtime("a")
+    kb.runtimes.forget("a")
     record, busy, last = (kb.catalog.collections.get(name) for name in ("a", "c", "z"))
     plant(kb, schema.generations.update().where(schema.generations.c.id == record.generation).values(fingerprint="x"))
     views = kb.runtime("z").follower.views
@@ -212,7 +212,7 @@ def test_upkeep_of_all_goes_on_past_those_that_fail(kb: KnowledgeBase, monkeypat
     assert kept == [2], "pruned, but for the newest"
     kb.write("z", [Document("three", "text")], wait=True)
     assert "1 of 3" in told(upkeep.snapshot)
-    kb.forget_runtime("z", save=False)
+    kb.runtimes.forget("z", save=False)
     again = kb.open_runtime(last)
     assert again.follower.seq == 3
     again.stop()
@@ -241,7 +241,7 @@ def test_views_of_a_former_dictionary_go_with_compaction(kb: KnowledgeBase, tmp_
     kb.serve_anew("c")
     upkeep.compaction(kb, "", {}, lambda done, total: None)
     assert former.exists(), "it is open still, for an early return"
-    kb.forget_runtime("c")
+    kb.runtimes.forget("c")
     upkeep.compaction(kb, "", {}, lambda done, total: None)
     (left,) = tmp_path.glob("views/*/g*")
     assert left != former
@@ -263,7 +263,7 @@ def test_views_that_followed_another_log_are_built_again(
     copied(catalog, backup)
     kb.runtime("c").graph.prepare()
     kb.write("c", [Document(f"lost{n}", f"undone zebra {n}") for n in range(6)], wait=True)
-    kb.forget_runtime("c")
+    kb.runtimes.forget("c")
     copied(backup, catalog)
     elsewhere = Settings(data_dir=tmp_path / "elsewhere", encoder="hash", catalog_url=sqlite_url(catalog))
     with KnowledgeBase.open(elsewhere) as other:
@@ -285,7 +285,7 @@ def test_views_that_followed_another_log_are_built_again(
         assert state is not None and state.live == expected.state.live
         entries = [(state.entry(label), expected.state.entry(label)) for label in state.live]
         assert all(one and other and one.digest == other.digest for one, other in entries)
-        kb.forget_runtime("c")
+        kb.runtimes.forget("c")
 
 
 def test_a_catalog_put_back_while_it_is_served_is_told(kb: KnowledgeBase, tmp_path: Path) -> None:
@@ -296,6 +296,6 @@ def test_a_catalog_put_back_while_it_is_served_is_told(kb: KnowledgeBase, tmp_pa
     kb.runtime("c").follower.catch_up()
     assert "put back to an older state" in kb.troubles()["c"]["sparse"]
     assert set(kb.search("c", SearchRequest("pumps"), OPERATOR).degraded) >= {"sparse", "dense"}
-    kb.forget_runtime("c")
+    kb.runtimes.forget("c")
     assert kb.runtime("c").follower.views.frequency("zebra") == 0
     assert verify_collection(kb, "c").in_step and not kb.troubles()

@@ -43,7 +43,7 @@ def document(key: str, source: str = "shop", age: timedelta | None = AGE) -> Doc
 def test_each_change_counts_once_by_its_source(kb: KnowledgeBase) -> None:
     registry = CollectorRegistry()
     kb.write("docs", [document("before anybody measured")], wait=True)
-    kb.forget_runtime("docs")
+    kb.runtimes.forget("docs")
     monitor = SearchableMonitor(kb, registry)
     kb.runtime("docs")
     began = time.time()

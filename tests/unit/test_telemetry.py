@@ -95,7 +95,7 @@ def test_a_row_is_followed_from_its_event_until_searches_see_it(tmp_path: Path) 
         pipeline = Pipelines(kb).of(collection.id)
         kb.runtime("shop")
         monitor = SearchableMonitor(kb, CollectorRegistry(), ArrivalTraces(kb.catalog, traces[1]).seen)
-        kb.forget_runtime("shop")
+        kb.runtimes.forget("shop")
         kb.runtime("shop")
         row = {"id": 7, "title": "T", "body": "fine", "status": "s"}
         message = Message("kb-1.public.faqs", 3, 11, *event("public.faqs", "c", 7, row, 107).message)
