@@ -81,9 +81,9 @@ def evaluation_set(kb: KnowledgeBase, collection: Collection, name: str | None) 
 
 def _parity(kb: KnowledgeBase, serving: Collection, mine: Collection, runtime: CollectionRuntime) -> dict[str, Any]:
     """What the catalog has for the generation, what its views hold, and documents that only the serving one has cut."""
-    verdict = verify_runtime(kb, runtime)
+    result = verify_runtime(kb, runtime)
     lacking = kb.catalog.recutting.count_lost(serving, mine)
-    return verdict.to_dict() | {"documents_lost": lacking, "in_step": verdict.in_step and not lacking}
+    return result.to_dict() | {"documents_lost": lacking, "in_step": result.in_step and not lacking}
 
 
 def _quality(

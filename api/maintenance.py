@@ -14,7 +14,7 @@ from pyroaring import BitMap64
 from api.collection_runtime import CollectionRuntime
 from api.knowledge_base import KnowledgeBase
 from api.source_verification import SourceComparison, compare_sources
-from api.verdict import Difference, Verdict
+from api.verification_result import Difference, VerificationResult
 from api.view_contents import Contents, differing_contents, take_out
 from ingest.regeneration import embed_missing
 from retrieval.errors import NotFoundError
@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.1
 MAX_LOOKS = 20  # until the views have reached what was committed when the comparison began
 
 
-def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = False) -> Verdict:
+def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = False) -> VerificationResult:
     """Compare live sources, catalog and each view by key, label and hash; mend them when asked.
 
     A view is compared by label, for a label names one passage for ever. Searches and changes go on meanwhile.
@@ -45,7 +45,7 @@ def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = Fals
     return replace(before, seq=after.seq, documents=after.documents, chunks=after.chunks, lost=lost, repaired=is_mended)
 
 
-def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> Verdict:
+def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> VerificationResult:
     """Compare the views of one generation with what the catalog has for it, by label.
 
     Writes go on meanwhile, so the catalog is read a little later than the views. What was changed in between is left
@@ -64,23 +64,25 @@ def verify_runtime(kb: KnowledgeBase, runtime: CollectionRuntime) -> Verdict:
     on_its_way = state.changed if reached >= goal else BitMap64()
     wanted = {"sparse": state.labels, "dense": state.labels - state.unembedded, "attributes": state.labels}
     differences = {name: _difference(wanted[name], held[name], on_its_way) for name in wanted}
-    return Verdict(runtime.name, state.seq, state.documents, len(state.labels), len(state.unembedded), differences)
+    return VerificationResult(
+        runtime.name, state.seq, state.documents, len(state.labels), len(state.unembedded), differences
+    )
 
 
 def _everything(
     kb: KnowledgeBase, runtime: CollectionRuntime, comparisons: dict[str, SourceComparison]
-) -> tuple[Verdict, dict[str, bool], Contents]:
-    """The verdict, damaged documents with whether their text is whole, and what views hold otherwise."""
-    verdict = verify_runtime(kb, runtime)
+) -> tuple[VerificationResult, dict[str, bool], Contents]:
+    """The result, damaged documents with whether their text is whole, and what views hold otherwise."""
+    result = verify_runtime(kb, runtime)
     contents = differing_contents(kb.catalog, runtime)
     views = {
-        **verdict.views,
-        "dense": replace(verdict.views["dense"], changed=len(contents.vectors)),
-        "attributes": replace(verdict.views["attributes"], changed=len(contents.attributes)),
+        **result.views,
+        "dense": replace(result.views["dense"], changed=len(contents.vectors)),
+        "attributes": replace(result.views["attributes"], changed=len(contents.attributes)),
     }
     damaged = dict(kb.catalog.integrity.damaged(runtime.collection))
-    sources = {name: comparison.verdict for name, comparison in comparisons.items()}
-    return replace(verdict, views=views, damaged=sorted(damaged), sources=sources), damaged, contents
+    sources = {name: comparison.result for name, comparison in comparisons.items()}
+    return replace(result, views=views, damaged=sorted(damaged), sources=sources), damaged, contents
 
 
 def _rewrite(kb: KnowledgeBase, runtime: CollectionRuntime, damaged: dict[str, bool]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from api.collection_runtime import drop_generation_views
 from api.knowledge_base import KnowledgeBase
-from api.one_by_one import OneByOne
+from api.per_collection import PerCollection
 from api.reindex import retire_generation
 from retrieval.catalog import Collection
 from retrieval.catalog.generations import GenerationState
@@ -23,7 +23,7 @@ def compact_catalog(
     names: Sequence[str],
     arguments: dict[str, Any],
     report: Callable[[int, int | None], None],
-    tries: OneByOne,
+    tries: PerCollection,
 ) -> dict[str, Any]:
     """Drop what nobody needs of these collections; how many of each kind. `tries` is told which of them failed.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from api.collection_runtime import CollectionRuntime
 from api.knowledge_base import KnowledgeBase
 from api.live_sources import LiveSources
-from api.verdict import EXAMPLES, SourceVerdict
+from api.verification_result import EXAMPLES, SourceVerificationResult
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.tables import reading
 from ingest.errors import IngestError
@@ -35,13 +35,13 @@ class SourceComparison:
     unreachable: str = ""
 
     @property
-    def verdict(self) -> SourceVerdict:
+    def result(self) -> SourceVerificationResult:
         """In numbers, with some of the keys."""
         rows = Counter(one.finding.value for one in self.differences.rows)
         documents = Counter(finding.value for finding in self.differences.documents.values())
         keys = [document_key(one.table, one.key) for one in self.differences.rows]
         examples = list(dict.fromkeys([*keys, *self.differences.documents]))[:EXAMPLES]
-        return SourceVerdict(self.differences.rows_compared, rows, documents, examples, self.unreachable)
+        return SourceVerificationResult(self.differences.rows_compared, rows, documents, examples, self.unreachable)
 
     def mend(self, damaged: Collection[str]) -> None:
         """Bring what differs, and its documents among the damaged ones, from the source.

@@ -23,7 +23,7 @@ from api.commands.shared import (
     progress_bar,
 )
 from api.knowledge_base import KnowledgeBase
-from api.sources import open_source
+from api.source_opening import open_source
 from ingest.report import IngestReport
 from retrieval.catalog import Outcome
 

@@ -18,12 +18,12 @@ def verify(
 ) -> None:
     """Compare live databases, catalog, words and vectors; exit status 1 when they differ and were not repaired."""
     with knowledge_base() as kb:
-        verdict = verify_collection(kb, collection, repair=repair)
+        result = verify_collection(kb, collection, repair=repair)
     if as_json:
-        print_json(verdict.to_dict())
+        print_json(result.to_dict())
     else:
-        out.print(verdict.sentence())
-    if not verdict.in_step and not verdict.repaired:
+        out.print(result.sentence())
+    if not result.in_step and not result.repaired:
         raise typer.Exit(1)
 
 

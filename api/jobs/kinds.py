@@ -34,7 +34,7 @@ def _tune() -> Task:
 
 
 def _train_reader() -> Task:
-    from api.jobs.reading import train_reader  # as above
+    from api.jobs.reader_training import train_reader  # as above
 
     return Task(train_reader, wire.TrainReaderArguments, needs_collection=False, shared=True)  # any plan may name it
 

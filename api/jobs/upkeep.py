@@ -14,7 +14,7 @@ from api.collection_runtime import CollectionRuntime
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
-from api.one_by_one import OneByOne
+from api.per_collection import PerCollection
 from api.retention import compact_catalog
 from api.stray_views import drop_stray_views
 
@@ -41,21 +41,21 @@ class Compactable(Protocol):
 
 def verify(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """Compare every view with the catalog; `in_step` says whether all agree now."""
-    verdicts = []
-    tries = OneByOne(kb.catalog, names := _names(kb, collection))
+    results = []
+    tries = PerCollection(kb.catalog, names := _names(kb, collection))
     for number, name in enumerate(names):
         report(number, len(names))
         with tries.each(name):
-            verdicts.append(verify_collection(kb, name, repair=arguments["repair"]))
+            results.append(verify_collection(kb, name, repair=arguments["repair"]))
     report(len(names), len(names))
-    differing = [verdict for verdict in verdicts if not (verdict.in_step or verdict.repaired)]
-    tries.finish("; ".join(verdict.sentence() for verdict in differing))
-    return {"in_step": not differing, "collections": [verdict.to_dict() for verdict in verdicts]}
+    differing = [result for result in results if not (result.in_step or result.repaired)]
+    tries.finish("; ".join(result.sentence() for result in differing))
+    return {"in_step": not differing, "collections": [result.to_dict() for result in results]}
 
 
 def compaction(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """Free what catalog and views no longer need; searches and writes go on. How many of each kind were deleted."""
-    tries = OneByOne(kb.catalog, names := _names(kb, collection))
+    tries = PerCollection(kb.catalog, names := _names(kb, collection))
     if not collection:
         drop_stray_views(kb)
     freed = compact_catalog(kb, names, arguments, report, tries)
@@ -71,7 +71,7 @@ def compaction(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], re
 def snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """Make the views durable, so that the next start replays only what comes later; those maintained elsewhere stay."""
     saved: dict[str, int] = {}
-    tries = OneByOne(kb.catalog, names := _names(kb, collection))
+    tries = PerCollection(kb.catalog, names := _names(kb, collection))
     for number, name in enumerate(names):
         report(number, len(names))
         with tries.each(name), kb.runtimes.use(name) as runtime:

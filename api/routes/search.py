@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.callers import Caller
 from api.dependencies import Reader, check_reach, principal_of
-from api.direct import DirectRoute
+from api.direct_route import DirectRoute
 from api.knowledge_base import KnowledgeBase
 from api.presentation import result_json
 from api.request_state import session_of, state_of

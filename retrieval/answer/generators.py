@@ -39,7 +39,7 @@ def _openai(encoder: Encoder, analyzer: Tokens, **options: Any) -> AnswerGenerat
 
 
 def _reader(encoder: Encoder, analyzer: Tokens, **options: Any) -> AnswerGenerator:
-    from retrieval.answer.reading import ReaderGenerator  # a model's session only where a reader is configured
+    from retrieval.answer.reader_generator import ReaderGenerator  # a model's session only where a reader is configured
 
     return ReaderGenerator.of_folder(encoder, analyzer, **options)
 

@@ -16,7 +16,7 @@ from retrieval.answer.generated import LanguageModelGenerator
 from retrieval.answer.generators import AnswerGenerator
 from retrieval.answer.prompt import SLOTS, PromptSlots
 from retrieval.answer.reader_folder import read_folder
-from retrieval.answer.reading import ReaderGenerator
+from retrieval.answer.reader_generator import ReaderGenerator
 from retrieval.contracts import Encoder
 from retrieval.errors import ReaderError
 from search_core.answering.prices import Prices

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrieval.answer.generators import AnswerGenerator
 from retrieval.answer.reader import Reader, Reading, reading_of
 from retrieval.answer.reader_folder import Calibration
-from retrieval.answer.reading import sentence_of
+from retrieval.answer.reader_generator import sentence_of
 from retrieval.answer.span_choice import ScoredSpan
 from retrieval.answer.types import Ask, FinalAnswer, Passage
 from search_core.errors import SupervisionError

@@ -165,7 +165,7 @@ def test_many_listeners_are_refused_and_block_nobody(served: Served, monkeypatch
 
 
 def test_unreadable_inputs_raise_an_alert(served: Served, tmp_path: Path) -> None:
-    from api.sources import open_source
+    from api.source_opening import open_source
 
     broken = tmp_path / "in"
     broken.mkdir()

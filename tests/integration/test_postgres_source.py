@@ -12,7 +12,7 @@ from psycopg import sql
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
-from api.sources import open_source
+from api.source_opening import open_source
 from infra.settings import Settings
 from ingest.changes import RowChange
 from ingest.connect.address import DatabaseAddress

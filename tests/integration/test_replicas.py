@@ -17,7 +17,7 @@ from waiting import eventually
 from api.jobs import upkeep
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
-from api.one_by_one import OneByOne
+from api.per_collection import PerCollection
 from api.reindex import reindex, roll_back_generation
 from api.retention import compact_catalog
 from api.runtimes import RECORD_SECONDS
@@ -213,7 +213,7 @@ def test_embeddings_that_no_chunk_needs_go_while_documents_change(opened: Open) 
     one.create_collection("c")
     world = World(one, "c")
     world.fill()
-    record, tries = one.catalog.collections.get("c"), OneByOne(one.catalog, ["c"])
+    record, tries = one.catalog.collections.get("c"), PerCollection(one.catalog, ["c"])
 
     def compact() -> None:
         for _ in range(5):

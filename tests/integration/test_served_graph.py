@@ -15,7 +15,7 @@ from elastic import elastic_url, stack_of
 from served import Served, in_process
 from waiting import eventually
 
-from api.sources import open_source
+from api.source_opening import open_source
 from retrieval.analyzer import Analyzer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope

@@ -11,8 +11,8 @@ import pytest
 from kb_ingestion import LONG_AGO, Ingestion, folder, ingestion, kb, put
 
 from api.source_names import check_free
+from api.source_opening import open_source
 from api.source_removal import remove_source
-from api.sources import open_source
 from ingest import pipeline
 from ingest.errors import SourceError
 from ingest.mapping import load_mapping

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 MAX_NAMED = 10  # collections that the error gives the reason of; the log has all
 
 
-class OneByOne:
+class PerCollection:
     """The collections of one piece of work, and which of them failed so far.
 
     What was raised on purpose is kept for the end; what nobody expected, and the wish to stop, pass at once.

@@ -26,7 +26,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceVerdict:
+class SourceVerificationResult:
     """How the catalog departs from one live source. `unreachable` says why it could not be compared."""
 
     rows_compared: int = 0
@@ -52,7 +52,7 @@ class SourceVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class VerificationResult:
     """What a verification found.
 
     `unembedded` passages can be found by words only. `damaged` documents have a text or chunks that were altered past
@@ -67,7 +67,7 @@ class Verdict:
     views: dict[str, Difference]
     damaged: Sequence[str] = ()
     lost: Sequence[str] = ()
-    sources: Mapping[str, SourceVerdict] = field(default_factory=dict)
+    sources: Mapping[str, SourceVerificationResult] = field(default_factory=dict)
     repaired: bool = False
 
     @property
@@ -93,7 +93,7 @@ class Verdict:
         }
 
     def sentence(self) -> str:
-        """The verdict for a person."""
+        """The result for a person."""
         size = f"{self.collection}: {self.documents:,} documents, {self.chunks:,} chunks at operation {self.seq}"
         unreachable = [f"source {name} not compared: {one.unreachable}" for name, one in self.sources.items()
                        if one.unreachable]  # fmt: skip
