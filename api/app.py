@@ -25,7 +25,7 @@ from api.listeners import Listeners
 from api.observation import Metrics
 from api.oidc_login import OidcLogin
 from api.openapi import DESCRIPTION, TAGS, describe
-from api.pulse import Pulse
+from api.overview_thread import OverviewThread
 from api.readiness import Readiness
 from api.rollout.gauges import RolloutGauges
 from api.rollout.watch import RolloutWatch
@@ -72,7 +72,7 @@ def create_app(
     app.state.workers = Workers()
     app.state.readiness = Readiness(kb)
     app.state.source_monitor = SourceMonitor(kb)
-    app.state.pulse = Pulse(kb, app.state.source_monitor, app.state.readiness, app.state.metrics.history)
+    app.state.overview = OverviewThread(kb, app.state.source_monitor, app.state.readiness, app.state.metrics.history)
     app.state.metrics.register(SourceGauges(app.state.source_monitor))
     app.state.metrics.register(RolloutGauges(kb))
     app.state.rollout_watch = RolloutWatch(kb)
@@ -114,11 +114,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.source_monitor.start()
     app.state.searchable.start()
     app.state.rollout_watch.start()
-    app.state.pulse.start()
+    app.state.overview.start()
     try:
         yield
     finally:
-        app.state.pulse.stop()
+        app.state.overview.stop()
         app.state.readiness.stop()
         app.state.source_monitor.stop()
         app.state.searchable.stop()

@@ -66,7 +66,7 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(config)
-    app.state.pulse.is_ending = lambda: server.should_exit  # else listeners would hold up the end
+    app.state.overview.is_ending = lambda: server.should_exit  # else listeners would hold up the end
     return Prepared(server, listening, f"http://{shown}:{port}", first_key, app.state.metrics, app.state.traces)
 
 

@@ -16,40 +16,40 @@ from starlette.responses import Response, StreamingResponse
 from api.callers import Caller
 from api.dependencies import Authentication, Meters, Reader
 from api.modules import all_modules
-from api.picture import Picture
-from api.pulse import Pulse
+from api.overview import Overview
+from api.overview_thread import OverviewThread
 from api.responses import to_json
 from api.routes.failures import GUARDED
 from api.security import RIGHTS_SECONDS, Presented
 from api.sse import event
-from api.wire.console import ModuleList, Overview
+from api.wire import console as wire
 
 LISTEN_SECONDS = 300.0  # after which a listener is asked to come again, as EventSource does by itself
-GLANCE_SECONDS = 0.25  # between two glances at the picture; it is renewed every half second
+GLANCE_SECONDS = 0.25  # between two glances at the overview; it is renewed every half second
 HEARTBEAT_SECONDS = 10.0  # so that proxies keep the connection, and the page notices a server that hangs
 BEGIN = b"retry: 2000\n\n"  # milliseconds until EventSource comes again
 
 router = APIRouter(tags=["console"], responses=GUARDED)
-VIEWS: dict[str, Callable[[Picture, Caller], list[dict[str, Any]]]] = {
-    "freshness": Picture.freshness_for,
-    "sources": Picture.sources_for,
-    "jobs": Picture.jobs_for,
-    "alerts": Picture.alerts_for,
+VIEWS: dict[str, Callable[[Overview, Caller], list[dict[str, Any]]]] = {
+    "freshness": Overview.freshness_for,
+    "sources": Overview.sources_for,
+    "jobs": Overview.jobs_for,
+    "alerts": Overview.alerts_for,
 }
 
 
-async def _pulse(request: Request) -> Pulse:
-    pulse: Pulse = request.app.state.pulse
-    return pulse
+async def _overview_thread(request: Request) -> OverviewThread:
+    thread: OverviewThread = request.app.state.overview
+    return thread
 
 
-Watch = Annotated[Pulse, Depends(_pulse)]
+Watch = Annotated[OverviewThread, Depends(_overview_thread)]
 
 
-@router.get("/overview", response_model=Overview, summary="How everything stands")
-def overview(caller: Reader, pulse: Watch, meters: Meters) -> dict[str, Any]:
+@router.get("/overview", response_model=wire.Overview, summary="How everything stands")
+def overview(caller: Reader, thread: Watch, meters: Meters) -> dict[str, Any]:
     """Sizes, lag, sources, jobs and alerts now; for keys of all collections, the last hour of this process too."""
-    now = pulse.current()
+    now = thread.current()
     everything = caller.collections is None
     shown: dict[str, Any] = {
         "at": now.at,
@@ -57,13 +57,13 @@ def overview(caller: Reader, pulse: Watch, meters: Meters) -> dict[str, Any]:
         "sources": now.sources_for(caller),
         "jobs": dict(now.job_counts) if everything else {},
         "alerts": now.alerts_for(caller),
-        "history": [asdict(step) for step in pulse.history.steps] if everything else [],
+        "history": [asdict(step) for step in thread.history.steps] if everything else [],
         "freshness": [one for one in meters.freshness() if caller.reaches(one["collection"])],
     }
     return shown
 
 
-@router.get("/modules", response_model=ModuleList, summary="List the exchangeable parts")
+@router.get("/modules", response_model=wire.ModuleList, summary="List the exchangeable parts")
 def list_modules(caller: Reader) -> dict[str, Any]:
     """Encoders, rerankers, parsers, kinds of jobs and the like, with where each comes from."""
     return {"modules": all_modules()}
@@ -83,29 +83,29 @@ def list_modules(caller: Reader) -> dict[str, Any]:
 )
 async def events(
     caller: Reader,
-    pulse: Watch,
+    thread: Watch,
     authentication: Authentication,
     request: Request,
     seconds: Annotated[float, Query(ge=1, le=3600, description="How long to listen.")] = LISTEN_SECONDS,
 ) -> Response:
     """Server-sent events: everything once, then what changed. `jobs` holds only the jobs that changed."""
-    pulse.check_room()
-    body = _changes(pulse, caller, partial(authentication.still_good, Presented.of(request.scope)), seconds)
+    thread.check_room()
+    body = _changes(thread, caller, partial(authentication.still_good, Presented.of(request.scope)), seconds)
     return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 async def _changes(
-    pulse: Pulse, caller: Caller, still_good: Callable[[], bool], seconds: float
+    thread: OverviewThread, caller: Caller, still_good: Callable[[], bool], seconds: float
 ) -> AsyncIterator[bytes]:
     began = spoke = checked = time.monotonic()
     sent: dict[str, bytes] = {}
-    seen: Picture | None = None
-    with pulse.listening():
+    seen: Overview | None = None
+    with thread.listening():
         yield BEGIN
-        await run_in_threadpool(pulse.current)
-        while not pulse.is_ending() and time.monotonic() - began < seconds:
-            if pulse.picture is not seen:
-                seen = pulse.picture
+        await run_in_threadpool(thread.current)
+        while not thread.is_ending() and time.monotonic() - began < seconds:
+            if thread.newest is not seen:
+                seen = thread.newest
                 for message in _news(seen, caller, sent):
                     spoke = time.monotonic()
                     yield message
@@ -119,18 +119,18 @@ async def _changes(
             await anyio.sleep(GLANCE_SECONDS)
 
 
-def _news(picture: Picture, caller: Caller, sent: dict[str, bytes]) -> list[bytes]:
+def _news(now: Overview, caller: Caller, sent: dict[str, bytes]) -> list[bytes]:
     """The events of what differs from what was sent; updates `sent`."""
     found = []
     for name, view in VIEWS.items():
-        now = view(picture, caller)
-        text = to_json(now)
+        shown = view(now, caller)
+        text = to_json(shown)
         if sent.get(name) == text:
             continue
         if name == "jobs":
-            now = _changed_jobs(now, sent)
+            shown = _changed_jobs(shown, sent)
         sent[name] = text
-        found.append(event(name, {"at": picture.at, name: now}))
+        found.append(event(name, {"at": now.at, name: shown}))
     return found
 
 

@@ -112,7 +112,7 @@ async def follow_job(
     first = await run_in_threadpool(_found, kb, caller, state, job)
     followers.check_room()
     still_good = partial(authentication.still_good, Presented.of(request.scope))
-    body = _changes(kb, first, caller, followers, still_good, request.app.state.pulse.is_ending)
+    body = _changes(kb, first, caller, followers, still_good, request.app.state.overview.is_ending)
     return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 

@@ -173,7 +173,7 @@ def test_unreadable_inputs_raise_an_alert(served: Served, tmp_path: Path) -> Non
     opened = open_source(served.kb, "docs", str(broken), "folder")
     pipeline: Pipeline = served.kb.runtime("docs").pipeline
     pipeline.run(opened.source)
-    time.sleep(0.6)  # longer than a picture lasts
+    time.sleep(0.6)  # longer than an overview lasts
     (alert,) = overview(served)["alerts"]
     assert (alert["code"], alert["source"], alert["params"]) == ("dead_letters", "folder", {"count": 1})
     assert overview(served)["sources"][0]["dead_letters"] == 1

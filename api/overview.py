@@ -42,7 +42,7 @@ class SourceNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Overview:
     """Everything at one moment; jobs are those that run and the newest others."""
 
     at: datetime

@@ -14,7 +14,7 @@ from api.alerts import Alert
 from api.history import STEP_SECONDS, History
 from api.knowledge_base import KnowledgeBase
 from api.listeners import Listeners
-from api.picture import CollectionNow, Picture, SourceNow
+from api.overview import CollectionNow, Overview, SourceNow
 from api.readiness import Readiness
 from api.source_monitor import SourceMonitor
 from api.source_status import SourceStatus
@@ -31,15 +31,15 @@ NEWEST_JOBS = 50
 NOTICES_FOR = timedelta(days=7)  # then a changed column is no news
 
 
-class Pulse:
-    """The newest picture, and the thread that renews it."""
+class OverviewThread:
+    """The newest overview, and the thread that renews it."""
 
     def __init__(self, kb: KnowledgeBase, monitor: SourceMonitor, readiness: Readiness, history: History) -> None:
         self._kb = kb
         self._monitor = monitor
         self._readiness = readiness
         self.history = history
-        self.picture = Picture(datetime.now(UTC))
+        self.newest = Overview(datetime.now(UTC))
         self._looked_at = -float("inf")
         self._looking = threading.Lock()
         self._listeners = Listeners()
@@ -53,7 +53,7 @@ class Pulse:
     def start(self) -> None:
         """Begin to look."""
         self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="overview", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -74,13 +74,13 @@ class Pulse:
             self._wake.set()
             yield
 
-    def current(self) -> Picture:
-        """A picture at most half a second old; blocks. Raises `RetrievalError` where the catalog cannot be read."""
+    def current(self) -> Overview:
+        """An overview at most half a second old; blocks. Raises `RetrievalError` where the catalog cannot be read."""
         with self._looking:
             if time.monotonic() - self._looked_at > LOOK_SECONDS * 0.9:  # a thread that waited so long is never early
-                self.picture = self._look()
+                self.newest = self._look()
                 self._looked_at = time.monotonic()
-            return self.picture
+            return self.newest
 
     def _run(self) -> None:
         step_ends = time.monotonic() + STEP_SECONDS
@@ -108,7 +108,7 @@ class Pulse:
         lag = sum(one.lag or 0 for one in now.collections)
         self.history.close_step(written, lag, counts.get("queued", 0) + counts.get("running", 0))
 
-    def _look(self) -> Picture:
+    def _look(self) -> Overview:
         found = self._kb.catalog.collections.all()
         collections = tuple(now for one in found if (now := self._collection(one)) is not None)
         notices = self._kb.catalog.source_tables.counts_since(datetime.now(UTC) - NOTICES_FOR)
@@ -121,7 +121,7 @@ class Pulse:
         for (_, state), count in self._kb.catalog.jobs.counts().items():
             counts[state.value] = counts.get(state.value, 0) + count
         told = tuple(self._alerts(collections, sources, counts.get("queued", 0)))
-        return Picture(datetime.now(UTC), collections, sources, self._jobs(), tuple(sorted(counts.items())), told)
+        return Overview(datetime.now(UTC), collections, sources, self._jobs(), tuple(sorted(counts.items())), told)
 
     def _collection(self, record: Collection) -> CollectionNow | None:
         """How it stands; None where it is deleted at this moment."""
