@@ -1,10 +1,10 @@
 """What routes ask for, as one vocabulary of annotated types.
 
     @router.post("/collections/{collection}/things")
-    def make(kb: Kb, caller: Writer, collection: CollectionName, page: PageQuery) -> JsonResponse: ...
+    def make(kb: Kb, caller: WriteCaller, collection: CollectionName, page: PageQuery) -> JsonResponse: ...
 
-Who asks was settled by the middleware before any route runs (api/security.py); here it is only asked for. `Reader`,
-`Writer` and `Admin` demand a scope; what a `Writer` or `Admin` route does goes to the audit log.
+Who asks was settled by the middleware before any route runs (api/security.py); here it is only asked for. `ReadCaller`,
+`WriteCaller` and `AdminCaller` demand a scope; what a `WriteCaller` or `AdminCaller` route does goes to the audit log.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ def _requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     return check
 
 
-Reader: TypeAlias = Annotated[Caller, Depends(_requires(Scope.READ))]
-Writer: TypeAlias = Annotated[Caller, Depends(_requires(Scope.WRITE))]
-Admin: TypeAlias = Annotated[Caller, Depends(_requires(Scope.ADMIN))]
+ReadCaller: TypeAlias = Annotated[Caller, Depends(_requires(Scope.READ))]
+WriteCaller: TypeAlias = Annotated[Caller, Depends(_requires(Scope.WRITE))]
+AdminCaller: TypeAlias = Annotated[Caller, Depends(_requires(Scope.ADMIN))]
 
 
-async def _operator(caller: Admin) -> Caller:
+async def _operator(caller: AdminCaller) -> Caller:
     if caller.collections is not None:
         raise forbidden("this concerns all collections; it needs an admin key that is not limited to some")
     return caller
@@ -131,7 +131,7 @@ async def _reachable_by_query(
     return check_reach(state, collection)
 
 
-CollectionName: TypeAlias = Annotated[str, Depends(_reachable)]  # put it after Reader, Writer or Admin
+CollectionName: TypeAlias = Annotated[str, Depends(_reachable)]  # put it after ReadCaller, WriteCaller or AdminCaller
 CollectionQuery: TypeAlias = Annotated[str, Depends(_reachable_by_query)]
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from api.callers import Caller
-from api.dependencies import Kb, Reader, State, Threads, check_reach, existing, principal_of
+from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing, principal_of
 from api.errors import ApiError
 from api.knowledge_base import AnswerResult, KnowledgeBase
 from api.presentation import answer_json, citation_json, result_json
@@ -38,7 +38,7 @@ router = APIRouter(tags=["answers"], responses=GUARDED)
 async def answer(
     body: AnswerBody,
     kb: Kb,
-    caller: Reader,
+    caller: ReadCaller,
     state: State,
     threads: Threads,
     request: Request,

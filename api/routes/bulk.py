@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.responses import Response
 
-from api.dependencies import CollectionName, Kb, State, Writer, existing
+from api.dependencies import CollectionName, Kb, State, WriteCaller, existing
 from api.errors import ApiError
 from api.knowledge_base import KnowledgeBase
 from api.responses import JsonResponse
@@ -65,7 +65,12 @@ class _Work:
     summary="Write many documents",
 )
 async def write_documents(
-    kb: Kb, caller: Writer, collection: CollectionName, request: Request, state: State, wait_for: WaitFor = "committed"
+    kb: Kb,
+    caller: WriteCaller,
+    collection: CollectionName,
+    request: Request,
+    state: State,
+    wait_for: WaitFor = "committed",
 ) -> Response:
     """Write and delete documents, a JSON line each. Lines that do not fit are told and left out."""
     body = await request.body()

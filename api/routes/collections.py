@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.dependencies import Admin, CollectionName, Kb, PageQuery, Reader, State, existing
+from api.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, existing
 from api.errors import forbidden
 from api.paging import page_json
 from api.routes.failures import GUARDED, failures
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/collections", tags=["collections"], responses=GUARDE
 
 
 @router.post("", status_code=201, response_model=CollectionView, responses=failures(409), summary="Make a collection")
-def create_collection(body: CollectionBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def create_collection(body: CollectionBody, kb: Kb, caller: AdminCaller, state: State) -> dict[str, Any]:
     """Make an empty collection."""
     state.target = body.name
     if not caller.reaches(body.name):
@@ -36,7 +36,7 @@ def create_collection(body: CollectionBody, kb: Kb, caller: Admin, state: State)
 
 
 @router.get("", response_model=CollectionPage, summary="List the collections")
-def list_collections(kb: Kb, caller: Reader, page: PageQuery) -> dict[str, Any]:
+def list_collections(kb: Kb, caller: ReadCaller, page: PageQuery) -> dict[str, Any]:
     """The collections that the key covers, by name."""
     after = page.after_text()
     found = [one for one in kb.catalog.collections.all() if caller.reaches(one.name) and one.name > after]
@@ -45,7 +45,7 @@ def list_collections(kb: Kb, caller: Reader, page: PageQuery) -> dict[str, Any]:
 
 
 @router.get("/{collection}", response_model=CollectionDetail, summary="Look at a collection")
-def get_collection(kb: Kb, caller: Reader, collection: CollectionName) -> dict[str, Any]:
+def get_collection(kb: Kb, caller: ReadCaller, collection: CollectionName) -> dict[str, Any]:
     """A collection, how much it holds, and how far searches are behind."""
     found = existing(kb, collection)
     documents, chunks = kb.catalog.documents.counts(found)
@@ -54,7 +54,7 @@ def get_collection(kb: Kb, caller: Reader, collection: CollectionName) -> dict[s
 
 @router.patch("/{collection}", response_model=CollectionView, summary="Change a collection's settings")
 def change_collection(
-    kb: Kb, caller: Admin, collection: CollectionName, body: CollectionChange, state: State
+    kb: Kb, caller: AdminCaller, collection: CollectionName, body: CollectionChange, state: State
 ) -> dict[str, Any]:
     """Change settings; what is left out stays. Dictionary and synonyms rebuild the word index before this answers."""
     existing(kb, collection)
@@ -67,7 +67,7 @@ def change_collection(
 
 
 @router.delete("/{collection}", status_code=204, summary="Delete a collection")
-def delete_collection(kb: Kb, caller: Admin, collection: CollectionName) -> None:
+def delete_collection(kb: Kb, caller: AdminCaller, collection: CollectionName) -> None:
     """Delete a collection with everything in it."""
     existing(kb, collection)
     kb.drop_collection(collection)

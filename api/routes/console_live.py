@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api.callers import Caller
-from api.dependencies import Authentication, Meters, Reader
+from api.dependencies import Authentication, Meters, ReadCaller
 from api.modules import all_modules
 from api.overview import Overview
 from api.overview_thread import OverviewThread
@@ -47,7 +47,7 @@ Watch = Annotated[OverviewThread, Depends(_overview_thread)]
 
 
 @router.get("/overview", response_model=wire.Overview, summary="How everything stands")
-def overview(caller: Reader, thread: Watch, meters: Meters) -> dict[str, Any]:
+def overview(caller: ReadCaller, thread: Watch, meters: Meters) -> dict[str, Any]:
     """Sizes, lag, sources, jobs and alerts now; for keys of all collections, the last hour of this process too."""
     now = thread.current()
     everything = caller.collections is None
@@ -64,7 +64,7 @@ def overview(caller: Reader, thread: Watch, meters: Meters) -> dict[str, Any]:
 
 
 @router.get("/modules", response_model=wire.ModuleList, summary="List the exchangeable parts")
-def list_modules(caller: Reader) -> dict[str, Any]:
+def list_modules(caller: ReadCaller) -> dict[str, Any]:
     """Encoders, rerankers, parsers, kinds of jobs and the like, with where each comes from."""
     return {"modules": all_modules()}
 
@@ -82,7 +82,7 @@ def list_modules(caller: Reader) -> dict[str, Any]:
     },
 )
 async def events(
-    caller: Reader,
+    caller: ReadCaller,
     thread: Watch,
     authentication: Authentication,
     request: Request,

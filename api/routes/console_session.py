@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from api.callers import Session
-from api.dependencies import Authentication, Kb, Reader, State
+from api.dependencies import Authentication, Kb, ReadCaller, State
 from api.errors import unauthenticated
 from api.open_paths import CONSOLE
 from api.request_state import RequestState
@@ -47,14 +47,14 @@ def log_in(body: LoginBody, kb: Kb, sessions: SessionStore, request: Request, st
 
 
 @router.get("/session", response_model=SessionView, summary="Who is logged in?")
-def who_is_logged_in(caller: Reader, state: State) -> dict[str, Any]:
+def who_is_logged_in(caller: ReadCaller, state: State) -> dict[str, Any]:
     """The session of the cookie, with the token that changes need. 401: nobody is logged in."""
     return session_json(_session_of(state))
 
 
 @router.delete("/session", status_code=204, summary="Log out")
 def log_out(
-    caller: Reader, sessions: SessionStore, authentication: Authentication, request: Request, state: State
+    caller: ReadCaller, sessions: SessionStore, authentication: Authentication, request: Request, state: State
 ) -> Response:
     """End the session and forget its cookie."""
     session = _session_of(state)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 
 from api.dead_letter_rows import about
 from api.dead_letters import replay
-from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, existing
+from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, existing
 from api.paging import page_json
 from api.routes.failures import GUARDED
 from api.wire.administration import DeadLetterPage, DeadLetterView, DroppedLetters, Replay
@@ -29,7 +29,7 @@ router = APIRouter(tags=["operations"], responses=GUARDED)
 
 @router.get("/dead-letters", response_model=DeadLetterPage, summary="List dead letters")
 def list_dead_letters(
-    kb: Kb, caller: Admin, collection: CollectionQuery, page: PageQuery, source: SourceQuery = None
+    kb: Kb, caller: AdminCaller, collection: CollectionQuery, page: PageQuery, source: SourceQuery = None
 ) -> dict[str, Any]:
     """What could not become a document, in the order it came, without what was received."""
     letters = kb.catalog.sources.dead_letters(existing(kb, collection), page.limit, page.after_number() or 0, source)
@@ -38,7 +38,7 @@ def list_dead_letters(
 
 @router.post("/dead-letters/replay", response_model=Replay, summary="Try dead letters again")
 def replay_dead_letters(
-    kb: Kb, caller: Admin, collection: CollectionQuery, page: PageQuery, source: SourceQuery = None
+    kb: Kb, caller: AdminCaller, collection: CollectionQuery, page: PageQuery, source: SourceQuery = None
 ) -> dict[str, Any]:
     """Each message of a live source goes the way of any other once more; what became newer meanwhile stays."""
     record = existing(kb, collection)
@@ -47,13 +47,15 @@ def replay_dead_letters(
 
 
 @router.delete("/dead-letters", response_model=DroppedLetters, summary="Drop all dead letters")
-def drop_dead_letters(kb: Kb, caller: Admin, collection: CollectionQuery, source: SourceQuery = None) -> dict[str, Any]:
+def drop_dead_letters(
+    kb: Kb, caller: AdminCaller, collection: CollectionQuery, source: SourceQuery = None
+) -> dict[str, Any]:
     """Forget the dead letters of a collection, or of one of its sources."""
     return {"dropped": kb.catalog.sources.drop_dead_letters(existing(kb, collection), source)}
 
 
 @router.get("/dead-letters/{letter_id}", response_model=DeadLetterView, summary="Look at a dead letter")
-def get_dead_letter(kb: Kb, caller: Admin, collection: CollectionQuery, letter_id: LetterId) -> dict[str, Any]:
+def get_dead_letter(kb: Kb, caller: AdminCaller, collection: CollectionQuery, letter_id: LetterId) -> dict[str, Any]:
     """One dead letter with what was received, as text, and what is stored of the same row and document."""
     record = existing(kb, collection)
     letter = kb.catalog.sources.dead_letter(record, letter_id)
@@ -61,14 +63,14 @@ def get_dead_letter(kb: Kb, caller: Admin, collection: CollectionQuery, letter_i
 
 
 @router.post("/dead-letters/{letter_id}/replay", response_model=Replay, summary="Try a dead letter again")
-def replay_dead_letter(kb: Kb, caller: Admin, collection: CollectionQuery, letter_id: LetterId) -> dict[str, Any]:
+def replay_dead_letter(kb: Kb, caller: AdminCaller, collection: CollectionQuery, letter_id: LetterId) -> dict[str, Any]:
     """As for all of them; a letter that fails again stays, with the reason of today."""
     record = existing(kb, collection)
     return _told(replay(kb, record, [kb.catalog.sources.dead_letter(record, letter_id)]))
 
 
 @router.delete("/dead-letters/{letter_id}", status_code=204, summary="Drop a dead letter")
-def drop_dead_letter(kb: Kb, caller: Admin, collection: CollectionQuery, letter_id: LetterId) -> None:
+def drop_dead_letter(kb: Kb, caller: AdminCaller, collection: CollectionQuery, letter_id: LetterId) -> None:
     """Forget one dead letter; its input stays unread until its source sends it again."""
     kb.catalog.sources.drop_dead_letter(existing(kb, collection), letter_id)
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.dependencies import Kb, Reader, State, Threads, check_reach, existing
+from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
 from api.knowledge_base import KnowledgeBase
 from api.request_state import session_of
 from api.responses import JsonResponse
@@ -43,7 +43,7 @@ _ALIASES = {"null": "empty", "not null": "not empty", "!=": "≠", ">=": "≥", 
 
 @router.post("/retrieval", response_model=RetrievalResponse, summary="Search, for Dify")
 async def retrieve(
-    body: RetrievalBody, request: Request, kb: Kb, caller: Reader, state: State, threads: Threads
+    body: RetrievalBody, request: Request, kb: Kb, caller: ReadCaller, state: State, threads: Threads
 ) -> Response:
     """Passages that the key may read, best first, none scoring below the threshold."""
     check_reach(state, body.knowledge_id)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.dependencies import CollectionName, Kb, PageQuery, State, Writer, existing
+from api.dependencies import CollectionName, Kb, PageQuery, State, WriteCaller, existing
 from api.paging import page_json
 from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, written
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/collections/{collection}", tags=["documents"], respo
 
 
 @router.get("/documents:versions", response_model=FormerVersions, summary="Former versions of a document")
-def list_versions(kb: Kb, caller: Writer, collection: CollectionName, key: KeyQuery) -> dict[str, Any]:
+def list_versions(kb: Kb, caller: WriteCaller, collection: CollectionName, key: KeyQuery) -> dict[str, Any]:
     """What is kept of a document's former versions, newest first, without their text."""
     found = kb.catalog.versions.all(existing(kb, collection), key, caller.principal)
     return {"versions": [_view(one) for one in found]}
@@ -37,7 +37,7 @@ def list_versions(kb: Kb, caller: Writer, collection: CollectionName, key: KeyQu
 @router.get("/documents:version", response_model=FormerView, summary="A former version of a document")
 def get_version(
     kb: Kb,
-    caller: Writer,
+    caller: WriteCaller,
     collection: CollectionName,
     key: KeyQuery,
     version: Annotated[int, Query(ge=1, le=2**63 - 1, description="Its number.")],
@@ -48,7 +48,7 @@ def get_version(
 
 
 @router.get("/documents:deleted", response_model=FormerPage, summary="Deleted documents")
-def list_deleted(kb: Kb, caller: Writer, collection: CollectionName, page: PageQuery) -> dict[str, Any]:
+def list_deleted(kb: Kb, caller: WriteCaller, collection: CollectionName, page: PageQuery) -> dict[str, Any]:
     """Deleted documents that can still be brought back, by key, each as it was last, without text."""
     found = kb.catalog.versions.deleted(
         existing(kb, collection), caller.principal, limit=page.limit, after=page.after_text()
@@ -60,7 +60,7 @@ def list_deleted(kb: Kb, caller: Writer, collection: CollectionName, page: PageQ
 @router.post("/documents:restore", response_model=WriteResponse, responses=_LATE, summary="Bring a former version back")
 def restore_version(
     kb: Kb,
-    caller: Writer,
+    caller: WriteCaller,
     collection: CollectionName,
     body: RestoreBody,
     state: State,

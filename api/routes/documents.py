@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from api.dependencies import Admin, CollectionName, Kb, PageQuery, Reader, State, Writer, existing
+from api.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, WriteCaller, existing
 from api.errors import ApiError
 from api.paging import page_json
 from api.responses import JsonResponse
@@ -45,7 +45,7 @@ router = APIRouter(prefix="/collections/{collection}", tags=["documents"], respo
 @router.put("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Store a document")
 def put_document(
     kb: Kb,
-    caller: Writer,
+    caller: WriteCaller,
     collection: CollectionName,
     key: NewKeyPath,
     body: DocumentBody,
@@ -62,7 +62,7 @@ def put_document(
 @router.patch("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Change who may read it")
 def change_document(
     kb: Kb,
-    caller: Admin,
+    caller: AdminCaller,
     collection: CollectionName,
     key: KeyPath,
     body: DocumentChange,
@@ -81,7 +81,7 @@ def change_document(
 @router.delete("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Delete a document")
 def delete_document(
     kb: Kb,
-    caller: Writer,
+    caller: WriteCaller,
     collection: CollectionName,
     key: KeyPath,
     state: State,
@@ -98,7 +98,7 @@ def delete_document(
 @router.get("/documents/{key:path}", response_model=DocumentView, summary="Read a document")
 def get_document(
     kb: Kb,
-    caller: Reader,
+    caller: ReadCaller,
     collection: CollectionName,
     key: KeyPath,
     chunks: Annotated[bool, Query(description="Show the passages it was cut into.")] = False,
@@ -115,7 +115,7 @@ def get_document(
 @router.get("/documents", response_model=DocumentPage, summary="List documents")
 def list_documents(
     kb: Kb,
-    caller: Reader,
+    caller: ReadCaller,
     collection: CollectionName,
     page: PageQuery,
     source: Annotated[Line | None, Query(description="Only this source's.")] = None,
@@ -145,7 +145,7 @@ def list_documents(
 
 
 @router.get("/documents:facets", response_model=DocumentFacets, summary="What documents can be narrowed by")
-def document_facets(kb: Kb, caller: Reader, collection: CollectionName) -> dict[str, Any]:
+def document_facets(kb: Kb, caller: ReadCaller, collection: CollectionName) -> dict[str, Any]:
     """How many documents the caller may read, by source and by language."""
     sources: Counter[str] = Counter()
     languages: Counter[str] = Counter()

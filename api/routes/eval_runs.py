@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from api.dependencies import CollectionQuery, Kb, PageQuery, Reader, Writer, existing
+from api.dependencies import CollectionQuery, Kb, PageQuery, ReadCaller, WriteCaller, existing
 from api.errors import ApiError
 from api.eval_history import changed_questions, compare_runs, plan_names, run_json
 from api.knowledge_base import KnowledgeBase
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/eval-sets/{name}/runs", tags=["evaluation"], respons
 
 @router.get("", response_model=EvalRunPage)
 def list_eval_runs(
-    name: SetPath, kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery
+    name: SetPath, kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery
 ) -> dict[str, Any]:
     """The runs of a set, newest first."""
     found = existing(kb, collection)
@@ -42,14 +42,16 @@ def list_eval_runs(
 
 
 @router.get("/{run}", response_model=EvalRun)
-def get_eval_run(name: SetPath, run: RunPath, kb: Kb, caller: Reader, collection: CollectionQuery) -> dict[str, Any]:
+def get_eval_run(
+    name: SetPath, run: RunPath, kb: Kb, caller: ReadCaller, collection: CollectionQuery
+) -> dict[str, Any]:
     """One run."""
     found = existing(kb, collection)
     return run_json(_run(kb, kb.catalog.eval_sets.get(found, name), run), plan_names(kb, found))
 
 
 @router.delete("/{run}", status_code=204)
-def delete_eval_run(name: SetPath, run: RunPath, kb: Kb, caller: Writer, collection: CollectionQuery) -> None:
+def delete_eval_run(name: SetPath, run: RunPath, kb: Kb, caller: WriteCaller, collection: CollectionQuery) -> None:
     """Forget one run, such as one with wrong rights."""
     eval_set = kb.catalog.eval_sets.get(existing(kb, collection), name)
     kb.catalog.eval_runs.drop(eval_set, _run(kb, eval_set, run).id)
@@ -57,7 +59,7 @@ def delete_eval_run(name: SetPath, run: RunPath, kb: Kb, caller: Writer, collect
 
 @router.get("/{run}/comparison", response_model=EvalComparison)
 def compare_eval_runs(
-    name: SetPath, run: RunPath, kb: Kb, caller: Reader, collection: CollectionQuery, against: Against
+    name: SetPath, run: RunPath, kb: Kb, caller: ReadCaller, collection: CollectionQuery, against: Against
 ) -> dict[str, Any]:
     """What changed since an earlier run, on the questions that both asked."""
     eval_set = kb.catalog.eval_sets.get(existing(kb, collection), name)
@@ -71,7 +73,7 @@ def list_run_questions(
     name: SetPath,
     run: RunPath,
     kb: Kb,
-    caller: Writer,
+    caller: WriteCaller,
     collection: CollectionQuery,
     page: PageQuery,
     against: MaybeAgainst = None,

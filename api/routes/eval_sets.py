@@ -7,7 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from api.dependencies import CollectionQuery, Kb, PageQuery, Reader, Runner, State, Writer, check_reach, existing
+from api.dependencies import (
+    CollectionQuery,
+    Kb,
+    PageQuery,
+    ReadCaller,
+    Runner,
+    State,
+    WriteCaller,
+    check_reach,
+    existing,
+)
 from api.jobs.evaluating import evaluate
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
@@ -38,7 +48,7 @@ router = APIRouter(prefix="/eval-sets", tags=["evaluation"], responses=GUARDED)
 
 
 @router.post("", status_code=201, response_model=EvalSetView, responses=failures(409))
-def create_eval_set(body: EvalSetBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+def create_eval_set(body: EvalSetBody, kb: Kb, caller: WriteCaller, state: State) -> dict[str, Any]:
     """Store a set of questions with judged documents, right answers or both."""
     found = existing(kb, check_reach(state, body.collection))
     state.target = f"{body.collection}/{body.name}"
@@ -50,7 +60,7 @@ def create_eval_set(body: EvalSetBody, kb: Kb, caller: Writer, state: State) -> 
 
 
 @router.post(":from-feedback", status_code=201, response_model=EvalSetView, responses=failures(409))
-def create_eval_set_from_feedback(body: RatedSetBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+def create_eval_set_from_feedback(body: RatedSetBody, kb: Kb, caller: WriteCaller, state: State) -> dict[str, Any]:
     """Store a set of what people rated: their questions, with the documents that more found helpful than not."""
     found = existing(kb, check_reach(state, body.collection))
     state.target = f"{body.collection}/{body.name}"
@@ -58,7 +68,7 @@ def create_eval_set_from_feedback(body: RatedSetBody, kb: Kb, caller: Writer, st
 
 
 @router.get("", response_model=EvalSetPage)
-def list_eval_sets(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+def list_eval_sets(kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """The sets of a collection, by name, without their questions."""
     after = page.after_text()
     found = [one for one in kb.catalog.eval_sets.all(existing(kb, collection)) if one.name > after][: page.limit]
@@ -66,7 +76,7 @@ def list_eval_sets(kb: Kb, caller: Reader, collection: CollectionQuery, page: Pa
 
 
 @router.get("/{name}", response_model=EvalSetDetail)
-def get_eval_set(name: SetPath, kb: Kb, caller: Writer, collection: CollectionQuery) -> dict[str, Any]:
+def get_eval_set(name: SetPath, kb: Kb, caller: WriteCaller, collection: CollectionQuery) -> dict[str, Any]:
     """A set with its questions. They name documents and answers whoever may read them, so it needs scope write."""
     record = kb.catalog.eval_sets.get(existing(kb, collection), name)
     questions = [
@@ -77,7 +87,7 @@ def get_eval_set(name: SetPath, kb: Kb, caller: Writer, collection: CollectionQu
 
 
 @router.post("/{name}/cases", response_model=EvalCase)
-def save_eval_case(name: SetPath, body: EvalCaseBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+def save_eval_case(name: SetPath, body: EvalCaseBody, kb: Kb, caller: WriteCaller, state: State) -> dict[str, Any]:
     """Add a judged question to a set, which is made where it is new.
 
     A question that is there already gains what is told. Documents that the caller may not read cannot be named.
@@ -92,13 +102,13 @@ def save_eval_case(name: SetPath, body: EvalCaseBody, kb: Kb, caller: Writer, st
 
 
 @router.delete("/{name}", status_code=204)
-def delete_eval_set(name: SetPath, kb: Kb, caller: Writer, collection: CollectionQuery) -> None:
+def delete_eval_set(name: SetPath, kb: Kb, caller: WriteCaller, collection: CollectionQuery) -> None:
     """Delete a set with its questions."""
     kb.catalog.eval_sets.drop(existing(kb, collection), name)
 
 
 @router.post("/{name}/runs", response_model=EvalRun, responses={202: {"model": JobView}})
-def run_eval_set(name: SetPath, body: EvalRunBody, kb: Kb, caller: Writer, state: State, jobs: Runner) -> Response:
+def run_eval_set(name: SetPath, body: EvalRunBody, kb: Kb, caller: WriteCaller, state: State, jobs: Runner) -> Response:
     """What a plan is worth on the set, seen with the caller's rights. Large sets become a job (202)."""
     found = existing(kb, check_reach(state, body.collection))
     record = kb.catalog.eval_sets.get(found, name)

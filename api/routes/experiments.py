@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Runner, State, check_reach, existing
+from api.dependencies import (
+    AdminCaller,
+    CollectionQuery,
+    Kb,
+    PageQuery,
+    ReadCaller,
+    Runner,
+    State,
+    check_reach,
+    existing,
+)
 from api.experiment_state import state_of
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
@@ -41,7 +51,7 @@ router = APIRouter(prefix="/experiments", tags=["experiments"], responses=GUARDE
 
 
 @router.post("", status_code=202, response_model=ExperimentStarted, responses=failures(409))
-def start_experiment(body: ExperimentBody, kb: Kb, caller: Admin, state: State, jobs: Runner) -> JsonResponse:
+def start_experiment(body: ExperimentBody, kb: Kb, caller: AdminCaller, state: State, jobs: Runner) -> JsonResponse:
     """Search for a better plan, prove it on sealed questions, let it serve: a job of kind `tune`."""
     found = existing(kb, check_reach(state, body.collection))
     request = _checked(kb, found, body)
@@ -54,7 +64,7 @@ def start_experiment(body: ExperimentBody, kb: Kb, caller: Admin, state: State, 
 
 
 @router.get("", response_model=ExperimentPage)
-def list_experiments(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+def list_experiments(kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """The experiments of a collection, newest first."""
     found = existing(kb, collection)
     records = kb.catalog.experiments.all(found)
@@ -66,7 +76,9 @@ def list_experiments(kb: Kb, caller: Reader, collection: CollectionQuery, page: 
 
 
 @router.get("/{experiment}", response_model=ExperimentDetail)
-def get_experiment(experiment: ExperimentPath, kb: Kb, caller: Reader, collection: CollectionQuery) -> dict[str, Any]:
+def get_experiment(
+    experiment: ExperimentPath, kb: Kb, caller: ReadCaller, collection: CollectionQuery
+) -> dict[str, Any]:
     """One experiment with its result and a picture of the chosen architecture."""
     found = existing(kb, collection)
     record = kb.catalog.experiments.get(found, experiment)
@@ -75,7 +87,7 @@ def get_experiment(experiment: ExperimentPath, kb: Kb, caller: Reader, collectio
 
 @router.get("/{experiment}/trials", response_model=TrialPage)
 def list_trials(
-    experiment: ExperimentPath, kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery
+    experiment: ExperimentPath, kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery
 ) -> dict[str, Any]:
     """What was tried, in order."""
     record = kb.catalog.experiments.get(existing(kb, collection), experiment)
@@ -88,7 +100,7 @@ def list_trials(
 def compare_experiments(
     experiment: ExperimentPath,
     kb: Kb,
-    caller: Reader,
+    caller: ReadCaller,
     collection: CollectionQuery,
     against: Annotated[str, Query(pattern=r"^[0-9a-f]{16}$", description="The other experiment's id.")],
 ) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api.dependencies import CollectionQuery, Kb, PageQuery, Reader, State, Writer, check_reach, existing
+from api.dependencies import CollectionQuery, Kb, PageQuery, ReadCaller, State, WriteCaller, check_reach, existing
 from api.paging import page_json
 from api.request_state import session_of
 from api.routes.failures import GUARDED
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/feedback", tags=["evaluation"], responses=GUARDED)
 
 
 @router.post("", status_code=201, response_model=Created)
-def give_feedback(body: FeedbackBody, kb: Kb, caller: Reader, state: State, request: Request) -> dict[str, Any]:
+def give_feedback(body: FeedbackBody, kb: Kb, caller: ReadCaller, state: State, request: Request) -> dict[str, Any]:
     """Say whether a result helped. A document that the caller may not read cannot be named."""
     state.audited = True
     found = existing(kb, check_reach(state, body.collection))
@@ -33,7 +33,7 @@ def give_feedback(body: FeedbackBody, kb: Kb, caller: Reader, state: State, requ
 
 
 @router.get("", response_model=FeedbackPage)
-def list_feedback(kb: Kb, caller: Writer, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+def list_feedback(kb: Kb, caller: WriteCaller, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """What people thought, newest first. It shows other people's questions, so it needs scope write."""
     found = kb.catalog.feedback.page(existing(kb, collection), page.limit, page.after_number())
     return page_json("feedback", [asdict(one) for one in found], page.next_cursor(found, lambda one: one.id))

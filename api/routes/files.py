@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from api.dependencies import CollectionName, Kb, Runner, State, Writer, existing
+from api.dependencies import CollectionName, Kb, Runner, State, WriteCaller, existing
 from api.errors import ApiError
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
@@ -42,7 +42,7 @@ router = APIRouter(prefix="/collections/{collection}", tags=["documents"], respo
 )
 async def upload_files(
     kb: Kb,
-    caller: Writer,
+    caller: WriteCaller,
     collection: CollectionName,
     state: State,
     jobs: Runner,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from api.dependencies import Admin, CollectionName, Kb, Reader, Runner, State, existing
+from api.dependencies import AdminCaller, CollectionName, Kb, ReadCaller, Runner, State, existing
 from api.errors import ApiError
 from api.jobs.asking import checked
 from api.jobs.presentation import job_json
@@ -29,7 +29,7 @@ rollback_router = APIRouter(prefix="/collections/{collection}", tags=["generatio
 
 
 @router.get("", response_model=GenerationList)
-def list_generations(kb: Kb, caller: Reader, collection: CollectionName) -> dict[str, Any]:
+def list_generations(kb: Kb, caller: ReadCaller, collection: CollectionName) -> dict[str, Any]:
     """Every generation of a collection, oldest first, retired ones included."""
     found = kb.catalog.generations.all(existing(kb, collection))
     return {"generations": [generation_json(one) for one in found]}
@@ -37,7 +37,7 @@ def list_generations(kb: Kb, caller: Reader, collection: CollectionName) -> dict
 
 @router.post("", status_code=202, response_model=JobView, responses=failures(409))
 def create_generation(
-    body: ReindexArguments, kb: Kb, caller: Admin, collection: CollectionName, state: State, jobs: Runner
+    body: ReindexArguments, kb: Kb, caller: AdminCaller, collection: CollectionName, state: State, jobs: Runner
 ) -> JsonResponse:
     """Build a generation beside the serving one and, where it passes, let it take over: a job of kind `reindex`."""
     existing(kb, collection)
@@ -48,14 +48,21 @@ def create_generation(
 
 
 @router.get("/{generation}", response_model=GenerationView)
-def get_generation(generation: GenerationPath, kb: Kb, caller: Reader, collection: CollectionName) -> dict[str, Any]:
+def get_generation(
+    generation: GenerationPath, kb: Kb, caller: ReadCaller, collection: CollectionName
+) -> dict[str, Any]:
     """One generation with the evidence it was compared by."""
     return generation_json(_found(kb, collection, generation))
 
 
 @router.post("/{generation}/activate", response_model=GenerationView, responses=failures(409))
 def activate(
-    generation: GenerationPath, body: ActivateBody, kb: Kb, caller: Admin, collection: CollectionName, state: State
+    generation: GenerationPath,
+    body: ActivateBody,
+    kb: Kb,
+    caller: AdminCaller,
+    collection: CollectionName,
+    state: State,
 ) -> dict[str, Any]:
     """Let a complete generation serve from now on; requests under way end with the former one."""
     one = _found(kb, collection, generation)
@@ -65,7 +72,7 @@ def activate(
 
 @router.post("/{generation}/retire", response_model=GenerationView, responses=failures(409))
 def retire(
-    generation: GenerationPath, kb: Kb, caller: Admin, collection: CollectionName, state: State
+    generation: GenerationPath, kb: Kb, caller: AdminCaller, collection: CollectionName, state: State
 ) -> dict[str, Any]:
     """Drop a generation that does not serve: its passages and views, and no change reaches it any more."""
     one = _found(kb, collection, generation)
@@ -74,7 +81,7 @@ def retire(
 
 
 @rollback_router.post("/generations:rollback", response_model=GenerationView, responses=failures(409))
-def roll_back(kb: Kb, caller: Admin, collection: CollectionName, state: State) -> dict[str, Any]:
+def roll_back(kb: Kb, caller: AdminCaller, collection: CollectionName, state: State) -> dict[str, Any]:
     """Return to the generation that served before; it was kept up to date."""
     existing(kb, collection)
     one = roll_back_generation(kb, collection)

@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.dependencies import Meters, Reader, Ready
+from api.dependencies import Meters, ReadCaller, Ready
 from api.errors import ApiError, forbidden
 from api.routes.failures import GUARDED, failures
 from api.wire.base import Response as Body
@@ -43,7 +43,7 @@ def readyz(readiness: Ready) -> Health:
 
 
 @router.get("/metrics", response_class=Response, responses=GUARDED, summary="Prometheus metrics")
-def metrics(meters: Meters, caller: Reader) -> Response:
+def metrics(meters: Meters, caller: ReadCaller) -> Response:
     """Prometheus' text format, for any key that covers all collections."""
     if caller.collections is not None:
         raise forbidden("metrics name all collections; the key is limited to some")

@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api.callers import Caller
-from api.dependencies import Authentication, Kb, PageQuery, Reader, Runner, State, Writer, check_reach
+from api.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
 from api.errors import ApiError, forbidden
 from api.jobs.asking import checked, task_of, tried_again
 from api.jobs.presentation import job_json_for
@@ -56,7 +56,7 @@ router = APIRouter(prefix="/jobs", tags=["operations"], responses=GUARDED)
 
 
 @router.post("", status_code=202, response_model=JobView, summary="Start a job")
-def start_job(body: JobBody, kb: Kb, caller: Writer, state: State, jobs: Runner) -> Response:
+def start_job(body: JobBody, kb: Kb, caller: WriteCaller, state: State, jobs: Runner) -> Response:
     """Queue work of a kind that `kb modules` lists; most kinds need scope admin."""
     state.target, state.detail = body.collection, {"kind": body.kind}
     check_right(caller, state, body.kind, body.collection)
@@ -70,7 +70,7 @@ def start_job(body: JobBody, kb: Kb, caller: Writer, state: State, jobs: Runner)
 @router.get("", response_model=JobPage)
 def list_jobs(
     kb: Kb,
-    caller: Reader,
+    caller: ReadCaller,
     state: State,
     page: PageQuery,
     in_state: Annotated[StateQuery, Query(alias="state")] = None,
@@ -89,7 +89,7 @@ def list_jobs(
 
 
 @router.get("/{job}", response_model=JobView)
-def get_job(job: JobId, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
+def get_job(job: JobId, kb: Kb, caller: ReadCaller, state: State) -> dict[str, Any]:
     """One job; its result and error are for who asked for it, and for admin keys."""
     return job_json_for(_found(kb, caller, state, job), caller)
 
@@ -102,7 +102,7 @@ def get_job(job: JobId, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
 async def follow_job(
     job: JobId,
     kb: Kb,
-    caller: Reader,
+    caller: ReadCaller,
     state: State,
     authentication: Authentication,
     followers: Followers,
@@ -117,7 +117,7 @@ async def follow_job(
 
 
 @router.post("/{job}/cancel", response_model=JobView, responses=failures(409))
-def cancel_job(job: JobId, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+def cancel_job(job: JobId, kb: Kb, caller: WriteCaller, state: State) -> dict[str, Any]:
     """Stop a job that has not ended; what it has done stays."""
     found = _found(kb, caller, state, job)
     check_right(caller, state, found.kind, found.collection)
@@ -126,7 +126,7 @@ def cancel_job(job: JobId, kb: Kb, caller: Writer, state: State) -> dict[str, An
 
 
 @router.post("/{job}/retry", status_code=202, response_model=JobView, responses=failures(409))
-def retry_job(job: JobId, kb: Kb, caller: Writer, state: State, jobs: Runner) -> dict[str, Any]:
+def retry_job(job: JobId, kb: Kb, caller: WriteCaller, state: State, jobs: Runner) -> dict[str, Any]:
     """Queue a failed or cancelled job again; it has the rights of who asked for it first."""
     found = _found(kb, caller, state, job)
     check_right(caller, state, found.kind, found.collection)

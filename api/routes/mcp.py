@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.dependencies import Kb, Reader, State, Threads
+from api.dependencies import Kb, ReadCaller, State, Threads
 from api.errors import ApiError, as_api_error, forbidden
 from api.mcp_tools import TOOLS, ToolCall, call_tool
 from api.request_state import session_of
@@ -34,7 +34,7 @@ router = APIRouter(tags=["mcp"], responses=GUARDED)
 
 @router.post("/mcp", responses={202: {"description": "A notification was taken."}}, summary="Model Context Protocol")
 async def mcp(
-    message: RpcMessage, request: Request, kb: Kb, caller: Reader, state: State, threads: Threads
+    message: RpcMessage, request: Request, kb: Kb, caller: ReadCaller, state: State, threads: Threads
 ) -> Response:
     """One JSON-RPC message: initialize, ping, tools/list or tools/call."""
     _check_origin(request)

@@ -17,7 +17,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.dependencies import Kb, Reader, State, Threads, check_reach, existing
+from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
 from api.errors import ApiError
 from api.knowledge_base import KnowledgeBase
 from api.presentation import citation_json
@@ -41,7 +41,7 @@ router = APIRouter(tags=["openai"], responses=OPENAI_FAILURES)
 
 @router.post("/chat/completions", response_model=ChatCompletion, summary="Chat with a collection's assistant")
 async def create_chat_completion(
-    body: ChatBody, request: Request, kb: Kb, caller: Reader, state: State, threads: Threads
+    body: ChatBody, request: Request, kb: Kb, caller: ReadCaller, state: State, threads: Threads
 ) -> Response:
     """The last user message answered from the collection: `[n]` in the text points to entry n of `citations`."""
     check_reach(state, body.model)
@@ -53,20 +53,22 @@ async def create_chat_completion(
 
 
 @router.get("/models", response_model=ModelList, summary="List the assistants")
-def list_models(kb: Kb, caller: Reader) -> dict[str, Any]:
+def list_models(kb: Kb, caller: ReadCaller) -> dict[str, Any]:
     """The collections that the key covers, as models."""
     found = [_model(one) for one in kb.catalog.collections.all() if caller.reaches(one.name)]
     return {"object": "list", "data": found}
 
 
 @router.get("/models/{model}", response_model=Model, summary="One assistant")
-def get_model(model: str, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
+def get_model(model: str, kb: Kb, caller: ReadCaller, state: State) -> dict[str, Any]:
     """One collection, as a model."""
     return _model(existing(kb, check_reach(state, model)))
 
 
 @router.post("/embeddings", response_model=EmbeddingList, summary="Encode texts")
-async def create_embeddings(body: EmbeddingsBody, kb: Kb, caller: Reader, state: State, threads: Threads) -> Response:
+async def create_embeddings(
+    body: EmbeddingsBody, kb: Kb, caller: ReadCaller, state: State, threads: Threads
+) -> Response:
     """Unit vectors of the texts, from the encoder of the collection that `model` names."""
     check_reach(state, body.model)
     texts = [body.input] if isinstance(body.input, str) else body.input

@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, State, Writer, check_reach, existing
+from api.dependencies import (
+    AdminCaller,
+    CollectionQuery,
+    Kb,
+    PageQuery,
+    ReadCaller,
+    State,
+    WriteCaller,
+    check_reach,
+    existing,
+)
 from api.errors import ApiError
 from api.fitting_plan import back_to_former, require_servable
 from api.knowledge_base import KnowledgeBase
@@ -29,7 +39,7 @@ router = APIRouter(prefix="/plans", tags=["plans"], responses=GUARDED)
 
 
 @router.get("", response_model=PlanPage)
-def list_plans(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+def list_plans(kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """The stored plans, oldest first, the one that serves, and the one that a rollback returns to."""
     found = existing(kb, collection)
     after = page.after_number() or 0
@@ -41,7 +51,7 @@ def list_plans(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQu
 
 
 @router.post("", status_code=201, response_model=PlanView)
-def create_plan(body: PlanBody, kb: Kb, caller: Writer, state: State) -> dict[str, Any]:
+def create_plan(body: PlanBody, kb: Kb, caller: WriteCaller, state: State) -> dict[str, Any]:
     """Store a plan. It serves once it is promoted."""
     found = existing(kb, check_reach(state, body.collection))
     plan = Plan.from_dict(body.plan)
@@ -52,7 +62,7 @@ def create_plan(body: PlanBody, kb: Kb, caller: Writer, state: State) -> dict[st
 
 
 @router.get("/{plan}", response_model=PlanView)
-def get_plan(plan: PlanId, kb: Kb, caller: Reader, collection: CollectionQuery) -> dict[str, Any]:
+def get_plan(plan: PlanId, kb: Kb, caller: ReadCaller, collection: CollectionQuery) -> dict[str, Any]:
     """One plan."""
     found = existing(kb, collection)
     return _view(found, _record(kb, found, plan_number(plan)))
@@ -62,7 +72,7 @@ def get_plan(plan: PlanId, kb: Kb, caller: Reader, collection: CollectionQuery) 
 def diff_plans(
     plan: PlanId,
     kb: Kb,
-    caller: Reader,
+    caller: ReadCaller,
     collection: CollectionQuery,
     against: Annotated[str, Query(pattern=r"^(default|[0-9]{1,18})$", description="The other plan.")] = DEFAULT,
 ) -> dict[str, Any]:
@@ -78,7 +88,7 @@ def diff_plans(
 
 
 @router.post("/{plan}/promote", response_model=PlanView, responses=failures(409))
-def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: AdminCaller, state: State) -> dict[str, Any]:
     """Let a plan serve from now on; requests under way end with the former one."""
     found = existing(kb, check_reach(state, body.collection))
     number = plan_number(plan)
@@ -90,7 +100,7 @@ def promote_plan(plan: PlanId, body: SwitchBody, kb: Kb, caller: Admin, state: S
 
 
 @router.post(":rollback", response_model=PlanView, responses=failures(409))
-def roll_back_plan(body: SwitchBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def roll_back_plan(body: SwitchBody, kb: Kb, caller: AdminCaller, state: State) -> dict[str, Any]:
     """Return to the plan that served before."""
     found = existing(kb, check_reach(state, body.collection))
     back_to_former(kb, found, caller.name, body.reason, _seen(body))

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, State, check_reach, existing
+from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, ReadCaller, State, check_reach, existing
 from api.paging import page_json
 from api.rollout import steps
 from api.rollout.assignment import Unit
@@ -20,14 +20,14 @@ router = APIRouter(prefix="/plans", tags=["plans"], responses=GUARDED)
 
 
 @router.get("/rollout", response_model=RolloutView)
-def get_rollout(kb: Kb, caller: Reader, collection: CollectionQuery) -> dict[str, Any]:
+def get_rollout(kb: Kb, caller: ReadCaller, collection: CollectionQuery) -> dict[str, Any]:
     """The rollout that runs, or the last one, with what was counted."""
     found = existing(kb, collection)
     return rollout_json(kb.catalog, found, steps.newest(kb, found))
 
 
 @router.get("/rollouts", response_model=RolloutPage)
-def list_rollouts(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+def list_rollouts(kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """All rollouts, newest first."""
     found = existing(kb, collection)
     rollouts = kb.catalog.rollouts.page(found, page.limit, page.after_number())
@@ -36,7 +36,7 @@ def list_rollouts(kb: Kb, caller: Reader, collection: CollectionQuery, page: Pag
 
 
 @router.post("/{plan}/rollout", status_code=201, response_model=RolloutView, responses=failures(409))
-def begin_rollout(plan: PlanId, body: RolloutBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def begin_rollout(plan: PlanId, body: RolloutBody, kb: Kb, caller: AdminCaller, state: State) -> dict[str, Any]:
     """Let a plan go out: compared in the background, then for a share, then for all. It goes back by itself."""
     found = existing(kb, check_reach(state, body.collection))
     rollout = steps.begin(
@@ -56,7 +56,7 @@ def begin_rollout(plan: PlanId, body: RolloutBody, kb: Kb, caller: Admin, state:
 
 
 @router.post("/rollout:advance", response_model=RolloutView, responses=failures(409))
-def advance_rollout(body: AdvanceBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def advance_rollout(body: AdvanceBody, kb: Kb, caller: AdminCaller, state: State) -> dict[str, Any]:
     """The next step: from shadow to canary, to a larger share, or to all."""
     found = existing(kb, check_reach(state, body.collection))
     rollout = steps.advance(kb, found, steps.newest(kb, found, body.seen), body.share, caller.name, body.reason)
@@ -65,7 +65,7 @@ def advance_rollout(body: AdvanceBody, kb: Kb, caller: Admin, state: State) -> d
 
 
 @router.post("/rollout:stop", response_model=RolloutView, responses=failures(409))
-def stop_rollout(body: StopBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def stop_rollout(body: StopBody, kb: Kb, caller: AdminCaller, state: State) -> dict[str, Any]:
     """End it. What served before goes on to serve, or serves again."""
     found = existing(kb, check_reach(state, body.collection))
     rollout = steps.stop(kb, found, steps.newest(kb, found, body.seen), caller.name, body.reason)

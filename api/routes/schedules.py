@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from api.callers import Caller
-from api.dependencies import Admin, Kb, PageQuery, Reader, Runner, State
+from api.dependencies import AdminCaller, Kb, PageQuery, ReadCaller, Runner, State
 from api.jobs.asking import checked
 from api.jobs.defaults import DEFAULT_NAMES
 from api.jobs.presentation import job_json, schedule_json
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/schedules", tags=["operations"], responses=GUARDED)
 
 
 @router.post("", status_code=201, response_model=ScheduleView, responses=failures(409))
-def create_schedule(body: ScheduleBody, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def create_schedule(body: ScheduleBody, kb: Kb, caller: AdminCaller, state: State) -> dict[str, Any]:
     """Make a schedule."""
     state.target, state.detail = body.name, {"kind": body.kind, "every_seconds": body.every_seconds}
     check_right(caller, state, body.kind, body.collection)
@@ -37,7 +37,7 @@ def create_schedule(body: ScheduleBody, kb: Kb, caller: Admin, state: State) -> 
 
 
 @router.get("", response_model=SchedulePage)
-def list_schedules(kb: Kb, caller: Reader, page: PageQuery) -> dict[str, Any]:
+def list_schedules(kb: Kb, caller: ReadCaller, page: PageQuery) -> dict[str, Any]:
     """Schedules of the collections that the key covers, by name."""
     after = page.after_text()
     all_of_them = kb.catalog.schedules.all()
@@ -46,13 +46,15 @@ def list_schedules(kb: Kb, caller: Reader, page: PageQuery) -> dict[str, Any]:
 
 
 @router.get("/{name}", response_model=ScheduleView)
-def get_schedule(name: SchedulePath, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
+def get_schedule(name: SchedulePath, kb: Kb, caller: ReadCaller, state: State) -> dict[str, Any]:
     """One schedule."""
     return schedule_json(_found(kb, caller, state, name))
 
 
 @router.patch("/{name}", response_model=ScheduleView)
-def change_schedule(name: SchedulePath, body: ScheduleChange, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def change_schedule(
+    name: SchedulePath, body: ScheduleChange, kb: Kb, caller: AdminCaller, state: State
+) -> dict[str, Any]:
     """Change a schedule; what is left out stays."""
     found = _found(kb, caller, state, name)
     check_right(caller, state, found.kind, found.collection)
@@ -64,14 +66,14 @@ def change_schedule(name: SchedulePath, body: ScheduleChange, kb: Kb, caller: Ad
 
 
 @router.delete("/{name}", status_code=204, responses=failures(409))
-def delete_schedule(name: SchedulePath, kb: Kb, caller: Admin, state: State) -> None:
+def delete_schedule(name: SchedulePath, kb: Kb, caller: AdminCaller, state: State) -> None:
     """Forget a schedule; its jobs stay."""
     _found(kb, caller, state, name)
     delete_one(kb, name)
 
 
 @router.post("/{name}/run", status_code=202, response_model=JobView, responses=failures(409))
-def run_schedule(name: SchedulePath, kb: Kb, caller: Admin, state: State, jobs: Runner) -> Response:
+def run_schedule(name: SchedulePath, kb: Kb, caller: AdminCaller, state: State, jobs: Runner) -> Response:
     """Do its work now, whatever the time."""
     found = _found(kb, caller, state, name)
     check_right(caller, state, found.kind, found.collection)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.callers import Caller
-from api.dependencies import Reader, check_reach, principal_of
+from api.dependencies import ReadCaller, check_reach, principal_of
 from api.direct_route import DirectRoute
 from api.knowledge_base import KnowledgeBase
 from api.presentation import result_json
@@ -23,7 +23,7 @@ router = APIRouter(tags=["search"], responses=failures(504), route_class=DirectR
 
 
 @router.post("/search", response_model=SearchResponse, summary="Search a collection")
-async def search(body: SearchBody, caller: Reader, request: Request) -> Response:
+async def search(body: SearchBody, caller: ReadCaller, request: Request) -> Response:
     """The passages that match best, by words and by meaning, among those the caller may read."""
     served = request.app.state
     state = state_of(request.scope)

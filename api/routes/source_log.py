@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, State, existing
+from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, State, existing
 from api.errors import ApiError
 from api.live_sources import LiveSources
 from api.paging import page_json
@@ -27,7 +27,7 @@ router = APIRouter(tags=["operations"], responses=GUARDED)
 
 @router.get("/source-runs", response_model=RunPage, summary="Read the run log")
 def list_runs(
-    kb: Kb, caller: Admin, collection: CollectionQuery, page: PageQuery, source: SourceQuery = None
+    kb: Kb, caller: AdminCaller, collection: CollectionQuery, page: PageQuery, source: SourceQuery = None
 ) -> dict[str, Any]:
     """What each reading of a source did, and for live ones what each minute did, newest first; of the last 30 days."""
     found = kb.catalog.source_runs.page(existing(kb, collection), source, page.limit, page.after_number())
@@ -37,7 +37,7 @@ def list_runs(
 @router.get("/source-changes", response_model=ArrivalList, summary="List the newest changes")
 def list_changes(
     kb: Kb,
-    caller: Admin,
+    caller: AdminCaller,
     collection: CollectionQuery,
     source: SourceQuery = None,
     limit: Annotated[int, Query(ge=1, le=200, description="How many at most.")] = 20,
@@ -50,7 +50,7 @@ def list_changes(
 @router.delete("/sources", response_model=SourceDeletion, responses=failures(409), summary="Delete a source by name")
 def delete_named_source(
     kb: Kb,
-    caller: Admin,
+    caller: AdminCaller,
     collection: CollectionQuery,
     source: AnySource,
     state: State,

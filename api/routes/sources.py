@@ -10,7 +10,17 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api.dependencies import Admin, CollectionQuery, Kb, PageQuery, Reader, Runner, State, check_reach, existing
+from api.dependencies import (
+    AdminCaller,
+    CollectionQuery,
+    Kb,
+    PageQuery,
+    ReadCaller,
+    Runner,
+    State,
+    check_reach,
+    existing,
+)
 from api.knowledge_base import KnowledgeBase
 from api.live_sources import LiveSources, source_view
 from api.paging import page_json
@@ -55,7 +65,7 @@ Live = Annotated[LiveSources, Depends(_live)]
 
 
 @router.get("/sources", response_model=SourcePage, summary="List sources")
-def list_sources(kb: Kb, caller: Reader, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
+def list_sources(kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """The sources of a collection, by name, and how far each was read."""
     after = page.after_text()
     found = [one for one in kb.catalog.sources.all(existing(kb, collection)) if one.name > after][: page.limit]
@@ -69,7 +79,7 @@ def list_sources(kb: Kb, caller: Reader, collection: CollectionQuery, page: Page
 @router.post(
     "/sources", status_code=201, response_model=LiveSourceView, responses=failures(409), summary="Connect a database"
 )
-def create_source(body: SourceBody, live: Live, kb: Kb, caller: Admin, state: State) -> dict[str, Any]:
+def create_source(body: SourceBody, live: Live, kb: Kb, caller: AdminCaller, state: State) -> dict[str, Any]:
     """Follow tables of a database from now on: all their rows first, then every change. Makes the collection if new.
 
     With `mode` snapshot nothing is followed: `POST /v1/sources/{name}/snapshot` reads the rows, each time anew.
@@ -82,26 +92,26 @@ def create_source(body: SourceBody, live: Live, kb: Kb, caller: Admin, state: St
 
 
 @router.post("/sources/test", response_model=TestResult, summary="Test a database")
-def test_source(body: TestBody, live: Live, caller: Admin) -> dict[str, Any]:
+def test_source(body: TestBody, live: Live, caller: AdminCaller) -> dict[str, Any]:
     """Whether a source could stream from there: version, settings, rights, and the SQL that mends what is missing."""
     found = live.test(body.url.get_secret_value(), body.tables)
     return inspection_view(found) | {"live": live.setup.configured}
 
 
 @router.post("/sources/tables", response_model=TableList, summary="List a database's tables")
-def list_database_tables(body: TablesBody, live: Live, caller: Admin) -> dict[str, Any]:
+def list_database_tables(body: TablesBody, live: Live, caller: AdminCaller) -> dict[str, Any]:
     """Tables with columns, keys, sizes and the joins that foreign keys suggest."""
     return {"tables": [asdict(table) for table in live.tables(body.url.get_secret_value())]}
 
 
 @router.post("/sources/preview", response_model=Preview, summary="Preview a mapping")
-def preview_source(body: PreviewBody, live: Live, caller: Admin) -> dict[str, Any]:
+def preview_source(body: PreviewBody, live: Live, caller: AdminCaller) -> dict[str, Any]:
     """The documents that a mapping makes of the first rows of each table, with the rows they join."""
     return preview_view(live.preview(body.url.get_secret_value(), body.tables, body.limit))
 
 
 @router.get("/sources/{name}", response_model=SourceStatus, responses=failures(409), summary="Look at a source")
-def get_source(name: SourcePath, kb: Kb, caller: Admin, collection: CollectionQuery) -> dict[str, Any]:
+def get_source(name: SourcePath, kb: Kb, caller: AdminCaller, collection: CollectionQuery) -> dict[str, Any]:
     """How a source is doing: for a live one connector, snapshot, lag, what the database keeps, what needs a person."""
     record = kb.catalog.sources.get(existing(kb, collection), name)
     return source_view(record, collection) | StatusReader(kb).read(record).to_dict()
@@ -109,7 +119,7 @@ def get_source(name: SourcePath, kb: Kb, caller: Admin, collection: CollectionQu
 
 @router.get("/sources/{name}/tables", response_model=TableList, responses=failures(409), summary="List its tables")
 def list_source_tables(
-    name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery
+    name: SourcePath, live: Live, kb: Kb, caller: AdminCaller, collection: CollectionQuery
 ) -> dict[str, Any]:
     """The tables of a source's database, mapped or not."""
     return {"tables": [asdict(table) for table in live.tables_of(with_database(kb, collection, name))]}
@@ -119,7 +129,7 @@ def list_source_tables(
     "/sources/{name}/preview", response_model=Preview, responses=failures(409), summary="Preview another mapping of it"
 )
 def preview_stored_source(
-    name: SourcePath, body: MappingTrial, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery
+    name: SourcePath, body: MappingTrial, live: Live, kb: Kb, caller: AdminCaller, collection: CollectionQuery
 ) -> dict[str, Any]:
     """What another mapping would make of a source's first rows, read with the stored password. Changes nothing."""
     return preview_view(live.preview_of(with_database(kb, collection, name), body.tables, body.limit))
@@ -127,7 +137,13 @@ def preview_stored_source(
 
 @router.patch("/sources/{name}", response_model=LiveSourceView, responses=failures(409), summary="Change a source")
 def change_source(
-    name: SourcePath, body: SourceChange, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+    name: SourcePath,
+    body: SourceChange,
+    live: Live,
+    kb: Kb,
+    caller: AdminCaller,
+    collection: CollectionQuery,
+    state: State,
 ) -> dict[str, Any]:
     """Another mapping, host or password. Tables that are shown differently are read again; others are left alone."""
     state.target = f"{collection}/{name}"
@@ -141,7 +157,7 @@ def change_source(
 
 @router.post("/sources/{name}/pause", response_model=LiveSourceView, responses=failures(409), summary="Pause a source")
 def pause_source(
-    name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+    name: SourcePath, live: Live, kb: Kb, caller: AdminCaller, collection: CollectionQuery, state: State
 ) -> dict[str, Any]:
     """Let it rest. The database keeps its log for it meanwhile, so not for ever."""
     state.target = f"{collection}/{name}"
@@ -152,7 +168,7 @@ def pause_source(
     "/sources/{name}/resume", response_model=LiveSourceView, responses=failures(409), summary="Resume a source"
 )
 def resume_source(
-    name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+    name: SourcePath, live: Live, kb: Kb, caller: AdminCaller, collection: CollectionQuery, state: State
 ) -> dict[str, Any]:
     """Go on where it was paused."""
     state.target = f"{collection}/{name}"
@@ -161,7 +177,7 @@ def resume_source(
 
 @router.post("/sources/{name}/restart", response_model=LiveSourceView, responses=failures(409), summary="Restart it")
 def restart_source(
-    name: SourcePath, live: Live, kb: Kb, caller: Admin, collection: CollectionQuery, state: State
+    name: SourcePath, live: Live, kb: Kb, caller: AdminCaller, collection: CollectionQuery, state: State
 ) -> dict[str, Any]:
     """Start the connector again, after what made it fail was mended."""
     state.target = f"{collection}/{name}"
@@ -180,7 +196,7 @@ def snapshot_source(
     body: SnapshotBody,
     live: Live,
     kb: Kb,
-    caller: Admin,
+    caller: AdminCaller,
     collection: CollectionQuery,
     state: State,
     jobs: Runner,
@@ -205,7 +221,7 @@ def delete_source(
     name: SourcePath,
     live: Live,
     kb: Kb,
-    caller: Admin,
+    caller: AdminCaller,
     collection: CollectionQuery,
     state: State,
     documents: Annotated[Literal["delete", "keep"], Query(description="What becomes of its documents.")] = "delete",

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.callers import Caller
-from api.dependencies import Kb, Reader, State, check_reach, existing, principal_of
+from api.dependencies import Kb, ReadCaller, State, check_reach, existing, principal_of
 from api.knowledge_base import KnowledgeBase
 from api.presentation import hit_json
 from api.requested_plan import plan_of
@@ -24,7 +24,7 @@ router = APIRouter(tags=["search"], responses=GUARDED)
 
 
 @router.post("/search/why", response_model=WhyResponse, summary="Why a document is (not) found")
-def why(body: WhyBody, kb: Kb, caller: Reader, state: State) -> dict[str, Any]:
+def why(body: WhyBody, kb: Kb, caller: ReadCaller, state: State) -> dict[str, Any]:
     """Follows one document through a search: each leg's rank and score, and where it was lost.
 
     Only for documents that the caller may read; with `as_groups`, as those groups would search.
