@@ -6,7 +6,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.catalog.jobs import OPEN_STATES, JobFilter
-from search_core.artifact_store import RUNS
+from search_core.artifacts import RUNS
 from search_core.run_lock import FILE, is_running
 
 JOBS = 1000  # of a collection that are looked through, the newest

@@ -43,7 +43,7 @@ from search_core.answering.race import Entry, Standing, entered, race, row
 from search_core.answering.replies import Replies
 from search_core.answering.scoring import Scored, summary
 from search_core.answering.unlearnt import Unlearnt, unlearnt
-from search_core.artifacts import write_artifact
+from search_core.artifacts import RUN_ARTIFACT, RUNS, write_artifact
 from search_core.beginning import begin, by_run, incumbent_of
 from search_core.card import write_answer_card
 from search_core.clock import Clock
@@ -60,7 +60,7 @@ from search_core.space_file import stored_space
 from search_core.supervision import choose_set, stored_answers
 from search_core.task import TaskSpec
 
-REPLIES = Path("experiments", "replies.jsonl")  # in the data folder: what an endpoint said, in any run
+REPLIES = Path(RUNS, "replies.jsonl")  # in the data folder: what an endpoint said, in any run
 T = TypeVar("T")
 ROLLOUT_LATENCY = 1.3  # times the 95th percentile of the sealed questions, as searches may take
 
@@ -87,7 +87,7 @@ class AnswerRun:
     @property
     def folder(self) -> Path:
         """Where the log and the artifact are."""
-        return self.settings.data_dir / "experiments" / self.record.id
+        return self.settings.data_dir / RUNS / self.record.id
 
 
 def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> Result:
@@ -231,7 +231,7 @@ def _concluded(
     manifest = _manifest(run, questions, models, standing, verdict, metrics, board)
     about = (run.collection.name, standing.best.choice.describe(), run.request.seed)
     card = write_answer_card(*about, verdict, reasons, board)
-    artifact = write_artifact(run.folder / "artifact", chosen, manifest, card)
+    artifact = write_artifact(run.folder / RUN_ARTIFACT, chosen, manifest, card)
     plan_id = None if standing.best is standing.incumbent else _stored(run, chosen)
     run.wanted()
     promoted, reasons = _promoted(run, plan, plan_id, verdict, reasons, after)

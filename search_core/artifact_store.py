@@ -22,7 +22,7 @@ from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import InvalidInputError
 from retrieval.learned import ARTIFACTS, files_of
 from retrieval.plan_parts import LOADERS
-from search_core.artifacts import load_artifact
+from search_core.artifacts import RUN_ARTIFACT, RUNS, load_artifact
 from search_core.errors import ArtifactError
 from search_core.experiment_log import FILE
 from search_core.result import is_offered
@@ -30,7 +30,6 @@ from search_core.run_lock import FILE as LOCK
 from search_core.run_lock import is_running
 from search_core.tensorboard_log import FOLDER
 
-RUNS, RUN_ARTIFACT = "experiments", "artifact"
 STAYS = {FILE, FOLDER, LOCK}  # of a run's folder
 _RUN = re.compile(r"[0-9a-f]{16}")  # a run's folder, by its experiment's id
 YOUNG_SECONDS = 24 * 3600.0  # a model this young may belong to a run whose plan is not stored yet

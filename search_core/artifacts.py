@@ -12,6 +12,8 @@ from typing import Any
 from retrieval.plan import Plan
 from search_core.errors import ArtifactError
 
+RUNS = "experiments"  # in the data folder: a folder for each run
+RUN_ARTIFACT = "artifact"  # in a run's folder
 FORMAT = 1
 PICKLED = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}  # nothing of the kind is ever written
 MANIFEST, PLAN, CARD = "manifest.json", "plan.json", "README.md"

@@ -8,7 +8,7 @@ from typing import Any
 
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.stored_plan import serving_plan
-from search_core.artifacts import Artifact, write_artifact
+from search_core.artifacts import RUN_ARTIFACT, Artifact, write_artifact
 from search_core.beginning import by_run
 from search_core.card import write_card
 from search_core.conditions import Conditions
@@ -172,7 +172,7 @@ def _artifact(
     publish(conditions, finalist.candidate)
     does = finalist.architecture.describe(conditions.space)
     card = write_card(conditions.collection.name, does, finalist.plan, verdict, reasons, manifest)
-    return write_artifact(conditions.folder / "artifact", finalist.plan, manifest, card)
+    return write_artifact(conditions.folder / RUN_ARTIFACT, finalist.plan, manifest, card)
 
 
 def _shared(conditions: Conditions) -> tuple[str, ...]:

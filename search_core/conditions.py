@@ -13,6 +13,7 @@ from retrieval.encoder import Precision
 from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import Plan
 from retrieval.precedents import Precedents
+from search_core.artifacts import RUNS
 from search_core.beginning import begin, incumbent_of
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
@@ -32,7 +33,7 @@ from search_core.taught import taught_to
 from search_core.tensorboard_log import TensorBoardLog
 from search_core.tiers import parse_tiers
 
-ARCHIVE = Path("experiments", "archive.jsonl")  # in the data folder: the runs of this installation
+ARCHIVE = Path(RUNS, "archive.jsonl")  # in the data folder: the runs of this installation
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from retrieval.plan import Plan
 from search_core.architecture import Architecture
-from search_core.artifacts import Artifact
+from search_core.artifacts import RUNS, Artifact
 from search_core.gate import Verdict
 from search_core.space import SearchSpace
 
@@ -77,7 +77,7 @@ class Result:
             "model": self.model,
             "leaderboard": [dict(row) for row in self.leaderboard],
             "trajectory": self.trajectory,
-            "artifact": {"digest": self.artifact.digest, "folder": f"experiments/{self.experiment}/{self.folder.name}"},
+            "artifact": {"digest": self.artifact.digest, "folder": f"{RUNS}/{self.experiment}/{self.folder.name}"},
         }
 
 

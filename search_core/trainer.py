@@ -19,6 +19,7 @@ from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
 from retrieval.errors import ConflictError, RetrievalError
+from search_core.artifacts import RUNS
 from search_core.clock import Clock
 from search_core.conclusion import conclude
 from search_core.conditions import prepare
@@ -180,7 +181,7 @@ class AutoModelTrainer:
         return catalog.experiments.get(collection, self._experiment)
 
     def _folder(self, record: ExperimentRecord) -> Path:
-        return self._settings.data_dir / "experiments" / record.id
+        return self._settings.data_dir / RUNS / record.id
 
     def _run(self, catalog: Catalog, collection: Collection, record: ExperimentRecord) -> Result:
         folder = self._folder(record)

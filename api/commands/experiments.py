@@ -14,7 +14,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import InvalidInputError
-from search_core.artifacts import load_artifact
+from search_core.artifacts import RUN_ARTIFACT, RUNS, load_artifact
 from search_core.beginning import STANDS_ON
 from search_core.errors import ArtifactError
 from search_core.log_check import log_troubles
@@ -166,14 +166,14 @@ def _changed(kb: KnowledgeBase, first: ExperimentRecord, again: ExperimentRecord
 def _seq(kb: KnowledgeBase, record: ExperimentRecord) -> int | None:
     """The operation that a run's corpus was read at; None where its artifact is gone."""
     try:
-        return load_artifact(kb.settings.data_dir / "experiments" / record.id / "artifact").manifest.get("seq")
+        return load_artifact(kb.settings.data_dir / RUNS / record.id / RUN_ARTIFACT).manifest.get("seq")
     except ArtifactError:
         return None
 
 
 def _looked_at(kb: KnowledgeBase, record: ExperimentRecord) -> tuple[list[dict[str, Any]], list[str]]:
     """The trials, and what is wrong with their log."""
-    folder = kb.settings.data_dir / "experiments" / record.id
+    folder = kb.settings.data_dir / RUNS / record.id
     grows = is_running(folder)
     trials = kb.catalog.experiments.trials(record.id)
     return trials, log_troubles(folder, trials, grows=grows)

@@ -9,6 +9,7 @@ from pathlib import Path
 from retrieval.adapter import write_adapter
 from retrieval.learned import ARTIFACTS
 from retrieval.precedents import write_precedents
+from search_core.artifacts import RUN_ARTIFACT
 from search_core.conditions import Conditions
 from search_core.errors import ArtifactError
 from search_core.road.candidate import Candidate, adapter_name, precedents_name
@@ -24,14 +25,14 @@ def publish(conditions: Conditions, candidate: Candidate) -> None:
     try:
         if candidate.adapter is not None:
             name = adapter_name(candidate.adapter)
-            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / "artifact"):
+            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):
                 write_adapter(folder, candidate.adapter)
         if candidate.precedents is not None and candidate.plan.precedents is not None:
             name = precedents_name(candidate.precedents)
-            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / "artifact"):
+            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):
                 write_precedents(folder, candidate.precedents)
         if candidate.model is not None:
-            _copied(candidate.model.folder, conditions.folder / "artifact" / ENCODER)
+            _copied(candidate.model.folder, conditions.folder / RUN_ARTIFACT / ENCODER)
     except OSError as error:
         raise ArtifactError(f"models cannot be written: {error.strerror}; free some space") from error
 

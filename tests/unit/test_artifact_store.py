@@ -13,7 +13,8 @@ import pytest
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.learned import ARTIFACTS
-from search_core.artifact_store import RUNS, list_artifacts, prunable, remove, verified
+from search_core.artifact_store import list_artifacts, prunable, remove, verified
+from search_core.artifacts import RUNS
 from search_core.result import NOT_EMBEDDED
 from search_core.run_lock import run_lock
 
