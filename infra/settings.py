@@ -25,112 +25,219 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    data_dir: Path = Field(Path(".kb"), description="Data folder: catalog, views, models, uploads.")
-    catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in the data folder.")
+    data_dir: Path = Field(
+        Path(".kb"),
+        description="Folder that holds the catalog, indexes, models and uploads; by default `.kb` in the working "
+        "directory.",
+    )
+    catalog_url: str = Field(
+        "",
+        description="SQLAlchemy URL of the catalog's database; when empty, the catalog is a SQLite file in the data "
+        "folder.",
+    )
     kept_versions: int = Field(
-        5, ge=0, le=1000, description="Former versions kept of each document, for the console; 0: none."
+        5,
+        ge=0,
+        le=1000,
+        description="Number of former versions of each document that are kept for the console; 0 keeps none.",
     )
     encoder: str = Field(
-        "all-MiniLM-L6-v2", description="Encoder: a registered name, or a sentence-transformers model id or folder."
+        "all-MiniLM-L6-v2",
+        description="Encoder that turns text into vectors: a registered name, or the id or folder of a "
+        "sentence-transformers model.",
     )
     encoder_precision: Literal["auto", "int8", "fp32"] = Field(
-        "auto", description="Arithmetic of the encoder; auto takes int8 where the CPU gains by it."
+        "auto",
+        description="Number format that the encoder computes in; `auto` takes int8 on processors that gain by it, "
+        "otherwise fp32.",
     )
-    encoder_threads: int = Field(0, ge=0, description="Threads of the encoder; 0: one per core.")
+    encoder_threads: int = Field(
+        0, ge=0, description="Number of threads that encode text; 0 means one per processor core."
+    )
 
-    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback a key must exist.")
-    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address that the server listens on; the default takes connections from this machine only, and "
+        "any address beyond loopback requires that a key exists.",
+    )
+    port: int = Field(8080, ge=0, le=65535, description="TCP port that the server listens on; 0 picks any free port.")
     trusted_proxies: str = Field(
         "",
-        description="Addresses or networks, with commas, of proxies whose X-Forwarded-For and X-Forwarded-Proto count.",
+        description="Addresses or networks, separated by commas, of reverse proxies whose X-Forwarded-For and "
+        "X-Forwarded-Proto headers are trusted; when empty, these headers are ignored.",
     )
-    max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body, bytes.")
-    rate_limit_per_minute: int = Field(0, ge=0, description="Requests per key and minute; 0: unlimited.")
-    request_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait inside a request, seconds.")
+    max_body_bytes: int = Field(
+        32 * 2**20, ge=1024, description="Maximum size of a request body in bytes; the default is 32 MiB."
+    )
+    rate_limit_per_minute: int = Field(
+        0, ge=0, description="Maximum number of requests that one key may send per minute; 0 means no limit."
+    )
+    request_timeout_seconds: float = Field(
+        30.0, gt=0, description="Maximum time in seconds that a request waits until searches see a write."
+    )
 
-    oidc_issuer: str = Field("", description="Issuer of JSON Web Tokens to accept; empty: keys only.")
-    oidc_audience: str = Field("", description="Audience a token must carry; required with an issuer.")
-    oidc_jwks_url: str = Field("", description="Where the issuer's signing keys are; empty: by discovery.")
+    oidc_issuer: str = Field(
+        "",
+        description="URL of an issuer whose JSON Web Tokens are accepted besides keys; when empty, only keys are "
+        "accepted.",
+    )
+    oidc_audience: str = Field("", description="Audience that a token must name; required if KB_OIDC_ISSUER is set.")
+    oidc_jwks_url: str = Field(
+        "", description="URL of the issuer's signing keys; when empty, it is discovered from the issuer."
+    )
     oidc_groups_claim: str = Field("groups", description="Claim of a token that lists the caller's groups.")
-    oidc_client_id: str = Field("", description="Our client id at the issuer; empty: the console takes keys only.")
+    oidc_client_id: str = Field(
+        "", description="Client id of the console at the issuer; when empty, the console offers login by key only."
+    )
     oidc_client_secret: SecretStr = Field(
-        SecretStr(""), description="Our secret at the issuer; empty: a public client."
+        SecretStr(""),
+        description="Client secret of the console at the issuer; when empty, the console is a public client.",
     )
 
     generator: Literal["extractive", "reader", "openai"] = Field(
         "extractive",
-        description="Who answers where a collection's plan does not say: sentences of the passages, the span reader "
-        "that KB_READER names, or an OpenAI-compatible endpoint.",
+        description="What answers questions if a collection's plan does not say: sentences of the passages "
+        "(`extractive`), the span reader in KB_READER (`reader`), or an OpenAI-compatible endpoint "
+        "(`openai`).",
     )
-    reader: str = Field("", description="A span reader of the data folder, by its name (`kb readers list`).")
+    reader: str = Field(
+        "",
+        description="Name of the span reader that answers if KB_GENERATOR is `reader`, as `kb readers list` shows "
+        "it; empty by default.",
+    )
     reader_questions: str = Field(
         "",
-        description="SQuAD files of questions with answers, with commas: for training readers, and for choosing an "
-        "answer model where a collection has none of its own.",
+        description="SQuAD files, separated by commas, whose questions train span readers and choose an answer "
+        "model for collections that have no answered questions; none by default.",
     )
-    reader_threads: int = Field(0, ge=0, description="Threads of a span reader; 0: one per core.")
-    llm_base_url: str = Field("", description="Base URL of an OpenAI-compatible endpoint (Ollama, vLLM, hosted).")
-    llm_api_key: SecretStr = Field(SecretStr(""), description="Key for that endpoint.")
-    llm_model: str = Field("", description="Model name at that endpoint.")
-    llm_prompt_price: float = Field(0.0, ge=0, description="Price of a million tokens sent to it, in any currency.")
-    llm_completion_price: float = Field(0.0, ge=0, description="Price of a million tokens that it writes.")
+    reader_threads: int = Field(
+        0, ge=0, description="Number of threads that a span reader uses; 0 means one per processor core."
+    )
+    llm_base_url: str = Field(
+        "",
+        description="Base URL of an OpenAI-compatible endpoint, such as Ollama, vLLM or a hosted service; when "
+        "empty, no language model is used.",
+    )
+    llm_api_key: SecretStr = Field(SecretStr(""), description="API key for that endpoint; when empty, none is sent.")
+    llm_model: str = Field("", description="Name of the model at that endpoint; set it together with KB_LLM_BASE_URL.")
+    llm_prompt_price: float = Field(
+        0.0,
+        ge=0,
+        description="Price of a million tokens sent to that endpoint, in any currency; 0 counts them as free.",
+    )
+    llm_completion_price: float = Field(
+        0.0,
+        ge=0,
+        description="Price of a million tokens written by that endpoint, in the same currency; 0 counts them as free.",
+    )
     llm_most_cost: float = Field(
-        0.0, ge=0, description="What 1,000 questions may cost, for `kb tune --task answer`; 0: anything."
+        0.0,
+        ge=0,
+        description="Maximum cost of 1,000 questions, in the same currency, that `kb tune --task answer` accepts; 0 "
+        "means no limit.",
     )
-    llm_timeout_seconds: float = Field(30.0, gt=0, description="Time-out of one answer from the endpoint, seconds.")
+    llm_timeout_seconds: float = Field(
+        30.0, gt=0, description="Maximum time in seconds for one answer from that endpoint."
+    )
 
     cache_dir: str = Field(
-        "", description="Where `kb stack` keeps fetched servers; empty: autoglm-kb in the user's cache folder."
+        "",
+        description="Folder in which `kb stack` keeps the servers it downloads; when empty, `autoglm-kb` in the "
+        "user's cache folder.",
     )
-    kafka_bootstrap_servers: str = Field("", description="Kafka brokers, host:port with commas; empty: embedded.")
-    worker_group: str = Field("kb-workers", description="Consumer group in which workers share their topics.")
-    connect_url: str = Field("", description="REST address of Kafka Connect with Debezium; empty: no live sources.")
+    kafka_bootstrap_servers: str = Field(
+        "",
+        description="Kafka brokers as host:port, separated by commas; when empty, there are no live sources and no "
+        "workers.",
+    )
+    worker_group: str = Field("kb-workers", description="Kafka consumer group in which workers share their topics.")
+    connect_url: str = Field(
+        "", description="REST address of Kafka Connect with Debezium; when empty, there are no live sources."
+    )
     connect_secrets_dir: str = Field(
-        "", description="Folder of password files that Kafka Connect's file provider may read; empty: none is shared."
+        "",
+        description="Folder of password files that Kafka Connect's directory provider may read; when empty, "
+        "passwords are written into the connectors' configuration.",
     )
     topic_partitions: int = Field(
-        4, ge=1, le=1000, description="Partitions of a new live table's topic: as many workers can share it."
+        4,
+        ge=1,
+        le=1000,
+        description="Number of partitions of each topic of a new live source, and thus of workers that can share it.",
     )
     secret_key: SecretStr = Field(
         SecretStr(""),
-        description="Key that encrypts databases' passwords in the catalog, 32 characters or more, the same in every "
-        "process; several with commas: the first encrypts. Empty: a file in the data folder.",
+        description="Key of at least 32 characters, the same in every process, that encrypts database passwords in "
+        "the catalog (of several, separated by commas, the first encrypts); when empty, a key file in "
+        "the data folder is used.",
     )
     elasticsearch_url: str = Field(
         "",
-        description="URL of Elasticsearch, several nodes with commas, user and password inside; empty: embedded views.",
+        description="URL of Elasticsearch with user and password, or the URLs of several nodes, separated by commas; "
+        "when empty, every process has its own indexes.",
     )
-    elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key for Elasticsearch, instead of a user.")
-    elasticsearch_ca_file: str = Field("", description="File of the certificate authority that Elasticsearch's is of.")
+    elasticsearch_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="API key for Elasticsearch, in place of a user and password in its URL; when empty, none is sent.",
+    )
+    elasticsearch_ca_file: str = Field(
+        "",
+        description="File with the certificate of the authority that signed Elasticsearch's; when empty, public "
+        "authorities are trusted.",
+    )
     elasticsearch_prefix: str = Field(
-        "kb", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="What names of indexes begin with: one for each catalog."
+        "kb",
+        pattern=r"^[a-z][a-z0-9_]{0,30}$",
+        description="Prefix of the names of all indexes on Elasticsearch; give each catalog its own.",
     )
-    elasticsearch_replicas: int = Field(0, ge=0, le=10, description="Copies of each index on other nodes.")
+    elasticsearch_replicas: int = Field(
+        0, ge=0, le=10, description="Number of copies of each index on other Elasticsearch nodes; 0 makes none."
+    )
     elasticsearch_vectors: Literal["float", "int8"] = Field(
-        "float", description="How Elasticsearch searches vectors; int8 takes a quarter of the memory."
+        "float",
+        description="Number format of the vectors that Elasticsearch searches; int8 takes a quarter of the memory "
+        "of float.",
     )
     sparse_view: Literal["auto", "tantivy", "elasticsearch"] = Field(
-        "auto", description="Where words are indexed; auto: on Elasticsearch where its URL is named."
+        "auto",
+        description="Where words are indexed: in each process (`tantivy`) or on Elasticsearch; `auto` means "
+        "Elasticsearch if KB_ELASTICSEARCH_URL is set, otherwise tantivy.",
     )
     dense_view: Literal["hnswlib", "elasticsearch"] = Field(
-        "hnswlib", description="Where vectors are indexed: in each process, or on Elasticsearch."
+        "hnswlib", description="Where vectors are indexed: in each process (`hnswlib`) or on Elasticsearch."
     )
-    redis_url: str = Field("", description="URL of the Redis that brokers jobs; empty: jobs run in process.")
+    redis_url: str = Field(
+        "",
+        description="URL of the Redis that passes jobs to Celery's workers; when it and KB_BROKER_URL are empty, "
+        "the server runs jobs itself.",
+    )
     broker_url: str = Field(
-        "", description="Broker of jobs as Celery names it, such as amqp://…; empty: the Redis of redis_url."
+        "", description="URL of another broker for Celery, such as `amqp://…`; when empty, KB_REDIS_URL is used."
     )
     jobs: Literal["auto", "embedded", "celery"] = Field(
-        "auto", description="Who runs jobs: this process, or Celery's workers; auto: Celery where a broker is named."
+        "auto",
+        description="What runs jobs: the server itself (`embedded`) or Celery's workers (`celery`); `auto` means "
+        "Celery if a broker is set.",
     )
 
     otlp_endpoint: str = Field(
-        "", description="Base URL of an OpenTelemetry collector (OTLP/HTTP) that traces go to; empty: no traces."
+        "",
+        description="Base URL of the OpenTelemetry collector that receives traces over OTLP/HTTP; when empty, "
+        "nothing is traced.",
     )
     otlp_sample_ratio: float = Field(
-        0.1, ge=0, le=1, description="Share of requests, batches and rows that are traced; a caller's traceparent wins."
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of requests, batches and rows that are traced, one in ten by default, unless a caller's "
+        "`traceparent` header decides.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
-    log_format: Literal["text", "json"] = Field("text", description="Shape of a log line.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Lowest severity that is logged."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Format of a log line: plain text, or a JSON object."
+    )
 
     @property
     def sparse_is_shared(self) -> bool:
