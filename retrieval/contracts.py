@@ -1,4 +1,4 @@
-"""The seams of retrieval: what an encoder, index view, reranker or generator must offer. See `retrieval.testing`."""
+"""The seams of retrieval: what an encoder, index view, reranker or chat model must offer. See `retrieval.testing`."""
 
 from __future__ import annotations
 
@@ -204,9 +204,9 @@ class Reranker(Protocol):
         ...
 
 
-class Generator(Protocol):
-    """Writes an answer from a prompt."""
+class ChatModel(Protocol):
+    """A language model that is asked with chat messages."""
 
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
-        """Pieces of the answer as they come. Raises `OutageError` when the endpoint does not answer."""
+        """Pieces of the reply as they come. Raises `OutageError` when the endpoint does not answer."""
         ...

@@ -64,7 +64,7 @@ def _is_address(url: str) -> bool:
 
 
 class ChatEndpoint:
-    """A `Generator` over HTTP. Any failure, at any moment, is an `OutageError` that says what happened; no retries."""
+    """A `ChatModel` over HTTP. Any failure, at any moment, is an `OutageError` that says what happened; no retries."""
 
     def __init__(self, settings: EndpointSettings) -> None:
         self._settings = settings

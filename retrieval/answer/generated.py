@@ -22,8 +22,7 @@ from retrieval.answer.types import (
     FinalAnswer,
     Passage,
 )
-from retrieval.contracts import Encoder
-from retrieval.contracts import Generator as ChatModel
+from retrieval.contracts import ChatModel, Encoder
 from retrieval.errors import OutageError
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from retrieval.contracts import Generator as ChatModel
+from retrieval.contracts import ChatModel
 from search_core.errors import ArtifactError
 
 CHARACTERS_PER_TOKEN = 4.0  # of English; endpoints that stream seldom say how many tokens they took
@@ -80,7 +80,7 @@ class RepliesOf:
         self._model, self._name, self._replies = model, name, replies
 
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
-        """See `Generator.stream`. A known reply comes at once."""
+        """See `ChatModel.stream`. A known reply comes at once."""
         asked = json.dumps([self._name, *messages], ensure_ascii=False, sort_keys=True)
         key = hashlib.sha256(asked.encode()).hexdigest()
         known = self._replies.get(key)
