@@ -337,11 +337,11 @@ def _growing_parts(candidates: Sequence[Fused], wanted: int) -> Iterator[Sequenc
 
 
 def _passes(filter: Filter | None, chunk: StoredChunk) -> bool:
-    return filter is None or matches(filter, metadata_of(chunk))
+    return filter is None or matches(filter, _filter_fields(chunk))
 
 
-def metadata_of(chunk: StoredChunk) -> dict[str, Any]:
-    """What filters see of a chunk: its document's metadata and the fields beginning with an underscore."""
+def _filter_fields(chunk: StoredChunk) -> dict[str, Any]:
+    """As `catalog.documents.filter_fields`, of the document that the chunk is of."""
     return chunk.metadata | own_fields(chunk.source, chunk.table, chunk.language, chunk.key)
 
 

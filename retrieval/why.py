@@ -14,7 +14,7 @@ from pyroaring import BitMap64
 
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
-from retrieval.catalog.documents import StoredVersion, chunk_id, may_read, own_fields
+from retrieval.catalog.documents import StoredVersion, chunk_id, filter_fields, may_read
 from retrieval.contracts import Encoder, Scope
 from retrieval.errors import OutageError, ViewError
 from retrieval.filters import matches, parse_filter
@@ -111,7 +111,7 @@ class Inquiry:
         wanted = request.top_k or plan.top
         groups = collection.settings.default_acl if document.document.acl is None else document.document.acl
         legs = tuple(self._leg(leg, plan, request, wanted, names, searcher, key) for leg in ("sparse", "dense"))
-        passes = request.filter is None or matches(request.filter, _fields(document))
+        passes = request.filter is None or matches(request.filter, filter_fields(document.document))
         hits = self._retriever.search(collection, plan, replace(request, highlight=False), searcher).hits
         ranked = self._ranked(collection, plan, request, wanted, searcher)
         place = next((at for at, hit in enumerate(ranked, 1) if hit.chunk.key == key), None)
@@ -211,8 +211,3 @@ def _verdict(why: Why, searcher: Principal, is_hit: bool) -> Verdict:
     if why.place is not None or any(leg.rank is not None and leg.rank <= leg.depth for leg in asked):
         return Verdict.OUTRANKED
     return Verdict.NO_MATCH if all(leg.score is None for leg in asked) else Verdict.TOO_DEEP
-
-
-def _fields(stored: StoredVersion) -> dict[str, object]:
-    document = stored.document
-    return dict(document.metadata) | own_fields(document.source, document.table, document.language, document.key)

@@ -81,6 +81,11 @@ def own_fields(source: str, table: str, language: str, key: str) -> dict[str, An
     return {"_source": source, "_table": table, "_language": language, "_key": key}
 
 
+def filter_fields(document: Document) -> dict[str, Any]:
+    """What filters see of a document, as in a search."""
+    return dict(document.metadata) | own_fields(document.source, document.table, document.language, document.key)
+
+
 def may_read(acl: Iterable[str], principal: Principal) -> bool:
     """Whether one of the caller's groups is on the list. An empty list lets nobody but operators in."""
     return principal.sees_all or not principal.groups.isdisjoint(acl)
@@ -158,7 +163,7 @@ class Documents:
                 rows = connection.execute(narrowed.where(d.key > after).order_by(d.key).limit(batch)).all()
                 readable = (row for row in rows if may_read(_acl(collection, row), principal))
                 found = (_version(row, "", []) for row in readable)
-                listed += [one for one in found if filter is None or matches(filter, _fields(one.document))]
+                listed += [one for one in found if filter is None or matches(filter, filter_fields(one.document))]
                 if len(rows) < batch:
                     break
                 after = rows[-1].key
@@ -363,11 +368,6 @@ def _narrowed(
     if words:
         query = query.where(d.key.icontains(words, autoescape=True) | d.title.icontains(words, autoescape=True))
     return query
-
-
-def _fields(document: Document) -> dict[str, Any]:
-    """What filters see of a document, as in a search."""
-    return dict(document.metadata) | own_fields(document.source, document.table, document.language, document.key)
 
 
 def _acl(collection: Collection, row: sa.Row[Any]) -> Sequence[str]:

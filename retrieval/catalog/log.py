@@ -13,6 +13,7 @@ from pyroaring import BitMap64
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
+from retrieval.catalog.documents import own_fields
 from retrieval.catalog.embeddings import load_vectors
 from retrieval.catalog.engine import reading
 from retrieval.catalog.state import in_parts
@@ -21,8 +22,6 @@ from retrieval.types import IndexedChunk, ViewBatch
 
 OPERATIONS_PER_BATCH = 2_000
 CHUNKS_PER_BATCH = 5_000
-
-SOURCE_FIELD, TABLE_FIELD, LANGUAGE_FIELD, KEY_FIELD = "_source", "_table", "_language", "_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +145,7 @@ class OperationLog:
                 text=row.text,
                 vector=vectors.get(row.text_hash),
                 groups=default_acl if row.acl is None else tuple(row.acl),
-                metadata=row.metadata
-                | {
-                    SOURCE_FIELD: row.source,
-                    TABLE_FIELD: row.table_name,
-                    LANGUAGE_FIELD: row.language,
-                    KEY_FIELD: row.key,
-                },
+                metadata=row.metadata | own_fields(row.source, row.table_name, row.language, row.key),
             )
             for row in rows
         ]
