@@ -27,10 +27,10 @@ from ingest.rendering import render
 from ingest.row_values import JsonRow, link_value
 from ingest.table_mapping import TablesMapping
 from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.documents import StoredInput
 from retrieval.catalog.rows import SourceRows
 from retrieval.catalog.sources import SourceRecord
-from retrieval.catalog.state import in_parts
 from retrieval.errors import OvertakenError
 from retrieval.types import Deletion, Document, SourcePosition
 

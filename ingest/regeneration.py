@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from ingest.targets import Cutting
 from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.recutting import Uncut
-from retrieval.catalog.state import in_parts
 from retrieval.contracts import Encoder
 from retrieval.types import Vector
 

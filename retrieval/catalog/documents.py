@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, reading_once
 from retrieval.catalog.prepared import PreparedRead, Reader
-from retrieval.catalog.state import in_parts
 from retrieval.errors import NotFoundError
 from retrieval.filters import Filter, matches
 from retrieval.types import Block, Chunk, Document, Principal, SourcePosition

@@ -10,9 +10,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, reading_once, writing
-from retrieval.catalog.state import in_parts
 from retrieval.catalog.upsert import insert
 from retrieval.types import Vector, text_hash
 

@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
-from retrieval.catalog.state import in_parts
 from retrieval.types import Block, Chunk, Document, text_hash
 
 DOCUMENTS_PER_LOOK = 200

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from pyroaring import BitMap64
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.documents import own_fields
 from retrieval.catalog.embeddings import load_vectors
 from retrieval.catalog.engine import reading
-from retrieval.catalog.state import in_parts
 from retrieval.errors import LogPrunedError, NotFoundError
 from retrieval.types import IndexedChunk, ViewBatch
 

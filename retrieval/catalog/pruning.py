@@ -11,9 +11,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
-from retrieval.catalog.state import in_parts
 
 OPERATIONS_PER_DELETION = 5_000  # so that nobody waits long for the transaction
 EMBEDDINGS_PER_DELETION = 2_000

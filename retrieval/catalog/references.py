@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading
-from retrieval.catalog.state import in_parts
 from retrieval.types import ITSELF, Block, IndexedChunk
 
 Join = tuple[str, str, str, str]  # table, its column, joined table, its column

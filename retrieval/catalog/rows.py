@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.engine import reading_once
 from retrieval.catalog.source_tables import TableState, TableWrite, read_states, write_tables
-from retrieval.catalog.state import in_parts
 from retrieval.catalog.upsert import upsert
 from retrieval.errors import OvertakenError
 from retrieval.types import SourcePosition

@@ -17,10 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.documents import document_of, may_read
 from retrieval.catalog.engine import reading, writing
-from retrieval.catalog.state import in_parts
 from retrieval.catalog.version_table import document_versions
 from retrieval.errors import NotFoundError
 from retrieval.types import Document, Principal

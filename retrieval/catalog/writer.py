@@ -24,7 +24,7 @@ from retrieval.catalog.notices import notify
 from retrieval.catalog.offsets import OffsetAdvance, RowsRead, advance_offsets, check_rows_version
 from retrieval.catalog.rows import RowWrite, write_rows
 from retrieval.catalog.source_tables import TableWrite
-from retrieval.catalog.state import StoredDocument, load_stored
+from retrieval.catalog.stored_document import StoredDocument, load_stored
 from retrieval.catalog.upsert import upsert
 from retrieval.catalog.versions import KEPT_VERSIONS, keep_former
 from retrieval.errors import NotFoundError, OvertakenError

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import in_parts
 from retrieval.types import Chunk, Deletion, Document, SourcePosition
 
-T = TypeVar("T")
 Cuts = Mapping[int, Sequence[tuple[Chunk, str]]]  # chunking -> its chunks in order, each with its text hash
-
-KEYS_PER_QUERY = 500  # well under SQLite's and PostgreSQL's limits on bound values
 
 
 @dataclass(slots=True)
@@ -222,11 +220,6 @@ def _loading() -> tuple[sa.Select[Any], sa.Select[Any]]:
         .order_by(c.document, c.ordinal)
     )
     return documents, labels
-
-
-def in_parts(items: Sequence[T], size: int = KEYS_PER_QUERY) -> Iterable[Sequence[T]]:
-    """The items in runs of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _stored(row: sa.Row[Any]) -> StoredDocument:
