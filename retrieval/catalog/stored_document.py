@@ -89,7 +89,7 @@ class StoredDocument:
         self.labels, self.chunks = [], []
         self.reaches_views = True
 
-    def described(self, acl: Sequence[str] | None) -> Document:
+    def as_document(self, acl: Sequence[str] | None) -> Document:
         """What is stored of the document but its text, for other readers."""
         return Document(
             self.key,
@@ -105,8 +105,8 @@ class StoredDocument:
             committed_at=self.committed_at,
         )
 
-    def describe(self, document: Document, content_hash: str) -> bool:
-        """Take over everything but text and chunks; whether anything that is encoded with them changed."""
+    def replace_metadata(self, document: Document, content_hash: str) -> bool:
+        """Take over everything but text and chunks; whether the title, which is encoded with the chunks, changed."""
         title_changed = self.title != document.title
         same_source = self.source == document.source
         self.position = document.position or (self.position if same_source else None)

@@ -204,11 +204,11 @@ def _apply(stored: dict[str, StoredDocument], change: Upsert | Deletion, chunkin
 def _apply_access(known: StoredDocument | None, change: AccessChange) -> Outcome:
     if known is None or known.deleted:
         return Outcome.ABSENT
-    document = known.described(change.acl)
+    document = known.as_document(change.acl)
     content_hash = document.content_hash(known.input_hash.partition(":")[2])
     if known.content_hash == content_hash:
         return Outcome.UNCHANGED
-    known.describe(document, content_hash)
+    known.replace_metadata(document, content_hash)
     return Outcome.METADATA
 
 
@@ -245,7 +245,7 @@ def _apply_upsert(
         known.confirm(document.position, change.input_hash)
         return Outcome.UNCHANGED
     is_new = known.deleted
-    title_changed = known.describe(document, content_hash)
+    title_changed = known.replace_metadata(document, content_hash)
     if change.chunks is None:
         return Outcome.METADATA
     known.rewrite(document, change.input_hash)
