@@ -16,11 +16,12 @@ from retrieval.views import Views
 
 logger = logging.getLogger(__name__)
 
-BOTH = ("sparse", "dense")
-WANTED: dict[FusionMethod, tuple[str, ...]] = {
-    FusionMethod.SPARSE: ("sparse",),
-    FusionMethod.DENSE: ("dense",),
-}  # others: both
+_OF_ONE_LEG = {FusionMethod.SPARSE: ("sparse",), FusionMethod.DENSE: ("dense",)}
+
+
+def legs_of(fusion: FusionMethod) -> tuple[str, ...]:
+    """The legs that this way of fusing asks."""
+    return _OF_ONE_LEG.get(fusion, ("sparse", "dense"))
 
 
 class Legs:
@@ -29,7 +30,7 @@ class Legs:
     def __init__(self, views: Views, plan: Plan) -> None:
         self._views = views
         self._health = views.health
-        self._wanted = WANTED.get(plan.fusion, BOTH)
+        self._wanted = legs_of(plan.fusion)
         self._silent: dict[str, str] = {}  # leg -> why it did not answer
 
     def ask(self, leg: str, search: Callable[[], Ranking]) -> Ranking:

@@ -18,7 +18,7 @@ from retrieval.catalog.documents import StoredVersion, chunk_id, filter_fields, 
 from retrieval.contracts import Encoder, Scope
 from retrieval.errors import OutageError, ViewError
 from retrieval.filters import matches, parse_filter
-from retrieval.legs import WANTED
+from retrieval.legs import legs_of
 from retrieval.plan import Plan
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_TOP_K, Hit, Retriever, SearchRequest
 from retrieval.types import OPERATOR, Principal, Ranking
@@ -145,7 +145,7 @@ class Inquiry:
     ) -> LegFinding:
         depth = max(plan.sparse_depth if leg == "sparse" else plan.dense_depth, wanted * CHUNKS_PER_DOCUMENT)
         looked_at = max(LOOKED_AT, depth)
-        finding = LegFinding(leg, leg in WANTED.get(plan.fusion, ("sparse", "dense")), True, depth, looked_at)
+        finding = LegFinding(leg, leg in legs_of(plan.fusion), True, depth, looked_at)
         search = self._searching(leg, plan, request.query)
         itself = BitMap64(list(names))
         try:
@@ -179,7 +179,7 @@ class Inquiry:
         A search for few documents may look deeper than this, for others than those whose chunks filled its legs.
         """
         depths = {"sparse": plan.sparse_depth, "dense": plan.dense_depth}
-        least = min(depths[leg] for leg in WANTED.get(plan.fusion, ("sparse", "dense")))
+        least = min(depths[leg] for leg in legs_of(plan.fusion))
         most = min(MAX_TOP_K, max(least, wanted * CHUNKS_PER_DOCUMENT))
         deep = replace(request, top_k=most, group_by="chunk", highlight=False)
         found = self._retriever.search(collection, plan, deep, searcher).hits

@@ -17,7 +17,7 @@ import numpy as np
 
 from retrieval.catalog import Catalog
 from retrieval.dense import FLAT_LIMIT
-from retrieval.legs import BOTH, WANTED
+from retrieval.legs import legs_of
 from retrieval.retriever import CHUNKS_PER_DOCUMENT
 from retrieval.types import OPERATOR
 from search_core.gate import LATENCY_RATIO, Latency
@@ -89,7 +89,7 @@ def _search(catalog: Catalog, candidate: Candidate, place: int) -> None:
     """
     legs, plan = candidate.legs, candidate.plan
     text, needed = legs.questions[place].text, HITS * CHUNKS_PER_DOCUMENT
-    asked = WANTED.get(plan.fusion, BOTH)
+    asked = legs_of(plan.fusion)
     if "sparse" in asked:
         legs.snapshot.words.search(text, max(plan.sparse_depth, needed))
     if "dense" in asked or plan.precedents is not None:

@@ -17,7 +17,7 @@ from retrieval.diffusion import diffuse, needs_graph
 from retrieval.evaluation import MAX_DEPTH, Metric
 from retrieval.fusion import Candidates, FusionSignals, fuse
 from retrieval.graph.links import Question
-from retrieval.legs import BOTH, WANTED
+from retrieval.legs import legs_of
 from retrieval.plan import FusionMethod, Plan
 from retrieval.precedents import SAME, Precedent, Precedents, lift
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
@@ -117,7 +117,7 @@ class CachedLegs:
         told: Mapping[str, Ranking] = {
             leg: _first(ranking[place], depths[leg])
             for leg, ranking in (("sparse", self.sparse), ("dense", self.dense))
-            if leg in WANTED.get(plan.fusion, BOTH)
+            if leg in legs_of(plan.fusion)
         }
         documents = self.snapshot.document_of, self.snapshot.labels_of
         told = deepened(told, depths, hits, *documents, partial(self._others, place))
