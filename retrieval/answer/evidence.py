@@ -51,6 +51,7 @@ SENTENCE_FEATURES = (
     "asked_title",  # how far the title asks the same: share of either in the other, the lesser one
     "problem",  # a line that is labelled as a problem or question
 )
+LEXICAL, CONTEXT, DENSE, RANK = map(SENTENCE_FEATURES.index, ("lexical", "context", "dense", "rank"))  # columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +244,11 @@ def _add_dense(
     features: Features, question: Question, candidates: Sequence[Candidate], encoder: Encoder, known: float
 ) -> None:
     """Cosines for the sentences that share most with the question, in one batch; the least of them for the others."""
-    column = SENTENCE_FEATURES.index("dense")
     if not candidates or known == 0:
         return
-    promise = features[:, 0] + features[:, 2] + 0.5 * features[:, 7]
+    promise = features[:, LEXICAL] + features[:, CONTEXT] + 0.5 * features[:, RANK]
     chosen = np.argsort(-promise, kind="stable")[:ENCODED_SENTENCES]
     query = encoder.encode_queries([question.text])[0]
     cosines = encoder.encode_passages([candidates[row].text for row in chosen]) @ query
-    features[:, column] = known * float(cosines.min())
-    features[chosen, column] = known * cosines
+    features[:, DENSE] = known * float(cosines.min())
+    features[chosen, DENSE] = known * cosines

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.answer import weights
-from retrieval.answer.evidence import SENTENCE_FEATURES, Evidence
+from retrieval.answer.evidence import DENSE, SENTENCE_FEATURES, Evidence
 from retrieval.answer.question import Kind
 
 SUPPORT_FEATURES = (
@@ -72,7 +72,7 @@ def support_features(evidence: Evidence, scores: NDArray[np.float64]) -> NDArray
             _heaviest_missing(evidence, body),
             evidence.unseen,
             of["dense"],
-            float(evidence.features[:, SENTENCE_FEATURES.index("dense")].max()),
+            float(evidence.features[:, DENSE].max()),
             1 - evidence.known,
             (1 - evidence.known) * of["passage"],
             asks_kind and of["fits_kind"] > 0,
