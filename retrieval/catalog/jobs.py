@@ -42,7 +42,7 @@ class JobState(StrEnum):
 
 
 OPEN_STATES = (JobState.QUEUED.value, JobState.RUNNING.value)
-_AGAIN = (JobState.FAILED.value, JobState.CANCELLED.value)
+_RETRYABLE = (JobState.FAILED.value, JobState.CANCELLED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class JobRecord:
     """One job; `total` is None while unknown.
 
     `attempts` counts the starts, those that ended in an orderly stop left out. `runner` names the running attempt; on
-    a cancelled job it stays until the work has really stopped.
+    a cancelled job it stays until the work has really stopped. `heartbeat_at`: of a running job, its last sign of
+    life; of a queued one, when a broker was last told of it, None: never.
     """
 
     id: str
@@ -188,7 +189,7 @@ class Jobs:
         job is in another state, or where its schedule has another open one.
         """
         job = self.get(job_id)
-        if job.state.value not in _AGAIN:
+        if job.state.value not in _RETRYABLE:
             raise ConflictError(f"job {job_id} is {job.state.value}; only failed and cancelled jobs can be retried")
         with writing(self._engine) as connection:
             if job.runner and not _is_silent(job, database_now(connection), SILENT_SECONDS):
@@ -219,7 +220,7 @@ class Jobs:
             jobs = [_record(row) for row in connection.execute(running)]
             now = database_now(connection)
         dead = [job for job in jobs if _is_silent(job, now, silent_seconds) or is_gone(job.runner)]
-        return [self.get(job.id) for job in dead if self._take(job)]
+        return [self.get(job.id) for job in dead if self._take_back_one(job)]
 
     def unsent(self, resend_seconds: float) -> list[JobRecord]:
         """Queued jobs that no broker was told of, or so long ago that it may have forgotten; oldest first."""
@@ -256,7 +257,7 @@ class Jobs:
                 return None  # somebody was faster
             return _record(connection.execute(sa.select(schema.jobs).where(c.id == job_id)).one())
 
-    def _take(self, job: JobRecord) -> bool:
+    def _take_back_one(self, job: JobRecord) -> bool:
         as_seen = _running(job) & (schema.jobs.c.heartbeat_at == job.heartbeat_at)
         if job.attempts < MAX_ATTEMPTS:
             return self._move(as_seen, state=JobState.QUEUED.value, runner="", heartbeat_at=None)
