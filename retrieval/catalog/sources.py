@@ -197,26 +197,8 @@ class Sources:
     ) -> list[DeadLetterRecord]:
         """Dead letters, of one source where named, in the order they came, beginning after the id `after`."""
         c = schema.dead_letters.c
-        mine = sa.true() if source is None else c.source == source
-        query = (
-            sa.select(
-                c.id,
-                c.source,
-                c.key,
-                c.reason,
-                c.remedy,
-                c.position,
-                c.payload,
-                c.topic,
-                c.partition,
-                c.offset,
-                c.message_key,
-                c.at,
-            )
-            .where(c.collection_id == collection.id, c.id > after, mine)
-            .order_by(c.id)
-            .limit(limit)
-        )
+        query = _letters(collection).where(c.id > after).order_by(c.id).limit(limit)
+        query = query if source is None else query.where(c.source == source)
         with reading(self._engine) as connection:
             return [DeadLetterRecord(**row._mapping) for row in connection.execute(query)]
 
@@ -229,10 +211,12 @@ class Sources:
 
     def dead_letter(self, collection: Collection, letter_id: int) -> DeadLetterRecord:
         """One dead letter. Raises `NotFoundError`."""
-        for letter in self.dead_letters(collection, 1, letter_id - 1):
-            if letter.id == letter_id:
-                return letter
-        raise NotFoundError(f"dead letter {letter_id} does not exist in collection {collection.name!r}")
+        with reading(self._engine) as connection:
+            query = _letters(collection).where(schema.dead_letters.c.id == letter_id)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError(f"dead letter {letter_id} does not exist in collection {collection.name!r}")
+        return DeadLetterRecord(**row._mapping)
 
     def drop_dead_letters(self, collection: Collection, source: str | None = None) -> int:
         """Forget all dead letters, or one source's; how many there were."""
@@ -275,3 +259,10 @@ def _source(row: sa.Row[Any]) -> SourceRecord:
     state = SourceState(row.state)
     about = (row.id, row.name, row.kind, row.config, row.cursor, state, row.updated_at)
     return SourceRecord(*about, row.collection_id, row.collection)
+
+
+def _letters(collection: Collection) -> sa.Select[Any]:
+    c = schema.dead_letters.c
+    columns = (c.id, c.source, c.key, c.reason, c.remedy, c.position, c.payload)
+    of_message = (c.topic, c.partition, c.offset, c.message_key)
+    return sa.select(*columns, *of_message, c.at).where(c.collection_id == collection.id)
