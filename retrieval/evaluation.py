@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +22,7 @@ Scored = Sequence[tuple[str, float]]  # documents with scores, best first
 Run = Mapping[str, Scored]  # question -> its ranking
 
 MAX_DEPTH = 100  # documents of a ranking that a metric may look at
+SEED = 0  # of the resamples: equal values have equal intervals
 _MEASURES: Mapping[str, Callable[[Sequence[str], Judgements, int], float]] = {
     "ndcg": ndcg,
     "mrr": reciprocal_rank,
@@ -76,9 +77,9 @@ class Evaluation:
         """The metric's mean over all judged questions."""
         return float(np.mean(self.values[metric]))
 
-    def estimate(self, metric: str, *, seed: int = 0) -> Estimate:
+    def estimate(self, metric: str) -> Estimate:
         """The mean with its 95 % bootstrap interval."""
-        return Estimate(self.mean(metric), *bootstrap_interval(self.values[metric], seed=seed))
+        return Estimate(self.mean(metric), *bootstrap_interval(self.values[metric], seed=SEED))
 
 
 def evaluate(run: Run, qrels: Qrels) -> Evaluation:
@@ -94,14 +95,6 @@ def evaluate(run: Run, qrels: Qrels) -> Evaluation:
         for name, metric in METRICS.items()
     }
     return Evaluation(tuple(qrels), values)
-
-
-def best_of_documents(scored: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Chunks, best first, become documents, best first: a document stands where its best chunk stood."""
-    best: dict[str, float] = {}
-    for document, score in scored:
-        best.setdefault(document, score)
-    return list(best.items())
 
 
 def read_queries(path: Path) -> dict[str, str]:

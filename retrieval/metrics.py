@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 Judgements = Mapping[str, int]  # document -> grade; above 0 is relevant, absent is not
 
 RESAMPLES = 10_000  # of a bootstrap or randomisation: p is known to about 0.004 where it is 0.05
+LEVEL = 0.95  # of an interval
 BATCH = 1_000  # resamples drawn at once, so that memory stays below 100 MB for 10,000 queries
 
 Values = NDArray[np.float64]  # (queries,)
@@ -40,10 +41,8 @@ def recall(ranked: Sequence[str], judged: Judgements, k: int = 10) -> float:
     return len(relevant.intersection(ranked[:k])) / len(relevant) if relevant else 0.0
 
 
-def bootstrap_interval(
-    values: ArrayLike, *, seed: int, level: float = 0.95, groups: Groups | None = None
-) -> tuple[float, float]:
-    """The percentile interval of the mean over queries drawn with replacement (Efron 1979).
+def bootstrap_interval(values: ArrayLike, *, seed: int, groups: Groups | None = None) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean over queries drawn with replacement (Efron 1979).
 
     Give the differences of two systems, query by query, for the paired interval of their difference. `groups`: places
     of queries that depend on each other, such as those about one document, which are drawn together (Davison and
@@ -52,7 +51,7 @@ def bootstrap_interval(
     sums, sizes = _by_group(_column(values), groups)
     draws = _draws(len(sums), seed)
     means = np.concatenate([sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1) for drawn in draws])
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

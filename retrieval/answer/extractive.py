@@ -68,11 +68,11 @@ def separator(text: str) -> str:
     return "\n" if "\n" in text else " "
 
 
-def refusal(question: str, reason: str, sure: float, generator: str, degraded: str = "") -> Iterator[AnswerEvent]:
+def refusal(question: str, reason: str, sure: float, generator: str) -> Iterator[AnswerEvent]:
     """The events of an answer that refuses, in the question's language."""
     text = refusal_text(question)
     yield AnswerPiece(text)
-    yield FinalAnswer(Answer(text, (), sure, True, reason, generator, degraded))
+    yield FinalAnswer(Answer(text, (), sure, True, reason, generator))
 
 
 def refusal_text(question: str) -> str:

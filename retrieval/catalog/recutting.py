@@ -81,13 +81,14 @@ class Recutting:
                 connection.execute(schema.collections.update().where(c.id == collection.id).values(last_label=label))
         return skipped
 
-    def drop_retired(self, collection: Collection, limit: int = CHUNKS_PER_DELETION) -> int:
-        """Delete up to `limit` chunks that belong to retired generations only; how many there were."""
+    def drop_retired(self, collection: Collection) -> int:
+        """Delete up to `CHUNKS_PER_DELETION` chunks that belong to retired generations only; how many there were."""
         c, g = schema.chunks.c, schema.generations.c
         kept = sa.select(g.chunking).where(g.collection_id == collection.id, g.retired_at.is_(None))
-        gone = sa.select(c.label).where(c.collection_id == collection.id, c.chunking.not_in(kept)).limit(limit)
+        gone = sa.select(c.label).where(c.collection_id == collection.id, c.chunking.not_in(kept))
+        part = gone.limit(CHUNKS_PER_DELETION)
         with writing(self._engine) as connection:
-            dropped = schema.chunks.delete().where(c.collection_id == collection.id, c.label.in_(gone))
+            dropped = schema.chunks.delete().where(c.collection_id == collection.id, c.label.in_(part))
             return connection.execute(dropped).rowcount
 
 

@@ -10,7 +10,7 @@ import pytest
 from ir_measures import RR, R, nDCG
 
 from retrieval.errors import InvalidInputError
-from retrieval.evaluation import Metric, best_of_documents, evaluate, read_qrels, read_queries, write_run
+from retrieval.evaluation import Metric, evaluate, read_qrels, read_queries, write_run
 from retrieval.metrics import bootstrap_interval, ndcg, randomisation_test, recall, reciprocal_rank
 
 
@@ -169,7 +169,3 @@ def test_a_run_file_orders_by_score_as_the_run_did(tmp_path: Path) -> None:
         read = [d for d in ir_measures.read_trec_run(str(tmp_path / "run")) if d.query_id == question]
         by_score = {np.float32(d.score): d.doc_id for d in read}
         assert [by_score[score] for score in sorted(by_score, reverse=True)] == [document for document, _ in scored]
-
-
-def test_a_document_stands_where_its_best_chunk_stood() -> None:
-    assert best_of_documents([("a", 3.0), ("b", 2.0), ("a", 1.0)]) == [("a", 3.0), ("b", 2.0)]
