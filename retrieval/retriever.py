@@ -34,7 +34,7 @@ from retrieval.legs import Legs
 from retrieval.plan import FusionMethod, Plan
 from retrieval.plan_parts import named_parts
 from retrieval.precedents import Precedent, Precedents, lift
-from retrieval.types import Principal, Ranking, Vector, Vectors
+from retrieval.types import Principal, Ranking, Vector, Vectors, passage_text
 from retrieval.views import Views
 
 logger = logging.getLogger(__name__)
@@ -309,7 +309,8 @@ class Retriever:
     def _rerank(self, plan: Plan, query: str, hits: list[Hit]) -> list[Hit]:
         assert plan.rerank is not None
         first, rest = hits[: plan.rerank.depth], hits[plan.rerank.depth :]
-        scores = self._reranker(plan.rerank.name).rerank(query, [_passage(hit.chunk) for hit in first])
+        passages = [passage_text(hit.chunk.title, hit.chunk.heading, hit.chunk.text) for hit in first]
+        scores = self._reranker(plan.rerank.name).rerank(query, passages)
         ranked = sorted(zip(scores, first, strict=True), key=lambda pair: (-pair[0], pair[1].fused.label))
         told = [replace(hit, rerank_score=float(score), score=float(score)) for score, hit in ranked]
         above = rest[0].score - told[-1].score if rest and told else 0.0
@@ -343,10 +344,6 @@ def _passes(filter: Filter | None, chunk: StoredChunk) -> bool:
 def _filter_fields(chunk: StoredChunk) -> dict[str, Any]:
     """As `catalog.documents.filter_fields`, of the document that the chunk is of."""
     return chunk.metadata | own_fields(chunk.source, chunk.table, chunk.language, chunk.key)
-
-
-def _passage(chunk: StoredChunk) -> str:
-    return "\n".join(part for part in (chunk.title, chunk.heading, chunk.text) if part)
 
 
 def _hit(collection: Collection, chunk: StoredChunk, fused: Fused) -> Hit:

@@ -126,8 +126,13 @@ class Chunk:
     page: int | None = None
 
     def passage(self, title: str) -> str:
-        """What is encoded and matched: title, headings, then the text."""
-        return "\n".join(part for part in (title, self.heading, self.text) if part)
+        """See `passage_text`."""
+        return passage_text(title, self.heading, self.text)
+
+
+def passage_text(title: str, heading: str, text: str) -> str:
+    """What is encoded, matched and reranked of a chunk: title, headings and text, those that are not empty."""
+    return "\n".join(part for part in (title, heading, text) if part)
 
 
 def text_hash(passage: str) -> str:

@@ -15,7 +15,7 @@ from retrieval.catalog import Catalog, Collection
 from retrieval.graph.state import GraphState
 from retrieval.graph.view import GraphView
 from retrieval.sparse import SparseView
-from retrieval.types import IndexedChunk, Labels, Vectors, ViewBatch
+from retrieval.types import IndexedChunk, Labels, Vectors, ViewBatch, passage_text
 from search_core.errors import CorpusError
 
 
@@ -103,7 +103,7 @@ def key_of(chunk: IndexedChunk) -> str:
 
 def passage_of(chunk: IndexedChunk) -> str:
     """What an encoder reads of a chunk, as `ingest` gives it."""
-    return "\n".join(part for part in (chunk.title, chunk.heading, chunk.text) if part)
+    return passage_text(chunk.title, chunk.heading, chunk.text)
 
 
 def texts_by_key(snapshot: CorpusSnapshot) -> dict[str, str]:

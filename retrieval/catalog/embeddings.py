@@ -14,7 +14,7 @@ from retrieval.catalog.batching import in_parts
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, reading_once, writing
 from retrieval.catalog.upsert import insert
-from retrieval.types import Vector, text_hash
+from retrieval.types import Vector, passage_text, text_hash
 
 PASSAGES_PER_BATCH = 1_000
 
@@ -52,7 +52,7 @@ class Embeddings:
                 rows = connection.execute(query.where(c.label > after)).all()
             if not rows:
                 return
-            passages = ("\n".join(part for part in row[1:] if part) for row in rows)
+            passages = (passage_text(row.title, row.heading, row.text) for row in rows)
             yield {text_hash(passage): passage for passage in passages}
             after = rows[-1].label
 

@@ -17,8 +17,9 @@ from retrieval.dense.compaction import Compaction
 from retrieval.dense.snapshot import DenseSnapshots, open_read_only
 from retrieval.dense.state import DenseState
 from retrieval.dense.vector_graph import EF_SEARCH, Slots, VectorGraph
-from retrieval.errors import InvalidInputError, OutageError
+from retrieval.errors import OutageError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
+from retrieval.vectors import checked_vector
 from retrieval.view_folder import Reached
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class DenseView:
 
     def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks by cosine. Raises `InvalidInputError` when the query has another dimension."""
-        query = self._checked(query)
+        query = checked_vector(query, self._dim)
         state = self._state
         count = len(state.live) if allowed is None else allowed.intersection_cardinality(state.live)
         k = min(k, count)
@@ -128,19 +129,11 @@ class DenseView:
             self._snapshots.close()
         self._state.vectors.close()
 
-    def _checked(self, vector: Vector) -> Vector:
-        vector = np.ascontiguousarray(vector, np.float32)
-        if vector.shape != (self._dim,):
-            raise InvalidInputError(
-                f"vector has shape {vector.shape}, expected ({self._dim},): is it the same encoder?"
-            )
-        return vector
-
     def _new_chunks(self, batch: ViewBatch, removed: Slots) -> dict[int, Vector]:
         """Label -> vector of the chunks that are to be appended."""
         held = self._state.live - BitMap64(self._state.labels[removed].tolist())
         return {
-            chunk.label: self._checked(chunk.vector)
+            chunk.label: checked_vector(chunk.vector, self._dim)
             for chunk in batch.added
             if chunk.vector is not None and chunk.label not in held
         }

@@ -14,8 +14,8 @@ from retrieval.elastic.layout import vectors_name
 from retrieval.elastic.ranking import best, restriction
 from retrieval.elastic.terms import Query, attribute_fields
 from retrieval.elastic.view import ElasticView
-from retrieval.errors import InvalidInputError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
+from retrieval.vectors import checked_vector
 
 MAX_CANDIDATES = 10_000  # of a kNN search, the server's limit
 MIN_CANDIDATES = 100  # looked at in the graph, as ef of the embedded view
@@ -40,7 +40,7 @@ class ElasticDenseView(ElasticView):
 
     def search(self, query: Vector, k: int, allowed: Allowed = None, scope: Scope | None = None) -> Ranking:
         """The best k allowed chunks by cosine. Raises `InvalidInputError` when the query has another dimension."""
-        vector = self._checked(query).tolist()
+        vector = checked_vector(query, self._dim).tolist()
         within = restriction(allowed, scope)
         if k <= 0 or within is None:
             return Ranking.empty()
@@ -90,14 +90,6 @@ class ElasticDenseView(ElasticView):
             [2 * hit[0] - 1, hit[1]] for hit in self.index.search(query, size)
         ]  # the server's score: (1 + cosine) / 2
 
-    def _checked(self, vector: Vector) -> Vector:
-        vector = np.ascontiguousarray(vector, np.float32)
-        if vector.shape != (self._dim,):
-            raise InvalidInputError(
-                f"vector has shape {vector.shape}, expected ({self._dim},): is it the same encoder?"
-            )
-        return vector
-
     def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
         for label in batch.removed:
             yield from delete_line(label, batch.version)
@@ -105,5 +97,5 @@ class ElasticDenseView(ElasticView):
             attributes = attribute_fields(chunk.groups, chunk.metadata)
             if chunk.vector is None:
                 yield from update_line(chunk.label, attributes)
-            elif np.any(vector := self._checked(chunk.vector)):  # the server refuses a vector without direction
+            elif np.any(vector := checked_vector(chunk.vector, self._dim)):  # the server refuses a zero vector
                 yield from index_line(chunk.label, batch.version, {"vector": vector, **attributes})

@@ -23,7 +23,7 @@ from infra.settings import Settings
 from ingest.sources.jsonl import JsonlSource
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
 from retrieval.evaluation import evaluate
-from retrieval.types import OPERATOR
+from retrieval.types import OPERATOR, passage_text
 from tests.benchmarks.corpora import corpus_file, cut, documents, judged_questions, passage, token_count, write_jsonl
 from tests.benchmarks.machine import DATA, ROOT, data_hash, percentiles, resident_mb
 from tests.benchmarks.options import Options
@@ -110,11 +110,7 @@ def _passages(kb: KnowledgeBase) -> list[str]:
     runtime = kb.runtime(SET)
     nothing = BitMap64()
     batches = kb.catalog.log.everything(runtime.collection, nothing, nothing)
-    return [
-        "\n".join(part for part in (chunk.title, chunk.heading, chunk.text) if part)
-        for batch in batches
-        for chunk in batch.added
-    ]
+    return [passage_text(chunk.title, chunk.heading, chunk.text) for batch in batches for chunk in batch.added]
 
 
 def run_peer(

@@ -25,6 +25,7 @@ from infra.stack.stack import Stack
 from ingest.kafka.applier import MAX_MESSAGES
 from ingest.kafka.observer import Applied
 from retrieval.contracts import Encoder
+from retrieval.types import passage_text
 from tests.benchmarks.machine import percentiles, resident_mb
 from tests.benchmarks.options import Options
 from tests.change_events import Event, event, live_source, make_topics, producer, send
@@ -124,7 +125,7 @@ def _passages(kb: KnowledgeBase) -> list[str]:
     collection = kb.catalog.collections.get(COLLECTION)
     found = kb.catalog.log.everything(collection, nothing, nothing)
     chunks = [chunk for batch in found for chunk in batch.added]
-    return ["\n".join(part for part in (one.title, one.heading, one.text) if part) for one in chunks]
+    return [passage_text(one.title, one.heading, one.text) for one in chunks]
 
 
 def _drained(kb: KnowledgeBase, servers: str, events: Iterator[Event]) -> dict[str, Any]:
