@@ -103,19 +103,19 @@ class Retriever:
         encoder: Encoder,
         analyzer: Analyzer,
         views: Views,
-        reranker: Callable[[str], Reranker],
-        adapter: Callable[[str], QueryAdapter] = no_parts,
-        graph: Callable[[], GraphState | None] = no_graph,
-        precedents: Callable[[str], Precedents] = no_parts,
+        open_reranker: Callable[[str], Reranker],
+        open_adapter: Callable[[str], QueryAdapter] = no_parts,
+        open_graph: Callable[[], GraphState | None] = no_graph,
+        open_precedents: Callable[[str], Precedents] = no_parts,
     ) -> None:
         self._catalog = catalog
         self._encoder = encoder
         self._analyzer = analyzer
         self._views = views
-        self._reranker = reranker
-        self._adapter = adapter
-        self._graph = graph
-        self._precedents = precedents
+        self._open_reranker = open_reranker
+        self._open_adapter = open_adapter
+        self._open_graph = open_graph
+        self._open_precedents = open_precedents
         self._unreadable: dict[tuple[str, str], str] = {}  # kind and name of a learned part -> why
 
     def search(self, collection: Collection, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
@@ -159,7 +159,7 @@ class Retriever:
             chunks_of = self._views.attributes.labels_of_key
             candidates = lift(plan.precedents, candidates, near, chunks_of, vector, vectors_of, allowed)
             clock.lap("precedents")
-        graph = self._graph() if needs_graph(plan.diffusion) else None
+        graph = self._open_graph() if needs_graph(plan.diffusion) else None
         if plan.diffusion is not None:
             question = Question(request.query, vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, vectors_of, allowed)
@@ -192,18 +192,18 @@ class Retriever:
 
     def adapted(self, name: str, vectors: Vectors) -> Vectors:
         """(questions, dim) the queries' as the adapter turns them; as they are where it cannot be read."""
-        adapter = self._part("adapter", self._adapter, name)
+        adapter = self._part("adapter", self._open_adapter, name)
         return vectors if adapter is None else adapter.apply(vectors)
 
     def _near(self, name: str, vector: Vector) -> tuple[Precedent, ...] | None:
         """What answered questions near this one; None where that cannot be read: a search goes without it."""
-        precedents = self._part("precedents", self._precedents, name)
+        precedents = self._part("precedents", self._open_precedents, name)
         return None if precedents is None else precedents.near(vector)
 
-    def _part(self, kind: str, parts: Callable[[str], Part], name: str) -> Part | None:
+    def _part(self, kind: str, open_part: Callable[[str], Part], name: str) -> Part | None:
         """A learned part; None where it cannot be read, which the log says once: searches go on without it."""
         try:
-            part = parts(name)
+            part = open_part(name)
         except InvalidInputError as error:
             if (kind, name) not in self._unreadable:
                 self._unreadable[kind, name] = str(error)
@@ -223,7 +223,7 @@ class Retriever:
     def prepare(self, plan: Plan) -> None:
         """Have ready what the plan's first search would wait for; what cannot be read is said when it is asked for."""
         if plan.adapter is not None and plan.fusion is not FusionMethod.SPARSE:
-            self._part("adapter", self._adapter, plan.adapter)
+            self._part("adapter", self._open_adapter, plan.adapter)
         if plan.precedents is not None:
             self._near(plan.precedents.name, np.zeros(self._encoder.dim, np.float32))
             self._views.attributes.labels_of_key("")
@@ -310,7 +310,7 @@ class Retriever:
         assert plan.rerank is not None
         first, rest = hits[: plan.rerank.depth], hits[plan.rerank.depth :]
         passages = [passage_text(hit.chunk.title, hit.chunk.heading, hit.chunk.text) for hit in first]
-        scores = self._reranker(plan.rerank.name).rerank(query, passages)
+        scores = self._open_reranker(plan.rerank.name).rerank(query, passages)
         ranked = sorted(zip(scores, first, strict=True), key=lambda pair: (-pair[0], pair[1].fused.label))
         told = [replace(hit, rerank_score=float(score), score=float(score)) for score, hit in ranked]
         above = rest[0].score - told[-1].score if rest and told else 0.0
