@@ -165,7 +165,7 @@ class _Counters:
 
 
 def _lock(connection: sa.Connection, collection_id: int, epoch: int | None) -> _Counters:
-    row = connection.execute(_counting()[0], {"within": collection_id}).one_or_none()
+    row = connection.execute(_locking(), {"within": collection_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"collection number {collection_id} was dropped while it was written to")
     if epoch is not None and epoch != row.epoch:
@@ -176,14 +176,11 @@ def _lock(connection: sa.Connection, collection_id: int, epoch: int | None) -> _
     return _Counters(row.last_seq, row.last_document, row.last_label)
 
 
-@cache  # made once: every commit runs them
-def _counting() -> tuple[sa.Select[Any], sa.Update]:
-    """Lock a collection and read its counters; write them."""
+@cache  # made once: every commit runs it
+def _locking() -> sa.Select[Any]:
     c = schema.collections.c
-    mine = c.id == sa.bindparam("within")
-    lock = sa.select(c.epoch, c.last_seq, c.last_document, c.last_label).where(mine).with_for_update()
-    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in ("last_seq", "last_document", "last_label")}
-    return lock, schema.collections.update().where(mine).values(values)
+    counters = sa.select(c.epoch, c.last_seq, c.last_document, c.last_label)
+    return counters.where(c.id == sa.bindparam("within")).with_for_update()
 
 
 def _key(change: Upsert | Deletion) -> str:
@@ -305,8 +302,25 @@ def _chunk_gone() -> sa.Delete:
 
 
 def _write_counters(connection: sa.Connection, collection_id: int, counters: _Counters) -> None:
-    new = {f"new_{name}": getattr(counters, name) for name in ("last_seq", "last_document", "last_label")}
-    connection.execute(_counting()[1], {"within": collection_id, **new})
+    new = {
+        "new_seq": counters.last_seq,
+        "new_document": counters.last_document,
+        "new_label": counters.last_label,
+    }
+    connection.execute(_counting(), {"within": collection_id, **new})
+
+
+@cache
+def _counting() -> sa.Update:
+    return (
+        schema.collections.update()
+        .where(schema.collections.c.id == sa.bindparam("within"))
+        .values(
+            last_seq=sa.bindparam("new_seq"),
+            last_document=sa.bindparam("new_document"),
+            last_label=sa.bindparam("new_label"),
+        )
+    )
 
 
 def _write_cursor(connection: sa.Connection, collection_id: int, cursor: tuple[str, str] | None) -> None:
