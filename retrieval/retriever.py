@@ -132,7 +132,7 @@ class Retriever:
         sparse = legs.ask("sparse", lambda: self._views.sparse.search(request.query, depths["sparse"], allowed, scope))
         clock.lap("sparse")
         signals = FusionSignals(coverage=self._encoder.coverage(request.query), sparse_asked=depths["sparse"])
-        asked, vector = self._vectors(plan, request.query, clock)
+        encoded, vector = self._vectors(plan, request.query, clock)
         dense = legs.ask("dense", lambda: self._views.dense.search(vector, depths["dense"], allowed, scope))
         clock.lap("dense")
         legs.require_one()
@@ -154,7 +154,7 @@ class Retriever:
         vectors_of = legs.lookup(self._views.dense.vectors)
         candidates = fuse(plan, sparse, dense, signals, vectors_of=vectors_of)
         clock.lap("fuse")
-        near = None if plan.precedents is None else self._near(plan.precedents.name, asked)
+        near = None if plan.precedents is None else self._near(plan.precedents.name, encoded)
         if plan.precedents is not None and near is not None:
             chunks_of = self._views.attributes.labels_of_key
             candidates = lift(plan.precedents, candidates, near, chunks_of, vector, vectors_of, allowed)
@@ -184,11 +184,11 @@ class Retriever:
         """(dim,) the query's as the encoder gives it, and as the dense leg is asked; of no length where nobody asks."""
         if plan.fusion is FusionMethod.SPARSE and plan.precedents is None:
             return np.empty(0, np.float32), np.empty(0, np.float32)
-        asked = vectors = self._encoder.encode_queries([query])
+        encoded = vectors = self._encoder.encode_queries([query])
         if plan.adapter is not None and plan.fusion is not FusionMethod.SPARSE:
             vectors = self.adapted(plan.adapter, vectors)
         clock.lap("encode")
-        return asked[0], np.empty(0, np.float32) if plan.fusion is FusionMethod.SPARSE else vectors[0]
+        return encoded[0], np.empty(0, np.float32) if plan.fusion is FusionMethod.SPARSE else vectors[0]
 
     def adapted(self, name: str, vectors: Vectors) -> Vectors:
         """(questions, dim) the queries' as the adapter turns them; as they are where it cannot be read."""
@@ -318,6 +318,7 @@ class Retriever:
         return told + [replace(hit, score=hit.score - above) if above > 0 else hit for hit in rest]
 
     def _finish(self, hits: list[Hit], request: SearchRequest, wanted: int) -> list[Hit]:
+        """The first `wanted`, with highlights where they are asked for."""
         hits = hits[:wanted]
         if not request.highlight:
             return hits
@@ -326,6 +327,7 @@ class Retriever:
 
 
 def _pool(plan: Plan, wanted: int) -> int:
+    """How many hits must pass the catalog: those that are wanted, or as many as a reranker looks at."""
     return wanted if plan.rerank is None else max(wanted, plan.rerank.depth)
 
 

@@ -145,7 +145,7 @@ class Inquiry:
     ) -> LegFinding:
         depth = max(plan.sparse_depth if leg == "sparse" else plan.dense_depth, wanted * CHUNKS_PER_DOCUMENT)
         looked_at = max(LOOKED_AT, depth)
-        finding = LegFinding(leg, leg in legs_of(plan.fusion), True, depth, looked_at)
+        finding = LegFinding(leg, used=leg in legs_of(plan.fusion), answers=True, depth=depth, looked_at=looked_at)
         search = self._searching(leg, plan, request.query)
         itself = BitMap64(list(names))
         try:
