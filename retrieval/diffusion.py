@@ -62,7 +62,7 @@ def diffuse(
         for label, gain in zip(labels.tolist(), gained.tolist(), strict=True)
         if gain != 0.0
     }
-    return candidates.rescored(parts, 0.0)
+    return candidates.with_graph(parts, 0.0)
 
 
 def _capped(reached: Reached, shares: Mapping[int, float], strength: float) -> Scores:
@@ -116,4 +116,4 @@ def _walked(
     gains = spread * _capped(reached, dict(zip(labels.tolist(), shares.tolist(), strict=True)), step.strength)
     rows = zip(*(array.tolist() for array in (reached.labels, gains, reached.sources, reached.nodes)), strict=True)
     parts = {label: GraphPart(gain, step.edges.value, source, node) for label, gain, source, node in rows}
-    return candidates.rescored(parts, floor)
+    return candidates.with_graph(parts, floor)

@@ -126,14 +126,14 @@ class Candidates(Sequence[Fused]):
         self,
         labels: Labels,
         scores: Scores,
-        gains: Scores,
+        feedback: Scores,
         legs: Sequence[tuple[_Leg, NDArray[np.int64]]],
         graph: Mapping[int, GraphPart] | None = None,
         precedents: Mapping[int, PrecedentPart] | None = None,
     ) -> None:
         self._labels = labels
         self._scores = scores
-        self._gains = gains
+        self._feedback = feedback
         self._legs = legs
         self._graph = graph or {}
         self._precedents = precedents or {}
@@ -142,7 +142,7 @@ class Candidates(Sequence[Fused]):
         """((n,) labels, (n,) scores), best first."""
         return self._labels, self._scores
 
-    def rescored(self, parts: Mapping[int, GraphPart], floor: float) -> Candidates:
+    def with_graph(self, parts: Mapping[int, GraphPart], floor: float) -> Candidates:
         """The same with what the graph gave added to the scores; labels that were none join, from `floor` on."""
         return self._moved(parts, floor, graph=parts)
 
@@ -166,9 +166,9 @@ class Candidates(Sequence[Fused]):
         scores[rising[np.searchsorted(labels, moved, sorter=rising)]] += gains
         best = np.lexsort((labels, -scores))
         legs = [(leg, np.concatenate((places, np.full(len(new), JOINED)))[best]) for leg, places in self._legs]
-        fed = np.concatenate((self._gains, np.zeros(len(new))))[best]
+        feedback = np.concatenate((self._feedback, np.zeros(len(new))))[best]
         told = (self._graph if graph is None else graph, self._precedents if precedents is None else precedents)
-        return Candidates(labels[best], scores[best], fed, legs, *told)
+        return Candidates(labels[best], scores[best], feedback, legs, *told)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -200,8 +200,8 @@ class Candidates(Sequence[Fused]):
 
     def _made(self, index: slice | NDArray[np.int64]) -> list[Fused]:
         in_legs = (leg.explained(places[index]) for leg, places in self._legs)
-        labels, scores, gains = (array[index].tolist() for array in (self._labels, self._scores, self._gains))
-        found = list(map(Fused, labels, scores, *in_legs, gains))
+        labels, scores, feedback = (array[index].tolist() for array in (self._labels, self._scores, self._feedback))
+        found = list(map(Fused, labels, scores, *in_legs, feedback))
         if self._graph or self._precedents:
             graph, told = self._graph.get, self._precedents.get
             found = [one._replace(graph=graph(one.label), precedent=told(one.label)) for one in found]
@@ -228,11 +228,11 @@ def fuse(
     labels = np.unique(np.concatenate((sparse.labels, dense.labels)))  # rising: a stable sort breaks ties by them
     (sparse_places, scores), (dense_places, more) = (leg.spread(labels) for leg in legs)
     scores += more
-    gains = _feedback(plan, labels, scores, signals, vectors_of)
-    scores += gains
+    feedback = _feedback(plan, labels, scores, signals, vectors_of)
+    scores += feedback
     best = np.argsort(-scores, kind="stable")
     in_legs = list(zip(legs, (sparse_places[best], dense_places[best]), strict=True))
-    return Candidates(labels[best], scores[best], gains[best], in_legs)
+    return Candidates(labels[best], scores[best], feedback[best], in_legs)
 
 
 def _feedback(

@@ -114,7 +114,7 @@ def test_explained_parts_add_up_where_a_leg_was_cut_before_the_hit(normalisation
 
 
 def test_nothing_is_assumed_of_what_joined_after_fusion() -> None:
-    joined = fuse(Plan(), SPARSE, DENSE).rescored({9: GraphPart(0.5, "links")}, floor=0.0)
+    joined = fuse(Plan(), SPARSE, DENSE).with_graph({9: GraphPart(0.5, "links")}, floor=0.0)
     hit = next(hit for hit in joined if hit.label == 9)
     assert (hit.score, hit.sparse, hit.dense) == (0.5, None, None)
 
