@@ -28,7 +28,7 @@ POLL_SECONDS = 0.03  # how soon another process's commit is noticed; this proces
 TOLD_POLL_SECONDS = 0.3  # the same where the catalog tells of commits; a notice may be lost
 OUTAGE_PAUSE_SECONDS = 1.0  # before the catalog is asked again after it did not answer
 STOP_SECONDS = 5.0  # for a thread that waits for a server; it ends with the process at the latest
-REST_MOST_SECONDS = 0.05  # a view on a server rests as long as it worked: a refresh costs the same for one or for ten
+MAX_REST_SECONDS = 0.05  # a view on a server rests as long as it worked: a refresh costs the same for one or for ten
 GATHER_SECONDS = 1.0  # between bulks, where searches find what the server does not have yet without it
 SAVE_EVERY_OPERATIONS = 20_000  # so that a crash replays at most a few seconds of work
 SAVE_AGAIN_SECONDS = 30.0  # after the disk did not take the views
@@ -347,10 +347,10 @@ class Follower:
         """Let changes gather: briefly where searches wait for the server, else until its work is worth it."""
         recent = self._recent.get(convoy.tracks[0].name)
         if recent is None or is_idle:
-            self._stopping.wait(min(REST_MOST_SECONDS, worked))
+            self._stopping.wait(min(MAX_REST_SECONDS, worked))
             return
         until = time.monotonic() + GATHER_SECONDS
-        while not recent.is_pressing and time.monotonic() < until and not self._stopping.wait(REST_MOST_SECONDS):
+        while not recent.is_pressing and time.monotonic() < until and not self._stopping.wait(MAX_REST_SECONDS):
             pass
 
     def _save_sometimes(self) -> None:
