@@ -24,9 +24,9 @@ Features = NDArray[np.float64]
 
 ENCODED_SENTENCES = 12  # as many as the encoder is asked about: about 10 ms on 2 cores; the others lack question words
 
-LABEL_TOKENS = 16  # Han bigrams are tokens too
-SCRIPT_SAMPLE = 2000  # characters
-_LIGHT = frozenset("由对从给向和与及或都也就还有到让")
+MAX_LABEL_TOKENS = 16  # Han bigrams are tokens too
+SCRIPT_SAMPLE = 2000  # characters of the passages that show how much of their script the encoder knows
+_HAN_FUNCTION_WORDS = frozenset("由对从给向和与及或都也就还有到让")
 _PROBLEM = re.compile(
     r"\W{0,3}(?:problem|question|symptoms?|issue|q|问题|故障现象|故障|现象|症状|问)\W{0,2}[:：]", re.IGNORECASE
 )
@@ -123,7 +123,7 @@ def term_weights(
     counts = {term: min(statistics.document_frequency(term), total) for term in question.terms}
     weights = {term: math.log1p((total - n + 0.5) / (n + 0.5)) for term, n in counts.items()}
     for term, around in question.neighbours.items():
-        is_inside = len(around) > 1 or not _LIGHT.isdisjoint(term)
+        is_inside = len(around) > 1 or not _HAN_FUNCTION_WORDS.isdisjoint(term)
         if is_inside and not counts[term] and all(counts[other] for other in around):
             weights[term] = 0.0
     return weights
@@ -203,7 +203,7 @@ def _features(
 def is_label(one: Candidate) -> bool:
     """Whether the candidate only names something, as headings do."""
     ends = one.text.rstrip("\"'”’)）」』* ")[-1:]
-    return one.length <= LABEL_TOKENS and ends not in _ENDS and not re.search(r"[|:：]", one.text)
+    return one.length <= MAX_LABEL_TOKENS and ends not in _ENDS and not re.search(r"[|:：]", one.text)
 
 
 def known_share(text: str, passages: Sequence[Passage], encoder: Encoder) -> float:

@@ -106,7 +106,7 @@ class _Draft:
         return self.supported / self.claims if self.claims else 0.0
 
 
-class _EndpointFailedError(Exception):
+class _ModelFailedError(Exception):
     """The model gave no reply, or broke off."""
 
 
@@ -184,7 +184,7 @@ class LanguageModelGenerator:
                     yield from draft.add(GroundedSentence(sentence, (), is_claim=False), admits=True)
                 elif not has_ended:
                     yield from draft.add(grounder.ground(sentence), admits=False)
-        except _EndpointFailedError as error:
+        except _ModelFailedError as error:
             return draft, "" if has_ended else str(error)
         return draft, ""
 
@@ -193,7 +193,7 @@ class LanguageModelGenerator:
         try:
             yield from self._model.stream(grounded_messages(ask.question, ask.passages, ask.history, self._slots))
         except OutageError as error:
-            raise _EndpointFailedError(str(error)) from error
+            raise _ModelFailedError(str(error)) from error
 
     def _is_admission(self, ask: Ask, sentence: str) -> bool:
         """Whether the sentence says that there is no answer, and repeats no passage that says such a thing itself."""

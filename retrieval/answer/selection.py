@@ -17,7 +17,7 @@ from retrieval.answer.types import Citation, Passage
 from retrieval.types import HEADING_SEPARATOR
 
 MAX_SENTENCES = 3
-LIST_ITEMS = 8  # of a list that the chosen sentence announces
+MAX_LIST_ITEMS = 8  # of a list that the chosen sentence announces
 CLOSE = 0.7  # a further sentence scores within this of the best (units of the sentence model)
 _ANNOUNCES = (":", "：")
 _BAR = re.compile(r"(?<!\\)\|")
@@ -100,7 +100,7 @@ def _list_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
         return []
     text = evidence.passages[best.passage].text
     announced = after[:1]
-    for before, one in pairwise(after[:LIST_ITEMS]):
+    for before, one in pairwise(after[:MAX_LIST_ITEMS]):
         if not _goes_on(after[0].text, one.text, text[before.span.end : one.span.start]):
             break
         announced.append(one)

@@ -116,6 +116,7 @@ class TermStatistics:
     document_frequency: Callable[[str], int]
 
 
+# Those of the passages that are stored and may be read now.
 Standing: TypeAlias = Callable[[Sequence[Passage]], Sequence[Passage]]
 
 
