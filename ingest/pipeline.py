@@ -139,7 +139,7 @@ class Pipeline:
         except OvertakenError:
             for fingerprint, vectors in {prepared.fingerprint: prepared.vectors, **prepared.other_vectors}.items():
                 self._catalog.embeddings.store(fingerprint, vectors)
-            self._preparation.outdated()
+            self._preparation.invalidate()
             raise
 
     def _show(self, duplicates: DuplicateFinder, unchanged: Sequence[str], changes: Sequence[Change]) -> None:
@@ -203,7 +203,7 @@ class Pipeline:
                 return self._catalog.writer.commit(self._collection.id, prepared(reuse))
             except OvertakenError as error:
                 logger.info("%s", error)
-                self._preparation.outdated()
+                self._preparation.invalidate()
         return self._catalog.writer.commit(self._collection.id, prepared(False))
 
     def _gone(

@@ -31,9 +31,9 @@ class Preparation:
         self._collection = collection
         self._targets = targets
 
-    def outdated(self) -> None:
-        """Look again at what generations there are before anything more is prepared."""
-        self._targets.outdated()
+    def invalidate(self) -> None:
+        """Drop the targets; the next `prepare` looks again at what generations there are."""
+        self._targets.invalidate()
 
     def prepare(
         self, changes: Sequence[Change], report: IngestReport, *, trusting: bool = True, reuse: bool = True

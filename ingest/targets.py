@@ -60,8 +60,8 @@ class TargetSource(Protocol):
         """The targets as last read."""
         ...
 
-    def outdated(self) -> None:
-        """Read them again before the next use: a commit was refused."""
+    def invalidate(self) -> None:
+        """Drop what was read; the next `current` reads the catalog again. Called when a commit was refused."""
         ...
 
 
@@ -76,7 +76,7 @@ class FixedTargets:
         """Always the same."""
         return self._targets
 
-    def outdated(self) -> None:
+    def invalidate(self) -> None:
         """Nothing to read again."""
 
 
@@ -100,8 +100,8 @@ class LiveTargets:
                 self._targets = self._read()
             return self._targets
 
-    def outdated(self) -> None:
-        """Read them again before the next use."""
+    def invalidate(self) -> None:
+        """See `TargetSource`."""
         with self._guard:
             self._targets = None
 
