@@ -37,8 +37,8 @@ class SourceComparison:
     @property
     def result(self) -> SourceVerificationResult:
         """In numbers, with some of the keys."""
-        rows = Counter(one.finding.value for one in self.differences.rows)
-        documents = Counter(finding.value for finding in self.differences.documents.values())
+        rows = Counter(one.kind.value for one in self.differences.rows)
+        documents = Counter(kind.value for kind in self.differences.documents.values())
         keys = [document_key(one.table, one.key) for one in self.differences.rows]
         examples = list(dict.fromkeys([*keys, *self.differences.documents]))[:EXAMPLES]
         return SourceVerificationResult(self.differences.rows_compared, rows, documents, examples, self.unreachable)

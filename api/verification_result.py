@@ -30,7 +30,7 @@ class SourceVerificationResult:
     """How the catalog departs from one live source. `unreachable` says why it could not be compared."""
 
     rows_compared: int = 0
-    rows: Mapping[str, int] = field(default_factory=dict)  # by finding
+    rows: Mapping[str, int] = field(default_factory=dict)  # by kind of difference
     documents: Mapping[str, int] = field(default_factory=dict)
     examples: Sequence[str] = ()
     unreachable: str = ""

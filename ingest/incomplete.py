@@ -76,7 +76,7 @@ def announced(former: JsonRow) -> JsonRow:
     return {**former, UNKNOWN: {**told, EVERYTHING: None}}
 
 
-def known_columns(row: Mapping[str, Any]) -> JsonRow:
+def known_values(row: Mapping[str, Any]) -> JsonRow:
     """The columns whose value is known, for a row that moves to another key."""
     told = row.get(UNKNOWN, {})
     return {

@@ -38,7 +38,7 @@ MEND_AT_ONCE = 200  # rows of one transaction: short, lest a busy worker always 
 TRIES = 20  # against a worker that is faster
 
 
-class Finding(StrEnum):
+class DifferenceKind(StrEnum):
     """How what we hold departs from its source."""
 
     MISSING = "missing"
@@ -56,7 +56,7 @@ class RowDifference:
 
     table: str
     key: str
-    finding: Finding
+    kind: DifferenceKind
     identity: Identity | None = None
     row: Row | None = None
     stored_at: SourcePosition | None = None
@@ -67,14 +67,14 @@ class SourceDifferences:
     """What a comparison found; documents by key."""
 
     rows: Sequence[RowDifference] = ()
-    documents: Mapping[str, Finding] = field(default_factory=dict)
+    documents: Mapping[str, DifferenceKind] = field(default_factory=dict)
     rows_compared: int = 0
 
     def confirmed_by(self, later: SourceDifferences) -> SourceDifferences:
         """Those that a later look found just so again."""
         seen = {(one.table, one.key): one for one in self.rows}
         rows = [one for one in later.rows if _is_the_same(seen.get((one.table, one.key)), one)]
-        documents = {key: finding for key, finding in later.documents.items() if self.documents.get(key) is finding}
+        documents = {key: kind for key, kind in later.documents.items() if self.documents.get(key) is kind}
         return replace(later, rows=rows, documents=documents)
 
     @property
@@ -86,7 +86,7 @@ class SourceDifferences:
 def _is_the_same(earlier: RowDifference | None, later: RowDifference) -> bool:
     if earlier is None:
         return False
-    return (earlier.finding, earlier.row, earlier.stored_at) == (later.finding, later.row, later.stored_at)
+    return (earlier.kind, earlier.row, earlier.stored_at) == (later.kind, later.row, later.stored_at)
 
 
 class Reconciler:
@@ -113,18 +113,18 @@ class Reconciler:
             rows += differing
         return SourceDifferences(rows, self.compare_documents(), compared)
 
-    def compare_documents(self) -> dict[str, Finding]:
+    def compare_documents(self) -> dict[str, DifferenceKind]:
         """The documents that are not what the stored rows render to."""
-        found: dict[str, Finding] = {}
+        found: dict[str, DifferenceKind] = {}
         expected: set[str] = set()
         for document, stored in self._rendered():
             expected.add(document.key)
             if stored is None:
-                found[document.key] = Finding.MISSING
+                found[document.key] = DifferenceKind.MISSING
             elif not is_as_stored(document, stored):
-                found[document.key] = Finding.CHANGED
+                found[document.key] = DifferenceKind.CHANGED
         living = self._catalog.documents.keys(self._collection, self._source.name)
-        return found | dict.fromkeys(sorted(living - expected), Finding.SURPLUS)
+        return found | dict.fromkeys(sorted(living - expected), DifferenceKind.SURPLUS)
 
     def distrust(self, damaged: Iterable[str]) -> set[str]:
         """Let the source's documents among the damaged ones be written anew by `mend`; which they are."""
@@ -166,7 +166,7 @@ class Reconciler:
 
     def _stored_anew(self, table: str, differing: Sequence[RowDifference]) -> set[str]:
         """Surplus rows that moved since they were compared: the source has them again, or has told of their end."""
-        then = {one.key: one.stored_at for one in differing if one.finding is Finding.SURPLUS}
+        then = {one.key: one.stored_at for one in differing if one.kind is DifferenceKind.SURPLUS}
         now = {key: position for key, (position, _) in self._stored.read_many(table, list(then)).items()}
         return {key for key, position in then.items() if now.get(key) != position}
 
@@ -242,11 +242,11 @@ def _compare_table(scan: TableScan, stored: SourceRows) -> tuple[int, list[RowDi
         for key, row in page.items():
             held = known[key][1] if key in known else None
             if held is None or not scan.same(row, held):
-                finding = Finding.MISSING if held is None else Finding.CHANGED
-                found.append(RowDifference(scan.name, key, finding, scan.identity(row), row))
+                kind = DifferenceKind.MISSING if held is None else DifferenceKind.CHANGED
+                found.append(RowDifference(scan.name, key, kind, scan.identity(row), row))
     # Positions are read after the table: one that is the same at the next look is of before that look at the table.
     surplus = stored.read_many(scan.name, [key for key in stored.keys(scan.name) if key not in seen])
     for key, (position, held) in surplus.items():
         if held is not None:
-            found.append(RowDifference(scan.name, key, Finding.SURPLUS, stored_at=position))
+            found.append(RowDifference(scan.name, key, DifferenceKind.SURPLUS, stored_at=position))
     return len(seen), found

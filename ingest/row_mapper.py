@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ingest.changes import Change, RowChange, RowEvent, Truncation
 from ingest.drift import TableMemory
-from ingest.incomplete import announced, filled, known_columns, waits, with_kept
+from ingest.incomplete import announced, filled, known_values, waits, with_kept
 from ingest.positions import UNPLACED, placed
 from ingest.rendering import RowKey, affected_parents, document_key, render
 from ingest.row_values import JsonRow, json_row
@@ -145,7 +145,7 @@ class RowMapper:
         if change.moved is not None:
             former = self._rows.read(change.table, change.moved)
             if former is not None and former[1] is not None and former[0] < position:
-                row = filled(row, known_columns(former[1]), former[0])
+                row = filled(row, known_values(former[1]), former[0])
         if waits(row, self._needed[change.table]):
             self._tables.row_waits(change.table, change.pk, change.unavailable)
         return row
@@ -173,7 +173,7 @@ class RowMapper:
             return self._put(change.table, change.moved, position, stored, announced(former))
         if stored[1] is None:
             return _NOTHING
-        row = filled(stored[1], known_columns(former), position, final=stored[0] == position)
+        row = filled(stored[1], known_values(former), position, final=stored[0] == position)
         return _NOTHING if row is stored[1] else self._put(change.table, change.moved, stored[0], stored, row)
 
     def _change(self, table: str, key: str, committed_at: datetime | None) -> Change:

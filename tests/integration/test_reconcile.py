@@ -72,7 +72,7 @@ FIRST, AGAIN = ({"id": 1, "q": "How long?", "a": answer} for answer in ("A year.
 def test_a_row_that_came_back_before_it_was_mended_stays(world: World) -> None:
     world.change(FIRST, at_source=False)
     found = world.look().confirmed_by(world.look())
-    assert [one.finding for one in found.rows] == ["surplus"]
+    assert [one.kind for one in found.rows] == ["surplus"]
     world.change(None)
     world.change(AGAIN)
     world.mend(found)
