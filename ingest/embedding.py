@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from ingest.targets import Embedding, Targets
+from ingest.targets import EmbeddingTarget, Targets
 from retrieval.catalog import Catalog, Upsert
 from retrieval.contracts import Encoder
 from retrieval.types import Vector, Vectors, text_hash
@@ -37,12 +37,12 @@ class EmbeddingRun:
     def add(self, upserts: Sequence[Upsert], *, last: bool) -> None:
         """Embed what these need: in the background where more is to come, else now."""
         passages = _passages(upserts, self._targets.cuttings[0].number)
-        for embedding in self._targets.embeddings:
-            missing = self._missing(embedding, passages)
+        for target in self._targets.embeddings:
+            missing = self._missing(target, passages)
             if missing and last and self._pool is None:
-                self._keep(embedding.encoder.fingerprint, list(missing), _encode(embedding.encoder, missing))
+                self._keep(target.encoder.fingerprint, list(missing), _encode(target.encoder, missing))
             elif missing:
-                self._begin(embedding.encoder, missing)
+                self._begin(target.encoder, missing)
 
     def vectors(self) -> dict[str, dict[str, Vector]]:
         """By fingerprint, the serving generation's first, the vectors by text hash. Raises what an encoder raised."""
@@ -51,11 +51,11 @@ class EmbeddingRun:
         self._under_way = []
         return self._done
 
-    def _missing(self, embedding: Embedding, passages: dict[int, dict[str, str]]) -> dict[str, str]:
+    def _missing(self, target: EmbeddingTarget, passages: dict[int, dict[str, str]]) -> dict[str, str]:
         """Passages by text hash that neither the catalog nor this run has embedded."""
-        fingerprint = embedding.encoder.fingerprint
+        fingerprint = target.encoder.fingerprint
         wanted: dict[str, str] = {}
-        for number in embedding.cuttings:
+        for number in target.cuttings:
             wanted |= passages.get(number, {})
         asked = self._asked[fingerprint]
         wanted = {key: passage for key, passage in wanted.items() if key not in asked}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ingest.targets import Cutting
+from ingest.targets import CuttingTarget
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.batching import in_parts
 from retrieval.catalog.recutting import Uncut
@@ -46,7 +46,7 @@ class Pace:
 def cut_missing(
     catalog: Catalog,
     collection: Collection,
-    cutting: Cutting,
+    cutting: CuttingTarget,
     progress: Progress = lambda _: None,
     pace: Pace | None = None,
 ) -> int:

@@ -22,7 +22,7 @@ OpenEncoder = Callable[[str], Encoder]
 
 
 @dataclass(frozen=True, slots=True)
-class Cutting:
+class CuttingTarget:
     """One way of cutting and the number that its chunks carry."""
 
     number: int
@@ -37,7 +37,7 @@ class Cutting:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedding:
+class EmbeddingTarget:
     """An encoder and the cuttings whose passages it embeds."""
 
     encoder: Encoder
@@ -49,8 +49,8 @@ class Targets:
     """What a commit of this epoch carries; the serving generation's cutting and encoder come first."""
 
     epoch: int | None
-    cuttings: tuple[Cutting, ...]
-    embeddings: tuple[Embedding, ...]
+    cuttings: tuple[CuttingTarget, ...]
+    embeddings: tuple[EmbeddingTarget, ...]
 
 
 class TargetSource(Protocol):
@@ -70,7 +70,7 @@ class FixedTargets:
 
     def __init__(self, chunker: Chunker, encoder: Encoder) -> None:
         number = frozenset({FIRST_CHUNKING})
-        self._targets = Targets(None, (Cutting(FIRST_CHUNKING, chunker),), (Embedding(encoder, number),))
+        self._targets = Targets(None, (CuttingTarget(FIRST_CHUNKING, chunker),), (EmbeddingTarget(encoder, number),))
 
     def current(self) -> Targets:
         """Always the same."""
@@ -108,12 +108,12 @@ class LiveTargets:
     def _read(self) -> Targets:
         active = self._catalog.generations.active(self._collection_id)
         cuttings = {one.chunking: cutting_of(one) for one in active.generations}
-        embeddings: dict[str, Embedding] = {}
+        embeddings: dict[str, EmbeddingTarget] = {}
         for one in active.generations:
             encoder = self._encoder(one)
             if encoder is not None:
                 cut = embeddings[one.fingerprint].cuttings if one.fingerprint in embeddings else frozenset()
-                embeddings[one.fingerprint] = Embedding(encoder, cut | {one.chunking})
+                embeddings[one.fingerprint] = EmbeddingTarget(encoder, cut | {one.chunking})
         return Targets(active.epoch, tuple(cuttings.values()), tuple(embeddings.values()))
 
     def _encoder(self, generation: Generation) -> Encoder | None:
@@ -133,9 +133,9 @@ class LiveTargets:
         return None
 
 
-def cutting_of(generation: Generation) -> Cutting:
+def cutting_of(generation: Generation) -> CuttingTarget:
     """How that generation cuts."""
-    return Cutting(generation.chunking, chunker_of(generation.settings))
+    return CuttingTarget(generation.chunking, chunker_of(generation.settings))
 
 
 def chunker_of(settings: Mapping[str, Any]) -> Chunker:
