@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import orjson
 
+from ingest.brokers import require_broker
 from ingest.connect import names
 from ingest.connect.configuration import MAX_MESSAGE_BYTES
 from ingest.errors import SourceError, SourceOutageError
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 10.0  # of one call
 RETENTION_DAYS = 7  # a worker may be away as long; its offsets tell when something was lost all the same
 RETENTION_BYTES = 4 * 2**30  # of one partition: a full disk would stop every topic
 _DAY_MS = 24 * 3600 * 1000
-_ROWS = {
+_ROW_TOPIC_SETTINGS = {
     "cleanup.policy": "delete",
     "retention.ms": str(RETENTION_DAYS * _DAY_MS),
     "retention.bytes": str(RETENTION_BYTES),
@@ -45,20 +45,20 @@ class Topics:
 
         Rows are kept some days, whole: compaction would refuse the keyless events of a truncation.
         """
-        wanted = {topic: _topic(partitions, _ROWS) for topic in names.table_topics(prefix, tables)}
+        wanted = {topic: _topic(partitions, _ROW_TOPIC_SETTINGS) for topic in names.table_topics(prefix, tables)}
         wanted |= {topic: _topic(1, settings) for topic, settings in _side_topics(prefix, engine).items()}
         with self._admin() as admin:
             admin.create_topics(wanted, timeout_ms=_ms(TIMEOUT_SECONDS), wait_for_metadata=True)
 
     def add_tables(self, prefix: str, tables: Sequence[str], partitions: int) -> None:
         """Make the topics of these tables, where they are not there."""
-        missing = sorted(set(names.table_topics(prefix, tables)) - set(self.of(prefix)))
+        missing = sorted(set(names.table_topics(prefix, tables)) - set(self.belonging_to(prefix)))
         if missing:
             with self._admin() as admin:
-                wanted = {topic: _topic(partitions, _ROWS) for topic in missing}
+                wanted = {topic: _topic(partitions, _ROW_TOPIC_SETTINGS) for topic in missing}
                 admin.create_topics(wanted, timeout_ms=_ms(TIMEOUT_SECONDS), wait_for_metadata=True)
 
-    def of(self, prefix: str) -> list[str]:
+    def belonging_to(self, prefix: str) -> list[str]:
         """The topics that belong to a source, as far as they are there."""
         with self._admin() as admin:
             known = admin.list_topics()
@@ -68,7 +68,7 @@ class Topics:
 
     def delete(self, prefix: str) -> None:
         """Remove all topics of a source with what is in them; the groups' offsets there go with them."""
-        topics = self.of(prefix)
+        topics = self.belonging_to(prefix)
         if topics:
             with self._admin() as admin:
                 admin.delete_topics(topics, timeout_ms=_ms(TIMEOUT_SECONDS))
@@ -160,28 +160,14 @@ class Topics:
             raise SourceError(
                 "live sources need kafka-python; install the extra: pip install 'autoglm-kb[cluster]'"
             ) from error
+        require_broker(self._servers, TIMEOUT_SECONDS)
         try:
-            self._check_reachable()
             yield
         except (KafkaError, OSError) as error:
             raise SourceOutageError(
                 f"Kafka at {self._servers} does not serve us ({type(error).__name__}: {error}); "
                 "start it, or correct setting kafka_bootstrap_servers (KB_KAFKA_BOOTSTRAP_SERVERS), and try again"
             ) from error
-
-    def _check_reachable(self) -> None:
-        """Raises `OSError` where no broker listens: the client would log its retries, and leave a socket open."""
-        failure: OSError | None = None
-        for server in self._servers.split(","):
-            host, _, port = server.strip().rpartition(":")
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT_SECONDS).close()
-            except OSError as error:
-                failure = error
-            else:
-                return
-        assert failure is not None
-        raise failure
 
 
 def _topic(partitions: int, configs: Mapping[str, str]) -> dict[str, Any]:

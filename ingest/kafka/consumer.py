@@ -7,11 +7,11 @@ paused until it was placed there, so that nothing is read from an offset that Ka
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ingest.brokers import require_broker
 from ingest.errors import SourceError, SourceOutageError
 from ingest.kafka.message import Message
 from ingest.kafka.rejoining import keep_joining
@@ -38,7 +38,7 @@ class GroupConsumer:
         self._partition: Any = kafka.TopicPartition
         self._kafka = kafka
         self._unplaced: set[Any] = set()
-        _knock(bootstrap_servers)
+        require_broker(bootstrap_servers, CALL_MS / 1000)
         with outages(bootstrap_servers), _closed_on_failure(kafka) as client:
             self._consumer = kafka.KafkaConsumer(
                 kafka_client=client,
@@ -60,7 +60,7 @@ class GroupConsumer:
                 metrics_enabled=False,
             )
         self._servers = bootstrap_servers
-        self._listener = kafka.listener_class(self._assigned, self._revoked)
+        self._listener = kafka.rebalance_listener(self._assigned, self._revoked)
 
     def close(self) -> None:
         """Leave the group, so that the others take over at once."""
@@ -172,23 +172,6 @@ class GroupConsumer:
         self._unplaced.difference_update(partitions)
 
 
-def _knock(servers: str) -> None:
-    """Raises `SourceOutageError` where no broker takes a connection: the library would go on trying in a thread."""
-    refusals = []
-    for server in servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=CALL_MS / 1000).close()
-        except (OSError, ValueError) as error:
-            refusals.append(f"{server}: {error}")
-        else:
-            return
-    raise SourceOutageError(
-        f"Kafka cannot be reached ({'; '.join(refusals)}); check that it runs and that setting "
-        "kafka_bootstrap_servers, host:port with commas, is right"
-    )
-
-
 @contextmanager
 def _closed_on_failure(kafka: _Library) -> Iterator[Callable[..., Any]]:
     """What makes the consumer's connections; they and their thread are closed where the consumer cannot be made."""
@@ -222,7 +205,7 @@ class _Library:
         self.KafkaError: type[Exception] = KafkaError
         self.RoundRobinPartitionAssignor: Any = RoundRobinPartitionAssignor
 
-    def listener_class(self, assigned: Any, revoked: Any) -> Any:
+    def rebalance_listener(self, assigned: Any, revoked: Any) -> Any:
         """A rebalance listener that calls these two."""
         import kafka
 
