@@ -56,11 +56,8 @@ class DuplicateFinder:
     [DuplicateGroup(keys=('a', 'b'), similarity=1.0)]
     """
 
-    def __init__(self, threshold: float = THRESHOLD) -> None:
-        if not 0.5 <= threshold <= 1.0:
-            raise ValueError(f"threshold is {threshold}, expected 0.5 to 1: below, the bands miss pairs")
-        self._threshold = threshold
-        self._lsh = RMinHashLSH(threshold, PERMUTATIONS, BANDS)
+    def __init__(self) -> None:
+        self._lsh = RMinHashLSH(THRESHOLD, PERMUTATIONS, BANDS)
         self._keys: list[str] = []  # by number of arrival
         self._digests: dict[int, NDArray[np.uint32]] = {}
         self._same: dict[bytes, int] = {}  # hash of the normalised text -> first document with it
@@ -109,7 +106,7 @@ class DuplicateFinder:
         scored = [(float((self._digests[other] == digest).mean()), -other) for other in self._lsh.query(sketch)]
         similarity, other = max(scored, default=(0.0, 0))
         # equal digests do not prove equal texts: only the exact comparison gives 1.0
-        return (-other, min(similarity, 0.999)) if similarity >= self._threshold else None
+        return (-other, min(similarity, 0.999)) if similarity >= THRESHOLD else None
 
     def _root(self, number: int) -> int:
         while number in self._first:
@@ -138,9 +135,9 @@ def _runs(tokens: list[str]) -> Iterator[str]:
         yield " ".join(run)
 
 
-def find_duplicates(texts: Iterable[tuple[str, str]], threshold: float = THRESHOLD) -> list[DuplicateGroup]:
+def find_duplicates(texts: Iterable[tuple[str, str]]) -> list[DuplicateGroup]:
     """The groups among these (key, text) pairs."""
-    finder = DuplicateFinder(threshold)
+    finder = DuplicateFinder()
     for key, text in texts:
         finder.add(key, text)
     return finder.groups()

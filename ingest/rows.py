@@ -47,8 +47,8 @@ class RowStore(Protocol):
 class MemoryRows:
     """A `RowStore` in memory: for previews, tests, and sources whose rows need not outlive the process."""
 
-    def __init__(self, source_id: int = 0) -> None:
-        self.source_id = source_id
+    def __init__(self) -> None:
+        self.source_id = 0
         self._rows: dict[str, dict[str, Stored]] = defaultdict(dict)
         self._links: dict[tuple[str, str], Mapping[str, str]] = {}
         self._linked: dict[tuple[str, str, str], set[str]] = defaultdict(set)

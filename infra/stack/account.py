@@ -30,10 +30,10 @@ class Account:
         path.chmod(mode)
         return path
 
-    def folder(self, path: Path, mode: int = PRIVATE) -> Path:
+    def folder(self, path: Path) -> Path:
         """A folder that belongs to the account, made where it is missing."""
         path.mkdir(parents=True, exist_ok=True)
-        return self.own(path, mode)
+        return self.own(path)
 
     def write(self, path: Path, text: str) -> Path:
         """A file that only the account reads; its content is never readable by others, not for a moment."""

@@ -33,9 +33,7 @@ def connector_config(
 ) -> dict[str, str]:
     """The whole configuration. `password` may be a reference that Kafka Connect resolves, `${directory:…}`."""
     common = _common(prefix, address, capture, password, bootstrap_servers)
-    own = (
-        _postgresql(capture) if address.engine == "postgresql" else _mysql(prefix, address, capture, bootstrap_servers)
-    )
+    own = _postgresql(capture) if address.engine == "postgresql" else _mysql(prefix, capture, bootstrap_servers)
     return common | own | address.debezium_options()
 
 
@@ -93,7 +91,7 @@ def _heartbeat(capture: Capture) -> dict[str, str]:
     }
 
 
-def _mysql(prefix: str, address: DatabaseAddress, capture: Capture, bootstrap_servers: str) -> dict[str, str]:
+def _mysql(prefix: str, capture: Capture, bootstrap_servers: str) -> dict[str, str]:
     databases = sorted({table.partition(".")[0] for table in capture.tables})
     return {
         "database.server.id": str(capture.server_id),

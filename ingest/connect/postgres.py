@@ -28,7 +28,6 @@ from ingest.errors import SourceError, SourceOutageError
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 10
 SLOT_SECONDS = 15.0  # how long the walsender of a connector that was stopped may hold its slot
-_MISSING = "42704"  # undefined_object
 
 
 class PostgresDatabase:
@@ -44,7 +43,7 @@ class PostgresDatabase:
             findings = check_server(facts)
             if tables:
                 findings += check_tables(connection, facts, tables)
-                findings += self._check_publication(connection, tables)
+                findings += _check_publication(connection, tables)
         return Inspection("postgresql", facts["version"], facts, findings)
 
     def prepare(self, prefix: str, tables: Sequence[str], excluded: Sequence[str]) -> Capture:
@@ -149,29 +148,6 @@ class PostgresDatabase:
             return found, False
         return name, True
 
-    def _check_publication(self, connection: psycopg.Connection[Any], tables: Sequence[str]) -> list[Finding]:
-        """Whether a publication of these tables is there or could be made; tried and taken back."""
-        covering = covering_publication(connection, tables)
-        if covering is not None:
-            return [Finding("publication", "ok", f"{covering}, which covers the tables")]
-        connection.autocommit = False
-        try:
-            create_publication(connection, "kb_connection_test", tables)
-        except psycopg.Error as error:
-            refusal = error
-        else:
-            return [Finding("publication", "ok", "not there yet, and ours to make")]
-        finally:
-            connection.rollback()
-            connection.autocommit = True
-        for name, left_out in covering_publications(connection, tables).items():
-            found = f"{name}, which leaves out {', '.join(sorted(left_out))}"
-            return [Finding("publication", "warning", found, "all columns that the mapping names")]
-        expected = "the right to make a publication, or one that covers the tables, with all rows and changes"
-        remedy = "a superuser, or the tables' owner with CREATE on the database, makes it"
-        found = f"not there and not ours to make ({_reason(refusal)})"
-        return [Finding("publication", "error", found, expected, remedy, publication_sql(tables))]
-
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
         address = self._address
@@ -200,6 +176,30 @@ class PostgresDatabase:
             raise SourceError(f"database {address.shown} refuses: {_reason(error)}; check the user's rights") from None
         finally:
             connection.close()
+
+
+def _check_publication(connection: psycopg.Connection[Any], tables: Sequence[str]) -> list[Finding]:
+    """Whether a publication of these tables is there or could be made; tried and taken back."""
+    covering = covering_publication(connection, tables)
+    if covering is not None:
+        return [Finding("publication", "ok", f"{covering}, which covers the tables")]
+    connection.autocommit = False
+    try:
+        create_publication(connection, "kb_connection_test", tables)
+    except psycopg.Error as error:
+        refusal = error
+    else:
+        return [Finding("publication", "ok", "not there yet, and ours to make")]
+    finally:
+        connection.rollback()
+        connection.autocommit = True
+    for name, left_out in covering_publications(connection, tables).items():
+        found = f"{name}, which leaves out {', '.join(sorted(left_out))}"
+        return [Finding("publication", "warning", found, "all columns that the mapping names")]
+    expected = "the right to make a publication, or one that covers the tables, with all rows and changes"
+    remedy = "a superuser, or the tables' owner with CREATE on the database, makes it"
+    found = f"not there and not ours to make ({_reason(refusal)})"
+    return [Finding("publication", "error", found, expected, remedy, publication_sql(tables))]
 
 
 def _cannot_publish(tables: Sequence[str], reason: str) -> str:

@@ -38,10 +38,10 @@ def change_publication(connection: psycopg.Connection[Any], name: str, tables: S
     connection.execute(sql.SQL("ALTER PUBLICATION {} SET (" + _VIA_ROOT + ")").format(publication))
 
 
-def publication_sql(tables: Sequence[str], name: str = "kb") -> str:
+def publication_sql(tables: Sequence[str]) -> str:
     """The statement that makes a publication of these tables, for a person."""
     named = ", ".join(".".join(f'"{part}"' for part in table.split(".", 1)) for table in tables)
-    return f"CREATE PUBLICATION {name} FOR TABLE {named} WITH ({_VIA_ROOT});"
+    return f"CREATE PUBLICATION kb FOR TABLE {named} WITH ({_VIA_ROOT});"
 
 
 def published(connection: psycopg.Connection[Any], tables: Collection[str]) -> dict[str, dict[str, set[str]]]:

@@ -68,9 +68,9 @@ class TextBuilder:
         """Add a list, one line an item, with its marks and indentation."""
         self._add("\n".join(filter(None, map(clean_text, lines))), BlockKind.LIST, 0, page)
 
-    def code(self, text: str, page: int | None = None) -> None:
+    def code(self, text: str) -> None:
         """Add code or other text whose layout matters."""
-        self._add(clean_text(text, code=True), BlockKind.CODE, 0, page)
+        self._add(clean_text(text, code=True), BlockKind.CODE, 0, None)
 
     def table(self, rows: Iterable[Sequence[object]], page: int | None = None) -> None:
         """Add a table as Markdown rows, the first row being its header. Empty rows and columns are dropped.
