@@ -11,6 +11,8 @@ from sqlalchemy import exc
 
 from ingest.errors import SourceError
 
+CONNECT_SECONDS = 5  # to a user's database, whoever asks
+STATEMENT_SECONDS = 10  # for one statement there
 HIDDEN = "***"  # in the place of a password
 EXAMPLE = "postgresql://user:password@host:5432/database"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}

@@ -11,14 +11,12 @@ from typing import Any
 import pymysql
 from pymysql.cursors import DictCursor
 
-from ingest.connect.address import DatabaseAddress
+from ingest.connect.address import CONNECT_SECONDS, STATEMENT_SECONDS, DatabaseAddress
 from ingest.connect.inspection import Capture, Inspection, Leftover
 from ingest.connect.mysql_checks import check_server, check_tables, server_facts
 from ingest.connect.names import new_server_id
 from ingest.errors import SourceError, SourceOutageError
 
-CONNECT_SECONDS = 5
-STATEMENT_SECONDS = 10
 _ACCESS_DENIED = {1044, 1045, 1049, 1142, 1227, 1698}  # of user, to database, unknown database, to table, privilege
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from ingest.connect.address import DatabaseAddress
+from ingest.connect.address import CONNECT_SECONDS, STATEMENT_SECONDS, DatabaseAddress
 from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
 from ingest.connect.names import slot_name
 from ingest.connect.postgres_checks import check_server, check_tables, server_facts, table_ids
@@ -25,8 +25,6 @@ from ingest.connect.postgres_publication import (
 )
 from ingest.errors import SourceError, SourceOutageError
 
-CONNECT_SECONDS = 5
-STATEMENT_SECONDS = 10
 SLOT_SECONDS = 15.0  # how long the walsender of a connector that was stopped may hold its slot
 
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+from sqlalchemy.engine.interfaces import ReflectedColumn
 
-from ingest.connect.address import DatabaseAddress
+from ingest.connect.address import CONNECT_SECONDS, STATEMENT_SECONDS, DatabaseAddress
 from ingest.errors import MappingError, SourceError, SourceOutageError
 from ingest.sources.sql_tables import keyed_table
 from ingest.table_mapping import TablesMapping
 
-CONNECT_SECONDS = 5
-STATEMENT_SECONDS = 10
 _SYSTEM = {
     "postgresql": {"information_schema", "pg_catalog"},
     "mysql": {"information_schema", "performance_schema", "mysql", "sys"},
@@ -167,8 +166,8 @@ def _tables_of(inspector: sa.Inspector, schema: str, estimates: Mapping[str, int
     for (_, table), columns in inspector.get_multi_columns(schema=schema).items():
         name = f"{schema}.{table}"
         primary = keys.get((schema, table))
-        described = [ColumnInfo(column["name"], str(column["type"]), bool(column["nullable"])) for column in columns]
-        yield TableInfo(name, described, primary["constrained_columns"] if primary else [], estimates.get(name))
+        primary_columns = primary["constrained_columns"] if primary else []
+        yield TableInfo(name, _described(columns), primary_columns, estimates.get(name))
 
 
 def _with_includes(inspector: sa.Inspector, tables: Sequence[TableInfo]) -> list[TableInfo]:
@@ -214,6 +213,10 @@ def _columns(inspector: sa.Inspector, name: str) -> list[ColumnInfo]:
         known = [f"{schema}.{other}" for other in inspector.get_table_names(schema)] if schema in schemas else []
         there = ", ".join(sorted(known)[:20]) or f"schemas {', '.join(schemas)}"
         raise MappingError(f"table {name} does not exist, or the user may not see it; there are: {there}")
+    return _described(columns)
+
+
+def _described(columns: Sequence[ReflectedColumn]) -> list[ColumnInfo]:
     return [ColumnInfo(column["name"], str(column["type"]), bool(column["nullable"])) for column in columns]
 
 
