@@ -14,9 +14,9 @@ from api.source_names import check_free
 from api.source_removal import delete_documents
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.tables import unneeded_columns
-from ingest.mapping import RowMapper
 from ingest.pipeline import Progress
 from ingest.report import IngestReport
+from ingest.row_mapper import RowMapper
 from ingest.sources.sql import SqlSource
 from ingest.table_mapping import TableForms, TablesMapping, mapping_of_tables
 from retrieval.catalog import Collection

@@ -115,9 +115,10 @@ def _rows_source(
     mapping_file: Path | None,
     mirror: bool | None,
 ) -> OpenedSource:
-    from ingest.mapping import RowMapper, load_mapping
+    from ingest.row_mapper import RowMapper
     from ingest.sources.debezium import DebeziumFileSource
     from ingest.sources.sql import SqlSource
+    from ingest.table_mapping import load_mapping
 
     if mapping_file is None:
         raise SourceError(f"{what} holds rows of tables; say with --mapping FILE.yaml how they become documents")

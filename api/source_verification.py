@@ -16,8 +16,8 @@ from ingest.connect.address import DatabaseAddress
 from ingest.connect.tables import reading
 from ingest.errors import IngestError
 from ingest.kafka.live_sources import LIVE, mapping_of
-from ingest.mapping import document_key
 from ingest.reconcile import Reconciler, SourceDifferences
+from ingest.rendering import document_key
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 logger = logging.getLogger(__name__)

@@ -61,7 +61,7 @@ class ChangeBatch:
     """Changes that belong into one catalog transaction, together with the cursor to resume after them.
 
     `cursor` None leaves the stored one as it is. `unchanged` names keys seen alive without being read again;
-    a mirror source counts them as seen. Row changes become documents through `ingest.mapping.RowMapper`. `whole`, on
+    a mirror source counts them as seen. Row changes become documents through `ingest.row_mapper.RowMapper`. `whole`, on
     the last batch: the poll tried everything that the source holds, so that what failed before and not now is settled.
     `sweeps` of a mirror empty tables of the rows that the poll did not name. They delete documents, so they wait for
     its end, and are not carried out where too many documents would vanish at once.

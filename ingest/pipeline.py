@@ -43,7 +43,7 @@ Progress = Callable[[int], None]  # hears how many documents were committed
 
 
 class RowRenderer(Protocol):
-    """Turns row changes into documents; see `ingest.mapping`."""
+    """Turns row changes into documents; see `ingest.row_mapper.RowMapper`."""
 
     def apply(self, events: Sequence[RowEvent]) -> Sequence[Change]:
         """The documents these events change, joined documents included."""

@@ -20,10 +20,10 @@ import sqlalchemy as sa
 from ingest.changes import Change, RowChange
 from ingest.connect.scan import Identity, Row, TableScan
 from ingest.incomplete import waits
-from ingest.mapping import RowMapper, document_key
 from ingest.pipeline import Pipeline
 from ingest.preparation import is_as_stored
-from ingest.rendering import render
+from ingest.rendering import document_key, render
+from ingest.row_mapper import RowMapper
 from ingest.row_values import JsonRow, link_value
 from ingest.table_mapping import TablesMapping
 from retrieval.catalog import Catalog, Collection

@@ -12,7 +12,10 @@ from ingest.changes import RowChange
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.tables import reading, reflected
 from ingest.errors import IngestError
-from ingest.mapping import MemoryRows, RowMapper, document_key, key_text
+from ingest.rendering import document_key
+from ingest.row_mapper import RowMapper
+from ingest.row_values import key_text
+from ingest.rows import MemoryRows
 from ingest.table_mapping import Include, TablesMapping
 from retrieval.types import Document, SourcePosition
 

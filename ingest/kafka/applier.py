@@ -18,8 +18,8 @@ from ingest.kafka.live_sources import LIVE, LiveSource
 from ingest.kafka.message import Message, dead_letter, row_events
 from ingest.kafka.observer import Applied, Observer, Stages
 from ingest.kafka.timed_encoder import TimedEncoder
-from ingest.mapping import RowMapper
 from ingest.pipeline import Pipeline
+from ingest.row_mapper import RowMapper
 from retrieval.catalog import Catalog, Commit, DeadLetter, Outcome, Upsert
 from retrieval.catalog.offsets import OffsetAdvance, Partition
 from retrieval.catalog.schema import utc_now

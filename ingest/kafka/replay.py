@@ -14,8 +14,8 @@ from typing import Any
 from ingest.errors import EventError, IngestError
 from ingest.kafka.live_sources import LIVE, LiveSource
 from ingest.kafka.message import Message, dead_letter, row_events
-from ingest.mapping import RowMapper
 from ingest.pipeline import DEAD_LETTER_PAYLOAD_BYTES, Pipeline
+from ingest.row_mapper import RowMapper
 from retrieval.catalog import Catalog, Collection, Commit
 from retrieval.catalog.sources import DeadLetterRecord, SourceRecord
 from retrieval.errors import NotFoundError, OutageError, OvertakenError

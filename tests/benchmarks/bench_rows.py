@@ -14,9 +14,10 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from golden.messages import load  # noqa: E402 (after the path)
 
-from ingest.mapping import RowMapper, parse_mapping  # noqa: E402
+from ingest.row_mapper import RowMapper  # noqa: E402
 from ingest.sources.column_kinds import kinds_of  # noqa: E402
 from ingest.sources.debezium_events import read_message  # noqa: E402
+from ingest.table_mapping import parse_mapping  # noqa: E402
 from retrieval.catalog import Catalog, Commit, sqlite_url  # noqa: E402
 
 ROUNDS = 6

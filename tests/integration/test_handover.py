@@ -13,7 +13,9 @@ from golden.record import configuration, connectors, consumers, database, envelo
 from stack import StackOf
 
 from ingest.changes import RowChange
-from ingest.mapping import MemoryRows, RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
+from ingest.rows import MemoryRows
+from ingest.table_mapping import parse_mapping
 from retrieval.types import Document
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

@@ -15,9 +15,9 @@ from ingest.changes import RowChange
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.scan import TableScan
 from ingest.connect.tables import reading
-from ingest.mapping import parse_mapping
 from ingest.row_values import json_row
 from ingest.sources.sql import SqlSource
+from ingest.table_mapping import parse_mapping
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

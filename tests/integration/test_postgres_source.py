@@ -18,10 +18,10 @@ from ingest.changes import RowChange
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.scan import TableScan
 from ingest.connect.tables import reading
-from ingest.mapping import parse_mapping
 from ingest.report import IngestReport
 from ingest.row_values import json_row
 from ingest.sources.sql import SqlSource
+from ingest.table_mapping import parse_mapping
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR
 

@@ -13,8 +13,9 @@ from api.knowledge_base import KnowledgeBase
 from api.worker import Pipelines
 from infra.settings import Settings
 from ingest.changes import Row, RowChange
-from ingest.mapping import RowMapper, parse_mapping
 from ingest.reconcile import Reconciler, SourceDifferences
+from ingest.row_mapper import RowMapper
+from ingest.table_mapping import parse_mapping
 from retrieval.types import SourcePosition
 
 TABLE = "main.faqs"

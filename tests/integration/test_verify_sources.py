@@ -17,8 +17,10 @@ from api.live_sources import LiveSources
 from api.maintenance import verify_collection
 from infra.settings import Settings
 from ingest.connect.address import DatabaseAddress
-from ingest.mapping import MemoryRows, RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
+from ingest.rows import MemoryRows
 from ingest.sources.sql import SqlSource
+from ingest.table_mapping import parse_mapping
 from retrieval.catalog import schema
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document

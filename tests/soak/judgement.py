@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 
-from ingest.mapping import MemoryRows, RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
+from ingest.rows import MemoryRows
 from ingest.sources.sql import SqlSource
+from ingest.table_mapping import parse_mapping
 from retrieval.types import Document
 
 from .processes import Processes

@@ -7,7 +7,9 @@ from golden.messages import Message, differences, events_of, load, load_oracle
 
 from ingest.changes import RowChange, Truncation
 from ingest.errors import EventError
-from ingest.mapping import MemoryRows, RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
+from ingest.rows import MemoryRows
+from ingest.table_mapping import parse_mapping
 from retrieval.types import Deletion, Document
 
 FORMS = ("ours", "plain", "schema")

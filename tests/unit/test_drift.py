@@ -7,7 +7,8 @@ from typing import Any
 
 from ingest.changes import RowChange
 from ingest.drift import notices_of
-from ingest.mapping import RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
+from ingest.table_mapping import parse_mapping
 from retrieval.catalog import Catalog, Commit, Upsert, sqlite_url
 from retrieval.types import Document, SourcePosition
 

@@ -15,9 +15,9 @@ from api.source_opening import open_source
 from api.source_removal import remove_source
 from ingest import pipeline
 from ingest.errors import SourceError
-from ingest.mapping import load_mapping
 from ingest.pipeline import Pipeline
 from ingest.sources.files import FileSource
+from ingest.table_mapping import load_mapping
 from retrieval.catalog import Outcome
 from retrieval.errors import ConflictError, NotFoundError
 

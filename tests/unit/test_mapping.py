@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from ingest.changes import RowChange, RowEvent, Truncation
 from ingest.errors import MappingError
-from ingest.mapping import MemoryRows, RowMapper, TablesMapping, key_text, parse_mapping
+from ingest.row_mapper import RowMapper
+from ingest.row_values import key_text
+from ingest.rows import MemoryRows
+from ingest.table_mapping import TablesMapping, parse_mapping
 from ingest.template import Template
 from retrieval.types import Deletion, Document, SourcePosition
 

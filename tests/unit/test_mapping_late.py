@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ingest.changes import RowChange, RowEvent, Truncation
-from ingest.mapping import MemoryRows, RowMapper, parse_mapping
 from ingest.positions import placed
+from ingest.row_mapper import RowMapper
+from ingest.rows import MemoryRows
+from ingest.table_mapping import parse_mapping
 from retrieval.types import Deletion, SourcePosition
 
 NOTES = {

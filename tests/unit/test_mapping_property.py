@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from ingest.changes import Change, RowChange, RowEvent, Truncation
 from ingest.incomplete import waits
-from ingest.mapping import RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
 from ingest.rows import RowStore
+from ingest.table_mapping import parse_mapping
 from retrieval.catalog import Catalog, Commit, Upsert, sqlite_url
 from retrieval.types import Deletion, Document, SourcePosition
 

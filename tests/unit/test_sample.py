@@ -13,7 +13,7 @@ import pytest
 
 from infra.sample import company as sample
 from infra.sample.company import Company, write_company
-from ingest.mapping import load_mapping
+from ingest.table_mapping import load_mapping
 
 TABLES = ("departments", "employees", "categories", "suppliers", "products", "faqs", "tickets", "policies")
 

@@ -12,8 +12,10 @@ import pytest
 
 from ingest.changes import RowChange
 from ingest.errors import MappingError, SourceError
-from ingest.mapping import MemoryRows, RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
+from ingest.rows import MemoryRows
 from ingest.sources.sql import SqlSource
+from ingest.table_mapping import parse_mapping
 from retrieval.types import Deletion, Document
 
 MAPPING = {

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ingest.changes import Change, RowChange, RowEvent, Truncation
-from ingest.mapping import RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
+from ingest.table_mapping import parse_mapping
 from retrieval.catalog import Catalog, Collection, Commit, sqlite_url
 from retrieval.catalog.rows import SourceRows
 from retrieval.errors import OvertakenError

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ingest.changes import RowChange, Truncation
-from ingest.mapping import RowMapper, parse_mapping
+from ingest.row_mapper import RowMapper
 from ingest.rows import PendingRows, Stored
+from ingest.table_mapping import parse_mapping
 from retrieval.catalog import Catalog, Commit, sqlite_url
 from retrieval.catalog import rows as catalog_rows
 from retrieval.types import SourcePosition
