@@ -22,7 +22,7 @@ class Ownership:
         self._collection = collection
         self._source = source
 
-    def parted(self, batch: ChangeBatch) -> ChangeBatch:
+    def without_foreign_documents(self, batch: ChangeBatch) -> ChangeBatch:
         """The batch with a failure in the place of each change of a document that another source holds."""
         held = self._held(batch.changes)
         if not held:

@@ -89,7 +89,7 @@ class Pipeline:
         ownership = Ownership(self._catalog, self._collection, record)
 
         def begin(batch: ChangeBatch) -> _Step:
-            batch = ownership.parted(batch)
+            batch = ownership.without_foreign_documents(batch)
             changes = self._changes(batch, rows)
             seen.add(batch)
             if duplicates is not None:
@@ -97,7 +97,8 @@ class Pipeline:
             return self._begin(record, changes, batch, rows, ahead)
 
         def finish(step: _Step) -> None:
-            batch = ownership.parted(step.batch)  # while it was prepared another source may have brought one of them
+            # while it was prepared another source may have brought one of them
+            batch = ownership.without_foreign_documents(step.batch)
             if batch is not step.batch:
                 seen.failed.update(failure.key for failure in batch.failures)
                 step = self._begin(record, batch.changes, batch, rows, ahead)

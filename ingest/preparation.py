@@ -68,14 +68,14 @@ class Preparation:
 
     def _upsert(self, document: Document, known: Mapping[str, StoredInput], trusting: bool, targets: Targets) -> Upsert:
         mended = trusting and _is_mended(document)
-        came = _came(document, mended)
+        input_digest = _input_digest(document, mended)
         stored = known.get(document.key)
-        if stored is not None and stored.input_hash.startswith(came + ":"):
+        if stored is not None and stored.input_hash.startswith(f"{input_digest}:"):
             return Upsert(replace(document, language=stored.language, title=stored.title), None, stored.input_hash)
         whole = document if mended else mended_document(document)
         serving, *others = targets.cuttings
         cuts = {cutting.number: cutting.cut(whole) for cutting in others}
-        return Upsert(whole, serving.cut(whole), f"{came}:{text_digest(whole)}", cuts)
+        return Upsert(whole, serving.cut(whole), f"{input_digest}:{text_digest(whole)}", cuts)
 
 
 def _parts(changes: Sequence[Change]) -> Iterator[tuple[Sequence[Change], bool]]:
@@ -95,7 +95,7 @@ def _is_mended(document: Document) -> bool:
     return bool(document.outline and document.language)
 
 
-def _came(document: Document, mended: bool) -> str:
+def _input_digest(document: Document, mended: bool) -> str:
     """Digest of what mending, language and chunks follow from."""
     return text_digest(document, MENDING, str(mended), document.language)
 
@@ -103,8 +103,8 @@ def _came(document: Document, mended: bool) -> str:
 def is_as_stored(document: Document, stored: StoredInput) -> bool:
     """Whether a source's document would change nothing, whatever it was when it came last."""
     mended = _is_mended(document)
-    came, _, kept = stored.input_hash.partition(":")
-    if came == _came(document, mended):
+    input_digest, _, kept = stored.input_hash.partition(":")
+    if input_digest == _input_digest(document, mended):
         document = replace(document, language=stored.language, title=stored.title)
     else:
         document = document if mended else mended_document(document)
