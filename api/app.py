@@ -40,7 +40,7 @@ from api.tokens import TokenVerifier
 from api.traces import ArrivalTraces
 from api.workers import Workers
 from infra.settings import Settings
-from infra.telemetry import open_traces
+from infra.tracing import open_traces
 
 
 def create_app(

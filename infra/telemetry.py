@@ -1,6 +1,6 @@
 """Traces: spans told after the fact, under names that two processes can derive without having met.
 
-Nothing here needs OpenTelemetry; `infra.otlp`, which does, is imported where an endpoint is named.
+Nothing here needs OpenTelemetry; `infra.otlp` does, which `infra.tracing` opens.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
-
-from infra.settings import Settings, SettingsError
 
 Attribute = str | int | float | bool
 _TRACEPARENT = re.compile(
@@ -82,20 +80,3 @@ def end_to_end(began: float, seconds: Mapping[str, float]) -> list[Span]:
         spans.append(Span(name, began, began + max(0.0, length)))
         began = spans[-1].ended
     return spans
-
-
-def open_traces(settings: Settings, service: str) -> Traces | None:
-    """Traces of that service to the settings' endpoint; None where none is named.
-
-    Raises `SettingsError` where OpenTelemetry is not installed.
-    """
-    if not settings.otlp_endpoint:
-        return None
-    try:
-        from infra.otlp import OtlpTraces, exporter  # loads OpenTelemetry: only where it is asked for
-    except ImportError as error:
-        raise SettingsError(
-            f"setting otlp_endpoint (KB_OTLP_ENDPOINT) = {settings.otlp_endpoint!r} needs OpenTelemetry, which is not "
-            f"installed ({error}); run: pip install 'autoglm-kb[telemetry]'"
-        ) from error
-    return OtlpTraces(exporter(settings.otlp_endpoint), service, settings.otlp_sample_ratio)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.shared import AsJson, knowledge_base, out, print_json
-from infra.telemetry import open_traces
+from infra.tracing import open_traces
 from ingest.kafka.worker import Worker
 
 

@@ -23,7 +23,8 @@ from api.worker import Pipelines
 from api.worker_traces import WorkerTraces
 from infra.otlp import OtlpTraces
 from infra.settings import SettingsError, load_settings
-from infra.telemetry import Place, Span, end_to_end, open_traces
+from infra.telemetry import Place, Span, end_to_end
+from infra.tracing import open_traces
 from ingest.kafka.applier import Applier
 from ingest.kafka.live_sources import LiveSource
 from ingest.kafka.message import Message
