@@ -115,7 +115,7 @@ def main() -> int:
     """The exit status."""
     try:
         if "--ready" in sys.argv:
-            return find_node() is None and not is_built_from(source_digest())
+            return int(find_node() is None and not is_built_from(source_digest()))
         sys.stderr.write("The console is built.\n" if build() else "")
     except CannotBuildError as problem:
         sys.stderr.write(f"warning: the console is not built: {problem}. All else works; then run: make console\n")
