@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -26,9 +25,10 @@ from retrieval.catalog import AccessChange, Catalog, Collection, Commit, DeadLet
 from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.sources import SourceRecord
+from retrieval.catalog.state import in_parts
 from retrieval.contracts import Encoder
-from retrieval.errors import NotFoundError, OvertakenError
-from retrieval.types import OPERATOR, Deletion, Document
+from retrieval.errors import OvertakenError
+from retrieval.types import Deletion, Document
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ MASS_DELETION_SHARE = 0.5  # of a source's documents; more vanishing at once is 
 MASS_DELETION_MINIMUM = 10  # documents; below that a person notices by himself
 PREPARED_ANEW = 3  # times before an overtaken commit is left to the caller
 DEAD_LETTER_PAYLOAD_BYTES = 64 * 1024
+TEXTS_AT_ONCE = 50  # unchanged documents that are read together: bounds memory
 
 Progress = Callable[[int], None]  # hears how many documents were committed
 
@@ -144,9 +145,11 @@ class Pipeline:
             raise
 
     def _show(self, duplicates: DuplicateFinder, unchanged: Sequence[str], changes: Sequence[Change]) -> None:
-        for key in unchanged:
-            with suppress(NotFoundError):  # deleted by somebody else
-                duplicates.add(key, self._catalog.documents.get(self._collection, key, OPERATOR).document.text)
+        for part in in_parts(unchanged, TEXTS_AT_ONCE):
+            texts = self._catalog.documents.texts(self._collection, part)
+            for key in part:
+                if key in texts:  # else deleted by somebody else
+                    duplicates.add(key, texts[key])
         for change in changes:
             if isinstance(change, Document):
                 duplicates.add(change.key, change.text)

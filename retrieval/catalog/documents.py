@@ -207,38 +207,24 @@ class Documents:
 
     def owners(self, collection: Collection, keys: Iterable[str]) -> dict[str, str]:
         """The source of each living document among `keys`."""
-        d = schema.documents.c
-        found: dict[str, str] = {}
-        with reading(self._engine) as connection:
-            for part in in_parts(sorted(set(keys))):
-                mine = (d.collection_id == collection.id, d.key.in_(part), d.deleted.is_(False))
-                found.update(
-                    (key, source) for key, source in connection.execute(sa.select(d.key, d.source).where(*mine))
-                )
-        return found
+        return {row.key: row.source for row in self._living(collection, keys, schema.documents.c.source)}
 
     def readers(self, collection: Collection, keys: Iterable[str], source: str) -> dict[str, tuple[str, ...] | None]:
         """The groups of each living document among `keys` that is the source's; None: the collection's default."""
         d = schema.documents.c
-        found: dict[str, tuple[str, ...] | None] = {}
-        with reading(self._engine) as connection:
-            for part in in_parts(sorted(set(keys))):
-                mine = (d.collection_id == collection.id, d.key.in_(part), d.source == source, d.deleted.is_(False))
-                for key, acl in connection.execute(sa.select(d.key, d.acl).where(*mine)):
-                    found[key] = None if acl is None else tuple(acl)
-        return found
+        rows = self._living(collection, keys, d.acl, d.source == source)
+        return {row.key: None if row.acl is None else tuple(row.acl) for row in rows}
 
     def readable(self, collection: Collection, keys: Iterable[str], principal: Principal) -> set[str]:
         """Those of the keys whose document lives and may be read by the caller."""
-        d = schema.documents.c
-        found: set[str] = set()
-        with reading(self._engine) as connection:
-            for part in in_parts(sorted(set(keys))):
-                mine = (d.collection_id == collection.id, d.key.in_(part), d.deleted.is_(False))
-                for key, acl in connection.execute(sa.select(d.key, d.acl).where(*mine)):
-                    if may_read(collection.settings.default_acl if acl is None else acl, principal):
-                        found.add(key)
-        return found
+        rows = self._living(collection, keys, schema.documents.c.acl)
+        return {row.key for row in rows if may_read(_acl(collection, row), principal)}
+
+    def texts(self, collection: Collection, keys: Iterable[str]) -> dict[str, str]:
+        """The text of each living document among `keys`. All are held at once, so ask for few."""
+        d, t = schema.documents.c, schema.document_texts.c
+        its_text = (t.collection_id == d.collection_id) & (t.number == d.number)
+        return {row.key: row.text for row in self._living(collection, keys, t.text, its_text)}
 
     def count_of(self, collection: Collection, source: str) -> int:
         """How many living documents a source brought."""
@@ -254,6 +240,16 @@ class Documents:
             living = sa.select(sa.func.count()).where(d.collection_id == collection.id, d.deleted.is_(False))
             cut = sa.select(sa.func.count()).where(c.collection_id == collection.id, c.chunking == collection.chunking)
             return connection.execute(living).scalar_one(), connection.execute(cut).scalar_one()
+
+    def _living(
+        self, collection: Collection, keys: Iterable[str], column: sa.Column[Any], *conditions: sa.ColumnElement[bool]
+    ) -> Iterator[sa.Row[Any]]:
+        """(key, column) of each living document among `keys` for which the conditions hold."""
+        d = schema.documents.c
+        query = sa.select(d.key, column).where(d.collection_id == collection.id, d.deleted.is_(False), *conditions)
+        with reading(self._engine) as connection:
+            for part in in_parts(sorted(set(keys))):
+                yield from connection.execute(query.where(d.key.in_(part)))
 
 
 def _readable(connection: sa.Connection, collection: Collection, key: str, principal: Principal) -> StoredVersion:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from kb_ingestion import LONG_AGO, Ingestion, folder, ingestion, kb, put
 
 from api.source_names import check_free
@@ -93,6 +94,27 @@ def test_duplicates_are_told_on_request(ingestion: Ingestion, folder: Path) -> N
         report = ingestion.run(folder, find_duplicates=True)
         assert report.unread == unread, "also those that are not read again are compared"
         assert [sorted(group.keys) for group in report.duplicates] == [["a.txt", "copy.txt", "third.txt"]]
+
+
+def test_unchanged_documents_are_read_in_batches_to_find_duplicates(
+    ingestion: Ingestion, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("c.txt", "d.txt", "e.txt"):
+        put(folder / name, "words of A.txt")
+    ingestion.run(folder)
+    monkeypatch.setattr(pipeline, "TEXTS_AT_ONCE", 2)
+    statements: list[str] = []
+
+    def note(*call: Any) -> None:
+        statements.append(call[2])
+
+    sa.event.listen(ingestion.kb.catalog._engine, "before_cursor_execute", note)
+    try:
+        report = ingestion.run(folder, find_duplicates=True)
+    finally:
+        sa.event.remove(ingestion.kb.catalog._engine, "before_cursor_execute", note)
+    assert [sorted(group.keys) for group in report.duplicates] == [["a.txt", "c.txt", "d.txt", "e.txt"]]
+    assert sum("document_texts" in statement for statement in statements) == 3, "two at once, of five"
 
 
 @pytest.fixture
