@@ -108,7 +108,7 @@ class PostgresDatabase:
 
     def problems(self, capture: Capture) -> list[str]:
         """See `Database`."""
-        found, known = [], capture.facts.get("table_ids", {})
+        found, followed, known = [], [], capture.facts.get("table_ids", {})
         with self._connected() as connection:
             facts, ids = server_facts(connection), table_ids(connection, capture.tables)
             held = published(connection, capture.tables).get(capture.publication, {})
@@ -129,9 +129,9 @@ class PostgresDatabase:
                         "take a full snapshot"
                     )
                 else:
-                    errors = [one for one in check_tables(connection, facts, [table]) if one.severity == "error"]
-                    found += [error.text for error in errors]
-        return found
+                    followed.append(table)
+            checked = check_tables(connection, facts, followed)
+        return found + [one.text for one in checked if one.severity == "error"]
 
     def _publication(
         self, connection: psycopg.Connection[Any], name: str, tables: Sequence[str], excluded: Sequence[str]

@@ -21,25 +21,27 @@ FACTS = """
            (SELECT count(*) FROM pg_stat_replication)::int AS used_wal_senders,
            pg_is_in_recovery() AS standby,
            (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may_replicate"""
-TABLE = """
-    SELECT c.oid, c.relkind, c.relpersistence,
+TABLES = """
+    SELECT wanted.schema || '.' || wanted.name, c.oid, c.relkind, c.relpersistence,
            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS has_key,
            has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS may_read,
            row_security_active(c.oid) AS hides_rows,
            c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_heirs,
            ARRAY(SELECT relid::oid FROM pg_partition_ancestors(c.oid) WHERE relid <> c.oid) AS parents
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = %s AND c.relname = %s"""
-# The table itself, and the partitions that hold its rows: each writes the log in its own way.
+    FROM unnest(%s::text[], %s::text[]) wanted(schema, name)
+    JOIN pg_namespace n ON n.nspname = wanted.schema
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name"""
+# Each table itself, and the partitions that hold its rows: each writes the log in its own way.
 MEMBERS = """
-    SELECT format('%%I.%%I', n.nspname, c.relname), c.relkind, c.relpersistence, c.relreplident,
+    SELECT root, format('%%I.%%I', n.nspname, c.relname), c.relkind, c.relpersistence, c.relreplident,
            EXISTS (SELECT FROM pg_index told, pg_index key
                    WHERE told.indrelid = c.oid AND told.indisreplident AND key.indrelid = c.oid AND key.indisprimary
                      AND (key.indkey::int2[])[0:key.indnkeyatts - 1] <@ (told.indkey::int2[])[0:told.indnkeyatts - 1]
                   ) AS tells_key
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = %(table)s OR c.oid IN (SELECT relid FROM pg_partition_tree(%(table)s) WHERE isleaf)
-    ORDER BY c.oid <> %(table)s, c.oid"""
+    FROM unnest(%s::oid[]) root
+    CROSS JOIN LATERAL (SELECT root UNION SELECT relid::oid FROM pg_partition_tree(root) WHERE isleaf) member(oid)
+    JOIN pg_class c ON c.oid = member.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+    ORDER BY root, c.oid <> root, c.oid"""
 IDS = """
     SELECT n.nspname || '.' || c.relname, c.oid::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname || '.' || c.relname = ANY(%s)"""
@@ -76,9 +78,19 @@ def check_server(facts: Mapping[str, Any]) -> list[Finding]:
 
 def check_tables(connection: psycopg.Connection[Any], facts: Mapping[str, Any], tables: Sequence[str]) -> list[Finding]:
     """Each table: that it is there, can be read, has a primary key and says what was changed and deleted."""
-    ids = table_ids(connection, tables)
-    found = [_table(connection, facts["user"], table, ids) for table in tables]
-    return [*found, *generated_columns(connection, tables)]
+    schemas, names = ([table.partition(".")[part] for table in tables] for part in (0, 2))
+    rows = {table: row for table, *row in connection.execute(TABLES, (schemas, names))}
+    ids = {table: int(rows[table][0]) for table in tables if table in rows}
+    members: dict[int, list[Sequence[Any]]] = {number: [] for number in ids.values()}
+    for number, *member in connection.execute(MEMBERS, (list(members),)):
+        members[number].append(member)
+    found = [
+        _table(facts["user"], table, rows[table], members[ids[table]], ids)
+        if table in rows
+        else _absent(connection, table)
+        for table in tables
+    ]
+    return [*found, *generated_columns(connection, ids)]
 
 
 def table_ids(connection: psycopg.Connection[Any], tables: Sequence[str]) -> dict[str, int]:
@@ -128,16 +140,21 @@ def _primary(standby: bool) -> Finding:
     return Finding("server", "error", "standby", "the primary", "name the primary's host in the URL")
 
 
-def _table(connection: psycopg.Connection[Any], user: str, table: str, mapped: Mapping[str, int]) -> Finding:
+def _absent(connection: psycopg.Connection[Any], table: str) -> Finding:
+    schema = table.partition(".")[0]
+    query = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1 LIMIT 20"
+    known = [str(other[0]) for other in connection.execute(query, (schema,))]
+    there = ", ".join(known) or f"no tables in schema {schema}"
+    return Finding(f"table {table}", "error", "not there", "an existing table", f"known tables: {there}")
+
+
+def _table(
+    user: str, table: str, row: Sequence[Any], members: Sequence[Sequence[Any]], mapped: Mapping[str, int]
+) -> Finding:
+    """A row of `TABLES`, and those of `MEMBERS`."""
     schema, _, name = table.partition(".")
-    row = connection.execute(TABLE, (schema, name)).fetchone()
     check = f"table {table}"
-    if row is None:
-        query = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1 LIMIT 20"
-        known = [str(other[0]) for other in connection.execute(query, (schema,))]
-        there = ", ".join(known) or f"no tables in schema {schema}"
-        return Finding(check, "error", "not there", "an existing table", f"known tables: {there}")
-    number, kind, persistence, has_key, may_read, hides_rows, has_heirs, parents = row
+    _, kind, persistence, has_key, may_read, hides_rows, has_heirs, parents = row
     quoted = f'"{schema}"."{name}"'
     if kind not in ("r", "p"):
         return Finding(check, "error", "a view or foreign table", "a table", "map the tables beneath it and join them")
@@ -160,7 +177,6 @@ def _table(connection: psycopg.Connection[Any], user: str, table: str, mapped: M
         remedy = "give it one, by which its rows are known"
         add = f"ALTER TABLE {quoted} ADD PRIMARY KEY (…);"
         return Finding(check, "error", "without primary key", "a primary key", remedy, add)
-    members = connection.execute(MEMBERS, {"table": number}).fetchall()
     wrong = (_log(check, *member, is_partition=at > 0) for at, member in enumerate(members))
     return next((finding for finding in wrong if finding), Finding(check, "ok", "readable, with a primary key"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -19,21 +19,20 @@ from ingest.table_mapping import TablesMapping
 # table and fails at its first row, whichever columns are needed.
 UNPARSED = ("inet4", "inet6", "xmltype")
 _GENERATED = """
-    SELECT a.attname FROM pg_attribute a
-    JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = %s AND c.relname = %s AND a.attgenerated <> '' AND NOT a.attisdropped ORDER BY a.attnum"""
+    SELECT wanted.name, a.attname FROM unnest(%s::text[], %s::oid[]) WITH ORDINALITY wanted(name, number, place)
+    JOIN pg_attribute a ON a.attrelid = wanted.number
+    WHERE a.attgenerated <> '' AND NOT a.attisdropped ORDER BY wanted.place, a.attnum"""
 _UNPARSED = """
     SELECT column_name AS name, data_type AS type FROM information_schema.columns
     WHERE table_schema = %s AND table_name = %s AND data_type IN %s ORDER BY ordinal_position"""
 
 
-def generated_columns(connection: psycopg.Connection[Any], tables: Sequence[str]) -> list[Finding]:
-    """PostgreSQL: a warning for each column that its log does not have."""
+def generated_columns(connection: psycopg.Connection[Any], ids: Mapping[str, int]) -> list[Finding]:
+    """PostgreSQL: a warning for each column that its log does not have; tables by name, with their numbers."""
     remedy = "a mapping cannot name it, but what it is made of"
     return [
         Finding(f"column {table}.{name}", "warning", "generated, and not in the log", "", remedy)
-        for table in tables
-        for (name,) in connection.execute(_GENERATED, table.split(".", 1))
+        for table, name in connection.execute(_GENERATED, (list(ids), list(ids.values())))
     ]
 
 

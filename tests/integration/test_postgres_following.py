@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import psycopg
 import pytest
 from live_world import query, role
 
@@ -190,6 +193,32 @@ def test_what_becomes_of_a_table_that_is_followed_is_told(url: str, case: str) -
     problems = database(url).problems(capture)
     assert len(problems) == bool(words)
     assert not words or words in problems[0]
+
+
+def test_the_problems_of_many_tables_cost_no_more_questions_than_those_of_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = [f"public.t{number}" for number in range(3)]
+    for table in tables:
+        query(url, f"CREATE TABLE {table} (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED)")
+    captures = [database(url).prepare(f"kb-x-{count}", tables[:count], []) for count in (1, 3)]
+    for table in tables:
+        query(url, f"ALTER TABLE {table} REPLICA IDENTITY NOTHING")
+    asked: list[object] = []
+    execute = psycopg.Connection.execute
+
+    def note(self: psycopg.Connection[Any], statement: Any, *arguments: Any, **options: Any) -> psycopg.Cursor[Any]:
+        asked.append(statement)
+        return execute(self, statement, *arguments, **options)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", note)
+    counts = []
+    for capture in captures:
+        problems = database(url).problems(capture)
+        assert [words.split()[1] for words in problems] == list(capture.tables)
+        counts.append(len(asked))
+        asked.clear()
+    assert counts[0] == counts[1]
 
 
 def test_a_changed_mapping_does_not_hide_that_a_table_was_made_anew(url: str) -> None:
