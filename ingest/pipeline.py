@@ -22,10 +22,10 @@ from ingest.rendering import document_key
 from ingest.report import IngestReport
 from ingest.targets import TargetSource
 from retrieval.catalog import AccessChange, Catalog, Collection, Commit, DeadLetter, Receipt
+from retrieval.catalog.batching import in_parts
 from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.source_tables import TableWrite
 from retrieval.catalog.sources import SourceRecord
-from retrieval.catalog.state import in_parts
 from retrieval.contracts import Encoder
 from retrieval.errors import OvertakenError
 from retrieval.types import Deletion, Document

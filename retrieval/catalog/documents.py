@@ -246,7 +246,8 @@ class Documents:
     ) -> Iterator[sa.Row[Any]]:
         """(key, column) of each living document among `keys` for which the conditions hold."""
         d = schema.documents.c
-        query = sa.select(d.key, column).where(d.collection_id == collection.id, d.deleted.is_(False), *conditions)
+        living = (d.collection_id == collection.id, d.deleted.is_(False))
+        query: sa.Select[Any] = sa.select(d.key, column).where(*living, *conditions)
         with reading(self._engine) as connection:
             for part in in_parts(sorted(set(keys))):
                 yield from connection.execute(query.where(d.key.in_(part)))
