@@ -17,7 +17,7 @@ from retrieval.evaluation import METRICS
 from retrieval.metrics import bootstrap_interval, randomisation_test
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.types import Principal
-from search_core.kinds import kinds_of
+from search_core.question_kinds import kinds_of
 
 MAIN_METRIC = "ndcg@10"  # what slices are compared by
 MAX_TESTED = 20_000  # questions; the randomisation test of more takes longer than anybody waits

@@ -44,16 +44,16 @@ from search_core.answering.replies import Replies
 from search_core.answering.scoring import Scored, summary
 from search_core.answering.unlearnt import Unlearnt, unlearnt
 from search_core.artifacts import RUN_ARTIFACT, RUNS, write_artifact
-from search_core.beginning import begin, by_run, incumbent_of
 from search_core.card import write_answer_card
 from search_core.clock import Clock
 from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge
-from search_core.going_out import go_out
 from search_core.plan_mapping import architecture_of
+from search_core.promotion import go_out
 from search_core.request import ANSWER_TASK, Request
 from search_core.result import Result
+from search_core.run_start import begin, by_run, incumbent_of
 from search_core.snapshot import read_snapshot
 from search_core.space import SearchSpace
 from search_core.space_file import stored_space

@@ -9,21 +9,21 @@ from typing import Any
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.stored_plan import serving_plan
 from search_core.artifacts import RUN_ARTIFACT, Artifact, write_artifact
-from search_core.beginning import by_run
 from search_core.card import write_card
 from search_core.conditions import Conditions
 from search_core.experiment_log import trajectory
 from search_core.finalist import Finalist
 from search_core.gate import Verdict, judge
-from search_core.going_out import AT_ONCE, go_out
-from search_core.kinds import kinds_of
 from search_core.latency import compare_latency
 from search_core.plan_tier import untried
+from search_core.promotion import AT_ONCE, go_out
+from search_core.question_kinds import kinds_of
 from search_core.repeats import groups_of
 from search_core.result import NOT_EMBEDDED, Result
-from search_core.road.publishing import model_name, publish
-from search_core.road.sealed import SealedScores, stages_on_sealed
+from search_core.run_start import by_run
 from search_core.splits import document_links
+from search_core.stages.publishing import model_name, publish
+from search_core.stages.sealed import SealedScores, stages_on_sealed
 
 REPORTED = ("ndcg@10", "mrr@10", "recall@10")
 NOT_STEP_BY_STEP = (

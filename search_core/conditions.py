@@ -14,14 +14,13 @@ from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import Plan
 from retrieval.precedents import Precedents
 from search_core.artifacts import RUNS
-from search_core.beginning import begin, incumbent_of
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
-from search_core.foretelling import keep_time
 from search_core.legs import CachedLegs, ask_legs
 from search_core.policy.archive import Archive
 from search_core.pseudo_questions import questions_from_corpus
 from search_core.request import Request
+from search_core.run_start import begin, incumbent_of
 from search_core.served_parts import served_parts
 from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
 from search_core.space import SearchSpace
@@ -29,9 +28,10 @@ from search_core.space_file import stored_space
 from search_core.splits import MIN_PART, MIN_QUESTIONS, PARTS, Split, given_split, split_questions
 from search_core.supervision import Supervision, choose_set, given, stored
 from search_core.task import TaskSpec
-from search_core.taught import taught_to
+from search_core.taught_questions import taught_to
 from search_core.tensorboard_log import TensorBoardLog
 from search_core.tiers import parse_tiers
+from search_core.time_needed import keep_time
 
 ARCHIVE = Path(RUNS, "archive.jsonl")  # in the data folder: the runs of this installation
 

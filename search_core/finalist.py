@@ -13,16 +13,16 @@ from search_core.conditions import Conditions
 from search_core.legs import CachedLegs
 from search_core.plan_mapping import architecture_of, plan_space
 from search_core.plan_tier import PlanTier, Progress
-from search_core.road.candidate import Candidate, StageReport
-from search_core.road.plans import plan_stage
+from search_core.stages.candidate import Candidate, StageReport
+from search_core.stages.plans import plan_stage
 from search_core.tiers import shares
 
 SHOWN = 10  # rows of the leaderboard
 STAGES = {  # imported when a run comes to them: torch stands behind each
-    "adapter": ("search_core.road.adapter_stage", "adapter_stage"),
-    "graph": ("search_core.road.graph_stage", "graph_stage"),
-    "encoder": ("search_core.road.encoder_stage", "encoder_stage"),
-    "precedents": ("search_core.road.precedent_stage", "precedent_stage"),
+    "adapter": ("search_core.stages.adapter_stage", "adapter_stage"),
+    "graph": ("search_core.stages.graph_stage", "graph_stage"),
+    "encoder": ("search_core.stages.encoder_stage", "encoder_stage"),
+    "precedents": ("search_core.stages.precedent_stage", "precedent_stage"),
 }
 Stage = Callable[[Conditions, Candidate, float, float, Progress], tuple[Candidate, StageReport]]
 

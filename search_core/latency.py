@@ -22,7 +22,7 @@ from retrieval.retriever import CHUNKS_PER_DOCUMENT
 from retrieval.types import OPERATOR
 from search_core.gate import LATENCY_RATIO, Latency
 from search_core.legs import HITS
-from search_core.road.candidate import Candidate
+from search_core.stages.candidate import Candidate
 
 QUESTIONS = 20  # timed before it is first looked whether the answer is certain, and so many more each time
 MAX_QUESTIONS = 80  # questions; where 80 leave it open, both plans differ by very nearly what is allowed

@@ -8,7 +8,7 @@ from typing import Any
 
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import Metric
-from search_core.going_out import WAYS
+from search_core.promotion import WAYS
 from search_core.splits import BY_DOCUMENT, SPLITS
 
 DEFAULT_SPACE = "gnn-lm-v1"

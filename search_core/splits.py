@@ -9,7 +9,7 @@ import numpy as np
 
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from search_core.errors import SupervisionError
-from search_core.taught import hash_of
+from search_core.taught_questions import hash_of
 
 SHARES = (
     0.35,
@@ -62,8 +62,8 @@ def split_questions(
     `texts`: what each document says, by key; documents that say the same count as one. `by` question: only equal
     questions stay on one side, which tells what a search is worth for questions like those that were asked before.
 
-    `taught`: hashes (`search_core.taught`) of the questions that what serves learned from. They go to `fit` with all
-    that stays on one side with them, so that nothing is chosen or proven by what is known already.
+    `taught`: hashes (`search_core.taught_questions`) of the questions that what serves learned from. They go to `fit`
+    with all that stays on one side with them, so that nothing is chosen or proven by what is known already.
 
     Where nearly all questions are linked with each other, only equal questions are kept together and `by_document` is
     False. Raises `SupervisionError` for fewer than `MIN_QUESTIONS`, or where all are the same.

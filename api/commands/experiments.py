@@ -15,13 +15,13 @@ from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import InvalidInputError
 from search_core.artifacts import RUN_ARTIFACT, RUNS, load_artifact
-from search_core.beginning import STANDS_ON
 from search_core.errors import ArtifactError
 from search_core.log_check import log_troubles
 from search_core.log_comparison import compare_runs, is_cut_short
 from search_core.replaying import replay_verdict, steps_of
 from search_core.request import Request, without_questions
 from search_core.run_lock import is_running
+from search_core.run_start import STANDS_ON
 from search_core.supervision import origin_of
 
 app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)

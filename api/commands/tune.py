@@ -18,7 +18,7 @@ from api.knowledge_base import KnowledgeBase
 from api.tuned_encoder import let_serve
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import read_qrels, read_queries
-from search_core.going_out import AT_ONCE
+from search_core.promotion import AT_ONCE
 from search_core.reader.data import read_answers
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, MAX_THREADS, Request
 from search_core.result import Result, waits

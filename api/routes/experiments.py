@@ -35,9 +35,9 @@ from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from search_core.architecture import Architecture
-from search_core.going_out import AT_ONCE
 from search_core.log_comparison import compare_runs
 from search_core.policy import POLICIES
+from search_core.promotion import AT_ONCE
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request, without_questions
 from search_core.space import SPACES, SearchSpace, same
 from search_core.space_file import stored_space

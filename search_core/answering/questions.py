@@ -23,8 +23,8 @@ from retrieval.plan import Plan
 from retrieval.rerank import build_reranker
 from retrieval.types import IndexedChunk
 from search_core.errors import SupervisionError
-from search_core.kinds import kinds_of
 from search_core.legs import CachedLegs, ask_legs
+from search_core.question_kinds import kinds_of
 from search_core.reader.data import Question, read_squad
 from search_core.served_parts import as_served, served_parts
 from search_core.snapshot import CorpusSnapshot, key_of, passage_of

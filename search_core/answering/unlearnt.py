@@ -11,7 +11,7 @@ from retrieval.errors import ReaderError
 from search_core.answering.questions import MIN_QUESTIONS
 from search_core.errors import SupervisionError
 from search_core.reader.lessons import read_lessons
-from search_core.taught import hash_of
+from search_core.taught_questions import hash_of
 
 T = TypeVar("T")
 

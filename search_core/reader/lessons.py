@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_core.reader.data import Question
-from search_core.taught import hashes_of
+from search_core.taught_questions import hashes_of
 
 LESSONS_FILE = "lessons.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """Hashes (`search_core.taught`) of questions and passages learnt from, and of those that confidence comes from."""
+    """Hashes (of `taught_questions`) of questions and passages learnt from, and of those that confidence comes from."""
 
     learnt: frozenset[str]
     calibrated: frozenset[str]

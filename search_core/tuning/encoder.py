@@ -18,7 +18,7 @@ import numpy as np
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.types import Vectors
 from search_core.errors import CorpusError
-from search_core.taught import LABELLED, TAUGHT, taught_by
+from search_core.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.contrastive import Example, Trained, train
 from search_core.tuning.examples import Labelled, labelled_examples, own_examples
 from search_core.tuning.export import write_model

@@ -32,11 +32,11 @@ from search_core.architecture import Architecture, Scalar
 from search_core.legs import CachedLegs, ask_legs
 from search_core.models.retrieval_gnn import fit_graph_lm
 from search_core.policy import NO_BRIEFING, POLICIES, Briefing, Earlier, Trial
-from search_core.road.encoder_mapping import narrowed
-from search_core.road.graph_mapping import config_of, edges_of, graph_space, training_of
-from search_core.road.labels import Judged, judged_rows
 from search_core.snapshot import read_snapshot
 from search_core.space import SearchSpace, open_space
+from search_core.stages.encoder_mapping import narrowed
+from search_core.stages.graph_mapping import config_of, edges_of, graph_space, training_of
+from search_core.stages.labels import Judged, judged_rows
 from tests.benchmarks.bench_quality import DATA, SETS, ingest, one_of
 from tests.benchmarks.machine import circumstances
 

@@ -1,4 +1,4 @@
-"""The road of the search core on public sets: what each tier adds on questions that nothing was chosen by.
+"""The stages of the search core on public sets: what each tier adds on questions that nothing was chosen by.
 
     make bench-search-core                        # or, a part of it:
     python -m tests.benchmarks.bench_search_core --work FOLDER --sets cranfield --tiers plan,adapter,graph

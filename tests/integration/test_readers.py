@@ -19,7 +19,7 @@ from retrieval.catalog.keys import Scope
 from search_core.reader.data import read_squad
 from search_core.reader.lessons import read_lessons
 from search_core.reader.recipe import hold_out
-from search_core.taught import hashes_of
+from search_core.taught_questions import hashes_of
 
 DOCUMENTS = {
     "emma": "Emma lives in Quito and works as teacher.",

@@ -27,9 +27,9 @@ from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Block, Deletion, Document, Principal
 from search_core.legs import ask_legs
 from search_core.plan_mapping import architecture_of, plan_of, plan_space
-from search_core.road.portfolio import portfolio
 from search_core.snapshot import key_of, read_snapshot
 from search_core.space import open_space
+from search_core.stages.portfolio import portfolio
 
 __all__ = ["elastic_url", "stack_of"]
 

@@ -31,9 +31,9 @@ from search_core import gate
 from search_core.answering.questions import of_collection
 from search_core.artifact_store import list_artifacts, verified
 from search_core.result import Result
-from search_core.road import adapter_stage, precedent_stage
-from search_core.road.candidate import Candidate, StageReport
 from search_core.snapshot import read_snapshot
+from search_core.stages import adapter_stage, precedent_stage
+from search_core.stages.candidate import Candidate, StageReport
 from search_core.trainer import AutoModelTrainer
 
 OTHER = "hash-of-48"

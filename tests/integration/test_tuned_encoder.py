@@ -26,9 +26,9 @@ from search_core.conditions import Conditions
 from search_core.finalist import STAGES
 from search_core.plan_tier import Progress
 from search_core.result import NOT_EMBEDDED, waits
-from search_core.road.candidate import Candidate, StageReport, TunedModel
-from search_core.road.labels import rows_by_key
-from search_core.road.plans import plans_anew
+from search_core.stages.candidate import Candidate, StageReport, TunedModel
+from search_core.stages.labels import rows_by_key
+from search_core.stages.plans import plans_anew
 
 
 @pytest.fixture

@@ -16,14 +16,14 @@ from retrieval.plan import Plan, RerankStep
 from retrieval.rerank import RERANKERS
 from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, Ranking
-from search_core import conclusion, foretelling, latency, trainer
+from search_core import conclusion, latency, time_needed, trainer
 from search_core.clock import Clock
 from search_core.errors import BudgetError
 from search_core.finalist import Finalist
 from search_core.legs import CachedLegs
 from search_core.request import Request
 from search_core.result import Result
-from search_core.road import plans
+from search_core.stages import plans
 from search_core.trainer import AutoModelTrainer
 
 RANKING_SECONDS = 0.1
@@ -109,7 +109,7 @@ def test_a_moment_in_which_the_machine_is_busy_refuses_nothing(
     searched, calls = SparseView.search, itertools.count(1)
 
     def hiccup(self: SparseView, *about: Any) -> Ranking:
-        clock.now += 6.0 if next(calls) == foretelling.FIRST + 1 else 0.0
+        clock.now += 6.0 if next(calls) == time_needed.FIRST + 1 else 0.0
         return searched(self, *about)
 
     monkeypatch.setattr(SparseView, "search", hiccup)
@@ -137,8 +137,8 @@ def test_a_reranker_is_foretold_to_score_a_question_once_for_all_plans(
     monkeypatch.setattr(clock, "keep", kept.append)
     plan = Plan(rerank=RerankStep("slow", 10))
     sealed = tuned(kb, clock, 240.0, against=plan.to_dict(), max_epochs=1).verdict.questions
-    timing = foretelling.COMPARED * 2 * latency.TURNS * latency.QUESTIONS
-    assert kept == [pytest.approx(foretelling.RERANKED * sealed + timing, rel=0.01)], "a second a question, not a plan"
+    timing = time_needed.COMPARED * 2 * latency.TURNS * latency.QUESTIONS
+    assert kept == [pytest.approx(time_needed.RERANKED * sealed + timing, rel=0.01)], "a second a question, not a plan"
 
 
 def test_rankings_are_foretold_as_deep_as_the_metric_looks(

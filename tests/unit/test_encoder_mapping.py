@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from retrieval.errors import InvalidInputError
-from search_core.road import encoder_mapping
-from search_core.road.encoder_ground import EncoderGround
-from search_core.road.encoder_mapping import BATCH, FAST_LANGUAGE_BATCH, feedback_space, language_space, training_of
 from search_core.space import open_space
+from search_core.stages import encoder_mapping
+from search_core.stages.encoder_data import EncoderGround
+from search_core.stages.encoder_mapping import BATCH, FAST_LANGUAGE_BATCH, feedback_space, language_space, training_of
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.devices import check_device
 from search_core.tuning.examples import Labelled

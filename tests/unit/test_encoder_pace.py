@@ -8,9 +8,9 @@ import pytest
 
 from search_core.errors import BudgetError
 from search_core.replaying import steps_of
-from search_core.road.encoder_pace import MIN_STEPS, PLAN_FILE, RESERVE, Pace, keep, planned, steps_within
-from search_core.road.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
-from search_core.road.halving import Rung
+from search_core.stages.encoder_pace import MIN_STEPS, PLAN_FILE, RESERVE, Pace, steps_within, store_steps, stored_steps
+from search_core.stages.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
+from search_core.stages.halving import Rung
 
 PACE = Pace(step=5.0, ranking=20.0)
 WHOLE = 400
@@ -45,11 +45,11 @@ def test_too_little_time_says_how_much_it_is(seconds: float) -> None:
 
 
 def test_what_was_decided_is_known_to_the_next_attempt(tmp_path: Path) -> None:
-    assert planned(tmp_path / "trainings") is None
-    keep(tmp_path / "trainings", 123)
-    assert planned(tmp_path / "trainings") == 123
+    assert stored_steps(tmp_path / "trainings") is None
+    store_steps(tmp_path / "trainings", 123)
+    assert stored_steps(tmp_path / "trainings") == 123
     (tmp_path / "trainings" / PLAN_FILE).write_text("")  # the machine fell
-    assert planned(tmp_path / "trainings") is None
+    assert stored_steps(tmp_path / "trainings") is None
 
 
 def test_a_replay_is_told_as_many_steps() -> None:

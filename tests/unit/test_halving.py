@@ -11,8 +11,8 @@ import pytest
 from search_core.architecture import Architecture
 from search_core.clock import Clock
 from search_core.policy import POLICIES, Trial
-from search_core.road.candidate import is_better
-from search_core.road.halving import Outcome, Rung, halve
+from search_core.stages.candidate import is_better
+from search_core.stages.halving import Outcome, Rung, halve
 from search_core.testing import WIDE, reward_of
 
 RUNGS = (Rung(9, 0.1), Rung(3, 0.3), Rung(1, 1.0))

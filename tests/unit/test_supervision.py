@@ -14,7 +14,7 @@ from search_core.request import Request
 from search_core.splits import BY_QUESTION, MIN_QUESTIONS, checked_split, given_split, split_questions
 from search_core.supervision import checked, given
 from search_core.task import parse_budget, parse_task
-from search_core.taught import hash_of, hashes_of, taught_by, taught_to, taught_to_encoder
+from search_core.taught_questions import hash_of, hashes_of, taught_by, taught_to, taught_to_encoder
 
 KEYS = frozenset(f"d{number}" for number in range(400))
 

@@ -25,8 +25,8 @@ from retrieval.types import OPERATOR, Document
 from search_core.replaying import steps_of
 from search_core.request import Request
 from search_core.result import NOT_EMBEDDED, Result, waits
-from search_core.road import encoder_ground, encoder_mapping, encoder_stage
-from search_core.road.encoder_pace import PROBED
+from search_core.stages import encoder_data, encoder_mapping, encoder_stage
+from search_core.stages.encoder_pace import PROBED
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 
@@ -67,7 +67,7 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
 SHORT = (  # a training of a few steps; the hybrid of so small a corpus is perfect already
     (encoder_stage, "LANGUAGE_STEPS", 4),
     (encoder_mapping, "LANGUAGE_RATE", 0.0001),
-    (encoder_ground, "POOL", 40),
+    (encoder_data, "POOL", 40),
     (encoder_stage, "SHARES", (1.0,)),
 )
 
@@ -116,7 +116,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     kb: KnowledgeBase, short: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = (
-        f"from tests.integration.test_road_encoder import tune_and_die; tune_and_die({str(kb.settings.data_dir)!r})"
+        f"from tests.integration.test_encoder_stage import tune_and_die; tune_and_die({str(kb.settings.data_dir)!r})"
     )
     killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr

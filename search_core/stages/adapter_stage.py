@@ -13,11 +13,11 @@ from search_core.architecture import Architecture
 from search_core.conditions import Conditions
 from search_core.errors import SupervisionError, TrainingError
 from search_core.plan_tier import Progress
-from search_core.road.candidate import Candidate, StageReport, is_better
-from search_core.road.labels import judged_rows
-from search_core.road.plans import plans_anew
-from search_core.road.recording import Recorder, Stopwatch
-from search_core.taught import hashes_of
+from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.labels import judged_rows
+from search_core.stages.plans import plans_anew
+from search_core.stages.recording import Recorder, Stopwatch
+from search_core.taught_questions import hashes_of
 from search_core.tuning.adapter import AdapterKind, adapter_path
 
 KINDS: tuple[AdapterKind, ...] = ("full", "low-rank-64", "low-rank-16", "bias")  # known ones, the most likely first

@@ -18,9 +18,9 @@ from retrieval.types import Vectors
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
 from search_core.legs import Values
-from search_core.road.candidate import Candidate
-from search_core.road.labels import Judged, judged_rows
 from search_core.snapshot import CorpusSnapshot, key_of
+from search_core.stages.candidate import Candidate
+from search_core.stages.labels import Judged, judged_rows
 from search_core.tuning.contrastive import Example
 from search_core.tuning.examples import Labelled, labelled_examples, mixed_examples, own_examples
 from search_core.tuning.negatives import mine_negatives

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from road_world import question_of, questions, road_world, text_of
+from stages_world import question_of, questions, stages_world, text_of
 
 from api.knowledge_base import KnowledgeBase
 from retrieval.adapter import load_adapter
@@ -21,10 +21,10 @@ from search_core.conditions import Conditions
 from search_core.errors import ArtifactError, BudgetError, SearchCoreError, SupervisionError, TrainingError
 from search_core.policy.archive import Archive
 from search_core.result import Result
-from search_core.road import adapter_stage, graph_stage
-from search_core.road.candidate import Candidate, StageReport
-from search_core.road.halving import Rung
-from search_core.taught import hashes_of
+from search_core.stages import adapter_stage, graph_stage
+from search_core.stages.candidate import Candidate, StageReport
+from search_core.stages.halving import Rung
+from search_core.taught_questions import hashes_of
 from search_core.tiers import TIERS, parse_tiers, shares
 from search_core.trainer import AutoModelTrainer
 
@@ -37,7 +37,7 @@ QUICK: dict[str, Any] = {"collection": "c", "budget": "20m", "max_epochs": 1}
 
 @pytest.fixture(scope="module")
 def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
-    with road_world(tmp_path_factory.mktemp("road")) as opened:
+    with stages_world(tmp_path_factory.mktemp("stages")) as opened:
         yield opened
 
 

@@ -20,7 +20,7 @@ STANDS_ON, EARLIER_RUNS = "stands_on", "earlier_runs"  # kept beside the fields 
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class RunStart:
     """How many runs of the archive a policy is told, and what the report is to say about the start."""
 
     earlier_runs: int
@@ -46,7 +46,7 @@ def by_run(record: ExperimentRecord) -> str:
 
 def begin(
     experiments: Experiments, record: ExperimentRecord, stands_on: Sequence[object], count: Callable[[], int]
-) -> Beginning:
+) -> RunStart:
     """Before the log is opened. `stands_on`: what JSON can say; `count`: of earlier runs, asked at the first start."""
     digest = hashlib.sha256(json.dumps(stands_on, sort_keys=True, default=int).encode()).hexdigest()
     known, earlier = record.request.get(STANDS_ON), record.request.get(EARLIER_RUNS)
@@ -59,4 +59,4 @@ def begin(
             "forgotten, and it began anew",
         )
     experiments.note(record.id, {STANDS_ON: digest, EARLIER_RUNS: earlier})
-    return Beginning(earlier, notes)
+    return RunStart(earlier, notes)

@@ -28,7 +28,7 @@ def open_policy(conditions: Conditions, tier: str, space: SearchSpace) -> tuple[
     return name, POLICIES.create(name, space, conditions.request.seed, briefing)
 
 
-def leave(conditions: Conditions, tier: str, trials: Sequence[Trial]) -> None:
+def archive_trials(conditions: Conditions, tier: str, trials: Sequence[Trial]) -> None:
     """Append the trials of a tier to the archive, once a run, unless it only repeats another."""
     if trials and conditions.request.against is None:
         archive(conditions).add(

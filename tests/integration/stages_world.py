@@ -16,7 +16,7 @@ _SYLLABLES = ("ba", "ke", "lo", "mi", "nu", "ra", "se", "ti", "vo", "zu")
 
 
 @contextmanager
-def road_world(folder: Path) -> Iterator[KnowledgeBase]:
+def stages_world(folder: Path) -> Iterator[KnowledgeBase]:
     """The knowledge base with the collection `c`."""
     with KnowledgeBase.open(load_settings(data_dir=folder, encoder="hash")) as kb:
         kb.create_collection("c")

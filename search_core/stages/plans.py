@@ -14,10 +14,10 @@ from search_core.latency import compare_latency
 from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
 from search_core.plan_tier import PlanTier, Progress, Scored, choose, compared_on, untried
 from search_core.policy import POLICIES
-from search_core.road.candidate import Candidate, StageReport
-from search_core.road.portfolio import PLAIN, portfolio
-from search_core.road.recording import Stopwatch
 from search_core.space import SearchSpace
+from search_core.stages.candidate import Candidate, StageReport
+from search_core.stages.portfolio import PLAIN, portfolio
+from search_core.stages.recording import Stopwatch
 
 PLAN_POLICY = "random"  # of "auto": trials are cheap here, and no policy beats it (docs/search-space.md)
 PAIRED = ("dense_weight", "feedback")  # decisions that are moved together when a plan is chosen anew

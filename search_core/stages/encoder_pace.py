@@ -14,7 +14,7 @@ from pathlib import Path
 
 from retrieval.view_folder import replace_file
 from search_core.errors import BudgetError
-from search_core.road.halving import Rung
+from search_core.stages.halving import Rung
 
 PLAN_FILE = "steps.json"
 MIN_STEPS = 60  # of a training that is worth an embedding of the whole collection
@@ -51,7 +51,7 @@ def _with_before(rungs: Sequence[Rung]) -> list[tuple[float, Rung]]:
     return list(zip([0.0, *(rung.fidelity for rung in rungs)], rungs, strict=False))
 
 
-def planned(folder: Path) -> int | None:
+def stored_steps(folder: Path) -> int | None:
     """What an earlier attempt at this run decided, if it came so far and the file is whole."""
     try:
         return int(json.loads((folder / PLAN_FILE).read_bytes())["steps"])
@@ -59,7 +59,7 @@ def planned(folder: Path) -> int | None:
         return None
 
 
-def keep(folder: Path, steps: int) -> None:
-    """For `planned`, when the run is resumed."""
+def store_steps(folder: Path, steps: int) -> None:
+    """For `stored_steps`, when the run is resumed."""
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / PLAN_FILE, (json.dumps({"steps": steps}) + "\n").encode())

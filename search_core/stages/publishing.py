@@ -12,7 +12,7 @@ from retrieval.precedents import write_precedents
 from search_core.artifacts import RUN_ARTIFACT
 from search_core.conditions import Conditions
 from search_core.errors import ArtifactError
-from search_core.road.candidate import Candidate, adapter_name, precedents_name
+from search_core.stages.candidate import Candidate, adapter_name, precedents_name
 
 ENCODER = "encoder"  # folder of a tuned encoder inside the artifact
 

@@ -14,13 +14,13 @@ from search_core.conditions import Conditions
 from search_core.errors import ArchitectureError, TrainingError
 from search_core.models.retrieval_gnn import fit_graph_lm
 from search_core.plan_tier import Progress
-from search_core.road.briefing import leave, open_policy
-from search_core.road.candidate import Candidate, StageReport, is_better
-from search_core.road.graph_mapping import config_of, edges_of, graph_space, training_of
-from search_core.road.halving import Outcome, Rung, halve
-from search_core.road.labels import Judged, judged_rows
-from search_core.road.plans import plans_anew
-from search_core.road.recording import Recorder, Stopwatch
+from search_core.stages.briefing import archive_trials, open_policy
+from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.graph_mapping import config_of, edges_of, graph_space, training_of
+from search_core.stages.halving import Outcome, Rung, halve
+from search_core.stages.labels import Judged, judged_rows
+from search_core.stages.plans import plans_anew
+from search_core.stages.recording import Recorder, Stopwatch
 
 RUNGS = (Rung(9, 0.1), Rung(3, 0.3), Rung(1, 1.0))
 EPOCHS = 30  # of a training in full
@@ -62,7 +62,7 @@ def graph_stage(
     judged = judged_rows(start.base, conditions.split.fit)
     ground = _Ground(conditions, start, graph, judged, recorder, best - float(before.mean()))
     done = halve(policy, RUNGS, lambda architecture, rung: _trial(ground, architecture, rung), conditions.clock, share)
-    leave(conditions, "graph", [outcome.trial for _, outcomes in done for outcome in outcomes])
+    archive_trials(conditions, "graph", [outcome.trial for _, outcomes in done for outcome in outcomes])
     found = next((outcome.made for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     trials, report = recorder.trials, policy.report()
     if found is None:

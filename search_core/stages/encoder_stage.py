@@ -28,10 +28,12 @@ from search_core.conditions import Conditions
 from search_core.errors import ArchitectureError, ArtifactError, BudgetError, SupervisionError, TrainingError
 from search_core.legs import Values, ask_legs
 from search_core.plan_tier import Progress
-from search_core.road.briefing import leave, open_policy
-from search_core.road.candidate import Candidate, StageReport, TunedModel, is_better
-from search_core.road.encoder_ground import EncoderGround, encoder_ground, trainable
-from search_core.road.encoder_mapping import (
+from search_core.snapshot import passage_of
+from search_core.space import SearchSpace
+from search_core.stages.briefing import archive_trials, open_policy
+from search_core.stages.candidate import Candidate, StageReport, TunedModel, is_better
+from search_core.stages.encoder_data import EncoderGround, encoder_ground, trainable
+from search_core.stages.encoder_mapping import (
     LANGUAGE_STEPS,
     STEPS,
     feedback_space,
@@ -39,13 +41,11 @@ from search_core.road.encoder_mapping import (
     training_of,
     trains_fast,
 )
-from search_core.road.encoder_pace import PROBED, Pace, keep, planned, steps_within
-from search_core.road.halving import Outcome, Rung, halve
-from search_core.road.plans import plans_anew
-from search_core.road.recording import Recorder, Stopwatch
-from search_core.snapshot import passage_of
-from search_core.space import SearchSpace
-from search_core.taught import LABELLED, TAUGHT, taught_by
+from search_core.stages.encoder_pace import PROBED, Pace, steps_within, store_steps, stored_steps
+from search_core.stages.halving import Outcome, Rung, halve
+from search_core.stages.plans import plans_anew
+from search_core.stages.recording import Recorder, Stopwatch
+from search_core.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 from search_core.tuning.contrastive import Training
 from search_core.tuning.export import write_model
@@ -129,7 +129,7 @@ def _searched(
     stage.steps = _steps(stage, space, rungs, ranking)
     clock = conditions.clock
     done = halve(policy, rungs, lambda asked, rung: _trial(stage, asked, rung), clock, until, keeps_time=True)
-    leave(conditions, "encoder", [outcome.trial for _, outcomes in done for outcome in outcomes])
+    archive_trials(conditions, "encoder", [outcome.trial for _, outcomes in done for outcome in outcomes])
     last = next((outcome for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     if last is None or last.made is None:
         return None, "the time did not suffice, or nothing could be trained", policy.report()
@@ -174,12 +174,12 @@ def _steps(stage: _Stage, space: SearchSpace, rungs: tuple[Rung, ...], ranking: 
     `ranking`: seconds that it takes to rank the pool once.
     """
     conditions, folder = stage.conditions, stage.conditions.folder / TRAININGS
-    known = conditions.request.encoder_steps or planned(folder)
+    known = conditions.request.encoder_steps or stored_steps(folder)
     if known is not None:
         return known
     pace = Pace(_seconds_a_step(stage, space), ranking)
     steps = steps_within(conditions.clock.left(stage.until), pace, rungs, len(SHARES), stage.steps)
-    keep(folder, steps)
+    store_steps(folder, steps)
     return steps
 
 

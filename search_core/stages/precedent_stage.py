@@ -12,8 +12,8 @@ from retrieval.precedents import Precedents
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
 from search_core.plan_tier import Progress
-from search_core.road.candidate import Candidate, StageReport, is_better
-from search_core.road.recording import Recorder, Stopwatch
+from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.recording import Recorder, Stopwatch
 
 DECISION = "precedents"  # of the search space: the strengths, 0 for none
 MIN_QUESTIONS = 30  # questions to remember
