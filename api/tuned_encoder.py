@@ -21,8 +21,7 @@ from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 from retrieval.plan_parts import named_parts, require_parts
 from retrieval.stored_plan import serving_plan
-
-CHANGED = "another plan or encoder began to serve during the run, so the comparison is of yesterday; run it again"
+from search_core.reasons import OTHER_PLAN_OR_ENCODER, Reason, ReasonCode, to_fields
 
 
 def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[str, Any], report: Report) -> Any:
@@ -42,17 +41,18 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     record = kb.catalog.collections.get(collection)
     compared = result.get("compared_encoder") or record.encoder_fingerprint  # results of before did not tell
     if _is_overtaken(kb, record, result, compared):
-        return _finished(kb, experiment, result | {"reasons": [CHANGED]})
+        return _finished(kb, experiment, result | to_fields((OTHER_PLAN_OR_ENCODER,)))
     options = ReindexOptions(encoder=result["model"], activate=False, eval_set=None)  # sealed questions decided
     generation = build_generation(kb, collection, options, told)
     mine = kb.catalog.collections.seen_by(record.id, generation.id)
     try:
         require_parts(_plan(result), kb.settings.data_dir, mine.encoder_fingerprint)
     except InvalidInputError as error:
-        return _finished(kb, experiment, result | {"reasons": [str(error)]})
+        return _finished(kb, experiment, result | to_fields((Reason(ReasonCode.PART_UNFIT, str(error)),)))
     if _is_overtaken(kb, record, result, compared):
         waiting = f"generation {generation.id} is embedded by the new encoder: `kb generations activate` lets it serve"
-        return _finished(kb, experiment, result | {"reasons": [f"{CHANGED}; {waiting}"]})
+        overtaken = Reason(ReasonCode.OVERTAKEN, f"{OTHER_PLAN_OR_ENCODER}; {waiting}")
+        return _finished(kb, experiment, result | to_fields((overtaken,)))
     activate_generation(kb, collection, generation.id, wanted=lambda: report(*figures))
     if named_parts(_plan(result)):
         time.sleep(2 * RECORD_SECONDS)  # other processes look for the generation that often; no other can serve it
@@ -60,7 +60,7 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     reason = f"sealed questions: {result['lift']:+.4f}, p = {result['p_value']:.4f}; generation {generation.id}"
     kb.catalog.plans.promote(now, result["plan"]["id"], f"experiment {experiment}", reason)
     kb.runtime(collection).refresh()  # searches of this process follow at once, others within a second
-    return _finished(kb, experiment, result | {"promoted": True, "reasons": [], "generation": generation.id})
+    return _finished(kb, experiment, result | to_fields(()) | {"promoted": True, "generation": generation.id})
 
 
 def _is_overtaken(kb: KnowledgeBase, record: Collection, result: Mapping[str, Any], compared: str) -> bool:

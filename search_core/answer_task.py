@@ -51,6 +51,7 @@ from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge
 from search_core.plan_mapping import architecture_of
 from search_core.promotion import go_out
+from search_core.reasons import ANSWERER_NOT_BEATEN, OTHER_PLAN, Reason, ReasonCode, not_asked
 from search_core.request import ANSWER_TASK, Request
 from search_core.result import Result
 from search_core.run_start import begin, by_run, incumbent_of
@@ -62,6 +63,7 @@ from search_core.task import TaskSpec
 
 REPLIES = Path(RUNS, "replies.jsonl")  # in the data folder: what an endpoint said, in any run
 T = TypeVar("T")
+NOT_COMPARED = "the run ended before every model had answered a question, so nothing was compared; give it more time"
 ROLLOUT_LATENCY = 1.3  # times the 95th percentile of the sealed questions, as searches may take
 
 
@@ -280,29 +282,32 @@ def _quality(scored: Sequence[Scored]) -> np.ndarray[tuple[int], np.dtype[np.flo
     return np.array([one.quality for one in scored], dtype=np.float64)
 
 
-def _chance(standing: Standing) -> tuple[str, ...]:
+def _chance(standing: Standing) -> tuple[Reason, ...]:
     if not standing.questions:
-        return ("the run ended before every model had answered a question, so nothing was compared; give it more time",)
+        return (Reason(ReasonCode.NOT_COMPARED, NOT_COMPARED),)
     if standing.best is standing.incumbent:
-        return ("what answers already was not beaten on the working questions",)
+        return (ANSWERER_NOT_BEATEN,)
     return ()
 
 
 def _reasons(
     run: AnswerRun, standing: Standing, verdict: Verdict, after: Sequence[Scored], prices: Prices
-) -> tuple[str, ...]:
+) -> tuple[Reason, ...]:
     if standing.best is standing.incumbent:
         return ()
     found = list(verdict.reasons)
     median = float(np.median([one.milliseconds for one in after]))
     if run.spec.latency_ms is not None and median > run.spec.latency_ms:
-        found.append(f"an answer would take {median:.0f} ms; the task says at most {run.spec.latency_ms:g} ms")
+        slow = f"an answer would take {median:.0f} ms; the task says at most {run.spec.latency_ms:g} ms"
+        found.append(Reason(ReasonCode.OVER_LATENCY, slow))
     if prices.too_dear(after):
         cost = prices.of_questions(after)
-        found.append(f"1,000 questions would cost {cost:.4g}; KB_LLM_MOST_COST says at most {prices.most:g}")
+        dear = f"1,000 questions would cost {cost:.4g}; KB_LLM_MOST_COST says at most {prices.most:g}"
+        found.append(Reason(ReasonCode.OVER_COST, dear))
     failed = sum(one.failed for one in after)
     if failed > 0.1 * len(after):
-        found.append(f"{failed} of {len(after)} answers came from sentences because the endpoint failed")
+        failing = f"{failed} of {len(after)} answers came from sentences because the endpoint failed"
+        found.append(Reason(ReasonCode.ENDPOINT_FAILED, failing))
     return tuple(found)
 
 
@@ -320,18 +325,18 @@ def _promoted(
     plan: Plan,
     plan_id: int | None,
     verdict: Verdict,
-    reasons: tuple[str, ...],
+    reasons: tuple[Reason, ...],
     after: Sequence[Scored],
-) -> tuple[bool, tuple[str, ...]]:
+) -> tuple[bool, tuple[Reason, ...]]:
     if reasons or plan_id is None:
         return False, reasons
     if not run.request.promote:
-        return False, (f"it was not to be promoted; `kb plans promote {plan_id}` does it",)
+        return False, (not_asked(plan_id),)
     now = run.catalog.collections.get(run.collection.name)
     if now.plan_id == plan_id:
         return True, ()  # by this run, before it was killed
     if serving_plan(run.catalog, now) != plan:
-        return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)
+        return False, (OTHER_PLAN,)
     reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
     by = by_run(run.record)
     waits = go_out(run.catalog, now, plan_id, run.request.rollout, by, reason, _allowed_ms(run, after))

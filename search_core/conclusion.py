@@ -18,8 +18,18 @@ from search_core.latency import compare_latency
 from search_core.plan_tier import untried
 from search_core.promotion import AT_ONCE, go_out
 from search_core.question_kinds import kinds_of
+from search_core.reasons import (
+    NOT_BEATEN,
+    NOT_EMBEDDED,
+    NOT_JUDGED,
+    OTHER_ENCODER,
+    OTHER_PLAN,
+    Reason,
+    ReasonCode,
+    not_asked,
+)
 from search_core.repeats import groups_of
-from search_core.result import NOT_EMBEDDED, Result
+from search_core.result import Result
 from search_core.run_start import by_run
 from search_core.splits import document_links
 from search_core.stages.publishing import model_name, publish
@@ -29,9 +39,6 @@ REPORTED = ("ndcg@10", "mrr@10", "recall@10")
 NOT_STEP_BY_STEP = (
     "a tuned encoder cannot go out step by step, for it needs vectors of its own; see `kb reindex --encoder` with the "
     "model of this run, then `kb plans promote {}`"
-)
-NOT_JUDGED = (
-    "the questions were made from the corpus and nobody judged them; promote the plan yourself if you trust them"
 )
 
 
@@ -104,11 +111,11 @@ def _is_what_serves(conditions: Conditions, finalist: Finalist) -> bool:
     return finalist.plan == conditions.incumbent and finalist.candidate.model is None
 
 
-def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tuple[str, ...]:
+def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tuple[Reason, ...]:
     if not conditions.log.count:
-        return (untried(conditions.clock),)
+        return (Reason(ReasonCode.UNTRIED, untried(conditions.clock)),)
     if _is_what_serves(conditions, finalist):
-        return ("what serves already was not beaten by more than chance on the working questions",)
+        return (NOT_BEATEN,)
     return verdict.reasons if conditions.supervision.judged else (NOT_JUDGED, *verdict.reasons)
 
 
@@ -167,7 +174,7 @@ def _manifest(
 
 
 def _artifact(
-    conditions: Conditions, finalist: Finalist, verdict: Verdict, reasons: tuple[str, ...], manifest: dict[str, Any]
+    conditions: Conditions, finalist: Finalist, verdict: Verdict, reasons: tuple[Reason, ...], manifest: dict[str, Any]
 ) -> Artifact:
     publish(conditions, finalist.candidate)
     does = finalist.architecture.describe(conditions.space)
@@ -201,25 +208,23 @@ def _stored(conditions: Conditions, finalist: Finalist, artifact: Artifact) -> i
 
 
 def _promoted(
-    conditions: Conditions, finalist: Finalist, plan_id: int | None, reasons: tuple[str, ...], verdict: Verdict
-) -> tuple[bool, tuple[str, ...]]:
+    conditions: Conditions, finalist: Finalist, plan_id: int | None, reasons: tuple[Reason, ...], verdict: Verdict
+) -> tuple[bool, tuple[Reason, ...]]:
     if reasons or plan_id is None:
         return False, reasons
     if finalist.candidate.model is not None and conditions.request.promote:
-        return False, (
-            (NOT_EMBEDDED,) if conditions.request.rollout == AT_ONCE else (NOT_STEP_BY_STEP.format(plan_id),)
-        )
+        if conditions.request.rollout == AT_ONCE:
+            return False, (NOT_EMBEDDED,)
+        return False, (Reason(ReasonCode.NOT_STEP_BY_STEP, NOT_STEP_BY_STEP.format(plan_id)),)
     if not conditions.request.promote:
-        model = model_name(conditions, finalist.candidate)
-        first = "" if model is None else f"`kb reindex --encoder {model}`, then "
-        return False, (f"it was not to be promoted; {first}`kb plans promote {plan_id}` does it",)
+        return False, (not_asked(plan_id, model_name(conditions, finalist.candidate)),)
     now = conditions.catalog.collections.get(conditions.collection.name)
     if now.plan_id == plan_id:
         return True, ()  # by this run, before it was killed
     if serving_plan(conditions.catalog, now) != conditions.incumbent:
-        return False, ("another plan began to serve during the run, so the comparison is of yesterday; run it again",)
+        return False, (OTHER_PLAN,)
     if now.encoder_fingerprint != conditions.collection.encoder_fingerprint:
-        return False, ("another encoder began to serve during the run; run it again",)
+        return False, (OTHER_ENCODER,)
     reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
     way, by = conditions.request.rollout, by_run(conditions.record)
     waits = go_out(conditions.catalog, now, plan_id, way, by, reason)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.metrics import bootstrap_interval, randomisation_test
+from search_core.reasons import Reason, ReasonCode
 from search_core.repeats import groups_of, once
 from search_core.splits import independent_groups
 
@@ -66,7 +67,7 @@ class Verdict:
     p_value: float
     questions: int
     strata: tuple[Stratum, ...]
-    reasons: tuple[str, ...]  # why not; empty: it may serve
+    reasons: tuple[Reason, ...]  # why not; empty: it may serve
     latency: Latency | None = None  # of both plans, where it was measured
 
     @property
@@ -115,27 +116,30 @@ def judge(
     return Verdict(*means, lift, low, high, p_value, len(differences), strata, reasons, latency)
 
 
-def _reasons(lift: float, low: float, p_value: float, strata: Sequence[Stratum]) -> tuple[str, ...]:
+def _reasons(lift: float, low: float, p_value: float, strata: Sequence[Stratum]) -> tuple[Reason, ...]:
     found = []
     if lift <= 0:
-        found.append(f"the sealed questions show no gain ({lift:+.4f})")
+        found.append(Reason(ReasonCode.NO_GAIN, f"the sealed questions show no gain ({lift:+.4f})"))
     elif p_value >= LEVEL or low <= 0:
-        found.append(f"a gain of {lift:+.4f} may be chance (p = {p_value:.3f}; expected below {LEVEL})")
+        chance = f"a gain of {lift:+.4f} may be chance (p = {p_value:.3f}; expected below {LEVEL})"
+        found.append(Reason(ReasonCode.CHANCE, chance))
     for stratum in strata:
         if stratum.high < 0:
-            found.append(f"{stratum.questions} questions of kind {stratum.name} become worse ({stratum.lift:+.4f})")
+            worse = f"{stratum.questions} questions of kind {stratum.name} become worse ({stratum.lift:+.4f})"
+            found.append(Reason(ReasonCode.KIND_WORSE, worse))
     return tuple(found)
 
 
-def why_too_slow(latency: Latency | None, bound_ms: float | None) -> tuple[str, ...]:
+def why_too_slow(latency: Latency | None, bound_ms: float | None) -> tuple[Reason, ...]:
     """Why searches may not take so long, `bound_ms` being what the task says; empty where they may."""
     if latency is None:
         return ()
     if latency.is_slow:
         what = f"{latency.ratio:.2f} times as long ({latency.low:.2f} to {latency.high:.2f})"
-        return (f"searches would take {what}; expected at most {LATENCY_RATIO}",)
+        return (Reason(ReasonCode.SLOWER, f"searches would take {what}; expected at most {LATENCY_RATIO}"),)
     if bound_ms is not None and latency.after_ms > bound_ms:
-        return (f"searches would take {latency.after_ms:.1f} ms; the task says at most {bound_ms:g} ms",)
+        slow = f"searches would take {latency.after_ms:.1f} ms; the task says at most {bound_ms:g} ms"
+        return (Reason(ReasonCode.OVER_LATENCY, slow),)
     return ()
 
 

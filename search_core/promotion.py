@@ -5,6 +5,7 @@ from __future__ import annotations
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import BEGIN_OPTIONS, DEFAULT_SHARE, Stage
 from retrieval.errors import ConflictError
+from search_core.reasons import Reason, ReasonCode
 
 AT_ONCE = "none"
 WAYS = (AT_ONCE, Stage.SHADOW.value, Stage.CANARY.value)
@@ -18,7 +19,7 @@ def go_out(
     by: str,
     reason: str,
     answer_ms: float | None = None,
-) -> tuple[str, ...]:
+) -> tuple[Reason, ...]:
     """Empty where the plan serves now, else why it does not yet, or why not at all.
 
     `answer_ms`: it exchanges the answer model, whose answers may take so long.
@@ -32,7 +33,9 @@ def go_out(
         try:
             begun = catalog.rollouts.begin(collection, plan_id, Stage(way), DEFAULT_SHARE, options, by, reason)
         except ConflictError as error:
-            return (f"plan {plan_id} is proven, but its rollout cannot begin: {error}",)
+            refused = f"plan {plan_id} is proven, but its rollout cannot begin: {error}"
+            return (Reason(ReasonCode.ROLLOUT_REFUSED, refused),)
         about = {"rollout": begun.id, "stage": way}
         catalog.audit.record(by, "plans.rollout begin", f"{collection.name}/{plan_id}", about)
-    return (f"plan {plan_id} goes out step by step: rollout {begun.id} began as {way}; see `kb plans status`",)
+    out = f"plan {plan_id} goes out step by step: rollout {begun.id} began as {way}; see `kb plans status`"
+    return (Reason(ReasonCode.ROLLOUT_BEGAN, out),)

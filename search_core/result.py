@@ -11,11 +11,10 @@ from retrieval.plan import Plan
 from search_core.architecture import Architecture
 from search_core.artifacts import RUNS, Artifact
 from search_core.gate import Verdict
+from search_core.reasons import NOT_EMBEDDED, Reason, ReasonCode, codes_of, to_fields
 from search_core.space import SearchSpace
 
-NOT_EMBEDDED = (
-    "the collection is to be embedded anew by the tuned encoder first, as a generation beside the one that serves"
-)
+OFFERED = frozenset({ReasonCode.NOT_EMBEDDED, ReasonCode.NOT_ASKED, ReasonCode.NOT_STEP_BY_STEP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Result:
     leaderboard: tuple[Mapping[str, Any], ...]
     promoted: bool
     plan_id: int | None  # of the stored plan; None where the incumbent stays
-    reasons: tuple[str, ...]  # why nothing was promoted; empty where it was
+    reasons: tuple[Reason, ...]  # why nothing was promoted; empty where it was
     supervision: Mapping[str, Any]
     stages: tuple[Mapping[str, Any], ...]  # what each tier did, with its sealed mean
     earlier_runs: int  # of the archive, that the policies were told
@@ -60,7 +59,7 @@ class Result:
             "lift_interval": [round(verdict.low, 5), round(verdict.high, 5)],
             "p_value": round(verdict.p_value, 5),
             "promoted": self.promoted,
-            "reasons": list(self.reasons),
+            **to_fields(self.reasons),
             "trials": self.trials,
             "seconds": round(self.seconds, 2),
             "cpu_seconds": round(self.cpu_seconds, 2),
@@ -83,10 +82,14 @@ class Result:
 
 def waits(result: Mapping[str, Any]) -> bool:
     """Whether a finished experiment has proven an encoder that only lacks its generation."""
-    return bool(result.get("model")) and list(result.get("reasons", ())) == [NOT_EMBEDDED]
+    codes = codes_of(result)
+    alone = list(result.get("reasons", ())) == [NOT_EMBEDDED] if codes is None else codes == (ReasonCode.NOT_EMBEDDED,)
+    return bool(result.get("model")) and alone
 
 
 def is_offered(result: Mapping[str, Any]) -> bool:
     """Whether its encoder may still come to serve: it waits, or a person is told how to let it."""
-    model = result.get("model")
+    model, codes = result.get("model"), codes_of(result)
+    if codes is not None:
+        return bool(model) and not OFFERED.isdisjoint(codes)
     return waits(result) or (bool(model) and any(str(model) in reason for reason in result.get("reasons", ())))

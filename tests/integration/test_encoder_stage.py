@@ -24,7 +24,8 @@ from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
 from search_core.replaying import steps_of
 from search_core.request import Request
-from search_core.result import NOT_EMBEDDED, Result, waits
+from search_core.reasons import NOT_EMBEDDED
+from search_core.result import Result, waits
 from search_core.stages import encoder_data, encoder_mapping, encoder_stage
 from search_core.stages.encoder_pace import PROBED
 from search_core.trainer import AutoModelTrainer

@@ -25,7 +25,8 @@ from retrieval.plan import DEFAULT_PLAN, Plan
 from search_core.conditions import Conditions
 from search_core.finalist import STAGES
 from search_core.plan_tier import Progress
-from search_core.result import NOT_EMBEDDED, waits
+from search_core.reasons import NOT_EMBEDDED
+from search_core.result import waits
 from search_core.stages.candidate import Candidate, StageReport, TunedModel
 from search_core.stages.labels import rows_by_key
 from search_core.stages.plans import plans_anew

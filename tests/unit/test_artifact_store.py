@@ -15,7 +15,7 @@ from retrieval.catalog.experiments import ExperimentState
 from retrieval.learned import ARTIFACTS
 from search_core.artifact_store import list_artifacts, prunable, remove, verified
 from search_core.artifacts import RUNS
-from search_core.result import NOT_EMBEDDED
+from search_core.reasons import NOT_EMBEDDED, Reason, ReasonCode, not_asked, to_fields
 from search_core.run_lock import run_lock
 
 DAY = 24 * 3600.0
@@ -43,6 +43,26 @@ def test_an_encoder_that_is_offered_stays(catalog: Catalog, tmp_path: Path, reas
     result = {"model": str(model), "reasons": [reason.format(model=model)]}
     catalog.experiments.finish(record.id, ExperimentState.FINISHED, result)
     os.utime(model, (time.time() - 2 * DAY,) * 2)
+    assert [one.name for one in prunable(catalog, tmp_path, 0)] == ([] if stays else ["encoder-a"])
+
+
+@pytest.mark.parametrize(
+    ("reason", "stays"),
+    [
+        (NOT_EMBEDDED, True),
+        (not_asked(1, "encoder-a"), True),
+        (Reason(ReasonCode.NOT_STEP_BY_STEP, "see `kb reindex --encoder` with the model of this run"), True),
+        (Reason(ReasonCode.CHANCE, "a gain of encoder-a may be chance"), False),
+    ],
+)
+def test_an_encoder_is_offered_by_the_code_of_the_reason(
+    catalog: Catalog, tmp_path: Path, reason: Reason, stays: bool
+) -> None:
+    (tmp_path / ARTIFACTS / "encoder-a").mkdir(parents=True)
+    record = catalog.experiments.create(catalog.collections.create("c", "hash", "fp"), {})
+    result = {"model": f"{ARTIFACTS}/encoder-a"} | to_fields([reason])
+    catalog.experiments.finish(record.id, ExperimentState.FINISHED, result)
+    os.utime(tmp_path / ARTIFACTS / "encoder-a", (time.time() - 2 * DAY,) * 2)
     assert [one.name for one in prunable(catalog, tmp_path, 0)] == ([] if stays else ["encoder-a"])
 
 

@@ -42,6 +42,8 @@ export interface Result {
   readonly p_value?: number;
   readonly promoted?: boolean;
   readonly reasons?: readonly string[];
+  /** Of each reason; stable, as sentences are not. */
+  readonly reason_codes?: readonly string[];
   readonly plan?: { readonly id: number | null; readonly digest: string };
   readonly incumbent?: { readonly digest: string };
   readonly architecture?: { readonly digest: string; readonly description: string };

@@ -13,7 +13,7 @@ import { measure, signed, Verdict } from "@/components/Verdict";
 import { useConfirmedRollback } from "@/hooks/rollback";
 import { useSpeech } from "@/i18n";
 import { RolloutForm } from "./RolloutForm";
-import { because, metricName } from "./words";
+import { because, metricName, reasonsOf } from "./words";
 
 const FORMER_METRIC = "ndcg@10"; // of results that do not say
 const LEVEL = 0.05; // of the gate's test
@@ -27,7 +27,7 @@ interface Props {
 export function VerdictCard({ collection, experiment, result }: Props) {
   const speech = useSpeech();
   const { t } = speech;
-  const reasons = result.reasons ?? [];
+  const reasons = reasonsOf(result);
   const isProven = isBetter(result);
   return (
     <Paper withBorder radius="md" p="md">
@@ -46,11 +46,11 @@ export function VerdictCard({ collection, experiment, result }: Props) {
           {reasons.length === 0 ? (
             t("tune.promoted-text")
           ) : reasons.length === 1 ? (
-            because(reasons[0] ?? "", speech)
+            reasons.map((reason) => because(reason, speech))
           ) : (
             <List size="sm">
               {reasons.map((reason) => (
-                <List.Item key={reason}>{because(reason, speech)}</List.Item>
+                <List.Item key={reason.sentence}>{because(reason, speech)}</List.Item>
               ))}
             </List>
           )}
@@ -144,8 +144,8 @@ function Acts({ collection, experiment, result }: Props) {
   const evidence = (
     <Stack gap="xs">
       <Text size="sm">{t("tune.evidence", words)}</Text>
-      {(result.reasons ?? []).map((reason) => (
-        <Text size="sm" key={reason}>
+      {reasonsOf(result).map((reason) => (
+        <Text size="sm" key={reason.sentence}>
           {because(reason, speech)}
         </Text>
       ))}
@@ -175,6 +175,7 @@ function Acts({ collection, experiment, result }: Props) {
 
 /** Whether it serves, or only its promotion was left to a person. */
 function isBetter(result: Result): boolean {
-  const isLeft = result.reasons?.length === 1 && /^it was not to be promoted/.test(result.reasons[0] ?? "");
+  const reasons = reasonsOf(result);
+  const isLeft = reasons.length === 1 && reasons[0]?.code === "not_asked";
   return result.promoted === true || (isLeft && (result.lift_interval?.[0] ?? 0) > 0 && (result.p_value ?? 1) < LEVEL);
 }

@@ -1,5 +1,6 @@
-/** Choices of an architecture in words. */
-import { type Key, type Speech, useSpeech } from "@/i18n";
+/** Choices of an architecture, and reasons, in words. */
+import type { Result } from "@/api/tuning";
+import { type Speech, useSpeech } from "@/i18n";
 
 /** A choice's name for people: the translation, else the name itself. */
 export function useChoiceName(): (name: string) => string {
@@ -23,26 +24,37 @@ export function metricName(metric: string, { textOr }: Speech): string {
   return depth === "" ? name : `${name}@${depth}`;
 }
 
-/** Why a candidate does not serve, as the server says it in English, by what it begins with. */
-const REASONS: readonly (readonly [RegExp, Key])[] = [
-  [/^it was not to be promoted/, "reason.asked"],
-  [/^the questions were made from the corpus/, "reason.made"],
-  [/^what serves already was not beaten/, "reason.same"],
-  [/^the sealed questions show no gain/, "reason.no-gain"],
-  [/may be chance \(p = (?<p>[\d.]+)/, "reason.chance"],
-  [/^(?<count>\d+) questions of kind (?<kind>\S+) become worse/, "reason.kind"],
-  [/^searches would take (?<ratio>[\d.]+)/, "reason.slow"],
-  [/began to serve during the run/, "reason.overtaken"],
+/** The server's codes of reasons, each with its sentence: for the words in it, and for older results without codes. */
+const REASONS: readonly (readonly [code: string, sentence: RegExp])[] = [
+  ["not_asked", /^it was not to be promoted|^promotion was not asked for/],
+  ["not_judged", /^the questions were made from the corpus/],
+  ["not_beaten", /^what serves already was not beaten/],
+  ["no_gain", /^the sealed questions show no gain/],
+  ["chance", /may be chance \(p = (?<p>[\d.]+)/],
+  ["kind_worse", /^(?<count>\d+) questions of kind (?<kind>\S+) become worse/],
+  ["slower", /^searches would take (?<ratio>[\d.]+) times/],
+  ["over_latency", /^(?:searches|an answer) would take (?<ms>[\d.]+) ms/],
+  ["overtaken", /began to serve during the run/],
 ];
 
+/** Why a candidate does not serve: the server's sentence, and its code; "" where none is known. */
+export interface Reason {
+  readonly sentence: string;
+  readonly code: string;
+}
+
+export function reasonsOf(result: Result): readonly Reason[] {
+  return (result.reasons ?? []).map((sentence, at) => ({
+    sentence,
+    code: result.reason_codes?.[at] ?? REASONS.find(([, pattern]) => pattern.test(sentence))?.[0] ?? "",
+  }));
+}
+
 /** The reason in the person's language; one that is not known here stays as the server says it. */
-export function because(reason: string, { textOr }: Speech): string {
-  for (const [pattern, key] of REASONS) {
-    const found = pattern.exec(reason);
-    if (!found) continue;
-    const words = { ...found.groups };
-    if (words["kind"]) words["kind"] = textOr(`kind.${words["kind"]}`, words["kind"]);
-    return textOr(key, reason, words);
-  }
-  return reason;
+export function because({ sentence, code }: Reason, { textOr }: Speech): string {
+  const pattern = REASONS.find(([known]) => known === code)?.[1];
+  if (!pattern) return sentence;
+  const words = { ...pattern.exec(sentence)?.groups };
+  if (words["kind"]) words["kind"] = textOr(`kind.${words["kind"]}`, words["kind"]);
+  return textOr(`reason.${code}`, sentence, words);
 }
