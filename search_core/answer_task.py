@@ -26,7 +26,6 @@ from retrieval.contracts import Encoder
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
-from retrieval.stored_plan import serving_plan
 from search_core.answering.models import Models
 from search_core.answering.prices import Prices
 from search_core.answering.questions import (
@@ -50,8 +49,8 @@ from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge
 from search_core.plan_mapping import architecture_of
-from search_core.promotion import go_out
-from search_core.reasons import ANSWERER_NOT_BEATEN, OTHER_PLAN, Reason, ReasonCode, not_asked
+from search_core.promotion import promote, store_once
+from search_core.reasons import ANSWERER_NOT_BEATEN, Reason, ReasonCode, not_asked
 from search_core.request import ANSWER_TASK, Request
 from search_core.result import Result
 from search_core.run_start import begin, by_run, incumbent_of
@@ -234,7 +233,10 @@ def _concluded(
     about = (run.collection.name, standing.best.choice.describe(), run.request.seed)
     card = write_answer_card(*about, verdict, reasons, board)
     artifact = write_artifact(run.folder / RUN_ARTIFACT, chosen, manifest, card)
-    plan_id = None if standing.best is standing.incumbent else _stored(run, chosen)
+    plan_id = None
+    if standing.best is not standing.incumbent:
+        name = f"answers-{run.record.id[:8]}"
+        plan_id = store_once(run.catalog, run.collection, name, chosen, by_run(run.record))
     run.wanted()
     promoted, reasons = _promoted(run, plan, plan_id, verdict, reasons, after)
     return Result(
@@ -311,15 +313,6 @@ def _reasons(
     return tuple(found)
 
 
-def _stored(run: AnswerRun, plan: Plan) -> int:
-    """The plan's number. A run that is repeated does not store its plan twice."""
-    name = f"answers-{run.record.id[:8]}"
-    for known in run.catalog.plans.all(run.collection):
-        if (known.name, known.digest) == (name, plan.digest):
-            return known.id
-    return run.catalog.plans.add(run.collection, name, plan.to_dict(), plan.digest, by_run(run.record)).id
-
-
 def _promoted(
     run: AnswerRun,
     plan: Plan,
@@ -332,15 +325,17 @@ def _promoted(
         return False, reasons
     if not run.request.promote:
         return False, (not_asked(plan_id),)
-    now = run.catalog.collections.get(run.collection.name)
-    if now.plan_id == plan_id:
-        return True, ()  # by this run, before it was killed
-    if serving_plan(run.catalog, now) != plan:
-        return False, (OTHER_PLAN,)
-    reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
-    by = by_run(run.record)
-    waits = go_out(run.catalog, now, plan_id, run.request.rollout, by, reason, _allowed_ms(run, after))
-    return not waits, waits
+    return promote(
+        run.catalog,
+        run.collection,
+        plan_id,
+        plan,
+        verdict,
+        way=run.request.rollout,
+        by=by_run(run.record),
+        any_encoder=True,
+        answer_ms=_allowed_ms(run, after),
+    )
 
 
 def _allowed_ms(run: AnswerRun, after: Sequence[Scored]) -> float:

@@ -7,7 +7,6 @@ from importlib import metadata
 from typing import Any
 
 from retrieval.plan import DEFAULT_PLAN
-from retrieval.stored_plan import serving_plan
 from search_core.artifacts import RUN_ARTIFACT, Artifact, write_artifact
 from search_core.card import write_card
 from search_core.conditions import Conditions
@@ -16,14 +15,12 @@ from search_core.finalist import Finalist
 from search_core.gate import Verdict, judge
 from search_core.latency import compare_latency
 from search_core.plan_tier import untried
-from search_core.promotion import AT_ONCE, go_out
+from search_core.promotion import AT_ONCE, promote, store_once
 from search_core.question_kinds import kinds_of
 from search_core.reasons import (
     NOT_BEATEN,
     NOT_EMBEDDED,
     NOT_JUDGED,
-    OTHER_ENCODER,
-    OTHER_PLAN,
     Reason,
     ReasonCode,
     not_asked,
@@ -57,7 +54,10 @@ def conclude(conditions: Conditions, finalist: Finalist, wanted: Callable[[], No
     wanted()
     manifest = _manifest(conditions, finalist, verdict, metrics, stages, len(trials))
     artifact = _artifact(conditions, finalist, verdict, reasons, manifest)
-    plan_id = None if _is_what_serves(conditions, finalist) else _stored(conditions, finalist, artifact)
+    plan_id = None
+    if not _is_what_serves(conditions, finalist):
+        name, by = f"tuned-{conditions.record.id[:8]}", by_run(conditions.record)
+        plan_id = store_once(conditions.catalog, conditions.collection, name, finalist.plan, by)
     wanted()
     promoted, reasons = _promoted(conditions, finalist, plan_id, reasons, verdict)
     return Result(
@@ -197,16 +197,6 @@ def _repeated(conditions: Conditions) -> tuple[str, ...]:
     return (f"{copies} of the {len(texts)} sealed questions ask what another one asks; the test counts each once",)
 
 
-def _stored(conditions: Conditions, finalist: Finalist, artifact: Artifact) -> int:
-    """The plan's number. A run that is repeated does not store its plan twice."""
-    plans, name = conditions.catalog.plans, f"tuned-{conditions.record.id[:8]}"
-    for known in plans.all(conditions.collection):
-        if (known.name, known.digest) == (name, artifact.plan.digest):
-            return known.id
-    by = by_run(conditions.record)
-    return plans.add(conditions.collection, name, finalist.plan.to_dict(), finalist.plan.digest, by).id
-
-
 def _promoted(
     conditions: Conditions, finalist: Finalist, plan_id: int | None, reasons: tuple[Reason, ...], verdict: Verdict
 ) -> tuple[bool, tuple[Reason, ...]]:
@@ -218,14 +208,12 @@ def _promoted(
         return False, (Reason(ReasonCode.NOT_STEP_BY_STEP, NOT_STEP_BY_STEP.format(plan_id)),)
     if not conditions.request.promote:
         return False, (not_asked(plan_id, model_name(conditions, finalist.candidate)),)
-    now = conditions.catalog.collections.get(conditions.collection.name)
-    if now.plan_id == plan_id:
-        return True, ()  # by this run, before it was killed
-    if serving_plan(conditions.catalog, now) != conditions.incumbent:
-        return False, (OTHER_PLAN,)
-    if now.encoder_fingerprint != conditions.collection.encoder_fingerprint:
-        return False, (OTHER_ENCODER,)
-    reason = f"sealed questions: {verdict.lift:+.4f}, p = {verdict.p_value:.4f}"
-    way, by = conditions.request.rollout, by_run(conditions.record)
-    waits = go_out(conditions.catalog, now, plan_id, way, by, reason)
-    return not waits, waits
+    return promote(
+        conditions.catalog,
+        conditions.collection,
+        plan_id,
+        conditions.incumbent,
+        verdict,
+        way=conditions.request.rollout,
+        by=by_run(conditions.record),
+    )

@@ -22,9 +22,9 @@ from retrieval.catalog.experiments import ExperimentState
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
+from search_core.reasons import NOT_EMBEDDED
 from search_core.replaying import steps_of
 from search_core.request import Request
-from search_core.reasons import NOT_EMBEDDED
 from search_core.result import Result, waits
 from search_core.stages import encoder_data, encoder_mapping, encoder_stage
 from search_core.stages.encoder_pace import PROBED

@@ -16,7 +16,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import NotFoundError
 from retrieval.types import Document
-from search_core import conclusion, conditions
+from search_core import conclusion, conditions, promotion
 from search_core.conditions import ARCHIVE
 from search_core.errors import BudgetError
 from search_core.log_check import log_troubles
@@ -113,7 +113,7 @@ def test_a_run_that_goes_on_when_the_corpus_changed_begins_anew_and_says_so(kb: 
 def test_a_run_killed_between_its_promotion_and_its_result_ends_as_proven(
     kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, rollout: str
 ) -> None:
-    go_out = conclusion.go_out
+    go_out = promotion.go_out
 
     def die(*about: Any) -> None:
         go_out(*about)
@@ -121,7 +121,7 @@ def test_a_run_killed_between_its_promotion_and_its_result_ends_as_proven(
 
     whole = trainer(kb, asked()).run()
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(conclusion, "go_out", die)
+        patched.setattr(promotion, "go_out", die)
         trainer(kb, replace(asked(), promote=True, rollout=rollout)).run()
     collection = kb.catalog.collections.get("c")
     record = kb.catalog.experiments.all(collection)[0]
