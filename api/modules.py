@@ -11,7 +11,7 @@ from retrieval.answer.generators import GENERATORS
 from retrieval.encoder import ENCODERS
 from retrieval.rerank import RERANKERS
 from search_core.policy import POLICIES
-from search_core.space import SPACES
+from search_core.space_file import SPACES
 
 REGISTRIES: tuple[Registry[Any], ...] = (
     SOURCES,

@@ -6,15 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from search_core.errors import ArchitectureError
+from search_core.scalar import Scalar
 
-if TYPE_CHECKING:
-    from search_core.drawing import ChoiceGraph
-    from search_core.space import SearchSpace
-
-Scalar: TypeAlias = str | int | float | bool | None
 DIGEST_LENGTH = 12  # hexadecimal digits
 
 
@@ -70,27 +66,3 @@ class Architecture:
                     f"architecture choice {name!r} is {value!r}; expected text, number, truth or null"
                 )
         return cls(space, choices)
-
-    def describe(self, space: SearchSpace | None = None) -> str:
-        """What this architecture does in plain English, a line for each tier; `space` where it is not registered."""
-        from search_core.drawing import describe
-
-        return describe(self, space or _registered(self.space))
-
-    def to_graph(self, space: SearchSpace | None = None) -> ChoiceGraph:
-        """The choices as nodes (in the order of the space) and the conditions between them as edges."""
-        from search_core.drawing import choice_graph
-
-        return choice_graph(self.as_dict(), space or _registered(self.space))
-
-    def to_svg(self, space: SearchSpace | None = None) -> str:
-        """A picture of the choices, a column for each tier, as one SVG element."""
-        from search_core.drawing import draw
-
-        return draw(self, space or _registered(self.space))
-
-
-def _registered(name: str) -> SearchSpace:
-    from search_core.space import open_space  # a space makes architectures, so that the import goes both ways
-
-    return open_space(name)

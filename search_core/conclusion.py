@@ -10,6 +10,7 @@ from retrieval.plan import DEFAULT_PLAN
 from search_core.artifacts import RUN_ARTIFACT, Artifact, write_artifact
 from search_core.card import write_card
 from search_core.conditions import Conditions
+from search_core.drawing import describe
 from search_core.experiment_log import trajectory
 from search_core.finalist import Finalist
 from search_core.gate import Verdict, judge
@@ -177,7 +178,7 @@ def _artifact(
     conditions: Conditions, finalist: Finalist, verdict: Verdict, reasons: tuple[Reason, ...], manifest: dict[str, Any]
 ) -> Artifact:
     publish(conditions, finalist.candidate)
-    does = finalist.architecture.describe(conditions.space)
+    does = describe(finalist.architecture, conditions.space)
     card = write_card(conditions.collection.name, does, finalist.plan, verdict, reasons, manifest)
     return write_artifact(conditions.folder / RUN_ARTIFACT, finalist.plan, manifest, card)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from search_core.architecture import Architecture, Scalar
+from search_core.architecture import Architecture
 from search_core.errors import ArchitectureError
-from search_core.space import SearchSpace, key
+from search_core.scalar import Scalar, key
+from search_core.space import SearchSpace
 
 State: TypeAlias = tuple[int, tuple[tuple[str, tuple[str, Scalar]], ...]]
 

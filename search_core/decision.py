@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from search_core.architecture import Scalar
 from search_core.errors import ArchitectureError, SpaceError
+from search_core.scalar import Scalar, key
 
 NOTHING: Mapping[str, tuple[Scalar, ...]] = MappingProxyType({})
 
@@ -71,13 +71,3 @@ class Cost:
 
     trial_seconds: float
     serving_milliseconds: float
-
-
-def key(value: Scalar) -> tuple[str, Scalar]:
-    """A value together with its type, because `True == 1 == 1.0` in Python but not in a plan."""
-    return type(value).__name__, value
-
-
-def same(one: Scalar, other: Scalar) -> bool:
-    """Whether two values are equal and of one type."""
-    return key(one) == key(other)

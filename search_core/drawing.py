@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from search_core.architecture import Architecture, Scalar
-from search_core.space import Decision, SearchSpace, Tier, same
+from search_core.architecture import Architecture
+from search_core.decision import Decision, Tier
+from search_core.scalar import Scalar, same
+from search_core.space import SearchSpace
 
 # in the picture, pixels
 BOX_HEIGHT, GAP, COLUMN, MARGIN, INDENT = 34, 10, 320, 24, 16

@@ -7,8 +7,11 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from retrieval.plan import Plan
-from search_core.architecture import Architecture, Scalar
-from search_core.space import Decision, SearchSpace, Tier, plan_choices, same
+from search_core.architecture import Architecture
+from search_core.decision import Decision, Tier
+from search_core.scalar import Scalar, same
+from search_core.space import SearchSpace
+from search_core.space_file import open_space
 
 NONE = "none"
 OPTIONAL = ("adapter", "rerank")  # fields of a plan that may be left out
@@ -29,6 +32,20 @@ def plan_of(architecture: Architecture, base: Plan, space: SearchSpace | None = 
         "answer": None if base.answer is None else base.answer.to_dict(),
     }
     return Plan.from_dict(kept | choices)
+
+
+def plan_choices(architecture: Architecture, space: SearchSpace | None = None) -> dict[str, object]:
+    """The choices that are fields of a retrieval Plan; `space` where it is not registered.
+
+    `diffusion.edges` and its kin come back as `{"diffusion": {"edges": ...}}`, or as `{"diffusion": None}` where the
+    first of them is "none". Decisions that are not asked are left out: the plan's own default stands.
+    """
+    space = space or open_space(architecture.space)
+    found: dict[str, object] = {}
+    for decision in space.decisions:
+        if decision.tier is Tier.PLAN and decision.name in architecture.as_dict():
+            _place(found, decision.name, architecture[decision.name])
+    return found
 
 
 def architecture_of(plan: Plan, space: SearchSpace) -> Architecture:
@@ -56,6 +73,16 @@ def changes(one: Architecture, other: Architecture) -> int:
     ours, theirs = one.as_dict(), other.as_dict()
     names = set(ours) | set(theirs)
     return sum(name not in ours or name not in theirs or not same(ours[name], theirs[name]) for name in names)
+
+
+def _place(found: dict[str, object], name: str, value: Scalar) -> None:
+    group, dot, member = name.partition(".")
+    if not dot:
+        found[name] = value
+        return
+    inside = found.setdefault(group, None if value == "none" else {})
+    if isinstance(inside, dict):
+        inside[member] = value
 
 
 def _nearest(decision: Decision, value: Any) -> Scalar:

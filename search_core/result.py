@@ -10,6 +10,7 @@ from typing import Any
 from retrieval.plan import Plan
 from search_core.architecture import Architecture
 from search_core.artifacts import RUNS, Artifact
+from search_core.drawing import describe
 from search_core.gate import Verdict
 from search_core.reasons import NOT_EMBEDDED, Reason, ReasonCode, codes_of, to_fields
 from search_core.space import SearchSpace
@@ -50,7 +51,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The pinned form of `kb tune --json`, with more beside it. Folders are told from the data folder."""
-        verdict, described = self.verdict, self.best.describe(self.space)
+        verdict, described = self.verdict, describe(self.best, self.space)
         return {
             "experiment": self.experiment,
             **{name: dict(values) for name, values in self.metrics.items()},

@@ -1,24 +1,18 @@
 """The search space: which decisions an architecture takes, which values each has, and what they cost.
 
-A space is data. Built-in ones are YAML files in `search_core/spaces/`; a third party brings another by a file of its
-own or by the entry point group `autoglm_kb.space`. See docs/search-space.md.
+A space is data; `space_file` opens it by its name. See docs/search-space.md.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
-from pathlib import Path
 
-from infra.registry import Registry
-from search_core.architecture import Architecture, Scalar
-from search_core.decision import Cost, Decision, Tier, key, same
+from search_core.architecture import Architecture
+from search_core.decision import Cost, Decision, Tier
 from search_core.errors import ArchitectureError, SpaceError
-
-__all__ = ["SPACES", "Cost", "Decision", "SearchSpace", "Tier", "key", "open_space", "plan_choices", "same"]
+from search_core.scalar import Scalar, key, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +107,6 @@ class SearchSpace:
         others = [value for value in decision.values if key(value) != key(choices[decision.name])]
         return self.complete(choices | {decision.name: rng.choice(others)}, rng)
 
-    def size(self) -> int:
-        """How many architectures there are; exact."""
-        from search_core.counting import Counting
-
-        return Counting(self).size
-
-    def __iter__(self) -> Iterator[Architecture]:
-        """Every architecture, the last decision changing fastest."""
-        from search_core.counting import Counting
-
-        counting = Counting(self)
-        return (counting.at(place) for place in range(counting.size))
-
     def cost(self, architecture: Architecture) -> Cost:
         """The expected cost: the sum over the choices that differ from their defaults."""
         moved = [
@@ -194,56 +175,3 @@ def _within_reach(decision: Decision, earlier: Mapping[str, Decision]) -> bool:
 
 def _condition(decision: Decision) -> str:
     return " and ".join(f"{name} is one of {list(values)!r}" for name, values in decision.when.items())
-
-
-SPACES: Registry[SearchSpace] = Registry("space")
-
-
-@cache
-def _built_in(file: str) -> SearchSpace:
-    from search_core.space_file import read_space
-
-    return read_space(resources.files("search_core.spaces").joinpath(file).read_text("utf-8"), file)
-
-
-SPACES.register("gnn-lm-v1", lambda: _built_in("gnn-lm-v1.yaml"), "retrieval plan, graph network and encoder")
-
-
-def open_space(name: str) -> SearchSpace:
-    """The space registered under a name, or the one in the YAML file of that path.
-
-    Raises `SpaceError` naming the known ones when it is neither.
-    """
-    if name in SPACES:
-        return SPACES.create(name)
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"} and path.is_file():
-        from search_core.space_file import read_space
-
-        return read_space(path.read_text("utf-8"), path.name)
-    known = ", ".join(entry.name for entry in SPACES)
-    raise SpaceError(f"search space is {name!r}; expected a registered one ({known}) or a path to a .yaml file")
-
-
-def plan_choices(architecture: Architecture, space: SearchSpace | None = None) -> dict[str, object]:
-    """The choices that are fields of a retrieval Plan; `space` where it is not registered.
-
-    `diffusion.edges` and its kin come back as `{"diffusion": {"edges": ...}}`, or as `{"diffusion": None}` where the
-    first of them is "none". Decisions that are not asked are left out: the plan's own default stands.
-    """
-    space = space or open_space(architecture.space)
-    found: dict[str, object] = {}
-    for decision in space.decisions:
-        if decision.tier is Tier.PLAN and decision.name in architecture.as_dict():
-            _place(found, decision.name, architecture[decision.name])
-    return found
-
-
-def _place(found: dict[str, object], name: str, value: Scalar) -> None:
-    group, dot, member = name.partition(".")
-    if not dot:
-        found[name] = value
-        return
-    inside = found.setdefault(group, None if value == "none" else {})
-    if isinstance(inside, dict):
-        inside[member] = value

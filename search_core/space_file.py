@@ -1,20 +1,51 @@
-"""Reads a search space from YAML and writes one; every message names the decision and the field that is wrong."""
+"""Search spaces by name, and as YAML that is read and written; messages name the decision and the field that is wrong.
+
+Built-in spaces are YAML files in `search_core/spaces/`; a third party brings another by a file of its own or by the
+entry point group `autoglm_kb.space`. See docs/search-space.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from search_core.architecture import Scalar
+from infra.registry import Registry
 from search_core.decision import NOTHING, Decision, Tier
 from search_core.errors import SpaceError
-from search_core.space import SPACES, SearchSpace, open_space
+from search_core.scalar import Scalar
+from search_core.space import SearchSpace
 
 _FIELDS = {"tier", "values", "default", "summary", "when", "trial_cost", "serving_cost"}
 _SPACE_FIELDS = {"name", "extends", "decisions", "extras"}
+
+SPACES: Registry[SearchSpace] = Registry("space")
+
+
+@cache
+def _built_in(file: str) -> SearchSpace:
+    return read_space(resources.files("search_core.spaces").joinpath(file).read_text("utf-8"), file)
+
+
+SPACES.register("gnn-lm-v1", lambda: _built_in("gnn-lm-v1.yaml"), "retrieval plan, graph network and encoder")
+
+
+def open_space(name: str) -> SearchSpace:
+    """The space registered under a name, or the one in the YAML file of that path.
+
+    Raises `SpaceError` naming the known ones when it is neither.
+    """
+    if name in SPACES:
+        return SPACES.create(name)
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} and path.is_file():
+        return read_space(path.read_text("utf-8"), path.name)
+    known = ", ".join(entry.name for entry in SPACES)
+    raise SpaceError(f"search space is {name!r}; expected a registered one ({known}) or a path to a .yaml file")
 
 
 def read_space(text: str, origin: str) -> SearchSpace:

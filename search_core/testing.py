@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from search_core.architecture import Architecture
+from search_core.decision import Decision, Tier
 from search_core.policy.contract import Policy, Trial
-from search_core.space import Decision, SearchSpace, Tier
+from search_core.space import SearchSpace
 
 Create: TypeAlias = Callable[[SearchSpace, int], Policy]
 

@@ -35,12 +35,14 @@ from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from search_core.architecture import Architecture
+from search_core.drawing import choice_graph, draw
 from search_core.log_comparison import compare_runs
 from search_core.policy import POLICIES
 from search_core.promotion import AT_ONCE
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request, without_questions
-from search_core.space import SPACES, SearchSpace, same
-from search_core.space_file import stored_space
+from search_core.scalar import same
+from search_core.space import SearchSpace
+from search_core.space_file import SPACES, stored_space
 from search_core.supervision import choose_set
 from search_core.task import SEARCH_TASKS, parse_budget, parse_task
 from search_core.tiers import parse_tiers
@@ -151,7 +153,7 @@ def _view(kb: KnowledgeBase, collection: Collection, record: ExperimentRecord) -
 
 def _picture(record: ExperimentRecord) -> str | None:
     known = _known(record, (record.result or {}).get("architecture"))
-    return None if known is None else known[0].to_svg(known[1])
+    return None if known is None else draw(*known)
 
 
 def _graph(record: ExperimentRecord) -> dict[str, Any] | None:
@@ -160,7 +162,7 @@ def _graph(record: ExperimentRecord) -> dict[str, Any] | None:
     if known is None:
         return None
     architecture, space = known
-    graph = architecture.to_graph(space)
+    graph = choice_graph(architecture.as_dict(), space)
     decisions = [space[node.name] for node in graph.nodes]
     nodes = [
         {

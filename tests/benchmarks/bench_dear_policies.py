@@ -28,12 +28,15 @@ from retrieval.evaluation import read_qrels, read_queries
 from retrieval.graph import CorpusGraph, build_graph
 from retrieval.metrics import randomisation_test
 from retrieval.plan import DEFAULT_PLAN
-from search_core.architecture import Architecture, Scalar
+from search_core.architecture import Architecture
+from search_core.counting import Counting
 from search_core.legs import CachedLegs, ask_legs
 from search_core.models.retrieval_gnn import fit_graph_lm
 from search_core.policy import NO_BRIEFING, POLICIES, Briefing, Earlier, Trial
+from search_core.scalar import Scalar
 from search_core.snapshot import read_snapshot
-from search_core.space import SearchSpace, open_space
+from search_core.space import SearchSpace
+from search_core.space_file import open_space
 from search_core.stages.encoder_mapping import narrowed
 from search_core.stages.graph_mapping import config_of, edges_of, graph_space, training_of
 from search_core.stages.labels import Judged, judged_rows
@@ -78,7 +81,7 @@ def main() -> None:
     space, names = small_space(), asked.sets.split(",")
     for name in names:
         table = known()["tables"].get(name, {"rewards": {}})
-        if len(table["rewards"]) < space.size():
+        if len(table["rewards"]) < Counting(space).size:
             measure(name, asked.work, space, table)
     for name in asked.replay.split(",") if asked.replay else names:
         about = {other: known()["tables"][other] for other in names}
@@ -121,7 +124,8 @@ def measure(name: str, work: Path, space: SearchSpace, table: dict[str, Any]) ->
     choose = legs.only([place for place in range(len(asked)) if place % 5 >= 3])
     graph, labels = build_graph(legs.snapshot.chunks, legs.snapshot.vectors), judged_rows(legs, fit)
     table["start"] = float(choose.score(DEFAULT_PLAN).mean())
-    for architecture in space:
+    counting = Counting(space)
+    for architecture in map(counting.at, range(counting.size)):
         if architecture.digest not in table["rewards"]:
             began = time.process_time()
             reward = trained(architecture, legs.only(fit), choose, graph, labels)

@@ -29,7 +29,8 @@ from search_core.legs import CachedLegs, ask_legs
 from search_core.plan_mapping import plan_of, plan_space
 from search_core.policy import NO_BRIEFING, POLICIES, Briefing, Earlier, Trial
 from search_core.snapshot import read_snapshot
-from search_core.space import SearchSpace, open_space
+from search_core.space import SearchSpace
+from search_core.space_file import open_space
 from search_core.testing import WIDE, reward_of
 from tests.benchmarks.bench_quality import DATA, SETS, ingest, one_of
 from tests.benchmarks.machine import circumstances

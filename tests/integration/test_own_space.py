@@ -12,6 +12,7 @@ from tuning_world import questions, tuning_world
 from typer.testing import CliRunner
 
 from api.cli import app
+from search_core.drawing import describe
 from search_core.request import Request
 from search_core.trainer import AutoModelTrainer
 
@@ -53,7 +54,7 @@ def test_a_run_in_it_is_resumed_shown_and_replayed_without_the_file(
 
     resumed = command("tune", "--resume", name)
     assert resumed["trajectory"] == whole.trajectory
-    assert resumed["architecture"]["description"] == whole.best.describe(whole.space)
+    assert resumed["architecture"]["description"] == describe(whole.best, whole.space)
     assert command("experiments", "show", name)["result"]["architecture"]["space"] == "mine"
     assert command("experiments", "replay", name)["agrees"]
     with served.in_process(tmp_path / "data") as api:

@@ -28,7 +28,7 @@ from retrieval.types import OPERATOR, Block, Deletion, Document, Principal
 from search_core.legs import ask_legs
 from search_core.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.snapshot import key_of, read_snapshot
-from search_core.space import open_space
+from search_core.space_file import open_space
 from search_core.stages.portfolio import portfolio
 
 __all__ = ["elastic_url", "stack_of"]

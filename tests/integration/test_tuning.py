@@ -30,7 +30,7 @@ from search_core.legs import ask_legs
 from search_core.plan_mapping import plan_of, plan_space
 from search_core.request import Request
 from search_core.snapshot import read_snapshot
-from search_core.space import open_space
+from search_core.space_file import open_space
 from search_core.supervision import given
 from search_core.trainer import AutoModelTrainer
 

@@ -23,7 +23,7 @@ from search_core.latency import compare_latency
 from search_core.legs import CachedLegs, ask_legs
 from search_core.plan_mapping import architecture_of, plan_space
 from search_core.snapshot import read_snapshot
-from search_core.space import open_space
+from search_core.space_file import open_space
 from search_core.stages.candidate import Candidate
 from search_core.supervision import given
 from search_core.trainer import AutoModelTrainer

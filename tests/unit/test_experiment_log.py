@@ -19,7 +19,7 @@ from search_core.log_check import log_troubles
 from search_core.log_comparison import compare_runs, is_cut_short
 from search_core.replaying import TOLERANCE, replay_verdict
 from search_core.run_lock import run_lock
-from search_core.space import open_space
+from search_core.space_file import open_space
 
 TRIALS = 6
 

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_core.architecture import Architecture
+from search_core.decision import Decision, Tier
 from search_core.errors import PolicyError
 from search_core.policy import POLICIES, Briefing, Earlier, Trial
 from search_core.policy.archive import Archive
 from search_core.policy.standing import Standing
-from search_core.space import Decision, SearchSpace, Tier
+from search_core.space import SearchSpace
 from search_core.testing import WIDE, reward_of, run
 
 torch = pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')

@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from retrieval.plan import DEFAULT_PLAN
 from search_core.architecture import Architecture
 from search_core.counting import Counting
+from search_core.decision import Decision, Tier
+from search_core.drawing import choice_graph, describe, draw
 from search_core.errors import ArchitectureError, SpaceError
-from search_core.space import Decision, SearchSpace, Tier, open_space, plan_choices
-from search_core.space_file import read_space, space_text, stored_space, text_to_store
+from search_core.plan_mapping import plan_choices
+from search_core.space import SearchSpace
+from search_core.space_file import open_space, read_space, space_text, stored_space, text_to_store
 from search_core.testing import SMALL, WIDE
 
 SPACE = open_space("gnn-lm-v1")
@@ -66,7 +69,7 @@ def test_counting_agrees_with_walking_every_branch(space: SearchSpace) -> None:
 
     expected = walk({})
     counting = Counting(space)
-    assert counting.size == space.size() == len(expected)
+    assert counting.size == len(expected)
     assert [counting.at(place).digest for place in range(counting.size)] == expected
     with pytest.raises(ArchitectureError, match="expected 0 to"):
         counting.at(counting.size)
@@ -95,7 +98,7 @@ def test_a_tier_alone_has_only_its_own_choices() -> None:
     for _ in range(200):
         one = SPACE.check(plans.check(plans.sample(rng)))
         assert one["graph.depth"] == 0 and one["encoder.train"] == "none"
-    assert plans.size() < SPACE.size()
+    assert Counting(plans).size < Counting(SPACE).size
 
 
 def test_values_are_drawn_evenly() -> None:
@@ -109,16 +112,18 @@ def test_equal_choices_have_one_digest_in_every_process_and_order() -> None:
     turned = Architecture(one.space, dict(reversed(one.choices)))
     assert turned == one and hash(turned) == hash(one) and turned.digest == one.digest
     assert Architecture.from_dict(json.loads(json.dumps(one.to_dict()))) == one
-    script = (
-        "from search_core.space import open_space; print(open_space('gnn-lm-v1').complete({'fusion': 'rrf'}).digest)"
-    )
+    script = """
+from search_core.space_file import open_space
+print(open_space("gnn-lm-v1").complete({"fusion": "rrf"}).digest)
+"""
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
     assert told == one.digest and len(one.digest) == 12
 
 
 def test_true_one_and_one_point_zero_are_three_values() -> None:
     space = SearchSpace("types", (Decision("d", Tier.PLAN, (True, 1, 1.0), True, "a type"),))
-    assert space.size() == len({architecture.digest for architecture in space}) == 3
+    counting = Counting(space)
+    assert counting.size == len({counting.at(place).digest for place in range(counting.size)}) == 3
     with pytest.raises(ArchitectureError, match="d is 0; expected one of"):
         space.check(Architecture("types", {"d": 0}))
 
@@ -189,7 +194,7 @@ def test_a_third_party_extends_a_space_by_a_file(tmp_path: Path) -> None:
 
 
 def test_the_description_tells_what_differs() -> None:
-    text = SPACE.complete({"fusion": "rrf", "adaptive": False, "graph.depth": 2}).describe()
+    text = describe(SPACE.complete({"fusion": "rrf", "adaptive": False, "graph.depth": 2}), SPACE)
     plan, graph, encoder = text.splitlines()
     assert "rrf (default convex)" in plan and "no (default yes)" in plan
     assert "2 (default 0)" in graph
@@ -199,7 +204,7 @@ def test_the_description_tells_what_differs() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_picture_has_a_box_for_each_choice_and_none_overlap(seed: int) -> None:
     one = SPACE.sample(random.Random(seed))
-    root = ET.fromstring(one.to_svg())
+    root = ET.fromstring(draw(one, SPACE))
     boxes = [box for box in root.iter() if box.tag.endswith("rect")]
     corners = {(float(box.get("x", "")), float(box.get("y", ""))) for box in boxes}
     assert len(corners) == len(boxes) == len(one.choices)
@@ -215,6 +220,6 @@ def test_the_picture_has_a_box_for_each_choice_and_none_overlap(seed: int) -> No
 
 
 def test_the_graph_has_an_edge_for_each_condition() -> None:
-    graph = SMALL.complete({"kind": "a", "depth": 4}).to_graph(SMALL)
+    graph = choice_graph(SMALL.complete({"kind": "a", "depth": 4}).as_dict(), SMALL)
     assert [(node.name, node.value) for node in graph.nodes] == [("kind", 0), ("depth", 3)]
     assert graph.edges == ((0, 1),)
