@@ -230,8 +230,14 @@ def _concluded(
         key=lambda one: -float(str(one["quality"])),
     )
     manifest = _manifest(run, questions, models, standing, verdict, metrics, board)
-    about = (run.collection.name, standing.best.choice.describe(), run.request.seed)
-    card = write_answer_card(*about, verdict, reasons, board)
+    card = write_answer_card(
+        run.collection.name,
+        standing.best.choice.describe(),
+        seed=run.request.seed,
+        verdict=verdict,
+        reasons=reasons,
+        board=board,
+    )
     artifact = write_artifact(run.folder / RUN_ARTIFACT, chosen, manifest, card)
     plan_id = None
     if standing.best is not standing.incumbent:

@@ -189,10 +189,30 @@ class AutoModelTrainer:
         if self.request.task == ANSWER_TASK:  # a sentence about replies is about finding them
             from search_core.answer_task import AnswerRun, tune_answers  # opens models that others do not need
 
-            told = (self.request, self.spec, self._settings, catalog, collection, record, encoder, self._clock)
-            return tune_answers(AnswerRun(*told, self._wanted), self._progress)
-        about = (self.request, self.spec, catalog, collection, record, folder, encoder, self._clock)
-        conditions = prepare(*about, self._settings.data_dir, self._settings.encoder_precision)
+            run = AnswerRun(
+                request=self.request,
+                spec=self.spec,
+                settings=self._settings,
+                catalog=catalog,
+                collection=collection,
+                record=record,
+                encoder=encoder,
+                clock=self._clock,
+                wanted=self._wanted,
+            )
+            return tune_answers(run, self._progress)
+        conditions = prepare(
+            request=self.request,
+            spec=self.spec,
+            catalog=catalog,
+            collection=collection,
+            record=record,
+            folder=folder,
+            encoder=encoder,
+            clock=self._clock,
+            data_dir=self._settings.data_dir,
+            precision=self._settings.encoder_precision,
+        )
         try:
             result = conclude(conditions, find_finalist(conditions, self._progress), self._wanted)
             shutil.rmtree(folder / TRAININGS, ignore_errors=True)  # nobody resumes it now

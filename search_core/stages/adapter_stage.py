@@ -57,17 +57,14 @@ def adapter_stage(
             reason = str(error)
     if found is None:
         reason = reason or "no kind was better on the questions it was chosen by"
-        return start, StageReport("adapter", recorder.trials, watch.seconds, watch.cpu_seconds, False, reason)
+        return start, recorder.report(watch, reason=reason)
     swept = plans_anew(conditions, found.candidate, share, progress)
     values = swept.values(conditions.split.choose, conditions.spec.metric)
     gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
     final = _of_both_parts(conditions, start, swept, found)
     if not kept:
         reason = f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
-    trials = recorder.trials
-    return (swept if kept else start), StageReport(
-        "adapter", trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, final
-    )
+    return (swept if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=final)
 
 
 def _why_not(conditions: Conditions, share: float) -> str:

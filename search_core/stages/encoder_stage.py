@@ -94,16 +94,16 @@ def encoder_stage(
             raise ArtifactError(f"a model cannot be written: {error.strerror or error}; free some space") from error
     exact = not (recorder.trials and trains_fast(conditions.request.device, conditions.request.fast))
     if candidate is None:
-        spent = (recorder.trials, watch.seconds, watch.cpu_seconds)
-        return start, StageReport("encoder", *spent, False, reason, policy=policy, deterministic=exact)
+        return start, recorder.report(watch, reason=reason, policy=policy, deterministic=exact)
     steps = found[0].steps if found is not None else None
     swept = plans_anew(conditions, candidate, share, progress)
     metric = conditions.spec.metric
     values, before = (one.values(conditions.split.choose, metric) for one in (swept, start))
     gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
     reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
-    about = (recorder.trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, swept, policy)
-    report = StageReport("encoder", *about, deterministic=exact, steps=steps)
+    report = recorder.report(
+        watch, kept=kept, reason=reason, gain=gain, best=swept, policy=policy, deterministic=exact, steps=steps
+    )
     return (swept if kept else start), report
 
 

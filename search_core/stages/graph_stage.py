@@ -47,27 +47,25 @@ def graph_stage(
     conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
 ) -> tuple[Candidate, StageReport]:
     """The start, for nothing of this serves, and what a network would bring."""
-    watch = Stopwatch()
+    watch, recorder = Stopwatch(), Recorder(conditions, "graph", "", progress, best)
     if reason := _why_not(conditions, share):
-        return start, StageReport("graph", 0, watch.seconds, watch.cpu_seconds, False, reason)
+        return start, recorder.report(watch, reason=reason)
     try:
         space = graph_space(conditions.space)
     except ArchitectureError as error:
-        reason = f"the search space does not fit it: {error}"
-        return start, StageReport("graph", 0, watch.seconds, watch.cpu_seconds, False, reason)
-    name, policy = open_policy(conditions, "graph", space)
+        return start, recorder.report(watch, reason=f"the search space does not fit it: {error}")
+    recorder.policy, policy = open_policy(conditions, "graph", space)
     before = start.values(conditions.split.choose, conditions.spec.metric)
-    recorder = Recorder(conditions, "graph", name, progress, best)
     graph = build_graph(conditions.snapshot.chunks, start.base.snapshot.vectors)
     judged = judged_rows(start.base, conditions.split.fit)
     ground = _Ground(conditions, start, graph, judged, recorder, best - float(before.mean()))
     done = halve(policy, RUNGS, lambda architecture, rung: _trial(ground, architecture, rung), conditions.clock, share)
     archive_trials(conditions, "graph", [outcome.trial for _, outcomes in done for outcome in outcomes])
     found = next((outcome.made for outcome in done[-1][1] if outcome.made is not None), None) if done else None
-    trials, report = recorder.trials, policy.report()
+    report = policy.report()
     if found is None:
         reason = "the time did not suffice, or no network could be trained"
-        return start, StageReport("graph", trials, watch.seconds, watch.cpu_seconds, False, reason, policy=report)
+        return start, recorder.report(watch, reason=reason, policy=report)
     swept = plans_anew(conditions, found, share, progress)
     values = swept.values(conditions.split.choose, conditions.spec.metric)
     gain = float(values.mean() - before.mean())
@@ -76,8 +74,7 @@ def graph_stage(
         if is_better(values, before, conditions.choosing)
         else f"a gain of {gain:+.4f} on {len(before)} may be chance"
     )
-    about = (trials, watch.seconds, watch.cpu_seconds, False, reason, gain, swept, report)
-    return start, StageReport("graph", *about)
+    return start, recorder.report(watch, reason=reason, gain=gain, best=swept, policy=report)
 
 
 def _why_not(conditions: Conditions, share: float) -> str:

@@ -37,16 +37,17 @@ def plan_stage(
     tier.search(policy, request.max_epochs, clock, share, progress)
     chosen = _quick_enough(conditions, start, tier, incumbent)
     kept = chosen.plan != start.plan
+    why_not = "what serves already was not beaten by more than chance" if tier.trials else untried(clock)
     report = StageReport(
-        "plan",
-        tier.trials,
-        watch.seconds,
-        watch.cpu_seconds,
-        kept,
-        "" if kept else "what serves already was not beaten by more than chance" if tier.trials else untried(clock),
-        chosen.mean - incumbent.mean,
-        start.with_plan(chosen.architecture, chosen.plan),
-        policy.report(),
+        tier="plan",
+        trials=tier.trials,
+        seconds=watch.seconds,
+        cpu_seconds=watch.cpu_seconds,
+        kept=kept,
+        reason="" if kept else why_not,
+        gain=chosen.mean - incumbent.mean,
+        best=start.with_plan(chosen.architecture, chosen.plan),
+        policy=policy.report(),
     )
     return start.with_plan(chosen.architecture, chosen.plan), report, tier
 

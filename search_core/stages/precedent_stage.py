@@ -27,7 +27,7 @@ def precedent_stage(
     watch, recorder = Stopwatch(), Recorder(conditions, "precedents", "sweep", progress, best)
     reason = _why_not(conditions, share)
     if reason:
-        return start, StageReport("precedents", 0, watch.seconds, watch.cpu_seconds, False, reason)
+        return start, recorder.report(watch, reason=reason)
     split, metric = conditions.split, conditions.spec.metric
     before = start.values(split.choose, metric)
     places = _some(conditions.working)
@@ -46,8 +46,7 @@ def precedent_stage(
     values, gain = chosen.values(split.choose, metric), mean - float(before.mean())
     kept = is_better(values, before, conditions.choosing)
     reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
-    about = (recorder.trials, watch.seconds, watch.cpu_seconds, kept, reason, gain, chosen)
-    return (chosen if kept else start), StageReport("precedents", *about)
+    return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=chosen)
 
 
 def _why_not(conditions: Conditions, share: float) -> str:

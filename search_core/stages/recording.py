@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from retrieval.plan import Plan
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
 from search_core.plan_tier import Progress
 from search_core.policy.contract import Trial
+from search_core.stages.candidate import StageReport
 
 
 @dataclass(slots=True)
@@ -78,3 +80,15 @@ class Recorder:
         )
         value = float("nan") if reward is None else reward
         return Trial(asked or architecture, value, float(body["cpu_seconds"]), fidelity)
+
+    def report(self, watch: Stopwatch, *, kept: bool = False, reason: str = "", **more: Any) -> StageReport:
+        """What the stage did since the watch was made; `more`: other fields of the report."""
+        return StageReport(
+            tier=self.tier,
+            trials=self.trials,
+            seconds=watch.seconds,
+            cpu_seconds=watch.cpu_seconds,
+            kept=kept,
+            reason=reason,
+            **more,
+        )
