@@ -16,6 +16,7 @@ from search_core.experiment_log import ExperimentLog
 from search_core.legs import CachedLegs, Values
 from search_core.policy.contract import Policy, Trial
 from search_core.repeats import groups_of, once
+from search_core.thinning import thinned
 
 CANDIDATES_PER_EPOCH = 8  # asked of the policy at once
 MAX_QUESTIONS = 600  # that plans are compared on: more tell differences apart that no gate would see
@@ -153,7 +154,7 @@ class PlanTier:
 
 def compared_on(places: Sequence[int]) -> Sequence[int]:
     """As many of these questions as plans are compared on, spread evenly."""
-    return places[:: max(1, -(-len(places) // MAX_QUESTIONS))]
+    return thinned(places, MAX_QUESTIONS)
 
 
 def choose(

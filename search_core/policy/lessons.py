@@ -13,6 +13,7 @@ from search_core.errors import ArchitectureError, PolicyError
 from search_core.policy.contract import Briefing, Trial
 from search_core.policy.encoding import SpaceTensors
 from search_core.space import SearchSpace
+from search_core.thinning import thinned
 
 MAX_PER_RUN = 400  # trials kept of one earlier run: every n-th by rank, so that good and bad stay
 MIN_PER_RUN = 4  # fewer have no spread to speak of
@@ -82,8 +83,7 @@ def profile_tensor(profile: Sequence[float]) -> Tensor:
 
 def _thinned(trials: list[Trial]) -> list[Trial]:
     ranked = sorted(trials, key=lambda trial: trial.reward)
-    step = max(1, -(-len(ranked) // MAX_PER_RUN))
-    return ranked[::-1][::step]
+    return list(thinned(ranked[::-1], MAX_PER_RUN))
 
 
 def _allowed(space: SearchSpace, trial: Trial) -> bool:

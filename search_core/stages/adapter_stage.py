@@ -18,6 +18,7 @@ from search_core.stages.labels import judged_rows
 from search_core.stages.plans import plans_anew
 from search_core.stages.recording import Recorder, Stopwatch
 from search_core.taught_questions import hashes_of
+from search_core.thinning import thinned
 from search_core.tuning.adapter import AdapterKind, adapter_path
 
 KINDS: tuple[AdapterKind, ...] = ("full", "low-rank-64", "low-rank-16", "bias")  # known ones, the most likely first
@@ -88,7 +89,7 @@ def _kinds(conditions: Conditions) -> list[AdapterKind]:
 
 def _search(conditions: Conditions, start: Candidate, recorder: Recorder, offset: float, share: float) -> _Look | None:
     """The best kind and number of steps; None where none is better than what came in, or the time did not suffice."""
-    few = _some(conditions.split.fit, FIRST_QUESTIONS)
+    few = tuple(thinned(conditions.split.fit, FIRST_QUESTIONS))
     watch = Stopwatch()
     looks: list[_Look] = []
     for kind in _kinds(conditions):
@@ -108,11 +109,7 @@ def _search(conditions: Conditions, start: Candidate, recorder: Recorder, offset
 def _in_time(conditions: Conditions, pace: float, share: float) -> tuple[int, ...]:
     """As much of `fit` as can be learned from, twice and once more at the end; `pace`: seconds a question and step."""
     most = int(conditions.clock.left(share) / (3 * ALL_STEPS * max(pace, 1e-9)))
-    return _some(conditions.split.fit, max(1, most))
-
-
-def _some(places: tuple[int, ...], most: int) -> tuple[int, ...]:
-    return places[:: max(1, -(-len(places) // most))]
+    return tuple(thinned(conditions.split.fit, max(1, most)))
 
 
 def _trial(

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from search_core.legs import Values
 from search_core.snapshot import CorpusSnapshot, key_of
 from search_core.stages.candidate import Candidate
 from search_core.stages.labels import Judged, judged_rows
+from search_core.thinning import thinned
 from search_core.tuning.contrastive import Example
 from search_core.tuning.examples import Labelled, labelled_examples, mixed_examples, own_examples
 from search_core.tuning.negatives import mine_negatives
@@ -34,8 +34,6 @@ POOL, ASKED = 600, 120  # chunks that a trial ranks for so many questions of `ch
 FROM_LEGS = 20  # first chunks of either leg that join the pool for each question
 HARD_NEGATIVES = 1  # mined ones per question and step
 DEPTH = 10  # of nDCG
-
-Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> E
     else:
         shutil.copytree(base, scratch, dirs_exist_ok=True)
     fit = _labelled(start, conditions.split.fit)
-    places = _some(conditions.split.choose, ASKED)
+    places = thinned(conditions.split.choose, ASKED)
     asked, pool = _labelled(start, places), _pool(start, places, snapshot)
     documents = tuple(key_of(chunk) for chunk in snapshot.chunks)
     return EncoderGround(base, scratch, pieces, share, texts, fit, asked, pool, documents)
@@ -104,7 +102,7 @@ def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> E
 def missing_pieces(conditions: Conditions, base: Path) -> tuple[tuple[str, ...], float]:
     """What the tokenizer lacks of the corpus, nothing where it knows nearly all; and the share of unknown words."""
     whole = [f"{chunk.title}\n{chunk.text}" for chunk in conditions.snapshot.chunks]
-    share = survey(base, _some(whole, SURVEYED)).unknown_share
+    share = survey(base, thinned(whole, SURVEYED)).unknown_share
     if share <= MIN_UNKNOWN:
         return (), share
     found = survey(base, whole)
@@ -136,7 +134,3 @@ def _pool(start: Candidate, places: Sequence[int], snapshot: CorpusSnapshot) -> 
                 if depth < len(leg):
                     ranked.setdefault(int(snapshot.rows(leg.labels[depth : depth + 1])[0]))
     return tuple(sorted(list(ranked)[: max(POOL, len(relevant))]))
-
-
-def _some(things: Sequence[Thing], most: int) -> Sequence[Thing]:
-    return things[:: max(1, -(-len(things) // most))]

@@ -5,7 +5,6 @@ What it finds is measured and kept in the run's report. It does not serve: see d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from retrieval.graph import CorpusGraph, build_graph
@@ -21,6 +20,7 @@ from search_core.stages.halving import Outcome, Rung, halve
 from search_core.stages.labels import Judged, judged_rows
 from search_core.stages.plans import plans_anew
 from search_core.stages.recording import Recorder, Stopwatch
+from search_core.thinning import thinned
 
 RUNGS = (Rung(9, 0.1), Rung(3, 0.3), Rung(1, 1.0))
 EPOCHS = 30  # of a training in full
@@ -110,7 +110,7 @@ def _fitted(ground: _Ground, architecture: Architecture, rung: Rung) -> Candidat
     if architecture[DEPTH] == 0:
         return start
     edges = edges_of(architecture, ground.graph)
-    places = _some(range(len(fit)), max(1, int(QUESTIONS * rung.fidelity)))
+    places = thinned(range(len(fit)), max(1, int(QUESTIONS * rung.fidelity)))
     vectors = start.base.snapshot.vectors
     fitted = fit_graph_lm(
         vectors,
@@ -126,7 +126,3 @@ def _fitted(ground: _Ground, architecture: Architecture, rung: Rung) -> Candidat
         return start
     refined = fitted.vectors()
     return replace(start, base=start.base.with_chunk_vectors(refined), legs=start.legs.with_chunk_vectors(refined))
-
-
-def _some(places: Sequence[int], most: int) -> Sequence[int]:
-    return places[:: max(1, -(-len(places) // most))]

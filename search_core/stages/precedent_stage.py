@@ -14,6 +14,7 @@ from search_core.conditions import Conditions
 from search_core.plan_tier import Progress
 from search_core.stages.candidate import Candidate, StageReport, is_better
 from search_core.stages.recording import Recorder, Stopwatch
+from search_core.thinning import thinned
 
 DECISION = "precedents"  # of the search space: the strengths, 0 for none
 MIN_QUESTIONS = 30  # questions to remember
@@ -30,7 +31,7 @@ def precedent_stage(
         return start, recorder.report(watch, reason=reason)
     split, metric = conditions.split, conditions.spec.metric
     before = start.values(split.choose, metric)
-    places = _some(conditions.working)
+    places = tuple(thinned(conditions.working, MAX_REMEMBERED))
     asked = [start.base.questions[place].text for place in places]
     remembering = start.with_precedents(_remembered(start, places), asked)
     tried: list[tuple[float, Candidate]] = []
@@ -67,10 +68,6 @@ def _strengths(conditions: Conditions) -> list[float]:
     """Those of the space, the weakest first."""
     known = {decision.name: decision.values for decision in conditions.space.extras}
     return sorted(value for value in known.get(DECISION, ()) if isinstance(value, float) and 0.0 < value <= 1.0)
-
-
-def _some(places: tuple[int, ...]) -> tuple[int, ...]:
-    return places[:: max(1, -(-len(places) // MAX_REMEMBERED))]
 
 
 def _remembered(start: Candidate, places: tuple[int, ...]) -> Precedents:
