@@ -84,10 +84,26 @@ class AutoModelTrainer:
         wanted: Callable[[], None] = lambda: None,
     ) -> None:
         request = Request(
-            task, search_space, max_epochs, collection, budget, seed, policy, eval_set, queries, qrels, promote
+            task=task,
+            search_space=search_space,
+            max_epochs=max_epochs,
+            collection=collection,
+            budget=budget,
+            seed=seed,
+            policy=policy,
+            eval_set=eval_set,
+            made_questions=made_questions,
+            queries=queries,
+            qrels=qrels,
+            promote=promote,
+            tiers=tiers,
+            parts=parts,
+            split=split,
+            metric=metric,
+            device=device,
+            threads=threads,
+            fast=fast,
         )
-        request = replace(request, tiers=tiers, parts=parts, device=device, threads=threads, fast=fast)
-        request = replace(request, made_questions=made_questions, split=split, metric=metric)
         self._begin(request, settings, catalog, encoder_of, progress, wanted, "")
 
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -68,14 +67,29 @@ def tune(
         raise InvalidInputError(f"--answers belongs to --queries and --task {ANSWER_TASK}; give all three")
     if answers is None and (queries is None) != (qrels is None):
         raise InvalidInputError("--queries and --qrels belong together; give both, or neither")
-    texts = None if queries is None else read_queries(queries)
-    judged = None if qrels is None else read_qrels(qrels)
     request = Request(
-        task, space, max_epochs, collection, budget, seed, policy, eval_set, texts, judged, promote, tiers=tiers
+        task=task,
+        search_space=space,
+        max_epochs=max_epochs,
+        collection=collection,
+        budget=budget,
+        seed=seed,
+        policy=policy,
+        eval_set=eval_set,
+        made_questions=made_questions,
+        queries=None if queries is None else read_queries(queries),
+        qrels=None if qrels is None else read_qrels(qrels),
+        answers=None if answers is None else read_answers(answers),
+        split=split,
+        metric=metric,
+        promote=promote,
+        rollout=rollout,
+        tiers=tiers,
+        tensorboard=tensorboard,
+        device=device,
+        threads=threads,
+        fast=fast,
     )
-    known = None if answers is None else read_answers(answers)
-    request = replace(request, answers=known, rollout=rollout, tensorboard=tensorboard, device=device)
-    request = replace(request, threads=threads, fast=fast, made_questions=made_questions, split=split, metric=metric)
     with knowledge_base() as kb:
         told = None
         if resume:
