@@ -29,7 +29,8 @@ class Result:
     incumbent: Plan
     artifact: Artifact
     verdict: Verdict
-    metrics: Mapping[str, Mapping[str, float]]  # default, incumbent and tuned -> metric -> mean on sealed questions
+    # "default", "tuned", and "serving" where another plan served -> metric -> mean on sealed questions
+    metrics: Mapping[str, Mapping[str, float]]
     leaderboard: tuple[Mapping[str, Any], ...]
     promoted: bool
     plan_id: int | None  # of the stored plan; None where the incumbent stays
