@@ -110,11 +110,11 @@ class GraphLM(nn.Module):
         return cast(Tensor, self.skip(features)) + (self.gate * told if self.config.fusion == "gate" else told)
 
 
-def build_graph_lm(config: GraphLMConfig, seed: int, operators: OperatorFactory = build_operator) -> GraphLM:
+def build_graph_lm(config: GraphLMConfig, seed: int) -> GraphLM:
     """A model with random weights: the same for the same seed, whatever was drawn before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return GraphLM(config, operators)
+        return GraphLM(config)
 
 
 def save_graph_lm(model: GraphLM, path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from search_core.errors import BudgetError, CorpusError, SupervisionError, TrainingError
-from search_core.models.edges import Edges, make_edges
+from search_core.models.edges import Edges
 from search_core.models.graph_config import GraphLMConfig
 from search_core.models.graph_lm import GraphInput, GraphLM, build_graph_lm, graph_input, save_graph_lm
 
@@ -58,32 +58,6 @@ class FittedGraphLM:
     def save(self, path: Path) -> None:
         """As `save_graph_lm`."""
         save_graph_lm(self.model, path)
-
-
-def knn_edges(vectors: Vectors, neighbours: int, block: int = 1024) -> Edges:
-    """Each chunk with its nearest ones by inner product, both directions, weighted by it (below 0: left out).
-
-    Exact, `block` rows at once. Raises `CorpusError` where `neighbours` is not positive.
-    """
-    if neighbours < 1:
-        raise CorpusError(f"{neighbours} neighbours make no graph; expected at least 1")
-    count = min(neighbours, len(vectors) - 1)
-    found = []
-    for start in range(0, len(vectors), block):
-        similar = vectors[start : start + block] @ vectors.T
-        rows = np.arange(len(similar))
-        similar[rows, start + rows] = -np.inf
-        nearest = np.argpartition(-similar, max(count - 1, 0), axis=1)[:, :count]
-        weight = np.take_along_axis(similar, nearest, axis=1)
-        pairs = np.stack([np.repeat(start + rows, count), nearest.ravel()], axis=1)
-        found.append((pairs[weight.ravel() > 0], weight.ravel()[weight.ravel() > 0]))
-    return make_edges(len(vectors), np.vstack([pairs for pairs, _ in found]), np.concatenate([w for _, w in found]))
-
-
-def identity_config(dim: int, **choices: object) -> GraphLMConfig:
-    """An architecture that starts as the identity: gate fusion from `dim` to `dim`; `choices` replace its others."""
-    base = GraphLMConfig(dim, dim, "sage", depth=1, width=128, fusion="gate", dropout=0.1)
-    return replace(base, **choices)  # type: ignore[arg-type]
 
 
 def fit_graph_lm(

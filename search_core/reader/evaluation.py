@@ -22,6 +22,7 @@ from search_core.reader.scores import contains, exact, overlap_f1
 
 NEWTON_STEPS = 25
 RIDGE = 1e-3  # keeps the fit finite where margins separate right from wrong
+BINS = 10  # of as many questions each, for the calibration error (Nguyen and O'Connor 2015)
 MIN_EXAMPLES = 20  # fewer say nothing of how sure a margin is
 
 
@@ -156,10 +157,10 @@ def crossed(found: Sequence[Answered]) -> list[Answered]:
     ]
 
 
-def calibration_error(found: Sequence[Answered], bins: int = 10) -> float:
+def calibration_error(found: Sequence[Answered]) -> float:
     """Expected difference between confidence and share of right answers, in per cent."""
     order = sorted(found, key=lambda one: one.reading.confidence)
-    parts = [part for part in np.array_split(np.arange(len(order)), bins) if len(part)]
+    parts = [part for part in np.array_split(np.arange(len(order)), BINS) if len(part)]
     gaps = [
         abs(np.mean([order[at].reading.confidence for at in part]) - np.mean([order[at].right for at in part]))
         * len(part)

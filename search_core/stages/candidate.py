@@ -18,6 +18,8 @@ from search_core.architecture import Architecture
 from search_core.legs import CachedLegs, Values
 from search_core.repeats import groups_of, once
 
+STANDARD_ERRORS = 1.0  # that a gain must exceed: the one-standard-error rule (Breiman et al. 1984, 3.4.3)
+
 
 @dataclass(frozen=True, slots=True)
 class TunedModel:
@@ -136,8 +138,8 @@ def precedents_name(precedents: Precedents) -> str:
     return f"precedents-{digest.hexdigest()[:16]}"
 
 
-def is_better(values: Values, before: Values, texts: Sequence[str] = (), errors: float = 1.0) -> bool:
-    """Whether the paired gain exceeds so many of its standard errors; less is noise.
+def is_better(values: Values, before: Values, texts: Sequence[str] = ()) -> bool:
+    """Whether the paired gain exceeds `STANDARD_ERRORS` of its standard errors; less is noise.
 
     `texts`: of the questions, so that what is asked several times counts once.
     """
@@ -148,4 +150,4 @@ def is_better(values: Values, before: Values, texts: Sequence[str] = (), errors:
     if len(difference) < 2 or not np.any(difference):
         return False
     error = float(difference.std(ddof=1)) / len(difference) ** 0.5
-    return bool(difference.mean() > errors * error)
+    return bool(difference.mean() > STANDARD_ERRORS * error)

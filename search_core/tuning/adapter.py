@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 AdapterKind = Literal["none", "bias", "low-rank-16", "low-rank-64", "full"]
 KINDS: tuple[AdapterKind, ...] = ("none", "bias", "low-rank-16", "low-rank-64", "full")
 RATE = 2e-3  # Adam's, measured on Cranfield
+L2 = 1e-2  # weight of the squared distance from the identity
 SCALE = 20.0  # of cosines before the softmax
 CHECK_EVERY = 25  # steps between two looks at the held-out questions
 HELD_OUT = 0.2  # share of the questions the number of steps is chosen on
@@ -62,7 +63,7 @@ def fit_adapter(
     encoder: str = "",
     seed: int = 0,
     steps: int = 150,
-    l2: float = 1e-2,
+    l2: float = L2,
 ) -> Adapter:
     """An adapter of (q, dim) queries for (n, dim) passages, both unit rows; the same seed gives the same adapter.
 
@@ -107,7 +108,6 @@ def adapter_path(
     encoder: str = "",
     seed: int = 0,
     steps: int = 100,
-    l2: float = 1e-2,
 ) -> list[tuple[int, QueryAdapter]]:
     """Steps and the adapter after them, every `CHECK_EVERY` and after the last: for who has questions to choose by.
 
@@ -119,7 +119,7 @@ def adapter_path(
             f"{len(known)} questions have a relevant passage; an adapter is learned from {MIN_QUESTIONS} or more"
         )
     path: list[tuple[int, QueryAdapter]] = []
-    training = _Training(query_vectors[known], passage_vectors, [judgements[at] for at in known], kind, seed, l2)
+    training = _Training(query_vectors[known], passage_vectors, [judgements[at] for at in known], kind, seed, L2)
     training.run(steps, lambda step, adapter: path.append((step, replace(adapter, encoder=encoder))))
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,31 @@ import pytest
 pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
 
 from search_core.errors import BudgetError, CorpusError, SupervisionError
-from search_core.models.retrieval_gnn import fit_graph_lm, identity_config, knn_edges
+from search_core.models.edges import Edges, make_edges
+from search_core.models.graph_config import GraphLMConfig
+from search_core.models.retrieval_gnn import Vectors, fit_graph_lm
 
 CHUNKS, DIM, QUESTIONS = 60, 16, 40
 
 
 def unit(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def knn_edges(vectors: Vectors, neighbours: int) -> Edges:
+    """Each chunk with its nearest ones by inner product, both directions, weighted by it (below 0: left out)."""
+    similar = vectors @ vectors.T
+    np.fill_diagonal(similar, -np.inf)
+    nearest = np.argsort(-similar, axis=1)[:, :neighbours]
+    weight = np.take_along_axis(similar, nearest, axis=1).ravel()
+    pairs = np.stack([np.repeat(np.arange(len(vectors)), neighbours), nearest.ravel()], axis=1)
+    return make_edges(len(vectors), pairs[weight > 0], weight[weight > 0])
+
+
+def identity_config(dim: int, **choices: object) -> GraphLMConfig:
+    """Starts as the identity: gate fusion from `dim` to `dim`; `choices` replace its others."""
+    base = GraphLMConfig(dim, dim, "sage", depth=1, width=128, fusion="gate", dropout=0.1)
+    return replace(base, **choices)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -47,15 +66,6 @@ def test_where_nothing_is_better_the_vectors_stay(world: tuple[Any, Any, Any]) -
     )
     assert fitted.epoch == 0
     assert fitted.vectors() == pytest.approx(chunks, abs=1e-6)
-
-
-def test_neighbours_are_the_nearest(world: tuple[Any, Any, Any]) -> None:
-    chunks = world[0]
-    edges = knn_edges(chunks, 3)
-    similar = chunks @ chunks.T - 2 * np.eye(CHUNKS)
-    for row in (0, 17, 59):
-        nearest = {int(at) for at in np.argsort(-similar[row])[:3] if similar[row, at] > 0}
-        assert nearest <= set(edges.index[1][edges.index[0] == row].tolist())
 
 
 def test_what_is_no_number_or_fits_nothing_is_refused(world: tuple[Any, Any, Any]) -> None:
