@@ -148,7 +148,8 @@ def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision,
 def _kept_out(split: Split) -> tuple[str, ...]:
     if not split.taught:
         return ()
-    return (f"what serves learned from {len(split.taught)} of the questions, or their documents: none of them proves",)
+    learned = f"what serves learned from {len(split.taught)} of the questions, or their documents"
+    return (f"{learned}: none of them is used as proof",)
 
 
 def _stands_on(

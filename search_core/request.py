@@ -24,7 +24,7 @@ class Request:
     """What a caller asks for.
 
     Without `queries` and `qrels` an evaluation set is taken, else questions are made from the corpus, as they are
-    wherever `made_questions` says so. Raises `InvalidInputError` for wishes that exclude each other.
+    wherever `made_questions` says so. Raises `InvalidInputError` for options that exclude each other.
     """
 
     task: str = "text-to-graph"

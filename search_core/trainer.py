@@ -52,7 +52,7 @@ class AutoModelTrainer:
     Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
     `wanted` is called between the steps of the end and before a plan goes out: what it raises ends the run there.
     `spec` is how the task was understood, `spec.describe()` says it in words. Raises `SearchCoreError` for a task that
-    is not about a collection, `BudgetError`, `SpaceError`, and `InvalidInputError` for wishes that exclude each other.
+    is not about a collection, `BudgetError`, `SpaceError`, and `InvalidInputError` for options that exclude each other.
     """
 
     def __init__(

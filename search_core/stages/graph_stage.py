@@ -79,7 +79,7 @@ def graph_stage(
 
 def _why_not(conditions: Conditions, share: float) -> str:
     if not conditions.supervision.judged:
-        return "questions made from the corpus rank settings of a graph not as people's questions do"
+        return "questions made from the corpus do not rank graph settings as people's questions do"
     if DEPTH not in {decision.name for decision in conditions.space.decisions}:
         return "the search space has no decision about it"
     if len(conditions.split.fit) < MIN_FIT:

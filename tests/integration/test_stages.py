@@ -111,7 +111,7 @@ def test_a_serving_adapter_is_what_a_new_run_compares_with(kb: KnowledgeBase, pr
         assert again.plan.adapter == proven.plan.adapter
         assert again.supervision["split"]["fit"] == working, "what it was taught neither chooses nor proves"
         assert again.supervision["notes"] == [
-            f"what serves learned from {working} of the questions, or their documents: none of them proves"
+            f"what serves learned from {working} of the questions, or their documents: none of them is used as proof"
         ]
     assert serving() == before
     fingerprint = kb.catalog.collections.get("c").encoder_fingerprint
