@@ -61,9 +61,10 @@ from search_core.supervision import choose_set, stored_answers
 from search_core.task import TaskSpec
 
 REPLIES = Path(RUNS, "replies.jsonl")  # in the data folder: what an endpoint said, in any run
-T = TypeVar("T")
 NOT_COMPARED = "the run ended before every model had answered a question, so nothing was compared; give it more time"
-ROLLOUT_LATENCY = 1.3  # times the 95th percentile of the sealed questions, as searches may take
+ROLLOUT_LATENCY_FACTOR = 1.3  # of the 95th percentile on the sealed questions; the same slack as for searches
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +349,7 @@ def _allowed_ms(run: AnswerRun, after: Sequence[Scored]) -> float:
     """What an answer may take during a rollout: what the task says, else a little more than on the sealed questions."""
     if run.spec.latency_ms is not None:
         return run.spec.latency_ms
-    return round(ROLLOUT_LATENCY * float(np.percentile([one.milliseconds for one in after], 95)), 1)
+    return round(ROLLOUT_LATENCY_FACTOR * float(np.percentile([one.milliseconds for one in after], 95)), 1)
 
 
 def _manifest(

@@ -22,9 +22,12 @@ from search_core.snapshot import CorpusSnapshot
 from search_core.splits import Split
 from search_core.supervision import Supervision
 
-FIRST, SAMPLE, SAMPLES = 4, 6, 4  # questions: not timed, for what is opened with them, and of each timed sample
+WARM_UP_QUESTIONS = 4  # not timed, for what is opened with them
+SAMPLE_QUESTIONS = 6  # of each timed sample
+SAMPLES = 4
 AT_LEAST = 3  # rankings of each sealed question, whatever is found: by what serves, and by each leg alone
-ANYWAY, A_TIER = 5, 3  # rankings of it at the end at most: of what serves, and of each tier's best
+RANKINGS_ALWAYS = 5  # rankings of it at the end at most: of what serves
+RANKINGS_PER_TIER = 3  # and of each tier's best
 RERANKED = 2  # times as many pairs as of one plan are reranked then: plans share most of their candidates
 COMPARED = 2  # times that latencies are compared once the last tier's time is over: by that tier, and by the gate
 
@@ -59,7 +62,9 @@ def keep_time(
     needed = asked * quickest.asking + (working + AT_LEAST * sealed) * quickest.fusing
     needed += (working + sealed) * quickest.reranking
     timing = COMPARED * 2 * TURNS * QUESTIONS * sum(usual)
-    ending = sealed * ((ANYWAY + A_TIER * tiers) * usual.fusing + RERANKED * usual.reranking) + timing
+    ending = (
+        sealed * ((RANKINGS_ALWAYS + RANKINGS_PER_TIER * tiers) * usual.fusing + RERANKED * usual.reranking) + timing
+    )
     if needed > clock.budget:
         raise BudgetError(
             f"{asked} questions take about {needed:.0f} s to ask and to prove one plan by, and the budget is "
@@ -78,10 +83,10 @@ def _costs(
     hits: int,
 ) -> list[_Cost]:
     """Of each sample."""
-    questions, count = supervision.questions, FIRST + SAMPLE * SAMPLES
+    questions, count = supervision.questions, WARM_UP_QUESTIONS + SAMPLE_QUESTIONS * SAMPLES
     some = questions[:: max(1, len(questions) // count)][:count]
-    timed = some[FIRST:] or some
-    samples = [some[:FIRST], *(timed[at::SAMPLES] for at in range(min(SAMPLES, len(timed))))]
+    timed = some[WARM_UP_QUESTIONS:] or some
+    samples = [some[:WARM_UP_QUESTIONS], *(timed[at::SAMPLES] for at in range(min(SAMPLES, len(timed))))]
     costs: list[_Cost] = []
     for sample in samples:
         began = clock.seconds

@@ -109,7 +109,7 @@ def test_a_moment_in_which_the_machine_is_busy_refuses_nothing(
     searched, calls = SparseView.search, itertools.count(1)
 
     def hiccup(self: SparseView, *about: Any) -> Ranking:
-        clock.now += 6.0 if next(calls) == time_needed.FIRST + 1 else 0.0
+        clock.now += 6.0 if next(calls) == time_needed.WARM_UP_QUESTIONS + 1 else 0.0
         return searched(self, *about)
 
     monkeypatch.setattr(SparseView, "search", hiccup)
