@@ -54,7 +54,7 @@ class EncoderGround:
         """An endless stream to train on."""
         pairs = architecture["encoder.pairs"]
         if pairs == "mixed":
-            return mixed_examples(self.texts, self.fit, seed)
+            return mixed_examples(self.texts, self.fit, seed, self.documents)
         if pairs != "feedback":
             return own_examples(self.texts, seed, titles=pairs == "titles")
         mined = None
@@ -62,7 +62,7 @@ class EncoderGround:
             vectors = start.base.snapshot.vectors
             queries = start.encoder.encode_queries([one.question for one in self.fit])
             mined = mine_negatives(queries, vectors, [one.judgements for one in self.fit], documents=self.documents)
-        return labelled_examples(self.texts, self.fit, seed, mined, HARD_NEGATIVES)
+        return labelled_examples(self.texts, self.fit, seed, mined, HARD_NEGATIVES, self.documents)
 
     def score(self, model: TrainingModel) -> Values:
         """(asked,) nDCG@10 of the dense leg alone, among the pool: of documents, as searches are judged.

@@ -212,11 +212,16 @@ def batch_loss(model: TrainingModel, batch: Sequence[Example]) -> torch.Tensor:
 
 
 def also_right(batch: Sequence[Example], groups: Sequence[int]) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """(batch, passages) where a passage answers a question that it does not belong to: it is no negative."""
+    """(batch, passages) where a passage answers a question that it does not belong to: it is no negative.
+
+    Also what answers the same question where it is asked again.
+    """
     mask = np.zeros((len(batch), len(groups)), bool)
+    asked = [one.question.casefold() for one in batch]
     for row, one in enumerate(batch):
-        right = one.answers | {one.group}
-        mask[row] = [column != row and group in right for column, group in enumerate(groups)]
+        mask[row] = [group == one.group or group in one.answers for group in groups]
+        mask[row, : len(batch)] |= [question == asked[row] for question in asked]
+    np.fill_diagonal(mask, False)
     return mask
 
 

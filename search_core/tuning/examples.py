@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,18 +28,25 @@ class Labelled:
 
 
 def own_examples(texts: Sequence[CorpusText], seed: int, *, titles: bool = False) -> Iterator[Example]:
-    """Pairs that the corpus holds, for ever. Raises `SupervisionError` where it holds none."""
+    """Pairs that the corpus holds, for ever. Raises `SupervisionError` where it holds none.
+
+    A title is answered by all texts that have it, and a part of a text by all texts that are the same.
+    """
+    titled, alike = _rows_alike([text.title.strip() for text in texts]), _rows_alike([text.body for text in texts])
     for pair in own_pairs(texts, seed, titles=titles):
-        yield Example(pair.question, pair.passage, pair.group)
+        is_title = pair.question == texts[pair.group].title.strip()
+        yield Example(pair.question, pair.passage, pair.group, (titled if is_title else alike)[pair.group])
 
 
-def mixed_examples(texts: Sequence[CorpusText], labelled: Sequence[Labelled], seed: int) -> Iterator[Example]:
+def mixed_examples(
+    texts: Sequence[CorpusText], labelled: Sequence[Labelled], seed: int, documents: Sequence[str] = ()
+) -> Iterator[Example]:
     """Of a language to be learned: as many pairs of the corpus as of judged questions, in random order, for ever.
 
     Raises `SupervisionError` as the two do that it mixes.
     """
     generator = np.random.default_rng(seed)
-    own, judged = own_examples(texts, seed), labelled_examples(texts, labelled, seed)
+    own, judged = own_examples(texts, seed), labelled_examples(texts, labelled, seed, documents=documents)
     while True:
         yield next(judged if generator.random() < JUDGED_SHARE else own)
 
@@ -50,16 +57,20 @@ def labelled_examples(
     seed: int,
     negatives: Sequence[Sequence[int]] | None = None,
     per_question: int = 1,
+    documents: Sequence[str] = (),
 ) -> Iterator[Example]:
     """Each judged question once a round with one of its passages, drawn by the square of its grade.
 
     `negatives`: mined rows per question, `per_question` of them drawn each time; questions with too few repeat the
-    last. Raises `SupervisionError` where no question has a relevant passage.
+    last. `documents`: whose text each row is; all texts of a relevant document answer the question, for it was judged
+    as a whole. Without it each text is a document of its own. Raises `SupervisionError` where no question has a
+    relevant passage.
     """
     generator = np.random.default_rng(seed)
     known = [place for place, one in enumerate(labelled) if one.relevant]
     if not known:
         raise SupervisionError(f"none of {len(labelled)} questions has a relevant text; check the ids")
+    mates, alike = _rows_alike(documents or range(len(texts))), _rows_alike([text.whole for text in texts])
     while True:
         for place in generator.permutation(known):
             one = labelled[place]
@@ -71,7 +82,16 @@ def labelled_examples(
                 one.question,
                 texts[row].whole,
                 row,
-                frozenset(one.relevant),
+                frozenset().union(*(rows[at] for at in one.relevant for rows in (mates, alike))),
                 tuple(texts[at].whole for at in drawn),
                 tuple(drawn),
             )
+
+
+def _rows_alike(keys: Sequence[Hashable]) -> list[frozenset[int]]:
+    """For each row the rows of the same key, itself among them."""
+    rows: dict[Hashable, list[int]] = {}
+    for row, key in enumerate(keys):
+        rows.setdefault(key, []).append(row)
+    found = {key: frozenset(mine) for key, mine in rows.items()}
+    return [found[key] for key in keys]
