@@ -17,7 +17,7 @@ class Clock:
         self._ending = 0.0
 
     def stop(self) -> None:
-        """End the search at the next trial; what was found is kept and tested."""
+        """End the search at the next trial, or step of an encoder; what was found is kept and tested."""
         self._stopped.set()
 
     def keep(self, seconds: float) -> None:

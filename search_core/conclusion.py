@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -40,26 +39,26 @@ NOT_STEP_BY_STEP = (
 )
 
 
-def conclude(conditions: Conditions, finalist: Finalist, wanted: Callable[[], None]) -> Result:
-    """Test, write, promote where it is proven. `wanted` raises where the run is to end, and nothing serves then."""
+def conclude(conditions: Conditions, finalist: Finalist) -> Result:
+    """Test, write, promote where it is proven. Nothing serves where the run is not wanted any more."""
     scores = SealedScores(conditions)
     verdict = _verdict(conditions, finalist, scores)
-    wanted()
+    conditions.wanted()
     reasons = _reasons(conditions, finalist, verdict)
     metrics = _metrics(conditions, finalist, scores)
     conditions.log.end()
     trials = conditions.catalog.experiments.trials(conditions.record.id)
     went = trajectory(trials)
-    wanted()
+    conditions.wanted()
     stages = stages_on_sealed(conditions, finalist, scores)
-    wanted()
+    conditions.wanted()
     manifest = _manifest(conditions, finalist, verdict, metrics, stages, len(trials))
     artifact = _artifact(conditions, finalist, verdict, reasons, manifest)
     plan_id = None
     if not _is_what_serves(conditions, finalist):
         name, by = f"tuned-{conditions.record.id[:8]}", by_run(conditions.record)
         plan_id = store_once(conditions.catalog, conditions.collection, name, finalist.plan, by)
-    wanted()
+    conditions.wanted()
     promoted, reasons = _promoted(conditions, finalist, plan_id, reasons, verdict)
     return Result(
         experiment=conditions.record.id,

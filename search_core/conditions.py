@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,6 +62,7 @@ class Conditions:
     earlier_runs: int  # of the archive, that a policy is told
     log: ExperimentLog
     clock: Clock
+    wanted: Callable[[], None]  # raises where the run itself is to end
 
     @property
     def working(self) -> tuple[int, ...]:
@@ -89,6 +91,7 @@ def prepare(
     clock: Clock,
     data_dir: Path,
     precision: Precision,
+    wanted: Callable[[], None],
 ) -> Conditions:
     """Read the corpus, find questions, ask both legs. Raises `SearchCoreError` where there is nothing to learn from."""
     space = stored_space(request.search_space, request.space_text)
@@ -135,6 +138,7 @@ def prepare(
         earlier_runs=begun.earlier_runs,
         log=log,
         clock=clock,
+        wanted=wanted,
     )
 
 

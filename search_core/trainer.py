@@ -50,7 +50,8 @@ class AutoModelTrainer:
     task's own), `device` and `threads` say what trains encoders, `fast` lets them be
     trained in bf16 where that is faster, so that a replay agrees within a tolerance only.
     Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
-    `wanted` is called between the steps of the end and before a plan goes out: what it raises ends the run there.
+    `wanted` is called between the steps of an encoder's training and of the end, and before a plan goes out: what it
+    raises ends the run there.
     `spec` is how the task was understood, `spec.describe()` says it in words. Raises `SearchCoreError` for a task that
     is not about a collection, `BudgetError`, `SpaceError`, and `InvalidInputError` for options that exclude each other.
     """
@@ -151,7 +152,7 @@ class AutoModelTrainer:
         check_device(request.device)
 
     def stop(self) -> None:
-        """End the search at the next trial and go on with what was found. Any thread may call it."""
+        """End the search at the next trial, or step of an encoder, and go on with what was found. For any thread."""
         self._clock.stop()
 
     def run(self) -> Result:
@@ -228,9 +229,10 @@ class AutoModelTrainer:
             clock=self._clock,
             data_dir=self._settings.data_dir,
             precision=self._settings.encoder_precision,
+            wanted=self._wanted,
         )
         try:
-            result = conclude(conditions, find_finalist(conditions, self._progress), self._wanted)
+            result = conclude(conditions, find_finalist(conditions, self._progress))
             shutil.rmtree(folder / TRAININGS, ignore_errors=True)  # nobody resumes it now
             return result
         finally:

@@ -47,7 +47,7 @@ from search_core.stages.plans import plans_anew
 from search_core.stages.recording import Recorder, Stopwatch
 from search_core.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
-from search_core.tuning.contrastive import Training
+from search_core.tuning.contrastive import Trained, Training
 from search_core.tuning.export import write_model
 from search_core.tuning.interpolation import interpolate
 from search_core.tuning.training_model import TrainingModel, TrainingOptions
@@ -60,6 +60,7 @@ TIMED = 32  # chunks by which the time to embed all of them is foretold
 EMBEDDING = 1.25  # times what is foretold is kept for it
 PLAN_ANEW = 0.05  # of the budget is kept for choosing the plan once more
 DECISION = "encoder.train"
+STOPPED = "the run was stopped before a training was scored"
 
 
 @dataclass(slots=True)
@@ -75,6 +76,12 @@ class _Stage:
     until: float  # the share of the budget that trainings may last to
     before: Values
     trainings: dict[str, Training]
+    halted: tuple[str, Trained] | None = None  # of the training that a stop ended: what was scored of it last
+
+    def is_stopped(self) -> bool:
+        """Whether a training is to end after this step. Raises where the run is not wanted any more."""
+        self.conditions.wanted()
+        return self.conditions.clock.is_stopped
 
 
 def encoder_stage(
@@ -100,7 +107,8 @@ def encoder_stage(
     metric = conditions.spec.metric
     values, before = (one.values(conditions.split.choose, metric) for one in (swept, start))
     gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
-    reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
+    chance = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
+    reason = "; ".join(one for one in (chance, reason) if one)
     report = recorder.report(
         watch, kept=kept, reason=reason, gain=gain, best=swept, policy=policy, deterministic=exact, steps=steps
     )
@@ -109,14 +117,14 @@ def encoder_stage(
 
 def _searched(
     conditions: Conditions, start: Candidate, recorder: Recorder, share: float, scratch: Path
-) -> tuple[tuple[_Stage, Architecture, Training] | None, str, Mapping[str, Any]]:
+) -> tuple[tuple[_Stage, Architecture, Trained] | None, str, Mapping[str, Any]]:
     """The architecture and its training that went furthest; None with the reason why there is none."""
     if DECISION not in {decision.name for decision in conditions.space.decisions}:
         return None, "the search space has no decision about it", {}
     trainable(conditions.collection.encoder, conditions.data_dir)
     until = share - EMBEDDING * _seconds_to_embed(conditions) / conditions.clock.budget - PLAN_ANEW
     if conditions.clock.left(until) <= 0:
-        return None, "the time does not suffice to embed the collection", {}
+        return None, _unless_stopped(conditions, "the time does not suffice to embed the collection"), {}
     ground = encoder_ground(conditions, start, scratch)
     space, rungs, whole = _way(conditions, ground)
     if space is None:
@@ -132,8 +140,17 @@ def _searched(
     archive_trials(conditions, "encoder", [outcome.trial for _, outcomes in done for outcome in outcomes])
     last = next((outcome for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     if last is None or last.made is None:
-        return None, "the time did not suffice, or nothing could be trained", policy.report()
-    return (stage, last.trial.architecture, last.made), "", policy.report()
+        reason = _unless_stopped(conditions, "the time did not suffice, or nothing could be trained")
+        return None, reason, policy.report()
+    asked = last.trial.architecture
+    if stage.halted is not None and stage.halted[0] == asked.digest:
+        trained = stage.halted[1]
+        return (stage, asked, trained), f"stopped after {len(trained.losses)} of {stage.steps} steps", policy.report()
+    return (stage, asked, last.made.trained()), "", policy.report()
+
+
+def _unless_stopped(conditions: Conditions, reason: str) -> str:
+    return STOPPED if conditions.clock.is_stopped else reason
 
 
 def _nothing_calls(ground: EncoderGround) -> str:
@@ -178,6 +195,8 @@ def _steps(stage: _Stage, space: SearchSpace, rungs: tuple[Rung, ...], ranking: 
     if known is not None:
         return known
     pace = Pace(_seconds_a_step(stage, space), ranking)
+    if conditions.clock.is_stopped:
+        raise BudgetError(STOPPED)
     steps = steps_within(conditions.clock.left(stage.until), pace, rungs, len(SHARES), stage.steps)
     store_steps(folder, steps)
     return steps
@@ -190,11 +209,12 @@ def _seconds_a_step(stage: _Stage, space: SearchSpace) -> float:
     training = Training(ground.start, ground.examples(asked, stage.start, seed), _options(stage, asked), seed)
     training.run_to(1, math.inf)
     watch = Stopwatch()
-    training.run_to(PROBED, math.inf)
+    training.run_to(PROBED, math.inf, is_stopped=stage.is_stopped)
     return watch.seconds / (PROBED - 1)
 
 
-def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training]:
+def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training] | None:
+    """None where the run is stopped before the training has its steps: it is not scored, and so is no trial."""
     watch, conditions = Stopwatch(), stage.conditions
     chosen = {name: value for name, value in asked.choices if name.startswith("encoder.")}
     architecture = conditions.space.complete(stage.start.architecture.as_dict() | chosen)
@@ -209,7 +229,11 @@ def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training]:
         if len(training.losses) > steps and known is not None:
             reward = float(known["reward"])  # a resumed run: what was trained since is kept, and cannot be scored then
         else:
-            training.run_to(steps, conditions.clock.left(stage.until))
+            scored = training.trained()
+            training.run_to(steps, conditions.clock.left(stage.until), is_stopped=stage.is_stopped)
+            if conditions.clock.is_stopped and len(training.losses) < steps:
+                stage.halted = (asked.digest, scored)
+                return None
             reward = stage.offset + float((stage.ground.score(training.model) - stage.before).mean())
     except TrainingError:
         stage.trainings.pop(asked.digest, None)
@@ -252,11 +276,11 @@ def _rows(base: Path) -> int:
 
 
 def _embedded(
-    conditions: Conditions, start: Candidate, stage: _Stage, asked: Architecture, training: Training
+    conditions: Conditions, start: Candidate, stage: _Stage, asked: Architecture, trained: Trained
 ) -> Candidate:
     """The best share of the trained weights as a served encoder, and what both legs answer by it."""
-    share, scores, weights = _best_share(stage, training)
-    report = _report(stage, asked, training, share, scores)
+    share, scores, weights = _best_share(stage, asked, trained)
+    report = _report(stage, asked, trained, share, scores)
     target = _named(conditions, stage, weights, report)
     encoder = open_encoder(
         str(target), conditions.data_dir / "models", conditions.precision, conditions.request.threads
@@ -272,18 +296,17 @@ def _embedded(
     return Candidate(architecture, without_parts(start.plan), base, base, encoder, None, model)
 
 
-def _best_share(stage: _Stage, training: Training) -> tuple[float, dict[str, float], dict[str, Any]]:
+def _best_share(stage: _Stage, asked: Architecture, trained: Trained) -> tuple[float, dict[str, float], dict[str, Any]]:
     """Of the shares that rank the pool best, the smallest."""
-    trained = training.weights()
-    model = TrainingModel(stage.ground.start, training.model.options)
+    model = TrainingModel(stage.ground.start, _options(stage, asked))
     first = model.weights()
     scores: dict[float, float] = {}
     for share in SHARES:
-        model.load(interpolate(first, trained, share))
+        model.load(interpolate(first, trained.weights, share))
         scores[share] = round(float(stage.ground.score(model).mean()), 4)
     best = max(scores, key=lambda share: (scores[share], -share))
     shown = {"0.0": round(float(stage.before.mean()), 4)} | {str(share): value for share, value in scores.items()}
-    return best, shown, interpolate(first, trained, best)
+    return best, shown, interpolate(first, trained.weights, best)
 
 
 def _named(conditions: Conditions, stage: _Stage, weights: Mapping[str, Any], report: Mapping[str, Any]) -> Path:
@@ -301,9 +324,9 @@ def _digest(weights: Mapping[str, Any]) -> str:
 
 
 def _report(
-    stage: _Stage, asked: Architecture, training: Training, share: float, scores: Mapping[str, float]
+    stage: _Stage, asked: Architecture, trained: Trained, share: float, scores: Mapping[str, float]
 ) -> dict[str, Any]:
-    options, losses, ground = training.model.options, training.losses, stage.ground
+    options, losses, ground = _options(stage, asked), trained.losses, stage.ground
     labelled = ground.fit if asked["encoder.pairs"] in ("feedback", "mixed") else ()
     return {
         "base_weights_sha256": sha256_of(ground.base / "model.safetensors"),
@@ -325,5 +348,5 @@ def _report(
         "threads": options.threads,
         "device": options.device,
         "seed": stage.conditions.request.seed,
-        "cpu_seconds": round(training.cpu_seconds, 1),
+        "cpu_seconds": round(trained.cpu_seconds, 1),
     }

@@ -34,7 +34,7 @@ class Outcome(Generic[Made]):
     made: Made | None
 
 
-Run = Callable[[Architecture, Rung], Outcome[Made]]
+Run = Callable[[Architecture, Rung], Outcome[Made] | None]  # None: the run was stopped in the midst of it
 
 
 def halve(
@@ -79,7 +79,10 @@ def _rung(asked: Sequence[Architecture], rung: Rung, run: Run[Made], pace: _Pace
         if not pace.allows(rung):
             break
         began = pace.clock.seconds
-        outcomes.append(run(architecture, rung))
+        outcome = run(architecture, rung)
+        if outcome is None:
+            break
+        outcomes.append(outcome)
         pace.took(rung, pace.clock.seconds - began)
     return outcomes
 

@@ -65,7 +65,7 @@ def train(
     """
     training = Training(folder, examples, options, seed)
     training.run_to(options.steps, budget_seconds, progress)
-    return Trained(training.weights(), tuple(training.losses), training.cpu_seconds)
+    return training.trained()
 
 
 class Training:
@@ -102,9 +102,13 @@ class Training:
             self._restore(*found)
 
     def run_to(
-        self, steps: int, budget_seconds: float, progress: Callable[[int, float], None] = lambda step, loss: None
+        self,
+        steps: int,
+        budget_seconds: float,
+        progress: Callable[[int, float], None] = lambda step, loss: None,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Go on until so many steps are done in all, or the time is over, after a step at least.
+        """Go on until so many steps are done in all, the time is over or it `is_stopped`, after a step at least.
 
         Raises `TrainingError` where the loss is no number.
         """
@@ -117,7 +121,7 @@ class Training:
             while len(self.losses) < steps:
                 self.losses.append(self._step())
                 progress(len(self.losses) - 1, self.losses[-1])
-                over = time.monotonic() > until
+                over = time.monotonic() > until or is_stopped()
                 is_last = over or len(self.losses) >= steps
                 if self._checkpoint is not None and (is_last or len(self.losses) % self._checkpoint.every == 0):
                     self._save(self._checkpoint, self.cpu_seconds + time.process_time() - began)
@@ -126,9 +130,9 @@ class Training:
             self._random = torch.get_rng_state()
         self.cpu_seconds += time.process_time() - began
 
-    def weights(self) -> dict[str, Any]:
-        """Copies of the weights as they are."""
-        return self.model.weights()
+    def trained(self) -> Trained:
+        """What it has come to, as copies."""
+        return Trained(self.model.weights(), tuple(self.losses), self.cpu_seconds)
 
     def _save(self, checkpoint: Checkpoint, cpu_seconds: float) -> None:
         import torch

@@ -123,18 +123,18 @@ class TrainingModel:
         return vectors
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Copies by name, low-rank updates added to what they update."""
-        low_rank = [module for module in self._body.modules() if hasattr(module, "lora_A")]
-        for module in low_rank:
-            module.merge()
-        named = self._body.state_dict()
+        """Copies by name, low-rank updates added to what they update; the model itself stays as it is to the bit."""
+        import torch
+
         copies = {
             name.replace(".base_layer.", "."): weight.detach().to("cpu", copy=True)
-            for name, weight in named.items()
+            for name, weight in self._body.state_dict().items()
             if ".lora_" not in name
         }
-        for module in low_rank:  # what is merged is not trained on
-            module.unmerge()
+        for name, module in self._body.named_modules():
+            if hasattr(module, "lora_A"):
+                with torch.no_grad():
+                    copies[f"{name}.weight"] += module.get_delta_weight(*module.active_adapters).cpu()
         return copies
 
     def load(self, weights: Mapping[str, torch.Tensor]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,10 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tuned(kb: KnowledgeBase, experiment: str = "") -> Result:
+    return begun(kb, experiment).run()
+
+
+def begun(kb: KnowledgeBase, experiment: str = "", **more: Any) -> AutoModelTrainer:
     texts, qrels = questions()
     request = Request(
         collection="c",
@@ -92,7 +97,7 @@ def tuned(kb: KnowledgeBase, experiment: str = "") -> Result:
         earlier_runs=0,
     )
     about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
-    return AutoModelTrainer.of(request, experiment=experiment, **about).run()
+    return AutoModelTrainer.of(request, experiment=experiment, **about, **more)
 
 
 def tune_and_die(folder: str) -> None:
@@ -127,9 +132,9 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     steps: list[int] = []
     run_to = encoder_stage.Training.run_to
 
-    def counted(self: encoder_stage.Training, *asked: Any) -> None:
+    def counted(self: encoder_stage.Training, *asked: Any, **more: Any) -> None:
         before = len(self.losses)
-        run_to(self, *asked)
+        run_to(self, *asked, **more)
         steps.append(len(self.losses) - before)
 
     monkeypatch.setattr(encoder_stage.Training, "run_to", counted)
@@ -204,3 +209,74 @@ def test_it_does_not_take_over_where_another_plan_began_to_serve(kb: KnowledgeBa
     result = {"model": "nowhere", "incumbent": {"digest": "0" * 12}, "plan": {"id": 1}, "reasons": []}
     told = let_serve(kb, "c", record.id, result, lambda done, total: None)
     assert "another plan" in told["reasons"][0]
+
+
+class Steps:
+    """Counts the steps of all trainings; `at` one of them, `then` is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+        self.done, self._at = 0, at
+        self.then: Callable[[], None] = lambda: None
+        self.weights: dict[str, Any] = {}  # before that step
+        step = encoder_stage.Training._step
+
+        def counted(training: encoder_stage.Training) -> float:
+            self.done += 1
+            if self.done == self._at:
+                self.weights = training.trained().weights
+                self.then()
+            return step(training)
+
+        monkeypatch.setattr(encoder_stage.Training, "_step", counted)
+
+
+FIRST_OF_THE_LAST = PROBED + 2  # one step is scored before it
+
+
+def test_a_stop_ends_a_training_at_its_next_step_and_keeps_what_was_scored(
+    kb: KnowledgeBase, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file
+
+    steps = Steps(monkeypatch, FIRST_OF_THE_LAST)
+    trainer = begun(kb)
+    steps.then = trainer.stop
+    result = trainer.run()
+    stage = result.stages[-1]
+    assert steps.done == FIRST_OF_THE_LAST
+    assert stage["trials"] == 2 and "stopped after 1 of 4 steps" in stage["reason"]
+    assert len(kb.catalog.experiments.trials(result.experiment)) == result.trials
+    [folder] = [at for at in (kb.settings.data_dir / "artifacts").glob("encoder-*") if made_in(at) == 1]
+    kept = load_file(folder / "model.safetensors")
+    assert all((kept[name] == weight).all() for name, weight in steps.weights.items())
+
+
+def made_in(folder: Path) -> int:
+    """How many steps made that encoder."""
+    return int(json.loads((folder / "tuning.json").read_bytes())["steps"])
+
+
+def test_a_stop_before_anything_was_scored_leaves_the_tier_out(
+    kb: KnowledgeBase, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps(monkeypatch, 2)
+    trainer = begun(kb)
+    steps.then = trainer.stop
+    stage = trainer.run().stages[-1]
+    assert (steps.done, stage["trials"], stage["kept"], stage["reason"]) == (2, 0, False, encoder_stage.STOPPED)
+
+
+def test_a_run_that_is_not_wanted_any_more_ends_at_the_next_step(
+    kb: KnowledgeBase, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CancelledError(Exception):
+        pass
+
+    def wanted() -> None:
+        if steps.done == FIRST_OF_THE_LAST:
+            raise CancelledError
+
+    steps = Steps(monkeypatch, FIRST_OF_THE_LAST)
+    with pytest.raises(CancelledError):
+        begun(kb, wanted=wanted).run()
+    assert steps.done == FIRST_OF_THE_LAST

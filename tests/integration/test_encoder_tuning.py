@@ -163,14 +163,20 @@ class TestTuning:
         made[0].run_to(2, 60)
         made.append(Training(base, own_examples(TEXTS, 0), options, 0, Checkpoint(tmp_path / "state", "key")))
         assert made[1].losses == made[0].losses
+        made[0].trained()  # to look is no step
         for training in made:
             training.run_to(3, 60)
-        one, two = (training.weights() for training in made)
+        one, two = (training.trained().weights for training in made)
         assert made[0].losses == made[1].losses
         assert all((one[name] == two[name]).all() for name in one)
         assert Checkpoint(tmp_path / "state", "another corpus").load() is None
         (tmp_path / "state").write_bytes(b"half of a file")
         assert Checkpoint(tmp_path / "state", "key").load() is None
+
+    def test_a_training_that_is_stopped_ends_at_the_next_step(self, base: Path) -> None:
+        training = Training(base, own_examples(TEXTS, 0), replace(SHORT, steps=6), 0)
+        training.run_to(6, 600, is_stopped=lambda: len(training.losses) == 2)
+        assert len(training.losses) == 2
 
     def test_without_dropout_the_same_texts_have_the_same_vectors_in_training(self, base: Path) -> None:
         for dropout in (True, False):

@@ -64,6 +64,19 @@ def test_a_trial_that_would_not_fit_is_not_begun() -> None:
     assert halve(POLICIES.create("random", WIDE, 0), RUNGS, runs, stopped, 1.0) == []
 
 
+def test_a_trial_that_a_stop_ended_is_none_and_those_before_it_stand() -> None:
+    runs, clock = Runs(), Clock(1000.0)
+
+    def stopped_in_the_second_of_three(architecture: Architecture, rung: Rung) -> Outcome[str] | None:
+        if rung.fidelity == 0.1 or len(runs.seen) == 9:
+            return runs(architecture, rung)
+        clock.stop()
+        return None
+
+    done = halve(POLICIES.create("random", WIDE, 0), RUNGS, stopped_in_the_second_of_three, clock, 1.0)
+    assert [len(outcomes) for _, outcomes in done] == [9, 1]
+
+
 @pytest.mark.parametrize("gain", [0.0, 0.001])
 def test_the_identity_and_noise_are_never_better(gain: float) -> None:
     before = np.random.default_rng(0).random(100)
