@@ -36,6 +36,7 @@ from search_core.answering.questions import (
     of_collection,
     of_files,
     read_files,
+    shared_documents,
     split,
 )
 from search_core.answering.race import Entry, Standing, entered, race, row
@@ -155,7 +156,8 @@ def _asked_here(run: AnswerRun, plan: Plan, questions: Sequence[EvalQuery], orig
         asked = of_collection(snapshot, plan, run.encoder, new.questions, run.settings.data_dir)
     finally:
         snapshot.close()
-    return replace(split(asked, origin, run.request.seed), notes=new.notes, left_out=new.left_out)
+    found = split(asked, origin, run.request.seed)
+    return replace(found, notes=(*new.notes, *shared_documents(found, new.questions)), left_out=new.left_out)
 
 
 def _unlearnt(

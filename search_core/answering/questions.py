@@ -28,7 +28,7 @@ from search_core.question_kinds import kinds_of
 from search_core.reader.data import Question, read_squad
 from search_core.served_parts import as_served, served_parts
 from search_core.snapshot import CorpusSnapshot, key_of, passage_of
-from search_core.splits import connected
+from search_core.splits import CHAINED, connected
 
 PASSAGES = 5  # given to an answer model with a question of a file
 MAX_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer
@@ -119,13 +119,13 @@ def of_collection(
 ) -> list[AskedQuestion]:
     """The collection's own questions with the passages that its plan finds. Raises `SupervisionError`.
 
-    Those of the same words stay together, and those about one document where judgements say which it is.
+    Those of the same words stay together, and those about one document where judgements say which these are.
     """
     missing = sorted(question.id for question in questions if not question.text.strip())
     if missing:
         raise SupervisionError(f"answers are given for question {missing[0]!r}, which has no text; expected every one")
     ordered = sorted(questions, key=lambda question: question.id)
-    groups = {at: f"{places[0]}" for places in connected([links_of(one) for one in ordered]) for at in places}
+    groups = {at: f"{places[0]}" for places in kept_together(ordered) for at in places}
     analyzer = Analyzer(snapshot.collection.settings.dictionary, snapshot.collection.settings.synonyms)
     reranker = None if plan.rerank is None else build_reranker(plan.rerank.name)
     legs = as_served(ask_legs(snapshot, encoder, ordered), served_parts(plan, encoder, data_dir))
@@ -143,9 +143,32 @@ def of_collection(
 
 
 def links_of(question: EvalQuery) -> list[str]:
-    """What keeps it together with others: its words and, last, the document that answers it, where that is known."""
+    """What keeps it together with others: its words first, then the documents that answer it, where they are known."""
     relevant = sorted(key for key, grade in question.judgements.items() if grade > 0)
-    return [f"words {words_of(question.text)}", *(f"document {key}" for key in relevant[:1])]
+    return [f"words {words_of(question.text)}", *(f"document {key}" for key in relevant)]
+
+
+def kept_together(questions: Sequence[EvalQuery]) -> list[list[int]]:
+    """Places of the questions that have words or a document in common.
+
+    Where chains of documents link more than half of them, which no two halves can keep apart, the first document of
+    each counts alone.
+    """
+    links = [links_of(one) for one in questions]
+    groups = connected(links)
+    if max(map(len, groups), default=0) <= CHAINED * len(questions):
+        return groups
+    return connected([names[:2] for names in links])
+
+
+def shared_documents(found: Questions, judged: Sequence[EvalQuery]) -> tuple[str, ...]:
+    """What to say where sealed questions have a document in common with those that are chosen by; empty: none has."""
+    documents = {one.id: frozenset(links_of(one)[1:]) for one in judged}
+    worked = frozenset().union(*(documents[one.key] for one in found.choose))
+    share = sum(bool(documents[one.key] & worked) for one in found.sealed) / len(found.sealed)
+    if not share:
+        return ()
+    return (f"{share:.0%} of the sealed questions share a relevant document with questions that were worked with",)
 
 
 def _passages(legs: CachedLegs, plan: Plan, place: int, reranker: Reranker | None) -> tuple[Passage, ...]:

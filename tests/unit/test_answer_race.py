@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,11 +15,10 @@ from retrieval.answer.types import Answer, AnswerEvent, Ask, FinalAnswer
 from retrieval.catalog.eval_sets import EvalQuery
 from search_core.answering.models import AnswerModel
 from search_core.answering.prices import Prices
-from search_core.answering.questions import MIN_SEALED, AskedQuestion, links_of, split
+from search_core.answering.questions import MIN_SEALED, AskedQuestion, kept_together, shared_documents, split
 from search_core.answering.race import Entry, entered, race
 from search_core.clock import Clock
 from search_core.errors import SupervisionError
-from search_core.splits import connected
 
 SERVING, OTHER = AnswerChoice("reader", "serving"), AnswerChoice("extractive")
 QUESTIONS = [AskedQuestion(str(at), f"q{at}", ("x",), (), str(at)) for at in range(20)]
@@ -126,4 +125,21 @@ def test_own_questions_of_the_same_words_stay_together() -> None:
         EvalQuery("c", "Who signs?", {"d": 1, "e": 0}, ("Anna",)),
         EvalQuery("d", "Who pays?", {}, ("Ben",)),
     ]
-    assert connected([links_of(one) for one in questions]) == [[0, 1, 2], [3]]
+    assert kept_together(questions) == [[0, 1, 2], [3]]
+
+
+def test_own_questions_stay_together_by_every_document_that_answers_them() -> None:
+    pairs = [EvalQuery(f"{at}", f"q{at}", {f"a{at}": 1, f"z{at // 2}": 2, "refused": 0}, ("x",)) for at in range(6)]
+    assert kept_together(pairs) == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_questions_that_documents_chain_are_told_where_halves_share_one() -> None:
+    """Each document answers two questions: all hang together, and only the first document of each can be kept."""
+    chain = [EvalQuery(f"{at:02}", f"q{at}", {f"d{at:02}": 1, f"d{at + 1:02}": 1}, ("x",)) for at in range(24)]
+    groups = kept_together(chain)
+    assert groups == [[at] for at in range(24)]
+    found = split([AskedQuestion(one.id, one.text, ("x",), (), one.id) for one in chain], "here", 0)
+    (note,) = shared_documents(found, chain)
+    assert "of the sealed questions share a relevant document" in note
+    apart = [replace(one, judgements={one.id: 1}) for one in chain]
+    assert shared_documents(found, apart) == ()
