@@ -112,7 +112,8 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
     entries = entered(models, _serving(run.settings, plan))
     log = ExperimentLog(run.catalog.experiments, run.record.id, run.folder, seed=run.request.seed)
     try:
-        standing = race(entries, models, questions.choose, run.clock, _teller(run, plan, log, progress))
+        told = _teller(run, plan, log, progress)
+        standing = race(entries, models, questions.choose, run.clock, told, run.spec.latency_ms)
         return _concluded(run, plan, questions, models, standing, log)
     finally:
         log.close()
@@ -297,7 +298,8 @@ def _chance(standing: Standing) -> tuple[Reason, ...]:
     if not standing.questions:
         return (Reason(ReasonCode.NOT_COMPARED, NOT_COMPARED),)
     if standing.best is standing.incumbent:
-        return (ANSWERER_NOT_BEATEN,)
+        slow = f"; {standing.too_slow} others take longer than the task says" if standing.too_slow else ""
+        return (Reason(ReasonCode.ANSWERER_NOT_BEATEN, f"{ANSWERER_NOT_BEATEN}{slow}"),)
     return ()
 
 

@@ -11,7 +11,7 @@ from search_core.task import parse_task
 
 ASKED = (
     *("task", "search_space", "policy", "tiers", "budget", "seed", "max_epochs"),
-    *("eval_set", "made_questions", "split", "promote", "rollout"),
+    *("eval_set", "made_questions", "split", "promote", "rollout", "latency_ms"),
 )
 CAME = ("lift", "lift_interval", "p_value", "promoted", "trials", "seconds", "cpu_seconds", "trajectory")
 DEFAULT_TASK = "text-to-graph"

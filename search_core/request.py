@@ -15,6 +15,7 @@ DEFAULT_SPACE = "gnn-lm-v1"
 ANSWER_TASK = "answer"  # not to find documents, but which model answers from them
 MAX_SEED = 2**31 - 1  # that every generator of random numbers takes
 MAX_THREADS = 256
+MAX_LATENCY_MS = 600_000  # ten minutes, which no search or answer takes
 QUESTIONS = ("queries", "qrels", "answers", "parts")  # fields that tell the questions themselves
 DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
 
@@ -53,6 +54,7 @@ class Request:
     made_questions: bool = False  # ask what is made from the corpus, also where there are evaluation sets
     space_text: str = ""  # of a search space that is a file: what it was when the run began; "": it is registered
     metric: str = ""  # what is chosen and proven by, a `retrieval.evaluation.Metric`; "": the task's own
+    latency_ms: float | None = None  # that a search, or an answer, may take; None: what the task's sentence says
 
     def __post_init__(self) -> None:
         if self.rollout not in WAYS:
@@ -61,6 +63,10 @@ class Request:
             raise InvalidInputError(f"split is {self.split!r}; expected one of {', '.join(SPLITS)}")
         if not 0 <= self.seed <= MAX_SEED:
             raise InvalidInputError(f"seed is {self.seed}; expected a whole number from 0 to {MAX_SEED}")
+        if self.latency_ms is not None and not 0 < self.latency_ms <= MAX_LATENCY_MS:
+            raise InvalidInputError(
+                f"latency_ms is {self.latency_ms:g}; expected milliseconds above 0, at most {MAX_LATENCY_MS}"
+            )
         if not 1 <= self.threads <= MAX_THREADS:
             raise InvalidInputError(f"threads is {self.threads}; expected a whole number from 1 to {MAX_THREADS}")
         if self.made_questions and (self.eval_set or self.qrels is not None or self.answers is not None):

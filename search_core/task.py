@@ -54,16 +54,18 @@ class TaskSpec:
         return f"{self.text} ({self.task}), metric {self.metric}{bound}, budget {self.budget_seconds:g} s"
 
 
-def parse_task(task: str, budget_seconds: float, metric: str = "") -> TaskSpec:
+def parse_task(task: str, budget_seconds: float, metric: str = "", latency_ms: float | None = None) -> TaskSpec:
     """A name of `TASKS`, or a sentence in English or Chinese that says what is wanted; `metric` "": the task's own.
 
+    `latency_ms` goes before the bound that the sentence names.
     Raises `SearchCoreError` where the sentence names nothing that can be done.
     """
     if task in TASKS:
-        return TaskSpec(task, TASKS[task], metric or _metric(task), None, budget_seconds)
+        return TaskSpec(task, TASKS[task], metric or _metric(task), latency_ms, budget_seconds)
     for pattern, kind in _KINDS:
         if pattern.search(task):
-            return TaskSpec(kind, task, metric or _metric(kind), _latency(task), budget_seconds)
+            bound = _latency(task) if latency_ms is None else latency_ms
+            return TaskSpec(kind, task, metric or _metric(kind), bound, budget_seconds)
     raise SearchCoreError(
         f"task {task!r} says nothing that is known here; name one of {', '.join(SEARCH_TASKS)}, or write a sentence "
         'such as "find the reply to a customer\'s question, under 20 ms"'

@@ -47,8 +47,9 @@ class AutoModelTrainer:
     `made_questions`. `tiers` names what is searched (`search_core.tiers`; empty: by the budget), `parts` (question id
     -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in common
     (`document`, or `question` alone), `metric` what is chosen and proven by (`recall@5`, `ndcg@100`; empty: the
-    task's own), `device` and `threads` say what trains encoders, `fast` lets them be
-    trained in bf16 where that is faster, so that a replay agrees within a tolerance only.
+    task's own), `latency_ms` how long a search may take (None: what the sentence says), `device` and `threads` what
+    trains encoders, `fast` lets them be trained in bf16 where that is faster, so that a replay agrees within a
+    tolerance only.
     Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
     `wanted` is called between the steps of an encoder's training and of the end, and before a plan goes out: what it
     raises ends the run there.
@@ -75,6 +76,7 @@ class AutoModelTrainer:
         parts: Mapping[str, str] | None = None,
         split: str = BY_DOCUMENT,
         metric: str = "",
+        latency_ms: float | None = None,
         device: str = PROCESSOR,
         threads: int = 1,
         fast: bool = False,
@@ -101,6 +103,7 @@ class AutoModelTrainer:
             parts=parts,
             split=split,
             metric=metric,
+            latency_ms=latency_ms,
             device=device,
             threads=threads,
             fast=fast,
@@ -144,7 +147,7 @@ class AutoModelTrainer:
         self._wanted = wanted
         self._experiment = experiment
         self._clock = Clock(parse_budget(request.budget))
-        self.spec: TaskSpec = parse_task(request.task, self._clock.budget, request.metric)
+        self.spec: TaskSpec = parse_task(request.task, self._clock.budget, request.metric, request.latency_ms)
         if self.spec.task not in SEARCH_TASKS:
             known = ", ".join(SEARCH_TASKS)
             raise SearchCoreError(f"task {self.spec.task!r} is not about a collection; expected one of {known}")

@@ -45,6 +45,9 @@ def tune(
     metric: Annotated[
         str, typer.Option(help="What it is judged by, such as recall@5 or ndcg@100; by default ndcg@10.")
     ] = "",
+    latency_ms: Annotated[
+        float | None, typer.Option(help="That a search, or an answer, may take; by default what the task says.")
+    ] = None,
     space: Annotated[str, typer.Option(help="Search space: a name, or a YAML file.")] = DEFAULT_SPACE,
     policy: Annotated[str, typer.Option(help="What proposes candidates; `kb modules` lists them.")] = DEFAULT_POLICY,
     tiers: Annotated[
@@ -82,6 +85,7 @@ def tune(
         answers=None if answers is None else read_answers(answers),
         split=split,
         metric=metric,
+        latency_ms=latency_ms,
         promote=promote,
         rollout=rollout,
         tiers=tiers,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.wire.base import CollectionName, Key, Line, Request, Response
-from search_core.request import MAX_THREADS
+from search_core.request import MAX_LATENCY_MS, MAX_THREADS
 
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Budget = Annotated[str, Field(pattern=r"^[0-9.hms ]{1,20}$", description="Time for the run, such as 90s, 5m or 1h30m.")]
@@ -47,6 +47,12 @@ class ExperimentBody(Request):
         pattern=r"^((ndcg|mrr|recall)@[1-9][0-9]{0,2})?$",
         description="What is chosen and proven by: ndcg, mrr or recall of the first 1 to 100 documents, such as "
         "recall@5; empty: the task's own, ndcg@10.",
+    )
+    latency_ms: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_LATENCY_MS,
+        description="Milliseconds that a search, or an answer, may take; null: what the task's sentence says.",
     )
     promote: bool = Field(True, description="Let a proven winner serve.")
     rollout: Literal["none", "shadow", "canary"] = Field(

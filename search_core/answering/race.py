@@ -52,6 +52,12 @@ class Entry:
         """Whether too often something else answered in its place."""
         return bool(self.scored) and sum(one.failed for one in self.scored) > MAX_FAILURES * len(self.scored)
 
+    def is_slow(self, bound_ms: float | None) -> bool:
+        """Whether its median answer takes longer than that; None: there is no bound."""
+        if bound_ms is None or not self.scored:
+            return False
+        return float(np.median([one.milliseconds for one in self.scored])) > bound_ms
+
     def ask(self, question: AskedQuestion, models: Models) -> Scored:
         """One more answer."""
         if self._generator is None:
@@ -69,13 +75,15 @@ class Entry:
 class Standing:
     """The end of a race: who serves, the best, everybody, and how many questions all of the last round were asked.
 
-    Where that is none, nothing was compared, and the best is who serves.
+    Where that is none, nothing was compared, and the best is who serves. `too_slow`: how many others the bound ruled
+    out.
     """
 
     incumbent: Entry
     best: Entry
     entries: tuple[Entry, ...]
     questions: int
+    too_slow: int = 0
 
 
 def entered(models: Models, incumbent: AnswerChoice) -> list[Entry]:
@@ -84,21 +92,31 @@ def entered(models: Models, incumbent: AnswerChoice) -> list[Entry]:
 
 
 def race(
-    entries: list[Entry], models: Models, questions: Sequence[AskedQuestion], clock: Clock, told: Told
+    entries: list[Entry],
+    models: Models,
+    questions: Sequence[AskedQuestion],
+    clock: Clock,
+    told: Told,
+    bound_ms: float | None = None,
 ) -> Standing:
-    """Ask round by round, who serves being first. The caller closes all `entries`, to which one may be added."""
+    """Ask round by round, who serves being first. The caller closes all `entries`, to which one may be added.
+
+    `bound_ms`: what the median answer may take; whoever takes longer leaves with the round.
+    """
     left, asked = list(entries), 0
     for target in (*(size for size in ROUNDS if size < len(questions)), len(questions)):
         reached = [_asked_to(entry, questions[:target], models, clock, told) for entry in left]
         asked = min(reached)
         if asked < target:  # out of time: those with equally many answers are compared
             break
-        left = _better_half(left, asked)
+        left = _better_half(left, asked, bound_ms)
         if target == ROUNDS[0]:
             left = _with_combined(left, entries, models, questions[:target], clock, told)
-    running = [entry for entry in left if not entry.fails and not models.prices.too_dear(entry.scored)] or [entries[0]]
+    fit = [entry for entry in left if not entry.fails and not entry.is_slow(bound_ms)]
+    running = [entry for entry in fit if not models.prices.too_dear(entry.scored)] or [entries[0]]
     best = _cheapest_of_best(running, asked) if asked else entries[0]
-    return Standing(entries[0], best, tuple(entries), asked)
+    slow = sum(entry.is_slow(bound_ms) for entry in entries[1:])
+    return Standing(entries[0], best, tuple(entries), asked, slow)
 
 
 def _asked_to(entry: Entry, questions: Sequence[AskedQuestion], models: Models, clock: Clock, told: Told) -> int:
@@ -112,9 +130,9 @@ def _asked_to(entry: Entry, questions: Sequence[AskedQuestion], models: Models, 
     return len(questions) if entry.fails else len(entry.scored)
 
 
-def _better_half(entries: list[Entry], count: int) -> list[Entry]:
-    """What serves, and the better half of the others; equal ones in the order given."""
-    first, others = entries[0], [entry for entry in entries[1:] if not entry.fails]
+def _better_half(entries: list[Entry], count: int, bound_ms: float | None) -> list[Entry]:
+    """What serves, and the better half of the others that may serve; equal ones in the order given."""
+    first, others = entries[0], [entry for entry in entries[1:] if not entry.fails and not entry.is_slow(bound_ms)]
     ranked = sorted(others, key=lambda entry: -entry.mean(count))
     return [first, *ranked[: max(1, (len(ranked) + 1) // 2)]]
 

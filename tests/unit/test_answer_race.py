@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from retrieval.answer.choice import AnswerChoice
 from retrieval.answer.types import Answer, AnswerEvent, Ask, FinalAnswer
 from retrieval.catalog.eval_sets import EvalQuery
+from search_core.answer_task import _reasons
 from search_core.answering.models import AnswerModel
 from search_core.answering.prices import Prices
 from search_core.answering.questions import MIN_SEALED, AskedQuestion, kept_together, shared_documents, split
 from search_core.answering.race import Entry, entered, race
+from search_core.answering.scoring import Scored
 from search_core.clock import Clock
 from search_core.errors import SupervisionError
+from search_core.gate import judge
+from search_core.request import Request
+from search_core.trainer import AutoModelTrainer
 
 SERVING, OTHER = AnswerChoice("reader", "serving"), AnswerChoice("extractive")
 QUESTIONS = [AskedQuestion(str(at), f"q{at}", ("x",), (), str(at)) for at in range(20)]
@@ -91,6 +98,38 @@ def test_a_race_that_is_stopped_later_compares_what_both_were_asked() -> None:
     assert standing.questions == 8
     assert standing.best.choice == OTHER, "the cheaper one of two that are equally good"
     assert not any(math.isnan(entry.mean(count)) for entry in standing.entries for count in (0, 8))
+
+
+@pytest.mark.parametrize(("bound_ms", "best", "too_slow"), [(None, "slow", 0), (500.0, "slow", 0), (400.0, "quick", 1)])
+def test_what_takes_longer_than_the_bound_is_not_chosen(
+    bound_ms: float | None, best: str, too_slow: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best one takes half a second; it is asked no more than the first questions where that is too long."""
+    worth = {"serving": (0.1, 5.0), "slow": (0.9, 500.0), "quick": (0.5, 20.0)}  # quality, milliseconds
+
+    def scored(name: Any, *about: Any) -> Scored:
+        quality, milliseconds = worth[name]
+        return Scored(quality, 0.0, 0.0, 0.0, False, False, milliseconds)
+
+    monkeypatch.setattr("search_core.answering.race.score", scored)
+    entries = [Entry(AnswerModel(AnswerChoice("reader", name), partial(cast("Any", str), name))) for name in worth]
+    models: Any = SimpleNamespace(prices=Prices(0, 0, 0), replies=None)
+    standing = race(entries, models, QUESTIONS, Clock(100), lambda entry, count: None, bound_ms)
+    assert (standing.best.choice.reader, standing.too_slow) == (best, too_slow)
+    slow = next(entry for entry in entries if entry.choice.reader == "slow")
+    assert len(slow.scored) == (8 if too_slow else 20)
+
+
+def test_the_sealed_questions_hold_it_to_the_bound_too() -> None:
+    trainer = AutoModelTrainer.of(Request("answer", latency_ms=400))
+    verdict = judge(np.zeros(20), np.linspace(0.5, 1, 20), [()] * 20, seed=0)
+    assert verdict.passes
+    run: Any = SimpleNamespace(spec=trainer.spec)
+    standing: Any = SimpleNamespace(best="other", incumbent="serving")
+    answers = {took: [Scored(1.0, 1.0, 1.0, 1.0, False, False, took)] * 20 for took in (300.0, 500.0)}
+    assert _reasons(run, standing, verdict, answers[300.0], Prices(0, 0, 0)) == ()
+    (reason,) = _reasons(run, standing, verdict, answers[500.0], Prices(0, 0, 0))
+    assert reason == "an answer would take 500 ms; the task says at most 400 ms"
 
 
 def asked(sizes: Sequence[int]) -> list[AskedQuestion]:

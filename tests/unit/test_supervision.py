@@ -229,6 +229,16 @@ def test_what_is_to_be_done_decides_before_what_it_is_about(sentence: str, task:
     assert parse_task(sentence, 60).task == task
 
 
+def test_a_bound_of_its_own_goes_before_the_sentence_and_is_shown() -> None:
+    """The task `answer` is a name, not a sentence, so its bound comes from nowhere else."""
+    spec = parse_task("answer", 60, "", 400)
+    assert spec.latency_ms == 400 and "at most 400 ms" in spec.describe()
+    assert parse_task("find documents within 20 ms", 60, "", 30.5).latency_ms == 30.5
+    for wrong in (0, -1, 600_001, float("nan")):
+        with pytest.raises(InvalidInputError, match="latency_ms"):
+            Request(latency_ms=wrong)
+
+
 def test_only_what_can_be_run_is_offered() -> None:
     with pytest.raises(SearchCoreError, match="text-to-graph, retrieval, answer, or"):
         parse_task("make coffee", 60)

@@ -28,6 +28,7 @@ export const BEGINNING: Wishes = {
   made_questions: false,
   split: "document",
   metric: OWN_METRIC,
+  latency_ms: null,
   promote: true,
   rollout: "none",
   tensorboard: false,
