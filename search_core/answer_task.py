@@ -107,8 +107,9 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
     analyzer = Analyzer(settings.dictionary, settings.synonyms)
     replies = Replies(run.settings.data_dir / REPLIES)
     models = Models(run.settings, run.encoder, analyzer, replies, questions.left_out)
-    begun = begin(run.catalog.experiments, run.record, [plan.digest, *_stands_on(questions)], lambda: 0)
-    questions = replace(questions, notes=(*questions.notes, *begun.notes))
+    about = (run.catalog.experiments, run.collection, run.record, [plan.digest, *_stands_on(questions)])
+    begun = begin(*about, lambda: 0, [one.text for one in questions.sealed])
+    questions = replace(questions, notes=(*questions.notes, *begun.notes), earlier_tests=begun.earlier_tests)
     entries = entered(models, _serving(run.settings, plan))
     log = ExperimentLog(run.catalog.experiments, run.record.id, run.folder, seed=run.request.seed)
     try:
@@ -219,6 +220,7 @@ def _concluded(
         seed=run.request.seed,
         texts=[question.text for question in asked],
         links=[[question.group] for question in asked],
+        earlier_tests=questions.earlier_tests,
     )
     chosen = replace(plan, answer=standing.best.choice)
     reasons = (*_reasons(run, standing, verdict, after, models.prices), *_chance(standing))

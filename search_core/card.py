@@ -37,7 +37,7 @@ def write_card(
 |---|---|---|---|
 {rows}
 
-## What it does
+{_reused(verdict)}## What it does
 
 {description}
 
@@ -58,6 +58,14 @@ Encoder {manifest["encoder"]} ({manifest["encoder_fingerprint"][:12]}), autoglm-
 `kb plans roll-back` returns to what served before. `kb artifacts verify` says whether these files are whole;
 `manifest.json` has everything above as data.
 """
+
+
+def _reused(verdict: Verdict) -> str:
+    """A paragraph, where the questions were used before."""
+    if not verdict.earlier_tests:
+        return ""
+    runs = "1 earlier run" if verdict.earlier_tests == 1 else f"{verdict.earlier_tests} earlier runs"
+    return f"{runs} tested on these sealed questions, so p had to be below {verdict.level:.3g}.\n\n"
 
 
 def _serving(verdict: Verdict) -> str:
@@ -88,7 +96,7 @@ def write_answer_card(
 {decision} On {verdict.questions} sealed questions quality goes from {verdict.before:.3f} to {verdict.after:.3f}
 ({verdict.lift:+.3f}, {verdict.low:+.3f} to {verdict.high:+.3f}, p = {verdict.p_value:.4f}).
 
-| on the working questions | asked | quality | F1 | cited | refusals, F1 | ms | cost of 1,000 |
+{_reused(verdict)}| on the working questions | asked | quality | F1 | cited | refusals, F1 | ms | cost of 1,000 |
 |---|---|---|---|---|---|---|---|
 {rows}
 

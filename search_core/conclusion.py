@@ -99,6 +99,7 @@ def _verdict(conditions: Conditions, finalist: Finalist, scores: SealedScores) -
         links=document_links([conditions.legs.questions[place] for place in sealed]),
         latency=latency,
         bound_ms=conditions.spec.latency_ms,
+        earlier_tests=conditions.earlier_tests,
     )
 
 

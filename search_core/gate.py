@@ -14,7 +14,7 @@ from search_core.reasons import Reason, ReasonCode
 from search_core.repeats import groups_of, once
 from search_core.splits import independent_groups
 
-LEVEL = 0.05  # of the paired test
+LEVEL = 0.05  # of the paired test, where nothing was tested on the questions before
 LATENCY_RATIO = 1.3  # a promoted plan may take this much longer than the one it replaces
 MIN_STRATUM = 10  # questions; a smaller kind of question has no interval worth the name
 
@@ -69,6 +69,12 @@ class Verdict:
     strata: tuple[Stratum, ...]
     reasons: tuple[Reason, ...]  # why not; empty: it may serve
     latency: Latency | None = None  # of both plans, where it was measured
+    earlier_tests: int = 0  # of other candidates on these questions
+
+    @property
+    def level(self) -> float:
+        """What p had to be below."""
+        return level_of(self.earlier_tests)
 
     @property
     def passes(self) -> bool:
@@ -77,9 +83,14 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        values = asdict(self) | {"passes": self.passes}
+        values = asdict(self) | {"passes": self.passes, "level": self.level}
         del values["latency"]  # differs from run to run, and artifacts of equal runs are equal
         return values
+
+
+def level_of(earlier_tests: int) -> float:
+    """The level of a test on questions that so many tests were made on before: Bonferroni over all of them."""
+    return LEVEL / (earlier_tests + 1)
 
 
 def judge(
@@ -92,12 +103,14 @@ def judge(
     links: Sequence[Sequence[str]] | None = None,
     latency: Latency | None = None,
     bound_ms: float | None = None,
+    earlier_tests: int = 0,
 ) -> Verdict:
     """Compare question by question; `kinds[i]` are the strata that question i belongs to, such as its language.
 
     `texts`: what the questions ask; those that ask the same count as one, by their mean. Without it all differ.
     `links`: what each question has in common with others, such as the documents that answer it; questions that are
     linked are no independent evidence, and are flipped and drawn together. Without it all are independent.
+    `earlier_tests`: how many candidates these questions tested before (`search_core.earlier_tests`).
     The test is the paired randomisation test (Smucker et al. 2007). Equal values are never better: p is 1 then.
     """
     if texts is not None:
@@ -111,17 +124,18 @@ def judge(
     p_value = randomisation_test(after, before, seed=seed, groups=linked) if np.any(differences) else 1.0
     strata = _strata(differences, kinds, seed, links)
     lift = float(differences.mean())
-    reasons = (*_reasons(lift, low, p_value, strata), *why_too_slow(latency, bound_ms))
+    proof = _reasons(lift, low, p_value, level_of(earlier_tests), strata)
+    reasons = (*proof, *why_too_slow(latency, bound_ms))
     means = float(before.mean()), float(after.mean())
-    return Verdict(*means, lift, low, high, p_value, len(differences), strata, reasons, latency)
+    return Verdict(*means, lift, low, high, p_value, len(differences), strata, reasons, latency, earlier_tests)
 
 
-def _reasons(lift: float, low: float, p_value: float, strata: Sequence[Stratum]) -> tuple[Reason, ...]:
+def _reasons(lift: float, low: float, p_value: float, level: float, strata: Sequence[Stratum]) -> tuple[Reason, ...]:
     found = []
     if lift <= 0:
         found.append(Reason(ReasonCode.NO_GAIN, f"the sealed questions show no gain ({lift:+.4f})"))
-    elif p_value >= LEVEL or low <= 0:
-        chance = f"a gain of {lift:+.4f} may be chance (p = {p_value:.3f}; expected below {LEVEL})"
+    elif p_value >= level or low <= 0:
+        chance = f"a gain of {lift:+.4f} may be chance (p = {p_value:.3f}; expected below {level:.3g})"
         found.append(Reason(ReasonCode.CHANCE, chance))
     for stratum in strata:
         if stratum.high < 0:

@@ -16,7 +16,8 @@ ANSWER_TASK = "answer"  # not to find documents, but which model answers from th
 MAX_SEED = 2**31 - 1  # that every generator of random numbers takes
 MAX_THREADS = 256
 MAX_LATENCY_MS = 600_000  # ten minutes, which no search or answer takes
-QUESTIONS = ("queries", "qrels", "answers", "parts")  # fields that tell the questions themselves
+SEALED = "sealed_hashes"  # kept beside the fields once the run has begun (search_core.earlier_tests)
+QUESTIONS = ("queries", "qrels", "answers", "parts", SEALED)  # fields that tell the questions themselves
 DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
 
 
@@ -44,6 +45,7 @@ class Request:
     answers: Mapping[str, Sequence[str]] | None = None  # question id -> its right answers, none: it has none
     parts: Mapping[str, str] | None = None  # question id -> fit, choose or sealed; None: dealt by the seed
     earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are
+    earlier_tests: int | None = None  # runs that tested on the same sealed questions; None: counted at the start
     rollout: str = "none"  # how a proven winner goes out: none: it serves at once; shadow, canary: step by step
     tensorboard: bool = False  # write event files beside the log
     device: str = "cpu"  # where encoders are trained, as PyTorch names it

@@ -60,6 +60,8 @@ class Result:
             "lift": round(verdict.lift, 5),
             "lift_interval": [round(verdict.low, 5), round(verdict.high, 5)],
             "p_value": round(verdict.p_value, 5),
+            "level": round(verdict.level, 5),  # that p had to be below
+            "earlier_tests": verdict.earlier_tests,
             "promoted": self.promoted,
             **to_fields(self.reasons),
             "trials": self.trials,

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord, Experiments
 from retrieval.plan import Plan
 from retrieval.stored_plan import serving_plan, stored_plan
+from search_core.earlier_tests import count_earlier_tests, hashes_of_sealed
+from search_core.gate import LEVEL, level_of
+from search_core.request import SEALED
 
 STANDS_ON, EARLIER_RUNS = "stands_on", "earlier_runs"  # kept beside the fields of the request
+EARLIER_TESTS = "earlier_tests"
 
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """How many runs of the archive a policy is told, and what the report is to say about the start."""
+    """How many runs of the archive a policy is told, how many tested on the same questions, and what is to be said."""
 
     earlier_runs: int
+    earlier_tests: int
     notes: tuple[str, ...] = ()
 
 
@@ -45,18 +50,40 @@ def by_run(record: ExperimentRecord) -> str:
 
 
 def begin(
-    experiments: Experiments, record: ExperimentRecord, stands_on: Sequence[object], count: Callable[[], int]
+    experiments: Experiments,
+    collection: Collection,
+    record: ExperimentRecord,
+    stands_on: Sequence[object],
+    count: Callable[[], int],
+    sealed: Iterable[str],
 ) -> RunStart:
-    """Before the log is opened. `stands_on`: what JSON can say; `count`: of earlier runs, asked at the first start."""
+    """Before the log is opened. `stands_on`: what JSON can say; `count`: of earlier runs, asked at the first start.
+
+    `sealed`: the texts of the sealed questions, none where they can prove nothing.
+    """
     digest = hashlib.sha256(json.dumps(stands_on, sort_keys=True, default=int).encode()).hexdigest()
     known, earlier = record.request.get(STANDS_ON), record.request.get(EARLIER_RUNS)
     earlier = count() if earlier is None else int(earlier)
-    notes: tuple[str, ...] = ()
+    hashes, tests = hashes_of_sealed(sealed), record.request.get(EARLIER_TESTS)
+    if tests is None or known not in (None, digest):
+        tests = count_earlier_tests(experiments.all(collection), record, hashes)
+    notes = _reused(int(tests))
     if known not in (None, digest) and record.trials:
         experiments.forget(record.id, 1)
-        notes = (
+        notes += (
             f"the corpus, the questions or what serves changed before the run went on: its {record.trials} trials were "
             "forgotten, and it began anew",
         )
-    experiments.note(record.id, {STANDS_ON: digest, EARLIER_RUNS: earlier})
-    return RunStart(earlier, notes)
+    kept = {STANDS_ON: digest, EARLIER_RUNS: earlier, EARLIER_TESTS: tests, SEALED: hashes}
+    experiments.note(record.id, kept)
+    return RunStart(earlier, int(tests), notes)
+
+
+def _reused(tests: int) -> tuple[str, ...]:
+    if not tests:
+        return ()
+    runs = "1 earlier run" if tests == 1 else f"{tests} earlier runs"
+    return (
+        f"{runs} tested on these sealed questions, or on a quarter of them or more, so a gain needs p below "
+        f"{level_of(tests):.3g} instead of {LEVEL}; add new questions for a test that has more power",
+    )

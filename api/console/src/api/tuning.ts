@@ -40,6 +40,8 @@ export interface Result {
   readonly lift?: number;
   readonly lift_interval?: readonly [number, number];
   readonly p_value?: number;
+  /** What the p-value had to be below: less where earlier runs tested on the same questions. */
+  readonly level?: number;
   readonly promoted?: boolean;
   readonly reasons?: readonly string[];
   /** Of each reason; stable, as sentences are not. */

@@ -16,7 +16,7 @@ import { RolloutForm } from "./RolloutForm";
 import { because, metricName, reasonsOf } from "./words";
 
 const FORMER_METRIC = "ndcg@10"; // of results that do not say
-const LEVEL = 0.05; // of the gate's test
+const FORMER_LEVEL = 0.05; // likewise, of the gate's test
 
 interface Props {
   collection: string;
@@ -95,7 +95,7 @@ function Numbers({ result }: { result: Result }) {
       <Tile
         label={t("tune.chance")}
         value={(result.p_value ?? 1).toLocaleString(language, { maximumFractionDigits: 4 })}
-        hint={t("tune.chance-hint")}
+        hint={t("tune.chance-hint", { level: levelOf(result).toLocaleString(language, { maximumSignificantDigits: 3 }) })}
       />
       <Tile label={t("tune.sealed")} value={(result.sealed_questions ?? 0).toLocaleString(language)} hint={t("tune.sealed-hint")} />
       {result.latency_ms && (
@@ -177,5 +177,9 @@ function Acts({ collection, experiment, result }: Props) {
 function isBetter(result: Result): boolean {
   const reasons = reasonsOf(result);
   const isLeft = reasons.length === 1 && reasons[0]?.code === "not_asked";
-  return result.promoted === true || (isLeft && (result.lift_interval?.[0] ?? 0) > 0 && (result.p_value ?? 1) < LEVEL);
+  return result.promoted === true || (isLeft && (result.lift_interval?.[0] ?? 0) > 0 && (result.p_value ?? 1) < levelOf(result));
+}
+
+function levelOf(result: Result): number {
+  return result.level ?? FORMER_LEVEL;
 }

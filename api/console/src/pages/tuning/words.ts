@@ -30,7 +30,7 @@ const REASONS: readonly (readonly [code: string, sentence: RegExp])[] = [
   ["not_judged", /^the questions were made from the corpus/],
   ["not_beaten", /^what serves already was not beaten/],
   ["no_gain", /^the sealed questions show no gain/],
-  ["chance", /may be chance \(p = (?<p>[\d.]+)/],
+  ["chance", /may be chance \(p = (?<p>[\d.]+); expected below (?<level>[\d.e-]+)\)/],
   ["kind_worse", /^(?<count>\d+) questions of kind (?<kind>\S+) become worse/],
   ["slower", /^searches would take (?<ratio>[\d.]+) times/],
   ["over_latency", /^(?:searches|an answer) would take (?<ms>[\d.]+) ms/],

@@ -1,0 +1,123 @@
+"""Sealed questions wear out: a run knows how many tested on them before, and the gate asks for more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retrieval.catalog import Catalog, Collection, sqlite_url
+from retrieval.catalog.experiments import ExperimentState
+from retrieval.plan import DEFAULT_PLAN
+from search_core.card import write_answer_card, write_card
+from search_core.gate import LEVEL, judge
+from search_core.request import Request, without_questions
+from search_core.run_start import RunStart, begin
+
+SEALED = [f"question {at}" for at in range(40)]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog(sqlite_url(tmp_path / "c.db"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def collection(catalog: Catalog) -> Collection:
+    return catalog.collections.create("c", "hash", "fp")
+
+
+def begun(catalog: Catalog, collection: Collection, request: Request, sealed: Sequence[str]) -> tuple[str, RunStart]:
+    record = catalog.experiments.create(collection, request.to_dict())
+    return record.id, begin(catalog.experiments, collection, record, ["corpus"], lambda: 0, sealed)
+
+
+def finished(catalog: Catalog, collection: Collection, sealed: Sequence[str] = SEALED, **more: Any) -> int:
+    """A run that ends; how many tested on its sealed questions before."""
+    result = {"p_value": more.pop("p_value", 0.3)}
+    state = more.pop("state", ExperimentState.FINISHED)
+    name, beginning = begun(catalog, collection, Request(**more), sealed)
+    catalog.experiments.finish(name, state, result)
+    return beginning.earlier_tests
+
+
+def test_every_run_that_tested_on_the_same_questions_counts(catalog: Catalog, collection: Collection) -> None:
+    assert [finished(catalog, collection) for _ in range(3)] == [0, 1, 2]
+    assert finished(catalog, collection, [text.upper() for text in reversed(SEALED)]) == 3  # the same words
+    assert finished(catalog, collection, [*SEALED[:10], *(f"new {at}" for at in range(30))]) == 4  # a quarter
+    assert finished(catalog, collection, [*SEALED[:9], *(f"newer {at}" for at in range(31))]) == 0
+    assert finished(catalog, catalog.collections.create("other", "hash", "fp")) == 0
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"p_value": 1.0},  # nothing was better, so nothing was tested
+        {"state": ExperimentState.FAILED},
+        {"state": ExperimentState.STOPPED},
+        {"against": DEFAULT_PLAN.to_dict()},  # repeats another
+        {"task": "answer"},  # tests who answers, not what is found
+    ],
+)
+def test_what_tested_no_other_candidate_does_not_count(
+    kind: dict[str, Any], catalog: Catalog, collection: Collection
+) -> None:
+    finished(catalog, collection, **kind)
+    assert finished(catalog, collection) == 0
+
+
+def test_made_questions_prove_nothing_and_wear_out_nothing(catalog: Catalog, collection: Collection) -> None:
+    assert [finished(catalog, collection, []) for _ in range(2)] == [0, 0]
+
+
+def test_a_run_that_goes_on_or_is_repeated_is_held_to_its_own_level(catalog: Catalog, collection: Collection) -> None:
+    finished(catalog, collection)
+    name, first = begun(catalog, collection, Request(), SEALED)
+    assert first.earlier_tests == 1
+    (note,) = first.notes
+    assert "1 earlier run tested on these sealed questions" in note and "below 0.025 instead of 0.05" in note
+    finished(catalog, collection)
+    record = catalog.experiments.get(collection, name)
+    again = begin(catalog.experiments, collection, record, ["corpus"], lambda: 0, SEALED)
+    assert again == first
+    replay = Request.from_dict(record.request | {"against": DEFAULT_PLAN.to_dict()})
+    assert begun(catalog, collection, replay, SEALED)[1].earlier_tests == 1
+    changed = begin(catalog.experiments, collection, record, ["another corpus"], lambda: 0, SEALED)
+    assert changed.earlier_tests == 2
+    assert set(record.request) - set(without_questions(record.request)) >= {"sealed_hashes"}
+
+
+def doubtful() -> Any:
+    """Scores before and after whose difference has p between 0.025 and 0.05."""
+    before = np.zeros(40)
+    return before, np.random.default_rng(3).normal(0, 0.1, 40) + 0.044
+
+
+def test_the_gate_divides_its_level_by_the_tests_so_far() -> None:
+    before, after = doubtful()
+    first, second = (judge(before, after, [()] * 40, seed=0, earlier_tests=tests) for tests in (0, 1))
+    assert LEVEL / 2 < first.p_value == second.p_value < LEVEL
+    assert (first.passes, first.level) == (True, LEVEL)
+    assert (second.passes, second.level, second.to_dict()["level"]) == (False, LEVEL / 2, LEVEL / 2)
+    assert "expected below 0.025" in second.reasons[0]
+    assert judge(before, before + 0.1, [()] * 40, seed=0, earlier_tests=99).passes  # what is sure still is
+
+
+def test_cards_say_that_the_questions_were_used() -> None:
+    before, after = doubtful()
+    manifest: Any = {"metric": "ndcg@10", "supervision": {"origin": "here", "questions": 100}, "trials": 1}
+    manifest |= {"seq": 1, "data_sha256": "0" * 12, "seed": 0, "encoder": "hash", "encoder_fingerprint": "f" * 12}
+    manifest |= {"version": "1", "seconds": 1.0, "cpu_seconds": 1.0}
+    for tests, said in ((0, False), (2, True)):
+        verdict = judge(before, after, [()] * 40, seed=0, earlier_tests=tests)
+        cards = (
+            write_card("c", "It searches.", DEFAULT_PLAN, verdict, (), manifest),
+            write_answer_card("c", "sentences", 0, verdict, (), ()),
+        )
+        for card in cards:
+            assert ("2 earlier runs tested on these sealed questions, so p had to be below 0.0167." in card) is said
