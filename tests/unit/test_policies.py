@@ -17,12 +17,11 @@ from search_core.decision import Decision, Tier
 from search_core.errors import PolicyError
 from search_core.policy import POLICIES, Briefing, Earlier, Trial
 from search_core.policy.archive import Archive
-from search_core.policy.standing import Standing
+from search_core.policy.standing import MIN_DRAWS, MIN_PICKS, Standing
 from search_core.space import SearchSpace
 from search_core.testing import WIDE, reward_of, run
 
 torch = pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
-# what torch_geometric and optuna deprecate of torch while they load is not ours to mend
 pytestmark = [
     pytest.mark.slow,  # the imports alone take seconds
     pytest.mark.filterwarnings("default::DeprecationWarning"),
@@ -194,6 +193,16 @@ def test_standing_falls_and_rises_by_its_rules() -> None:
     assert not standing.review() and standing.changes == 2
     standing.foretold(99.0, -1.0)
     assert standing.foresight < 0.4
+
+
+def test_one_run_of_a_dear_tier_is_too_short_to_step_back() -> None:
+    """As docs/search-space.md says, with these numbers."""
+    from search_core.road.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
+    from search_core.road.graph_stage import RUNGS
+
+    requests = [rungs[0].count for rungs in (RUNGS, FEEDBACK_RUNGS, LANGUAGE_RUNGS)]
+    assert requests == [9, 4, 1]
+    assert (MIN_PICKS, MIN_DRAWS) == (8, 4) and max(requests) < MIN_PICKS + MIN_DRAWS
 
 
 def test_the_archive_keeps_runs_apart_and_survives_a_torn_line(tmp_path: Path) -> None:
