@@ -7,7 +7,7 @@ serves ─▶ gate ─▶ artifact ─▶ the serving plan with another answer m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +18,8 @@ from infra.settings import Settings
 from retrieval.analyzer import Analyzer
 from retrieval.answer.choice import READER, READERS, AnswerChoice
 from retrieval.answer.reader_folder import read_folder
-from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.eval_sets import EvalQuery
-from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.catalog.rollouts import Stage
-from retrieval.contracts import Encoder
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
@@ -41,56 +38,28 @@ from search_core.answering.questions import (
 )
 from search_core.answering.race import Entry, Standing, entered, race, row
 from search_core.answering.replies import Replies
+from search_core.answering.run import AnswerRun
 from search_core.answering.scoring import Scored, summary
 from search_core.answering.unlearnt import Unlearnt, unlearnt
 from search_core.artifacts import RUN_ARTIFACT, RUNS, write_artifact
 from search_core.card import write_answer_card
-from search_core.clock import Clock
 from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge
 from search_core.plan_mapping import architecture_of
 from search_core.promotion import promote, store_once
 from search_core.reasons import ANSWERER_NOT_BEATEN, Reason, ReasonCode, not_asked
-from search_core.request import ANSWER_TASK, Request
+from search_core.request import ANSWER_TASK
 from search_core.result import Result
 from search_core.run_start import begin, by_run, incumbent_of
 from search_core.snapshot import read_snapshot
-from search_core.space import SearchSpace
-from search_core.space_file import stored_space
 from search_core.supervision import choose_set, stored_answers
-from search_core.task import TaskSpec
 
 REPLIES = Path(RUNS, "replies.jsonl")  # in the data folder: what an endpoint said, in any run
 NOT_COMPARED = "the run ended before every model had answered a question, so nothing was compared; give it more time"
 ROLLOUT_LATENCY_FACTOR = 1.3  # of the 95th percentile on the sealed questions; the same slack as for searches
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerRun:
-    """What a run stands on."""
-
-    request: Request
-    spec: TaskSpec
-    settings: Settings
-    catalog: Catalog
-    collection: Collection
-    record: ExperimentRecord
-    encoder: Encoder
-    clock: Clock
-    wanted: Callable[[], None] = lambda: None  # raises where the run is to end
-
-    @property
-    def space(self) -> SearchSpace:
-        """In which what serves is told as an architecture."""
-        return stored_space(self.request.search_space, self.request.space_text)
-
-    @property
-    def folder(self) -> Path:
-        """Where the log and the artifact are."""
-        return self.settings.data_dir / RUNS / self.record.id
 
 
 def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> Result:

@@ -207,7 +207,8 @@ class AutoModelTrainer:
         folder = self._folder(record)
         encoder = self._encoder_of(collection.encoder)
         if self.request.task == ANSWER_TASK:  # a sentence about replies is about finding them
-            from search_core.answer_task import AnswerRun, tune_answers  # opens models that others do not need
+            from search_core.answer_task import tune_answers  # opens models that others do not need
+            from search_core.answering.run import AnswerRun
 
             run = AnswerRun(
                 request=self.request,
