@@ -111,6 +111,7 @@ def test_a_better_endpoint_is_proven_and_serves(endpoint: str, tmp_path: Path) -
         assert manifest["cost"]["endpoint_calls"] < first_calls / 4
         assert not again.promoted
         assert again.verdict.p_value == 1.0
+        assert (result.verdict.earlier_tests, again.verdict.earlier_tests) == (0, 1)
         record = api.kb.catalog.experiments.get(api.kb.catalog.collections.get("birds"), result.experiment)
         assert record.state == "finished" and record.trials == result.trials
 
