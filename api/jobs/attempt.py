@@ -94,9 +94,11 @@ class Attempt:
         return "failed" if self._kb.catalog.jobs.fail(self.job, error) else self._stopped()
 
     def _postponed(self, error: str) -> str:
-        """What we depend on does not answer: say no more of the job, so that it is taken up again in a while."""
+        """What we depend on does not answer: let the job rest, so that it is taken up again in a while."""
         if self.job.attempts >= MAX_ATTEMPTS:
             return self._failed(error)
+        if not self._kb.catalog.jobs.rest(self.job):
+            return self._stopped()
         logger.warning("job %s (%s): %s; tried again in %g s", self.job.id, self.job.kind, error, SILENT_SECONDS)
         return "postponed"
 

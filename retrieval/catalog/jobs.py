@@ -3,7 +3,7 @@
     queued ──claim──▶ running ──▶ succeeded | failed
        ▲                 │
        ├── put_back ─────┤  its process stops
-       ├── take_back ────┘  its process fell silent, at most `MAX_ATTEMPTS` times
+       ├── take_back ────┘  its process fell silent, or let it rest, at most `MAX_ATTEMPTS` times
        └── retry ── failed | cancelled
 
 A claim writes a name of its own into the row (`runner`), and everything the runner reports names it: a process that
@@ -49,9 +49,9 @@ _RETRYABLE = (JobState.FAILED.value, JobState.CANCELLED.value)
 class JobRecord:
     """One job; `total` is None while unknown.
 
-    `attempts` counts the starts, those that ended in an orderly stop left out. `runner` names the running attempt; on
-    a cancelled job it stays until the work has really stopped. `heartbeat_at`: of a running job, its last sign of
-    life; of a queued one, when a broker was last told of it, None: never.
+    `attempts` counts the starts, those that ended in an orderly stop left out. `runner` names the attempt at work; on
+    a cancelled job it stays until the work has really stopped, and a running job that rests has none. `heartbeat_at`:
+    of a running job, its last sign of life; of a queued one, when a broker was last told of it, None: never.
     """
 
     id: str
@@ -170,6 +170,10 @@ class Jobs:
         """Queue a running job again because its process stops in good order; the attempt does not count."""
         queued = {"state": JobState.QUEUED.value, "runner": "", "heartbeat_at": None}
         return self._move(_running(job), **queued, attempts=job.attempts - 1)
+
+    def rest(self, job: JobRecord) -> bool:
+        """End an attempt whose job is taken back once its heartbeat is old; False when it no longer has the job."""
+        return self._move(_running(job), runner="")
 
     def let_go(self, job: JobRecord) -> None:
         """Say that the work of a cancelled attempt has stopped, so that the job may be tried again."""

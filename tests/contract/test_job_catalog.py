@@ -136,6 +136,23 @@ def test_whoever_cancels_and_at_once_tries_again_waits_for_the_work_to_stop(cata
         tried_again(catalog.jobs, job.id)
 
 
+def test_a_resting_job_is_taken_back_when_its_heartbeat_is_old_and_tried_again_at_once_when_cancelled(
+    catalog: Catalog,
+) -> None:
+    queued(catalog)
+    job = claimed(catalog)
+    assert catalog.jobs.rest(job) and not catalog.jobs.progress(job, 1, 2)
+    assert catalog.jobs.take_back() == []
+    assert [one.state for one in catalog.jobs.take_back(silent_seconds=0.0)] == [JobState.QUEUED]
+    again = claimed(catalog)
+    assert again.attempts == 2 and catalog.jobs.rest(again)
+    catalog.jobs.cancel(job.id)
+    assert catalog.jobs.retry(job.id).state is JobState.QUEUED
+    last = claimed(catalog)
+    catalog.jobs.cancel(job.id)
+    assert not catalog.jobs.rest(last)
+
+
 def test_trying_again_makes_no_second_open_job_of_a_schedule(catalog: Catalog) -> None:
     catalog.schedules.create(nightly())
     failed = catalog.schedules.run("nightly")
