@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_core.architecture import Architecture
+from search_core.counting import Counting
 from search_core.decision import Decision, Tier
 from search_core.errors import PolicyError
 from search_core.policy import POLICIES, Briefing, Earlier, Trial
@@ -118,7 +119,8 @@ def test_no_weights_lead_to_an_illegal_architecture(space: SearchSpace, seed: in
 
 def test_probabilities_of_all_architectures_add_up_to_one() -> None:
     net = network(WIDE, 5)
-    everything = list(WIDE)
+    counting = Counting(WIDE)
+    everything = [counting.at(place) for place in range(counting.size)]
     with torch.no_grad():
         logs, _ = net.log_probability(net.tensors.states(everything), torch.zeros(len(everything), 1))
     assert float(logs.exp().sum()) == pytest.approx(1.0, abs=1e-4)
@@ -197,8 +199,8 @@ def test_standing_falls_and_rises_by_its_rules() -> None:
 
 def test_one_run_of_a_dear_tier_is_too_short_to_step_back() -> None:
     """As docs/search-space.md says, with these numbers."""
-    from search_core.road.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
-    from search_core.road.graph_stage import RUNGS
+    from search_core.stages.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
+    from search_core.stages.graph_stage import RUNGS
 
     requests = [rungs[0].count for rungs in (RUNGS, FEEDBACK_RUNGS, LANGUAGE_RUNGS)]
     assert requests == [9, 4, 1]
