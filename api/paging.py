@@ -14,7 +14,8 @@ T = TypeVar("T")
 
 MAX_PAGE = 1_000  # items of one page
 DEFAULT_PAGE = 100  # items
-MAX_NUMBER = 2**63 - 1  # the largest id a catalog column holds
+MAX_NUMBER = 2**63 - 1  # the largest that a catalog column holds, such as a document's version
+MAX_ID = 2**31 - 1  # the largest number that the catalog gives itself: PostgreSQL counts rows in 32 bits
 
 
 @dataclass(frozen=True, slots=True)

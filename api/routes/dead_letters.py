@@ -11,13 +11,13 @@ from fastapi import APIRouter, Path, Query
 from api.dead_letter_rows import about
 from api.dead_letters import replay
 from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, existing
-from api.paging import page_json
+from api.paging import MAX_ID, page_json
 from api.routes.failures import GUARDED
 from api.wire.administration import DeadLetterPage, DeadLetterView, DroppedLetters, Replay
 from ingest.kafka.replay import Replayed
 from retrieval.catalog.sources import DeadLetterRecord
 
-LetterId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the dead letter.", examples=[1])]
+LetterId = Annotated[int, Path(ge=1, le=MAX_ID, description="Number of the dead letter.", examples=[1])]
 SourceQuery = Annotated[
     str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="Only letters of this source.")
 ]

@@ -10,7 +10,7 @@ from api.dependencies import CollectionQuery, Kb, PageQuery, ReadCaller, WriteCa
 from api.errors import ApiError
 from api.eval_history import changed_questions, compare_runs, plan_names, run_json
 from api.knowledge_base import KnowledgeBase
-from api.paging import MAX_NUMBER, page_json
+from api.paging import MAX_ID, page_json
 from api.routes.failures import GUARDED
 from api.wire.evaluation import EvalComparison, EvalRun, EvalRunPage, RunQuestionPage
 from retrieval.catalog.eval_runs import EvalRunRecord
@@ -96,6 +96,6 @@ def list_run_questions(
 
 
 def _run(kb: KnowledgeBase, eval_set: EvalSetRecord, number: str) -> EvalRunRecord:
-    if int(number) > MAX_NUMBER:
+    if int(number) > MAX_ID:
         raise ApiError(404, "not_found", f"evaluation set {eval_set.name!r} has no run {number}")
     return kb.catalog.eval_runs.get(eval_set, int(number))

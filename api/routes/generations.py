@@ -12,7 +12,7 @@ from api.jobs.asking import checked
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
-from api.paging import MAX_NUMBER
+from api.paging import MAX_ID
 from api.reindex import activate_generation, generation_json, retire_generation, roll_back_generation
 from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
@@ -90,6 +90,6 @@ def roll_back(kb: Kb, caller: AdminCaller, collection: CollectionName, state: St
 
 
 def _found(kb: KnowledgeBase, collection: str, number: str) -> Generation:
-    if int(number) > MAX_NUMBER:
+    if int(number) > MAX_ID:
         raise ApiError(404, "not_found", f"generation {number} does not exist")
     return kb.catalog.generations.get(existing(kb, collection), int(number))

@@ -20,7 +20,7 @@ from api.dependencies import (
 from api.errors import ApiError
 from api.fitting_plan import back_to_former, require_servable
 from api.knowledge_base import KnowledgeBase
-from api.paging import MAX_NUMBER, page_json
+from api.paging import MAX_ID, page_json
 from api.requested_plan import require_trust
 from api.routes.failures import GUARDED, failures
 from api.wire.operations import PlanBody, PlanDifference, PlanPage, PlanView, SwitchBody
@@ -125,7 +125,7 @@ def plan_number(name: str) -> int | None:
     if name == DEFAULT:
         return None
     number = int(name)
-    if number > MAX_NUMBER:
+    if number > MAX_ID:
         raise ApiError(404, "not_found", f"plan {name} does not exist")
     return number
 

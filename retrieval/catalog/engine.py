@@ -124,33 +124,41 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
             raise
         raise NotFoundError("what this belongs to was deleted meanwhile, such as its collection") from error
     except (sa.exc.OperationalError, sa.exc.DataError) as error:
-        if isinstance(error, sa.exc.DataError) or getattr(error.orig, "sqlstate", "") == _LIMIT_EXCEEDED:
-            reason = str(error.orig).strip().partition("\n")[0]
-            raise InvalidInputError(
-                f"the catalog's database refuses a value: {reason}; mend or shorten it where it comes from"
-            ) from error
-        raise outage(error.orig) from error
+        raise _refusal(error) from error
 
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction that only reads a single state of the catalog. Raises `OutageError` when it cannot."""
+    """One transaction that only reads a single state of the catalog. Raises `OutageError` when it cannot.
+
+    Raises `InvalidInputError` for values that the database does not take, such as numbers that no column holds.
+    """
     try:
         options = ONE_STATE.get(engine.dialect.name, {})
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
-    except sa.exc.OperationalError as error:
-        raise outage(error.orig) from error
+    except (sa.exc.OperationalError, sa.exc.DataError) as error:
+        raise _refusal(error) from error
 
 
 @contextmanager
 def reading_once(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """As `reading`, where each statement may see a state of its own: cheaper. Raises `OutageError` when it cannot."""
+    """As `reading`, where each statement may see a state of its own: cheaper."""
     try:
         with engine.connect().execution_options(**SINGLE[engine.dialect.name]) as connection:
             yield connection
-    except sa.exc.OperationalError as error:
-        raise outage(error.orig) from error
+    except (sa.exc.OperationalError, sa.exc.DataError) as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: sa.exc.DBAPIError) -> InvalidInputError | OutageError:
+    """What to raise for what the database does not do: it may be a value's fault, or the database's."""
+    if isinstance(error, sa.exc.DataError) or getattr(error.orig, "sqlstate", "") == _LIMIT_EXCEEDED:
+        reason = str(error.orig).strip().partition("\n")[0]
+        return InvalidInputError(
+            f"the catalog's database refuses a value: {reason}; mend or shorten it where it comes from"
+        )
+    return outage(error.orig)
 
 
 def _refers_to_nothing(error: Any) -> bool:
