@@ -19,7 +19,7 @@ MIN_BODY = 20  # characters that must be left to answer with
 REMOVED = 0.9  # share of crops taken out of their passage
 CROP_LETTERS = (8, 60)  # characters of a crop
 PIECE_LETTERS = (2, 14)  # characters of one piece of a question
-_SENTENCE = re.compile(r"[^。！？!?；;\n]+(?:(?<=\S)\.(?=\s)|[。！？!?；;\n])?")
+_SENTENCE = re.compile(r"[^。！？!?；;\n]+?(?:(?<=\S)\.(?=\s)|[。！？!?；;\n]|\Z)")
 _PIECE = re.compile(r"[^\s，。！？、；：,.!?;:（）()《》“”\"「」\[\]]+")
 _HAN = re.compile(r"[㐀-鿿]")
 WINDOW, HAN_WINDOW = 600, 110  # characters of a passage to train on, of Latin and of Chinese text
