@@ -10,7 +10,8 @@ PYTHON := $(shell command -v python3.11 || { python3 -c 'import sys; sys.exit(sy
 	2>/dev/null && command -v python3; })
 # Silenced: setuptools warns at length about every editable installation.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
-WORKERS ?= 2
+# Of pytest: more than two cores, since tests with servers wait a lot.
+WORKERS ?= 3
 BENCH ?=
 
 help: ## this list

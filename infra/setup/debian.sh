@@ -72,10 +72,15 @@ servers() {
     fi
 }
 
-# Chromium, and letters for the Chinese pages. Ubuntu has Chromium as a snap only, but its machines for CI have Chrome.
+# Chromium without its window, where Debian has it: the tests take two thirds of the time with it. Letters for the
+# Chinese pages. Ubuntu has Chromium as a snap only, but its machines for CI have Chrome.
 browser() {
     local missing=()
-    command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+    if ! command -v chromium-headless-shell >/dev/null && apt-cache show chromium-headless-shell >/dev/null 2>&1; then
+        missing+=(chromium-headless-shell)
+    else
+        command -v chromium-headless-shell chromium google-chrome >/dev/null || missing+=(chromium)
+    fi
     fc-list :lang=zh 2>/dev/null | grep -q . || missing+=(fonts-noto-cjk)
     [ ${#missing[@]} = 0 ] || install_packages "the tests of the console need a browser" "${missing[@]}"
 }

@@ -181,7 +181,7 @@ def filtered(
     drop_indexes(module_server, collection)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(PRINCIPALS, st.none() | CONDITIONS)
 def test_a_scope_lets_through_what_the_bitmaps_do(
     filtered: tuple[ElasticSparseView | ElasticDenseView, AttributeView, Any],

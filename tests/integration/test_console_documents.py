@@ -323,6 +323,7 @@ def test_axe_finds_nothing_serious(chromium: Browser, base: tuple[Served, str]) 
             console_axe.check(page)
 
 
+@pytest.mark.soak  # a minute, most of it to store them
 def test_ten_thousand_documents_stay_fluid(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A page of the list holds fifty rows, however many there are; all of them can be reached and searched."""
     with console_pages.serving(tmp_path_factory.mktemp("many")) as (served, address):

@@ -17,7 +17,7 @@ from retrieval.types import IndexedChunk, Vectors, ViewBatch
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
-TEXTS = 6500
+TEXTS = 5000  # more than `FLAT_LIMIT`
 TEXT_CHARACTERS = 100
 QUERIES = 100
 

@@ -20,7 +20,9 @@ FUSION = "  fusion: {tier: plan, values: [convex, sparse], summary: how two rank
 WEIGHT = "  dense_weight: {tier: plan, values: [0.5, 0.3], summary: of vectors, when: {fusion: [convex]}}\n"
 
 
-@pytest.mark.parametrize("head", ["extends: gnn-lm-v1\ndecisions:\n", f"decisions:\n{FUSION}"])
+@pytest.mark.parametrize(
+    "head", [pytest.param("extends: gnn-lm-v1\ndecisions:\n", marks=pytest.mark.soak), f"decisions:\n{FUSION}"]
+)
 def test_a_run_in_it_is_resumed_shown_and_replayed_without_the_file(
     tmp_path: Path, head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
