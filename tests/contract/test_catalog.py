@@ -394,10 +394,3 @@ def test_a_value_that_the_database_refuses_is_no_outage(catalog: Catalog, handbo
         return
     with pytest.raises(InvalidInputError, match="refuses a value"):
         catalog.sources.register(handbook, name, "files")
-
-
-def test_a_number_that_no_row_can_have_is_no_failure_of_the_catalog(catalog: Catalog, handbook: Collection) -> None:
-    with pytest.raises((NotFoundError, InvalidInputError), match="does not exist|refuses a value"):
-        catalog.sources.dead_letter(handbook, 2**40)
-    with pytest.raises((NotFoundError, InvalidInputError), match="does not exist|refuses a value"):
-        catalog.sources.drop_dead_letter(handbook, 2**40)

@@ -10,7 +10,7 @@ import pytest
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.rollouts import Stage
-from retrieval.errors import NotFoundError
+from retrieval.errors import InvalidInputError, NotFoundError
 
 ACTS: dict[str, Callable[[Catalog, Collection], Any]] = {
     "plans.add": lambda catalog, gone: catalog.plans.add(gone, "p", {}, "digest", "manual"),
@@ -32,3 +32,10 @@ def test_nothing_is_written_for_a_deleted_collection(catalog: Catalog, act: Call
     catalog.collections.drop("handbook")
     with pytest.raises(NotFoundError):
         act(catalog, gone)
+
+
+def test_a_number_that_no_row_can_have_is_no_failure_of_the_catalog(catalog: Catalog, handbook: Collection) -> None:
+    with pytest.raises((NotFoundError, InvalidInputError), match="does not exist|refuses a value"):
+        catalog.sources.dead_letter(handbook, 2**40)
+    with pytest.raises((NotFoundError, InvalidInputError), match="does not exist|refuses a value"):
+        catalog.sources.drop_dead_letter(handbook, 2**40)

@@ -9,7 +9,7 @@ from soak.chaos import SERVERS, Options, run
 from soak.faults import SMALL
 from stack import StackOf
 
-pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.data, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.soak, pytest.mark.server, pytest.mark.data, pytest.mark.timeout(600)]
 
 
 def test_nothing_is_lost_and_nothing_is_stale(own_stack_of: StackOf, tmp_path: Path, data_dir_public: Path) -> None:

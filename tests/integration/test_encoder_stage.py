@@ -116,7 +116,6 @@ def tune_and_die(folder: str) -> None:
         tuned(kb)
 
 
-@pytest.mark.soak  # minutes; that a training goes on from its state is tested in test_encoder_tuning
 @pytest.mark.timeout(900)
 def test_a_training_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     kb: KnowledgeBase, short: None, monkeypatch: pytest.MonkeyPatch
