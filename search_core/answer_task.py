@@ -36,7 +36,7 @@ from search_core.answering.questions import (
     shared_documents,
     split,
 )
-from search_core.answering.race import Entry, Standing, entered, race, row
+from search_core.answering.race import MAX_FAILURES, Entry, Standing, entered, race, row
 from search_core.answering.replies import Replies
 from search_core.answering.run import AnswerRun
 from search_core.answering.scoring import Scored, summary
@@ -289,7 +289,7 @@ def _reasons(
         dear = f"1,000 questions would cost {cost:.4g}; KB_LLM_MOST_COST says at most {prices.most:g}"
         found.append(Reason(ReasonCode.OVER_COST, dear))
     failed = sum(one.failed for one in after)
-    if failed > 0.1 * len(after):
+    if failed > MAX_FAILURES * len(after):
         failing = f"{failed} of {len(after)} answers came from sentences because the endpoint failed"
         found.append(Reason(ReasonCode.ENDPOINT_FAILED, failing))
     return tuple(found)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retrieval.plan import Plan
+from search_core.earlier_tests import counted_runs
 from search_core.gate import Verdict
 
 
@@ -64,7 +65,7 @@ def _reused(verdict: Verdict) -> str:
     """A paragraph, where the questions were used before."""
     if not verdict.earlier_tests:
         return ""
-    runs = "1 earlier run" if verdict.earlier_tests == 1 else f"{verdict.earlier_tests} earlier runs"
+    runs = counted_runs(verdict.earlier_tests)
     return f"{runs} tested on these sealed questions, so p had to be below {verdict.level:.3g}.\n\n"
 
 

@@ -37,6 +37,11 @@ def count_earlier_tests(others: Iterable[ExperimentRecord], record: ExperimentRe
     )
 
 
+def counted_runs(tests: int) -> str:
+    """The count in words, for notes and model cards."""
+    return "1 earlier run" if tests == 1 else f"{tests} earlier runs"
+
+
 def _tested(one: ExperimentRecord) -> bool:
     has_ended = one.state is ExperimentState.FINISHED and one.request.get("against") is None
     return has_ended and (one.result or {}).get("p_value", 1.0) < 1.0

@@ -15,7 +15,7 @@ from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord, Experiments
 from retrieval.plan import Plan
 from retrieval.stored_plan import serving_plan, stored_plan
-from search_core.earlier_tests import count_earlier_tests, hashes_of_sealed
+from search_core.earlier_tests import count_earlier_tests, counted_runs, hashes_of_sealed
 from search_core.gate import LEVEL, level_of
 from search_core.request import SEALED
 
@@ -82,8 +82,7 @@ def begin(
 def _reused(tests: int) -> tuple[str, ...]:
     if not tests:
         return ()
-    runs = "1 earlier run" if tests == 1 else f"{tests} earlier runs"
     return (
-        f"{runs} tested on these sealed questions, or on a quarter of them or more, so a gain needs p below "
-        f"{level_of(tests):.3g} instead of {LEVEL}; add new questions for a test that has more power",
+        f"{counted_runs(tests)} tested on these sealed questions, or on a quarter of them or more, so a gain needs p "
+        f"below {level_of(tests):.3g} instead of {LEVEL}; add new questions for a test that has more power",
     )

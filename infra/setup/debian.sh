@@ -76,7 +76,8 @@ servers() {
 # Chinese pages. Ubuntu has Chromium as a snap only, but its machines for CI have Chrome.
 browser() {
     local missing=()
-    if ! command -v chromium-headless-shell >/dev/null && apt-cache show chromium-headless-shell >/dev/null 2>&1; then
+    if ! command -v chromium-headless-shell >/dev/null && can_install \
+        && apt-cache show chromium-headless-shell >/dev/null 2>&1; then
         missing+=(chromium-headless-shell)
     else
         command -v chromium-headless-shell chromium google-chrome >/dev/null || missing+=(chromium)
