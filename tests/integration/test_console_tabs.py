@@ -65,9 +65,9 @@ def test_one_tab_loads_again_and_again(person: BrowserContext, site: tuple[Serve
     for number in range(MANY):
         page.goto(f"/console{LIST if number % 2 else '/'}", timeout=LOADED_MS)
         page.get_by_role("heading", level=1).wait_for(timeout=LOADED_MS)
-    page.evaluate("history.back()")
+    page.go_back(wait_until="commit")  # a page that was kept is shown again without being loaded
     page.get_by_role("heading", level=1, name="Overview").wait_for()
-    page.evaluate("history.back()")
+    page.go_back(wait_until="commit")
     page.get_by_role("heading", level=1, name="Documents").wait_for()
     hears(page, write(site, "again"))  # the page that came back hears too
 
