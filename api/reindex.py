@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from api.build_apart import build_apart
@@ -33,16 +34,18 @@ TIMES = ("created_at", "ready_at", "activated_at", "retired_at")
 def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """Build a generation beside the serving one, compare both, and let it take over unless it is worse.
 
-    Ended in the midst, it goes on where it was when called with the same arguments. Raises `ConflictError` while
-    another generation of the collection is being built, or when the new one does not pass.
+    Ended in the midst, it goes on where it was when called with the same arguments; nothing is left to do where such a
+    generation took over since `asked_at`, if that is among them. Raises `ConflictError` while another generation of the
+    collection is being built, or when the new one does not pass.
     """
-    options = ReindexOptions.of(arguments)
-    if options.apart:
-        built = build_apart(kb.settings, collection, options, report)
-    else:
-        built = build_generation(kb, collection, options, report).id
-    if options.activate:
-        activate_generation(kb, collection, built, force=options.force)
+    asked = dict(arguments)
+    asked_at: datetime | None = asked.pop("asked_at", None)
+    options = ReindexOptions.of(asked)
+    built = None if asked_at is None else _taken_over(kb, collection, options, asked_at)
+    if built is None:
+        built = _build(kb, collection, options, report)
+        if options.activate:
+            activate_generation(kb, collection, built, force=options.force)
     shown = generation_json(kb.catalog.generations.get(kb.catalog.collections.get(collection), built))
     times = {name: None if shown[name] is None else shown[name].isoformat() for name in TIMES}  # a job's result is JSON
     return shown | times | {"collection": collection}
@@ -116,6 +119,23 @@ def generation_json(generation: Generation) -> dict[str, Any]:
         "activated_at": generation.activated_at,
         "retired_at": generation.retired_at,
     }
+
+
+def _build(kb: KnowledgeBase, collection: str, options: ReindexOptions, report: Report) -> int:
+    if options.apart:
+        return build_apart(kb.settings, collection, options, report)
+    return build_generation(kb, collection, options, report).id
+
+
+def _taken_over(kb: KnowledgeBase, collection: str, options: ReindexOptions, since: datetime) -> int | None:
+    """The generation that these options ask for, where it took over since, whatever serves now; None where none did."""
+    record = kb.catalog.collections.get(collection)
+    made_by = (options.encoder or kb.settings.encoder, options.settings(record))
+    for one in reversed(kb.catalog.generations.all(record)):
+        if (one.encoder, one.settings) == made_by and one.activated_at is not None and one.activated_at >= since:
+            logger.info("generation %d of %s took over already; nothing is built again", one.id, collection)
+            return one.id
+    return None
 
 
 def _refusal(generation: Generation, *, force: bool) -> str:

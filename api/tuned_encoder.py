@@ -42,6 +42,8 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
     compared = result.get("compared_encoder") or record.encoder_fingerprint  # results of before did not tell
     if _is_overtaken(kb, record, result, compared):
         return _finished(kb, experiment, result | to_fields((OTHER_PLAN_OR_ENCODER,)))
+    if record.encoder_fingerprint == kb.open_encoder(result["model"]).fingerprint:  # ended when only the plan was left
+        return _promoted(kb, record, experiment, result)
     options = ReindexOptions(encoder=result["model"], activate=False, eval_set=None)  # sealed questions decided
     generation = build_generation(kb, collection, options, told)
     mine = kb.catalog.collections.seen_by(record.id, generation.id)
@@ -54,13 +56,17 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
         overtaken = Reason(ReasonCode.OVERTAKEN, f"{OTHER_PLAN_OR_ENCODER}; {waiting}")
         return _finished(kb, experiment, result | to_fields((overtaken,)))
     activate_generation(kb, collection, generation.id, wanted=lambda: report(*figures))
+    return _promoted(kb, kb.catalog.collections.get(collection), experiment, result)
+
+
+def _promoted(kb: KnowledgeBase, serving: Collection, experiment: str, result: dict[str, Any]) -> dict[str, Any]:
+    """The plan follows its encoder, which serves."""
     if named_parts(_plan(result)):
         time.sleep(2 * RECORD_SECONDS)  # other processes look for the generation that often; no other can serve it
-    now = kb.catalog.collections.get(collection)
-    reason = f"sealed questions: {result['lift']:+.4f}, p = {result['p_value']:.4f}; generation {generation.id}"
-    kb.catalog.plans.promote(now, result["plan"]["id"], f"experiment {experiment}", reason)
-    kb.runtime(collection).refresh()  # searches of this process follow at once, others within a second
-    return _finished(kb, experiment, result | to_fields(()) | {"promoted": True, "generation": generation.id})
+    reason = f"sealed questions: {result['lift']:+.4f}, p = {result['p_value']:.4f}; generation {serving.generation}"
+    kb.catalog.plans.promote(serving, result["plan"]["id"], f"experiment {experiment}", reason)
+    kb.runtime(serving.name).refresh()  # searches of this process follow at once, others within a second
+    return _finished(kb, experiment, result | to_fields(()) | {"promoted": True, "generation": serving.generation})
 
 
 def _is_overtaken(kb: KnowledgeBase, record: Collection, result: Mapping[str, Any], compared: str) -> bool:

@@ -78,6 +78,8 @@ class Attempt:
         arguments = checked_arguments(task, self.job.kind, without_caller(self.job.arguments))
         if task.as_caller:
             arguments["principal"] = caller_of(self.job.arguments)
+        if task.dated:
+            arguments["asked_at"] = self.job.created_at
         return task.run(self._kb, self.job.collection, arguments, self._report)
 
     def _report(self, done: int, total: int | None) -> None:

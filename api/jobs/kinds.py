@@ -14,7 +14,7 @@ from retrieval.catalog.keys import Scope
 VERIFY = Task(upkeep.verify, wire.VerifyArguments, needs_collection=False)
 COMPACTION = Task(upkeep.compaction, wire.CompactionArguments, needs_collection=False)
 SNAPSHOT = Task(upkeep.snapshot, wire.NoArguments, needs_collection=False)
-REINDEX = Task(reindex, wire.ReindexArguments)
+REINDEX = Task(reindex, wire.ReindexArguments, dated=True)
 RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False, takes_collection=False, shared=True)
 UPLOAD = Task(upload, wire.UploadArguments, Scope.WRITE)
 EVALUATE = Task(evaluating.evaluate, wire.EvaluateArguments, Scope.WRITE, as_caller=True)

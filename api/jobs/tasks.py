@@ -45,7 +45,8 @@ class Task:
     `scope` may ask for it, `needs_collection` is False where it can also run over all of them, `takes_collection` is
     False where it cannot be held to one. A `shared` task changes what all collections have in common, whatever
     collection it is given: keys limited to some may not ask for it. `as_caller` tasks see what the asking caller may
-    see: they find a `Principal` in `arguments["principal"]`.
+    see: they find a `Principal` in `arguments["principal"]`. `dated` tasks find in `arguments["asked_at"]` when they
+    were asked for, so that they know what an attempt of before has done.
     """
 
     run: TaskFunction
@@ -55,6 +56,7 @@ class Task:
     takes_collection: bool = True
     shared: bool = False
     as_caller: bool = False
+    dated: bool = False
 
 
 def with_caller(arguments: dict[str, Any], principal: Principal) -> dict[str, Any]:

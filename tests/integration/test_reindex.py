@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from changing_world import World
 
 from api.generation_build import build_generation
+from api.jobs.asking import checked_arguments, task_of
+from api.jobs.attempt import Attempt
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
 from api.reindex import (
@@ -26,6 +28,7 @@ from api.reindex_options import ReindexOptions
 from infra.settings import Settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
+from retrieval.catalog.jobs import JobRecord
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import ConflictError, EncoderError, InvalidInputError, NotYetSearchableError, OutageError
@@ -176,6 +179,39 @@ def test_a_stopped_build_goes_on_where_it_was(kb: KnowledgeBase, tmp_path: Path)
     assert world.wrong == []
     assert kb.catalog.collections.get("c").generation == begun.id
     assert_equals_a_fresh_build(kb, world, tmp_path)
+
+
+def test_a_job_that_fell_after_its_generation_took_over_builds_nothing_again(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kb.write("c", [Document("a", "The pump stands still.")], wait=True)
+    arguments = {"encoder": SMALL, "synonyms": [["pump", "circulator"]], "apart": False}
+    asked = kb.catalog.jobs.create("reindex", "c", checked_arguments(task_of("reindex"), "reindex", arguments))
+    with monkeypatch.context() as falling, pytest.raises(KeyboardInterrupt):
+        falling.setattr(kb.catalog.jobs, "succeed", fall)
+        Attempt(kb, claimed(kb, asked.id), lambda: False).run()
+    first = kb.catalog.collections.get("c").generation
+    assert [job.id for job in kb.catalog.jobs.take_back(silent_seconds=0)] == [asked.id]
+    assert Attempt(kb, claimed(kb, asked.id), lambda: False).run() == "succeeded"
+    record = kb.catalog.collections.get("c")
+    assert (record.generation, len(kb.catalog.generations.all(record))) == (first, 2)
+    result = kb.catalog.jobs.get(asked.id).result
+    assert result is not None and (result["id"], result["state"]) == (first, "serving")
+
+    again = kb.catalog.jobs.create("reindex", "c", asked.arguments)  # asked for later, it is another wish
+    assert Attempt(kb, claimed(kb, again.id), lambda: False).run() == "succeeded"
+    assert kb.catalog.collections.get("c").generation != first
+
+
+def claimed(kb: KnowledgeBase, job: str) -> JobRecord:
+    found = kb.catalog.jobs.claim("test", ["reindex"], job)
+    assert found is not None
+    return found
+
+
+def fall(*_: object) -> None:
+    """Ends the attempt as the end of its process does: nothing after it is done."""
+    raise KeyboardInterrupt
 
 
 def test_a_worse_generation_does_not_take_over_by_itself(kb: KnowledgeBase) -> None:

@@ -93,6 +93,27 @@ def test_a_better_encoder_takes_over_under_the_plan_that_serves_also_when_resume
         assert reopened.plan_of("c") == DEFAULT_PLAN
 
 
+def test_what_fell_when_only_the_plan_was_left_embeds_nothing_again(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
+
+    def fall(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as falling, pytest.raises(KeyboardInterrupt):
+        falling.setattr(kb.catalog.plans, "promote", fall)
+        let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
+    first = kb.catalog.collections.get("c")
+    assert first.encoder == str(found.model)
+    told = let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
+    now = kb.catalog.collections.get("c")
+    assert told["promoted"] and told["generation"] == now.generation == first.generation
+    assert len(kb.catalog.generations.all(now)) == 2
+    assert now.plan_id == found.plan_id
+
+
 def test_a_plan_that_began_to_serve_while_the_new_encoder_embedded_stays(
     kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
