@@ -76,7 +76,7 @@ class OtlpTraces:
         if place is not None:
             self._ids.ask(place)
         context = contexts.Context() if parent is None else self._under(parent)
-        links = [] if link is None else [Link(self._context(link))]
+        links = [] if link is None or not self.keeps(link) else [Link(self._context(link))]  # else it leads nowhere
         return self._record(span, context, links)
 
     def close(self) -> None:

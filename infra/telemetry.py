@@ -65,7 +65,10 @@ class Traces(Protocol):
     def record(
         self, span: Span, *, place: Place | None = None, parent: Place | None = None, link: Place | None = None
     ) -> Place:
-        """Tell a span with its children, at that place or under that parent; where it is."""
+        """Tell a span with its children, at that place or under that parent; where it is.
+
+        A `link` to what is not kept is left out.
+        """
         ...
 
     def close(self) -> None:

@@ -72,6 +72,20 @@ def test_a_span_is_told_with_its_children_where_it_belongs() -> None:
     assert (spans["two"].start_time, spans["two"].end_time) == (100_250_000_000, 100_750_000_000)
 
 
+def test_a_span_links_to_nothing_that_is_not_kept() -> None:
+    kept = InMemorySpanExporter()
+    traces = OtlpTraces(kept, "test", 0.5)
+    batches = [traces.record(Span("batch", 1.0, 2.0)) for _ in range(40)]
+    for batch in batches:
+        traces.record(Span("row", 1.0, 2.0), parent=Place(5, 6, True), link=batch)
+    traces.close()
+    told = kept.get_finished_spans()
+    batches_told = {span.context.span_id for span in told if span.name == "batch"}
+    links = [link.context.span_id for span in told for link in span.links]
+    assert sorted(links) == sorted(batches_told)
+    assert 0 < len(links) < len(batches) == sum(span.name == "row" for span in told)
+
+
 def test_processes_of_one_ratio_keep_the_same_traces() -> None:
     kept = InMemorySpanExporter()
     first, second = OtlpTraces(kept, "one", 0.3), OtlpTraces(InMemorySpanExporter(), "two", 0.3)
