@@ -18,9 +18,10 @@ from api.overview import CollectionNow, Overview, SourceNow
 from api.readiness import Readiness
 from api.source_monitor import SourceMonitor
 from api.source_status import SourceStatus
+from ingest.connect.client import RESTING
 from retrieval.catalog import Collection
 from retrieval.catalog.jobs import JobFilter, JobRecord, JobState
-from retrieval.catalog.sources import SourceRecord
+from retrieval.catalog.sources import SourceRecord, SourceState
 from retrieval.errors import NotFoundError, RetrievalError
 
 logger = logging.getLogger(__name__)
@@ -167,7 +168,8 @@ class OverviewThread:
             unusable = self._readiness.unusable.get(one.name, "")
             yield from alerts.of_collection(one.name, one.lag, troubles.get(one.name, {}), unusable)
         for source in sources:
-            lag = None if source.connector == "PAUSED" else source.lag_seconds  # somebody wants it to be old
+            rests = source.state != SourceState.ACTIVE.value or source.connector in RESTING
+            lag = None if rests else source.lag_seconds  # somebody wants it to be old
             yield from alerts.of_source(source.collection, source.name, lag, source.dead_letters, source.problems)
         names = {one.id: one.name for one in self._kb.catalog.collections.all()}
         for rollout in self._kb.catalog.rollouts.newest():

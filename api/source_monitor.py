@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 15.0  # as often as Prometheus usually scrapes
 Named = tuple[str, str]  # collection, source
+OF_RUNNING = frozenset({"kb_source_lag_events", "kb_source_lag_seconds", "kb_source_connector_up"})
 
 
 class SourceMonitor:
@@ -37,6 +38,7 @@ class SourceMonitor:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.seen: Mapping[Named, SourceStatus] = {}
+        self.resting: frozenset[Named] = frozenset()  # of these, what nobody wants to be read now
 
     def start(self) -> None:
         """Begin to look, where there is something to look at."""
@@ -54,14 +56,18 @@ class SourceMonitor:
     def look(self) -> None:
         """See every live source once. Raises `RetrievalError` where the catalog cannot be read."""
         seen: dict[Named, SourceStatus] = {}
+        resting: set[Named] = set()
         for collection in self._kb.catalog.collections.all():
             for record in self._kb.catalog.sources.all(collection):
                 if record.kind != LIVE or self._stopping.is_set():
                     continue
-                seen[collection.name, record.name] = status = self._reader.read(record, thorough=False)
+                named = (collection.name, record.name)
+                seen[named] = status = self._reader.read(record, thorough=False)
+                if record.state is not SourceState.ACTIVE or status.connector.paused:
+                    resting.add(named)
                 answers = bool(status.database)
                 self._finish(self._learn_types(record) if answers else record)
-        self.seen = seen
+        self.seen, self.resting = seen, frozenset(resting)
 
     def _run(self) -> None:
         while not self._stopping.wait(POLL_SECONDS):
@@ -93,7 +99,10 @@ class SourceMonitor:
 
 
 class SourceGauges(Collector):
-    """The sources as the monitor saw them last; what could not be asked is left out."""
+    """The sources as the monitor saw them last; what could not be asked is left out.
+
+    So is how far those lag that rest, and that their connectors do: somebody wants it so.
+    """
 
     def __init__(self, monitor: SourceMonitor) -> None:
         self._monitor = monitor
@@ -105,8 +114,12 @@ class SourceGauges(Collector):
     def collect(self) -> Iterator[Metric]:
         """The gauges."""
         for name, meaning, read in (
-            ("kb_source_lag_events", "Change events that no worker has read yet.", _lag_events),
-            ("kb_source_lag_seconds", "How long ago, at the most, what is known of the source was true.", _lag_seconds),
+            ("kb_source_lag_events", "Change events that no worker has read yet; absent while paused.", _lag_events),
+            (
+                "kb_source_lag_seconds",
+                "How long ago, at the most, what is known of the source was true; absent while paused.",
+                _lag_seconds,
+            ),
             ("kb_source_slot_lag_bytes", "Log of the database that was not read yet.", _slot_lag),
             ("kb_source_slot_retained_bytes", "Log that the database keeps for the source.", _slot_retained),
             ("kb_source_connector_up", "1 where connector and task run; absent while paused.", _up),
@@ -114,7 +127,7 @@ class SourceGauges(Collector):
         ):
             gauge = GaugeMetricFamily(name, meaning, labels=("collection", "source"))
             for labels, status in sorted(self._monitor.seen.items()):
-                value = read(status)
+                value = None if name in OF_RUNNING and labels in self._monitor.resting else read(status)
                 if value is not None:
                     gauge.add_metric(labels, value)
             yield gauge
@@ -125,7 +138,7 @@ def _lag_events(status: SourceStatus) -> float | None:
 
 
 def _lag_seconds(status: SourceStatus) -> float | None:
-    return None if status.connector.paused else status.lag_seconds  # somebody wants it to be old
+    return status.lag_seconds
 
 
 def _slot_lag(status: SourceStatus) -> float | None:
@@ -136,8 +149,8 @@ def _slot_retained(status: SourceStatus) -> float | None:
     return status.database.get("slot_retained_bytes")
 
 
-def _up(status: SourceStatus) -> float | None:
-    return None if status.connector.paused else float(status.connector.running)
+def _up(status: SourceStatus) -> float:
+    return float(status.connector.running)
 
 
 def _dead_letters(status: SourceStatus) -> float | None:

@@ -17,6 +17,7 @@ TIMEOUT_SECONDS = 15.0  # of one call; creating a connector validates it against
 REBALANCE_SECONDS = 20.0  # how long a worker that is joining or leaving its group is waited for
 WAIT_SECONDS = 0.25  # between two looks
 REASON_LENGTH = 600  # characters of a server's message that are repeated
+RESTING = ("STOPPED", "PAUSED")  # states of a connector that somebody lets rest: we stop it, others may pause it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ConnectorStatus:
     @property
     def paused(self) -> bool:
         """Whether somebody lets it rest."""
-        return self.state == "PAUSED"
+        return self.state in RESTING
 
     @property
     def running(self) -> bool:

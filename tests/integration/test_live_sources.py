@@ -26,6 +26,7 @@ from live_world import (
 from stack import StackOf
 from waiting import eventually
 
+from api.source_monitor import OF_RUNNING
 from infra.stack.stack import Stack
 from ingest.connect.names import table_topics
 from retrieval.catalog import Commit, Outcome
@@ -197,8 +198,7 @@ def test_metrics_show_what_was_seen_last(served: LiveWorld, shop: dict[str, Any]
     eventually(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
     served.api.app.state.source_monitor.look()
     after = metrics(served)
-    assert (after["kb_source_lag_events"], after["kb_source_connector_up"]) == (0, 0)
-    assert after["kb_source_lag_seconds"] > 0, "nobody knows what happens meanwhile"
+    assert after.keys() == before.keys() - OF_RUNNING, "no alert goes by them: somebody wants it so"
 
 
 def metrics(served: LiveWorld) -> dict[str, float]:
