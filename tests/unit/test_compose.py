@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ COMPOSE = REPOSITORY / "docker-compose.yml"
 OURS = ("api", "worker", "jobs", "beat")
 # The first name in an expression's call or selector that may be one of our metrics.
 METRIC = re.compile(r"\b(?:kb|process)_[a-z_]+")
+CHANGE = re.compile(r"\b(rate|increase|delta|deriv|changes|predict_linear)\((\w+)")
+COUNTED = ("_total", "_bucket", "_sum", "_count")
+COMMAND = re.compile(r"\bkb ([a-z][a-z -]*)$")
 REQUIRED = re.compile(r"\$\{(\w+):\?")
 GIVEN = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 SECRET = re.compile(r"PASSWORD|KEY|TOKEN|SECRET")
@@ -102,12 +106,17 @@ def test_jobs_answer_and_learn_as_the_api_does(compose: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_ours_run_commands_that_exist(compose: dict[str, Any], name: str) -> None:
+    check_command(compose["services"][name].get("command", ["serve"]))
+
+
+def check_command(words: Sequence[str]) -> None:
+    """Every word is a command, up to the one that takes the others as its arguments."""
     known: Any = get_command(app)
-    for word in compose["services"][name].get("command", ["serve"]):
+    for word in words:
         if not hasattr(known, "commands"):
-            break
-        assert word in known.commands, f"{name} runs `kb {word}`, which is no command"
-        known = known.commands[word]
+            return
+        known = known.get_command(None, word)
+        assert known is not None, f"`kb {' '.join(words)}` is no command"
 
 
 def test_ours_are_unprivileged(compose: dict[str, Any]) -> None:
@@ -152,8 +161,12 @@ def expressions() -> list[str]:
         for panel in json.loads(path.read_text("utf-8"))["panels"]
         for target in panel.get("targets", [])
     ]
-    alerts = yaml.safe_load((REPOSITORY / "infra/prometheus/alerts.yml").read_text("utf-8"))
-    return found + [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    return found + [rule["expr"] for rule in alerts()]
+
+
+def alerts() -> list[dict[str, Any]]:
+    read = yaml.safe_load((REPOSITORY / "infra/prometheus/alerts.yml").read_text("utf-8"))
+    return [rule for group in read["groups"] for rule in group["rules"]]
 
 
 def test_dashboards_and_alerts_ask_for_metrics_that_exist() -> None:
@@ -164,6 +177,21 @@ def test_dashboards_and_alerts_ask_for_metrics_that_exist() -> None:
     exposed |= {"process_resident_memory_bytes", "process_cpu_seconds_total"}
     asked = {name for expression in expressions() for name in METRIC.findall(expression)}
     assert asked and asked <= exposed, f"not exposed: {sorted(asked - exposed)}"
+
+
+def test_only_counters_are_asked_for_their_increase() -> None:
+    """Of a gauge every fall would count as a restart from 0: one failed job less would be reported as failed ones."""
+    asked = [found for expression in expressions() for found in CHANGE.findall(expression)]
+    assert {function for function, _ in asked} > {"rate", "increase", "delta"}
+    for function, name in asked:
+        assert (function in ("rate", "increase")) == name.endswith(COUNTED), f"{function}({name})"
+
+
+def test_alerts_name_commands_that_exist() -> None:
+    named = [words for rule in alerts() for words in COMMAND.findall(rule["annotations"]["summary"])]
+    assert named
+    for words in named:
+        check_command(words.split())
 
 
 def test_expressions_are_balanced_and_panels_do_not_overlap() -> None:
