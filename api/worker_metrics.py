@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from ingest.kafka.observer import Applied, Lag, SourceName
 from retrieval.catalog import Outcome
@@ -18,10 +18,12 @@ CATALOG_SECONDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 
 
 
 class WorkerMetrics:
-    """An `Observer` that counts."""
+    """An `Observer` that counts; with a registry of its own it tells memory and processor time of its process too."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        if registry is None:
+            ProcessCollector(registry=self.registry)
         source = ("collection", "source")
         self._events = Counter("kb_worker_events", "Messages applied.", source, registry=self.registry)
         self._changes = Counter(

@@ -76,3 +76,5 @@ def test_the_metrics_of_a_worker() -> None:
     found = exposed(list(metrics.registry.collect()))
     compare(listed("worker"), found)
     assert [name for name, labels in found.items() if not labels] == ["kb_worker_outages_total"]
+    told = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    assert {"process_resident_memory_bytes", "process_cpu_seconds_total"} <= told, "the dashboard shows them"
