@@ -211,7 +211,7 @@ class PreviewDocument(Response):
 
 
 class PreviewError(Response):
-    """A row, or a table, that the mapping cannot make a document of."""
+    """A row, or a table, that the mapping cannot make a document of, or a row that only the database would join."""
 
     table: str
     key: str | None

@@ -14,7 +14,7 @@ from ingest.connect.tables import reading, reflected
 from ingest.errors import IngestError
 from ingest.rendering import document_key
 from ingest.row_mapper import RowMapper
-from ingest.row_values import key_text
+from ingest.row_values import json_value, key_text, link_value
 from ingest.rows import MemoryRows
 from ingest.table_mapping import Include, TablesMapping
 from retrieval.types import Document, SourcePosition
@@ -27,7 +27,7 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """A row, or a table where `key` is None, that no document can be made of."""
+    """A row, or a table where `key` is None, that no document can be made of, or that is not joined as one expects."""
 
     table: str
     key: str | None
@@ -54,7 +54,7 @@ def preview(address: DatabaseAddress, mapping: TablesMapping, limit: int) -> Pre
         for name, spec in mapping.tables.items():
             rows = _first_rows(connection, tables[name], limit)
             mapper = RowMapper(mapping, MemoryRows())
-            _load_joined(connection, mapper, tables, spec.include, rows)
+            problems += _load_joined(connection, mapper, tables, spec.include, rows)
             for key, change in _changes(name, tables[name], rows):
                 try:
                     changes = mapper.apply([change])
@@ -88,12 +88,38 @@ def _load_joined(
     tables: Mapping[str, sa.Table],
     includes: Mapping[str, Include],
     rows: Sequence[Row],
-) -> None:
-    """The rows that these rows join, and what those join in turn."""
+) -> list[RowProblem]:
+    """The rows that these rows join, and what those join in turn; which of them only the database would join."""
+    problems: list[RowProblem] = []
     for include in includes.values():
         joined = _joined_rows(connection, tables[include.table], include, rows)
-        mapper.apply([change for _, change in _changes(include.table, tables[include.table], joined)])
-        _load_joined(connection, mapper, tables, include.include, joined)
+        changes = list(_changes(include.table, tables[include.table], joined))
+        mapper.apply([change for _, change in changes])
+        problems += _not_joined(include, rows, changes)
+        problems += _load_joined(connection, mapper, tables, include.include, joined)
+    return problems
+
+
+def _not_joined(include: Include, rows: Sequence[Row], joined: Sequence[tuple[str, RowChange]]) -> Iterator[RowProblem]:
+    """The first joined row that the database's collation takes for equal to what is written otherwise here."""
+    theirs, own = zip(*include.on, strict=True)
+    ours = {_linked(row, own) for row in rows}
+    for key, change in joined:
+        assert change.row is not None
+        if _linked(change.row, theirs) not in ours:
+            values = ", ".join(f"{column} {change.row[column]!r}" for column in theirs)
+            yield RowProblem(
+                include.table,
+                key,
+                f"the database joins this row, with {values}, to values that are written otherwise (in case, accents "
+                f"or blanks at the end); it is not joined here, where only equal values are: write them alike in "
+                f"{', '.join(own)}",
+            )
+            return
+
+
+def _linked(row: Row, columns: Sequence[str]) -> tuple[str | None, ...]:
+    return tuple(link_value(json_value(row[column])) for column in columns)
 
 
 def _joined_rows(connection: sa.Connection, table: sa.Table, include: Include, rows: Sequence[Row]) -> list[Row]:

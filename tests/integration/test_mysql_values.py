@@ -13,6 +13,7 @@ from stack import StackOf
 
 from ingest.changes import RowChange
 from ingest.connect.address import DatabaseAddress
+from ingest.connect.preview import preview
 from ingest.connect.scan import TableScan
 from ingest.connect.tables import reading
 from ingest.row_values import json_row
@@ -98,3 +99,29 @@ def test_rows_are_found_by_keys_of_such_types(database: str, monkeypatch: pytest
         found = {key: row for page in scan.pages() for key, row in page.items()}
         assert list(found) == ["0000000010,06:00:00", "0000000010,30:00:00", "0000000011,-01:00:00.5"]
         assert scan.fetch([scan.identity(row) for row in found.values()]).keys() == found.keys()
+
+
+def test_a_preview_tells_of_a_row_that_the_database_alone_joins(database: str) -> None:
+    name = database.rpartition("/")[2]
+    with mariadb(database) as cursor:
+        for table, column in (("parts", "maker_code"), ("makers", "code")):
+            kind = "VARCHAR(9) COLLATE utf8mb4_general_ci"
+            cursor.execute(f"CREATE TABLE {table} (id INT PRIMARY KEY, {column} {kind}, name TEXT)")
+        cursor.execute("INSERT INTO parts VALUES (1, 'ACME', 'valve'), (2, 'Kraft', 'pump'), (3, 'Ohm', 'coil')")
+        cursor.execute("INSERT INTO makers VALUES (7, 'acme', 'Acme Inc'), (8, 'Kraft ', 'Kraft'), (9, 'Ohm', 'Ohm')")
+    maker = {"table": f"{name}.makers", "on": {"code": "maker_code"}}
+    body = "{name} of {maker.name}"
+    mapping = parse_mapping({"tables": {f"{name}.parts": {"title": "name", "body": body, "include": {"maker": maker}}}})
+
+    def tried() -> tuple[list[str], list[tuple[str, str | None]]]:
+        found = preview(DatabaseAddress.parse(database), mapping, 3)
+        assert all("maker_code" in one.message for one in found.problems)
+        return [one.text for one in found.documents], [(one.table, one.key) for one in found.problems]
+
+    assert tried() == (["valve of ", "pump of ", "coil of Ohm"], [(f"{name}.makers", "7")])
+    with mariadb(database) as cursor:
+        cursor.execute("UPDATE makers SET code = 'ACME' WHERE id = 7")
+    assert tried()[1] == [(f"{name}.makers", "8")], "a blank at the end tells them apart"
+    with mariadb(database) as cursor:
+        cursor.execute("UPDATE makers SET code = 'Kraft' WHERE id = 8")
+    assert tried() == (["valve of Acme Inc", "pump of Kraft", "coil of Ohm"], [])
