@@ -13,11 +13,13 @@ _HAS_SRID, _HAS_Z = 0x20000000, 0x80000000  # PostGIS's flags in the type
 
 
 def geometry_text(data: bytes) -> str:
-    """Such as `POINT(1.5 -2)`. Raises `ValueError` for a kind or a length that is not known."""
+    """Such as `POINT(1.5 -2)`. Raises `ValueError` for what is of no known kind or length, or too deep."""
     try:
         text, end = _Reader(data).geometry(0)
     except struct.error as error:
         raise ValueError(f"a geometry of {len(data)} bytes ends too early") from error
+    except RecursionError as error:
+        raise ValueError(f"a geometry of {len(data)} bytes is nested too deep") from error
     if end != len(data):
         raise ValueError(f"a geometry of {len(data)} bytes has {len(data) - end} more than it needs")
     return text
