@@ -191,7 +191,11 @@ class Settings(BaseSettings):
         description="Prefix of the names of all indexes on Elasticsearch; give each catalog its own.",
     )
     elasticsearch_replicas: int = Field(
-        0, ge=0, le=10, description="Number of copies of each index on other Elasticsearch nodes; 0 makes none."
+        0,
+        ge=0,
+        le=10,
+        description="Minimum number of copies of each index on other Elasticsearch nodes; existing ones get what "
+        "they lack at the next start, and none loses copies.",
     )
     elasticsearch_vectors: Literal["float", "int8"] = Field(
         "float",
