@@ -13,6 +13,7 @@ from search_core.architecture import Architecture
 from search_core.conditions import Conditions
 from search_core.errors import SupervisionError, TrainingError
 from search_core.plan_tier import Progress
+from search_core.snapshot import key_of
 from search_core.stages.candidate import Candidate, StageReport, is_better
 from search_core.stages.labels import judged_rows
 from search_core.stages.plans import plans_anew
@@ -151,6 +152,7 @@ def _path(
         encoder=start.encoder.fingerprint,
         seed=conditions.request.seed,
         steps=steps,
+        documents=[key_of(chunk) for chunk in start.base.snapshot.chunks],
     )
     taught = hashes_of(start.base.questions[place].text for place in places)
     return [(step, replace(adapter, taught=taught)) for step, adapter in path]

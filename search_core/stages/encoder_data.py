@@ -12,8 +12,6 @@ import numpy as np
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
 from retrieval.errors import EncoderError
-from retrieval.metrics import ndcg
-from retrieval.types import Vectors
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
 from search_core.legs import Values
@@ -22,6 +20,7 @@ from search_core.stages.candidate import Candidate
 from search_core.stages.labels import Judged, judged_rows
 from search_core.thinning import thinned
 from search_core.tuning.contrastive import Example
+from search_core.tuning.documents import document_ndcg
 from search_core.tuning.examples import Labelled, labelled_examples, mixed_examples, own_examples
 from search_core.tuning.negatives import mine_negatives
 from search_core.tuning.pairs import CorpusText
@@ -33,7 +32,6 @@ MIN_UNKNOWN = 0.05  # share of unknown words from which a language is to be lear
 POOL, ASKED = 600, 120  # chunks that a trial ranks for so many questions of `choose`
 FROM_LEGS = 20  # first chunks of either leg that join the pool for each question
 HARD_NEGATIVES = 1  # mined ones per question and step
-DEPTH = 10  # of nDCG
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +63,16 @@ class EncoderGround:
         return labelled_examples(self.texts, self.fit, seed, mined, HARD_NEGATIVES, self.documents)
 
     def score(self, model: TrainingModel) -> Values:
-        """(asked,) nDCG@10 of the dense leg alone, among the pool: of documents, as searches are judged.
-
-        By passages a question would ask for all of its document, though one of them answers it.
-        """
+        """(asked,) nDCG@10 of the dense leg alone, among the pool: of documents, as searches are judged."""
         options = model.options
         passages = model.encode([self.texts[row].whole for row in self.pool], options.passage_tokens)
         queries = model.encode([one.question for one in self.asked], options.question_tokens)
-        return np.array([self._value(one, queries[at] @ passages.T) for at, one in enumerate(self.asked)])
-
-    def _value(self, one: Labelled, scores: Vectors) -> float:
-        ranked = dict.fromkeys(self.documents[self.pool[at]] for at in np.argsort(-scores, kind="stable"))
-        judged: dict[str, int] = {}
-        for row, grade in one.judgements.items():
-            judged[self.documents[row]] = max(grade, judged.get(self.documents[row], 0))
-        return ndcg(list(ranked)[:DEPTH], judged, DEPTH)
+        return np.array(
+            [
+                document_ndcg(queries[at] @ passages.T, self.pool, one.judgements, self.documents)
+                for at, one in enumerate(self.asked)
+            ]
+        )
 
 
 def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> EncoderGround:

@@ -1,13 +1,14 @@
 """Learns a query adapter from judged questions; the index stays as it is.
 
-The loss is the softmax over the whole corpus, spread evenly over what is judged relevant, plus L2 on the distance to
-the identity. How many steps to keep is chosen on held-out questions, with none (the identity) among the choices, and
-then all questions are used for that many steps.
+The loss is the softmax over the whole corpus, spread by grade over what is judged relevant, plus L2 on the distance to
+the identity. Other parts of a relevant document stand in it for nothing: it was judged as a whole. How many steps to
+keep is chosen on held-out questions, with none (the identity) among the choices, and then all questions are used for
+that many steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -15,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.adapter import QueryAdapter
-from retrieval.metrics import ndcg
 from retrieval.types import Vectors
 from search_core.errors import SupervisionError, TrainingError
+from search_core.tuning.documents import document_ndcg, rows_alike
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,7 @@ STANDARD_ERRORS = 1.0  # of the paired gain over the identity that the gain must
 ROWS_PER_BATCH = 1024  # questions compared with the corpus at once
 
 Values = NDArray[np.float64]
+Rows = NDArray[np.int64]
 _Look = Callable[[int, QueryAdapter], None]
 Judged = Sequence[Mapping[int, int]]  # per question: row of the passage -> grade, relevant above 0
 
@@ -64,11 +66,13 @@ def fit_adapter(
     seed: int = 0,
     steps: int = 150,
     l2: float = L2,
+    documents: Sequence[str] = (),
 ) -> Adapter:
     """An adapter of (q, dim) queries for (n, dim) passages, both unit rows; the same seed gives the same adapter.
 
-    Raises `SupervisionError` for fewer than `MIN_QUESTIONS` questions with a relevant passage, and `TrainingError`
-    where training goes astray.
+    `documents`: whose passage each row is. Of a relevant document no passage is a negative, and held-out questions rank
+    documents. Without it each passage is a document of its own. Raises `SupervisionError` for fewer than
+    `MIN_QUESTIONS` questions with a relevant passage, and `TrainingError` where training goes astray.
     """
     known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
     if len(known) < MIN_QUESTIONS:
@@ -79,7 +83,8 @@ def fit_adapter(
     dim = int(queries.shape[1])
     order = np.random.default_rng(seed).permutation(len(known))
     held = order[: max(2, int(len(known) * HELD_OUT))]
-    before = _ndcg(queries[held], passage_vectors, [judged[place] for place in held])
+    keys = documents or range(len(passage_vectors))
+    before = _ndcg(queries[held], passage_vectors, [judged[place] for place in held], keys)
     nothing = Adapter(kind, QueryAdapter(encoder, dim), 0, float(before.mean()), float(before.mean()))
     if kind == "none" or steps == 0:
         return nothing
@@ -87,15 +92,15 @@ def fit_adapter(
     looks: dict[int, Values] = {}
 
     def look(step: int, adapter: QueryAdapter) -> None:
-        looks[step] = _ndcg(adapter.apply(queries[held]), passage_vectors, [judged[place] for place in held])
+        looks[step] = _ndcg(adapter.apply(queries[held]), passage_vectors, [judged[place] for place in held], keys)
 
-    train = _Training(queries[kept], passage_vectors, [judged[place] for place in kept], kind, seed, l2)
+    train = _Training(queries[kept], passage_vectors, [judged[place] for place in kept], kind, seed, l2, documents)
     train.run(steps, look)
     best = max(looks, key=lambda step: (looks[step].mean(), -step))
     gains = looks[best] - before
     if gains.mean() <= STANDARD_ERRORS * gains.std(ddof=1) / len(gains) ** 0.5:
         return nothing
-    final = _Training(queries, passage_vectors, judged, kind, seed, l2).run(best)
+    final = _Training(queries, passage_vectors, judged, kind, seed, l2, documents).run(best)
     return Adapter(kind, replace(final, encoder=encoder), best, float(looks[best].mean()), float(before.mean()))
 
 
@@ -108,10 +113,12 @@ def adapter_path(
     encoder: str = "",
     seed: int = 0,
     steps: int = 100,
+    documents: Sequence[str] = (),
 ) -> list[tuple[int, QueryAdapter]]:
     """Steps and the adapter after them, every `CHECK_EVERY` and after the last: for who has questions to choose by.
 
-    Raises `SupervisionError` for fewer than `MIN_QUESTIONS` questions with a relevant passage, and `TrainingError`.
+    `documents` as for `fit_adapter`. Raises `SupervisionError` for fewer than `MIN_QUESTIONS` questions with a relevant
+    passage, and `TrainingError`.
     """
     known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
     if len(known) < MIN_QUESTIONS:
@@ -119,7 +126,8 @@ def adapter_path(
             f"{len(known)} questions have a relevant passage; an adapter is learned from {MIN_QUESTIONS} or more"
         )
     path: list[tuple[int, QueryAdapter]] = []
-    training = _Training(query_vectors[known], passage_vectors, [judgements[at] for at in known], kind, seed, L2)
+    judged = [judgements[at] for at in known]
+    training = _Training(query_vectors[known], passage_vectors, judged, kind, seed, L2, documents)
     training.run(steps, lambda step, adapter: path.append((step, replace(adapter, encoder=encoder))))
     return path
 
@@ -128,7 +136,14 @@ class _Training:
     """Full-batch Adam from the identity, on one thread: the same arithmetic in the same order each time."""
 
     def __init__(
-        self, queries: Vectors, passages: Vectors, judged: Judged, kind: AdapterKind, seed: int, l2: float
+        self,
+        queries: Vectors,
+        passages: Vectors,
+        judged: Judged,
+        kind: AdapterKind,
+        seed: int,
+        l2: float,
+        documents: Sequence[str],
     ) -> None:
         import torch
 
@@ -136,6 +151,8 @@ class _Training:
         self._queries = torch.from_numpy(np.ascontiguousarray(queries, np.float32))
         self._passages = torch.from_numpy(np.ascontiguousarray(passages, np.float32))
         self._targets = [_targets(one) for one in judged]
+        mates = rows_alike(documents)
+        self._also_right = [_also_right(columns, mates) for columns, _ in self._targets]
         self._l2 = l2
         self._weights = _first_weights(kind, int(queries.shape[1]), seed)
 
@@ -172,13 +189,12 @@ class _Training:
         import torch
 
         moved = torch.nn.functional.normalize(self._moved(self._queries[part]), dim=1)
-        logs = torch.log_softmax(SCALE * moved @ self._passages.T, dim=1)
+        logits = SCALE * moved @ self._passages.T
+        logits[_places(self._also_right[part])] = -torch.inf
+        logs = torch.log_softmax(logits, dim=1)
         targets = self._targets[part]
-        rows = np.concatenate([np.full(len(columns), row) for row, (columns, _) in enumerate(targets)])
-        columns = np.concatenate([columns for columns, _ in targets])
         shares = np.concatenate([shares for _, shares in targets])
-        picked = logs[torch.from_numpy(rows), torch.from_numpy(columns)]
-        return -(picked * torch.from_numpy(shares)).sum()
+        return -(logs[_places([columns for columns, _ in targets])] * torch.from_numpy(shares)).sum()
 
     def _moved(self, queries: torch.Tensor) -> torch.Tensor:
         weights, moved = self._weights, queries
@@ -214,19 +230,33 @@ def _first_weights(kind: AdapterKind, dim: int, seed: int) -> dict[str, torch.Te
     return {name: weight.requires_grad_() for name, weight in zeros.items()}
 
 
-def _targets(judged: Mapping[int, int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _targets(judged: Mapping[int, int]) -> tuple[Rows, NDArray[np.float32]]:
     """Relevant rows and their shares of the probability, by grade."""
     relevant = {row: grade for row, grade in judged.items() if grade > 0}
     grades = np.array(list(relevant.values()), np.float32)
     return np.array(list(relevant), np.int64), grades / grades.sum()
 
 
-def _ndcg(queries: Vectors, passages: Vectors, judged: Judged) -> Values:
+def _also_right(relevant: Rows, mates: Sequence[frozenset[int]]) -> Rows:
+    """Other parts of the documents of these rows: none is known to be a wrong answer. No mates: documents are rows."""
+    others = frozenset().union(*(mates[row] for row in relevant)) if mates else frozenset()
+    return np.array(sorted(others.difference(relevant.tolist())), np.int64)
+
+
+def _places(columns: Sequence[Rows]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Row and column of each, as an index of a matrix with a row for each of `columns`."""
+    import torch
+
+    rows = np.concatenate([np.full(len(mine), row) for row, mine in enumerate(columns)])
+    return torch.from_numpy(rows), torch.from_numpy(np.concatenate(columns))
+
+
+def _ndcg(queries: Vectors, passages: Vectors, judged: Judged, documents: Sequence[Hashable]) -> Values:
     """(q,) nDCG@10 of exact search."""
+    everything = range(len(passages))
     values: list[float] = []
     for start in range(0, len(queries), ROWS_PER_BATCH):
         scores = queries[start : start + ROWS_PER_BATCH] @ passages.T
         for row, one in zip(scores, judged[start : start + ROWS_PER_BATCH], strict=True):
-            first = np.argsort(-row, kind="stable")[:10]
-            values.append(ndcg([str(at) for at in first], {str(at): grade for at, grade in one.items()}, 10))
+            values.append(document_ndcg(row, everything, one, documents))
     return np.array(values)

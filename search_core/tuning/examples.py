@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from search_core.errors import SupervisionError
 from search_core.tuning.contrastive import Example
+from search_core.tuning.documents import rows_alike
 from search_core.tuning.pairs import CorpusText, own_pairs
 
 JUDGED_SHARE = 0.5  # of mixed examples
@@ -32,7 +33,7 @@ def own_examples(texts: Sequence[CorpusText], seed: int, *, titles: bool = False
 
     A title is answered by all texts that have it, and a part of a text by all texts that are the same.
     """
-    titled, alike = _rows_alike([text.title.strip() for text in texts]), _rows_alike([text.body for text in texts])
+    titled, alike = rows_alike([text.title.strip() for text in texts]), rows_alike([text.body for text in texts])
     for pair in own_pairs(texts, seed, titles=titles):
         is_title = pair.question == texts[pair.group].title.strip()
         yield Example(pair.question, pair.passage, pair.group, (titled if is_title else alike)[pair.group])
@@ -70,7 +71,7 @@ def labelled_examples(
     known = [place for place, one in enumerate(labelled) if one.relevant]
     if not known:
         raise SupervisionError(f"none of {len(labelled)} questions has a relevant text; check the ids")
-    mates, alike = _rows_alike(documents or range(len(texts))), _rows_alike([text.whole for text in texts])
+    mates, alike = rows_alike(documents or range(len(texts))), rows_alike([text.whole for text in texts])
     while True:
         for place in generator.permutation(known):
             one = labelled[place]
@@ -86,12 +87,3 @@ def labelled_examples(
                 tuple(texts[at].whole for at in drawn),
                 tuple(drawn),
             )
-
-
-def _rows_alike(keys: Sequence[Hashable]) -> list[frozenset[int]]:
-    """For each row the rows of the same key, itself among them."""
-    rows: dict[Hashable, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows.setdefault(key, []).append(row)
-    found = {key: frozenset(mine) for key, mine in rows.items()}
-    return [found[key] for key in keys]

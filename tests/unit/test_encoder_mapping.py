@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from search_core.trainer import AutoModelTrainer
 from search_core.tuning.devices import check_device
 from search_core.tuning.examples import Labelled
 from search_core.tuning.negatives import mine_negatives
+from search_core.tuning.pairs import CorpusText
+from search_core.tuning.training_model import TrainingModel
 
 
 @pytest.mark.parametrize(("judged", "pairs"), [(True, "mixed"), (False, "crops")])
@@ -51,11 +55,15 @@ def test_a_device_that_is_not_here_is_told_before_anything_begins(name: str) -> 
         AutoModelTrainer(device=name)
 
 
-def test_a_trial_is_scored_by_documents_not_by_their_passages() -> None:
+@pytest.mark.parametrize(("near", "value"), [((0.9, 0.1, 0.5), 1.0), ((0.3, 0.1, 0.5), 1 / np.log2(3))])
+def test_a_trial_is_scored_by_documents_not_by_their_passages(near: tuple[float, ...], value: float) -> None:
     asked = Labelled("which?", {0: 1, 1: 1})  # both passages of document a are right, the first of them answers
-    ground = EncoderGround(Path(), Path(), (), 0.0, (), (), (asked,), (0, 1, 2), ("a", "a", "b"))
-    assert ground._value(asked, np.array([0.9, 0.1, 0.5], np.float32)) == 1.0
-    assert ground._value(asked, np.array([0.3, 0.1, 0.5], np.float32)) == pytest.approx(1 / np.log2(3))
+    texts = tuple(CorpusText("", name) for name in "abc")
+    ground = EncoderGround(Path(), Path(), (), 0.0, texts, (), (asked,), (0, 1, 2), ("a", "a", "b"))
+    vectors = dict(zip("abc", near, strict=True)) | {"which?": 1.0}
+    options = SimpleNamespace(question_tokens=8, passage_tokens=8)
+    model = SimpleNamespace(options=options, encode=lambda texts, tokens: np.array([[vectors[one]] for one in texts]))
+    assert ground.score(cast(TrainingModel, model)) == pytest.approx([value])
 
 
 def test_no_passage_of_a_judged_document_is_a_hard_negative() -> None:

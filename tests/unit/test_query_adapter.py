@@ -16,7 +16,8 @@ from retrieval.learned import OpenParts, files_of
 from retrieval.plan import Plan
 from retrieval.types import Vectors
 from search_core.errors import SupervisionError, TrainingError
-from search_core.tuning.adapter import KINDS, fit_adapter
+from search_core.tuning.adapter import KINDS, adapter_path, fit_adapter
+from search_core.tuning.documents import document_ndcg
 
 DIM = 16
 TENSORS_FILE, DESCRIPTION_FILE = files_of(KIND)
@@ -194,3 +195,28 @@ class TestLearning:
         queries, passages, judged = turned(40)
         with pytest.raises(TrainingError, match="nan"):
             fit_adapter(np.where(queries > 0.3, np.nan, queries), passages, judged, "bias")
+
+    @pytest.mark.parametrize("documents", [[*"aabcd"], []])
+    def test_another_part_of_the_relevant_document_is_no_negative(self, documents: list[str]) -> None:
+        """Wherever it lies, the same is learned; where nobody says whose part it is, it is one."""
+        question, passages, judged = np.repeat(unit(1, seed=0), 10, axis=0), unit(5, seed=1), [{0: 1}] * 10
+        learned = []
+        for other in unit(2, seed=2):
+            passages[1] = other
+            learned.append(adapter_path(question, passages, judged, "full", steps=3, documents=documents)[-1][1])
+        one, two = (adapter.tensors["delta"].tobytes() for adapter in learned)
+        assert (one == two) is bool(documents)
+
+    def test_held_out_questions_rank_documents(self) -> None:
+        """The first document has two parts: one is judged, the other is nearer. The second is judged less."""
+        documents, judged = ["a", "a", "b", "c"], {0: 2, 2: 1}
+        near, between = np.array([0.8, 0.9, 0.7, 0.1], np.float32), np.array([0.6, 0.5, 0.7, 0.1], np.float32)
+        ideal = 2 + 1 / np.log2(3)
+        assert document_ndcg(near, range(4), judged, documents) == pytest.approx(1.0)
+        assert document_ndcg(between, range(4), judged, documents) == pytest.approx((1 + 2 / np.log2(3)) / ideal)
+        pool = [3, 2, 1]
+        assert document_ndcg(near[pool], pool, judged, documents) == pytest.approx(1.0)
+        queries, passages, relevant = turned(40)
+        doubled = np.concatenate([passages, queries])  # each document has a second part, which is its question
+        whose = [str(at) for at in range(40)] * 2
+        assert fit_adapter(queries, doubled, relevant, "bias", steps=1, documents=whose).held_out_before == 1.0
