@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from retrieval.types import Vectors
 from search_core.errors import CorpusError
 from search_core.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.contrastive import Example, Trained, train
+from search_core.tuning.documents import document_ndcg
 from search_core.tuning.examples import Labelled, labelled_examples, own_examples
 from search_core.tuning.export import write_model
 from search_core.tuning.interpolation import interpolate
@@ -32,7 +33,6 @@ from search_core.tuning.vocabulary import Vocabulary, extend, survey
 POOL = 1_000  # passages that held-out questions are ranked against
 MINING_POOL = 5_000  # passages that hard negatives are looked for in
 HELD_OUT_SHARE = 0.2
-NDCG_DEPTH = 10
 
 Progress = Callable[[int, float], None]
 
@@ -60,14 +60,19 @@ def tune_encoder(
     budget_seconds: float = 600.0,
     seed: int = 0,
     progress: Progress = lambda step, loss: None,
+    documents: Sequence[str] = (),
 ) -> TunedEncoder:
     """Tune the encoder of folder `base` into folder `target`, training for `budget_seconds` at most.
 
-    Without labelled questions the pairs come from the texts. Raises `CorpusError` without texts, `SupervisionError`
-    where nothing can be learned from, `TrainingError` where the loss is no number.
+    Without labelled questions the pairs come from the texts. `documents`: whose text each is; of a relevant document no
+    text is a negative, and held-out questions rank documents. Without it each text is a document of its own. Raises
+    `CorpusError` without texts or with another number of documents, `SupervisionError` where nothing can be learned
+    from, `TrainingError` where the loss is no number.
     """
     if not texts:
         raise CorpusError("there are no texts to tune an encoder to; ingest documents first")
+    if documents and len(documents) != len(texts):
+        raise CorpusError(f"{len(documents)} documents are named for {len(texts)} texts; expected one for each text")
     options = options or TuneOptions()
     found = survey(base, [text.whole for text in texts]) if options.vocabulary == "extend" else Vocabulary(0.0, ())
     pieces = found.missing if found.unknown_share > options.least_unknown else ()
@@ -79,9 +84,9 @@ def tune_encoder(
             rate = options.new_language_rate
             training = replace(options.training, rate=rate, new_rows=first_new, dropout=False)
             options = replace(options, training=training)
-        held, source = _examples(texts, labelled, start, options, seed)
+        held, source = _examples(texts, labelled, start, options, seed, documents)
         trained = train(start, source, options.training, budget_seconds, seed, progress)
-        share, scores, weights = _choose(start, trained, texts, held, options, seed)
+        share, scores, weights = _choose(start, trained, texts, held, options, seed, documents)
         report = _report(base, found, pieces, trained, share, scores, options, seed, labelled, len(texts))
         write_model(start, target, weights, report)
     return TunedEncoder(target, report)
@@ -104,7 +109,12 @@ def _rows(base: Path) -> int:
 
 
 def _examples(
-    texts: Sequence[CorpusText], labelled: Sequence[Labelled] | None, start: Path, options: TuneOptions, seed: int
+    texts: Sequence[CorpusText],
+    labelled: Sequence[Labelled] | None,
+    start: Path,
+    options: TuneOptions,
+    seed: int,
+    documents: Sequence[str],
 ) -> tuple[list[Labelled], Iterator[Example]]:
     """Held-out questions and the stream to train on, which never has one of them."""
     if not labelled:
@@ -117,19 +127,24 @@ def _examples(
     order = np.random.default_rng(seed).permutation(len(known))
     cut = min(options.held_out, int(len(known) * HELD_OUT_SHARE))
     held, kept = [known[at] for at in order[:cut]], [known[at] for at in order[cut:]]
-    mined = _mined(texts, kept, start, options, seed) if options.hard_negatives else None
-    return held, labelled_examples(texts, kept, seed, mined, options.hard_negatives)
+    mined = _mined(texts, kept, start, options, seed, documents) if options.hard_negatives else None
+    return held, labelled_examples(texts, kept, seed, mined, options.hard_negatives, documents)
 
 
 def _mined(
-    texts: Sequence[CorpusText], labelled: Sequence[Labelled], start: Path, options: TuneOptions, seed: int
+    texts: Sequence[CorpusText],
+    labelled: Sequence[Labelled],
+    start: Path,
+    options: TuneOptions,
+    seed: int,
+    documents: Sequence[str],
 ) -> list[tuple[int, ...]]:
     model = TrainingModel(start, options.training)
     drawn = np.random.default_rng(seed).permutation(len(texts))[:MINING_POOL]
     vectors = np.zeros((len(texts), model.dim), np.float32)  # a text outside of the pool scores 0: it is not hard
     vectors[drawn] = model.encode([texts[at].whole for at in drawn], options.training.passage_tokens)
     queries = model.encode([one.question for one in labelled], options.training.question_tokens)
-    return mine_negatives(queries, vectors, [one.judgements for one in labelled])
+    return mine_negatives(queries, vectors, [one.judgements for one in labelled], documents=documents)
 
 
 def _choose(
@@ -139,6 +154,7 @@ def _choose(
     held: Sequence[Labelled],
     options: TuneOptions,
     seed: int,
+    documents: Sequence[str],
 ) -> tuple[float, dict[float, float], dict[str, Any]]:
     """The share of the way to the trained weights that ranks the held-out questions best; the smallest of equals."""
     model = TrainingModel(start, options.training)
@@ -147,7 +163,7 @@ def _choose(
     scores: dict[float, float] = {}
     for share in options.interpolations:
         model.load(interpolate(base, trained.weights, share))
-        scores[share] = _score(model, texts, held, pool, options)
+        scores[share] = _score(model, texts, held, pool, options, documents or range(len(texts)))
     best = max(scores, key=lambda share: (round(scores[share], 4), -share))
     return best, scores, interpolate(base, trained.weights, best)
 
@@ -165,16 +181,12 @@ def _score(
     held: Sequence[Labelled],
     pool: Sequence[int],
     options: TuneOptions,
+    documents: Sequence[Hashable],
 ) -> float:
-    from retrieval.metrics import ndcg
-
     passages: Vectors = model.encode([texts[row].whole for row in pool], options.training.passage_tokens)
     queries: Vectors = model.encode([one.question for one in held], options.training.question_tokens)
-    values = []
-    for scores, one in zip(queries @ passages.T, held, strict=True):
-        ranked = [str(pool[at]) for at in np.argsort(-scores, kind="stable")[:NDCG_DEPTH]]
-        values.append(ndcg(ranked, {str(row): grade for row, grade in one.judgements.items()}, NDCG_DEPTH))
-    return float(np.mean(values))
+    ranked = zip(queries @ passages.T, held, strict=True)
+    return float(np.mean([document_ndcg(scores, pool, one.judgements, documents) for scores, one in ranked]))
 
 
 def _report(

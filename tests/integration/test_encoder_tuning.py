@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,9 +15,9 @@ from retrieval.encoder import open_encoder
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
 from retrieval.encoder.tokens import TextTokenizer
 from search_core.errors import CorpusError, SupervisionError, TrainingError
-from search_core.tuning import training_model
+from search_core.tuning import encoder, negatives, training_model
 from search_core.tuning.checkpoint import Checkpoint
-from search_core.tuning.contrastive import Example, Training, also_right, train
+from search_core.tuning.contrastive import Example, Trained, Training, also_right, train
 from search_core.tuning.encoder import TunedEncoder, tune_encoder
 from search_core.tuning.examples import Labelled, labelled_examples, mixed_examples, own_examples
 from search_core.tuning.export import MANIFEST_FILE
@@ -143,6 +144,32 @@ class TestTuning:
         again = tune_encoder(TEXTS, None, base, tmp_path / "again", TuneOptions(SHORT, interpolations=(0.0, 1.0)))
         one, two = (one.folder / MANIFEST_FILE for one in (tuned, again))
         assert one.read_text(encoding="utf-8") == two.read_text(encoding="utf-8")
+
+    def test_parts_of_a_judged_document_are_told_apart_from_nothing(
+        self, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither in a batch nor as mined negatives, and held-out questions rank documents."""
+        monkeypatch.setattr(negatives, "FIRST_RANK", 0)  # of so few texts
+        monkeypatch.setattr(negatives, "NEARLY_AS_HIGH", 2.0)
+        drawn: list[Example] = []
+
+        def watched(folder: Path, examples: Iterator[Example], *about: Any) -> Trained:
+            drawn.extend(islice(examples, 12))
+            return train(folder, iter(drawn), *about)
+
+        monkeypatch.setattr(encoder, "train", watched)
+        documents = ["one"] * 4 + ["other"] * 4
+        labelled = [Labelled(text.title, {at ^ 1: 1}) for at, text in enumerate(TEXTS)]  # the part beside the nearest
+        options = TuneOptions(SHORT, hard_negatives=1, interpolations=(0.0,))
+        found = tune_encoder(TEXTS, labelled, base, tmp_path / "model", options, documents=documents)
+        for one in drawn:
+            mates = frozenset(range(4)) if one.group < 4 else frozenset(range(4, 8))
+            assert one.answers == mates and one.negative_groups and not mates & {*one.negative_groups}
+        assert found.report["held_out_ndcg@10"]["0.0"] == 1.0
+
+    def test_documents_that_are_not_those_of_the_texts_are_refused(self, base: Path, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match="2 documents are named for 8 texts"):
+            tune_encoder(TEXTS, None, base, tmp_path / "model", documents=["one", "other"])
 
     def test_lora_moves_the_attention_only_and_is_merged(self, base: Path) -> None:
         labelled = [Labelled(text.title, {at: 1}) for at, text in enumerate(TEXTS)]
