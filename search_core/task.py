@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search_core.errors import BudgetError, SearchCoreError
+from search_core.latency_bound import latency_bound
 from search_core.request import ANSWER_TASK
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}  # seconds
@@ -20,12 +21,6 @@ TASKS = {
     "node-classification": "tell the class of a node of a graph",
 }
 SEARCH_TASKS = ("text-to-graph", "retrieval", ANSWER_TASK)  # those about a collection, which a run can do
-_SPAN = r"(\d+(?:\.\d+)?)\s*(ms|msec|millisecond|second|sec|s|毫秒|秒)s?(?![a-z])"
-_LATENCY = re.compile(
-    r"(?:under|below|within|at most|up to|(?:less|faster|quicker|no more|not more) than"
-    rf"|不超过|低于|少于|小于|不到|不多于)\s*{_SPAN}|{_SPAN}\s*(?:以内|之内|以下|内|or less)",
-    re.I,
-)
 _KINDS = (  # a word of the sentence -> task; the first row of which one occurs decides
     (re.compile(r"\b(answers?|reply|replies|respond\w*)\b|回答|答案|回复", re.I), ANSWER_TASK),
     (re.compile(r"\b(find|search|retriev\w*|look ?up)\b|找|检索|搜索|查询", re.I), "retrieval"),
@@ -64,7 +59,7 @@ def parse_task(task: str, budget_seconds: float, metric: str = "", latency_ms: f
         return TaskSpec(task, TASKS[task], metric or _metric(task), latency_ms, budget_seconds)
     for pattern, kind in _KINDS:
         if pattern.search(task):
-            bound = _latency(task) if latency_ms is None else latency_ms
+            bound = latency_bound(task) if latency_ms is None else latency_ms
             return TaskSpec(kind, task, metric or _metric(kind), bound, budget_seconds)
     raise SearchCoreError(
         f"task {task!r} says nothing that is known here; name one of {', '.join(SEARCH_TASKS)}, or write a sentence "
@@ -91,11 +86,3 @@ def _seconds(text: str) -> float:
 
 def _metric(task: str) -> str:
     return "mrr@10" if task == "answer" else "ndcg@10"
-
-
-def _latency(text: str) -> float | None:
-    found = _LATENCY.search(text)
-    if found is None:
-        return None
-    number, unit = found[1] or found[3], (found[2] or found[4]).lower()
-    return float(number) * (1000 if unit in ("s", "sec", "second", "秒") else 1)
