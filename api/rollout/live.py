@@ -10,10 +10,12 @@ from api.rollout.assignment import Unit, is_chosen, unit_of
 from api.rollout.shadow import Shadow
 from api.rollout.tally import Tally, of_error, of_search
 from api.runtimes import Runtimes
+from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.stored_plan import stored_plan
 from retrieval.types import Principal
 
 SERVING, CANDIDATE = "serving", "candidate"
@@ -23,6 +25,28 @@ def arm_of(rollout: RolloutRecord, caller: str, session: str, query: str) -> str
     """Which plan of a canary serves that request."""
     unit = unit_of(Unit(rollout.options["unit"]), caller, session, query)
     return CANDIDATE if is_chosen(rollout.id, unit, rollout.share) else SERVING
+
+
+def judged_arm(
+    catalog: Catalog,
+    collection: Collection,
+    rollout: RolloutRecord,
+    plan: str | None,
+    caller: str,
+    session: str,
+    query: str,
+) -> str:
+    """Whose answer a judgement is of, "" where it is of neither plan of a canary.
+
+    `plan`: the digest that came with the answer, which may be older than the canary or its share; None: nobody says,
+    and it counts for the plan that serves the caller now. `query` in the words of who asked.
+    """
+    if rollout.stage is not Stage.CANARY:
+        return ""
+    if plan is None:
+        return arm_of(rollout, caller, session, query)
+    arms = {SERVING: rollout.previous_id, CANDIDATE: rollout.plan_id}
+    return next((arm for arm, number in arms.items() if stored_plan(catalog, collection, number).digest == plan), "")
 
 
 class LiveSearch:
@@ -62,11 +86,9 @@ class LiveSearch:
             return self._by_candidate(runtime, rollout, candidate, serving, request, principal)
         return self._by_serving(runtime, rollout, serving, request, principal)
 
-    def feedback(self, rollout: RolloutRecord, caller: str, session: str, query: str, rating: int) -> None:
-        """Count a judgement for the plan that served it, in a canary; `query` in the words of who asked."""
-        if rollout.stage is Stage.CANARY:
-            arm = arm_of(rollout, caller, session, query)
-            self.tally.add(rollout, {(arm, "helpful" if rating > 0 else "unhelpful"): 1.0})
+    def feedback(self, rollout: RolloutRecord, arm: str, rating: int) -> None:
+        """Count a judgement of what that arm served."""
+        self.tally.add(rollout, {(arm, "helpful" if rating > 0 else "unhelpful"): 1.0})
 
     def _by_candidate(
         self,

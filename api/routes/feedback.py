@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from api.dependencies import CollectionQuery, Kb, PageQuery, ReadCaller, State, WriteCaller, check_reach, existing
 from api.paging import page_json
 from api.request_state import session_of
+from api.rollout.live import judged_arm
 from api.routes.failures import GUARDED
 from api.wire.evaluation import Created, FeedbackBody, FeedbackPage
 
@@ -24,10 +25,15 @@ def give_feedback(body: FeedbackBody, kb: Kb, caller: ReadCaller, state: State, 
     if body.document_key is not None:
         kb.catalog.documents.get(found, body.document_key, caller.principal)
     # Asked for first, and of the catalog: what was stored must not be answered with an error.
-    rollouts = kb.catalog.rollouts.running(found.id)
+    whose = caller.name, session_of(request), body.query
+    arms = [
+        (rollout, judged_arm(kb.catalog, found, rollout, body.plan, *whose))
+        for rollout in kb.catalog.rollouts.running(found.id)
+    ]
     number = kb.catalog.feedback.add(found, caller.name, body.query, body.document_key, body.rating, body.comment)
-    for rollout in rollouts:
-        kb.live.feedback(rollout, caller.name, session_of(request), body.query, body.rating)
+    for rollout, arm in arms:
+        if arm:
+            kb.live.feedback(rollout, arm, body.rating)
     state.detail["feedback"] = number
     return {"id": number}
 

@@ -32,6 +32,13 @@ class FeedbackBody(Request):
     document_key: Key | None = None
     rating: Annotated[Literal[-1, 1], Field(description="1 helpful, -1 not.")]
     comment: Line = ""
+    plan: Annotated[
+        Line | None,
+        Field(
+            description="Digest of the plan that searched or answered, as its response tells it: while a rollout "
+            "serves a share, the rating counts for that plan. Without it, it counts for the one that serves you now."
+        ),
+    ] = None
 
 
 class FeedbackView(Response):

@@ -289,7 +289,7 @@ def test_an_answer_model_goes_out_to_a_share_and_comes_back_for_thumbs_down(endp
         (rollout,) = api.kb.catalog.rollouts.running()
         for number in range(80):  # everybody likes sentences, nobody the endpoint
             arm = arm_of(rollout, "test", f"t{number}", "why?")
-            api.kb.live.feedback(rollout, "test", f"t{number}", "why?", 1 if arm == "serving" else -1)
+            api.kb.live.feedback(rollout, arm, 1 if arm == "serving" else -1)
         watch.look()
         ended = api.client.get("/v1/plans/rollout", params={"collection": "birds"}, headers=admin).json()
         assert (ended["stage"], "thumbs down" in ended["reason"]) == ("rolled_back", True)

@@ -23,7 +23,7 @@ from api.rollout.watch import RolloutWatch
 from infra.settings import Settings
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.rollouts import Stage
-from retrieval.plan import RerankStep
+from retrieval.plan import DEFAULT_PLAN, RerankStep
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Principal
 
@@ -156,6 +156,27 @@ def test_by_query_thumbs_on_follow_up_questions_count_for_the_plan_that_answered
     assert all(arms.values())
     eventually(lambda: helpful_of(world, "candidate") + helpful_of(world, "serving") == arms["candidate"])
     assert helpful_of(world, "serving") == 0
+
+
+def test_a_thumb_counts_for_the_plan_that_answered_whatever_serves_by_now(world: Going) -> None:
+    """A plan that the answer names may have served before the canary began, before its share grew, or in neither."""
+
+    def thumb(session: str, plan: str | None) -> None:
+        body = {"collection": world.collection, "query": "pump", "rating": 1, "plan": plan}
+        assert world.served.client.post(
+            "/v1/feedback", json=body, headers=world.admin | {"X-Session-Id": session}
+        ).is_success
+
+    before = world.search("pump", "somebody")["plan"]
+    world.post(f"/plans/{world.words}/rollout", stage="canary", share=0.99)
+    chosen = [session for session in SESSIONS if world.search("pump", session)["arm"] == "candidate"]
+    for session in chosen[:3]:
+        thumb(session, before)
+    thumb(chosen[3], world.search("pump", chosen[3])["plan"])
+    thumb(chosen[4], DEFAULT_PLAN.digest)  # as it served before another was promoted
+    thumb(chosen[5], None)
+    eventually(lambda: helpful_of(world, "serving") + helpful_of(world, "candidate") == 5)
+    assert helpful_of(world, "serving") == 3
 
 
 def helpful_of(world: Going, arm: str) -> float:

@@ -46,7 +46,14 @@ export function Opinion({ collection, exchange, judge }: Props) {
   const send = (opinion: Given, comment: string) => {
     if (sent.current || given) return;
     sent.current = true;
-    const body = { collection, query: exchange.question, document_key: citedKeys(exchange)[0] ?? null, rating: opinion.rating, comment };
+    const body = {
+      collection,
+      query: exchange.question,
+      document_key: citedKeys(exchange)[0] ?? null,
+      rating: opinion.rating,
+      comment,
+      plan: exchange.final?.plan ?? null, // another may serve by now
+    };
     give.mutate({ body, note: opinion }, { onError: () => (sent.current = false) });
   };
   const choose = (chosen: Rating) => {
