@@ -12,6 +12,7 @@ from retrieval.answer.grounding import MARK, GroundedSentence, Grounder
 from retrieval.answer.prompt import MAX_PASSAGES, NO_ANSWER, PromptSlots, grounded_messages
 from retrieval.answer.question import Tokens
 from retrieval.answer.sentences import split_sentences
+from retrieval.answer.thoughts import without_thoughts
 from retrieval.answer.types import (
     Answer,
     AnswerEvent,
@@ -29,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 BEGUN = 12  # characters of the next sentence that make sure that the one before has ended, marks included
 _MARKS = re.compile(rf"(?:{MARK.pattern}\s*)+")
-_THINK = re.compile(r"<(/?)think>")
-_TAGS = ("<think>", "</think>")
 _PUNCTUATION = re.compile(r"\W")
 
 _SAYS_NO = re.compile(
@@ -122,6 +121,7 @@ class LanguageModelGenerator:
         analyzer: Tokens,
         on_close: Callable[[], None] = lambda: None,
         slots: PromptSlots | None = None,
+        may_open_thinking: bool = False,
     ) -> None:
         self._model = model
         self._on_close = on_close
@@ -129,14 +129,16 @@ class LanguageModelGenerator:
         self._encoder = encoder
         self._analyzer = analyzer
         self._extractive = ExtractiveGenerator(encoder, analyzer)
-        self._opens_thinking = False  # a reply showed that the endpoint's chat template opens the thoughts
+        self._opens_thinking = may_open_thinking  # whether the endpoint's chat template does; a guess, until shown
+        self._is_shown = False  # by a reply
 
     def stream(self, ask: Ask) -> Iterator[AnswerEvent]:
         """Verified sentences and citations, then the answer; a refusal where the model says that it has none.
 
-        The first reply that shows that its template opens the thoughts may have let statements of these leave: the
-        answer does not hold them. From then on nothing leaves before the thoughts have ended. Nor does the answer hold
-        statements whose passage was deleted, or forbidden, before the model came to its end; it alone follows then.
+        Where the template opens the thoughts, nothing leaves before they have ended, or the reply. It is known from the
+        first reply on; of the thoughts of this one statements may have left, unless they were expected
+        (`may_open_thinking`): the answer does not hold them. Nor does the answer hold statements whose passage was
+        deleted, or forbidden, before the model came to its end; it alone follows then.
         """
         if not ask.passages:
             yield from refusal(ask.put, "no passage was found", 0.0, self.name)
@@ -175,7 +177,7 @@ class LanguageModelGenerator:
         try:
             for sentence in sentences_of(without_thoughts(pieces, self._opens_thinking)):
                 if sentence is None:
-                    self._opens_thinking = True
+                    self._opens_thinking = self._is_shown = True
                     draft, grounder, has_ended = _Draft(), self._grounder(ask), False
                 elif not has_ended and NO_ANSWER in sentence:
                     draft.admits = True
@@ -186,6 +188,7 @@ class LanguageModelGenerator:
                     yield from draft.add(grounder.ground(sentence), admits=False)
         except _ModelFailedError as error:
             return draft, "" if has_ended else str(error)
+        self._opens_thinking = self._is_shown  # a whole reply shows that it does not, too
         return draft, ""
 
     def _pieces(self, ask: Ask) -> Iterator[str]:
@@ -244,46 +247,6 @@ def _joined(draft: _Draft, rest: Answer, failure: str) -> Answer:
 def admits(sentence: str) -> bool:
     """Whether the sentence, without a mark, says that there is no answer."""
     return _SAYS_NO.search(sentence) is not None and MARK.search(sentence) is None
-
-
-def without_thoughts(pieces: Iterable[str], hold: bool = False) -> Iterator[str | None]:
-    """The text outside the `<think>` blocks that reasoning models begin with; tags may be cut between pieces.
-
-    A block opens where only white space stands before it; further on, the tags are words of the answer. Where a chat
-    template has opened the block, only its end is written: None says then that all before was a thought. With `hold`
-    nothing leaves before that end, or the reply's.
-    """
-    pending, held, has_begun, is_thought, is_quoted = "", "", False, False, False
-    for piece in pieces:
-        pending += piece
-        while found := _THINK.search(pending):
-            text, ends = pending[: found.start()], bool(found.group(1))
-            pending = pending[found.end() :]
-            has_begun = has_begun or (not is_thought and bool(text.strip()))
-            if is_thought:
-                is_thought = not ends
-            elif has_begun and ends and not is_quoted:
-                yield None
-                held, hold, has_begun = "", False, False
-            elif has_begun:
-                held, is_quoted = held + text + found.group(), not ends
-            else:
-                is_thought = not ends
-        kept = len(pending) - _begun_tag(pending)
-        if not is_thought:
-            held += pending[:kept]
-            has_begun = has_begun or bool(pending[:kept].strip())
-        pending = pending[kept:]
-        if not hold:
-            yield held
-            held = ""
-    yield held if is_thought else held + pending
-
-
-def _begun_tag(text: str) -> int:
-    """How many characters at the end may become a tag."""
-    most = min(len(text), len(_TAGS[1]) - 1)
-    return next((n for n in range(most, 0, -1) if any(tag.startswith(text[-n:]) for tag in _TAGS)), 0)
 
 
 def sentences_of(pieces: Iterable[str | None]) -> Iterator[str | None]:

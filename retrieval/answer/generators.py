@@ -32,10 +32,12 @@ class AnswerGenerator(Protocol):
 def _openai(encoder: Encoder, analyzer: Tokens, **options: Any) -> AnswerGenerator:
     from retrieval.answer.endpoint import ChatEndpoint, EndpointSettings  # httpx only where an endpoint is configured
     from retrieval.answer.generated import LanguageModelGenerator
+    from retrieval.answer.thoughts import may_open_thinking
 
     slots = options.pop("slots", None)
-    endpoint = ChatEndpoint(EndpointSettings(**options))
-    return LanguageModelGenerator(endpoint, encoder, analyzer, endpoint.close, slots)
+    settings = EndpointSettings(**options)
+    endpoint, thinks = ChatEndpoint(settings), may_open_thinking(settings.model)
+    return LanguageModelGenerator(endpoint, encoder, analyzer, endpoint.close, slots, thinks)
 
 
 def _reader(encoder: Encoder, analyzer: Tokens, **options: Any) -> AnswerGenerator:

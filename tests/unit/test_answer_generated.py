@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from retrieval.analyzer import Analyzer
-from retrieval.answer.generated import LanguageModelGenerator, without_thoughts
+from retrieval.answer.generated import LanguageModelGenerator
+from retrieval.answer.thoughts import may_open_thinking, without_thoughts
 from retrieval.answer.types import (
     Answer,
     AnswerEvent,
@@ -35,9 +36,12 @@ class Model:
     def __init__(self, reply: str, size: int, failure: str = "") -> None:
         self._pieces = [reply[at : at + size] for at in range(0, len(reply), size)]
         self._failure = failure
+        self.left = 0  # pieces, to be written
 
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
-        yield from self._pieces
+        for number, piece in enumerate(self._pieces, start=1):
+            self.left = len(self._pieces) - number
+            yield piece
         if self._failure:
             raise OutageError(self._failure)
 
@@ -130,13 +134,41 @@ def test_thoughts_that_the_template_opened_are_corrected_once_and_held_afterward
     reply = (
         "The warranty of the pump lasts 24 months [1]. So I answer.</think>\n\nCall the service desk to claim it [1]."
     )
-    made = LanguageModelGenerator(Model(reply, 5), HashEncoder(), Analyzer())
     said = "Call the service desk to claim it. [1]"
-    for pieces in ([SAID, said], [said]):
+    learning = LanguageModelGenerator(Model(reply, 5), HashEncoder(), Analyzer())
+    expecting = LanguageModelGenerator(Model(reply, 5), HashEncoder(), Analyzer(), may_open_thinking=True)
+    for made, pieces in ((learning, [SAID, said]), (learning, [said]), (expecting, [said]), (expecting, [said])):
         events = list(made.stream(Ask(QUESTION, [Passage("pump#0", "pump", "", TEXT)])))
         assert [one.text for one in events if isinstance(one, AnswerPiece)] == pieces
         assert isinstance(last := events[-1], FinalAnswer)
         assert (last.answer.text, len(last.answer.citations), last.answer.reason) == (said, 1, "")
+
+
+def test_thoughts_that_were_expected_and_did_not_come_hold_up_one_answer_only() -> None:
+    """A server may have parsed them, and a template of that model may open nothing."""
+    model = Model(BOTH, 5)
+    made = LanguageModelGenerator(model, HashEncoder(), Analyzer(), may_open_thinking=True)
+    for is_held in (True, False):
+        answer = made.stream(Ask(QUESTION, TWO))
+        assert next(answer) == AnswerPiece(SAID)
+        assert (model.left == 0) is is_held
+        assert last_of(list(answer)).text.startswith(SAID)
+
+
+@pytest.mark.parametrize(
+    ("name", "thinks"),
+    [
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", True),
+        ("deepseek-r1:8b", True),
+        ("Qwen/QwQ-32B", True),
+        ("Qwen3-4B-Thinking-2507", True),
+        ("gpt-4o-mini", False),
+        ("qwen2.5:7b-instruct", False),
+        ("solar1-mini", False),
+    ],
+)
+def test_models_that_may_open_thinking_are_known_by_their_names(name: str, thinks: bool) -> None:
+    assert may_open_thinking(name) is thinks
 
 
 @pytest.mark.parametrize("hold", [False, True])
