@@ -43,6 +43,7 @@ from search_core.answering.scoring import Scored, summary
 from search_core.answering.unlearnt import Unlearnt, unlearnt
 from search_core.artifacts import RUN_ARTIFACT, RUNS, write_artifact
 from search_core.card import write_answer_card
+from search_core.earlier_tests import begin_test, notes_of
 from search_core.errors import SupervisionError
 from search_core.experiment_log import ExperimentLog, trajectory
 from search_core.gate import Verdict, judge
@@ -76,9 +77,9 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
     analyzer = Analyzer(settings.dictionary, settings.synonyms)
     replies = Replies(run.settings.data_dir / REPLIES)
     models = Models(run.settings, run.encoder, analyzer, replies, questions.left_out)
-    about = (run.catalog.experiments, run.collection, run.record, [plan.digest, *_stands_on(questions)])
-    begun = begin(*about, lambda: 0, [one.text for one in questions.sealed])
-    questions = replace(questions, notes=(*questions.notes, *begun.notes), earlier_tests=begun.earlier_tests)
+    stands_on = [plan.digest, *_stands_on(questions)]
+    begun = begin(run.catalog.experiments, run.record, stands_on, lambda: 0, [one.text for one in questions.sealed])
+    questions = replace(questions, notes=(*questions.notes, *begun.notes))
     entries = entered(models, _serving(run.settings, plan))
     log = ExperimentLog(run.catalog.experiments, run.record.id, run.folder, seed=run.request.seed)
     try:
@@ -189,7 +190,7 @@ def _concluded(
         seed=run.request.seed,
         texts=[question.text for question in asked],
         links=[[question.group] for question in asked],
-        earlier_tests=questions.earlier_tests,
+        earlier_tests=begin_test(run.catalog.experiments, run.collection, run.record),
     )
     chosen = replace(plan, answer=standing.best.choice)
     reasons = (*_reasons(run, standing, verdict, after, models.prices), *_chance(standing))
@@ -365,7 +366,7 @@ def _manifest(
             "judged": True,
             "questions": len(questions.choose) + len(questions.sealed),
             "split": {"choose": len(questions.choose), "sealed": len(questions.sealed)},
-            "notes": list(questions.notes),
+            "notes": [*questions.notes, *notes_of(verdict.earlier_tests)],
         },
         "seconds": round(run.clock.seconds, 2),
         "cpu_seconds": round(run.clock.cpu_seconds, 2),

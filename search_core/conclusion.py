@@ -10,6 +10,7 @@ from search_core.artifacts import RUN_ARTIFACT, Artifact, write_artifact
 from search_core.card import write_card
 from search_core.conditions import Conditions
 from search_core.drawing import describe
+from search_core.earlier_tests import begin_test, notes_of
 from search_core.experiment_log import trajectory
 from search_core.finalist import Finalist
 from search_core.gate import Verdict, judge
@@ -99,7 +100,7 @@ def _verdict(conditions: Conditions, finalist: Finalist, scores: SealedScores) -
         links=document_links([conditions.legs.questions[place] for place in sealed]),
         latency=latency,
         bound_ms=conditions.spec.latency_ms,
-        earlier_tests=conditions.earlier_tests,
+        earlier_tests=begin_test(conditions.catalog.experiments, conditions.collection, conditions.record),
     )
 
 
@@ -166,7 +167,12 @@ def _manifest(
             "judged": supervision.judged,
             "questions": len(supervision.questions),
             "split": parts | {"by_document": split.by_document, "shared": split.shared},
-            "notes": [*supervision.notes, *_shared(conditions), *_repeated(conditions)],
+            "notes": [
+                *supervision.notes,
+                *notes_of(verdict.earlier_tests),
+                *_shared(conditions),
+                *_repeated(conditions),
+            ],
         },
         "trials": trials,
         "seconds": round(conditions.clock.seconds, 2),

@@ -63,7 +63,6 @@ class Conditions:
     log: ExperimentLog
     clock: Clock
     wanted: Callable[[], None]  # raises where the run itself is to end
-    earlier_tests: int = 0  # by other runs on these sealed questions
 
     @property
     def working(self) -> tuple[int, ...]:
@@ -109,8 +108,7 @@ def prepare(
         keep_time(clock, len(tiers), snapshot, encoder, supervision, split, incumbent, parts, spec.metric)
         stands_on = _stands_on(snapshot, supervision, split, encoder, incumbent)
         proving = [supervision.questions[place].text for place in split.sealed] if supervision.judged else []
-        told = (catalog.experiments, collection, record, stands_on)
-        begun = begin(*told, lambda: len(Archive(data_dir / ARCHIVE)), proving)
+        begun = begin(catalog.experiments, record, stands_on, lambda: len(Archive(data_dir / ARCHIVE)), proving)
         notes = (*supervision.notes, *taught.notes, *_kept_out(split), *begun.notes)
         supervision = replace(supervision, notes=notes)
         legs = ask_legs(snapshot, encoder, supervision.questions)
@@ -142,7 +140,6 @@ def prepare(
         log=log,
         clock=clock,
         wanted=wanted,
-        earlier_tests=begun.earlier_tests,
     )
 
 

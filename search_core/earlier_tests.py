@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
+from retrieval.catalog import Collection
+from retrieval.catalog.experiments import ExperimentRecord, Experiments, ExperimentState
+from search_core.gate import LEVEL, level_of
 from search_core.request import ANSWER_TASK, SEALED
 from search_core.taught_questions import hash_of
 
 DIGITS = 8  # of a hash: two of 2,000 questions each share one by chance in a thousandth of all cases
+EARLIER_TESTS, TEST_BEGUN = "earlier_tests", "test_begun"  # kept beside the fields of the request
 MIN_SHARED = 0.25  # of the sealed questions: with another seed some 40 % are sealed again
 
 
@@ -23,10 +26,26 @@ def hashes_of_sealed(texts: Iterable[str]) -> list[str]:
     return sorted({hash_of(text)[:DIGITS] for text in texts})
 
 
+def begin_test(experiments: Experiments, collection: Collection, record: ExperimentRecord) -> int:
+    """How many tested on the run's sealed questions before the test that it begins now.
+
+    It says that it begins before it counts: of two runs that come to it at once, one at least knows of the other. It
+    counts once, so that a run that goes on is held to its own level, and so is one that repeats another.
+    """
+    request = experiments.get(collection, record.id).request
+    if (known := request.get(EARLIER_TESTS)) is not None:
+        return int(known)
+    experiments.note(record.id, {TEST_BEGUN: True})
+    tests = count_earlier_tests(experiments.all(collection), record, request.get(SEALED, ()))
+    experiments.note(record.id, {EARLIER_TESTS: tests})
+    return tests
+
+
 def count_earlier_tests(others: Iterable[ExperimentRecord], record: ExperimentRecord, sealed: Sequence[str]) -> int:
     """How many of the other runs of the collection tested a candidate of the same kind on a quarter of these or more.
 
-    Runs that had nothing to test (p is 1), that repeat another, or that kept no hashes, count nothing.
+    Of those that run, whoever has begun the test counts. Runs that had nothing to test (p is 1), that repeat another,
+    or that kept no hashes, count nothing.
     """
     own, kind = set(sealed), _is_of_answers(record)
     least = max(1.0, MIN_SHARED * len(own))
@@ -42,9 +61,22 @@ def counted_runs(tests: int) -> str:
     return "1 earlier run" if tests == 1 else f"{tests} earlier runs"
 
 
+def notes_of(tests: int) -> tuple[str, ...]:
+    """What a result says of them."""
+    if not tests:
+        return ()
+    return (
+        f"{counted_runs(tests)} tested on these sealed questions, or on a quarter of them or more, so a gain needs p "
+        f"below {level_of(tests):.3g} instead of {LEVEL}; add new questions for a test that has more power",
+    )
+
+
 def _tested(one: ExperimentRecord) -> bool:
-    has_ended = one.state is ExperimentState.FINISHED and one.request.get("against") is None
-    return has_ended and (one.result or {}).get("p_value", 1.0) < 1.0
+    if one.request.get("against") is not None:
+        return False
+    if one.state is ExperimentState.RUNNING:
+        return bool(one.request.get(TEST_BEGUN))
+    return one.state is ExperimentState.FINISHED and (one.result or {}).get("p_value", 1.0) < 1.0
 
 
 def _is_of_answers(one: ExperimentRecord) -> bool:

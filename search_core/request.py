@@ -45,7 +45,7 @@ class Request:
     answers: Mapping[str, Sequence[str]] | None = None  # question id -> its right answers, none: it has none
     parts: Mapping[str, str] | None = None  # question id -> fit, choose or sealed; None: dealt by the seed
     earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are
-    earlier_tests: int | None = None  # runs that tested on the same sealed questions; None: counted at the start
+    earlier_tests: int | None = None  # runs that tested on the same sealed questions; None: counted at its own test
     rollout: str = "none"  # how a proven winner goes out: none: it serves at once; shadow, canary: step by step
     tensorboard: bool = False  # write event files beside the log
     device: str = "cpu"  # where encoders are trained, as PyTorch names it

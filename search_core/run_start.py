@@ -15,20 +15,17 @@ from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord, Experiments
 from retrieval.plan import Plan
 from retrieval.stored_plan import serving_plan, stored_plan
-from search_core.earlier_tests import count_earlier_tests, counted_runs, hashes_of_sealed
-from search_core.gate import LEVEL, level_of
+from search_core.earlier_tests import EARLIER_TESTS, TEST_BEGUN, hashes_of_sealed
 from search_core.request import SEALED
 
 STANDS_ON, EARLIER_RUNS = "stands_on", "earlier_runs"  # kept beside the fields of the request
-EARLIER_TESTS = "earlier_tests"
 
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """How many runs of the archive a policy is told, how many tested on the same questions, and what is to be said."""
+    """How many runs of the archive a policy is told, and what is to be said."""
 
     earlier_runs: int
-    earlier_tests: int
     notes: tuple[str, ...] = ()
 
 
@@ -51,7 +48,6 @@ def by_run(record: ExperimentRecord) -> str:
 
 def begin(
     experiments: Experiments,
-    collection: Collection,
     record: ExperimentRecord,
     stands_on: Sequence[object],
     count: Callable[[], int],
@@ -64,25 +60,13 @@ def begin(
     digest = hashlib.sha256(json.dumps(stands_on, sort_keys=True, default=int).encode()).hexdigest()
     known, earlier = record.request.get(STANDS_ON), record.request.get(EARLIER_RUNS)
     earlier = count() if earlier is None else int(earlier)
-    hashes, tests = hashes_of_sealed(sealed), record.request.get(EARLIER_TESTS)
-    if tests is None or known not in (None, digest):
-        tests = count_earlier_tests(experiments.all(collection), record, hashes)
-    notes = _reused(int(tests))
-    if known not in (None, digest) and record.trials:
-        experiments.forget(record.id, 1)
-        notes += (
-            f"the corpus, the questions or what serves changed before the run went on: its {record.trials} trials were "
-            "forgotten, and it began anew",
-        )
-    kept = {STANDS_ON: digest, EARLIER_RUNS: earlier, EARLIER_TESTS: tests, SEALED: hashes}
+    kept = {STANDS_ON: digest, EARLIER_RUNS: earlier, SEALED: hashes_of_sealed(sealed)}
+    notes: tuple[str, ...] = ()
+    if known not in (None, digest):
+        kept |= {EARLIER_TESTS: None, TEST_BEGUN: False}  # whatever it tested was something else
+        if record.trials:
+            experiments.forget(record.id, 1)
+            forgotten = f"its {record.trials} trials were forgotten, and it began anew"
+            notes = (f"the corpus, the questions or what serves changed before the run went on: {forgotten}",)
     experiments.note(record.id, kept)
-    return RunStart(earlier, int(tests), notes)
-
-
-def _reused(tests: int) -> tuple[str, ...]:
-    if not tests:
-        return ()
-    return (
-        f"{counted_runs(tests)} tested on these sealed questions, or on a quarter of them or more, so a gain needs p "
-        f"below {level_of(tests):.3g} instead of {LEVEL}; add new questions for a test that has more power",
-    )
+    return RunStart(earlier, notes)

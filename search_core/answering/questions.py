@@ -63,7 +63,6 @@ class Questions:
     origin: str
     notes: tuple[str, ...] = ()  # what was passed over, and why
     left_out: frozenset[str] = frozenset()  # readers that know too many of them
-    earlier_tests: int = 0  # by other runs on the sealed ones
 
 
 def split(found: Sequence[AskedQuestion], origin: str, seed: int) -> Questions:

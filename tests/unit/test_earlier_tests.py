@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from retrieval.catalog import Catalog, Collection, sqlite_url
-from retrieval.catalog.experiments import ExperimentState
+from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.plan import DEFAULT_PLAN
 from search_core.card import write_answer_card, write_card
+from search_core.earlier_tests import begin_test, notes_of
 from search_core.gate import LEVEL, judge
 from search_core.request import Request, without_questions
-from search_core.run_start import RunStart, begin
+from search_core.run_start import begin
 
 SEALED = [f"question {at}" for at in range(40)]
 
@@ -32,18 +33,28 @@ def collection(catalog: Catalog) -> Collection:
     return catalog.collections.create("c", "hash", "fp")
 
 
-def begun(catalog: Catalog, collection: Collection, request: Request, sealed: Sequence[str]) -> tuple[str, RunStart]:
-    record = catalog.experiments.create(collection, request.to_dict())
-    return record.id, begin(catalog.experiments, collection, record, ["corpus"], lambda: 0, sealed)
+def begun(
+    catalog: Catalog, collection: Collection, sealed: Sequence[str] = SEALED, request: Request | None = None
+) -> ExperimentRecord:
+    """A run that searches."""
+    record = catalog.experiments.create(collection, (request or Request()).to_dict())
+    begin(catalog.experiments, record, ["corpus"], lambda: 0, sealed)
+    return record
+
+
+def earlier(catalog: Catalog, collection: Collection, record: ExperimentRecord) -> int:
+    """How many tested on the run's sealed questions before, now that it tests."""
+    return begin_test(catalog.experiments, collection, record)
 
 
 def finished(catalog: Catalog, collection: Collection, sealed: Sequence[str] = SEALED, **more: Any) -> int:
-    """A run that ends; how many tested on its sealed questions before."""
+    """The same of a run from its beginning to its end."""
     result = {"p_value": more.pop("p_value", 0.3)}
     state = more.pop("state", ExperimentState.FINISHED)
-    name, beginning = begun(catalog, collection, Request(**more), sealed)
-    catalog.experiments.finish(name, state, result)
-    return beginning.earlier_tests
+    record = begun(catalog, collection, sealed, Request(**more))
+    tests = earlier(catalog, collection, record)
+    catalog.experiments.finish(record.id, state, result)
+    return tests
 
 
 def test_every_run_that_tested_on_the_same_questions_counts(catalog: Catalog, collection: Collection) -> None:
@@ -75,21 +86,34 @@ def test_made_questions_prove_nothing_and_wear_out_nothing(catalog: Catalog, col
     assert [finished(catalog, collection, []) for _ in range(2)] == [0, 0]
 
 
+def test_runs_at_the_same_time_count_each_other(catalog: Catalog, collection: Collection) -> None:
+    """Whoever tests while another is between its test and its end, or after that, though it began before."""
+    runs = [begun(catalog, collection) for _ in range(4)]
+    assert [earlier(catalog, collection, record) for record in runs[:2]] == [0, 1]
+    catalog.experiments.finish(runs[0].id, ExperimentState.FINISHED, {"p_value": 0.3})
+    catalog.experiments.finish(runs[1].id, ExperimentState.FINISHED, {"p_value": 1.0})  # it had nothing to test
+    assert earlier(catalog, collection, runs[2]) == 1  # the fourth still searches
+
+
 def test_a_run_that_goes_on_or_is_repeated_is_held_to_its_own_level(catalog: Catalog, collection: Collection) -> None:
     finished(catalog, collection)
-    name, first = begun(catalog, collection, Request(), SEALED)
-    assert first.earlier_tests == 1
-    (note,) = first.notes
-    assert "1 earlier run tested on these sealed questions" in note and "below 0.025 instead of 0.05" in note
+    name = begun(catalog, collection).id
+    assert earlier(catalog, collection, catalog.experiments.get(collection, name)) == 1
     finished(catalog, collection)
     record = catalog.experiments.get(collection, name)
-    again = begin(catalog.experiments, collection, record, ["corpus"], lambda: 0, SEALED)
-    assert again == first
+    begin(catalog.experiments, record, ["corpus"], lambda: 0, SEALED)
+    assert earlier(catalog, collection, record) == 1
     replay = Request.from_dict(record.request | {"against": DEFAULT_PLAN.to_dict()})
-    assert begun(catalog, collection, replay, SEALED)[1].earlier_tests == 1
-    changed = begin(catalog.experiments, collection, record, ["another corpus"], lambda: 0, SEALED)
-    assert changed.earlier_tests == 2
+    assert earlier(catalog, collection, begun(catalog, collection, request=replay)) == 1
+    begin(catalog.experiments, record, ["another corpus"], lambda: 0, SEALED)
+    assert earlier(catalog, collection, record) == 2
     assert set(record.request) - set(without_questions(record.request)) >= {"sealed_hashes"}
+
+
+def test_it_is_said_how_many_there_were() -> None:
+    (note,) = notes_of(1)
+    assert "1 earlier run tested on these sealed questions" in note and "below 0.025 instead of 0.05" in note
+    assert notes_of(0) == ()
 
 
 def doubtful() -> Any:
