@@ -17,7 +17,7 @@ import numpy as np
 
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.types import Vectors
-from search_core.errors import CorpusError
+from search_core.errors import CorpusError, SupervisionError
 from search_core.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.contrastive import Example, Trained, train
 from search_core.tuning.documents import document_ndcg
@@ -33,6 +33,7 @@ from search_core.tuning.vocabulary import Vocabulary, extend, survey
 POOL = 1_000  # passages that held-out questions are ranked against
 MINING_POOL = 5_000  # passages that hard negatives are looked for in
 HELD_OUT_SHARE = 0.2
+MIN_LABELLED = 5  # questions, of which that share is one
 
 Progress = Callable[[int, float], None]
 
@@ -67,7 +68,7 @@ def tune_encoder(
     Without labelled questions the pairs come from the texts. `documents`: whose text each is; of a relevant document no
     text is a negative, and held-out questions rank documents. Without it each text is a document of its own. Raises
     `CorpusError` without texts or with another number of documents, `SupervisionError` where nothing can be learned
-    from, `TrainingError` where the loss is no number.
+    from or chosen by, `TrainingError` where the loss is no number.
     """
     if not texts:
         raise CorpusError("there are no texts to tune an encoder to; ingest documents first")
@@ -85,6 +86,12 @@ def tune_encoder(
             training = replace(options.training, rate=rate, new_rows=first_new, dropout=False)
             options = replace(options, training=training)
         held, source = _examples(texts, labelled, start, options, seed, documents)
+        if not held:
+            useful = sum(bool(one.relevant) for one in labelled or ())
+            raise SupervisionError(
+                f"no question is left to choose by: {useful} labelled ones have a relevant text (expected at least "
+                f"{MIN_LABELLED}, or no labels), and held_out is {options.held_out} (expected above 0)"
+            )
         trained = train(start, source, options.training, budget_seconds, seed, progress)
         share, scores, weights = _choose(start, trained, texts, held, options, seed, documents)
         report = _report(base, found, pieces, trained, share, scores, options, seed, labelled, len(texts))

@@ -167,6 +167,15 @@ class TestTuning:
             assert one.answers == mates and one.negative_groups and not mates & {*one.negative_groups}
         assert found.report["held_out_ndcg@10"]["0.0"] == 1.0
 
+    @pytest.mark.parametrize(("count", "held_out"), [(4, 200), (8, 0), (0, 0)])
+    def test_what_leaves_no_question_to_choose_by_is_refused_before_it_trains(
+        self, count: int, held_out: int, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(encoder, "train", lambda *about: pytest.fail("it trained"))
+        labelled = [Labelled(text.title, {at: 1}) for at, text in enumerate(TEXTS[:count])]
+        with pytest.raises(SupervisionError, match="no question is left to choose by"):
+            tune_encoder(TEXTS, labelled, base, tmp_path / "model", TuneOptions(SHORT, held_out=held_out))
+
     def test_documents_that_are_not_those_of_the_texts_are_refused(self, base: Path, tmp_path: Path) -> None:
         with pytest.raises(CorpusError, match="2 documents are named for 8 texts"):
             tune_encoder(TEXTS, None, base, tmp_path / "model", documents=["one", "other"])
