@@ -17,6 +17,7 @@ DONE = "[DONE]"
 MAX_BYTES = 4_000_000  # of a reply; 600 tokens in chunks of their own are about 200,000
 MAX_ERROR_BYTES = 4_000  # of what a failure says; more is not read
 SHOWN = 200  # characters of what an endpoint sent that a message quotes
+_THOUGHTS = ("reasoning_content", "reasoning")  # of a delta: DeepSeek's and vLLM's name, OpenRouter's and Ollama's
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -29,7 +30,10 @@ class EndpointError(Exception):
 
 
 def texts_of(response: httpx.Response, received: Iterable[bytes]) -> Iterator[str]:
-    """Pieces of the text that `received`, the response's body, brings. Raises `EndpointError`."""
+    """Pieces of the text that `received`, the response's body, brings; an empty one for each piece of its thoughts.
+
+    Thoughts that the server has parsed are no text, but who waits for the first token has it. Raises `EndpointError`.
+    """
     if response.status_code != httpx.codes.OK:
         raise EndpointError(f"answered {response.status_code}: {{}}", _beginning(received))
     if "json" in response.headers.get("content-type", ""):  # a server that does not stream
@@ -79,22 +83,25 @@ def _streamed(lines: Iterable[str]) -> Iterator[str]:
             break
         text, reason = _chunk(data)
         ended = reason or ended
-        yield text
+        if text is not None:
+            yield text
     else:
         if not ended:
             raise EndpointError("broke off before the end of the answer")
     _check_end(ended)
 
 
-def _chunk(data: str) -> tuple[str, str]:
-    """(text, why it is the last or "") of one chunk."""
+def _chunk(data: str) -> tuple[str | None, str]:
+    """(text, "" where it is a thought and None where there is nothing; why it is the last or "") of one chunk."""
     try:
         chunk = json.loads(data)
         _raise_error_in(chunk)
         choices = chunk["choices"]
         if not choices:
-            return "", ""  # a usage report
-        return _text((choices[0].get("delta") or {}).get("content")), choices[0].get("finish_reason") or ""
+            return None, ""  # a usage report
+        delta, reason = choices[0].get("delta") or {}, choices[0].get("finish_reason") or ""
+        thought = any(delta.get(name) for name in _THOUGHTS)
+        return _text(delta.get("content")) or ("" if thought else None), reason
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise EndpointError("sent {}, expected a chat completion chunk", data) from None
 
@@ -132,7 +139,7 @@ def _whole_characters(pieces: Iterable[str]) -> Iterator[str]:
         text = held + piece
         held = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
         text = text.removesuffix(held)
-        if text:
+        if text or not piece:
             yield text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if held:
         yield "\ufffd"

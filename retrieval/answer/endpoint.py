@@ -85,7 +85,8 @@ class ChatEndpoint:
             while (piece := self._next(arrived, started, pieces, complete)) is not None:
                 pieces += 1
                 is_blank = is_blank and not piece.strip()
-                yield piece
+                if piece:  # else it was a thought
+                    yield piece
         finally:
             stop.set()  # the pump ends at the next bytes, or when none come for `total_timeout`
         if is_blank:

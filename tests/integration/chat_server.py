@@ -52,6 +52,16 @@ class Handler(BaseHTTPRequestHandler):
         self._line("data: [DONE]")
         self.wfile.write(b"0\r\n\r\n")
 
+    def thinking(self) -> None:
+        """Its thoughts come one by one, parsed by the server, and take longer than a first token may."""
+        self._begin()
+        for name in ("reasoning_content", "reasoning") * 8:
+            time.sleep(0.1)
+            self._event({"choices": [{"index": 0, "delta": {name: "Hm."}, "finish_reason": None}]})
+        self._event({"choices": [{"index": 0, "delta": {"content": REPLY}, "finish_reason": "stop"}]})
+        self._line("data: [DONE]")
+        self.wfile.write(b"0\r\n\r\n")
+
     def silent(self) -> None:
         self._begin()
         for _ in range(100):  # alive, but without a token
@@ -113,6 +123,7 @@ BEHAVIOURS: dict[str, Callable[[Handler], None]] = {
     "dripping": lambda handler: handler.good(pause=0.3),
     "cut": lambda handler: handler.good(cut_after=3),
     "cut-late": lambda handler: handler.good(cut_after=14),
+    "thinking": Handler.thinking,
     "silent": Handler.silent,
     "garbage": Handler.garbage,
     "foreign": Handler.foreign,

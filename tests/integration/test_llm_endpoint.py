@@ -215,6 +215,12 @@ def test_failure_falls_back_to_extractive_and_says_so(answerer: Make, serve: Ser
     assert answer.generator == "extractive"
 
 
+def test_thoughts_that_the_server_parsed_are_no_answer_and_no_silence(answerer: Make, serve: Serve) -> None:
+    answer = answerer(serve(TRUE), "thinking", first_token_timeout=0.5, total_timeout=10.0).answer(QUESTION, PASSAGES)
+    check(answer)
+    assert (answer.generator, answer.degraded) == ("openai", "") and "Hm." not in answer.text
+
+
 def test_nobody_listening_falls_back(answerer: Make) -> None:
     answer = answerer("http://127.0.0.1:9/v1", "good", connect_timeout=0.5).answer(QUESTION, PASSAGES)
     assert "cannot be reached" in answer.degraded
