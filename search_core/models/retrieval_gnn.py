@@ -21,6 +21,7 @@ from search_core.errors import BudgetError, CorpusError, SupervisionError, Train
 from search_core.models.edges import Edges
 from search_core.models.graph_config import GraphLMConfig
 from search_core.models.graph_lm import GraphInput, GraphLM, build_graph_lm, graph_input, save_graph_lm
+from search_core.tuning.documents import rows_alike
 
 Vectors = NDArray[np.float32]
 Judgements = Sequence[Mapping[int, float]]  # for each question: chunk -> grade; above 0 is relevant
@@ -69,11 +70,13 @@ def fit_graph_lm(
     seed: int,
     budget_seconds: float,
     training: RetrievalTraining | None = None,
+    documents: Sequence[str] = (),
 ) -> FittedGraphLM:
     """The model of the epoch with the least loss on held-out questions; the untrained one counts as epoch 0.
 
-    The loss of a question is InfoNCE over all chunks with the other relevant ones left out of the denominator. Same
-    inputs and seed give the same weights unless the budget (CPU seconds of this process) ends it first.
+    The loss of a question is InfoNCE over all chunks, with the other relevant ones left out of the denominator and, as
+    `documents` says whose each chunk is, other parts of relevant documents, which were judged as wholes. Same inputs
+    and seed give the same weights unless the budget (CPU seconds of this process) ends it first.
     Raises `CorpusError` and `SupervisionError` for what does not fit or is NaN, `BudgetError`, `TrainingError`.
     """
     options = training or RetrievalTraining()
@@ -84,7 +87,7 @@ def fit_graph_lm(
             f"chunk vectors are {chunk_vectors.shape[1]} wide; the architecture maps {config.inputs} "
             f"to {config.outputs}, and must keep that width"
         )
-    questions = _questions(query_vectors, judgements, chunk_vectors)
+    questions = _questions(query_vectors, judgements, chunk_vectors, documents)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_graph_lm(config, seed)
@@ -95,9 +98,10 @@ def fit_graph_lm(
 class _Questions:
     vectors: Tensor  # (questions, dim)
     grades: Tensor  # (questions, chunks), 0 where not relevant
+    wrong: Tensor  # (questions, chunks), whether it is a negative
 
     def only(self, places: Tensor) -> _Questions:
-        return _Questions(self.vectors[places], self.grades[places])
+        return _Questions(self.vectors[places], self.grades[places], self.wrong[places])
 
 
 class _Fit:
@@ -144,12 +148,12 @@ class _Fit:
         return float(self._loss(_refined(self.model.eval(), self.given), self.held_out))
 
     def _loss(self, refined: Tensor, questions: _Questions) -> Tensor:
-        return info_nce(questions.vectors @ refined.T / self.options.temperature, questions.grades)
+        return info_nce(questions.vectors @ refined.T / self.options.temperature, questions.grades, questions.wrong)
 
 
-def info_nce(scores: Tensor, grades: Tensor) -> Tensor:
-    """Mean over questions of -log e^s / (e^s + sum of the irrelevant e^s), averaged over relevant chunks by grade."""
-    others = scores.masked_fill(grades > 0, -torch.inf).logsumexp(dim=1, keepdim=True)
+def info_nce(scores: Tensor, grades: Tensor, wrong: Tensor) -> Tensor:
+    """Mean over questions of -log e^s / (e^s + sum of the wrong e^s), averaged over relevant chunks by grade."""
+    others = scores.masked_fill(~wrong, -torch.inf).logsumexp(dim=1, keepdim=True)
     each = torch.logaddexp(scores, others) - scores
     return ((each * grades).sum(dim=1) / grades.sum(dim=1)).mean()
 
@@ -162,7 +166,7 @@ def _copy(model: GraphLM) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def _questions(vectors: Vectors, judgements: Judgements, chunks: Vectors) -> _Questions:
+def _questions(vectors: Vectors, judgements: Judgements, chunks: Vectors, documents: Sequence[str]) -> _Questions:
     """Questions with at least one relevant chunk, checked."""
     if len(vectors) != len(judgements):
         raise SupervisionError(f"{len(vectors)} question vectors have {len(judgements)} judgements; expected one each")
@@ -171,12 +175,17 @@ def _questions(vectors: Vectors, judgements: Judgements, chunks: Vectors) -> _Qu
             f"question vectors {vectors.shape} hold what is no number, or do not fit chunks {chunks.shape}; embed again"
         )
     grades = np.zeros((len(vectors), len(chunks)), np.float32)
+    wrong = np.ones(grades.shape, bool)
+    mates = rows_alike(documents or range(len(chunks)))
     for row, judged in enumerate(judgements):
         for chunk, grade in judged.items():
             if not 0 <= chunk < len(chunks):
                 raise SupervisionError(f"question {row} is judged for chunk {chunk}; there are {len(chunks)} chunks")
             grades[row, chunk] = max(grade, 0)
+            if grade > 0:
+                wrong[row, [*mates[chunk]]] = False
     usable = grades.any(axis=1)
     if usable.sum() < 2:
         raise SupervisionError(f"{usable.sum()} questions have a relevant chunk; expected at least 2, better 100")
-    return _Questions(torch.from_numpy(np.asarray(vectors[usable], np.float32)), torch.from_numpy(grades[usable]))
+    asked = np.asarray(vectors[usable], np.float32)
+    return _Questions(*(torch.from_numpy(array) for array in (asked, grades[usable], wrong[usable])))

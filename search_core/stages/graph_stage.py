@@ -13,6 +13,7 @@ from search_core.conditions import Conditions
 from search_core.errors import ArchitectureError, TrainingError
 from search_core.models.retrieval_gnn import fit_graph_lm
 from search_core.plan_tier import Progress
+from search_core.snapshot import key_of
 from search_core.stages.briefing import archive_trials, open_policy
 from search_core.stages.candidate import Candidate, StageReport, is_better
 from search_core.stages.graph_mapping import config_of, edges_of, graph_space, training_of
@@ -121,6 +122,7 @@ def _fitted(ground: _Ground, architecture: Architecture, rung: Rung) -> Candidat
         ground.conditions.request.seed,
         ground.conditions.spec.budget_seconds,
         training_of(architecture, max(1, int(EPOCHS * rung.fidelity))),
+        [key_of(chunk) for chunk in start.base.snapshot.chunks],
     )
     if fitted.epoch == 0:
         return start

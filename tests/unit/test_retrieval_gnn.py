@@ -59,6 +59,23 @@ def test_it_learns_from_questions_and_the_seed_decides(world: tuple[Any, Any, An
     assert np.linalg.norm(one.vectors(), axis=1) == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.parametrize("documents", [["own", "own", *map(str, range(2, CHUNKS))], []])
+def test_another_part_of_the_relevant_document_is_no_negative(
+    world: tuple[Any, Any, Any], documents: list[str]
+) -> None:
+    """However near it lies to its question the loss is the same; where nobody says whose part it is, it is one."""
+    chunks, questions, _ = world
+    losses = set()
+    for other in (chunks[1], questions[0]):
+        chunks[1] = other
+        asked, judged = np.repeat(questions[:1], 4, axis=0), [{0: 1.0}] * 4
+        config = identity_config(DIM, width=16)
+        losses.add(
+            fit_graph_lm(chunks, knn_edges(chunks, 0), asked, judged, config, 0, 5.0, documents=documents).losses[0]
+        )
+    assert (len(losses) == 1) is bool(documents)
+
+
 def test_where_nothing_is_better_the_vectors_stay(world: tuple[Any, Any, Any]) -> None:
     chunks, _, judged = world
     fitted = fit_graph_lm(
