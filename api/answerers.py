@@ -93,5 +93,6 @@ def endpoint_answerer(settings: Settings, encoder: Encoder, analyzer: Analyzer, 
         api_key=settings.llm_api_key.get_secret_value(),
         model=settings.llm_model,
         total_timeout=settings.llm_timeout_seconds,
+        max_tokens=settings.llm_max_tokens,
         slots=slots,
     )

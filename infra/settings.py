@@ -139,6 +139,12 @@ class Settings(BaseSettings):
     llm_timeout_seconds: float = Field(
         30.0, gt=0, description="Maximum time in seconds for one answer from that endpoint."
     )
+    llm_max_tokens: int = Field(
+        600,
+        gt=0,
+        description="Maximum number of tokens that the endpoint writes for one answer, its thoughts included: models "
+        "that reason need thousands, and more time.",
+    )
 
     cache_dir: str = Field(
         "",

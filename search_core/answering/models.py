@@ -81,7 +81,11 @@ class Models:
         settings = self.settings
         key = settings.llm_api_key.get_secret_value()
         asked = EndpointSettings(
-            settings.llm_base_url, settings.llm_model, key, total_timeout=settings.llm_timeout_seconds
+            settings.llm_base_url,
+            settings.llm_model,
+            key,
+            total_timeout=settings.llm_timeout_seconds,
+            max_tokens=settings.llm_max_tokens,
         )
         endpoint = ChatEndpoint(asked)
         model = RepliesOf(endpoint, f"{asked.base_url} {asked.model}", self.replies)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import served
 from reader_questions import write_squad
@@ -87,7 +88,7 @@ def endpoint() -> Iterator[str]:
 
 
 def test_a_better_endpoint_is_proven_and_serves(endpoint: str, tmp_path: Path) -> None:
-    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+    with opened(tmp_path, llm_base_url=endpoint, llm_model="good", llm_max_tokens=1_234) as api:
         fill(api)
         result = tune(api)
         assert result.promoted, result.reasons
@@ -105,6 +106,8 @@ def test_a_better_endpoint_is_proven_and_serves(endpoint: str, tmp_path: Path) -
         body = {"question": QUERIES["q0"], "collection": "birds", "stream": False}
         told = api.client.post("/v1/answers", json=body, headers=api.headers()).json()
         assert told["generator"] == "openai" and "24 months" in told["answer"]
+        bodies = [request["body"] for request in httpx.get(f"{endpoint}/requests").json()]
+        assert sum(one["max_tokens"] == 1_234 for one in bodies) == first_calls + 1  # in the run, and for the answer
 
         again = tune(api)  # only what is new is asked, and what serves is not beaten by itself
         manifest = json.loads((again.folder / "manifest.json").read_text())
