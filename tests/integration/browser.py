@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 PATIENCE_MS = 60_000  # on a machine that does much else
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -38,8 +38,9 @@ def executable() -> str:
 
 @contextlib.contextmanager
 def running() -> Iterator[Browser]:
-    """A browser."""
+    """A browser. Whoever expects something of its pages is patient from then on."""
     path = executable()
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path, args=ARGUMENTS, ignore_default_args=NOT_AS_PEOPLE_HAVE_IT

@@ -14,8 +14,6 @@ from served import Served, fill
 
 __all__ = ["base", "person", "served"]  # fixtures, found by their names here
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-expect.set_options(timeout=30_000)  # on a machine that does much else
-
 GOOD = {
     "ok": False,
     "readable": True,

@@ -20,8 +20,6 @@ from retrieval.catalog.keys import Scope
 DOCUMENTS, QUESTIONS = 60, 30
 SET = "/c/docs/evaluation/real"
 
-expect.set_options(timeout=browser.PATIENCE_MS)
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:

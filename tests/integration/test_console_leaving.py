@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import browser
 import console_pages
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from served import Served
 
 from retrieval.catalog.keys import Scope
-
-expect.set_options(timeout=browser.PATIENCE_MS)
 
 
 def log_out(page: Page) -> None:

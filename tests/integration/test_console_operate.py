@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import browser
 import console_axe
 import console_pages
 import pytest
@@ -23,8 +22,6 @@ PATIENCE_MS = 90_000  # a generation is built by a process of its own
 STEPS = 8
 BESIDE = (20, 400)  # a place beside every drawer
 SEARCH = re.compile(r"/v1/search$")
-
-expect.set_options(timeout=browser.PATIENCE_MS)
 
 
 @pytest.fixture

@@ -24,8 +24,6 @@ from retrieval.types import OPERATOR
 
 __all__ = ["base", "person", "served"]  # fixtures, found by their names here
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-expect.set_options(timeout=30_000)  # on a machine that does much else
-
 TOPIC = "kb-shop-1.public.faqs"
 EVIL = "<img src=x onerror=\"document.title='evil'\">"
 PAGES = ("sources", "sources/shop", "letters", "upload")  # of a collection

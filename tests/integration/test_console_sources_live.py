@@ -13,7 +13,7 @@ import console_pages
 import pytest
 from console_pages import opened
 from live_world import mariadb, mariadb_database, postgres_database, query
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from served import Served
 from stack import StackOf
 from waiting import eventually
@@ -33,7 +33,6 @@ SHOP = """
     INSERT INTO products VALUES (1, 'Falcon 7');
     INSERT INTO faqs VALUES (1, 1, 'How long does the battery last?', 'About nine hours of flight.'),
                             (2, 1, 'How far does it fly?', 'Two kilometres in the open.');"""
-PATIENCE_MS = 60_000  # Kafka Connect starts a connector in some seconds, on a busy machine in many
 
 
 @pytest.fixture
@@ -71,7 +70,6 @@ def test_from_nothing_to_a_cited_answer_and_a_row_that_changes(stack: Stack, sho
         connected(stack, tmp_path / "kb") as (served, address),
         console_pages.person(chromium, address, served.key(Scope.ADMIN), **console_axe.OPTIONS) as person,
     ):
-        be_patient(person)
         page = opened(person, "/")
         page.get_by_role("main").get_by_role("link", name="Connect a database").click()
         connect(page, shop, "public")
@@ -94,7 +92,6 @@ def test_mariadb_is_connected_in_the_same_way(stack_of: StackOf, tmp_path: Path)
         connected(stack, tmp_path / "kb") as (served, address),
         console_pages.person(chromium, address, served.key(Scope.ADMIN)) as person,
     ):
-        be_patient(person)
         page = opened(person, "/connect")
         page.get_by_text("MariaDB", exact=True).click()
         connect(page, shop, urlsplit(shop).path.strip("/"))
@@ -104,11 +101,6 @@ def test_mariadb_is_connected_in_the_same_way(stack_of: StackOf, tmp_path: Path)
             cursor.execute("UPDATE faqs SET question = 'How far does it fly in wind?' WHERE id = 2")
         newest = page.get_by_role("table", name="Newest changes")
         expect(newest.get_by_role("link", name="How far does it fly in wind?")).to_be_visible()
-
-
-def be_patient(person: BrowserContext) -> None:
-    person.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
 
 
 def connect(page: Page, database: str, schema: str) -> None:

@@ -19,8 +19,6 @@ from retrieval.catalog.keys import Scope
 
 PATIENCE_MS = 200_000  # an experiment of half a minute on a machine that does much else
 
-expect.set_options(timeout=browser.PATIENCE_MS)
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:

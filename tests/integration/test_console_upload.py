@@ -14,7 +14,6 @@ from retrieval.types import OPERATOR
 
 __all__ = ["base", "person", "served"]  # fixtures, found by their names here
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-expect.set_options(timeout=30_000)  # on a machine that does much else
 
 
 def test_a_folder_is_uploaded_and_each_file_says_what_became_of_it(
