@@ -20,7 +20,9 @@ SCRIPT = Path(__file__).parents[2] / "api/console/node_modules/axe-core/axe.min.
 OPTIONS = {"bypass_csp": True}  # of the browser's context
 SERIOUS = ("serious", "critical")
 LOOKS = ("light", "dark")
-FADED_MS = 300  # colours change over a moment; half way they have no contrast
+# Colours change over a moment; half way they have no contrast.
+FADED = """() => Promise.allSettled(document.getAnimations()
+    .filter(one => one instanceof CSSTransition).map(one => one.finished))"""
 RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations.map(one => ({
     rule: one.id, impact: one.impact, help: one.help,
     nodes: one.nodes.slice(0, 5).map(node => node.html.slice(0, 300) + ' | ' + node.failureSummary.slice(0, 300))}))"""
@@ -46,7 +48,7 @@ def look(page: Page, scheme: str) -> None:
     """Show the page light or dark; it must have been opened before."""
     page.evaluate("scheme => localStorage.setItem('mantine-color-scheme-value', scheme)", scheme)
     page.evaluate("scheme => document.documentElement.setAttribute('data-mantine-color-scheme', scheme)", scheme)
-    page.wait_for_timeout(FADED_MS)
+    page.evaluate(FADED)
 
 
 def check(page: Page, looks: tuple[str, ...] = LOOKS) -> None:

@@ -75,7 +75,8 @@ def held(page: Page, address: str | re.Pattern[str], method: str = "GET") -> Cal
 
     def following() -> Route:
         until = time.monotonic() + browser.PATIENCE_MS / 1000
-        while not waiting and time.monotonic() < until:
+        while not waiting:
+            assert time.monotonic() < until, f"{page.url} sent no {method} to {address}"
             page.wait_for_timeout(20)
         return waiting.pop(0)
 

@@ -77,6 +77,7 @@ def test_two_runs_show_a_regression_with_its_questions(
 
         run(page, "words")
         alone = page.get_by_role("table", name="Questions of run 1")
+        alone.get_by_role("row").nth(1).wait_for()
         reached = [float(text) for text in alone.locator("tbody tr td:last-child").all_inner_texts()]
         assert reached == sorted(reached)  # the worst first
         expect(alone.get_by_role("row").nth(1)).to_contain_text("place")

@@ -208,7 +208,7 @@ def test_the_numbers_shown_are_those_that_are_searched_with(page: Page) -> None:
     weight.fill("0.20")
     page.get_by_role("button", name="Search with these values").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
-    assert '"dense_weight":0.2,' in unquote_plus(page.url)
+    page.wait_for_url(lambda url: '"dense_weight":0.2,' in unquote_plus(url))
 
 
 def test_a_hit_opens_its_passage_as_text(page: Page, base: tuple[Served, str]) -> None:
