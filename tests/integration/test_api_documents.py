@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -38,19 +37,15 @@ def found(served: World, query: str, **more: Any) -> set[str]:
 
 def test_searchable_means_found_by_the_next_search(served: World) -> None:
     """The promise of `wait_for=searchable`, for writes, rewrites and deletions, two hundred times each."""
-    waited = []
     for number in range(ROUNDS):
         key, first, second = f"round/{number}", f"alpha{number}omega", f"beta{number}omega"
-        began = time.perf_counter()
         assert put(served, key, text=f"It says {first} here").json()["searchable"]
-        waited.append(time.perf_counter() - began)
         assert found(served, first) == {key}
         assert put(served, key, text=f"It says {second} here").json()["outcome"] == "updated"
         assert found(served, second) == {key} and found(served, first) == set()
         gone = served.call("DELETE", f"{DOCUMENTS}/{key}", "writer", params={"wait_for": "searchable"})
         assert gone.json()["outcome"] == "deleted"
         assert found(served, second) == set()
-    assert sorted(waited)[ROUNDS // 2] < 0.5  # the goal is 0.05 s on a quiet machine; see docs/quality.md
 
 
 def test_a_search_may_wait_for_a_write_instead(served: World) -> None:

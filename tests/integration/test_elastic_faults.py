@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from served import Served, in_process
-from waiting import eventually
+from waiting import PATIENCE_SECONDS, eventually
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
@@ -24,6 +23,7 @@ from infra.settings import Settings, load_settings
 from infra.stack.errors import FetchError, MissingProgramError
 from infra.stack.stack import Stack
 from retrieval.contracts import server_part
+from retrieval.elastic.client import SEARCH_TIMEOUT_SECONDS
 from retrieval.elastic.index import drop_indexes
 from retrieval.errors import NotYetSearchableError, OutageError
 from retrieval.plan import DEFAULT_PLAN, FusionMethod
@@ -33,9 +33,7 @@ from retrieval.types import OPERATOR, Document
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(400)]
 
 WORDS_ONLY = replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE)
-PATIENCE_SECONDS = 60.0
 MAX_HITS = 1000  # of one search
-TAKE_OVER_SECONDS = 15.0  # lease, renewal and catching up, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +114,9 @@ def test_frozen_while_it_is_written_to(stack: Stack, served: Served) -> None:
         write(kb, "new", 200)
         eventually(lambda: len(search(kb).hits) == 220, what="the dense leg going on")
         eventually(lambda: "sparse" in kb.troubles().get("docs", {}), what="noticing")
-        began = time.monotonic()
-        assert search(kb).degraded == ("sparse",)
-        assert time.monotonic() - began < 2.0, "a leg known to be down is not waited for"
+        found = search(kb)
+        assert found.degraded == ("sparse",)
+        assert found.stages["sparse"] < 1000 * SEARCH_TIMEOUT_SECONDS, "a leg known to be down is not waited for"
     finally:
         stack.resume("elasticsearch")
     check_whole(kb, 220)
@@ -216,11 +214,9 @@ def test_the_next_process_takes_over_from_a_killed_one(stack: Stack, fresh_postg
                 write(kb, "second", 200)
             finally:
                 other.kill()
-        began = time.monotonic()
         last = write(kb, "third", 20)
-        while index.seq < last:  # searches see it before: this process keeps what the index does not have
-            assert time.monotonic() - began < TAKE_OVER_SECONDS
-            time.sleep(0.05)
+        # searches see it before: this process keeps what the index does not have
+        eventually(lambda: index.seq, lambda seq: seq >= last, what="taking over")
         assert kb.catalog.leases.holder(f"view {index.shared_name}") != lease
         check_whole(kb, 240)
         kb.drop_collection("docs")

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from waiting import eventually
 
 from retrieval.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
@@ -24,6 +26,8 @@ QUESTION = ANSWERABLE[0]
 TRUE = "Full-time employees receive 25 days of paid vacation per year [1]."
 Serve = Callable[[str], str]  # what the model writes -> base URL
 Make = Callable[..., Answerer]
+# Seconds; the others fail at once, however busy the machine is.
+LIMITS = {"silent": {"first_token_timeout": 0.5}, "dripping": {"total_timeout": 2.0}}
 SERVER = Path(__file__).with_name("chat_server.py")
 
 
@@ -87,17 +91,10 @@ def test_true_statement_is_cited_to_its_sentence(answerer: Make, serve: Serve, m
 
 def test_pieces_leave_while_the_model_still_writes(answerer: Make, serve: Serve) -> None:
     reply = TRUE + " " + " ".join(["Unused days expire on 31 March [1]."] * 6)
-    times = {type(event): time.monotonic() for event in _reversed(answerer(serve(reply), "slow"))}
-    assert times[FinalAnswer] - times[AnswerPiece] > 0.5
-
-
-def _reversed(made: Answerer) -> Iterator[object]:
-    """Events, first of each kind only (a dict keeps the last of equal keys)."""
-    seen: set[type] = set()
-    for event in made.stream(QUESTION, PASSAGES):
-        if type(event) not in seen:
-            seen.add(type(event))
-            yield event
+    first_at: dict[type, float] = {}
+    for event in answerer(serve(reply), "slow").stream(QUESTION, PASSAGES):
+        first_at.setdefault(type(event), time.monotonic())
+    assert first_at[FinalAnswer] - first_at[AnswerPiece] > 0.5
 
 
 def test_prompt_carries_key_numbers_and_history(answerer: Make, serve: Serve) -> None:
@@ -204,10 +201,7 @@ def test_model_that_has_no_answer_refuses(answerer: Make, serve: Serve, reply: s
     ],
 )
 def test_failure_falls_back_to_extractive_and_says_so(answerer: Make, serve: Serve, model: str, failure: str) -> None:
-    made = answerer(serve(TRUE), model, first_token_timeout=0.5, total_timeout=1.0)
-    began = time.monotonic()
-    answer = made.answer(QUESTION, PASSAGES)
-    assert time.monotonic() - began < 5
+    answer = answerer(serve(TRUE), model, **LIMITS.get(model, {})).answer(QUESTION, PASSAGES)
     check(answer)
     assert failure in answer.degraded
     assert "answered extractively" in answer.degraded
@@ -241,11 +235,10 @@ def test_cut_after_a_sentence_keeps_it_and_goes_on_extractively(answerer: Make, 
 
 
 def test_reader_who_leaves_ends_the_request(answerer: Make, serve: Serve) -> None:
-    made = answerer(serve(TRUE * 20), "slow")
-    stream = made.stream(QUESTION, PASSAGES)
+    stream = answerer(serve(" ".join([TRUE] * 1_000)), "slow").stream(QUESTION, PASSAGES)  # eight minutes
     next(stream)
     stream.close()
-    assert made.answer(QUESTION, PASSAGES[:1]).text
+    eventually(lambda: "llm-endpoint" not in {one.name for one in threading.enumerate()}, what="the request's end")
 
 
 def test_without_passages_the_model_is_not_asked(answerer: Make, serve: Serve) -> None:

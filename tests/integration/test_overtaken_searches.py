@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from served import in_process
+from waiting import PATIENCE_SECONDS
 
 from api import collection_runtime
 from api.knowledge_base import KnowledgeBase
@@ -17,7 +18,6 @@ from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import EVERYONE, OPERATOR, Deletion, Document, IndexedChunk, ViewBatch
 
 LAG_SECONDS = 0.05
-PATIENCE_SECONDS = 5.0  # of a machine that does other things too, where a quarter of a second is allowed
 
 
 def found(kb: KnowledgeBase) -> SearchResult:
@@ -35,7 +35,7 @@ def late_views(monkeypatch: pytest.MonkeyPatch) -> None:
         advance(self, last_seq, progress)
 
     monkeypatch.setattr(Convoy, "advance", late)
-    monkeypatch.setattr(collection_runtime, "FOLLOW_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(collection_runtime, "FOLLOW_SECONDS", PATIENCE_SECONDS)  # rounds end a search before
 
 
 @pytest.mark.usefixtures("late_views")
@@ -78,9 +78,7 @@ def test_views_that_do_not_follow_are_told(tmp_path: Path) -> None:
         served.kb.write("c", [Document("a", "the pump"), Document("b", "a pump too")], wait=True)
         with served.kb.runtime("c").follower.paused():
             served.kb.write("c", [Document("a", "the new pump")])
-            began = time.monotonic()
             result = found(served.kb)
-            assert time.monotonic() - began < PATIENCE_SECONDS
             assert [hit.chunk.key for hit in result.hits] == ["b"]
             assert result.degraded == ("sparse", "dense")
         later = served.kb.write("c", [Deletion("b")], wait=True)

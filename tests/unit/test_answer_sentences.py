@@ -62,9 +62,9 @@ def test_endless_runs_are_cut() -> None:
 
 
 def test_a_run_of_dots_takes_no_time() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     assert len(split_sentences(f"Chapter {'.' * 20_000}5")) > 1
-    assert time.perf_counter() - began < 3
+    assert time.thread_time() - began < 3
 
 
 def test_table_rows_are_known() -> None:

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 from loopback_server import QuietHandler, serving
+from waiting import PATIENCE_SECONDS
 
 from retrieval.answer.endpoint import ChatEndpoint, EndpointSettings
 from retrieval.errors import InvalidInputError, OutageError
@@ -64,13 +65,11 @@ def test_a_reply_that_never_ends_is_late(serve: Serve) -> None:
             handler.wfile.write(b'data: {"choices": [{"delta": {"content": "x "}}]}\n\n' * 10)
             time.sleep(0.001)
 
-    began = time.monotonic()
     endpoint = ChatEndpoint(EndpointSettings(f"http://{serve(write)}", "m", total_timeout=0.5))
     with pytest.raises(OutageError, match="was not complete after 0.5 s"):
         for _ in endpoint.stream([]):
             time.sleep(0.01)  # a reader that is slower than the endpoint
     endpoint.close()
-    assert time.monotonic() - began < 5
 
 
 def test_a_reply_that_was_complete_in_time_may_be_read_later(serve: Serve) -> None:
@@ -102,7 +101,7 @@ def test_an_endpoint_that_only_says_that_it_lives_is_left(serve: Serve) -> None:
     endpoint = ChatEndpoint(EndpointSettings(f"http://{serve(ping)}", "m", first_token_timeout=0.3))
     with pytest.raises(OutageError, match="had not begun after 0.3 s"):
         list(endpoint.stream([]))
-    assert left.wait(5)
+    assert left.wait(PATIENCE_SECONDS)
     endpoint.close()
 
 

@@ -21,7 +21,7 @@ from api.searchable import SearchableMonitor
 from api.traces import ArrivalTraces
 from api.worker import Pipelines
 from api.worker_traces import WorkerTraces
-from infra.otlp import OtlpTraces
+from infra.otlp import SEND_SECONDS, OtlpTraces
 from infra.settings import SettingsError, load_settings
 from infra.telemetry import Place, Span, end_to_end
 from infra.tracing import open_traces
@@ -174,6 +174,6 @@ def test_a_collector_that_is_away_costs_seconds_at_the_end_and_nothing_before() 
     began = time.perf_counter()
     for _ in range(100):
         traces.record(Span("batch", 1.0, 2.0))
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < SEND_SECONDS, "telling waits for nobody"
     traces.close()
-    assert time.perf_counter() - began < 15
+    assert time.perf_counter() - began < 6 * SEND_SECONDS
