@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ from typing import Any
 
 import uvicorn
 from fastapi.testclient import TestClient
+from waiting import PATIENCE_SECONDS, eventually, job_ended
 
 from api.app import create_app
 from api.connections import Connection
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings, load_settings
 from retrieval.catalog.keys import Scope
-
-START_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,10 @@ class Served:
         """What a request with a new key carries."""
         return {"Authorization": f"Bearer {self.key(scope, **rights)}"}
 
+    def ended(self, path: str, headers: dict[str, str], seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
+        """The job at that path once it has ended; in which state is the caller's to look at."""
+        return job_ended(lambda: self.client.get(path, headers=headers).json(), seconds=seconds)
+
 
 @contextlib.contextmanager
 def in_process(folder: Path, **settings: Any) -> Iterator[Served]:
@@ -60,13 +62,11 @@ def on_port(served: Served, **limits: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: server.started, what="the server's start")
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(START_TIMEOUT_SECONDS)
+        thread.join(PATIENCE_SECONDS)
         listening.close()
 
 

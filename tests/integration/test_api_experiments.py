@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from api_world import SECRET_WORD, world
 from fastapi.testclient import TestClient
 from tuning_world import questions, tuning_world
+from waiting import job_ended
 
 from api.app import create_app
 from retrieval.catalog.eval_sets import EvalQuery
@@ -17,16 +16,6 @@ from retrieval.catalog.keys import Scope
 from search_core.request import ANSWER_TASK, Request
 
 PATIENCE_SECONDS = 200.0
-
-
-def ended(client: TestClient, headers: dict[str, str], job: str) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        found: dict[str, Any] = client.get(f"/v1/jobs/{job}", headers=headers).json()
-        if found["state"] not in ("queued", "running"):
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"job {job} did not end within {PATIENCE_SECONDS} s")
 
 
 def test_an_experiment_runs_as_a_job_and_its_winner_serves(tmp_path: Path) -> None:
@@ -51,7 +40,8 @@ def test_an_experiment_runs_as_a_job_and_its_winner_serves(tmp_path: Path) -> No
         assert client.post("/v1/experiments", json=body | {"eval_set": "gone"}, headers=admin).status_code == 404
         started = client.post("/v1/experiments", json=body, headers=admin)
         assert started.status_code == 202, started.text
-        job = ended(client, admin, started.json()["job"])
+        path = f"/v1/jobs/{started.json()['job']}"
+        job = job_ended(lambda: client.get(path, headers=admin).json(), seconds=PATIENCE_SECONDS)
         assert job["state"] == "succeeded", job["error"]
         path = f"/v1/experiments/{started.json()['id']}"
         shown = client.get(path, params={"collection": "c"}, headers=reader).json()

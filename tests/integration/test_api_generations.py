@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any
 
-import pytest
 import served
-from served import Served
 
 from retrieval.catalog.keys import Scope
 
 PATIENCE_SECONDS = 300  # a process of the lowest priority on a busy machine
-
-
-def finished(opened: Served, job: str) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        found: dict[str, Any] = opened.client.get(f"/v1/jobs/{job}", headers=opened.headers(Scope.ADMIN)).json()
-        if found["state"] not in ("queued", "running"):
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"job {job} did not end within {PATIENCE_SECONDS} s")
 
 
 def test_a_generation_is_built_compared_and_switched(tmp_path: Path) -> None:
@@ -33,7 +19,7 @@ def test_a_generation_is_built_compared_and_switched(tmp_path: Path) -> None:
         assert client.post(path, json=body, headers=opened.headers()).status_code == 403
         answer = client.post(path, json=body, headers=admin)
         assert answer.status_code == 202, answer.text
-        job = finished(opened, answer.json()["id"])
+        job = opened.ended(f"/v1/jobs/{answer.json()['id']}", admin, PATIENCE_SECONDS)
         assert job["state"] == "succeeded", job["error"]
         assert job["result"]["evidence"]["parity"]["in_step"]
         first, second = client.get(path, headers=admin).json()["generations"]
@@ -56,5 +42,5 @@ def test_what_cannot_be_built_is_told(tmp_path: Path) -> None:
         admin, path = opened.headers(Scope.ADMIN), "/v1/collections/docs/generations"
         assert opened.client.post(path, json={"chunk_tokens": 10}, headers=admin).status_code == 422
         job = opened.client.post(path, json={"eval_set": "none-such"}, headers=admin).json()["id"]
-        ended = finished(opened, job)
+        ended = opened.ended(f"/v1/jobs/{job}", admin, PATIENCE_SECONDS)
         assert (ended["state"], "none-such" in ended["error"]) == ("failed", True)

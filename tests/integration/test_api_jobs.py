@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import served
-from test_api_operations import ended
+from waiting import eventually
 
 from api.jobs.defaults import DEFAULTS
 from api.jobs.kinds import TASKS
@@ -52,12 +52,12 @@ def start(api: served.Served, headers: dict[str, str], kind: str, collection: st
 def test_every_upkeep_job_succeeds_while_serving(api: served.Served, admin: dict[str, str]) -> None:
     api.client.delete("/v1/collections/docs/documents/faq/zh?wait_for=searchable", headers=admin)
     for kind in ("verify", "compaction", "snapshot", "retention"):
-        job = ended(api, start(api, admin, kind).headers["location"], admin)
+        job = api.ended(start(api, admin, kind).headers["location"], admin)
         assert (job["state"], job["error"]) == ("succeeded", ""), job
         assert job["done"] == job["total"]
     runtime = api.kb.runtime("docs")
     assert runtime.follower.is_durable
-    verified = ended(api, start(api, admin, "verify", "docs", repair=True).headers["location"], admin)
+    verified = api.ended(start(api, admin, "verify", "docs", repair=True).headers["location"], admin)
     assert verified["result"]["in_step"] is True
     assert verified["result"]["collections"][0]["documents"] == 2
     found = api.client.post("/v1/search", json={"collection": "docs", "query": "warranty"}, headers=admin).json()
@@ -97,12 +97,12 @@ def test_who_may_ask(api: served.Served, admin: dict[str, str]) -> None:
     assert start(api, limited, "verify").status_code == 403
     allowed = start(api, limited, "verify", "docs")
     assert allowed.status_code == 202
-    ended(api, allowed.headers["location"], limited)
+    api.ended(allowed.headers["location"], limited)
     over_all = start(api, admin, "verify").headers["location"]
     assert api.client.get(over_all, headers=limited).status_code == 404
     assert api.client.get(f"{over_all}/events", headers=limited).status_code == 404
     assert api.client.post(f"{over_all}/retry", headers=limited).status_code == 404
-    ended(api, over_all, admin)
+    api.ended(over_all, admin)
     assert api.client.post(f"{over_all}/retry", headers=writer).status_code == 403
     assert api.client.post(f"{over_all}/retry", headers=admin).status_code == 409  # it succeeded
 
@@ -127,7 +127,7 @@ def test_a_limited_key_changes_nothing_that_all_collections_share(
             answer = api.client.request(method, path, json=sent, headers=limited)
             assert answer.status_code == 403 and "all collections share" in answer.text, (path, answer.text)
         if kind == "retention":
-            job = ended(api, api.client.post("/v1/schedules/former/run", headers=admin).headers["location"], admin)
+            job = api.ended(api.client.post("/v1/schedules/former/run", headers=admin).headers["location"], admin)
             assert job["state"] == "failed" and "name none" in job["error"]
     finally:
         api.kb.catalog.schedules.delete("former")
@@ -140,14 +140,14 @@ def test_an_evaluation_has_the_rights_of_who_asked(api: served.Served, admin: di
     jobs = []
     for groups in ([], ["hr"]):
         headers = api.headers(Scope.WRITE, groups=groups)
-        jobs.append(ended(api, start(api, headers, "evaluate", "docs", eval_set="pay").headers["location"], headers))
+        jobs.append(api.ended(start(api, headers, "evaluate", "docs", eval_set="pay").headers["location"], headers))
         assert jobs[-1]["arguments"] == {"eval_set": "pay", "plan": None}
     assert (jobs[0]["state"], jobs[1]["state"]) == ("failed", "succeeded")
     assert jobs[1]["result"]["metrics"]["recall@10"] == 1.0
 
 
 def test_a_list_is_filtered_and_its_events_end(api: served.Served, admin: dict[str, str]) -> None:
-    failed = ended(api, start(api, admin, "evaluate", "docs", eval_set="absent").headers["location"], admin)
+    failed = api.ended(start(api, admin, "evaluate", "docs", eval_set="absent").headers["location"], admin)
     assert failed["state"] == "failed" and "absent" in failed["error"]
     params = {"state": "failed", "kind": "evaluate", "collection": "docs"}
     listed = api.client.get("/v1/jobs", params=params, headers=admin).json()["jobs"]
@@ -195,7 +195,7 @@ def test_followers_take_no_places_and_leave_with_their_key(
             assert client.get(path, headers=admin).json()["state"] in OPEN_STATES
     finally:
         leave.set()
-        ended(api, path, admin)
+        api.ended(path, admin)
         TASKS.unregister("stand")
 
 
@@ -215,7 +215,7 @@ def test_a_schedule_lives(api: served.Served, admin: dict[str, str]) -> None:
     assert api.client.patch(path, json={"arguments": {"x": 1}}, headers=admin).status_code == 422
     asked = api.client.post(f"{path}/run", headers=admin)
     assert asked.status_code == 202 and asked.json()["schedule"] == "nightly"
-    assert ended(api, asked.headers["location"], admin)["state"] == "succeeded"
+    assert api.ended(asked.headers["location"], admin)["state"] == "succeeded"
     assert api.client.get(path, headers=admin).json()["last_job"] == asked.json()["id"]
     assert api.client.get(path, headers=api.headers(collections=["other"])).status_code == 404
     assert api.client.delete(path, headers=api.headers(Scope.WRITE)).status_code == 403
@@ -256,11 +256,8 @@ def test_built_in_schedules_are_there_and_stay(api: served.Served, admin: dict[s
 def test_a_schedule_that_is_due_is_run_by_the_server(api: served.Served, admin: dict[str, str]) -> None:
     body = {"name": "soon", "kind": "retention", "every_seconds": 3600, "first_at": utc_now().isoformat()}
     assert api.client.post("/v1/schedules", json=body, headers=admin).status_code == 201
-    job_id = ""
-    deadline = utc_now() + timedelta(seconds=20)
-    while not job_id and utc_now() < deadline:
-        job_id = api.client.get("/v1/schedules/soon", headers=admin).json()["last_job"]
-    assert ended(api, f"/v1/jobs/{job_id}", admin)["state"] == "succeeded"
+    job_id = eventually(lambda: api.client.get("/v1/schedules/soon", headers=admin).json()["last_job"])
+    assert api.ended(f"/v1/jobs/{job_id}", admin)["state"] == "succeeded"
     api.client.delete("/v1/schedules/soon", headers=admin)
 
 
@@ -275,7 +272,7 @@ def test_an_upload_in_the_background_becomes_documents(api: served.Served, admin
     names = ("a.txt", "../../b.txt", "c.nothing", "x/a.txt")
     started = upload(api, headers, *names, prefix="kept/", acl=["hr"], metadata='{"n": 1}')
     assert started.status_code == 202, started.text
-    job = ended(api, started.headers["location"], headers)
+    job = api.ended(started.headers["location"], headers)
     assert job["state"] == "succeeded" and job["done"] == 4
     outcomes = [(one["file"], one.get("outcome", "error")) for one in job["result"]["files"]]
     assert outcomes == [("a.txt", "created"), ("b.txt", "created"), ("c.nothing", "skipped"), ("a.txt", "error")]
@@ -290,9 +287,9 @@ def test_what_came_of_a_job_is_for_admins_and_for_who_asked(api: served.Served, 
     owner = api.headers(Scope.WRITE)
     started = upload(api, owner, "severance-Bob.txt", "pay-Bob.pdf", prefix="hr/board/", acl=["board"])
     path = started.headers["location"]
-    whole = ended(api, path, owner)
+    whole = api.ended(path, owner)
     assert [one["file"] for one in whole["result"]["files"]] == ["severance-Bob.txt", "pay-Bob.pdf"]
-    failed = ended(api, start(api, owner, "evaluate", "docs", eval_set="lost").headers["location"], owner)
+    failed = api.ended(start(api, owner, "evaluate", "docs", eval_set="lost").headers["location"], owner)
     assert "lost" in failed["error"]
     for other in (api.headers(), api.headers(Scope.WRITE, groups=["hr"])):
         shown = api.client.get(path, headers=other).json()
@@ -331,7 +328,7 @@ def test_an_upload_goes_on_where_it_was_interrupted(api: served.Served, admin: d
 def test_an_upload_whose_files_are_gone_says_so(api: served.Served, admin: dict[str, str]) -> None:
     other = replace(docs_of(api), name="other")
     for wanted in (uuid.uuid4().hex, keep(api.settings, other, [("a.txt", b"x")], About("", {}, None))):
-        job = ended(api, start(api, admin, "upload", "docs", upload=wanted).headers["location"], admin)
+        job = api.ended(start(api, admin, "upload", "docs", upload=wanted).headers["location"], admin)
         assert job["state"] == "failed" and "upload them again" in job["error"]
     assert start(api, admin, "upload", "docs", upload="../secrets").status_code == 422
 
@@ -349,7 +346,7 @@ def test_an_upload_never_reaches_a_namesake(api: served.Served, admin: dict[str,
 
     with pytest.raises(NotFoundError, match="deleted while files were stored"):
         TASKS.create("upload").run(kb, "pay", {"upload": running}, made_anew)
-    job = ended(api, start(api, admin, "upload", "pay", upload=queued).headers["location"], admin)
+    job = api.ended(start(api, admin, "upload", "pay", upload=queued).headers["location"], admin)
     assert job["state"] == "failed" and "'pay' that was deleted; upload its files again" in job["error"]
     assert kb.catalog.documents.counts(kb.catalog.collections.get("pay")) == (0, 0)
     kb.drop_collection("pay")
@@ -367,7 +364,7 @@ def test_retention_forgets_what_is_old(api: served.Served, admin: dict[str, str]
     dead = kb.catalog.keys.create("dead", Scope.READ, expires_at=long_ago)[0]
     living = kb.catalog.keys.create("living", Scope.READ)[0]
     acts = len(kb.catalog.audit.page(1000))
-    job = ended(api, start(api, admin, "retention").headers["location"], admin)
+    job = api.ended(start(api, admin, "retention").headers["location"], admin)
     assert job["result"]["deleted"] == {"jobs": 0, "uploads": 1, "keys": 1, "audit": 0, "eval_runs": 0}
     assert not kept.exists()
     ids = {key.id for key in kb.catalog.keys.all()}
@@ -382,13 +379,15 @@ def test_a_job_whose_server_is_away_is_tried_again_and_then_fails(api: served.Se
         seen.append(len(seen))
         raise OutageError(f"server x does not answer, look {len(seen)}")
 
+    def taken_back() -> int:
+        api.kb.catalog.jobs.take_back(silent_seconds=1.0)  # what the clock does after 30 seconds
+        return len(seen)
+
     TASKS.register("away", lambda: Task(away, NoArguments, needs_collection=False), "for this test")
     try:
         path = start(api, admin, "away").headers["location"]
-        deadline = utc_now() + timedelta(seconds=20)
-        while len(seen) < MAX_ATTEMPTS and utc_now() < deadline:
-            api.kb.catalog.jobs.take_back(silent_seconds=0.3)  # what the clock does after 30 seconds
-        job = ended(api, path, admin)
+        eventually(taken_back, lambda attempts: attempts == MAX_ATTEMPTS, what="the last attempt")
+        job = api.ended(path, admin)
     finally:
         TASKS.unregister("away")
     assert (job["state"], job["attempts"], len(seen)) == ("failed", MAX_ATTEMPTS, MAX_ATTEMPTS)

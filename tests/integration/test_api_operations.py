@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,23 +131,13 @@ def test_a_run_in_the_background_is_a_job_with_the_same_result(api: served.Serve
         "/v1/eval-sets/first/runs", json={"collection": "docs", "background": True}, headers=writer
     )
     assert started.status_code == 202
-    job = ended(api, started.headers["location"], writer)
+    job = api.ended(started.headers["location"], writer)
     assert job["state"] == "succeeded" and job["done"] == job["total"] == 2
     assert job["result"]["metrics"] == at_once["metrics"]
     assert api.client.post(f"{started.headers['location']}/cancel", headers=writer).status_code == 409
     elsewhere = api.headers(Scope.ADMIN, collections=["other"])
     assert api.client.get(started.headers["location"], headers=elsewhere).status_code == 404
     assert api.client.get("/v1/jobs", headers=elsewhere).json()["jobs"] == []
-
-
-def ended(api: served.Served, path: str, headers: dict[str, str]) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        job: dict[str, Any] = api.client.get(path, headers=headers).json()
-        if job["state"] not in ("queued", "running"):
-            return job
-        time.sleep(0.02)
-    raise AssertionError(f"{path} did not end")
 
 
 def test_a_plan_is_stored_compared_promoted_and_rolled_back(api: served.Served) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +12,12 @@ import change_events
 import psycopg
 import pytest
 from api_world import World, check_native_error, world
+from waiting import job_ended
 
 from ingest.sources.files import FileSource
 from retrieval.catalog import Commit, DeadLetter
 from retrieval.catalog.source_runs import RunKind, RunWork
 
-WAIT_SECONDS = 60.0
 TABLES = {
     "public.faqs": {
         "title": "question",
@@ -49,19 +48,10 @@ def shop(fresh_postgres: str) -> str:
     return url
 
 
-def ran(served: World, job: str) -> dict[str, Any]:
-    """The job once it has ended."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while (found := served.call("GET", f"/v1/jobs/{job}").json())["state"] in ("queued", "running"):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-    return dict(found)
-
-
 def read(served: World, **body: Any) -> dict[str, Any]:
     asked = served.call("POST", "/v1/sources/shop/snapshot?collection=docs", json=body)
     assert asked.status_code == 202 and asked.json()["kind"] == "job", asked.text
-    return ran(served, asked.json()["id"])
+    return job_ended(lambda: served.call("GET", f"/v1/jobs/{asked.json()['id']}").json())
 
 
 def runs(served: World, **query: Any) -> list[dict[str, Any]]:
