@@ -12,7 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from job_processes import Diary, Process, Server, end_all, install_plugin
+from counting_jobs import Diary, install_plugin
+from kb_processes import Process, Server, end_all
 from redis_process import Redis
 from waiting import eventually
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_processes import Diary, Process, Server, end_all, install_plugin
-from waiting import eventually
+from counting_jobs import Diary, install_plugin
+from kb_processes import Process, Server, end_all
+from waiting import PATIENCE_SECONDS, eventually, job_ended
 
 from api.jobs.defaults import DEFAULT_NAMES
 from retrieval.catalog import Catalog, sqlite_url
@@ -57,7 +58,7 @@ def seen(server: Server, path: str) -> dict[str, Any]:
 
 
 def ended(server: Server, path: str) -> dict[str, Any]:
-    return eventually(lambda: seen(server, path), lambda job: job["state"] not in ("queued", "running"))
+    return job_ended(lambda: seen(server, path))
 
 
 def test_a_killed_server_s_job_goes_on_and_ends_right(folder: Path, start: Start) -> None:
@@ -141,7 +142,7 @@ def shell(folder: Path, *command: str, status: int = 0) -> dict[str, Any]:
     process = Process(folder, *command)
     assert process.process.stdout is not None
     printed = process.process.stdout.read()
-    process.process.wait(30)
+    process.process.wait(PATIENCE_SECONDS)
     assert process.kill() == status, process.log.read_text()
     found: dict[str, Any] = json.loads(printed) if printed else {}
     return found
@@ -154,7 +155,7 @@ def test_a_job_that_kills_the_server_stops_after_some_attempts(folder: Path, sta
     try:
         job = catalog.jobs.create("poison", "", {"log": str(diary.path)})
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            assert start().process.wait(30) == -signal.SIGKILL
+            assert start().process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
             assert catalog.jobs.get(job.id).attempts == attempt
         server = start()
         result = ended(server, f"/v1/jobs/{job.id}")

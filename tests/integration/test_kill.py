@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import random
-import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,6 +18,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from kb_processes import Server, end_all, printed_by
+from waiting import eventually
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
@@ -37,8 +39,6 @@ def ingest(corpus: Path, data: Path) -> subprocess.Popen[bytes]:
 
 def committed(data: Path) -> int:
     """Operations in the catalog, seen from outside; 0 while there is none."""
-    import sqlite3
-
     try:
         with sqlite3.connect(f"file:{data / 'catalog.db'}?mode=ro", uri=True, timeout=10) as connection:
             row = connection.execute("SELECT last_seq FROM collections").fetchone()
@@ -65,9 +65,7 @@ def test_killed_ingestion_of_a_real_set_ends_complete(tmp_path: Path, data_dir_p
         process.communicate()
         seen.append(committed(data))
     assert len(seen) >= FEWEST_KILLS, f"only {len(seen)} kills hit a running ingestion: the test proves too little"
-    output, _ = (last := ingest(corpus, data)).communicate(timeout=PATIENCE_SECONDS)
-    assert last.returncode == 0
-    report = json.loads(output)
+    report = json.loads(printed_by(ingest(corpus, data)))
     assert report["unchanged"] + report["stale"] >= max(seen)
 
     with gzip.open(corpus, "rt", encoding="utf-8") as lines:
@@ -83,34 +81,12 @@ def test_killed_ingestion_of_a_real_set_ends_complete(tmp_path: Path, data_dir_p
         assert verdict.documents == len(truth)
 
 
-class Server:
-    """A real `kb serve` on a free port; `kill` is kill -9."""
-
-    def __init__(self, data: Path) -> None:
-        environment = os.environ | {"KB_DATA_DIR": str(data), "KB_ENCODER": "hash"}
-        command = [sys.executable, "-m", "api.cli", "serve", "--port", "0"]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.key = ""
-        for line in self.process.stdout:  # the key, the first time, comes before the address
-            self.key = next((word for word in line.split() if word.startswith("kb_")), self.key)
-            if found := re.search(r"http://[\d.]+:\d+", line):
-                self.url = found.group()
-                break
-
-    @contextmanager
-    def client(self, key: str) -> Iterator[httpx.Client]:
-        with httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while client.get("/readyz").status_code != 200 and time.monotonic() < deadline:
-                time.sleep(0.05)
-            yield client
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+@contextmanager
+def client_of(server: Server, key: str) -> Iterator[httpx.Client]:
+    """A client with that key, once the server is ready."""
+    with server.client(key) as client:
+        eventually(lambda: client.get("/readyz").status_code == 200, seconds=PATIENCE_SECONDS, what="readyz")
+        yield client
 
 
 @pytest.fixture
@@ -123,21 +99,20 @@ def start() -> Iterator[Callable[[Path], Server]]:
         return started[-1]
 
     yield begin
-    for server in started:
-        server.kill()
+    end_all(started)
 
 
 @pytest.mark.slow
 def test_what_was_acknowledged_survives_kill(tmp_path: Path, start: Callable[[Path], Server]) -> None:
     server = start(tmp_path)
     key = server.key
-    with server.client(key) as client:
+    with client_of(server, key) as client:
         assert client.post("/v1/collections", json={"name": "c"}).status_code == 201
     acknowledged: dict[str, str] = {}
     for round_ in range(3):
-        with server.client(key) as client:
+        killing = threading.Timer(0.7, server.process.kill)
+        with client_of(server, key) as client:
             client.put("/v1/collections/c/documents/warm", json={"text": "a first text, which loads what writes need"})
-            threading.Timer(0.7, server.process.kill).start()
             for number in range(10_000):
                 name, text = f"k{number % 40}", f"round{round_}x{number} about valves"
                 try:
@@ -147,10 +122,11 @@ def test_what_was_acknowledged_survives_kill(tmp_path: Path, start: Callable[[Pa
                     break
                 assert answer.status_code in (200, 201), answer.text
                 acknowledged[name] = text
+                if number == 0:
+                    killing.start()
         server.kill()
-        assert acknowledged, "nothing was written before the kill"
         server = start(tmp_path)
-        with server.client(key) as client:
+        with client_of(server, key) as client:
             for name, text in acknowledged.items():
                 assert client.get(f"/v1/collections/c/documents/{name}").json()["text"] == text
                 query = {"collection": "c", "query": text.split()[0], "top_k": 1}

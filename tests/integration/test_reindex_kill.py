@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from changing_world import text_of
-from test_kill import Server
+from kb_processes import Server, printed_by
 
 from api.knowledge_base import KnowledgeBase
 from api.maintenance import verify_collection
@@ -67,9 +67,7 @@ def test_a_killed_reindex_goes_on_where_it_was(tmp_path: Path) -> None:
             assert found[0].chunk.key == f"d{len(done)}"
             kb.write("c", [Document(f"new{len(done)}", text_of(2_000 + len(done), 1))], wait=True)
     assert len(done) > 1, "no kill hit a running reindex: the test proves nothing"
-    output, _ = (last := start(tmp_path)).communicate(timeout=PATIENCE_SECONDS)
-    assert last.returncode == 0
-    assert json.loads(output)["state"] == "serving"
+    assert json.loads(printed_by(start(tmp_path)))["state"] == "serving"
     with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")) as kb:
         record = kb.catalog.collections.get("c")
         states = [one.state for one in kb.catalog.generations.all(record)]
@@ -90,11 +88,11 @@ def test_a_running_server_follows_a_reindex_from_the_command_line(tmp_path: Path
             for number in range(20):
                 body = {"title": f"station {number}", "text": text_of(number, 1)}
                 client.put(f"/v1/collections/c/documents/d{number}?wait_for=searchable", json=body).raise_for_status()
-            process, failures = start(tmp_path), []
+            process, failures = start(tmp_path / "kb"), []
             while process.poll() is None:
                 failures += searched(client)
                 time.sleep(0.02)
-            assert json.loads(process.communicate()[0])["state"] == "serving"
+            assert json.loads(printed_by(process))["state"] == "serving"
             exchanged = time.monotonic() + EXCHANGE_SECONDS
             while time.monotonic() < exchanged:
                 failures += searched(client)

@@ -1,20 +1,10 @@
-"""Real processes that run jobs, and a plug-in with tasks that can be watched, interrupted and feared."""
+"""A plug-in with tasks that can be watched, interrupted and feared, and the diary that they write."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
-
-PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 0.05
 ENTRY_POINTS = "[autoglm_kb.task]\ncount = job_plugin:count_task\npoison = job_plugin:poison_task\n"
 PLUGIN = f'''
@@ -70,50 +60,6 @@ def install_plugin(folder: Path) -> Path:
     return folder
 
 
-class Process:
-    """One `kb …` over a data folder, with the plug-in."""
-
-    def __init__(self, folder: Path, *command: str, **environment: str) -> None:
-        path = f"{folder / 'plugin'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-        settings = {"KB_DATA_DIR": str(folder / "kb"), "KB_ENCODER": "hash", "PYTHONPATH": path}
-        self.log = folder / f"{command[0]}-{time.monotonic_ns()}.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "api.cli", *command],
-                env=os.environ | settings | environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-
-    def kill(self, how: signal.Signals = signal.SIGKILL) -> int:
-        """End it with that signal; its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        status = self.process.wait(PATIENCE_SECONDS)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        return status
-
-
-class Server(Process):
-    """A real `kb serve` on a free port."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        super().__init__(folder, "serve", "--port", "0", **environment)
-        self.key = self.url = ""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:  # the key, the first time, comes before the address
-            self.key = next((word for word in line.split() if word.startswith("kb_")), self.key)
-            if found := re.search(r"http://[\d.]+:\d+", line):
-                self.url = found.group()
-                break
-
-    def client(self, key: str) -> httpx.Client:
-        """A client with that key."""
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
-
-
 class Diary:
     """What the runs of one counting job wrote."""
 
@@ -131,9 +77,3 @@ class Diary:
     def pids(self) -> list[int]:
         """The processes that began it, in order."""
         return [int(line.split()[1]) for line in self.lines() if line.startswith("begin")]
-
-
-def end_all(processes: Sequence[Process]) -> None:
-    """None outlives its test."""
-    for one in processes:
-        one.kill()
