@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -171,15 +172,14 @@ def test_a_proven_encoder_takes_over_while_the_collection_changes(kb: KnowledgeB
     stop = threading.Event()
 
     def change() -> None:
-        for number in range(1000):
-            if stop.is_set():
+        for number in count():
+            if stop.wait(0.2):
                 return
             try:
                 kb.write("c", [Document(f"new{number}", f"新的{THINGS[number % 12]}说明第{number}号", "")])
                 kb.search("c", SearchRequest("火车票丢失", highlight=False), OPERATOR)
             except Exception as error:  # whatever it is, it is what this test is about
                 failures.append(repr(error))
-            threading.Event().wait(0.2)
 
     thread = threading.Thread(target=change)
     thread.start()

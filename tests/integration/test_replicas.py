@@ -29,7 +29,6 @@ from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal, ViewBatch
 
 EVERY = 100  # hits: more than the documents, or like ones of them would be cut off by the last digits of their scores
-NOTICED_SECONDS = 10.0  # half a second and what opening takes, on a machine that does other things too
 Open = Callable[[str], KnowledgeBase]
 
 
@@ -49,6 +48,10 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 def found(kb: KnowledgeBase, query: str, principal: Principal = OPERATOR, min_seq: int = 0) -> list[tuple[str, float]]:
     result = kb.search("c", SearchRequest(query, EVERY), principal, min_seq=min_seq)
     return sorted((hit.chunk.key, round(hit.score, 5)) for hit in result.hits)
+
+
+def followers_of_c() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("views-c-")]
 
 
 def test_a_write_through_one_process_is_seen_by_the_other(opened: Open) -> None:
@@ -71,7 +74,7 @@ def test_a_generation_activated_elsewhere_takes_over_here(opened: Open) -> None:
 
     def switch() -> None:
         built = reindex(one, "c", {"chunk_tokens": 160, "synonyms": [["pump", "circulator"]]}, lambda done, total: None)
-        eventually(lambda: other.runtime("c").is_of("c", built["id"]), seconds=NOTICED_SECONDS)
+        eventually(lambda: other.runtime("c").is_of("c", built["id"]))
 
     world.during(switch)
     assert world.wrong == []
@@ -80,7 +83,7 @@ def test_a_generation_activated_elsewhere_takes_over_here(opened: Open) -> None:
     assert found(one, "circulator")
     assert dict(found(one, "circulator")).keys() == dict(found(other, "circulator")).keys()
     former = roll_back_generation(one, "c")
-    eventually(lambda: other.runtime("c").is_of("c", former.id), seconds=NOTICED_SECONDS)
+    eventually(lambda: other.runtime("c").is_of("c", former.id))
     assert verify_collection(other, "c").in_step
 
 
@@ -144,12 +147,10 @@ def test_another_default_reaches_every_process(opened: Open) -> None:
     one.catalog.collections.change_settings("c", default_acl=("staff",))
     one.serve_anew("c")
     seq = one.catalog.collections.last_seq(one.catalog.collections.get("c").id)
-    eventually(
-        lambda: [key for key, _ in found(other, "valve", staff, min_seq=seq)] == ["open"], seconds=NOTICED_SECONDS
-    )
+    eventually(lambda: [key for key, _ in found(other, "valve", staff, min_seq=seq)] == ["open"])
     allowed = other.runtime("c").follower.views.attributes.allowed(staff, None)
     assert allowed is not None and len(allowed) == 1
-    eventually(lambda: found(other, "valve", Principal("anybody")) == [], seconds=NOTICED_SECONDS)
+    eventually(lambda: found(other, "valve", Principal("anybody")) == [])
 
 
 def test_a_collection_dropped_elsewhere_closes_here_and_its_successor_is_served(opened: Open) -> None:
@@ -164,14 +165,13 @@ def test_a_collection_dropped_elsewhere_closes_here_and_its_successor_is_served(
     one.create_collection("c")
     receipt = one.write("c", [Document("new", "the newword")])
     other.nudge(one.catalog.collections.get("z").id)
-    eventually(lambda: other.runtimes.open_one(dropped) is None, seconds=NOTICED_SECONDS)
+    eventually(lambda: other.runtimes.open_one(dropped) is None)
     assert [key for key, _ in found(other, "newword", min_seq=receipt.seq)] == ["new"]
     other.write("c", [Document("more", "the thirdword")], wait=True)
     time.sleep(3 * RECORD_SECONDS)
-    following = [thread for thread in threading.enumerate() if thread.name.startswith("views-c-")]
-    assert len(following) == 2, "each process follows the new one, and nothing else of that name"
+    eventually(followers_of_c, lambda names: len(names) == 2, what="each process follows the new one, and no other")
     one.drop_collection("c")
-    eventually(lambda: other.runtimes.open_names() == ["z"], seconds=NOTICED_SECONDS)
+    eventually(lambda: other.runtimes.open_names() == ["z"])
     with pytest.raises(NotFoundError, match="'c' does not exist"):
         found(other, "newword")
 

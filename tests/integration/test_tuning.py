@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tuning_world import QUICK, documents, questions, trainer, tuned, tuning_world
+from waiting import eventually
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
@@ -108,12 +109,14 @@ def test_searches_go_on_while_a_winner_takes_over(kb: KnowledgeBase) -> None:
 
     thread = threading.Thread(target=search)
     thread.start()
-    result = tuned(kb)
-    kb.runtime("c").refresh()
-    kb.search("c", SearchRequest(texts["q0"]), OPERATOR)
-    threading.Event().wait(0.5)
-    stop.set()
-    thread.join()
+    try:
+        result = tuned(kb)
+        kb.runtime("c").refresh()
+        kb.search("c", SearchRequest(texts["q0"]), OPERATOR)
+        eventually(lambda: failures or result.plan.digest in plans, what="a search with the winner")
+    finally:
+        stop.set()
+        thread.join()
     assert not failures
     assert plans == {DEFAULT_PLAN.digest, result.plan.digest}
 
