@@ -313,6 +313,14 @@ def _read_file(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise SettingsError(f"settings file {path} does not exist; create it or unset KB_CONFIG") from None
+    except OSError as error:
+        raise SettingsError(
+            f"settings file {path} cannot be read ({error.strerror}); mend that or unset KB_CONFIG"
+        ) from None
+    except UnicodeDecodeError as error:  # its own words hold a piece of the file
+        raise SettingsError(
+            f"settings file {path} is not UTF-8 text from byte {error.start} on; save it as UTF-8"
+        ) from None
     except yaml.YAMLError as error:  # its own words quote the file, in which there may be secrets
         raise SettingsError(f"settings file {path} is not YAML{_place(error)}; expected `name: value` lines") from None
     if not isinstance(content, dict):

@@ -51,6 +51,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_settings(tmp_path / "nowhere.yaml")
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=rf"{tmp_path} cannot be read \(Is a directory\); "):
+        load_settings(tmp_path)
+    (file := tmp_path / "kb.yaml").write_bytes("llm_api_key: sk-geheim-ä\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"kb\.yaml is not UTF-8 text from byte 23 on") as refused:
+        load_settings(file)
+    assert "geheim" not in "".join(traceback.format_exception(refused.value))
+
+
 def test_wrong_overrides_are_refused() -> None:
     with pytest.raises(SettingsError, match="port"):
         load_settings(port="x")
