@@ -43,6 +43,10 @@ class Site:
             return Site(folder, remembered["ports"], remembered["passwords"], remembered["secure"])
         except FileNotFoundError:
             return Site(folder)
+        except OSError as error:
+            raise StackError(
+                f"{path} cannot be read ({error.strerror}); run this as who started the stack, or name another --folder"
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise StackError(f"{path} cannot be read ({error!r}); `kb stack down --purge` begins anew") from error
 

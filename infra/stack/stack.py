@@ -175,11 +175,19 @@ class Stack:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock", timeout=LOCK_SECONDS)
         try:
-            with FileLock(self.folder / "lock", timeout=LOCK_SECONDS):
-                yield
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
         except Timeout as error:
             raise StackError(
                 f"another command has been working on {self.folder} for {LOCK_SECONDS:.0f} s; wait for it, or end it"
             ) from error
+        except OSError as error:
+            raise StackError(
+                f"the folder {self.folder} cannot be used ({error.strerror}); choose another place with --folder"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()

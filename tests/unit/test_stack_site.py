@@ -52,6 +52,14 @@ def test_an_unreadable_memory_is_an_error_with_a_remedy(tmp_path: Path, text: st
         Site.open(tmp_path)
 
 
+def test_a_place_that_cannot_be_one_is_named_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StackError, match=r"file/stack\.json cannot be read \(Not a directory\); .*--folder"):
+        Stack(tmp_path / "file").status()
+    with pytest.raises(StackError, match=r"folder \S+/file/in cannot be used \(Not a directory\); .*--folder"):
+        Stack(tmp_path / "file/in").up(["redis"])
+
+
 def test_nothing_is_made_by_asking(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "absent")
     assert {one.ready for one in stack.status().values()} == {False}
