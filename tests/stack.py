@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from stack_watcher import remove
 
 from infra.settings import load_settings
 from infra.stack.errors import FetchError, MissingProgramError
@@ -53,7 +54,7 @@ def own_stack_of() -> Iterator[StackOf]:
     try:
         yield starter(folder)
     finally:
-        Stack(folder).purge()
+        remove(folder)
 
 
 def starter(folder: Path) -> StackOf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,15 @@ def main(run: int, folder: Path) -> None:
     process = identify(run)
     while process is not None and alive(process):
         time.sleep(POLL_SECONDS)
-    Stack(folder).purge()
+    remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Stop what runs of a stack and remove its folder, also where nothing could be started in it."""
+    if (folder / "stack.json").exists():
+        Stack(folder).purge()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
