@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+
+from infra.stack.site import free_port
 
 START_TIMEOUT_SECONDS = 30.0
 SUPERUSER = "kb"
@@ -41,7 +42,7 @@ def running() -> Iterator[str]:
     try:
         as_owner = _as_owner_of(folder)
         _initialise(binaries, folder, as_owner)
-        port = _free_port()
+        port = free_port()
         with (folder / "log").open("wb") as log:
             command = [*as_owner, str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder), *FAST]
             command += ["-c", "listen_addresses=127.0.0.1", "-p", str(port)]
@@ -80,12 +81,6 @@ def _initialise(binaries: Path, folder: Path, as_owner: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     if done.returncode:
         raise CannotStartError(f"initdb ended with {done.returncode}: {done.stderr.strip()[-500:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

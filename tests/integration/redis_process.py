@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 
 import pytest
+from waiting import eventually, listens_on
 
-START_SECONDS = 10.0
+from infra.stack.site import free_port
 
 
 class Redis:
@@ -21,8 +20,7 @@ class Redis:
         if program is None:
             reason = "redis-server is not installed; install Debian's package redis-server"
             pytest.fail(f"CI is set: {reason}") if os.environ.get("CI") else pytest.skip(reason)
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.port = listening.getsockname()[1]
+        self.port = free_port()
         settings = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
         self._command = [program, *settings]
         self._process: subprocess.Popen[bytes] | None = None
@@ -36,14 +34,7 @@ class Redis:
     def start(self) -> None:
         """Run it, and return when it answers."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                    return
-            except OSError:
-                assert time.monotonic() < deadline, "redis-server did not come up"
-                time.sleep(0.02)
+        eventually(lambda: listens_on(self.port), what="redis-server's start")
 
     def kill(self) -> None:
         """kill -9."""
