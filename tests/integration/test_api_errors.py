@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from api_world import World, check_native_error, world
 from httpx import Response
+from waiting import eventually
 
 from api.errors import ApiError, as_api_error
 from infra.secrets import KEY_FILE
@@ -97,7 +98,7 @@ def test_a_search_that_waits_in_vain_is_a_timeout(tmp_path: Path) -> None:
             assert written.status_code == 202 and not written.json()["searchable"]
             waited = served.search("late", min_seq=written.json()["seq"])
             check_native_error(waited, 504, "not_yet_searchable")
-        assert served.search("late", min_seq=written.json()["seq"]).status_code == 200
+        eventually(lambda: served.search("late", min_seq=written.json()["seq"]).status_code == 200)
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_slow_bodies_are_few(plain: Served) -> None:
     """One may be slow: of two that stand still the later to be noticed is refused, the other is still waited for."""
     key = plain.headers()
     with on_port(
-        plain, patience=Patience(silent_seconds=60, whole_seconds=60, prompt_seconds=0.1, most_slow=1)
+        plain, patience=Patience(silent_seconds=60, whole_seconds=60, prompt_seconds=0.5, most_slow=1)
     ) as base:
         both = [begun(base, "/v1/search", SEARCH[:1], len(SEARCH), Connection="close", **key) for _ in range(2)]
         (refused,), _, _ = select.select(both, [], [], WAIT_SECONDS)
@@ -201,7 +201,7 @@ def test_slow_bodies_are_few(plain: Served) -> None:
         left.sendall(SEARCH[1:])
         assert answered(left)[0] == 200
         late = begun(base, "/v1/search", SEARCH[:1], len(SEARCH), Connection="close", **key)
-        time.sleep(0.3)  # it is slow, and may be: the place was given back
+        time.sleep(0.8)  # it is slow, and may be: the place was given back
         late.sendall(SEARCH[1:])
         assert answered(late)[0] == 200
 

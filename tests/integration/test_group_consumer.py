@@ -95,4 +95,4 @@ def test_a_topic_that_is_added_while_another_member_is_busy_is_read(
         one.topics = [first, second]
         time.sleep(2.0)  # the join of the one waits for the other
         other.topics, other.is_busy = [first, second], False
-        eventually(lambda: shared([first, second]), what="each reads half of both topics", seconds=30.0)
+        eventually(lambda: shared([first, second]), what="each reads half of both topics")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from typing import Any
 
 import psycopg
@@ -11,6 +10,7 @@ import pytest
 from golden.messages import events_of
 from golden.record import configuration, connectors, consumers, database, envelopes, receive
 from stack import StackOf
+from waiting import eventually
 
 from ingest.changes import RowChange
 from ingest.row_mapper import RowMapper
@@ -21,7 +21,6 @@ from retrieval.types import Document
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 MAPPING = parse_mapping({"tables": {"public.notes": {"title": "title", "body": "title"}}})
-WAIT_SECONDS = 60.0
 
 
 def test_a_transaction_open_during_the_snapshot_is_not_lost(stack_of: StackOf) -> None:
@@ -34,12 +33,12 @@ def test_a_transaction_open_during_the_snapshot_is_not_lost(stack_of: StackOf) -
         execute("INSERT INTO notes VALUES (1, 'old')")
         settings = {"ours": configuration(stack, "postgres", name, "ours", name)}
         with psycopg.connect(url) as first, psycopg.connect(url) as second, psycopg.connect(url) as long:
-            first.execute("SELECT pg_current_xact_id()")  # a slot waits twice for the transactions that are open
+            open_first = number_of(first)  # a slot waits twice for the transactions that are open
             with connectors(stack, settings), consumers(stack, {"ours": name}) as opened:
-                waits_for(execute, 1)
-                second.execute("SELECT pg_current_xact_id()")
+                waits_for(execute, open_first)
+                open_second = number_of(second)
                 first.commit()
-                time.sleep(2)  # the slot now waits for the second
+                waits_for(execute, open_second)
                 long.execute("UPDATE notes SET title = 'new' WHERE id = 1")  # it does not wait for this one
                 second.commit()
                 receive(opened, messages, lambda got: any(one.get("op") == "r" for one in envelopes(got)))
@@ -54,10 +53,15 @@ def test_a_transaction_open_during_the_snapshot_is_not_lost(stack_of: StackOf) -
     assert mapper.apply([read]) == (), "sent again"
 
 
-def waits_for(execute: Any, slots: int) -> None:
-    """Until a connector is making its slot."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    query = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
-    while execute(query)[0][0] < slots:
-        assert time.monotonic() < deadline, "the connector did not begin to make its slot"
-        time.sleep(0.1)
+def number_of(transaction: psycopg.Connection[Any]) -> str:
+    """The number that the transaction has from now on."""
+    row = transaction.execute("SELECT pg_current_xact_id()::text").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def waits_for(execute: Any, transaction: str) -> None:
+    """Until a connector that makes its slot waits for the end of that transaction."""
+    query = f"""SELECT count(*) FROM pg_locks JOIN pg_replication_slots AS slot ON pid = active_pid
+        WHERE slot.database = current_database() AND NOT granted AND transactionid::text = '{transaction}'"""
+    eventually(lambda: execute(query)[0][0], what=f"a slot that waits for transaction {transaction}")

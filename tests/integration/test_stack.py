@@ -8,7 +8,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,13 +18,14 @@ import pytest
 import redis
 from kafka import KafkaConsumer, KafkaProducer
 from stack import StackOf, folder_of, own_folder_of, this_run, watch
+from stack_watcher import remove
+from waiting import eventually, listens_on
 
 from infra.settings import Settings
 from infra.stack.processes import alive, identify
 from infra.stack.stack import Stack
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
-EVENT_SECONDS = 60.0
 
 
 def parts(url: str) -> tuple[str, str, int]:
@@ -127,17 +127,19 @@ def table(stack: Stack, kind: str, database: str) -> Iterator[Callable[[str], ob
 
 
 def consume_until(stack: Stack, topic: str, body: object) -> list[object]:
-    """The bodies of a topic's events from its first on, until `body` came or the time is over."""
+    """The bodies of a topic's events from its first on, until `body` came."""
     consumer = KafkaConsumer(topic, bootstrap_servers=stack.url("kafka"), auto_offset_reset="earliest")
     bodies: list[object] = []
-    deadline = time.monotonic() + EVENT_SECONDS
+
+    def polled() -> list[object]:
+        for records in consumer.poll(timeout_ms=200).values():
+            bodies.extend(json.loads(record.value)["payload"]["after"]["body"] for record in records)
+        return bodies
+
     try:
-        while body not in bodies and time.monotonic() < deadline:
-            for records in consumer.poll(timeout_ms=200).values():
-                bodies += [json.loads(record.value)["payload"]["after"]["body"] for record in records]
+        return eventually(polled, lambda found: body in found, what=f"{body!r} in {topic}")
     finally:
         consumer.close()
-    return bodies
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
@@ -150,13 +152,13 @@ def test_a_row_becomes_an_event_also_after_connect_was_killed(own_stack_of: Stac
     with rest, table(stack, kind, name) as insert:
         insert("before the snapshot 快照")
         rest.put(f"/connectors/{name}/config", json=connector_for(stack, kind, name, name)).raise_for_status()
-        assert "before the snapshot 快照" in consume_until(stack, topic, "before the snapshot 快照")
+        consume_until(stack, topic, "before the snapshot 快照")
 
         stack.kill("connect")
         insert("while nobody listened")
         stack.up(["connect"])
 
-        assert "while nobody listened" in consume_until(stack, topic, "while nobody listened")
+        consume_until(stack, topic, "while nobody listened")
         shown = rest.get(f"/connectors/{name}/config").raise_for_status().text
         assert parts(stack.url(kind))[1] not in shown
         rest.delete(f"/connectors/{name}").raise_for_status()
@@ -170,7 +172,7 @@ def own_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        Stack(folder).purge()
+        remove(folder)
 
 
 def test_a_killed_server_keeps_its_address_and_its_data(own_folder: Path) -> None:
@@ -230,7 +232,7 @@ def test_a_taken_port_is_given_up_and_named(own_folder: Path) -> None:
     assert kb(own_folder, "down").returncode == 0
     thief = subprocess.Popen(["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"], cwd=own_folder)
     try:
-        time.sleep(1)
+        eventually(lambda: listens_on(port), what="another redis-server on the port")
         again = kb(own_folder, "up", "--only", "redis", "--json")
         assert again.returncode == 0, again.stderr
         assert f"port {port} is taken by another program" in again.stderr
@@ -281,10 +283,7 @@ def test_the_servers_of_a_killed_run_are_stopped(tmp_path: Path) -> None:
     assert identify(pid or 0) is not None
     run.kill()
     run.wait()
-    deadline = time.monotonic() + 30
-    while folder.exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not folder.exists()
+    eventually(lambda: not folder.exists(), what="the end of its stack")
     assert identify(pid or 0) is None
 
 

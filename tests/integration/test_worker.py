@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from change_events import Event, History, event
 from kafka import KafkaAdminClient, TopicPartition
 from stack import StackOf
-from waiting import eventually
+from waiting import PATIENCE_SECONDS, eventually
 from worker_world import World, running, world
 
 from retrieval.catalog import schema
@@ -66,11 +67,13 @@ def test_two_workers_share_the_partitions_and_rebalance_in_mid_stream(shop: Worl
     with running(first):
         shop.send(shop.history.changes(300))
         eventually(lambda: first_metrics.totals()["events"] > 0, what="the first worker applies something")
+
+        def applied_by_the_second() -> int:
+            shop.send(shop.history.changes(20))  # until some lie in partitions that it was given
+            return int(second_metrics.totals()["events"])
+
         with running(second):
-            for _ in range(5):
-                shop.send(shop.history.changes(100))
-                time.sleep(0.5)
-            eventually(lambda: second_metrics.totals()["events"] > 0, what="the second worker takes partitions")
+            eventually(applied_by_the_second, what="the second worker takes partitions")
         shop.send(shop.history.changes(100))
         eventually(lambda: shop.documents == shop.history.documents, what="the first worker takes all over again")
 
@@ -156,7 +159,7 @@ def test_a_stopped_worker_ends_clean(shop: World) -> None:
     with subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, text=True) as started:
         eventually(lambda: bool(shop.kb.catalog.offsets.read(shop.source.id)), what="a batch is committed")
         started.send_signal(signal.SIGTERM)
-        told, _ = started.communicate(timeout=30)
+        told, _ = started.communicate(timeout=PATIENCE_SECONDS)
         assert started.returncode == 0
     assert '"events":' in told
 
@@ -167,7 +170,9 @@ def test_a_paused_source_is_not_read_until_it_is_active_again(shop: World) -> No
         shop.send(shop.history.changes(50))
         eventually(lambda: shop.documents == shop.history.documents, what="the first changes are applied")
         paused = shop.kb.catalog.sources.change(shop.source, state=SourceState.PAUSED.value)
-        time.sleep(2)
+        of_it = {"collection": shop.collection.name, "source": shop.source.name}
+        lag = partial(metrics.registry.get_sample_value, "kb_worker_lag_events", of_it)
+        eventually(lag, lambda value: value is None, what="the worker counts it no longer among those it reads")
         before = metrics.totals()["events"]
         shop.send(shop.history.changes(50))
         time.sleep(1)

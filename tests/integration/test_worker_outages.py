@@ -35,10 +35,12 @@ class FailingEncoder:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self.broken = threading.Event()
+        self.refused = 0
         self.fingerprint, self.dim = encoder.fingerprint, encoder.dim
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         if self.broken.is_set():
+            self.refused += 1
             raise RuntimeError("out of memory")
         return self._encoder.encode_passages(texts)
 
@@ -75,17 +77,20 @@ def test_the_catalog_away_for_some_seconds(
         psycopg.connect(postgres_url, autocommit=True) as admin,
     ):
         worker, metrics = shop.worker()
+
+        def told() -> list[logging.LogRecord]:
+            return [r for r in caplog.records if r.name == "ingest.kafka.worker" and r.levelno >= logging.WARNING]
+
         with running(worker):
             shop.send(shop.history.changes(50))
             eventually(lambda: metrics.totals()["events"] > 0, what="the first changes are applied")
             admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
             end_connections(admin, name)
             shop.send(shop.history.changes(100))
-            time.sleep(3)
+            eventually(told, what="the worker says that it stops")
             admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
             eventually(lambda: shop.documents == shop.history.documents, what="the changes made meanwhile are applied")
-        told = [r for r in caplog.records if r.name == "ingest.kafka.worker" and r.levelno >= logging.WARNING]
-        assert len(told) == 1
+        assert len(told()) == 1
         assert metrics.totals()["dead_letters"] == 0
 
 
@@ -100,7 +105,7 @@ def test_a_broken_encoder_makes_no_dead_letters(tmp_path: Path, stack_of: StackO
         encoder.broken.set()
         with running(worker):
             shop.send(shop.history.changes(50))
-            time.sleep(4)
+            eventually(lambda: encoder.refused > 1, what="the worker tries again")
             assert shop.documents == {}
             encoder.broken.clear()
             eventually(lambda: shop.documents == shop.history.documents, what="the changes are applied")
