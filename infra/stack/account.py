@@ -12,7 +12,7 @@ from pathlib import Path
 from infra.stack.errors import MissingProgramError, StackError
 
 SYSTEM_USER = "autoglm-kb"
-PRIVATE = 0o700
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Account:
     gid: int
     prefix: tuple[str, ...] = ()
 
-    def own(self, path: Path, mode: int = PRIVATE) -> Path:
+    def own(self, path: Path, mode: int) -> Path:
         """Give one path to the account, with these permissions."""
         os.chown(path, self.uid, self.gid)
         path.chmod(mode)
@@ -33,12 +33,12 @@ class Account:
     def folder(self, path: Path) -> Path:
         """A folder that belongs to the account, made where it is missing."""
         path.mkdir(parents=True, exist_ok=True)
-        return self.own(path)
+        return self.own(path, PRIVATE_FOLDER)
 
     def write(self, path: Path, text: str) -> Path:
         """A file that only the account reads; its content is never readable by others, not for a moment."""
-        path.touch(PRIVATE & 0o600)
-        self.own(path, PRIVATE & 0o600)
+        path.touch(PRIVATE_FILE)
+        self.own(path, PRIVATE_FILE)
         path.write_text(text, encoding="utf-8")
         return path
 

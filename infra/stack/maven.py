@@ -13,7 +13,7 @@ from infra.stack.errors import FetchError, MissingProgramError
 from infra.stack.progress import Progress
 
 POLL_SECONDS = 0.5
-TAIL_LINES = 8
+SHOWN_LINES = 8  # of what Maven says; its first error is the cause of the others
 POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -67,10 +67,10 @@ class Maven:
                 running.terminate()
                 running.wait()
         if running.returncode:
-            tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[:TAIL_LINES])
+            said = "\n".join(log.read_text(errors="replace").strip().splitlines()[:SHOWN_LINES])
             raise FetchError(
                 f"{artifact.name} {artifact.version} could not be fetched ({program} ended with {running.returncode}); "
-                f"check the network and Maven's settings.xml, then run the command again: it goes on.\n{tail}"
+                f"check the network and Maven's settings.xml, then run the command again: it goes on.\n{said}"
             )
 
     def _watch(self, running: subprocess.Popen[bytes], artifact: Artifact) -> None:

@@ -12,9 +12,10 @@ from typing import ClassVar
 
 import httpx
 
+from infra.stack.account import PRIVATE_FILE
 from infra.stack.errors import NotReadyError
 from infra.stack.java import Java
-from infra.stack.servers.base import CHECK_SECONDS, PATH, Launch
+from infra.stack.servers.base import CHECK_SECONDS, Launch
 from infra.stack.servers.kafka import programs
 from infra.stack.site import LOOPBACK, Means, Site
 
@@ -63,7 +64,8 @@ class Elasticsearch:
         home = programs(site, means, *self.artifacts(means.java))
         logs, data = means.account.folder(folder / "logs"), means.account.folder(folder / "data")
         configuration = means.account.folder(folder / "config")
-        means.account.own(shutil.copyfile(home / "config/log4j2.properties", configuration / "log4j2.properties"))
+        log_settings = shutil.copyfile(home / "config/log4j2.properties", configuration / "log4j2.properties")
+        means.account.own(log_settings, PRIVATE_FILE)
         means.account.write(configuration / "jvm.options", jvm_options_file(home / "config/jvm.options"))
         text = CONFIGURATION.format(
             data=data,
@@ -80,7 +82,6 @@ class Elasticsearch:
             (home / name).mkdir(exist_ok=True)
         assert means.java is not None
         environment = {
-            "PATH": PATH,
             "ES_JAVA_HOME": str(means.java.home),
             "ES_PATH_CONF": str(configuration),
             "CLI_JAVA_OPTS": LAUNCHER_OPTIONS,
