@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import httpx
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
+from infra.stack.site import free_port
 from ingest.sources.jsonl import JsonlSource
 from retrieval.catalog.keys import Scope
 from tests.benchmarks.corpora import with_chunks, write_jsonl
@@ -67,7 +67,7 @@ def built(options: Options) -> Path:
 @contextmanager
 def serve(folder: Path) -> Iterator[Served]:
     """`kb serve` in a process of its own, ready to search; ended at the end."""
-    key, port = _key(folder), _free_port()
+    key, port = _key(folder), free_port()
     environment = os.environ | {"KB_DATA_DIR": str(folder), "KB_PORT": str(port), "KB_LOG_LEVEL": "WARNING"}
     began = time.perf_counter()
     with tempfile.TemporaryFile() as log:
@@ -92,12 +92,6 @@ def _key(folder: Path) -> str:
         tomorrow = datetime.now(UTC) + timedelta(days=1)
         _, key = kb.catalog.keys.create("bench", Scope.ADMIN, expires_at=tomorrow)
     return key
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_ready(served: Served, process: subprocess.Popen[bytes], log: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from infra.stack.site import free_port
 from infra.stack.stack import Stack
 
 START_SECONDS = 240.0  # three processes start at once, on a machine that may be busy
@@ -77,8 +77,7 @@ class Processes:
     all: dict[str, Process] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         others = {name: value for name, value in os.environ.items() if not name.startswith("KB_")}
         mine = {
             "KB_DATA_DIR": str(self.folder / "data"),
