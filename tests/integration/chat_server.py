@@ -1,25 +1,46 @@
 """A small OpenAI-compatible chat server, a process of its own, that answers well or misbehaves as its model name says.
 
-    python chat_server.py        # prints its port; serves until its standard input closes
+    with chat_server.running("Five days [1].") as url:
 
+As a script it prints its port, and serves until its standard input closes.
 `model` is the behaviour; the reply itself travels in REPLY, so that a test says what the model writes. Each request's
 body and authorization are kept and served at GET /requests.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 REPLY = os.environ.get("REPLY", "")
+PATIENCE_SECONDS = 60.0
 PIECE = 7  # characters of a chunk: marks and words are cut anywhere
 requests: list[dict[str, Any]] = []
+
+
+@contextlib.contextmanager
+def running(reply: str) -> Iterator[str]:
+    """The base URL of a server whose models write this."""
+    process = subprocess.Popen(
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"REPLY": reply},
+    )
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+    finally:
+        process.communicate(timeout=PATIENCE_SECONDS)
 
 
 class Handler(BaseHTTPRequestHandler):

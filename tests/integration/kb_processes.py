@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,11 +11,36 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 from waiting import PATIENCE_SECONDS
 
 WORK_SECONDS = 200.0  # for a command's whole work, on a machine that does much else
+
+
+class Kb:
+    """Runs `kb …` to its end, in a data folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"KB_DATA_DIR": str(folder / "data"), "KB_ENCODER": "hash"}
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "api.cli", *arguments]
+        return subprocess.run(
+            command,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=WORK_SECONDS,
+            check=False,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
 
 class Process:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from test_answer_task import ANSWERS, QUERIES, chat_server, fill, opened
+import chat_server
+import served
+from birds_world import ANSWERS, QUERIES, fill
 from typer.testing import CliRunner
 
 from api.cli import app
@@ -18,8 +20,8 @@ def test_it_is_tuned_shown_and_replayed(tmp_path: Path) -> None:
     queries.write_text("\n".join(json.dumps({"id": key, "text": text}) for key, text in QUERIES.items()))
     answers.write_text("\n".join(json.dumps({"id": key, "answers": right}) for key, right in ANSWERS.items()))
     data = tmp_path / "data"
-    with chat_server("24 months [1].") as url:
-        with opened(data, llm_base_url=url, llm_model="good") as api:
+    with chat_server.running("24 months [1].") as url:
+        with served.in_process(data, llm_base_url=url, llm_model="good") as api:
             fill(api)
         env = {"KB_DATA_DIR": str(data), "KB_ENCODER": "hash", "KB_LLM_BASE_URL": url, "KB_LLM_MODEL": "good"}
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import chat_server
 import httpx
 import pytest
 import served
+from birds_world import ANSWERS, PRODUCTS, QUERIES, fill
 from reader_questions import write_squad
 from typer.testing import CliRunner
 
@@ -38,40 +36,6 @@ from search_core.request import Request
 from search_core.result import Result
 from search_core.trainer import AutoModelTrainer
 
-PRODUCTS = (
-    "falcon heron osprey kestrel merlin condor eagle hawk harrier buzzard kite owl swift crane stork egret".split()
-)
-WARRANTY = "Each {0} is sold with a warranty of 24 months after the delivery of the {0} to its owner."
-QUERIES = {f"q{at}": f"How long is the warranty of the {name}?" for at, name in enumerate(PRODUCTS)}
-QUERIES |= {f"w{at}": f"What warranty does the {name} have?" for at, name in enumerate(PRODUCTS)}
-ANSWERS: dict[str, list[str]] = {key: ["24 months"] for key in QUERIES}
-
-
-@contextlib.contextmanager
-def chat_server(reply: str) -> Iterator[str]:
-    """The base URL of a server, a process of its own, that always writes this."""
-    command = [sys.executable, str(Path(__file__).with_name("chat_server.py"))]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process: subprocess.Popen[str] = subprocess.Popen(command, env={**os.environ, "REPLY": reply}, **pipes)  # type: ignore[call-overload]
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-    finally:
-        process.communicate(timeout=10)
-
-
-def opened(folder: Path, **settings: Any) -> Any:
-    return served.in_process(folder, **settings)
-
-
-def fill(api: served.Served) -> None:
-    admin = api.headers(Scope.ADMIN)
-    api.client.post("/v1/collections", json={"name": "birds"}, headers=admin).raise_for_status()
-    for name in PRODUCTS:
-        path = f"/v1/collections/birds/documents/{name}?wait_for=searchable"
-        body = {"title": name.title(), "text": WARRANTY.format(name)}
-        api.client.put(path, json=body, headers=admin).raise_for_status()
-
 
 def tune(api: served.Served, **options: Any) -> Result:
     request = Request("answer", collection="birds", budget="4m", queries=QUERIES, answers=ANSWERS, **options)
@@ -83,12 +47,12 @@ def tune(api: served.Served, **options: Any) -> Result:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    with chat_server("24 months [1].") as url:
+    with chat_server.running("24 months [1].") as url:
         yield url
 
 
 def test_a_better_endpoint_is_proven_and_serves(endpoint: str, tmp_path: Path) -> None:
-    with opened(tmp_path, llm_base_url=endpoint, llm_model="good", llm_max_tokens=1_234) as api:
+    with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good", llm_max_tokens=1_234) as api:
         fill(api)
         result = tune(api)
         assert result.promoted, result.reasons
@@ -121,7 +85,7 @@ def test_a_better_endpoint_is_proven_and_serves(endpoint: str, tmp_path: Path) -
 
 def test_an_endpoint_that_is_away_changes_nothing(tmp_path: Path) -> None:
     """Every reply then comes from sentences, which is no reason to serve an endpoint."""
-    with opened(tmp_path, llm_base_url="http://127.0.0.1:9", llm_model="good") as api:
+    with served.in_process(tmp_path, llm_base_url="http://127.0.0.1:9", llm_model="good") as api:
         fill(api)
         result = tune(api)
         assert not result.promoted
@@ -134,7 +98,7 @@ def test_an_endpoint_that_is_away_changes_nothing(tmp_path: Path) -> None:
 
 def test_what_is_too_dear_is_not_promoted(endpoint: str, tmp_path: Path) -> None:
     prices = {"llm_prompt_price": 2.0, "llm_completion_price": 8.0}
-    with opened(tmp_path, llm_base_url=endpoint, llm_model="good", llm_most_cost=0.001, **prices) as api:
+    with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good", llm_most_cost=0.001, **prices) as api:
         fill(api)
         result = tune(api)
         assert not result.promoted and api.kb.catalog.collections.get("birds").plan_id is None
@@ -145,7 +109,7 @@ def test_what_is_too_dear_is_not_promoted(endpoint: str, tmp_path: Path) -> None
             tokens = 2.0 * float(str(row["prompt_tokens"])) + 8.0 * float(str(row["completion_tokens"]))
             assert float(str(row["cost"])) == pytest.approx(1000 * tokens / 1e6, rel=1e-3)
             assert float(str(row["cost"])) > 0.001
-    with opened(tmp_path, llm_base_url=endpoint, llm_model="good", llm_most_cost=50.0, **prices) as api:
+    with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good", llm_most_cost=50.0, **prices) as api:
         result = tune(api)  # every reply is known by now, and counts as if it were asked for
         assert result.promoted, result.reasons
         manifest = json.loads((result.folder / "manifest.json").read_text())
@@ -154,8 +118,8 @@ def test_what_is_too_dear_is_not_promoted(endpoint: str, tmp_path: Path) -> None
 
 
 def test_a_wrong_model_is_not_promoted(tmp_path: Path) -> None:
-    with chat_server("Nobody knows anything about birds [1].") as url:
-        with opened(tmp_path, llm_base_url=url, llm_model="good") as api:
+    with chat_server.running("Nobody knows anything about birds [1].") as url:
+        with served.in_process(tmp_path, llm_base_url=url, llm_model="good") as api:
             fill(api)
             result = tune(api)
         assert not result.promoted
@@ -164,7 +128,7 @@ def test_a_wrong_model_is_not_promoted(tmp_path: Path) -> None:
 
 def test_an_evaluation_set_with_answers_is_what_is_asked(endpoint: str, tmp_path: Path) -> None:
     """Stored over REST, measured by `kb eval`, named by `--eval-set`; a set without answers is told."""
-    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+    with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
         fill(api)
         admin = api.headers(Scope.ADMIN)
         queries = [
@@ -210,7 +174,7 @@ def test_an_evaluation_set_with_answers_is_what_is_asked(endpoint: str, tmp_path
 
 
 def test_files_become_a_set_with_answers(tmp_path: Path) -> None:
-    with opened(tmp_path / "data") as api:
+    with served.in_process(tmp_path / "data") as api:
         fill(api)
     queries, answers = tmp_path / "queries.jsonl", tmp_path / "answers.jsonl"
     queries.write_text("\n".join(json.dumps({"id": key, "text": text}) for key, text in QUERIES.items()))
@@ -227,7 +191,7 @@ def test_files_become_a_set_with_answers(tmp_path: Path) -> None:
 
 
 def test_blank_and_endless_questions_stop_no_evaluation(tmp_path: Path) -> None:
-    with opened(tmp_path / "data") as api:
+    with served.in_process(tmp_path / "data") as api:
         fill(api)
     asked = {"q0": QUERIES["q0"], "blank": " ", "long": QUERIES["q1"] + " please" * MAX_QUERY_LENGTH}
     queries, answers, blank = (tmp_path / name for name in ("queries.jsonl", "answers.jsonl", "blank.tsv"))
@@ -266,7 +230,7 @@ def rolled_out(api: served.Served) -> tuple[RolloutWatch, dict[str, str]]:
 
 
 def test_an_answer_model_goes_out_to_a_share_and_comes_back_for_thumbs_down(endpoint: str, tmp_path: Path) -> None:
-    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+    with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
         watch, admin = rolled_out(api)
 
         def answered(streamed: bool) -> dict[str, str]:
@@ -301,7 +265,7 @@ def test_an_answer_model_goes_out_to_a_share_and_comes_back_for_thumbs_down(endp
 
 
 def test_an_answer_model_that_fails_goes_back_and_costs_nobody_an_answer(tmp_path: Path) -> None:
-    with opened(tmp_path, llm_base_url="http://127.0.0.1:9", llm_model="good") as api:
+    with served.in_process(tmp_path, llm_base_url="http://127.0.0.1:9", llm_model="good") as api:
         watch, admin = rolled_out(api)
         for number in range(60):
             found = api.kb.answer("birds", QUERIES["q0"], OPERATOR, session=f"s{number}").answer
@@ -312,7 +276,7 @@ def test_an_answer_model_that_fails_goes_back_and_costs_nobody_an_answer(tmp_pat
 
 
 def test_a_proven_answer_model_can_go_out_step_by_step(endpoint: str, tmp_path: Path) -> None:
-    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+    with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
         fill(api)
         with pytest.raises(InvalidInputError, match="not given twice"):
             tune(api, rollout="shadow")
@@ -323,7 +287,7 @@ def test_a_proven_answer_model_can_go_out_step_by_step(endpoint: str, tmp_path: 
 
 
 def test_without_known_answers_nothing_is_compared(tmp_path: Path) -> None:
-    with opened(tmp_path) as api:
+    with served.in_process(tmp_path) as api:
         fill(api)
         request = Request("answer", collection="birds", budget="1m")
         with pytest.raises(SupervisionError, match="no questions with known answers"):
@@ -331,7 +295,7 @@ def test_without_known_answers_nothing_is_compared(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_stopped_before_it_compared_anything_ends_with_what_serves(tmp_path: Path) -> None:
-    with opened(tmp_path) as api:
+    with served.in_process(tmp_path) as api:
         fill(api)
         request = Request("answer", collection="birds", budget="1m", queries=QUERIES, answers=ANSWERS)
         trainer = AutoModelTrainer.of(
@@ -358,7 +322,7 @@ def test_a_run_that_is_no_longer_wanted_lets_nobody_answer(
         return write_artifact(*about)
 
     monkeypatch.setattr("search_core.answer_task.write_artifact", write)
-    with opened(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+    with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
         fill(api)
         request = Request("answer", collection="birds", budget="4m", queries=QUERIES, answers=ANSWERS)
         trainer = AutoModelTrainer.of(
@@ -375,7 +339,7 @@ def test_what_was_opened_is_closed_where_a_run_breaks(tmp_path: Path, monkeypatc
     def broken(self: ExtractiveGenerator, ask: Ask) -> Iterator[AnswerEvent]:
         raise MemoryError
 
-    with opened(tmp_path) as api:
+    with served.in_process(tmp_path) as api:
         fill(api)
         monkeypatch.setattr(ExtractiveGenerator, "stream", broken)
         monkeypatch.setattr(ExtractiveGenerator, "close", lambda self: closed.append("model"))
@@ -388,7 +352,7 @@ def test_what_was_opened_is_closed_where_a_run_breaks(tmp_path: Path, monkeypatc
 def test_named_files_stand_in_for_own_questions(tmp_path: Path) -> None:
     """Without another model, what serves stays."""
     questions = write_squad(tmp_path / "questions.json", articles=6, each=6)
-    with opened(tmp_path / "data", reader_questions=str(questions)) as api:
+    with served.in_process(tmp_path / "data", reader_questions=str(questions)) as api:
         fill(api)
         request = Request("answer", collection="birds", budget="1m")
         result = AutoModelTrainer.of(

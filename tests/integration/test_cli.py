@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
+from kb_processes import Kb
 
-PATIENCE_SECONDS = 120
 DOCUMENTS = [
     {
         "id": "pump",
@@ -23,30 +18,6 @@ DOCUMENTS = [
     {"id": "valve", "title": "阀门", "text": "安全阀在十巴时打开。", "metadata": {"site": "Suzhou"}},
     {"id": "pay", "title": "Pay", "text": "The yearly bonus is paid in March.", "acl": ["hr"]},
 ]
-
-
-class Kb:
-    """Runs `kb` in a data folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = os.environ | {"KB_DATA_DIR": str(folder / "data"), "KB_ENCODER": "hash"}
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "api.cli", *arguments]
-        return subprocess.run(
-            command,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-
-    def json(self, *arguments: str) -> Any:
-        done = self.run(*arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from test_cli import PATIENCE_SECONDS, Kb
+from kb_processes import WORK_SECONDS, Kb
+from waiting import eventually
 
 MAPPING = "tables:\n  main.faqs:\n    title: '{question}'\n    body: '{answer}'\n"
 
@@ -95,11 +95,9 @@ def test_an_interrupted_run_says_what_became_of_it(kb: Kb) -> None:
         (kb.folder / "many" / f"{number}.txt").write_text(f"The pump {number} stops. " * 20)
     command = [sys.executable, "-m", "api.cli", "ingest", str(kb.folder / "many"), "-c", "c"]
     with subprocess.Popen(command, env=kb.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline and not (kb.folder / "data" / "views").exists():
-            time.sleep(0.05)
+        eventually((kb.folder / "data" / "views").exists, seconds=WORK_SECONDS, what="the first views")
         running.send_signal(signal.SIGINT)
-        _, told = running.communicate(timeout=PATIENCE_SECONDS)
+        _, told = running.communicate(timeout=WORK_SECONDS)
     assert running.returncode == 130
     assert b"interrupted; what was committed stays, and the same command goes on from there" in told
     assert kb.json("ingest", str(kb.folder / "many"), "-c", "c")["failed"] == 0
@@ -118,6 +116,6 @@ def test_letters_that_a_terminal_lacks_are_replaced(kb: Kb) -> None:
     kb.run("ingest", str(kb.folder / "a.txt"), "-c", "c")
     environment = kb.environment | {"PYTHONIOENCODING": "latin-1"}
     command = [sys.executable, "-m", "api.cli", "search", "-c", "c", "安全阀"]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=WORK_SECONDS, check=False)
     assert (done.returncode, done.stderr, b"?" in done.stdout) == (0, b"", True)
     assert os.environ.get("PYTHONIOENCODING") != "latin-1"

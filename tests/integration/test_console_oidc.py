@@ -15,7 +15,7 @@ import httpx
 import loopback_server
 import pytest
 from api_world import World, world
-from test_oidc import AUDIENCE, Issuer
+from oidc_issuer import AUDIENCE, Issuer
 
 from api.oidc_login import OidcLogin
 from api.sessions import COOKIE

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import ExitStack
 
+import chat_server
 import httpx
 import pytest
 from waiting import eventually
@@ -28,29 +26,13 @@ Serve = Callable[[str], str]  # what the model writes -> base URL
 Make = Callable[..., Answerer]
 # Seconds; the others fail at once, however busy the machine is.
 LIMITS = {"silent": {"first_token_timeout": 0.5}, "dripping": {"total_timeout": 2.0}}
-SERVER = Path(__file__).with_name("chat_server.py")
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Starts a server that writes the given reply; all end with the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(reply: str) -> str:
-        process = subprocess.Popen(
-            [sys.executable, str(SERVER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "REPLY": reply},
-        )
-        started.append(process)
-        assert process.stdout is not None
-        return f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-
-    yield start
-    for process in started:
-        process.communicate(timeout=10)
+    with ExitStack() as servers:
+        yield lambda reply: servers.enter_context(chat_server.running(reply))
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,51 +19,14 @@ import loopback_server
 import pytest
 import served as served_world
 from api_world import World, check_native_error, world
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from oidc_issuer import AUDIENCE, Issuer
 
 from api.errors import ApiError
+from api.security import TRUST_SECONDS
 from api.tokens import CLOCK_SKEW_SECONDS, MAX_WAITING, Published, SigningKeys, TokenVerifier
 from infra.settings import SettingsError
-
-AUDIENCE = "kb"
-
-
-@dataclass
-class Issuer:
-    """An issuer on loopback with one RSA and one elliptic-curve key."""
-
-    url: str = ""
-    named: str = ""  # what the discovery document says; "" the truth
-    fetched: list[str] = field(default_factory=list)
-    keys: dict[str, Any] = field(default_factory=dict)
-    algorithms: dict[str, str] = field(default_factory=dict)
-
-    def make_key(self, key_id: str, kind: str) -> None:
-        is_rsa = kind == "RS256"
-        self.keys[key_id] = rsa.generate_private_key(65537, 2048) if is_rsa else ec.generate_private_key(ec.SECP256R1())
-        self.algorithms[key_id] = kind
-
-    def document(self, path: str) -> dict[str, Any]:
-        if path.endswith("openid-configuration"):
-            return {"issuer": self.named or self.url, "jwks_uri": f"{self.url}/keys"}
-        return {"keys": [self._published(key_id) for key_id in self.keys]}
-
-    def _published(self, key_id: str) -> dict[str, Any]:
-        algorithm = jwt.get_algorithm_by_name(self.algorithms[key_id])
-        public = algorithm.to_jwk(self.keys[key_id].public_key(), as_dict=True)
-        return {**public, "kid": key_id, "use": "sig", "alg": self.algorithms[key_id]}
-
-    def token(self, key_id: str = "rsa", *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
-        claims = {
-            "iss": self.url,
-            "aud": AUDIENCE,
-            "sub": "ada",
-            "exp": time.time() + 60,
-            "groups": ["staff"],
-        } | changes
-        kept = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(kept, self.keys[key_id], self.algorithms[key_id], headers={"kid": key_id} | (headers or {}))
 
 
 @pytest.fixture
@@ -236,7 +198,7 @@ def test_a_slow_issuer_leaves_threads_for_keys(asked: str, tmp_path: Path, monke
             key = served.headers()
             assert client.get("/v1/collections", headers=key).status_code == 200
             waiting = [many.submit(client.get, path, headers=headers) for _ in range(60)]
-            time.sleep(1.2)  # the key is no longer remembered
+            time.sleep(TRUST_SECONDS + 0.2)  # the key is no longer remembered
             assert client.get("/v1/collections", headers=key).status_code == 200
             assert not all(one.done() for one in waiting)
             assert {one.result().status_code for one in waiting} == {503}

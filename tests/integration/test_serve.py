@@ -16,11 +16,10 @@ from typing import Any
 
 import httpx
 import pytest
+from waiting import PATIENCE_SECONDS, eventually
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
-
-PATIENCE_SECONDS = 60
 
 
 def command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -40,10 +39,7 @@ def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any
 
 
 def wait_ready(client: httpx.Client) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while client.get("/readyz").status_code != 200:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    eventually(lambda: client.get("/readyz").status_code == 200, what="readyz")
 
 
 def refused(folder: Path, *arguments: str) -> str:
