@@ -51,7 +51,7 @@ function Guarded({ page }: { page: PageEntry }) {
   const { pathname } = useLocation();
   // What is loaded already is shown at once: behind a lazy one React shows its placeholder for 300 ms.
   const [Component] = useState(() => page.loaded() ?? page.Component);
-  if (allows(session, page.right)) return <Component key={placeOf(pathname)} />;
+  if (allows(session, page.right)) return <Component key={pathname} />; // begins anew with another collection
   const words = { right: t(`right.${page.right}`), scope: textOr(`right.${session.scope}`, session.scope) };
   return <Empty title={t("shell.not-allowed")}>{t("shell.not-allowed-text", words)}</Empty>;
 }
@@ -59,9 +59,4 @@ function Guarded({ page }: { page: PageEntry }) {
 function NoSuchPage() {
   const { t } = useSpeech();
   return <Empty title={t("shell.no-such-page")}>{t("shell.no-such-page-text")}</Empty>;
-}
-
-/** What begins anew when it changes: the page and its collection. */
-function placeOf(path: string): string {
-  return path;
 }

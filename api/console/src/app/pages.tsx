@@ -1,8 +1,13 @@
 /** Every page: its address, its name, who may see it, and where the menu lists it. */
 import {
+  Boxes,
+  CalendarClock,
+  ClipboardCheck,
   Database,
   FileText,
+  FlaskConical,
   Gauge,
+  KeyRound,
   Library,
   MailWarning,
   MessageSquareText,
@@ -10,7 +15,6 @@ import {
   Search,
   Upload,
 } from "lucide-react";
-import { Boxes, CalendarClock, ClipboardCheck, FlaskConical, KeyRound } from "lucide-react";
 import { type ComponentType, lazy, type LazyExoticComponent } from "react";
 import type { Right } from "@/api/session";
 import type { PlainKey } from "@/i18n";

@@ -36,7 +36,6 @@ export const shell = {
   "page.letters": "Dead letters",
   "page.evaluation": "Evaluation",
   "page.tuning": "Tuning",
-  "page.plans": "Plans",
   "page.models": "Models and modules",
   "page.jobs": "Jobs and schedules",
   "page.access": "Access",

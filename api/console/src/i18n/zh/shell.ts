@@ -39,7 +39,6 @@ export const shell: Translation<typeof en> = {
   "page.letters": "死信",
   "page.evaluation": "评测",
   "page.tuning": "调优",
-  "page.plans": "方案",
   "page.models": "模型与模块",
   "page.jobs": "任务与计划",
   "page.access": "访问控制",
