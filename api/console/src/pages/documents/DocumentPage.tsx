@@ -10,6 +10,7 @@ import { Empty } from "@/components/Empty";
 import { Loaded } from "@/components/Loaded";
 import { Page } from "@/components/Page";
 import { Time } from "@/components/Time";
+import { useParameters } from "@/hooks/parameters";
 import { useSpeech } from "@/i18n";
 import { Comparison } from "./Comparison";
 import { useDeletion } from "./deletion";
@@ -57,16 +58,8 @@ function Shown({ collection, document, back, leave }: Props) {
   const { t } = useSpeech();
   const allows = useAllows();
   const remove = useDeletion(collection, document, leave);
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, set] = useParameters();
   const asked = TABS.find(([name, right]) => name === parameters.get("tab") && allows(right))?.[0] ?? "text";
-  const open = (tab: string | null) =>
-    setParameters(
-      (now) => {
-        now.set("tab", tab ?? "text");
-        return now;
-      },
-      { replace: true },
-    );
   const actions = (
     <>
       {back}
@@ -85,7 +78,7 @@ function Shown({ collection, document, back, leave }: Props) {
   );
   return (
     <Page title={document.title || document.key} lead={<Facts document={document} />} actions={actions}>
-      <Tabs value={asked} onChange={open} keepMounted={false}>
+      <Tabs value={asked} onChange={(tab) => set("tab", tab)} keepMounted={false}>
         <Tabs.List mb="md" aria-label={t("documents.parts")}>
           {TABS.filter(([, right]) => allows(right)).map(([name]) => (
             <Tabs.Tab key={name} value={name}>

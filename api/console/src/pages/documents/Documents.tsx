@@ -3,13 +3,13 @@ import { Button, Group, Paper, SegmentedControl, Select, Stack, Text, TextInput 
 import { useDebouncedValue } from "@mantine/hooks";
 import { Search } from "lucide-react";
 import { useEffect, useState } from "react";
-import { useSearchParams } from "react-router";
 import { useCollection } from "@/api/collections";
 import { type Narrowed, useFacets } from "@/api/documents";
 import { useAllows } from "@/api/session";
 import { MetadataFilter, readFilter } from "@/components/MetadataFilter";
 import { Page } from "@/components/Page";
 import { useDraft } from "@/hooks/draft";
+import { useParameters } from "@/hooks/parameters";
 import { useSpeech } from "@/i18n";
 import { Deleted } from "./Deleted";
 import { useLanguageNames } from "./languages";
@@ -21,17 +21,8 @@ export default function Documents() {
   const { t } = useSpeech();
   const allows = useAllows();
   const collection = useCollection();
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, set] = useParameters();
   const deleted = parameters.get("show") === "deleted" && allows("write");
-  const set = (name: string, value: string | null) =>
-    setParameters(
-      (now) => {
-        if (value) now.set(name, value);
-        else now.delete(name);
-        return now;
-      },
-      { replace: true },
-    );
   const actions = allows("write") && (
     <SegmentedControl
       size="sm"

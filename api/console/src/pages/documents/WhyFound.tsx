@@ -1,12 +1,12 @@
 /** Why a query does, or does not, find the document: asked with any plan and as any groups. */
 import { Button, Group, Paper, Select, Stack, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { useSearchParams } from "react-router";
 import { planId, usePlans } from "@/api/plans";
 import { useWhy } from "@/api/search";
 import { useSession } from "@/api/session";
 import { GroupsInput } from "@/components/Groups";
 import { Loaded } from "@/components/Loaded";
+import { useParameters } from "@/hooks/parameters";
 import { useSpeech } from "@/i18n";
 import { WhyResult } from "./WhyResult";
 
@@ -20,7 +20,7 @@ const SERVING = "serving";
 export function WhyFound({ collection, documentKey }: Props) {
   const { t } = useSpeech();
   const session = useSession();
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, set] = useParameters();
   const asked = parameters.get("q") ?? "";
   const [typed, setTyped] = useState(asked);
   const [plan, setPlan] = useState<string>(SERVING);
@@ -36,13 +36,7 @@ export function WhyFound({ collection, documentKey }: Props) {
   const why = useWhy(asked.trim() ? body : null);
   const ask = (event: FormEvent) => {
     event.preventDefault();
-    setParameters(
-      (now) => {
-        now.set("q", typed.trim());
-        return now;
-      },
-      { replace: true },
-    );
+    set("q", typed.trim());
   };
   const plans = [
     { value: SERVING, label: t("search.plan-serving") },

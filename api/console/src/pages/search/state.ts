@@ -1,8 +1,9 @@
-/** What the lab shows, kept in the address: it can be sent to somebody else, and the way back leads there. */
+/** What the search lab shows, as the address says it. */
 import { useMemo } from "react";
 import { useSearchParams } from "react-router";
 import type { PlanChoice } from "@/api/search";
 import { readFilter } from "@/components/MetadataFilter";
+import { currentParameters } from "@/hooks/parameters";
 import { type Choice, requested, SERVING, WORDS } from "./choice";
 
 export const DEFAULT_TOP = 10;
@@ -22,7 +23,8 @@ export function useLab(): [Lab, (part: Partial<Lab>) => void] {
   const [parameters, setParameters] = useSearchParams();
   const text = parameters.toString();
   const lab = useMemo(() => read(new URLSearchParams(text)), [text]);
-  const change = (part: Partial<Lab>) => setParameters(written({ ...lab, ...part }), { replace: part.query === undefined });
+  const change = (part: Partial<Lab>) =>
+    setParameters(written({ ...read(currentParameters()), ...part }), { replace: part.query === undefined });
   return [lab, change];
 }
 
