@@ -19,6 +19,7 @@ from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
 
 LIST = "/c/docs/documents"
+TYPED_MS = 600  # longer than the page waits for another letter
 MANY = 10_000
 MANY_AT_ONCE = 2_500
 PATIENCE_SECONDS = 120.0
@@ -85,6 +86,19 @@ def test_two_changes_in_a_row_both_stay(page: Page) -> None:
     page.get_by_label("Documents in all languages").wait_for()
     page.evaluate(CLEAR_BOTH)
     expect(page).to_have_url(re.compile(f"{LIST}[?]?$"))
+
+
+def test_what_was_typed_last_pulls_nobody_back(page: Page) -> None:
+    """The next page takes its time to load, and what was typed before it is looked for meanwhile."""
+    page.get_by_role("link", name="Warranty of drives").wait_for()
+    loading = console_pages.held(page, re.compile("/assets/SearchLab.*[.]js$"))
+    page.get_by_label("Search", exact=True).fill("brake")
+    page.get_by_role("link", name="Search lab").click()
+    script = loading()
+    page.wait_for_timeout(TYPED_MS)
+    script.continue_()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Search lab")
+    expect(page).to_have_url(re.compile("/c/docs/search$"))
 
 
 def test_what_the_list_shows_is_what_was_asked_for(page: Page, base: tuple[Served, str]) -> None:

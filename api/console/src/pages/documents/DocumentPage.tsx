@@ -10,7 +10,7 @@ import { Empty } from "@/components/Empty";
 import { Loaded } from "@/components/Loaded";
 import { Page } from "@/components/Page";
 import { Time } from "@/components/Time";
-import { useParameters } from "@/hooks/parameters";
+import { useParameter } from "@/hooks/parameters";
 import { useSpeech } from "@/i18n";
 import { Comparison } from "./Comparison";
 import { useDeletion } from "./deletion";
@@ -58,7 +58,7 @@ function Shown({ collection, document, back, leave }: Props) {
   const { t } = useSpeech();
   const allows = useAllows();
   const remove = useDeletion(collection, document, leave);
-  const [parameters, set] = useParameters();
+  const [parameters, set] = useParameter();
   const asked = TABS.find(([name, right]) => name === parameters.get("tab") && allows(right))?.[0] ?? "text";
   const actions = (
     <>

@@ -9,7 +9,7 @@ import { useAllows } from "@/api/session";
 import { MetadataFilter, readFilter } from "@/components/MetadataFilter";
 import { Page } from "@/components/Page";
 import { useDraft } from "@/hooks/draft";
-import { useParameters } from "@/hooks/parameters";
+import { useParameter } from "@/hooks/parameters";
 import { useSpeech } from "@/i18n";
 import { Deleted } from "./Deleted";
 import { useLanguageNames } from "./languages";
@@ -21,7 +21,7 @@ export default function Documents() {
   const { t } = useSpeech();
   const allows = useAllows();
   const collection = useCollection();
-  const [parameters, set] = useParameters();
+  const [parameters, set] = useParameter();
   const deleted = parameters.get("show") === "deleted" && allows("write");
   const actions = allows("write") && (
     <SegmentedControl

@@ -6,7 +6,7 @@ import { useWhy } from "@/api/search";
 import { useSession } from "@/api/session";
 import { GroupsInput } from "@/components/Groups";
 import { Loaded } from "@/components/Loaded";
-import { useParameters } from "@/hooks/parameters";
+import { useParameter } from "@/hooks/parameters";
 import { useSpeech } from "@/i18n";
 import { WhyResult } from "./WhyResult";
 
@@ -20,7 +20,7 @@ const SERVING = "serving";
 export function WhyFound({ collection, documentKey }: Props) {
   const { t } = useSpeech();
   const session = useSession();
-  const [parameters, set] = useParameters();
+  const [parameters, set] = useParameter();
   const asked = parameters.get("q") ?? "";
   const [typed, setTyped] = useState(asked);
   const [plan, setPlan] = useState<string>(SERVING);

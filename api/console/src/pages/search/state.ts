@@ -1,9 +1,8 @@
 /** What the search lab shows, as the address says it. */
 import { useMemo } from "react";
-import { useSearchParams } from "react-router";
 import type { PlanChoice } from "@/api/search";
 import { readFilter } from "@/components/MetadataFilter";
-import { currentParameters } from "@/hooks/parameters";
+import { useParameters } from "@/hooks/parameters";
 import { type Choice, requested, SERVING, WORDS } from "./choice";
 
 export const DEFAULT_TOP = 10;
@@ -20,11 +19,11 @@ export interface Lab {
 
 /** What the address says, and how to change it. */
 export function useLab(): [Lab, (part: Partial<Lab>) => void] {
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, set] = useParameters();
   const text = parameters.toString();
   const lab = useMemo(() => read(new URLSearchParams(text)), [text]);
   const change = (part: Partial<Lab>) =>
-    setParameters(written({ ...read(currentParameters()), ...part }), { replace: part.query === undefined });
+    set((now) => written({ ...read(now), ...part }), { replace: part.query === undefined });
   return [lab, change];
 }
 
