@@ -15,7 +15,6 @@ TALKATIVE = (
     "httpcore",
     "kafka",
     "pypdf",
-    "pdfminer",
     "fontTools",
 )  # their INFO is our DEBUG
 
@@ -46,5 +45,7 @@ def set_up_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    # pdfminer warns of each character of a font without a box; what a PDF holds is read all the same
+    logging.getLogger("pdfminer").setLevel(logging.ERROR)
     # kafka-python warns of each of its steps that takes 0.1 s, as every first connection and every busy machine has
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)

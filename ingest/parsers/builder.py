@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, time
 from typing import Any
 
 from ingest.cleaning import MAX_TITLE, clean_prose, clean_text, clean_title
@@ -116,9 +117,11 @@ class TextBuilder:
 
 
 def cell_text(value: object) -> str:
-    """A table cell on one line; whole floats lose their ".0", None is empty."""
+    """A table cell on one line; whole floats lose their ".0", dates their midnight, None is empty."""
     if value is None or value == "":
         return ""
+    if isinstance(value, datetime) and value.time() == time.min:  # workbooks know no dates without a time
+        value = value.date()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # beyond, floats skip integers
         value = int(value)
     return " ".join(clean_prose(str(value)).split()).replace("|", "\\|")

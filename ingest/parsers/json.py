@@ -20,7 +20,10 @@ _TITLES = ("title", "name", "subject", "标题", "名称")
 
 
 class JsonParser:
-    """Any JSON file. A list of flat objects of like names is a table; else objects become indented lines."""
+    """Any JSON file. A list of flat objects of like names is a table; else objects become indented lines.
+
+    As a value of the outermost object a table stands under its name, after the other values.
+    """
 
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The values with their names. Raises `ParseError` where it is not JSON."""
@@ -43,6 +46,11 @@ def _add(content: Any, builder: TextBuilder) -> None:
     if _is_table(content):
         columns = _columns(content)
         builder.table([columns, *([row.get(column) for column in columns] for row in content)])
+    elif isinstance(content, dict) and (tables := {key: value for key, value in content.items() if _is_wide(value)}):
+        builder.listing(_lines({key: value for key, value in content.items() if key not in tables}, "", 0))
+        for key, rows in tables.items():
+            builder.heading(key, 1)
+            _add(rows, builder)
     elif isinstance(content, list) and len(content) > 1 and all(isinstance(item, dict | list) for item in content):
         for item in content:
             builder.listing(_lines(item, "", 0))
@@ -56,6 +64,11 @@ def _is_table(content: Any) -> bool:
     if not all(isinstance(row, dict) and not any(isinstance(v, dict | list) for v in row.values()) for row in content):
         return False
     return sum(map(len, content)) >= _MIN_FILLED * len(content) * len(_columns(content))
+
+
+def _is_wide(content: Any) -> bool:
+    """Whether it is a table of several rows and columns, so that a row without its names would say little."""
+    return _is_table(content) and len(content) > 1 and len(_columns(content)) > 1
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:

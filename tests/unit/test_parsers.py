@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
+from datetime import date, datetime
 from email.message import EmailMessage
 
 import docx
@@ -169,6 +171,31 @@ def test_json_names_its_values() -> None:
     assert parsed.text == "title: Plan\nsteps 1:\n  do: x\nsteps 2:\n  do: y\ntags: a, 1, true"
     table = parse_file(b'[{"a": 1, "b": "x"}, {"a": 2, "c": null}]', "t.json")
     assert table.text == "| a | b | c |\n| 1 | x |  |\n| 2 |  |  |"
+
+
+def test_tables_inside_a_json_object_stand_under_their_names() -> None:
+    servers = [{"name": "a-1", "ram": 8}, {"name": "b-2", "ram": 16, "os": "Debian"}]
+    content = {"title": "Plan", "servers": servers, "owner": "Li", "notes": [{"note": "x"}, {"note": "y"}], "one": [{}]}
+    parsed = parse_file(json.dumps(content).encode(), "p.json")
+    assert parsed.text == (
+        "title: Plan\nowner: Li\nnotes 1:\n  note: x\nnotes 2:\n  note: y\none 1:\n\n"
+        "servers\n\n| name | ram | os |\n| a-1 | 8 |  |\n| b-2 | 16 | Debian |"
+    )
+    assert [block.kind for block in parsed.outline] == [BlockKind.LIST, BlockKind.HEADING, BlockKind.TABLE]
+
+
+def test_json_lines_among_files_say_how_they_are_ingested() -> None:
+    with pytest.raises(UnsupportedError) as refused:
+        parse_file(b'{"id": "1", "text": "x"}', "tickets.jsonl")
+    assert "kb ingest" in refused.value.remedy
+    assert "documents:bulk" in refused.value.remedy
+
+
+def test_dates_of_workbooks_have_no_midnight() -> None:
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["due", "at"])
+    workbook.active.append([date(2026, 9, 30), datetime(2026, 9, 30, 8, 15)])
+    assert "| 2026-09-30 | 2026-09-30 08:15:00 |" in parse_file(saved(workbook), "a.xlsx").text
 
 
 def test_mail_has_headers_body_and_a_list_of_attachments() -> None:
