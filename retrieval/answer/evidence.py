@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,24 +20,27 @@ from retrieval.answer.question import HAN, Kind, Question, Tokens, content_token
 from retrieval.answer.sentences import Span, is_table_row, split_sentences
 from retrieval.answer.types import Passage, TermStatistics
 from retrieval.contracts import Encoder
+from retrieval.types import HEADING_SEPARATOR
 
 Features = NDArray[np.float64]
 
 ENCODED_SENTENCES = 12  # as many as the encoder is asked about: about 10 ms on 2 cores; the others lack question words
 
+TAKEN_OVER = 0.25  # weight of a term from the conversation beside a follow-up's own
 MAX_LABEL_TOKENS = 16  # Han bigrams are tokens too
 SCRIPT_SAMPLE = 2000  # characters of the passages that show how much of their script the encoder knows
 _HAN_FUNCTION_WORDS = frozenset("由对从给向和与及或都也就还有到让")
 _PROBLEM = re.compile(
     r"\W{0,3}(?:problem|question|symptoms?|issue|q|问题|故障现象|故障|现象|症状|问)\W{0,2}[:：]", re.IGNORECASE
 )
+BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _ENDS = frozenset(".!?;。！？；…")
 _OTHER_SCRIPT = re.compile("[\u0370-\u1dff\u2e80-\ud7ff\uf900-\ufaff]+")
 
 SENTENCE_FEATURES = (
     "lexical",  # share of the question's term weight in the sentence
     "lexical_unknown",  # the same, times the share of the question the encoder does not know
-    "context",  # share in title, previous sentence and sentence together
+    "context",  # share in title, previous sentence (of a table's row: its header) and sentence together
     "passage",  # share in title and passage
     "keys",  # share of the question's names and numbers in title, previous sentence and sentence
     "dense",  # cosine of question and sentence, times the share of the question the encoder knows
@@ -45,7 +49,7 @@ SENTENCE_FEATURES = (
     "first",  # first sentence of its passage
     "length",  # log of the number of tokens
     "fragment",  # fewer than four tokens
-    "label",  # a short line that ends without punctuation and gives no `name: value`: a heading, a product name
+    "label",  # a short line that ends without punctuation and gives no `name: value`: a heading, the header of a table
     "asks",  # is itself a question
     "after_question",  # share in what stands before, where that is a question (FAQ, also a title) or a problem (ticket)
     "asked_title",  # how far the title asks the same: share of either in the other, the lesser one
@@ -70,7 +74,8 @@ class Candidate:
 class Evidence:
     """The question, its passages and candidates, with features of shape (candidates, SENTENCE_FEATURES).
 
-    `sentences` are all of the passages; those that only repeat words of their title are no candidates.
+    `sentences` are all of the passages; those that only repeat words of their title are no candidates. `headers` has
+    the first row of its table for each further row.
     """
 
     question: Question
@@ -78,6 +83,7 @@ class Evidence:
     passage_tokens: Sequence[frozenset[str]]  # title and text
     sentences: Sequence[Candidate]
     candidates: Sequence[Candidate]
+    headers: Mapping[Candidate, Candidate]
     weights: Mapping[str, float]  # of the question's terms
     unseen: float  # share of the question's term weight that no document of the collection holds
     known: float  # share of the question the encoder knows
@@ -94,19 +100,27 @@ def gather(
     encoder: Encoder,
     analyzer: Tokens,
     statistics: TermStatistics | None = None,
+    own: frozenset[str] = frozenset(),
 ) -> Evidence:
-    """Candidates of all passages with their features; term weights come from `statistics`, else from the passages."""
+    """Candidates of all passages with their features; term weights come from `statistics`, else from the passages.
+
+    `own`: the terms that a follow-up question has itself; those taken from the conversation weigh less beside them.
+    """
     titles = [frozenset(analyzer.tokens(passage.title)) for passage in passages]
     sentences = [one for number, passage in enumerate(passages) for one in _candidates(number, passage, analyzer)]
     candidates = [one for one in sentences if not one.tokens <= titles[one.passage]] or sentences  # titles say nothing
     bodies = _bodies(titles, candidates)
     weights = term_weights(question, statistics, [one.tokens for one in candidates])
+    if own:
+        weights = {term: weight * (1.0 if term in own else TAKEN_OVER) for term, weight in weights.items()}
     known = known_share(question.text, passages, encoder)
     asked = [_asked_share(question, passage.title, weights, analyzer) for passage in passages]
-    features = _features(question, titles, asked, bodies, candidates, weights, known)
+    headers = headers_of(sentences, passages)
+    contexts = _contexts(candidates, headers, titles, [_continued_header(passage, analyzer) for passage in passages])
+    features = _features(question, contexts, frozenset(headers.values()), asked, bodies, candidates, weights, known)
     _add_dense(features, question, candidates, encoder, known)
     unseen = _unseen(question, weights, statistics)
-    return Evidence(question, passages, bodies, sentences, candidates, weights, unseen, known, features)
+    return Evidence(question, passages, bodies, sentences, candidates, headers, weights, unseen, known, features)
 
 
 def term_weights(
@@ -151,6 +165,22 @@ def _candidates(number: int, passage: Passage, analyzer: Tokens) -> list[Candida
     return found
 
 
+def headers_of(sentences: Sequence[Candidate], passages: Sequence[Passage]) -> dict[Candidate, Candidate]:
+    """The header of its table for each further row of a table; what goes on from the passage before has none here."""
+    found: dict[Candidate, Candidate] = {}
+    for before, one in pairwise(sentences):
+        if before.passage != one.passage or not (is_table_row(before.text) and is_table_row(one.text)):
+            continue
+        passage = passages[one.passage]
+        gap = passage.text[before.span.end : one.span.start]
+        if BLANK_LINE.search(gap):
+            continue
+        goes_on = bool(passage.heading) and not passage.text[: before.span.start].strip() and "-" not in gap
+        if before in found or not goes_on:
+            found[one] = found.get(before, before)
+    return found
+
+
 def _bodies(titles: Sequence[frozenset[str]], candidates: Sequence[Candidate]) -> list[frozenset[str]]:
     bodies = [set(title) for title in titles]
     for candidate in candidates:
@@ -158,9 +188,36 @@ def _bodies(titles: Sequence[frozenset[str]], candidates: Sequence[Candidate]) -
     return [frozenset(body) for body in bodies]
 
 
+def _contexts(
+    candidates: Sequence[Candidate],
+    headers: Mapping[Candidate, Candidate],
+    titles: Sequence[frozenset[str]],
+    continued: Sequence[frozenset[str]],
+) -> list[frozenset[str]]:
+    """The tokens that tell what each is about: its own, its title's, those of the sentence before or of its header."""
+    contexts: list[frozenset[str]] = []
+    before: Candidate | None = None
+    for one in candidates:
+        above = before.tokens if before and before.passage == one.passage else frozenset[str]()
+        if one in headers:
+            above = headers[one].tokens
+        elif is_table_row(one.text) and continued[one.passage]:
+            above = continued[one.passage]
+        contexts.append(one.tokens | titles[one.passage] | above)
+        before = one
+    return contexts
+
+
+def _continued_header(passage: Passage, analyzer: Tokens) -> frozenset[str]:
+    """Tokens of the header of the table that the passage goes on with, which ends its heading."""
+    header = passage.heading.rpartition(HEADING_SEPARATOR)[2]
+    return frozenset(analyzer.tokens(header)) if "|" in header else frozenset()
+
+
 def _features(
     question: Question,
-    titles: Sequence[frozenset[str]],
+    contexts: Sequence[frozenset[str]],
+    heads: frozenset[Candidate],
     asked: Sequence[float],
     bodies: Sequence[frozenset[str]],
     candidates: Sequence[Candidate],
@@ -173,7 +230,6 @@ def _features(
     before: Candidate | None = None
     for row, one in enumerate(candidates):
         before = before if before and before.passage == one.passage else None
-        context = one.tokens | titles[one.passage] | (before.tokens if before else frozenset())
         lexical = covered_share(question.terms, weights, one.tokens)
         after = asked[one.passage] if before is None else 0.0
         if before is not None and (_asks(before.text) or is_problem(before.text)):
@@ -181,16 +237,16 @@ def _features(
         features[row] = (
             lexical,
             lexical * (1 - known),
-            covered_share(question.terms, weights, context),
+            covered_share(question.terms, weights, contexts[row]),
             in_passage[one.passage],
-            covered_share(keys, weights, context),
+            covered_share(keys, weights, contexts[row]),
             0.0,  # dense, filled in for the lexically plausible
             question.kind is not Kind.OTHER and fits_kind(question.kind, one.text, question.text),
             1 / (1 + one.passage),
             one.order == 0,
             math.log1p(one.length),
             one.length < 4 and not is_table_row(one.text),
-            is_label(one),
+            is_label(one) or one in heads,
             _asks(one.text),
             after,
             asked[one.passage],

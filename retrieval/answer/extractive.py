@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from retrieval.answer import weights
 from retrieval.answer.evidence import Evidence, gather
-from retrieval.answer.question import HAN, Tokens, read_question, topic_words
+from retrieval.answer.question import HAN, Tokens, content_tokens, read_question, topic_words
 from retrieval.answer.selection import Stretch, choose, citation_of, render, stretches
 from retrieval.answer.support import confidence, score_sentences
 from retrieval.answer.types import Answer, AnswerEvent, AnswerPiece, Ask, CitationEvent, FinalAnswer
@@ -45,7 +45,8 @@ class ExtractiveGenerator:
     def evidence(self, ask: Ask) -> Evidence:
         """The candidate sentences with their features."""
         question = read_question(ask.question, self._analyzer)
-        return gather(question, ask.passages, self._encoder, self._analyzer, ask.statistics)
+        own = content_tokens(ask.put, self._analyzer) if ask.put != ask.question else frozenset()
+        return gather(question, ask.passages, self._encoder, self._analyzer, ask.statistics, own)
 
     def confidence(self, ask: Ask) -> float:
         """Probability, 0 to 1, that sentences of the passages answer."""

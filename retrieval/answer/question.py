@@ -54,22 +54,23 @@ _STOP = frozenset(
     before below between down during further once through under until while because i me my we us our ours you your
     yours he him his she her hers it its they them their theirs one who whom whose which what when where why how am is
     are was were be been being do does did doing done have has had having can could may might must shall should will
-    would ought also just only very too more most much many such same other another there here tell give show explain
-    describe find please know want need let's let hi hello thanks thank name named called s t d ll m re ve don doesn
-    didn isn aren wasn weren""".split()
+    would ought also just only very too more most much many such same other another there here tell give show shows
+    explain describe find please know want need let's let hi hello thanks thank name named called s t d ll m re ve don
+    doesn didn isn aren wasn weren""".split()
 )
 # Question phrases and particles; characters that often are part of a word (都 of 首都, 和 of 和平) are not among them,
 # nor is 多 with a measure in another word (许多大学, 最多大约, 多重身份).
 _HAN_STOP = re.compile(
     "请问一下|请问|告诉我|我想知道|为什么|为什麼|是什么|是什麼|什么时候|什么|什麼|甚么|多少钱|多少|哪一个|哪一|哪个|哪些|哪里|哪儿|哪年|"
     "(?<![许很众最诸更太不])[有要]?(?:多长时间|多久|多长|多大(?![约概学])|多[高远]|多重(?!\\w))|几个月|几个|几[年月天日点号岁]|几(?=小时|分钟|周|星期)|"
-    "哪位|哪家|哪种|哪|谁|誰|如何|怎么样|怎么办|怎样|怎么|怎麼|何时|何处|何地|何人|为何|吗|呢|吧|啊|有没有|是不是|"
+    "(?<!\\w)那么?(?=\\w{1,20}呢)|哪位|哪家|哪种|哪|谁|誰|如何|怎么样|怎么办|怎样|怎么|怎麼|何时|何处|何地|何人|为何|吗|呢|吧|啊|有没有|是不是|"
     "能不能|可不可以|可以|应该|需要|有哪|我们|你们|他们|她们|它们|这个|那个|的|了|是|在|被|把|于|我|你|您|他|她|它"
 )
 HAN = re.compile(r"[\u3400-\u9fff]")
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9'’_.\-/&+#]*[A-Za-z0-9+#]|[A-Za-z0-9]")
+_LATIN = "A-Za-z0-9\u00c0-\u024f"  # with accents: of "für" and "médecin" no letter is a word
+_WORD = re.compile(rf"[{_LATIN}][{_LATIN}'’_.\-/&+#]*[{_LATIN}+#]|[{_LATIN}]")
 _CONTRACTION = re.compile("(?:['’](?:s|t|d|ll|m|re|ve))+$")  # of "what's"; D'Souza is a name
-_TOPIC = re.compile(rf"{_WORD.pattern}|[^\W\da-zA-Z_]+")
+_TOPIC = re.compile(rf"{_WORD.pattern}|[^\W\d{_LATIN}_]+")
 _QUOTED = re.compile(r"[“\"「『《〈]([^”\"」』》〉]{1,60})[”\"」』》〉]")
 _HAN_NUMBER = re.compile(r"[零一二三四五六七八九十百千万亿两\d]{2,}")
 
@@ -82,20 +83,27 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
             r"\b(?:what|which) (?:\w+ )?(?:number|percentage|percent|price|cost|amount|rate|population|size)\b",
         ),
         (Kind.NUMBER, "多少|第几|几[个位名次种部座人条家所集届岁天年月公]|多[大高长远久深重宽]"),
-        (Kind.TIME, r"\bwhen\b|\b(?:what|which) (?:\w+ )?(?:year|date|day|month|decade|century|time|era|period)\b"),
-        (Kind.TIME, "什么时候|何时|哪[一]?[年天月日]|哪个(?:年代|世纪|时期|朝代)|几[年月日号点]|时间|日期"),
+        (Kind.TIME, r"^(?:(?!\b(?:what|how|why|who|which|where)\b).)*\bwhen\b"),  # "what to do when …" asks no time
+        (Kind.TIME, r"\b(?:what|which) (?:\w+ )?(?:year|date|day|month|decade|century|time|era|period)\b"),
+        (Kind.TIME, "什么时候|(?<!任)何时|哪[一]?[年天月日]|哪个(?:年代|世纪|时期|朝代)|几[年月日号点]|时间|日期"),
         (
             Kind.PERSON,
             r"\b(?:who|whom|whose)\b|\b(?:what|which) (?:\w+ )?(?:person|man|woman|scientist|author|leader)\b",
         ),
-        (Kind.PERSON, "谁|誰|何人|哪位|什么人"),
+        (Kind.PERSON, "谁|誰|(?<!任)何人|哪位|什么人"),
         (Kind.PLACE, r"\bwhere\b|\b(?:what|which) (?:\w+ )?(?:city|country|state|place|region|location|area|town)\b"),
-        (Kind.PLACE, "哪里|哪儿|何处|何地|什么地方|哪个(?:国家|城市|省|市|县|地区|地方)|位于哪"),
+        (Kind.PLACE, "哪里|哪儿|(?<![如为任])何[处地]|什么地方|哪个(?:国家|城市|省|市|县|地区|地方)|位于哪"),
         (Kind.REASON, r"\bwhy\b|\bwhat (?:caused?|reasons?)\b|为什么|为何|原因|为什麼"),
         (Kind.METHOD, r"\bhow (?:do|can|to|should|does|is|are)\b|如何|怎么|怎样|怎麼"),
     )
 )
 
+_REMEDY = re.compile(
+    r"\bwhat (?:to|should|can|must|do|shall) (?:\w+ )?do\b|"
+    r"\bhow (?:\w+ ){0,3}?(?:fix|solve|resolve|repair|remedy|mend)\b|"
+    "怎么办|怎样办|(?:怎么|怎样|如何)(?:处理|解决|处置|排除|修复|恢复)",
+    re.IGNORECASE,
+)
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 _WHEN = re.compile(
     rf"\b(?:1\d{{3}}|20\d\d)s?\b|\b{_MONTH}\b|\b\d{{1,2}}(?:st|nd|rd|th)? century\b|\bcentury\b|\b\d{{1,2}}:\d\d\b|"
@@ -145,6 +153,11 @@ def topic_words(text: str) -> list[str]:
 def question_kind(text: str) -> Kind:
     """The kind of thing that answers the question, by its question words; OTHER where they do not tell."""
     return next((kind for kind, pattern in _KINDS if pattern.search(text)), Kind.OTHER)
+
+
+def asks_for_remedy(text: str) -> bool:
+    """Whether it asks what to do about something."""
+    return _REMEDY.search(text) is not None
 
 
 def fits_kind(kind: Kind, sentence: str, question: str) -> bool:

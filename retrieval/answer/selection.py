@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answer.evidence import Candidate, Evidence, is_label, is_problem
-from retrieval.answer.question import Kind
+from retrieval.answer.evidence import BLANK_LINE, Candidate, Evidence, is_label, is_problem
+from retrieval.answer.question import Kind, asks_for_remedy, fits_kind
 from retrieval.answer.sentences import is_list_item, is_table_row
 from retrieval.answer.types import Citation, Passage
 from retrieval.types import HEADING_SEPARATOR
@@ -19,10 +19,11 @@ from retrieval.types import HEADING_SEPARATOR
 MAX_SENTENCES = 3
 MAX_LIST_ITEMS = 8  # of a list that the chosen sentence announces
 CLOSE = 0.7  # a further sentence scores within this of the best (units of the sentence model)
+CLOSE_BESIDE = 2.0  # the same for the sentence after it, where it has a name of the question that the best lacks
+_EXPLAINED = (Kind.REASON, Kind.METHOD, Kind.OTHER)  # kinds that take more than a name or a number
 _ANNOUNCES = (":", "：")
 _BAR = re.compile(r"(?<!\\)\|")
 _RULE = re.compile(r"[\s|:\-]*-[\s|:\-]*")
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _INDENTED = re.compile(r"[ \t]*\n[ \t]+")
 _CJK_END = re.compile(r"[\u3000-\u9fff\uff00-\uffef]$")
 
@@ -42,13 +43,15 @@ def choose(evidence: Evidence, scores: NDArray[np.float64]) -> list[Candidate]:
     """The best sentence, then close ones that add question words or go on with it; its passage comes first."""
     order = np.argsort(-scores, kind="stable")
     best = evidence.candidates[int(order[0])]
-    chosen = [best, *_list_after(evidence, best), *_help_after(evidence, best)]
+    chosen = [best, *(_list_after(evidence, best) or _rest_after(evidence, best) or _help_after(evidence, best))]
     covered = frozenset[str]().union(*(one.tokens for one in chosen))
     for row in order[1:]:
         one = evidence.candidates[int(row)]
-        if len(chosen) >= MAX_SENTENCES or scores[order[0]] - scores[row] > CLOSE:
+        behind = scores[order[0]] - scores[row]
+        if len(chosen) >= MAX_SENTENCES or behind > CLOSE_BESIDE:
             break
-        if one not in chosen and _adds(evidence, best, one, covered):
+        is_close = behind <= CLOSE and _adds(evidence, best, one, covered)
+        if one not in chosen and (is_close or _tells_beside(evidence, best, one)):
             chosen.append(one)
             covered |= one.tokens
     return sorted(chosen, key=lambda one: (one.passage != best.passage, one.passage, one.order))
@@ -76,9 +79,11 @@ def render(stretch: Stretch, number: int, evidence: Evidence) -> str:
     """The stretch as it reads in an answer, with its mark: rows under their header, line breaks of wrapping undone."""
     passage = evidence.passages[stretch.passage]
     text = passage.text
-    lines = [_row(passage, one) if is_table_row(one.text) else " ".join(one.text.split()) for one in stretch.sentences]
+    under = {evidence.headers[one] for one in stretch.sentences if one in evidence.headers}
+    shown = [one for one in stretch.sentences if one not in under]  # each row says its header
+    lines = [_row(passage, one) if is_table_row(one.text) else " ".join(one.text.split()) for one in shown]
     joined = lines[0]
-    for before, after, line in zip(stretch.sentences, stretch.sentences[1:], lines[1:], strict=False):
+    for before, after, line in zip(shown, shown[1:], lines[1:], strict=False):
         gap = "\n" if "\n" in text[before.span.end : after.span.start] else ("" if _CJK_END.search(joined) else " ")
         joined += gap + line
     return f"{joined} [{number}]"
@@ -89,31 +94,72 @@ def _adds(evidence: Evidence, best: Candidate, one: Candidate, covered: frozense
     if one.text == best.text or one.length < 4 or is_label(one):
         return False
     goes_on = one.passage == best.passage and one.order == best.order + 1
-    explains = evidence.question.kind in (Kind.REASON, Kind.METHOD, Kind.OTHER)
+    explains = evidence.question.kind in _EXPLAINED
     return evidence.share(covered | one.tokens) > evidence.share(covered) + 1e-9 or (goes_on and explains)
 
 
+def _tells_beside(evidence: Evidence, best: Candidate, one: Candidate) -> bool:
+    """Whether it is the sentence after the best and has a name or number of the question that the best lacks."""
+    beside = one.passage == best.passage and one.order == best.order + 1 and not is_label(one)
+    return beside and not evidence.question.keys.isdisjoint(one.tokens - best.tokens)
+
+
 def _list_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
-    """The list or table that a sentence announces with a colon; without one, the rest of the paragraph that follows."""
+    """What a sentence announces: with a colon, or because it is a heading or the header of a table.
+
+    That is the list or table that follows; without one, the rest of the paragraph. Further headings in between come
+    along, and the next one ends what a heading announces.
+    """
+    names = _only_names(evidence, best)
     after = _after(evidence, best)
-    if not best.text.endswith(_ANNOUNCES) or not after:
+    headings = list(takewhile(_is_heading, after[: MAX_SENTENCES - 1])) if names else []
+    after = after[len(headings) :]
+    if not (names or best.text.endswith(_ANNOUNCES)) or not after:
         return []
     text = evidence.passages[best.passage].text
     announced = after[:1]
     for before, one in pairwise(after[:MAX_LIST_ITEMS]):
-        if not _goes_on(after[0].text, one.text, text[before.span.end : one.span.start]):
+        gap = text[before.span.end : one.span.start]
+        if not _goes_on(after[0].text, one.text, gap) or (names and _is_heading(one)):
             break
         announced.append(one)
-    return announced
+    return headings + announced
+
+
+def _only_names(evidence: Evidence, one: Candidate) -> bool:
+    """Whether it is a heading or the header of a table, and holds nothing of the kind that is asked for."""
+    if fits_kind(evidence.question.kind, one.text, evidence.question.text):
+        return False
+    return one in evidence.headers.values() or _is_heading(one)
+
+
+def _is_heading(one: Candidate) -> bool:
+    """Whether it only names what follows; an item of a list may be no more than a name."""
+    return is_label(one) and not is_list_item(one.text)
+
+
+def _rest_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
+    """The rest of a list's item that explains, and of the line that names the trouble where a remedy is asked for."""
+    question = evidence.question
+    explains = is_list_item(best.text) and question.kind in _EXPLAINED
+    if not (explains or asks_for_remedy(question.text)):
+        return []
+    text, rest, last = evidence.passages[best.passage].text, [], best
+    for one in _after(evidence, best)[: MAX_SENTENCES - 1]:
+        if "\n" in text[last.span.end : one.span.start]:
+            break
+        rest.append(one)
+        last = one
+    return rest
 
 
 def _goes_on(first: str, line: str, gap: str) -> bool:
     """Whether a sentence, `gap` after the one before it, belongs to the list, table or paragraph that begins so."""
     if is_table_row(first):
-        return is_table_row(line) and not _BLANK_LINE.search(gap)
+        return is_table_row(line) and not BLANK_LINE.search(gap)
     if is_list_item(first):
         return is_list_item(line) or "\n" not in gap or _INDENTED.fullmatch(gap) is not None
-    return not _BLANK_LINE.search(gap)
+    return not BLANK_LINE.search(gap)
 
 
 def _help_after(evidence: Evidence, best: Candidate) -> list[Candidate]:

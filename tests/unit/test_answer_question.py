@@ -27,6 +27,11 @@ from retrieval.retriever import MAX_QUERY_LENGTH
         ("总部在哪里？", Kind.PLACE),
         ("为什么关闭？", Kind.REASON),
         ("如何重置路由器？", Kind.METHOD),
+        ("E21 故障如何处理？", Kind.METHOD),
+        ("任何人都可以申请吗？", Kind.OTHER),
+        ("任何时候可以申请吗？", Kind.OTHER),
+        ("What should I do when the lamp is red?", Kind.OTHER),
+        ("Do you know when the gate closes?", Kind.TIME),
     ],
 )
 def test_kind_follows_the_question_words(question: str, kind: Kind) -> None:
@@ -157,3 +162,8 @@ def test_what_is_added_never_makes_a_question_too_long_to_be_searched() -> None:
 
 def test_topic_words_are_as_written() -> None:
     assert topic_words("What does the AX-1200 cost?") == ["AX-1200", "cost"]
+
+
+def test_words_with_accents_are_whole() -> None:
+    assert topic_words("Où est le médecin für Köln?") == ["Où", "est", "le", "médecin", "für", "Köln"]
+    assert "medecin" in read_question("la maison d'un médecin", Analyzer()).terms
