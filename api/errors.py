@@ -10,10 +10,11 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -30,6 +31,7 @@ from search_core import errors as search_core_errors
 logger = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+MAX_SHOWN = 200  # characters of a path in a message
 RETRY_AFTER_SECONDS = 1  # of conditions that pass by themselves, such as a busy server
 
 
@@ -71,6 +73,12 @@ def no_such_collection(name: str) -> ApiError:
     return ApiError(
         404, "not_found", f"collection {name!r} does not exist or your key does not cover it; see GET /v1/collections"
     )
+
+
+def no_such_route(method: str, path: str) -> ApiError:
+    """404: no route has this path."""
+    shown = path if len(path) <= MAX_SHOWN else f"{path[:MAX_SHOWN]}…"
+    return ApiError(404, "no_such_route", f"there is no route {method} {shown}; see GET /openapi.json")
 
 
 def wrong_method(method: str, allowed: Sequence[str]) -> ApiError:
@@ -120,7 +128,7 @@ def as_api_error(error: Exception) -> ApiError:
         case ApiError():
             return error
         case RequestValidationError():
-            return ApiError(422, "invalid_request", _summary(error), detail=_problems(error))
+            return _unfit(error)
         case HTTPException():
             code = _CODES.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
             return ApiError(error.status_code, code, str(error.detail), headers=error.headers)
@@ -145,8 +153,12 @@ def install(app: FastAPI) -> None:
 
     async def handle(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
+        if isinstance(error, RequestValidationError):
+            failure = _unfit(error, request.scope.get("route"))
         if failure.status == 405:
             failure = wrong_method(request.method, methods_of(app, request.scope))
+        if failure.code == "no_such_route":
+            failure = no_such_route(request.method, request.url.path)
         if failure.status >= 500:
             logger.warning("%s %s: %s", request.method, request.url.path, failure.message)
         return render(state_of(request.scope), request.url.path, failure)
@@ -201,18 +213,48 @@ def _dify(error: ApiError) -> dict[str, Any]:
     return {"error_code": codes.get(error.code, error.status), "error_msg": error.message}
 
 
-def _problems(error: RequestValidationError) -> list[dict[str, str]]:
+def _problems(error: RequestValidationError, body: type[BaseModel] | None) -> list[dict[str, str]]:
     """Field and message of each problem; never the input, which may be a secret."""
     return [
-        {"field": ".".join(str(part) for part in problem["loc"]), "message": problem["msg"]}
+        {"field": ".".join(str(part) for part in problem["loc"]), "message": _problem(problem, body)}
         for problem in error.errors()
     ]
 
 
-def _summary(error: RequestValidationError) -> str:
-    problems = _problems(error)
+def _problem(problem: Mapping[str, Any], body: type[BaseModel] | None) -> str:
+    """One problem in words; a field that is not known is told those that are, where the body's form has a name."""
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(body, problem["loc"][1:-1]) if problem["loc"][0] == "body" else ()
+        return "there is no such field" + (f"; expected {', '.join(known)}" if known else "")
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _fields_at(form: Any, path: Sequence[int | str]) -> list[str]:
+    """The names of the fields of the form that `path` leads to inside a form; none where several could be meant."""
+    for name in path:
+        field = form.model_fields.get(name) if _is_form(form) else None
+        forms = [one for one in (get_args(field.annotation) or (field.annotation,)) if _is_form(one)] if field else []
+        form = forms[0] if len(forms) == 1 else None
+    return sorted(field.alias or name for name, field in form.model_fields.items()) if _is_form(form) else []
+
+
+def _is_form(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _unfit(error: RequestValidationError, route: Any = None) -> ApiError:
+    """422: a request that does not fit the form of its route."""
+    body = getattr(route, "body_field", None)
+    problems = _problems(error, body.field_info.annotation if body is not None else None)
+    return ApiError(422, "invalid_request", _summary(error, problems), detail=problems)
+
+
+def _summary(error: RequestValidationError, problems: Sequence[Mapping[str, str]]) -> str:
     if isinstance(error.body, bytes) and error.body:  # FastAPI parses it where the header says that it is JSON
         return "the body is not read as JSON; send the header Content-Type: application/json"
+    broken = next((one for one in error.errors() if one["type"] == "json_invalid"), None)
+    if broken is not None:
+        return f"the body is not JSON: {broken['ctx']['error']} at character {broken['loc'][-1]}"
     first = f"{problems[0]['field']}: {problems[0]['message']}" if problems else "it does not fit"
     more = f" (and {len(problems) - 1} more, see detail)" if len(problems) > 1 else ""
     return f"the request does not fit: {first}{more}"

@@ -18,6 +18,7 @@ from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors
 
 NO_RERANKER = {"rerank": {"name": "no such"}}
+JSON = {"Content-Type": "application/json"}
 DOCUMENT = "/v1/collections/docs/documents/public"
 
 
@@ -79,6 +80,24 @@ def test_validation_names_each_field_and_echoes_no_value(served: World) -> None:
     error = check_native_error(served.call("POST", "/v1/search", json=body), 422)
     assert {problem["field"] for problem in error["detail"]} == {"body.query", "body.top_k"}
     assert "hush-hush" not in json.dumps(error)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "arguments", "words"),
+    [
+        ("POST", "/v1/search", {"json": {"query": "x", "collection": "docs", "limit": 3}}, ["body.limit", "top_k"]),
+        ("POST", "/v1/search", {"json": {"query": "x", "collection": "docs", "plan": {"no": 1}}}, ["plan", "no"]),
+        ("POST", "/v1/jobs", {"json": {"kind": "verify", "argument": {}}}, ["body.argument", "arguments"]),
+        ("POST", "/v1/search", {"content": b'{"query": x}', "headers": JSON}, ["not JSON", "character 10"]),
+        ("POST", "/v1/serch", {}, ["no route POST /v1/serch", "/openapi.json"]),
+        ("POST", "/v1/responses", {}, ["no route POST /v1/responses"]),
+    ],
+)
+def test_messages_say_what_was_expected(
+    served: World, method: str, path: str, arguments: dict[str, Any], words: list[str]
+) -> None:
+    message = served.call(method, path, **arguments).json()["error"]["message"]
+    assert [word for word in words if word not in message] == [], message
 
 
 def test_a_body_that_is_not_said_to_be_json_is_told_the_header(served: World) -> None:
