@@ -24,6 +24,7 @@ from api.request_state import RequestState, state_of
 from api.responses import JsonResponse
 from infra import registry
 from infra.settings import SettingsError
+from infra.validation_words import rule_words
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors
 from search_core import errors as search_core_errors
@@ -226,7 +227,7 @@ def _problem(problem: Mapping[str, Any], body: type[BaseModel] | None) -> str:
     if problem["type"] == "extra_forbidden":
         known = _fields_at(body, problem["loc"][1:-1]) if problem["loc"][0] == "body" else ()
         return "there is no such field" + (f"; expected {', '.join(known)}" if known else "")
-    return str(problem["msg"]).removeprefix("Value error, ")
+    return rule_words(problem["msg"])
 
 
 def _fields_at(form: Any, path: Sequence[int | str]) -> list[str]:

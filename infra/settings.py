@@ -12,6 +12,8 @@ import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from infra.validation_words import rule_words
+
 ENV_PREFIX = "KB_"
 MISTYPED = 0.85  # likeness of a name to that of a setting, from which it is taken for it: a letter or two
 
@@ -339,7 +341,7 @@ def _explain(error: ValidationError) -> str:
 
 def _problem(place: Sequence[int | str], message: str, value: Any) -> str:
     """One problem in words; a rule about several settings has no place, and all of them as its value."""
-    message = message.removeprefix("Value error, ")
+    message = rule_words(message)
     if not place:
         return message
     name = ".".join(map(str, place))

@@ -5,11 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from infra.validation_words import rule_words
 from ingest.errors import MappingError
 
+
+def _qualified(table: str) -> str:
+    if "." not in table.strip("."):
+        raise ValueError(f"table {table!r} has no schema; write schema.table, such as public.{table} or main.{table}")
+    return table
+
+
 Name = Annotated[str, Field(min_length=1)]
+TableName = Annotated[Name, AfterValidator(_qualified)]
 _LANGUAGE_CODE = re.compile(r"[a-z]{2}")
 
 
@@ -20,7 +29,7 @@ class _Form(BaseModel):
 class IncludeForm(_Form):
     """One joined table."""
 
-    table: Name
+    table: TableName
     on: dict[Name, Name] = Field(min_length=1, description="Column of the joined table: column of the own table.")
     many: bool = False
     include: dict[Name, IncludeForm] = Field(default_factory=dict)
@@ -32,11 +41,6 @@ class IncludeForm(_Form):
         if isinstance(content, dict) and True in content:
             content = {("on" if key is True else key): value for key, value in content.items()}
         return content
-
-    @field_validator("table")
-    @classmethod
-    def _check_table(cls, table: str) -> str:
-        return _qualified(table)
 
 
 class TableForm(_Form):
@@ -59,20 +63,7 @@ class TableForm(_Form):
 class MappingForm(_Form):
     """The whole mapping."""
 
-    tables: dict[Name, TableForm] = Field(min_length=1)
-
-    @field_validator("tables")
-    @classmethod
-    def _check_tables(cls, tables: dict[str, TableForm]) -> dict[str, TableForm]:
-        for table in tables:
-            _qualified(table)
-        return tables
-
-
-def _qualified(table: str) -> str:
-    if "." not in table.strip("."):
-        raise ValueError(f"table {table!r} has no schema; write schema.table, such as public.{table} or main.{table}")
-    return table
+    tables: dict[TableName, TableForm] = Field(min_length=1)
 
 
 def read_form(content: Any) -> MappingForm:
@@ -85,11 +76,14 @@ def read_form(content: Any) -> MappingForm:
 
 
 def _explain(problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"]) or "top level"
+    place = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "top level"
+    message = rule_words(problem["msg"])
     if problem["type"] == "extra_forbidden":
         return f"{place} is not known here"
     if problem["type"] == "missing":
         return f"{place} is missing"
     if problem["type"].startswith(("model_", "dataclass_")):
         return f"{place} = {problem['input']!r:.80}; expected names with values, indented below it"
-    return f"{place} = {problem['input']!r:.80}: {problem['msg']}"
+    if problem["loc"][-1:] == ("[key]",):  # the place ends with the name itself
+        return f"{place}: {message}"
+    return f"{place} = {problem['input']!r:.80}: {message}"

@@ -200,7 +200,11 @@ def test_a_strict_mapper_names_an_unknown_column_with_the_known_ones() -> None:
     [
         ({}, "tables is missing"),
         ([], "top level"),
-        ({"tables": {"products": {"title": "a", "body": "b"}}}, "write schema.table"),
+        ({"tables": {"products": {"title": "a", "body": "b"}}}, "fit: tables.products: table 'products' has no schema"),
+        (
+            {"tables": {"p": {"title": "a", "body": "b", "include": {"q": {"table": "q", "on": {"a": "b"}}}}}},
+            "tables.p: table 'p' has no schema.*; tables.p.include.q.table = 'q': table 'q' has no schema",
+        ),
         ({"tables": {"s.p": {"title": "a"}}}, r"tables\.s\.p\.body is missing"),
         ({"tables": {"s.p": {"title": "a", "body": "b", "colour": 1}}}, "colour is not known"),
         ({"tables": {"s.p": {"title": "a", "body": "{b"}}}, "single '{'"),
