@@ -62,11 +62,24 @@ def evaluate_collection(
     )
 
 
+def absent_documents(kb: KnowledgeBase, collection: str, qrels: Qrels, principal: Principal) -> list[str]:
+    """Documents that are judged relevant and are not in the collection, or not the caller's to read, in order.
+
+    No search finds them, so that each lowers what is measured.
+    """
+    wanted = _relevant(qrels)
+    found = kb.catalog.collections.get(collection)
+    return sorted(wanted - kb.catalog.documents.readable(found, wanted, principal))
+
+
+def _relevant(qrels: Qrels) -> set[str]:
+    return {key for judged in qrels.values() for key, grade in judged.items() if grade > 0}
+
+
 def _check_documents(kb: KnowledgeBase, collection: str, qrels: Qrels, principal: Principal) -> None:
     """Ids that do not fit would score 0 everywhere, as if the search were bad."""
-    wanted = {key for judged in qrels.values() for key, grade in judged.items() if grade > 0}
-    found = kb.catalog.collections.get(collection)
-    if wanted and not kb.catalog.documents.readable(found, wanted, principal):
+    wanted = _relevant(qrels)
+    if wanted and len(absent_documents(kb, collection, qrels, principal)) == len(wanted):
         raise InvalidInputError(
             f"none of {len(wanted)} documents that are judged relevant is in collection {collection!r}, the first is "
             f"{min(wanted)!r}; check the ids, or ingest the documents"

@@ -98,7 +98,7 @@ def evaluate(run: Run, qrels: Qrels) -> Evaluation:
 
 
 def read_queries(path: Path) -> dict[str, str]:
-    """Question id -> text, from JSON lines `{"id", "text"}`, gzip or not.
+    """Question id -> text, from JSON lines `{"id", "text"}` (BEIR's `_id` too), gzip or not.
 
     Raises `InvalidInputError` with the line that does not fit, or that gives an id another text.
     """
@@ -154,7 +154,7 @@ def _open_text(path: Path) -> TextIO:
 def _question(line: str, where: str) -> tuple[str, str]:
     try:
         values = json.loads(line)
-        return str(values["id"]), str(values["text"])
+        return str(values["id"] if "id" in values else values["_id"]), str(values["text"])
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise InvalidInputError(
             f'{where}: {line.strip()[:80]!r}; expected a line like {{"id": "q1", "text": "…"}}'

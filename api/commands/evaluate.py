@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from api.answer_evaluation import evaluate_answers
 from api.commands.shared import (
     AsJson,
     CollectionOption,
     advance,
+    err,
     knowledge_base,
     out,
     print_json,
     progress_bar,
     table_of,
 )
-from api.evaluation import EvaluatedRun, evaluate_collection
+from api.eval_history import keep_run
+from api.evaluation import EvaluatedRun, absent_documents, evaluate_collection
 from api.knowledge_base import KnowledgeBase
 from api.rated_set import rated_set
 from retrieval.catalog.eval_sets import EvalQuery
@@ -48,7 +51,10 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a collection on judged questions, and its answers on those whose right answers are known."""
+    """Score a collection on judged questions, and its answers on those whose right answers are known.
+
+    A run of a stored evaluation set is kept in its history, as those of the console are.
+    """
     _check(queries, qrels, answers, eval_set, save, from_feedback)
     given = [] if queries is None else _read(queries, qrels, answers)
     chosen = None if plan is None else Plan.from_json(plan.read())
@@ -58,8 +64,11 @@ def evaluate(
             eval_set = rated_set(kb, found, save).name
         elif save:
             kb.catalog.eval_sets.create(found, save, given)
-        asked = kb.catalog.eval_sets.queries(kb.catalog.eval_sets.get(found, eval_set)) if eval_set else given
+        stored = kb.catalog.eval_sets.get(found, eval_set or save) if eval_set or save else None
+        asked = given if stored is None else kb.catalog.eval_sets.queries(stored)
         scored = _searched(kb, collection, asked, chosen)
+        if scored is not None and stored is not None:
+            keep_run(kb, found, stored, asked, scored, OPERATOR)
         answered = _answered(kb, collection, asked, chosen)
     if run_out is not None and scored is not None:
         write_run(run_out, scored.run, f"{collection}-{scored.plan.digest}")
@@ -108,7 +117,13 @@ def _searched(kb: KnowledgeBase, collection: str, asked: list[EvalQuery], plan: 
         return None
     questions = {query.id: query.text for query in asked}
     with progress_bar("searching", len(judged)) as progress:
-        return evaluate_collection(kb, collection, questions, judged, OPERATOR, plan, lambda: advance(progress, 1))
+        scored = evaluate_collection(kb, collection, questions, judged, OPERATOR, plan, lambda: advance(progress, 1))
+    if absent := absent_documents(kb, collection, judged, OPERATOR):
+        err.print(
+            f"[yellow]not in the collection[/]: {len(absent)} of the documents that are judged relevant, the first is "
+            f"{escape(repr(absent[0]))}. No search finds them; check the ids, or ingest them"
+        )
+    return scored
 
 
 def _answered(kb: KnowledgeBase, collection: str, asked: list[EvalQuery], plan: Plan | None) -> dict[str, Any] | None:

@@ -8,6 +8,8 @@ import json
 import pytest
 from kb_processes import Kb
 
+from retrieval.catalog import Catalog, sqlite_url
+
 DOCUMENTS = [
     {
         "id": "pump",
@@ -88,6 +90,31 @@ def test_eval_prints_the_pinned_form(kb: Kb) -> None:
     )
     assert strange.returncode != 0
     assert "none of 1 documents that are judged relevant is in collection 'c'" in " ".join(strange.stderr.split())
+
+
+def test_eval_counts_judged_documents_that_are_not_there(kb: Kb) -> None:
+    (kb.folder / "beir.jsonl").write_text('{"_id": "1", "text": "blocked filter"}\n{"_id": "2", "text": "安全阀"}\n')
+    (kb.folder / "part.tsv").write_text("query-id\tcorpus-id\tscore\n1\tpump\t1\n2\tvalve.txt\t2\n2\tother\t0\n")
+    files = ("--queries", str(kb.folder / "beir.jsonl"), "--qrels", str(kb.folder / "part.tsv"))
+    warned = kb.run("eval", "-c", "c", *files)
+    assert warned.returncode == 0, warned.stderr
+    assert "not in the collection: 1 of the documents that are judged relevant" in warned.stderr
+    assert "'valve.txt'" in warned.stderr
+
+
+def test_eval_keeps_runs_of_stored_sets(kb: Kb) -> None:
+    (kb.folder / "kept.jsonl").write_text('{"id": "1", "text": "blocked filter"}\n')
+    (kb.folder / "kept.tsv").write_text("1\tpump\t1\n")
+    files = ("--queries", str(kb.folder / "kept.jsonl"), "--qrels", str(kb.folder / "kept.tsv"))
+    kb.json("eval", "-c", "c", *files)
+    kb.json("eval", "-c", "c", *files, "--save", "kept")
+    kb.json("eval", "-c", "c", "--eval-set", "kept")
+    catalog = Catalog(sqlite_url(kb.folder / "data" / "catalog.db"))
+    try:
+        record = catalog.eval_sets.get(catalog.collections.get("c"), "kept")
+        assert len(catalog.eval_runs.page(record, 10)) == 2
+    finally:
+        catalog.close()
 
 
 def test_keys_are_shown_once(kb: Kb) -> None:
