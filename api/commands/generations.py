@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from api.build_apart import NICENESS
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, progress_bar, table_of
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, progress_bar, reach, table_of
 from api.comparison import WITHOUT_ADAPTER
 from api.reindex import activate_generation, generation_json, reindex, retire_generation, roll_back_generation
 from retrieval.errors import InvalidInputError
@@ -22,7 +22,9 @@ GenerationNumber = Annotated[int, typer.Argument(min=1, help="The generation's n
 def reindex_command(
     collection: CollectionOption = "default",
     encoder: Annotated[str, typer.Option(help="Another encoder; default: the settings' encoder.")] = "",
-    chunk_tokens: Annotated[int | None, typer.Option(min=1, help="Largest chunk, in tokens; default: as now.")] = None,
+    chunk_tokens: Annotated[
+        int | None, typer.Option(min=160, max=2048, help="Largest chunk, in tokens; default: as now.")
+    ] = None,
     dictionary: Annotated[Path | None, typer.Option(help="JSON list of words that are kept whole.")] = None,
     synonyms: Annotated[Path | None, typer.Option(help="JSON list of lists of words that mean the same.")] = None,
     eval_set: Annotated[str, typer.Option(help="Evaluation set that it must not be worse on.")] = "",
@@ -46,7 +48,7 @@ def reindex_command(
             kb,
             collection,
             arguments,
-            lambda done, total: progress.update(progress.task_ids[0], completed=done, total=total),
+            lambda done, total: reach(progress, done, total),
         )
     if activate:  # by a process that holds no view files: whoever serves takes them over
         with knowledge_base() as kb:
@@ -55,6 +57,7 @@ def reindex_command(
         print_json(report)
     else:
         _print(report, collection)
+        _print_comparison(report["evidence"] or {})
 
 
 @app.command("list")
@@ -114,6 +117,21 @@ def _print(shown: dict[str, Any], collection: str) -> None:
     out.print(f"{collection}: generation {shown['id']} ({shown['encoder']}) is {shown['state']}")
     if adapter := (shown["evidence"] or {}).get(WITHOUT_ADAPTER):
         out.print(f"its plan goes without {adapter}, of another encoder; `kb tune` learns such anew")
+
+
+def _print_comparison(evidence: dict[str, Any]) -> None:
+    """What the new generation holds, and what both find, where they were compared by questions."""
+    if "parity" in evidence:
+        held = evidence["parity"]
+        embedded = f", {evidence['embedded']:,} newly embedded" if "embedded" in evidence else ""
+        out.print(f"{held['documents']:,} documents in {held['chunks']:,} chunks{embedded}")
+    if "differences" not in evidence:
+        return
+    table = table_of(f"on {evidence['eval_set']}", "before", "after", "difference (95 % interval)")
+    for metric, gap in evidence["differences"].items():
+        apart = f"{gap['mean']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})"
+        table.add_row(metric, f"{evidence['serving'][metric]:.4f}", f"{evidence['new'][metric]:.4f}", apart)
+    out.print(table)
 
 
 def _json(path: Path | None) -> Any:

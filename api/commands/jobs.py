@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from api.commands.shared import AsJson, err, knowledge_base, out, print_json, progress_bar, table_of
+from api.commands.shared import AsJson, err, knowledge_base, out, print_json, progress_bar, reach, table_of
 from api.jobs.asking import checked, tried_again
 from api.jobs.attempt import Attempt
 from api.jobs.heart import Heart
@@ -131,7 +131,7 @@ def _followed(kb: KnowledgeBase, job: JobRecord) -> JobRecord:
                     here = _begin(kb, job, stopping)
                 time.sleep(LOOK_SECONDS)
                 job = kb.catalog.jobs.get(job.id)
-                progress.update(progress.task_ids[0], completed=job.done, total=job.total)
+                reach(progress, job.done, job.total)
     except KeyboardInterrupt:
         kb.catalog.jobs.cancel(job.id)
         err.print(f"job {job.id} is cancelled")

@@ -36,7 +36,7 @@ def list_schedules(as_json: AsJson = False) -> None:
     table = table_of("name", "kind", "collection", "every", "enabled", "next", "last job")
     for one in found:
         next_at = f"{one.next_at:%Y-%m-%d %H:%M:%S}Z" if one.enabled else ""
-        enabled, every = "yes" if one.enabled else "no", str(timedelta(seconds=one.every_seconds))
+        enabled, every = "yes" if one.enabled else "no", interval(one.every_seconds)
         table.add_row(one.name, one.kind, one.collection or "all", every, enabled, next_at, one.last_job)
     out.print(table)
 
@@ -105,6 +105,12 @@ def seconds(every: str) -> int:
     return length
 
 
+def interval(length: int) -> str:
+    """The inverse of `seconds`, in the largest unit that divides it."""
+    unit = max((name for name in _SECONDS if length % _SECONDS[name] == 0), key=lambda name: _SECONDS[name])
+    return f"{length // _SECONDS[unit]}{unit}"
+
+
 def next_at(at: str, now: datetime) -> datetime:
     """The first moment after `now` at HH:MM of the day in UTC. Raises `InvalidInputError`."""
     try:
@@ -119,6 +125,6 @@ def _print(schedule: ScheduleRecord, as_json: bool) -> None:
     if as_json:
         print_json(schedule_json(schedule))
         return
-    every = timedelta(seconds=schedule.every_seconds)
+    every = interval(schedule.every_seconds)
     when = f"next {schedule.next_at:%Y-%m-%d %H:%M:%S}Z" if schedule.enabled else "disabled"
     out.print(f"{schedule.name}: {schedule.kind} of {schedule.collection or 'all collections'} every {every}, {when}")

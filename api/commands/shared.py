@@ -71,7 +71,18 @@ def progress_bar(task: str, total: int | None = None) -> Iterator[Progress]:
 def advance(progress: Progress, by: int) -> None:
     """Move the one bar; where there is none, say now and then how far it is."""
     progress.advance(progress.task_ids[0], by)
+    _tell(progress)
+
+
+def reach(progress: Progress, done: int, total: int | None) -> None:
+    """Set the one bar; where there is none, say now and then how far it is."""
+    progress.update(progress.task_ids[0], completed=done, total=total)
+    _tell(progress)
+
+
+def _tell(progress: Progress) -> None:
     task = progress.tasks[0]
     if progress.disable and (task.elapsed or 0.0) - task.fields.get("told", 0.0) >= TELL_SECONDS:
         progress.update(task.id, told=task.elapsed)
-        err.print(f"{task.description}: {task.completed:,.0f} so far", markup=False)
+        of = "so far" if task.total is None else f"of {task.total:,.0f}"
+        err.print(f"{task.description}: {task.completed:,.0f} {of}", markup=False)

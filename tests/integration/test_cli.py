@@ -117,6 +117,21 @@ def test_eval_keeps_runs_of_stored_sets(kb: Kb) -> None:
         catalog.close()
 
 
+def test_reindex_shows_what_it_compared(kb: Kb) -> None:
+    (kb.folder / "again.jsonl").write_text('{"id": "1", "text": "blocked filter"}\n')
+    (kb.folder / "again.tsv").write_text("1\tpump\t1\n")
+    files = ("--queries", str(kb.folder / "again.jsonl"), "--qrels", str(kb.folder / "again.tsv"))
+    kb.json("eval", "-c", "c", *files, "--save", "again")
+    small = kb.run("reindex", "-c", "c", "--chunk-tokens", "120")
+    assert small.returncode == 2
+    assert "160" in small.stderr
+    done = kb.run("reindex", "-c", "c", "--chunk-tokens", "300", "--eval-set", "again")
+    assert done.returncode == 0, done.stderr
+    assert "is serving" in done.stdout
+    assert "3 documents in 3 chunks" in done.stdout
+    assert "ndcg@10     1.0000  1.0000  +0.0000 (+0.0000 to +0.0000)" in done.stdout
+
+
 def test_keys_are_shown_once(kb: Kb) -> None:
     made = kb.json("keys", "create", "--scope", "admin")
     assert made["key"].startswith(f"kb_{made['id']}_")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from api.commands.jobs import parsed
-from api.commands.schedules import next_at, seconds
+from api.commands.schedules import interval, next_at, seconds
 from api.jobs.asking import checked_arguments, task_of
 from api.jobs.celery_app import make_app
 from api.jobs.identity import is_gone, this_process
@@ -55,6 +55,11 @@ def test_a_forked_child_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("15m", 900), ("6h", 21_600), ("1d", 86_400)])
 def test_intervals(text: str, expected: int) -> None:
     assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["90s", "15m", "36h", "1d", "366d"])
+def test_intervals_are_shown_as_they_are_written(text: str) -> None:
+    assert interval(seconds(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "0d", "1", "1w", "-1h", "1.5h"])
