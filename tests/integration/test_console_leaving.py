@@ -27,6 +27,7 @@ def test_a_session_that_ends_leaves_nothing_open(chromium: Browser, site: tuple[
         page = console_pages.opened(person, "/access")
         live = page.get_by_text("Live", exact=True)
         assert live.evaluate("element => element.scrollWidth <= element.clientWidth && element.clientWidth > 10")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390  # nothing is beside a phone's screen
         page.route("**/console/session", lambda route: route.fulfill(status=500, json={}))
         log_out(page)
         told = page.get_by_role("alert").filter(has_text="You are still logged in")

@@ -26,7 +26,7 @@ export function Shell({ children }: { children: ReactNode }) {
         {t("shell.skip")}
       </Anchor>
       <header className={classes.header}>
-        <Group gap="sm" wrap="nowrap">
+        <Group gap="sm" wrap="nowrap" miw={0}>
           <ActionIcon
             variant="subtle"
             color="gray"
