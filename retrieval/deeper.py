@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from pyroaring import BitMap64
 
+from retrieval.fusion import FusionSignals, LegCut
 from retrieval.types import Ranking
 
 Ask = Callable[[str, int, BitMap64], Ranking]  # leg, how many chunks, which are left out -> its best of the others
@@ -39,6 +41,17 @@ def deepened(
         cut = [leg for leg in cut if len(more[leg]) >= sizes[leg]]
         found |= _documents(more.values(), document_of, wanted)
     return told
+
+
+def with_cuts(signals: FusionSignals, first: Mapping[str, Ranking], told: Mapping[str, Ranking]) -> FusionSignals:
+    """The signals with where each leg ended at first, if it was asked for further documents."""
+
+    def cut(leg: str, other: str) -> LegCut | None:
+        if leg not in first or other not in first or len(told[leg]) == len(first[leg]):
+            return None
+        return LegCut(np.sort(first[other].labels), len(first[leg]))
+
+    return replace(signals, sparse_cut=cut("sparse", "dense"), dense_cut=cut("dense", "sparse"))
 
 
 def _documents(rankings: Iterable[Ranking], document_of: Callable[[int], int | None], enough: int) -> set[int]:

@@ -12,12 +12,25 @@ from numpy.typing import NDArray
 from retrieval.plan import FusionMethod, Normalisation, Plan
 from retrieval.types import Labels, Ranking, Vectors
 
-UNFOUND, JOINED = -1, -2  # places of candidates that a leg did not find, and of those that joined after fusion
+# Places of candidates that a leg did not find, that joined after fusion, and that were left out when it was asked again
+UNFOUND, JOINED, LEFT_OUT = -1, -2, -3
 RRF_K = 60  # Cormack, Clarke, Büttcher 2009: damps the weight of the very first ranks
 
 Scores = NDArray[np.float64]  # (n,)
 VectorLookup = Callable[[Labels], Vectors]  # (n,) labels -> (n, dim) unit vectors, zeros where there is none
 Bounds = tuple[float, float | None]  # scores that count as 0 and as 1; None: the best candidate's
+
+
+@dataclass(frozen=True, slots=True)
+class LegCut:
+    """Where a leg ended before it was asked for further documents.
+
+    What the other leg had found by then was left out from there on. So the leg's end says nothing of it; that it
+    comes after `depth` candidates is all that is known, as before.
+    """
+
+    labels: Labels  # rising, of what the other leg had found
+    depth: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ class FusionSignals:
     `dense_zero`: the query's mean cosine with the whole collection, where a passage says nothing; 0 when unknown,
     which is right for encoders that spread over the sphere. For `Normalisation.BEST`.
     `sparse_asked`: how many candidates the sparse leg was asked for; None: the plan's depth.
+    `sparse_cut`, `dense_cut`: where that leg ended at first; None where it was asked once.
     `sparse_bound`: the most BM25 could give any passage for this query; None when unknown. For `Normalisation.BOUNDS`.
     """
 
@@ -35,6 +49,8 @@ class FusionSignals:
     dense_zero: float = 0.0
     sparse_asked: int | None = None
     sparse_bound: float | None = None
+    sparse_cut: LegCut | None = None
+    dense_cut: LegCut | None = None
 
 
 NO_SIGNALS = FusionSignals()
@@ -93,6 +109,8 @@ class _Leg:
     weight: float
     parts: Scores  # (n,) contribution of each of the ranking's candidates
     absent: float  # contribution to candidates that this leg did not find
+    cut: LegCut | None = None
+    left_out: float = 0.0  # contribution to candidates that the cut left out
 
     def spread(self, labels: Labels) -> tuple[NDArray[np.int64], Scores]:
         """(m,) where each of the rising `labels` stands in the ranking, or `UNFOUND`, and what it contributes.
@@ -103,20 +121,25 @@ class _Leg:
         if count := len(self.ranking):
             found = np.searchsorted(labels, self.ranking.labels)
             places[found], parts[found] = np.arange(count), self.parts
+        if self.cut is not None:
+            left_out = (places == UNFOUND) & np.isin(labels, self.cut.labels)
+            places[left_out], parts[left_out] = LEFT_OUT, self.left_out
         return places, parts
 
     def explained(self, places: NDArray[np.int64]) -> list[LegPart | None]:
         """What the leg gave to the candidates at these places of its ranking."""
         if not len(self.ranking):
             return [None] * len(places)
-        assumed = LegPart(None, None, self.weight, self.absent) if self.absent else None
-        otherwise = {UNFOUND: assumed, JOINED: None}
+        otherwise = {UNFOUND: self._assumed(self.absent), LEFT_OUT: self._assumed(self.left_out), JOINED: None}
         rows = np.maximum(places, 0)
         scores, parts = self.ranking.scores[rows].tolist(), self.parts[rows].tolist()
         return [
             LegPart(place + 1, score, self.weight, part) if place >= 0 else otherwise[place]
             for place, score, part in zip(places.tolist(), scores, parts, strict=True)
         ]
+
+    def _assumed(self, part: float) -> LegPart | None:
+        return LegPart(None, None, self.weight, part) if part else None
 
 
 class Candidates(Sequence[Fused]):
@@ -292,17 +315,19 @@ def bounded(scores: NDArray[np.float32], low: float, high: float) -> Scores:
 
 def _sparse_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
     parts = weight * _shares(plan, ranking, (0.0, None), (0.0, signals.sparse_bound))
-    return _Leg(
-        ranking,
-        weight,
-        parts,
-        _absent(plan, parts, complete=len(ranking) < (signals.sparse_asked or plan.sparse_depth)),
-    )
+    complete, cut = len(ranking) < (signals.sparse_asked or plan.sparse_depth), signals.sparse_cut
+    left_out = 0.0 if cut is None else _absent(plan, parts[: cut.depth], complete=False) or _last(parts[: cut.depth])
+    return _Leg(ranking, weight, parts, _absent(plan, parts, complete=complete), cut, left_out)
 
 
 def _dense_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
     parts = weight * _shares(plan, ranking, (signals.dense_zero, None), (-1.0, 1.0))
-    return _Leg(ranking, weight, parts, float(parts[-1]) if len(parts) and plan.fusion is FusionMethod.CONVEX else 0.0)
+    cut, absent = signals.dense_cut, _last(parts) if plan.fusion is FusionMethod.CONVEX else 0.0
+    return _Leg(ranking, weight, parts, absent, cut, 0.0 if cut is None else _last(parts[: cut.depth]))
+
+
+def _last(parts: Scores) -> float:
+    return float(parts[-1]) if len(parts) else 0.0
 
 
 def _shares(plan: Plan, ranking: Ranking, best: Bounds, theory: Bounds) -> Scores:

@@ -21,7 +21,7 @@ from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredChunk, chunk_id, document_id, own_fields
 from retrieval.contracts import Encoder, Reranker, Scope
-from retrieval.deeper import deepened
+from retrieval.deeper import deepened, with_cuts
 from retrieval.diffusion import diffuse, needs_graph
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, matches
@@ -150,6 +150,7 @@ class Retriever:
             told = deepened(first, depths, wanted, attributes.document_of, attributes.labels_of, ask)
             if told is not first:
                 sparse, dense = told["sparse"], told["dense"]
+                signals = with_cuts(signals, first, told)
                 clock.lap("deeper")
         vectors_of = legs.lookup(self._views.dense.vectors)
         candidates = fuse(plan, sparse, dense, signals, vectors_of=vectors_of)

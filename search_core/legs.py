@@ -12,7 +12,7 @@ from pyroaring import BitMap64
 
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
-from retrieval.deeper import deepened
+from retrieval.deeper import deepened, with_cuts
 from retrieval.diffusion import diffuse, needs_graph
 from retrieval.evaluation import MAX_DEPTH, Metric
 from retrieval.fusion import Candidates, FusionSignals, fuse
@@ -114,18 +114,18 @@ class CachedLegs:
         """The chunks among which a search by this plan for so many documents finds them, best first."""
         needed = hits * CHUNKS_PER_DOCUMENT
         depths = {"sparse": max(plan.sparse_depth, needed), "dense": max(plan.dense_depth, needed)}
-        told: Mapping[str, Ranking] = {
+        first: Mapping[str, Ranking] = {
             leg: _first(ranking[place], depths[leg])
             for leg, ranking in (("sparse", self.sparse), ("dense", self.dense))
             if leg in legs_of(plan.fusion)
         }
         documents = self.snapshot.document_of, self.snapshot.labels_of
-        told = deepened(told, depths, hits, *documents, partial(self._others, place))
+        told = deepened(first, depths, hits, *documents, partial(self._others, place))
         candidates = fuse(
             plan,
             told.get("sparse", Ranking.empty()),
             told.get("dense", Ranking.empty()),
-            FusionSignals(self.coverage[place], sparse_asked=depths["sparse"]),
+            with_cuts(FusionSignals(self.coverage[place], sparse_asked=depths["sparse"]), first, told),
             vectors_of=self.snapshot.vectors_of,
         )
         words_alone = plan.fusion is FusionMethod.SPARSE

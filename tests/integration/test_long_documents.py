@@ -76,3 +76,26 @@ def test_tuning_foretells_it(kb: KnowledgeBase, fusion: FusionMethod) -> None:
     plan = replace(DEFAULT_PLAN, fusion=fusion)
     assert legs.rank(plan, 0) == [hit.chunk.key for hit in search(kb, 10, plan).hits]
     legs.snapshot.close()
+
+
+@pytest.mark.parametrize("fusion", [FusionMethod.CONVEX, FusionMethod.RRF])
+def test_the_only_document_with_a_code_stays_first(tmp_path: Path, fusion: FusionMethod) -> None:
+    """A log fills the dense leg; what is asked for further down is no reason to count the words' first hit for less."""
+    parts = " ".join(f"part{number}" for number in range(60))
+    log = "\n\n".join(f"run {number}. {'line 07 ' * 100}." for number in range(150))
+    shifts = [Document(f"shift/{number}", f"Shift of line 07 and hall {number}") for number in range(12)]
+    others = [Document(f"other/{number}", f"Nothing of that kind {number}") for number in range(4)]
+    with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")) as kb:
+        kb.ensure_collection(NAME)
+        manual = Document("manual", f"Fault E07 of the sealing unit: {parts}")
+        kb.write(NAME, [Document("log", log), manual, *shifts, *others], wait=True)
+        plan = replace(DEFAULT_PLAN, fusion=fusion)
+        hits = kb.search(NAME, SearchRequest("line E07", 10), OPERATOR, plan=plan)
+        assert "deeper" in hits.stages
+        assert "manual" in [hit.chunk.key for hit in hits.hits[:2]]
+
+
+def test_more_documents_do_not_change_the_order_of_the_first(kb: KnowledgeBase) -> None:
+    once, deeper = (search(kb, top, DEFAULT_PLAN) for top in (2, 10))
+    assert ("deeper" in once.stages, "deeper" in deeper.stages) == (False, True)
+    assert [hit.chunk.key for hit in deeper.hits[:2]] == [hit.chunk.key for hit in once.hits]
