@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ from api.commands.shared import (
 )
 from api.knowledge_base import KnowledgeBase
 from api.source_opening import open_source
+from ingest.changes import Failure
 from ingest.report import IngestReport
 from retrieval.catalog import Outcome
 
@@ -117,7 +119,7 @@ def show_report(report: IngestReport, collection: str, kind: str) -> None:
     if not report.documents and not report.failed:
         err.print(_NO_EVENT if kind == "debezium" else _NOTHING)
     out.print(table)
-    for failure in report.failures[:FAILURES_SHOWN]:
+    for failure in _varied(report.failures)[:FAILURES_SHOWN]:
         err.print(f"[yellow]skipped[/] {escape(f'{failure.key}: {failure.reason}; {failure.remedy}')}", markup=True)
     if report.failed > FAILURES_SHOWN:
         err.print(f"… and {report.failed - FAILURES_SHOWN} more; see `kb dead-letters -c {collection}`")
@@ -133,6 +135,14 @@ def show_report(report: IngestReport, collection: str, kind: str) -> None:
             f"[red]{report.withheld} deletions withheld[/]: the source no longer names most of its documents; "
             "repeat with --allow-mass-deletion if that is meant"
         )
+
+
+def _varied(failures: Sequence[Failure]) -> list[Failure]:
+    """One of each remedy first, the most frequent ahead: what ails a whole folder is hidden by no odd files."""
+    counts = Counter(failure.remedy for failure in failures)
+    first = {failure.remedy: failure for failure in reversed(failures)}
+    leading = [first[remedy] for remedy, _ in counts.most_common()]
+    return leading + [failure for failure in failures if failure is not first[failure.remedy]]
 
 
 _NOTHING = "[yellow]nothing was found there[/]: expected files, lines or rows that become documents"
