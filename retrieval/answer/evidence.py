@@ -33,6 +33,10 @@ _HAN_FUNCTION_WORDS = frozenset("由对从给向和与及或都也就还有到�
 _PROBLEM = re.compile(
     r"\W{0,3}(?:problem|question|symptoms?|issue|q|问题|故障现象|故障|现象|症状|问)\W{0,2}[:：]", re.IGNORECASE
 )
+_HELP = re.compile(
+    r"\W{0,3}(?:solution|resolution|remedy|workaround|fix|解决(?:方法|办法|方案|措施)?|处理(?:方法|办法|措施)?|对策)\W{0,2}[:：]",
+    re.IGNORECASE,
+)
 BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _ENDS = frozenset(".!?;。！？；…")
 _OTHER_SCRIPT = re.compile("[\u0370-\u1dff\u2e80-\ud7ff\uf900-\ufaff]+")
@@ -290,6 +294,11 @@ def _asked_share(question: Question, title: str, weights: Mapping[str, float], a
 def is_problem(text: str) -> bool:
     """Whether a line is labelled as a problem or question, as tickets do; what helps stands after it."""
     return _PROBLEM.match(text) is not None
+
+
+def is_help(text: str) -> bool:
+    """Whether a sentence is labelled as what helped, as tickets do."""
+    return _HELP.match(text) is not None
 
 
 def _asks(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answer.evidence import BLANK_LINE, Candidate, Evidence, is_label, is_problem
+from retrieval.answer.evidence import BLANK_LINE, Candidate, Evidence, is_help, is_label, is_problem
 from retrieval.answer.question import Kind, asks_for_remedy, fits_kind
 from retrieval.answer.sentences import is_list_item, is_table_row
 from retrieval.answer.types import Citation, Passage
@@ -163,10 +163,10 @@ def _goes_on(first: str, line: str, gap: str) -> bool:
 
 
 def _help_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
-    """The line after a problem: nobody asks for the problem alone."""
-    if not is_problem(best.text):
-        return []
-    return _after(evidence, best)[:1]
+    """The line after a problem, and what helped where that is said soon after: nobody asks for the problem alone."""
+    after = _after(evidence, best)[: MAX_SENTENCES - 1]
+    helps = next((number for number, one in enumerate(after, start=1) if is_help(one.text)), 0)
+    return after[: helps or int(is_problem(best.text))]
 
 
 def _after(evidence: Evidence, best: Candidate) -> list[Candidate]:

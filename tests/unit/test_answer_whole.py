@@ -55,6 +55,25 @@ def test_the_remedy_comes_along_where_it_is_asked_for() -> None:
     assert said("Which screen stays blank?", text) == "The screen stays blank. [1]"
 
 
+@pytest.mark.parametrize(
+    ("question", "text", "answer"),
+    [
+        (
+            "Outlook closed at once",
+            "After the update Outlook closed at once. It is known. Solution: disable the add-in. Seen on 3 machines.",
+            "After the update Outlook closed at once. It is known. Solution: disable the add-in. [1]",
+        ),
+        (
+            "账号被锁定",
+            "输错密码后账号被锁定。解决办法：等待30分钟。",
+            "输错密码后账号被锁定。解决办法：等待30分钟。 [1]",
+        ),
+    ],
+)
+def test_what_helped_comes_along(question: str, text: str, answer: str) -> None:
+    assert said(question, text).startswith(answer)
+
+
 def test_the_next_sentence_with_what_the_question_names_comes_along() -> None:
     assert "On Fridays it closes at 17:00." in said("At what time does the Suzhou office close on Friday?", HOURS)
     assert "Fridays" not in said("At what time does the Suzhou office close?", HOURS)
