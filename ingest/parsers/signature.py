@@ -60,7 +60,7 @@ def _check_office(data: bytes, parser: str, name: str) -> None:
         )
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:  # the second: of a later version
         what = "damaged" if data.startswith(b"PK") else _looks_like(data)
         raise ParseError(f"{name} is {what}, not a readable .{parser} ({error})", "open and save it again") from error
     members = archive.infolist()

@@ -310,6 +310,15 @@ def test_damaged_office_files_give_a_document_or_a_parse_error(
         pass
 
 
+@pytest.mark.parametrize(("name", "made"), OFFICE)
+def test_an_archive_of_a_version_that_nobody_knows_is_damaged(name: str, made: Callable[[], bytes]) -> None:
+    data = bytearray(made())
+    entry = data.index(b"PK\x01\x02")  # the first of the central directory; the version needed stands 6 bytes behind
+    data[entry + 6] = 64
+    with pytest.raises(ParseError, match=r"is damaged, not a readable .*zip file version 6\.4"):
+        parse_file(bytes(data), name)
+
+
 def check_outline(parsed: ParsedDocument) -> None:
     end = 0
     for block in parsed.outline:
