@@ -26,6 +26,7 @@ from retrieval.graph.keeper import GraphKeeper
 from retrieval.learned import ARTIFACTS, OpenParts
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.precedents import load_precedents
+from retrieval.ranker import load_ranker
 from retrieval.rerank import OpenRerankers
 from retrieval.retriever import Retriever, SearchRequest, SearchResult
 from retrieval.stored_plan import stored_plan
@@ -69,13 +70,14 @@ class CollectionRuntime:
         views, self._server = opened.views, opened.server
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
         learned = settings.data_dir / ARTIFACTS, encoder.fingerprint, encoder.dim
-        adapters, precedents = OpenParts(load_adapter, *learned), OpenParts(load_precedents, *learned)
+        adapters, rankers = OpenParts(load_adapter, *learned), OpenParts(load_ranker, *learned)
+        precedents = OpenParts(load_precedents, *learned)
         self.graph = GraphKeeper(
             lambda: open_graph(folder / "graph", catalog, collection, self.analyzer, durable=opened.durable),
             self.follower,
         )
         self.retriever = Retriever(
-            catalog, encoder, self.analyzer, views, OpenRerankers(), adapters, self.graph, precedents
+            catalog, encoder, self.analyzer, views, OpenRerankers(), adapters, self.graph, precedents, rankers
         )
         self.inquiry = Inquiry(catalog, encoder, self.analyzer, views, self.retriever)
         self.answerers = Answerers(settings, encoder, self.analyzer)

@@ -66,6 +66,7 @@ def hit_json(hit: Hit, *, explain: bool, others: Sequence[Hit] = ()) -> dict[str
             "feedback": hit.fused.feedback,
             "graph": _graph(hit, others),
             "precedents": None if hit.fused.precedent is None else hit.fused.precedent._asdict(),
+            "ranker": hit.fused.ranker,
             "rerank": None if hit.rerank_score is None else {"score": hit.rerank_score},
         }
     return shown

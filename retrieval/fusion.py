@@ -91,7 +91,7 @@ class PrecedentPart(NamedTuple):
 class Fused(NamedTuple):
     """A candidate with its fused score; a leg that gave nothing to it is None.
 
-    `feedback` is what the score gained by likeness to the first candidates.
+    `feedback` is what the score gained by likeness to the first candidates, `ranker` what a learned ranker added.
     """
 
     label: int
@@ -101,6 +101,7 @@ class Fused(NamedTuple):
     feedback: float = 0.0
     graph: GraphPart | None = None
     precedent: PrecedentPart | None = None
+    ranker: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ class Candidates(Sequence[Fused]):
         legs: Sequence[tuple[_Leg, NDArray[np.int64]]],
         graph: Mapping[int, GraphPart] | None = None,
         precedents: Mapping[int, PrecedentPart] | None = None,
+        ranker: Scores | None = None,
     ) -> None:
         self._labels = labels
         self._scores = scores
@@ -160,10 +162,28 @@ class Candidates(Sequence[Fused]):
         self._legs = legs
         self._graph = graph or {}
         self._precedents = precedents or {}
+        self._ranker = ranker
 
     def scored(self) -> tuple[Labels, Scores]:
         """((n,) labels, (n,) scores), best first."""
         return self._labels, self._scores
+
+    def in_leg(self, leg: int) -> tuple[Scores, Scores]:
+        """Of the sparse (0) or dense (1) leg: ((n,) `RRF_K` / (`RRF_K` + rank), (n,) scores), 0 where it found none."""
+        ranking, places = self._legs[leg][0].ranking, self._legs[leg][1]
+        found = places >= 0
+        ranks, scores = np.zeros(len(places)), np.zeros(len(places))
+        ranks[found] = RRF_K / (RRF_K + places[found] + 1.0)
+        scores[found] = ranking.scores[places[found]]
+        return ranks, scores
+
+    def with_gains(self, gains: Scores) -> Candidates:
+        """The same with what a learned ranker adds (n,) to the scores."""
+        scores = self._scores + gains
+        best = np.lexsort((self._labels, -scores))
+        legs = [(leg, places[best]) for leg, places in self._legs]
+        told = (self._graph, self._precedents, gains[best])
+        return Candidates(self._labels[best], scores[best], self._feedback[best], legs, *told)
 
     def with_graph(self, parts: Mapping[int, GraphPart], floor: float) -> Candidates:
         """The same with what the graph gave added to the scores; labels that were none join, from `floor` on."""
@@ -228,6 +248,9 @@ class Candidates(Sequence[Fused]):
         if self._graph or self._precedents:
             graph, told = self._graph.get, self._precedents.get
             found = [one._replace(graph=graph(one.label), precedent=told(one.label)) for one in found]
+        if self._ranker is not None:
+            gains = self._ranker[index].tolist()
+            found = [one._replace(ranker=gain) for one, gain in zip(found, gains, strict=True)]
         return found
 
 

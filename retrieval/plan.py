@@ -101,6 +101,7 @@ class Plan:
     rerank: RerankStep | None = None
     top: int = 10  # hits returned unless the request says otherwise
     adapter: str | None = None  # the artifact whose query adapter maps the query vector, see adapter.py
+    ranker: str | None = None  # the artifact whose learned ranker orders the candidates at last, see ranker.py
     diffusion: DiffusionStep | None = None  # scores flow over the corpus graph; None: they do not
     precedents: PrecedentStep | None = None  # earlier questions that are remembered; None: none are
     answer: AnswerChoice | None = None  # who answers from what is found; None: as the settings say
@@ -112,8 +113,9 @@ class Plan:
             _check_whole("plan.rerank.depth", self.rerank.depth)
         for name in ("dense_weight", "feedback"):
             _check_share(f"plan.{name}", getattr(self, name))
-        if self.adapter is not None:
-            check_name(self.adapter, "plan.adapter")
+        for name in ("adapter", "ranker"):
+            if getattr(self, name) is not None:
+                check_name(getattr(self, name), f"plan.{name}")
 
     @property
     def digest(self) -> str:
@@ -123,7 +125,7 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, the version first; what came later and is None is left out: digests stay equal."""
         values = {"version": PLAN_VERSION, **asdict(self)}
-        for name in ("adapter", "diffusion", "precedents", "answer"):
+        for name in ("adapter", "ranker", "diffusion", "precedents", "answer"):
             if values[name] is None:
                 del values[name]
         return values
@@ -205,7 +207,7 @@ def _choice(thing: str, value: Any, choices: type[StrEnum]) -> str:
     return value
 
 
-def _adapter(thing: str, value: Any) -> str | None:
+def _artifact(thing: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidInputError(f"{thing} is {value!r}; expected null or an artifact's id")
     return value
@@ -264,7 +266,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "feedback_top": _whole,
     "rerank": _rerank,
     "top": _whole,
-    "adapter": _adapter,
+    "adapter": _artifact,
+    "ranker": _artifact,
     "diffusion": _diffusion,
     "precedents": _precedents,
     "answer": _answer,

@@ -10,11 +10,13 @@ from retrieval.adapter import load_adapter
 from retrieval.learned import ARTIFACTS, check_name
 from retrieval.plan import Plan
 from retrieval.precedents import load_precedents
+from retrieval.ranker import load_ranker
 
 
 def named_parts(plan: Plan) -> dict[str, str]:
     """Kind -> artifact's id, of those that the plan has."""
-    parts = {"adapter": plan.adapter, "precedents": None if plan.precedents is None else plan.precedents.name}
+    remembered = None if plan.precedents is None else plan.precedents.name
+    parts = {"adapter": plan.adapter, "ranker": plan.ranker, "precedents": remembered}
     return {kind: name for kind, name in parts.items() if name is not None}
 
 
@@ -29,10 +31,11 @@ def require_parts(plan: Plan, data_dir: Path, encoder: str) -> None:
 
 def without_parts(plan: Plan) -> Plan:
     """The same without any."""
-    return replace(plan, adapter=None, precedents=None)
+    return replace(plan, adapter=None, ranker=None, precedents=None)
 
 
 LOADERS: dict[str, Callable[[Path, str, int | None], object]] = {
     "adapter": load_adapter,
+    "ranker": load_ranker,
     "precedents": load_precedents,
 }  # kind -> what reads and verifies such a part of a folder

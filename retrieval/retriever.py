@@ -34,6 +34,7 @@ from retrieval.legs import Legs
 from retrieval.plan import FusionMethod, Plan
 from retrieval.plan_parts import named_parts
 from retrieval.precedents import Precedent, Precedents, lift
+from retrieval.ranker import Lookup, Ranker, order
 from retrieval.types import Principal, Ranking, Vector, Vectors, passage_text
 from retrieval.views import Views
 
@@ -107,6 +108,7 @@ class Retriever:
         open_adapter: Callable[[str], QueryAdapter] = no_parts,
         open_graph: Callable[[], GraphState | None] = no_graph,
         open_precedents: Callable[[str], Precedents] = no_parts,
+        open_ranker: Callable[[str], Ranker] = no_parts,
     ) -> None:
         self._catalog = catalog
         self._encoder = encoder
@@ -116,6 +118,7 @@ class Retriever:
         self._open_adapter = open_adapter
         self._open_graph = open_graph
         self._open_precedents = open_precedents
+        self._open_ranker = open_ranker
         self._unreadable: dict[tuple[str, str], str] = {}  # kind and name of a learned part -> why
 
     def search(self, collection: Collection, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
@@ -165,6 +168,13 @@ class Retriever:
             question = Question(request.query, vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, vectors_of, allowed)
             clock.lap("graph")
+        ranker = None if plan.ranker is None else self._part("ranker", self._open_ranker, plan.ranker)
+        if ranker is not None and vectors_of is not None:
+            attributes = self._views.attributes
+            candidates = order(
+                ranker, candidates, vector, Lookup(vectors_of, attributes.document_of, attributes.labels_of)
+            )
+            clock.lap("ranker")
         hits, overtaken = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
         clock.lap("check")
         if plan.rerank is not None:
@@ -225,6 +235,8 @@ class Retriever:
         """Have ready what the plan's first search would wait for; what cannot be read is said when it is asked for."""
         if plan.adapter is not None and plan.fusion is not FusionMethod.SPARSE:
             self._part("adapter", self._open_adapter, plan.adapter)
+        if plan.ranker is not None:
+            self._part("ranker", self._open_ranker, plan.ranker)
         if plan.precedents is not None:
             self._near(plan.precedents.name, np.zeros(self._encoder.dim, np.float32))
             self._views.attributes.labels_of_key("")

@@ -14,6 +14,7 @@ from retrieval.encoder import Precision
 from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import Plan
 from retrieval.precedents import Precedents
+from retrieval.ranker import Ranker
 from search_core.artifacts import RUNS
 from search_core.clock import Clock
 from search_core.experiment_log import ExperimentLog
@@ -55,6 +56,7 @@ class Conditions:
     space: SearchSpace
     incumbent: Plan
     adapter: QueryAdapter | None  # the incumbent's
+    ranker: Ranker | None  # the incumbent's
     precedents: Precedents | None  # the incumbent's
     tiers: tuple[str, ...]
     data_dir: Path
@@ -100,11 +102,10 @@ def prepare(
         snapshot, supervision = _supervised(request, catalog, snapshot, encoder)
         against = request.against
         incumbent = incumbent_of(catalog, collection, record) if against is None else Plan.from_dict(against)
-        adapter, precedents = served_parts(incumbent, encoder, data_dir)
-        taught = taught_to(str(in_data_folder(collection.encoder, data_dir)), adapter)
+        parts = adapter, ranker, precedents = served_parts(incumbent, encoder, data_dir)
+        taught = taught_to(str(in_data_folder(collection.encoder, data_dir)), adapter, ranker)
         split = _split(request, snapshot, supervision, taught.questions)
         tiers = parse_tiers(request.tiers, spec.budget_seconds)
-        parts = (adapter, precedents)
         keep_time(clock, len(tiers), snapshot, encoder, supervision, split, incumbent, parts, spec.metric)
         stands_on = _stands_on(snapshot, supervision, split, encoder, incumbent)
         proving = [supervision.questions[place].text for place in split.sealed] if supervision.judged else []
@@ -132,6 +133,7 @@ def prepare(
         space=space,
         incumbent=incumbent,
         adapter=adapter,
+        ranker=ranker,
         precedents=precedents,
         tiers=tiers,
         data_dir=data_dir,

@@ -19,6 +19,7 @@ from search_core.tiers import shares
 
 SHOWN = 10  # rows of the leaderboard
 STAGES = {  # imported when a run comes to them: torch stands behind each
+    "ranker": ("search_core.stages.ranker_stage", "ranker_stage"),
     "adapter": ("search_core.stages.adapter_stage", "adapter_stage"),
     "graph": ("search_core.stages.graph_stage", "graph_stage"),
     "encoder": ("search_core.stages.encoder_stage", "encoder_stage"),
@@ -65,13 +66,24 @@ def find_finalist(conditions: Conditions, progress: Progress) -> Finalist:
     reports, mean, final = [report], tier.best.mean, best
     for name in conditions.tiers[1:]:
         best, report = _stage(name)(conditions, best, mean, ends[name], progress)
-        if name == "precedents" and report.best is not None:  # on top of what has learned from both parts
-            report = replace(report, best=final.remembering_as(report.best))
+        report = _on_top(final, report)
         reports.append(report)
         if report.kept and report.best is not None:
             mean += report.gain or 0.0
             final = report.best
     return Finalist(final, start, _leaderboard(tier, reports[0]), reports[0].policy, tuple(reports))
+
+
+def _on_top(final: Candidate, report: StageReport) -> StageReport:
+    """The report with what it found on top of what earlier tiers learned from both parts, by the same encoder."""
+    found = report.best
+    if found is None or found.model is not final.model:
+        return report
+    if report.tier == "ranker":
+        return replace(report, best=final.ranked_as(found))
+    if report.tier == "precedents":
+        return replace(report, best=final.remembering_as(found))
+    return report
 
 
 def _serving(conditions: Conditions) -> Candidate:
@@ -80,9 +92,11 @@ def _serving(conditions: Conditions) -> Candidate:
     legs = base if adapter is None else base.with_query_vectors(adapter.apply(base.query_vectors))
     architecture = architecture_of(conditions.incumbent, plan_space(conditions.space))
     candidate = Candidate(architecture, conditions.incumbent, base, legs, conditions.encoder, adapter)
-    if conditions.precedents is None:
-        return candidate
-    return replace(candidate.with_precedents(conditions.precedents, None), plan=conditions.incumbent)  # by its own name
+    if conditions.ranker is not None:
+        candidate = candidate.with_ranker(conditions.ranker, architecture)
+    if conditions.precedents is not None:
+        candidate = candidate.with_precedents(conditions.precedents, None)
+    return replace(candidate, plan=conditions.incumbent)  # its parts by their own names
 
 
 def _stage(name: str) -> Stage:

@@ -20,6 +20,7 @@ from retrieval.graph.links import Question
 from retrieval.legs import legs_of
 from retrieval.plan import FusionMethod, Plan
 from retrieval.precedents import SAME, Precedent, Precedents, lift
+from retrieval.ranker import Ranker, order
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
 from retrieval.types import IndexedChunk, Labels, Ranking, Vector, Vectors
 from search_core.repeats import groups_of
@@ -75,6 +76,7 @@ class CachedLegs:
     dense: tuple[Ranking, ...]
     encoded: Vectors | None = None  # (questions, dim) as the encoder gives them, where an adapter has moved the others
     remembered: Remembered | None = None  # needed by plans with precedents
+    ranker: Ranker | None = None  # needed by plans with a learned ranker
     rerankings: Rerankings = field(default_factory=Rerankings)
 
     def remembering(self, precedents: Precedents, asked: Sequence[str] | None) -> CachedLegs:
@@ -107,6 +109,7 @@ class CachedLegs:
             tuple(self.dense[place] for place in places),
             None if self.encoded is None else self.encoded[list(places)],
             self.remembered,
+            self.ranker,
             self.rerankings,
         )
 
@@ -140,6 +143,9 @@ class CachedLegs:
             graph = self.snapshot.graph() if needs_graph(plan.diffusion) else None
             question = Question(self.questions[place].text[:MAX_QUERY_LENGTH], vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
+        if plan.ranker is not None and lookup is not None:
+            assert self.ranker is not None
+            candidates = order(self.ranker, candidates, vector, self.snapshot.lookup)
         return candidates
 
     def _others(self, place: int, leg: str, count: int, without: BitMap64) -> Ranking:

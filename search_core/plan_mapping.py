@@ -28,6 +28,7 @@ def plan_of(architecture: Architecture, base: Plan, space: SearchSpace | None = 
     kept = {
         "top": base.top,
         "rerank": None if base.rerank is None else asdict(base.rerank),
+        "ranker": base.ranker,
         "precedents": None if base.precedents is None else asdict(base.precedents),
         "answer": None if base.answer is None else base.answer.to_dict(),
     }

@@ -14,6 +14,7 @@ from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.graph.state import GraphState
 from retrieval.graph.view import GraphView
+from retrieval.ranker import Lookup
 from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, Labels, Vectors, ViewBatch, passage_text
 from search_core.errors import CorpusError
@@ -56,9 +57,13 @@ class CorpusSnapshot:
     words: SparseView
     graph: Callable[[], GraphState] = no_links  # made when it is first asked for
     document_numbers: Labels = field(init=False, repr=False)  # (n,) of each chunk
+    _by_document: tuple[Labels, Labels] = field(init=False, repr=False)  # numbers rising, and the chunks' labels
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "document_numbers", np.array([chunk.document for chunk in self.chunks], np.int64))
+        numbers = np.array([chunk.document for chunk in self.chunks], np.int64)
+        rising = np.argsort(numbers, kind="stable")
+        object.__setattr__(self, "document_numbers", numbers)
+        object.__setattr__(self, "_by_document", (numbers[rising], self.labels[rising]))
 
     @property
     def documents(self) -> int:
@@ -84,12 +89,18 @@ class CorpusSnapshot:
 
     def labels_of(self, document: int) -> list[int]:
         """The chunks of a document."""
-        labels: list[int] = self.labels[self.document_numbers == document].tolist()
+        begin, end = np.searchsorted(self._by_document[0], (document, document + 1))
+        labels: list[int] = self._by_document[1][begin:end].tolist()
         return labels
 
     def vectors_of(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks: a `retrieval.fusion.VectorLookup`."""
         return self.vectors[self.rows(labels)]
+
+    @property
+    def lookup(self) -> Lookup:
+        """What a learned ranker looks up."""
+        return Lookup(self.vectors_of, self.document_of, self.labels_of)
 
     def close(self) -> None:
         """Give up the words index."""

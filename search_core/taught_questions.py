@@ -12,6 +12,7 @@ from typing import Any
 from retrieval.adapter import QueryAdapter
 from retrieval.catalog.eval_sets import words_of
 from retrieval.encoder import ENCODERS
+from retrieval.ranker import Ranker
 from search_core.tuning.export import MANIFEST_FILE
 
 DIGITS = 16  # of a hash in hexadecimal: 64 bits
@@ -40,9 +41,10 @@ def hashes_of(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({hash_of(text) for text in texts}))
 
 
-def taught_to(encoder: str, adapter: QueryAdapter | None) -> Taught:
-    """What the encoder of that name and the adapter were taught; remembered questions never answer themselves."""
+def taught_to(encoder: str, adapter: QueryAdapter | None, ranker: Ranker | None) -> Taught:
+    """What the encoder of that name, adapter and ranker were taught; remembered questions never answer themselves."""
     found, notes = frozenset(adapter.taught or () if adapter else ()), []
+    found |= frozenset(ranker.taught if ranker else ())
     if adapter is not None and adapter.taught is None:
         notes.append(UNKNOWN.format("the serving adapter"))
     by_encoder = taught_to_encoder(encoder)

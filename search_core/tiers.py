@@ -1,8 +1,9 @@
 """Which tiers a run goes through, and until which share of its budget each may last.
 
 `plan` chooses how both legs become one ranking, `adapter` learns a map of query vectors, `graph` a network over the
-corpus graph, `encoder` tunes the language model itself; each is dearer than the one before. `precedents` remembers
-judged questions by the vectors of the encoder that was found, and so comes last.
+corpus graph, `encoder` tunes the language model itself; each is dearer than the one before. `ranker` learns to order
+what these find, and `precedents` remembers judged questions by the vectors of the encoder that was found; so both come
+last.
 """
 
 from __future__ import annotations
@@ -11,20 +12,28 @@ from collections.abc import Mapping
 
 from search_core.errors import BudgetError, SearchCoreError
 
-TIERS = ("plan", "adapter", "graph", "encoder", "precedents")
+TIERS = ("plan", "adapter", "graph", "encoder", "ranker", "precedents")
 MIN_BUDGET: Mapping[str, float] = {  # seconds
     "plan": 5.0,
+    "ranker": 10.0,
     "adapter": 20.0,
     "graph": 30.0,
     "encoder": 60.0,
     "precedents": 10.0,
 }
 BY_BUDGET = (  # from seconds on
-    (900.0, ("plan", "adapter", "encoder", "precedents")),
-    (60.0, ("plan", "adapter", "precedents")),
+    (900.0, ("plan", "adapter", "encoder", "ranker", "precedents")),
+    (60.0, ("plan", "adapter", "ranker", "precedents")),
     (0.0, ("plan",)),
 )
-_WEIGHTS: Mapping[str, float] = {"plan": 2.0, "adapter": 2.0, "graph": 3.0, "encoder": 8.0, "precedents": 0.5}
+_WEIGHTS: Mapping[str, float] = {
+    "plan": 2.0,
+    "ranker": 0.5,
+    "adapter": 2.0,
+    "graph": 3.0,
+    "encoder": 8.0,
+    "precedents": 0.5,
+}
 ENDING = 1.5  # as much again is kept for the sealed questions, latency and writing
 
 

@@ -96,6 +96,8 @@ def explanation(hit: Hit) -> str:
     if hit.fused.precedent is not None:
         told = hit.fused.precedent
         parts.append(f"earlier questions: nearest {told.nearest:.2f}, {told.share:.0%} → {told.contribution:+.3f}")
+    if hit.fused.ranker:
+        parts.append(f"learned ranker: {hit.fused.ranker:+.3f}")
     return " | ".join(parts)
 
 

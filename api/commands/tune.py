@@ -51,7 +51,7 @@ def tune(
     space: Annotated[str, typer.Option(help="Search space: a name, or a YAML file.")] = DEFAULT_SPACE,
     policy: Annotated[str, typer.Option(help="What proposes candidates; `kb modules` lists them.")] = DEFAULT_POLICY,
     tiers: Annotated[
-        str, typer.Option(help="Of plan,adapter,graph,encoder,precedents; by default what the budget allows.")
+        str, typer.Option(help="Of plan,adapter,graph,encoder,ranker,precedents; by default what the budget allows.")
     ] = "",
     max_epochs: Annotated[int, typer.Option(min=1, help="How often the policy is asked.")] = 50,
     promote: Annotated[bool, typer.Option(help="Let a proven winner serve at once.")] = True,

@@ -30,7 +30,7 @@ class ExperimentBody(Request):
     tiers: str = Field(
         "",
         pattern=r"^[a-z, ]{0,60}$",
-        description="What is searched: some of plan, adapter, graph, encoder, precedents; empty: by the budget.",
+        description="Some of plan, adapter, graph, encoder, ranker, precedents; empty: what the budget allows.",
     )
     max_epochs: int = Field(50, ge=1, le=100_000, description="How often the policy is asked.")
     budget: Budget = "5m"

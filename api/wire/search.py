@@ -108,6 +108,7 @@ class Explanation(Response):
     feedback: float = Field(0.0, description="What likeness to the first candidates added.")
     graph: GraphLeg | None
     precedents: PrecedentLeg | None = None
+    ranker: float = Field(0.0, description="What a learned ranker added, see docs/learning-to-rank.md.")
     rerank: Leg | None
 
 
@@ -148,7 +149,7 @@ class SearchResponse(Response):
     degraded: tuple[str, ...] = Field(
         (),
         description="What the search went without, or found in an older state: sparse, dense, attributes, graph, "
-        "adapter or precedents.",
+        "adapter, ranker or precedents.",
     )
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")

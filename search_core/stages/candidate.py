@@ -14,6 +14,7 @@ from retrieval.adapter import QueryAdapter
 from retrieval.contracts import Encoder
 from retrieval.plan import Plan, PrecedentStep
 from retrieval.precedents import Precedents
+from retrieval.ranker import Ranker
 from search_core.architecture import Architecture
 from search_core.legs import CachedLegs, Values
 from search_core.repeats import groups_of, once
@@ -42,6 +43,7 @@ class Candidate:
     adapter: QueryAdapter | None = None
     model: TunedModel | None = None  # None: the collection's own encoder
     precedents: Precedents | None = None
+    ranker: Ranker | None = None
 
     def values(self, places: tuple[int, ...], metric: str) -> Values:
         """(places,) what it is worth on these questions."""
@@ -56,6 +58,18 @@ class Candidate:
         legs = self.base.with_query_vectors(adapter.apply(self.base.query_vectors))
         plan = replace(self.plan, adapter=adapter_name(adapter))
         return replace(self, architecture=architecture, plan=plan, legs=legs, adapter=adapter)
+
+    def with_ranker(self, ranker: Ranker, architecture: Architecture) -> Candidate:
+        """The same with this ranker in place of the one that it may have."""
+        return self._ranked(ranker, replace(self.plan, ranker=ranker_name(ranker)), architecture)
+
+    def ranked_as(self, other: Candidate) -> Candidate:
+        """The same with the ranker of another candidate of the same encoder."""
+        return self._ranked(other.ranker, replace(self.plan, ranker=other.plan.ranker), other.architecture)
+
+    def _ranked(self, ranker: Ranker | None, plan: Plan, architecture: Architecture) -> Candidate:
+        base, legs = replace(self.base, ranker=ranker), replace(self.legs, ranker=ranker)
+        return replace(self, architecture=architecture, plan=plan, base=base, legs=legs, ranker=ranker)
 
     def with_precedents(self, precedents: Precedents, asked: Sequence[str] | None) -> Candidate:
         """The same with these questions remembered, as strongly as its plan says; `asked`: their texts, if known."""
@@ -128,6 +142,14 @@ def adapter_name(adapter: QueryAdapter) -> str:
     for name, array in adapter.tensors.items():
         digest.update(name.encode() + np.ascontiguousarray(array, np.float32).tobytes())
     return f"adapter-{digest.hexdigest()[:16]}"
+
+
+def ranker_name(ranker: Ranker) -> str:
+    """The artifact's id, from what it holds, as an adapter's."""
+    digest = hashlib.sha256(f"{ranker.encoder} {ranker.dim}".encode())
+    for name, array in ranker.tensors.items():
+        digest.update(name.encode() + np.ascontiguousarray(array, np.float32).tobytes())
+    return f"ranker-{digest.hexdigest()[:16]}"
 
 
 def precedents_name(precedents: Precedents) -> str:

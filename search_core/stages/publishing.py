@@ -9,10 +9,11 @@ from pathlib import Path
 from retrieval.adapter import write_adapter
 from retrieval.learned import ARTIFACTS
 from retrieval.precedents import write_precedents
+from retrieval.ranker import write_ranker
 from search_core.artifacts import RUN_ARTIFACT
 from search_core.conditions import Conditions
 from search_core.errors import ArtifactError
-from search_core.stages.candidate import Candidate, adapter_name, precedents_name
+from search_core.stages.candidate import Candidate, adapter_name, precedents_name, ranker_name
 
 ENCODER = "encoder"  # folder of a tuned encoder inside the artifact
 
@@ -27,6 +28,10 @@ def publish(conditions: Conditions, candidate: Candidate) -> None:
             name = adapter_name(candidate.adapter)
             for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):
                 write_adapter(folder, candidate.adapter)
+        if candidate.ranker is not None and candidate.plan.ranker is not None:
+            name = ranker_name(candidate.ranker)
+            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):
+                write_ranker(folder, candidate.ranker)
         if candidate.precedents is not None and candidate.plan.precedents is not None:
             name = precedents_name(candidate.precedents)
             for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):

@@ -60,6 +60,7 @@ NAMES = {
     "adapter": "+ adapter",
     "graph": "+ graph network",
     "encoder": "+ encoder",
+    "ranker": "+ ranker",
     "precedents": "+ precedents",
 }
 

@@ -251,8 +251,8 @@ def test_given_parts_are_kept_and_what_they_share_is_told(kb: KnowledgeBase) -> 
 
 def test_tiers_are_chosen_by_the_budget_or_by_name() -> None:
     assert parse_tiers("", 30.0) == ("plan",)
-    assert parse_tiers("", 300.0) == ("plan", "adapter", "precedents")
-    assert parse_tiers("auto", 1800.0) == ("plan", "adapter", "encoder", "precedents")
+    assert parse_tiers("", 300.0) == ("plan", "adapter", "ranker", "precedents")
+    assert parse_tiers("auto", 1800.0) == ("plan", "adapter", "encoder", "ranker", "precedents")
     assert parse_tiers(" graph, adapter ", 600.0) == ("plan", "adapter", "graph")
     with pytest.raises(SearchCoreError, match="tier 'prompt' is not known"):
         parse_tiers("plan,prompt", 600.0)

@@ -15,7 +15,7 @@ const PRESETS: Readonly<Record<string, Record<string, unknown>>> = {
 export type PlanValues = Record<string, unknown>;
 
 /** A plan without them does not name them. */
-export const OPTIONAL: Readonly<PlanValues> = { adapter: null, diffusion: null, precedents: null, answer: null };
+export const OPTIONAL: Readonly<PlanValues> = { adapter: null, ranker: null, diffusion: null, precedents: null, answer: null };
 const UNSET: Readonly<PlanValues> = { ...OPTIONAL, rerank: null }; // what own values may have been freed of
 
 export interface Choice {

@@ -3,7 +3,7 @@
 import type { Hit } from "@/api/search";
 
 /** In the order in which they are drawn; others follow. */
-export const LEGS: readonly string[] = ["sparse", "dense", "feedback", "precedents", "graph", "rerank"];
+export const LEGS: readonly string[] = ["sparse", "dense", "feedback", "precedents", "graph", "ranker", "rerank"];
 
 export interface Part {
   readonly leg: string;

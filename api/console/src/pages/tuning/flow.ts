@@ -11,6 +11,7 @@ type StageName =
   | "feedback"
   | "precedents"
   | "diffusion"
+  | "ranker"
   | "other"
   | "hits";
 
@@ -47,7 +48,7 @@ const COLUMNS: readonly (readonly StageName[])[] = [
   ["question", "encoder", "graph"],
   ["words", "vectors"],
   ["fusion"],
-  ["feedback", "precedents", "diffusion", "other"],
+  ["feedback", "precedents", "diffusion", "ranker", "other"],
   ["hits"],
 ];
 
@@ -60,10 +61,10 @@ const EDGES: readonly (readonly [StageName, StageName])[] = [
   ["vectors", "fusion"],
 ];
 
-const FROM_FUSION = ["fusion", "feedback", "precedents", "diffusion", "hits"] as const; // one after another
+const FROM_FUSION = ["fusion", "feedback", "precedents", "diffusion", "ranker", "hits"] as const; // one after another
 
 // Drawn only where there are choices of theirs.
-const RARE: ReadonlySet<StageName> = new Set(["encoder", "graph", "precedents", "other"]);
+const RARE: ReadonlySet<StageName> = new Set(["encoder", "graph", "precedents", "ranker", "other"]);
 
 const BY_NAME: Readonly<Record<string, StageName>> = {
   sparse_depth: "words",
@@ -76,6 +77,7 @@ const BY_NAME: Readonly<Record<string, StageName>> = {
   feedback: "feedback",
   feedback_top: "feedback",
   precedents: "precedents",
+  ranker: "ranker",
 };
 
 /** The stages of an architecture and the way between them. */
@@ -141,6 +143,7 @@ function isUsed(name: StageName, values: ReadonlyMap<string, unknown>): boolean 
   if (name === "feedback") return Number(values.get("feedback") ?? 0) > 0;
   if (name === "diffusion") return (values.get("diffusion.edges") ?? "none") !== "none";
   if (name === "precedents") return Number(values.get("precedents") ?? 0) > 0;
+  if (name === "ranker") return Number(values.get("ranker") ?? 0) > 0;
   if (name === "graph") return Number(values.get("graph.depth") ?? 0) > 0;
   if (name === "encoder") return values.get("encoder.train") !== "none" || values.get("encoder.vocabulary") !== "none";
   return true;

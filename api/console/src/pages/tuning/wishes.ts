@@ -6,7 +6,7 @@ export type Wishes = Required<Omit<ExperimentBody, "collection">>;
 export const BUDGETS = ["30s", "2m", "5m", "15m", "1h"] as const;
 
 /** What is searched beyond the plan, which always is, in the order in which it is. */
-export const TIERS = ["adapter", "graph", "encoder", "precedents"] as const;
+export const TIERS = ["adapter", "graph", "encoder", "ranker", "precedents"] as const;
 
 /** What is chosen and proven by. */
 export const METRICS = ["ndcg@10", "ndcg@100", "recall@5", "recall@10", "mrr@10"] as const;

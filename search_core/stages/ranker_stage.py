@@ -1,0 +1,153 @@
+"""The ranker tier: a linear model of the candidates' features is learned, and its penalty chosen by `choose`.
+
+The index and the questions' vectors stay as they are, so that a promotion is one pointer. What an adapter or encoder
+makes of the questions that it has learned from, `fit`, is too good to learn from. With one, the ranker learns from
+`choose`, and each of these questions tells what a ranker is worth that has learned from the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from retrieval.plan import FusionMethod
+from retrieval.ranker import Ranker, read_features
+from search_core.conditions import Conditions
+from search_core.errors import SupervisionError
+from search_core.legs import Values, hits_for
+from search_core.plan_tier import Progress
+from search_core.snapshot import key_of
+from search_core.splits import document_links, independent_groups
+from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.recording import Recorder, Stopwatch
+from search_core.taught_questions import hashes_of
+from search_core.thinning import thinned
+from search_core.tuning.ranker import Judged, fit_ranker
+
+DECISION = "ranker"  # of the search space: the penalties, 0 for no ranker
+MIN_TAUGHT = 30  # questions to learn from
+FOLDS = 5
+MAX_TAUGHT = 2_000  # questions; a dozen weights do not get better by more
+
+
+def ranker_stage(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """The candidate to go on with, whose ranker has learned from `fit` alone; the report's best has from both parts."""
+    watch, recorder = Stopwatch(), Recorder(conditions, "ranker", "sweep", progress, best)
+    reason = _why_not(conditions, start, share)
+    if reason:
+        return start, recorder.report(watch, reason=reason)
+    choose, metric = conditions.split.choose, conditions.spec.metric
+    before = start.values(choose, metric)
+    lesson = _Lesson(conditions, start)
+    tried: list[tuple[float, float, Values]] = []
+    try:
+        for penalty in _penalties(conditions):
+            if tried and conditions.clock.left(share) <= 0:
+                break
+            look = Stopwatch()
+            one, values = lesson.look(penalty)
+            recorder.add(one.architecture, one.plan, 1.0, best + float((values - before).mean()), look)
+            tried.append((float(values.mean()), penalty, values))
+        mean, penalty, values = max(tried, key=lambda told: told[:2])  # the stronger penalty of equals
+        chosen, final = lesson.learned(lesson.teaching, penalty), lesson.learned(lesson.all, penalty)
+    except SupervisionError as error:  # the plan that was found stands
+        return start, recorder.report(watch, reason=str(error))
+    kept, gain = is_better(values, before, conditions.choosing), float((values - before).mean())
+    reason = "" if kept else f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
+    return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=final)
+
+
+def _why_not(conditions: Conditions, start: Candidate, share: float) -> str:
+    if not conditions.supervision.judged:
+        return "questions made from the corpus teach a ranker what they are made by, not what people ask"
+    if not _penalties(conditions):
+        return f"the search space has no extra decision {DECISION!r} with numbers above 0.0"
+    fewest = min(len(conditions.split.fit), len(conditions.split.choose))
+    if fewest < MIN_TAUGHT:
+        return f"{fewest} questions are too few to learn from; expected {MIN_TAUGHT} or more"
+    if start.plan.fusion is FusionMethod.SPARSE:
+        return "a search by words alone has no vectors to compare"
+    if conditions.clock.left(share) <= 0:
+        return "the time was over, or the run was stopped, before it began"
+    return ""
+
+
+def _penalties(conditions: Conditions) -> list[float]:
+    """Those of the space, the strongest first."""
+    known = {decision.name: decision.values for decision in conditions.space.extras}
+    return sorted((value for value in known.get(DECISION, ()) if isinstance(value, float) and value > 0), reverse=True)
+
+
+class _Lesson:
+    """What the plan finds for judged questions, read once for each; without the ranker that it may have."""
+
+    def __init__(self, conditions: Conditions, start: Candidate) -> None:
+        self._conditions = conditions
+        self._start = start
+        self._plan = replace(start.plan, ranker=None)
+        snapshot, split = start.legs.snapshot, conditions.split
+        self._seen = start.adapter is not None or start.model is not None  # `fit`, by what learned from it
+        self.teaching = split.choose if self._seen else split.fit
+        self.all = split.choose if self._seen else conditions.working
+        self._corpus = np.asarray(snapshot.vectors.mean(axis=0), np.float32)
+        self._questions = np.asarray(start.legs.query_vectors[list(self.all)].mean(axis=0), np.float32)
+        self._read: dict[int, Judged | None] = {}
+
+    def look(self, penalty: float) -> tuple[Candidate, Values]:
+        """A ranker of that penalty, and what such rankers are worth on `choose`, each question unseen."""
+        metric, choose = self._conditions.spec.metric, self._conditions.split.choose
+        one = self.learned(self.teaching, penalty)
+        if not self._seen:
+            return one, one.values(choose, metric)
+        worth = dict.fromkeys(choose, 0.0)
+        for fold in _folds(self._start, choose):
+            held = set(fold)
+            others = self.learned([place for place in choose if place not in held], penalty)
+            worth.update(zip(fold, others.values(tuple(fold), metric).tolist(), strict=True))
+        return one, np.array([worth[place] for place in choose])
+
+    def learned(self, places: Sequence[int], penalty: float) -> Candidate:
+        """With a ranker from these questions. Raises `SupervisionError` where they teach nothing."""
+        places = thinned(places, MAX_TAUGHT)
+        for place in places:
+            if place not in self._read:
+                self._read[place] = self._judged(place)
+        weighing = fit_ranker([one for one in map(self._read.get, places) if one is not None], penalty)
+        start = self._start
+        ranker = Ranker(
+            start.encoder.fingerprint,
+            start.encoder.dim,
+            weighing.weights,
+            weighing.mean,
+            weighing.deviation,
+            self._corpus,
+            self._questions,
+            hashes_of(start.legs.questions[place].text for place in places),
+        )
+        choices = start.architecture.as_dict() | {DECISION: penalty}
+        return start.with_ranker(ranker, self._conditions.space.complete(choices))
+
+    def _judged(self, place: int) -> Judged | None:
+        legs = self._start.legs
+        snapshot, judgements = legs.snapshot, legs.questions[place].judgements
+        candidates = legs.candidates(self._plan, place, hits_for(self._conditions.spec.metric))
+        told = read_features(self._corpus, self._questions, candidates, legs.query_vectors[place], snapshot.lookup)
+        if told is None:
+            return None
+        labels, _ = candidates.scored()
+        keys = [key_of(snapshot.chunks[row]) for row in snapshot.rows(labels[told.first]).tolist()]
+        grades = np.array([judgements.get(key, 0) for key in keys], np.int64)
+        return Judged(told.features, told.scores, grades)
+
+
+def _folds(start: Candidate, places: Sequence[int]) -> list[list[int]]:
+    """The questions in at most `FOLDS` parts; those that one document answers are together."""
+    groups = independent_groups(document_links([start.legs.questions[place] for place in places]))
+    folds: list[list[int]] = [[] for _ in range(FOLDS)]
+    for group in groups:
+        min(folds, key=len).extend(places[row] for row in group)
+    return [fold for fold in folds if fold]

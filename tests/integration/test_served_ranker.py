@@ -1,0 +1,103 @@
+"""A ranker is learned where judged questions prove it, and serves as it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served import Served, in_process
+
+from api.presentation import hit_json
+from retrieval.learned import ARTIFACTS
+from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.types import OPERATOR, Document
+from search_core import gate
+from search_core.artifact_store import list_artifacts, verified
+from search_core.errors import SupervisionError
+from search_core.result import Result
+from search_core.trainer import AutoModelTrainer
+
+THINGS = 90
+PARTS = ("fit", "choose", "sealed")
+SPACE = """name: both
+extends: gnn-lm-v1
+decisions:
+  fusion: {tier: plan, values: [convex], summary: how words and vectors become one ranking}
+"""  # by words alone nothing could be learned
+PAGE = "It goes on about installation, maintenance, safety and spare parts of what was named before. " * 12
+
+
+def thing(number: int) -> str:
+    return f"device{number} part{number % 11}"
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """Of each thing there is a short note and a long manual; both legs prefer the note, people the manual."""
+    monkeypatch.setattr(gate, "LATENCY_RATIO", 5.0)  # a search of so small a world takes a third of a millisecond
+    with in_process(tmp_path) as opened:
+        opened.kb.create_collection("c")
+        notes = [Document(f"note{n}", f"{thing(n)}.") for n in range(THINGS)]
+        manuals = [Document(f"manual{n}", f"The manual of {thing(n)}. {PAGE}") for n in range(THINGS)]
+        opened.kb.write("c", notes + manuals, wait=True)
+        yield opened
+
+
+def tuned(served: Served, **more: Any) -> Result:
+    kb = served.kb
+    about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder, "collection": "c"}
+    judged = {
+        "queries": {f"q{n}": f"manual for {thing(n)}" for n in range(THINGS)},
+        "qrels": {f"q{n}": {f"manual{n}": 1} for n in range(THINGS)},
+        "parts": {f"q{n}": PARTS[n % 3] for n in range(THINGS)},
+    }
+    space = kb.settings.data_dir / "both.yaml"
+    space.write_text(SPACE)
+    quick = {"tiers": "plan,ranker", "budget": "5m", "max_epochs": 1, "search_space": str(space)}
+    return AutoModelTrainer(**about | quick | judged | more).run()
+
+
+def search(served: Served, number: int) -> SearchResult:
+    return served.kb.search("c", SearchRequest(f"manual for {thing(number)}", 3), OPERATOR)
+
+
+def test_what_people_prefer_is_learned_proven_and_served(served: Served) -> None:
+    assert search(served, 5).hits[0].chunk.key == "note5"
+    result = tuned(served)
+    assert result.promoted, result.reasons
+    [plan, ranker] = result.stages
+    assert (ranker["tier"], ranker["kept"]) == ("ranker", True)
+    assert ranker["sealed"] > plan["sealed"] + 0.2
+    assert result.plan.ranker is not None and result.best["ranker"] > 0
+    assert (result.folder / "ranker.safetensors").exists()
+    stored = map(verified, list_artifacts(served.kb.catalog, served.kb.settings.data_dir))
+    assert {one.name: one.trouble for one in stored}[result.plan.ranker] == ""
+
+    served.kb.runtime("c").prepare(result.plan)  # its scores may flow over the corpus graph, which is opened then
+    served.kb.runtime("c").refresh()
+    found = [search(served, number) for number in range(2, THINGS, 3)]  # the sealed ones
+    first = sum(one.hits[0].chunk.key.startswith("manual") for one in found)
+    assert first > 0.8 * len(found) and "ranker" in found[0].stages
+    hit = found[0].hits[0]
+    told = hit_json(hit, explain=True)["explain"]
+    legs = sum(leg["contribution"] for leg in (told["sparse"], told["dense"], told["graph"]) if leg is not None)
+    assert hit.score == pytest.approx(legs + told["feedback"] + told["ranker"], abs=1e-6)
+    with pytest.raises(SupervisionError, match="0 questions that what serves was not taught"):
+        tuned(served)
+
+
+def test_the_same_questions_learn_the_same(served: Served) -> None:
+    one, other = tuned(served, promote=False), tuned(served, promote=False)
+    assert one.plan.ranker is not None
+    assert (one.artifact.digest, one.trajectory, one.plan) == (other.artifact.digest, other.trajectory, other.plan)
+
+
+def test_searches_go_on_without_one_that_cannot_be_read(served: Served) -> None:
+    plan = tuned(served, promote=False).plan
+    assert plan.ranker is not None
+    arrays = served.kb.settings.data_dir / ARTIFACTS / plan.ranker / "ranker.safetensors"
+    arrays.write_bytes(arrays.read_bytes()[:-4] + b"oops")
+    found = served.kb.search("c", SearchRequest(f"manual for {thing(5)}", 3), OPERATOR, plan=plan)
+    assert found.hits[0].chunk.key == "note5" and found.degraded == ("ranker",)
