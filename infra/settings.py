@@ -25,7 +25,13 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """The settings table. `infra/env.example` and docs/settings.md are generated from it."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,  # a line `KB_ENCODER=` of .env sets nothing
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
 
     data_dir: Path = Field(
         Path(".kb"),

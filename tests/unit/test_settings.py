@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.logs import JsonFormatter
-from infra.settings import SettingsError, load_settings, mistyped_variables
+from infra.settings import Settings, SettingsError, load_settings, mistyped_variables
 
 
 def test_environment_wins_over_the_file_and_the_caller_over_both(
@@ -22,6 +22,16 @@ def test_environment_wins_over_the_file_and_the_caller_over_both(
     monkeypatch.setenv("KB_PORT", "2")
     settings = load_settings(log_level="DEBUG")
     assert (settings.port, settings.host, settings.log_level) == (2, "10.0.0.1", "DEBUG")
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a line of .env that was left without a value, which Docker hands on as an empty variable."""
+    file = tmp_path / "kb.yaml"
+    file.write_text("port: 1\n")
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"KB_{name.upper()}", "")
+    assert load_settings() == Settings.model_construct()
+    assert load_settings(file).port == 1
 
 
 @pytest.mark.parametrize(
