@@ -120,7 +120,8 @@ def gather(
     known = known_share(question.text, passages, encoder)
     asked = [_asked_share(question, passage.title, weights, analyzer) for passage in passages]
     headers = headers_of(sentences, passages)
-    contexts = _contexts(candidates, headers, titles, [_continued_header(passage, analyzer) for passage in passages])
+    continued = [frozenset(analyzer.tokens(continued_header(passage))) for passage in passages]
+    contexts = _contexts(candidates, headers, titles, continued)
     features = _features(question, contexts, frozenset(headers.values()), asked, bodies, candidates, weights, known)
     _add_dense(features, question, candidates, encoder, known)
     unseen = _unseen(question, weights, statistics)
@@ -179,10 +180,17 @@ def headers_of(sentences: Sequence[Candidate], passages: Sequence[Passage]) -> d
         gap = passage.text[before.span.end : one.span.start]
         if BLANK_LINE.search(gap):
             continue
-        goes_on = bool(passage.heading) and not passage.text[: before.span.start].strip() and "-" not in gap
+        begins_passage, has_rule = not passage.text[: before.span.start].strip(), "-" in gap
+        goes_on = continued_header(passage) != "" and begins_passage and not has_rule
         if before in found or not goes_on:
             found[one] = found.get(before, before)
     return found
+
+
+def continued_header(passage: Passage) -> str:
+    """The header row of a table that the passage goes on with, without its outer bars: it ends the heading. Else ""."""
+    last = passage.heading.rpartition(HEADING_SEPARATOR)[2]
+    return last if "|" in last else ""
 
 
 def _bodies(titles: Sequence[frozenset[str]], candidates: Sequence[Candidate]) -> list[frozenset[str]]:
@@ -210,12 +218,6 @@ def _contexts(
         contexts.append(one.tokens | titles[one.passage] | above)
         before = one
     return contexts
-
-
-def _continued_header(passage: Passage, analyzer: Tokens) -> frozenset[str]:
-    """Tokens of the header of the table that the passage goes on with, which ends its heading."""
-    header = passage.heading.rpartition(HEADING_SEPARATOR)[2]
-    return frozenset(analyzer.tokens(header)) if "|" in header else frozenset()
 
 
 def _features(

@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answer.evidence import BLANK_LINE, Candidate, Evidence, is_help, is_label, is_problem
+from retrieval.answer.evidence import BLANK_LINE, Candidate, Evidence, continued_header, is_help, is_label, is_problem
 from retrieval.answer.question import Kind, asks_for_remedy, fits_kind
 from retrieval.answer.sentences import is_list_item, is_table_row
 from retrieval.answer.types import Citation, Passage
-from retrieval.types import HEADING_SEPARATOR
 
 MAX_SENTENCES = 3
 MAX_LIST_ITEMS = 8  # of a list that the chosen sentence announces
@@ -193,7 +192,7 @@ def _header(passage: Passage, row: Candidate) -> list[str]:
     first = _cells(rows[-1] if rows else row.text)
     begins_passage, has_rule = len(rows) == len(above), len(rows) > 1 and _RULE.fullmatch(rows[-2])
     if begins_passage and not has_rule:
-        continued = _cells(passage.heading.rpartition(HEADING_SEPARATOR)[2])
+        continued = _cells(continued_header(passage))
         if len(continued) > 1 and len(continued) == len(first):
             return continued
     return first if rows else []

@@ -28,9 +28,9 @@ LEAVE = (
 )
 
 
-def said(question: str, text: str, history: list[Turn] | None = None) -> str:
+def said(question: str, text: str, history: list[Turn] | None = None, heading: str = "") -> str:
     answerer = Answerer.of("extractive", HashEncoder(), Analyzer(), refuse_below=0.0)
-    return answerer.answer(question, [Passage("d#0", "d", "", text)], history or []).text
+    return answerer.answer(question, [Passage("d#0", "d", "", text, heading=heading)], history or []).text
 
 
 def test_a_heading_brings_what_stands_below_it_and_not_the_next_heading() -> None:
@@ -88,9 +88,17 @@ def test_the_header_of_a_table_is_no_answer_but_counts_for_its_rows() -> None:
 
 def test_rows_that_go_on_from_the_passage_before_count_its_header() -> None:
     text = "| Hall 3 | 3 Dec | 17 May |\n| Hall 4 | 4 Dec | 2 June |\n\nThe next crane is not for hall 4."
-    passage = Passage("d#1", "d", "", text, heading="Plan › Hall | Next inspection | Painted")
-    answerer = Answerer.of("extractive", HashEncoder(), Analyzer(), refuse_below=0.0)
-    assert "Hall: Hall 4; Next inspection: 4 Dec" in answerer.answer("Next inspection of hall 4?", [passage]).text
+    answer = said("Next inspection of hall 4?", text, heading="Plan › Hall | Next inspection | Painted")
+    assert "Hall: Hall 4; Next inspection: 4 Dec" in answer
+
+
+@pytest.mark.parametrize("heading", ["", "Plan", "Plan › Cranes"])
+def test_a_table_that_begins_below_a_heading_has_its_header_in_its_first_row(heading: str) -> None:
+    """Tables of workbooks and JSON have no rule below it."""
+    text = CRANES.replace("|---|---|---|\n", "")
+    assert said("When is the next inspection of crane hall 2?", text, heading=heading) == (
+        "Crane: Hall 2; Capacity: 5 t; Next inspection: 17 Nov [1]"
+    )
 
 
 def test_a_header_that_is_asked_for_brings_its_rows_and_is_said_by_them() -> None:
