@@ -42,7 +42,7 @@ def choose(evidence: Evidence, scores: NDArray[np.float64]) -> list[Candidate]:
     """The best sentence, then close ones that add question words or go on with it; its passage comes first."""
     order = np.argsort(-scores, kind="stable")
     best = evidence.candidates[int(order[0])]
-    chosen = [best, *(_list_after(evidence, best) or _rest_after(evidence, best) or _help_after(evidence, best))]
+    chosen = [best, *(_list_after(evidence, best) or _belonging_after(evidence, best))]
     covered = frozenset[str]().union(*(one.tokens for one in chosen))
     for row in order[1:]:
         one = evidence.candidates[int(row)]
@@ -135,6 +135,11 @@ def _only_names(evidence: Evidence, one: Candidate) -> bool:
 def _is_heading(one: Candidate) -> bool:
     """Whether it only names what follows; an item of a list may be no more than a name."""
     return is_label(one) and not is_list_item(one.text)
+
+
+def _belonging_after(evidence: Evidence, best: Candidate) -> list[Candidate]:
+    """The rest of what it begins, or what helped: both begin right after it, so that the longer one holds the other."""
+    return max(_rest_after(evidence, best), _help_after(evidence, best), key=len)
 
 
 def _rest_after(evidence: Evidence, best: Candidate) -> list[Candidate]:

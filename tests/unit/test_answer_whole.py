@@ -55,6 +55,12 @@ def test_the_remedy_comes_along_where_it_is_asked_for() -> None:
     assert said("Which screen stays blank?", text) == "The screen stays blank. [1]"
 
 
+@pytest.mark.parametrize("question", ["What should I do when the VPN drops?", "How to fix VPN drops?", "VPN drops"])
+def test_what_helped_comes_along_from_the_next_line_too(question: str) -> None:
+    text = "Problem: The VPN drops. It happens again and again.\nSolution: reinstall the client."
+    assert said(question, text).endswith("Solution: reinstall the client. [1]")
+
+
 @pytest.mark.parametrize(
     ("question", "text", "answer"),
     [
