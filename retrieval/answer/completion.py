@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 
 DONE = "[DONE]"
-MAX_BYTES = 4_000_000  # of a reply; 600 tokens in chunks of their own are about 200,000
+MAX_BYTES = 4_000_000  # of a reply, unless it may have more tokens than these are enough for
+BYTES_PER_TOKEN = 1_000  # three times what one takes in a chunk of its own
 MAX_ERROR_BYTES = 4_000  # of what a failure says; more is not read
 SHOWN = 200  # characters of what an endpoint sent that a message quotes
 _THOUGHTS = ("reasoning_content", "reasoning")  # of a delta: DeepSeek's and vLLM's name, OpenRouter's and Ollama's
@@ -29,17 +30,18 @@ class EndpointError(Exception):
         self.what, self.sent = what, sent
 
 
-def texts_of(response: httpx.Response, received: Iterable[bytes]) -> Iterator[str]:
+def texts_of(response: httpx.Response, received: Iterable[bytes], max_tokens: int = 0) -> Iterator[str]:
     """Pieces of the text that `received`, the response's body, brings; an empty one for each piece of its thoughts.
 
-    Thoughts that the server has parsed are no text, but who waits for the first token has it. Raises `EndpointError`.
+    Thoughts that the server has parsed are no text, but who waits for the first token has it. `max_tokens`: how many
+    were asked for; more bytes than these may take are an error. Raises `EndpointError`.
     """
     if response.status_code != httpx.codes.OK:
         raise EndpointError(f"answered {response.status_code}: {{}}", _beginning(received))
     if "json" in response.headers.get("content-type", ""):  # a server that does not stream
-        pieces = _whole(b"".join(_bounded(received)).decode("utf-8", "replace"))
+        pieces = _whole(b"".join(_bounded(received, max_tokens)).decode("utf-8", "replace"))
     else:
-        pieces = _streamed(_lines(_bounded(received)))
+        pieces = _streamed(_lines(_bounded(received, max_tokens)))
     yield from _whole_characters(pieces)
 
 
@@ -52,12 +54,12 @@ def _beginning(received: Iterable[bytes]) -> str:
     return body[:MAX_ERROR_BYTES].decode("utf-8", "replace")
 
 
-def _bounded(received: Iterable[bytes]) -> Iterator[bytes]:
-    size = 0
+def _bounded(received: Iterable[bytes], max_tokens: int) -> Iterator[bytes]:
+    most, size = max(MAX_BYTES, BYTES_PER_TOKEN * max_tokens), 0
     for data in received:
         size += len(data)
-        if size > MAX_BYTES:
-            raise EndpointError(f"sent more than {MAX_BYTES:,} bytes")
+        if size > most:
+            raise EndpointError(f"sent more than {most:,} bytes")
         yield data
 
 

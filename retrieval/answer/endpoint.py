@@ -78,7 +78,7 @@ class ChatEndpoint:
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         """Pieces of the answer as they come. Raises `OutageError`."""
         started, stop, complete = time.monotonic(), Event(), Event()
-        arrived: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # holds `MAX_BYTES` at most
+        arrived: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # what a reply may have, at most
         Thread(target=self._pump, args=(messages, arrived, stop, complete), daemon=True, name="llm-endpoint").start()
         pieces, is_blank = 0, True
         try:
@@ -150,7 +150,8 @@ class ChatEndpoint:
         }
         url = settings.base_url.rstrip("/") + "/chat/completions"
         with self._client.stream("POST", url, json=body) as response:
-            yield from texts_of(response, takewhile(lambda _: not stop.is_set(), response.iter_bytes()))
+            received = takewhile(lambda _: not stop.is_set(), response.iter_bytes())
+            yield from texts_of(response, received, settings.max_tokens)
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, EndpointError):

@@ -71,6 +71,10 @@ def test_no_more_is_read_than_an_answer_may_have(monkeypatch: pytest.MonkeyPatch
     for kind in ("text/event-stream", "application/json"):
         with pytest.raises(EndpointError, match="more than 500 bytes"):
             read(b": ping\n" * 100, kind)
+    long = b": ping\n" * 600
+    assert list(texts_of(httpx.Response(200), [long, chunk("a", "stop")], max_tokens=5)) == ["a"]
+    with pytest.raises(EndpointError, match="more than 5,000 bytes"):
+        list(texts_of(httpx.Response(200), [long, long], max_tokens=5))
     asked = 0
 
     def endless() -> object:

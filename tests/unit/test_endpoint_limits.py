@@ -105,6 +105,21 @@ def test_an_endpoint_that_only_says_that_it_lives_is_left(serve: Serve) -> None:
     endpoint.close()
 
 
+def test_long_thoughts_are_read_where_so_many_tokens_were_asked_for(serve: Serve) -> None:
+    """In chunks of their own, as vLLM writes them: 15,000 tokens are more than an answer without thoughts may have."""
+    thought = {"id": "chatcmpl-" + "0" * 32, "object": "chat.completion.chunk", "created": 1, "model": "m" * 40}
+    thought |= {"choices": [{"index": 0, "delta": {"reasoning_content": " so"}, "logprobs": None}], "pad": "x" * 120}
+
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        begin(handler)
+        handler.wfile.write(f"data: {json.dumps(thought)}\n\n".encode() * 15_000)
+        handler.wfile.write(b'data: {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}\n\n')
+
+    endpoint = ChatEndpoint(EndpointSettings(f"http://{serve(write)}", "m", max_tokens=16_000))
+    assert list(endpoint.stream([])) == ["x"]
+    endpoint.close()
+
+
 def test_blank_replies_are_empty(serve: Serve) -> None:
     def write(handler: BaseHTTPRequestHandler) -> None:
         begin(handler)
