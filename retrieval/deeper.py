@@ -49,7 +49,7 @@ def with_cuts(signals: FusionSignals, first: Mapping[str, Ranking], told: Mappin
     def cut(leg: str, other: str) -> LegCut | None:
         if leg not in first or other not in first or len(told[leg]) == len(first[leg]):
             return None
-        return LegCut(np.sort(first[other].labels), len(first[leg]))
+        return LegCut(first[other].labels, len(first[leg]))
 
     return replace(signals, sparse_cut=cut("sparse", "dense"), dense_cut=cut("dense", "sparse"))
 

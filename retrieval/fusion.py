@@ -29,8 +29,8 @@ class LegCut:
     comes after `depth` candidates is all that is known, as before.
     """
 
-    labels: Labels  # rising, of what the other leg had found
-    depth: int
+    labels: Labels  # of what the other leg had found
+    depth: int  # candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,8 @@ def fuse(
 ) -> Candidates:
     """The candidates of the legs that the plan asks, best first, ties by rising label.
 
-    A candidate that one leg did not find gets from it no more than its last candidate got; see `_absent`.
+    A candidate that one leg did not find gets from it no more than its last candidate got (see `_absent`), and one that
+    was left out when the leg was asked again no more than the last candidate before.
     Without `vectors_of` there is no feedback.
     """
     sparse = Ranking.empty() if plan.fusion is FusionMethod.DENSE else sparse
@@ -338,14 +339,20 @@ def bounded(scores: NDArray[np.float32], low: float, high: float) -> Scores:
 
 def _sparse_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
     parts = weight * _shares(plan, ranking, (0.0, None), (0.0, signals.sparse_bound))
-    complete, cut = len(ranking) < (signals.sparse_asked or plan.sparse_depth), signals.sparse_cut
-    left_out = 0.0 if cut is None else _absent(plan, parts[: cut.depth], complete=False) or _last(parts[: cut.depth])
-    return _Leg(ranking, weight, parts, _absent(plan, parts, complete=complete), cut, left_out)
+    complete = len(ranking) < (signals.sparse_asked or plan.sparse_depth)
+    absent, cut = _absent(plan, parts, complete=complete), signals.sparse_cut
+    if cut is None:
+        return _Leg(ranking, weight, parts, absent)
+    first = parts[: cut.depth]
+    # By ranks, what is not found gets nothing; then all that was found further down would pass what was left out there.
+    left_out = _last(first) if plan.fusion is FusionMethod.RRF else _absent(plan, first, complete=False)
+    return _Leg(ranking, weight, parts, absent, cut, left_out)
 
 
 def _dense_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
     parts = weight * _shares(plan, ranking, (signals.dense_zero, None), (-1.0, 1.0))
-    cut, absent = signals.dense_cut, _last(parts) if plan.fusion is FusionMethod.CONVEX else 0.0
+    absent = _last(parts) if plan.fusion is FusionMethod.CONVEX else 0.0
+    cut = signals.dense_cut
     return _Leg(ranking, weight, parts, absent, cut, 0.0 if cut is None else _last(parts[: cut.depth]))
 
 
