@@ -21,7 +21,7 @@ from search_core.errors import BudgetError, CorpusError, SupervisionError, Train
 from search_core.models.edges import Edges
 from search_core.models.graph_config import GraphLMConfig
 from search_core.models.graph_lm import GraphInput, GraphLM, build_graph_lm, graph_input, save_graph_lm
-from search_core.tuning.documents import rows_alike
+from search_core.tuning.documents import check_documents, rows_alike
 
 Vectors = NDArray[np.float32]
 Judgements = Sequence[Mapping[int, float]]  # for each question: chunk -> grade; above 0 is relevant
@@ -174,6 +174,7 @@ def _questions(vectors: Vectors, judgements: Judgements, chunks: Vectors, docume
         raise SupervisionError(
             f"question vectors {vectors.shape} hold what is no number, or do not fit chunks {chunks.shape}; embed again"
         )
+    check_documents(documents, len(chunks))
     grades = np.zeros((len(vectors), len(chunks)), np.float32)
     wrong = np.ones(grades.shape, bool)
     mates = rows_alike(documents or range(len(chunks)))

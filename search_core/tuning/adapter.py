@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from retrieval.adapter import QueryAdapter
 from retrieval.types import Vectors
 from search_core.errors import SupervisionError, TrainingError
-from search_core.tuning.documents import document_ndcg, rows_alike
+from search_core.tuning.documents import check_documents, document_ndcg, rows_alike
 
 if TYPE_CHECKING:
     import torch
@@ -72,8 +72,10 @@ def fit_adapter(
 
     `documents`: whose passage each row is. Of a relevant document no passage is a negative, and held-out questions rank
     documents. Without it each passage is a document of its own. Raises `SupervisionError` for fewer than
-    `MIN_QUESTIONS` questions with a relevant passage, and `TrainingError` where training goes astray.
+    `MIN_QUESTIONS` questions with a relevant passage, `CorpusError` for another number of documents than of passages,
+    and `TrainingError` where training goes astray.
     """
+    check_documents(documents, len(passage_vectors))
     known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
     if len(known) < MIN_QUESTIONS:
         raise SupervisionError(
@@ -117,9 +119,9 @@ def adapter_path(
 ) -> list[tuple[int, QueryAdapter]]:
     """Steps and the adapter after them, every `CHECK_EVERY` and after the last: for who has questions to choose by.
 
-    `documents` as for `fit_adapter`. Raises `SupervisionError` for fewer than `MIN_QUESTIONS` questions with a relevant
-    passage, and `TrainingError`.
+    `documents` and what is raised are as for `fit_adapter`.
     """
+    check_documents(documents, len(passage_vectors))
     known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
     if len(known) < MIN_QUESTIONS:
         raise SupervisionError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from retrieval.metrics import ndcg
 from retrieval.types import Vector
+from search_core.errors import CorpusError
 
 DEPTH = 10  # documents of a ranking that count
 
@@ -21,10 +22,16 @@ def rows_alike(keys: Sequence[Hashable]) -> list[frozenset[int]]:
     return [found[key] for key in keys]
 
 
+def check_documents(documents: Sequence[str], rows: int) -> None:
+    """Raises `CorpusError` unless there is one for each row, or none at all."""
+    if documents and len(documents) != rows:
+        raise CorpusError(f"{len(documents)} documents are named for {rows} texts; expected one for each text")
+
+
 def document_ndcg(
     scores: Vector, rows: Sequence[int], judgements: Mapping[int, int], documents: Sequence[Hashable]
 ) -> float:
-    """nDCG@10 of documents, each at the place of its best row. `scores` are of `rows`, `documents` of all rows.
+    """nDCG@10 of documents, each at the place of its best row. `scores` (n,) are of the n `rows`, `documents` of all.
 
     By rows a question would ask for all of its document, though one of them answers it.
     """

@@ -20,7 +20,7 @@ from retrieval.types import Vectors
 from search_core.errors import CorpusError, SupervisionError
 from search_core.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.contrastive import Example, Trained, train
-from search_core.tuning.documents import document_ndcg
+from search_core.tuning.documents import check_documents, document_ndcg
 from search_core.tuning.examples import Labelled, labelled_examples, own_examples
 from search_core.tuning.export import write_model
 from search_core.tuning.interpolation import interpolate
@@ -72,8 +72,7 @@ def tune_encoder(
     """
     if not texts:
         raise CorpusError("there are no texts to tune an encoder to; ingest documents first")
-    if documents and len(documents) != len(texts):
-        raise CorpusError(f"{len(documents)} documents are named for {len(texts)} texts; expected one for each text")
+    check_documents(documents, len(texts))
     options = options or TuneOptions()
     found = survey(base, [text.whole for text in texts]) if options.vocabulary == "extend" else Vocabulary(0.0, ())
     pieces = found.missing if found.unknown_share > options.least_unknown else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from retrieval.errors import InvalidInputError
 from retrieval.learned import OpenParts, files_of
 from retrieval.plan import Plan
 from retrieval.types import Vectors
-from search_core.errors import SupervisionError, TrainingError
+from search_core.errors import CorpusError, SupervisionError, TrainingError
 from search_core.tuning.adapter import KINDS, adapter_path, fit_adapter
 from search_core.tuning.documents import document_ndcg
 
@@ -206,6 +207,11 @@ class TestLearning:
             learned.append(adapter_path(question, passages, judged, "full", steps=3, documents=documents)[-1][1])
         one, two = (adapter.tensors["delta"].tobytes() for adapter in learned)
         assert (one == two) is bool(documents)
+
+    @pytest.mark.parametrize("learn", [fit_adapter, adapter_path])
+    def test_documents_that_are_not_those_of_the_passages_are_refused(self, learn: Callable[..., object]) -> None:
+        with pytest.raises(CorpusError, match="2 documents are named for 40 texts"):
+            learn(*turned(40), "bias", documents=["a", "b"])
 
     def test_held_out_questions_rank_documents(self) -> None:
         """The first document has two parts: one is judged, the other is nearer. The second is judged less."""

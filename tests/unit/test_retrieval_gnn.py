@@ -100,3 +100,5 @@ def test_what_is_no_number_or_fits_nothing_is_refused(world: tuple[Any, Any, Any
         fit_graph_lm(chunks, edges, questions, judged, config, 0, 0.0)
     with pytest.raises(CorpusError, match="16 wide"):
         fit_graph_lm(chunks, edges, questions, judged, identity_config(8), 0, 5.0)
+    with pytest.raises(CorpusError, match="2 documents are named"):
+        fit_graph_lm(chunks, edges, questions, judged, config, 0, 5.0, documents=["a", "b"])
