@@ -13,6 +13,7 @@ from api.build_apart import NICENESS
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, progress_bar, reach, table_of
 from api.comparison import WITHOUT_ADAPTER
 from api.reindex import activate_generation, generation_json, reindex, retire_generation, roll_back_generation
+from api.wire.base import MAX_CHUNK_TOKENS, MIN_CHUNK_TOKENS
 from retrieval.errors import InvalidInputError
 
 app = typer.Typer(help="Generations of a collection: list, activate, roll back, retire.", no_args_is_help=True)
@@ -23,7 +24,8 @@ def reindex_command(
     collection: CollectionOption = "default",
     encoder: Annotated[str, typer.Option(help="Another encoder; default: the settings' encoder.")] = "",
     chunk_tokens: Annotated[
-        int | None, typer.Option(min=160, max=2048, help="Largest chunk, in tokens; default: as now.")
+        int | None,
+        typer.Option(min=MIN_CHUNK_TOKENS, max=MAX_CHUNK_TOKENS, help="Largest chunk, in tokens; default: as now."),
     ] = None,
     dictionary: Annotated[Path | None, typer.Option(help="JSON list of words that are kept whole.")] = None,
     synonyms: Annotated[Path | None, typer.Option(help="JSON list of lists of words that mean the same.")] = None,

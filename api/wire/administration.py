@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from api.wire.base import WORDS_THAT_AGREE, CollectionName, Groups, Line, Moment, Request, Response
+from api.wire.base import (
+    MAX_CHUNK_TOKENS,
+    MIN_CHUNK_TOKENS,
+    WORDS_THAT_AGREE,
+    CollectionName,
+    Groups,
+    Line,
+    Moment,
+    Request,
+    Response,
+)
 from retrieval.catalog.keys import MAX_DAYS, Scope
 
 Words = Annotated[list[Line], Field(max_length=100_000)]
@@ -29,7 +39,9 @@ class CollectionBody(CollectionChange):
     )
 
     name: CollectionName
-    chunk_tokens: Annotated[int | None, Field(ge=160, le=2048, description="Longest passage, in tokens.")] = None
+    chunk_tokens: int | None = Field(
+        None, ge=MIN_CHUNK_TOKENS, le=MAX_CHUNK_TOKENS, description="Longest passage, in tokens."
+    )
 
 
 class CollectionView(Response):

@@ -14,6 +14,7 @@ COLLECTION_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"  # as retrieval.catalog.colle
 MAX_GROUPS = 1000
 MAX_METADATA_DEPTH = 16
 MAX_NODES = 100_000  # names and values of one JSON object; it is looked at while other requests wait
+MIN_CHUNK_TOKENS, MAX_CHUNK_TOKENS = 160, 2048  # the least is four of the stretches that are joined to a neighbour
 MAX_FIELDS = 100  # of one object in a request body; no model has as many
 FIRST_YEAR, LAST_YEAR = 1970, 9998  # of times that callers choose
 

@@ -7,7 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.wire.base import WORDS_THAT_AGREE, CollectionName, Json, Key, Line, Moment, Request, Response
+from api.wire.base import (
+    MAX_CHUNK_TOKENS,
+    MIN_CHUNK_TOKENS,
+    WORDS_THAT_AGREE,
+    CollectionName,
+    Json,
+    Key,
+    Line,
+    Moment,
+    Request,
+    Response,
+)
 
 MAX_EVERY_SECONDS = 366 * 86_400  # a year
 ScheduleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Name of the schedule.")]
@@ -30,7 +41,9 @@ class ReindexArguments(Request):
     """What the new generation of a collection is made by; null: as the serving one."""
 
     encoder: Line = Field("", description="Name of the encoder; empty: the settings' encoder.")
-    chunk_tokens: int | None = Field(None, ge=160, le=2048, description="Longest passage, in tokens.")
+    chunk_tokens: int | None = Field(
+        None, ge=MIN_CHUNK_TOKENS, le=MAX_CHUNK_TOKENS, description="Longest passage, in tokens."
+    )
     dictionary: list[Line] | None = Field(None, description="Words that are kept whole.")
     synonyms: list[list[Line]] | None = Field(None, description=WORDS_THAT_AGREE)
     eval_set: Key | Literal[""] = Field("", description="Evaluation set; empty: the only judged one, if there is one.")
