@@ -83,7 +83,8 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
             r"\b(?:what|which) (?:\w+ )?(?:number|percentage|percent|price|cost|amount|rate|population|size)\b",
         ),
         (Kind.NUMBER, "多少|第几|几[个位名次种部座人条家所集届岁天年月公]|多[大高长远久深重宽]"),
-        (Kind.TIME, r"^(?:(?!\b(?:what|how|why|who|which|where)\b).)*\bwhen\b"),  # "what to do when …" asks no time
+        # "What to do when …" and "When …, what to do?" ask no time.
+        (Kind.TIME, r"^(?:(?!\b(?:what|how|why|who|which|where)\b).)*\bwhen\b(?!.*,\s*(?:what|how|why)\b)"),
         (Kind.TIME, r"\b(?:what|which) (?:\w+ )?(?:year|date|day|month|decade|century|time|era|period)\b"),
         (Kind.TIME, "什么时候|(?<!任)何时|哪[一]?[年天月日]|哪个(?:年代|世纪|时期|朝代)|几[年月日号点]|时间|日期"),
         (
@@ -99,7 +100,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
 )
 
 _REMEDY = re.compile(
-    r"\bwhat (?:to|should|can|must|do|shall) (?:\w+ )?do\b|"
+    r"\bwhat (?:to|should|can|must|shall) (?:\w+ )?do\b|\bwhat do (?:I|we) do\b|"
     r"\bhow (?:\w+ ){0,3}?(?:fix|solve|resolve|repair|remedy|mend)\b|"
     "怎么办|怎样办|(?:怎么|怎样|如何)(?:处理|解决|处置|排除|修复|恢复)",
     re.IGNORECASE,

@@ -6,7 +6,7 @@ import pytest
 
 from retrieval.analyzer import Analyzer
 from retrieval.answer.condense import leans, standalone_question
-from retrieval.answer.question import Kind, fits_kind, question_kind, read_question, topic_words
+from retrieval.answer.question import Kind, asks_for_remedy, fits_kind, question_kind, read_question, topic_words
 from retrieval.answer.types import Turn
 from retrieval.retriever import MAX_QUERY_LENGTH
 
@@ -31,6 +31,9 @@ from retrieval.retriever import MAX_QUERY_LENGTH
         ("任何人都可以申请吗？", Kind.OTHER),
         ("任何时候可以申请吗？", Kind.OTHER),
         ("What should I do when the lamp is red?", Kind.OTHER),
+        ("When the lamp is red, what should I do?", Kind.OTHER),
+        ("When the pump stops, how do I start it again?", Kind.METHOD),
+        ("When was the pump, which stands in hall 2, mended?", Kind.TIME),
         ("Do you know when the gate closes?", Kind.TIME),
     ],
 )
@@ -151,6 +154,22 @@ def test_topic_is_carried_through_a_chain_and_nothing_without_history() -> None:
     assert "parental" in standalone_question(chain, "And how long does that take?")
     assert standalone_question([], "Who approves it?") == "Who approves it?"
     assert standalone_question([Turn("assistant", "Hello")], "it?") == "it?"
+
+
+@pytest.mark.parametrize(
+    ("question", "asks"),
+    [
+        ("What should I do when the lamp is red?", True),
+        ("The lamp is red. What do I do?", True),
+        ("How can I fix it?", True),
+        ("E21 怎么办？", True),
+        ("What does it do?", False),
+        ("What do they do on Fridays?", False),
+        ("How long is the warranty?", False),
+    ],
+)
+def test_a_question_for_a_remedy_is_known(question: str, asks: bool) -> None:
+    assert asks_for_remedy(question) is asks
 
 
 def test_what_is_added_never_makes_a_question_too_long_to_be_searched() -> None:
