@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from retrieval.contracts import Allowed
 from retrieval.graph.names import asked_names
-from retrieval.graph.nodes import Hashes, NodeKind, node_hash, of_kinds
+from retrieval.graph.nodes import Hashes, NodeKind, among, changes, node_hash, of_kinds
 from retrieval.graph.state import GraphState
 from retrieval.types import Labels, Vector, Vectors
 
@@ -177,17 +177,16 @@ class LinkWalk:
         entry = self._graph.entry(anchor)
         if entry is None or not len(entry.hashes):
             return
-        nodes = np.unique(entry.hashes & ~1)
-        nodes = nodes[of_kinds(nodes, self._over)]
+        nodes = entry.hashes & ~1
+        nodes = nodes[changes(nodes) & of_kinds(nodes, self._over)]
         members = self._graph.members(nodes, HUB, self._allowed)
         counts = np.bincount(members.nodes, minlength=len(nodes))
         weights = np.maximum(counts - 1, 1).astype(np.float64) ** -COMMON_DAMPING
-        weights[np.isin(nodes, self._asked)] *= KNOWN_WEIGHT
+        weights[among(nodes, self._asked)] *= KNOWN_WEIGHT
         each = weights[members.nodes] * np.where(members.are, IS_WEIGHT, 1.0)
         order = np.lexsort((-each, members.labels))
         labels, each, crossed = members.labels[order], each[order], nodes[members.nodes[order]]
-        first = np.r_[True, np.diff(labels) != 0] if len(labels) else np.empty(0, bool)
-        first &= labels != anchor
+        first = changes(labels) & (labels != anchor)
         labels, each, crossed = labels[first], each[first], crossed[first]
         if not len(labels):
             return

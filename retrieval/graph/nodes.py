@@ -40,6 +40,7 @@ class NodeKind(StrEnum):
 
 
 _CODES = {kind: code for code, kind in enumerate(NodeKind)}  # in the numbers of nodes
+_PREFIXES = {kind: f"{kind}\0".encode() for kind in NodeKind}  # of what is hashed
 
 
 class Reference(NamedTuple):
@@ -57,13 +58,28 @@ class Reference(NamedTuple):
 
 def node_hash(kind: NodeKind, name: str) -> int:
     """The node's number: 60 bits, two for its kind, and 0. One of two million corpora of 10⁶ nodes holds two alike."""
-    digest = hashlib.blake2b(f"{kind}\0{name}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(_PREFIXES[kind] + name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 4 << 3 | _CODES[kind] << 1
 
 
 def of_kinds(nodes: Hashes, kinds: Collection[NodeKind]) -> NDArray[np.bool_]:
     """(n,) whether each node is of one of the kinds, which their numbers tell."""
-    return np.isin(nodes >> 1 & 3, [_CODES[kind] for kind in kinds])
+    if len(kinds) == len(NodeKind):
+        return np.ones(len(nodes), bool)
+    return among(nodes >> 1 & 3, np.array([_CODES[kind] for kind in kinds], np.int64))
+
+
+def among(numbers: Hashes, few: Hashes) -> NDArray[np.bool_]:
+    """(n,) whether each number is one of a few others; `np.isin` sorts both, which takes some times as long."""
+    found: NDArray[np.bool_] = (numbers[:, None] == few).any(axis=1)
+    return found
+
+
+def changes(rising: Hashes) -> NDArray[np.bool_]:
+    """(n,) whether each number is another than the one before it; the first is."""
+    found = np.ones(len(rising), bool)
+    np.not_equal(rising[1:], rising[:-1], out=found[1:])
+    return found
 
 
 def references_of(chunk: IndexedChunk) -> list[Reference]:
