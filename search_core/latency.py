@@ -15,8 +15,10 @@ from math import comb
 
 import numpy as np
 
+from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog
 from retrieval.dense import FLAT_LIMIT
+from retrieval.highlights import highlights, marked_tokens
 from retrieval.legs import legs_of
 from retrieval.retriever import CHUNKS_PER_DOCUMENT
 from retrieval.types import OPERATOR
@@ -36,7 +38,8 @@ def compare_latency(catalog: Catalog, before: Candidate, after: Candidate, place
     """Whole searches, each with what its plan asks of a search; None where both are the same."""
     if before.plan == after.plan and after.model is None:
         return None
-    search = partial(_search, catalog)
+    settings = before.legs.snapshot.collection.settings
+    search = partial(_search, catalog, Analyzer(settings.dictionary, settings.synonyms))
     return time_pairs((partial(search, before, place), partial(search, after, place)) for place in places)
 
 
@@ -82,8 +85,8 @@ def _outside(count: int) -> int:
     return max(outside, 0)
 
 
-def _search(catalog: Catalog, candidate: Candidate, place: int) -> None:
-    """What `retrieval.retriever` does for this plan, without highlights.
+def _search(catalog: Catalog, analyzer: Analyzer, candidate: Candidate, place: int) -> None:
+    """What `retrieval.retriever` does for this plan, highlights included, as searches have them by default.
 
     Where a graph finds the nearest vectors, asking it is left out: comparing with all of them costs many times that.
     """
@@ -103,3 +106,6 @@ def _search(catalog: Catalog, candidate: Candidate, place: int) -> None:
             np.argpartition(-scores, min(max(plan.dense_depth, needed), len(scores)) - 1)
     found = replace(legs, rerankings=legs.rerankings.anew()).best(plan, place)
     catalog.documents.visible(legs.snapshot.collection, [chunk.label for chunk in found], OPERATOR)
+    marked = marked_tokens(analyzer, text)
+    for chunk in found:
+        highlights(analyzer, marked, chunk.text)
