@@ -25,8 +25,9 @@ _ALIASES = {
     "pptm": "pptx",
     "xlsm": "xlsx",
     "tsv": "csv",
+    "jsonl": "json",
+    "ndjson": "json",
 }
-_LINES = "each of its lines is a document: ingest it by itself with `kb ingest`, or send it to documents:bulk"
 _CONVERT = {
     "doc": "save it as .docx",
     "ppt": "save it as .pptx",
@@ -35,8 +36,6 @@ _CONVERT = {
     "odt": "save it as .docx",
     "msg": "save the message as .eml",
     "epub": "convert it to .html",
-    "jsonl": _LINES,
-    "ndjson": _LINES,
     "jpg": "run OCR and ingest the text",
     "jpeg": "run OCR and ingest the text",
     "png": "run OCR and ingest the text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 import orjson
@@ -16,24 +17,37 @@ from ingest.parsers.charset import decode
 
 _MAX_DEPTH = 200  # levels; deeper ones are cut, orjson itself refuses more than 1024
 _MIN_FILLED = 0.05  # share of the cells of a table; lines say more than emptier ones, which grow beyond measure
+_LINES = (".jsonl", ".ndjson")  # extensions of files with a value in each line
 _TITLES = ("title", "name", "subject", "标题", "名称")
 
 
 class JsonParser:
     """Any JSON file. A list of flat objects of like names is a table; else objects become indented lines.
 
-    As a value of the outermost object a table stands under its name, after the other values.
+    JSON lines (by the name's extension) are a list of their values. As a value of the outermost object a table stands
+    under its name, after the other values.
     """
 
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The values with their names. Raises `ParseError` where it is not JSON."""
-        try:
-            content = read_json(decode(data, name))
-        except orjson.JSONDecodeError as error:
-            raise ParseError(f"{name} is not JSON: {error}", "check it with a JSON validator") from error
+        text = decode(data, name)
+        has_lines = PurePath(name).suffix.lower() in _LINES
+        content = _values(text, name) if has_lines else _value(text, name)
         builder = TextBuilder(name)
         _add(content, builder)
         return builder.build(_title(content))
+
+
+def _value(text: str, place: str) -> Any:
+    try:
+        return read_json(text)
+    except orjson.JSONDecodeError as error:
+        raise ParseError(f"{place} is not JSON: {error}", "check it with a JSON validator") from error
+
+
+def _values(text: str, name: str) -> list[Any]:
+    lines = enumerate(text.split("\n"), start=1)
+    return [_value(line, f"line {number} of {name}") for number, line in lines if line.strip()]
 
 
 def _title(content: Any) -> str:

@@ -184,11 +184,14 @@ def test_tables_inside_a_json_object_stand_under_their_names() -> None:
     assert [block.kind for block in parsed.outline] == [BlockKind.LIST, BlockKind.HEADING, BlockKind.TABLE]
 
 
-def test_json_lines_among_files_say_how_they_are_ingested() -> None:
-    with pytest.raises(UnsupportedError) as refused:
-        parse_file(b'{"id": "1", "text": "x"}', "tickets.jsonl")
-    assert "kb ingest" in refused.value.remedy
-    assert "documents:bulk" in refused.value.remedy
+def test_json_lines_among_files_are_read_as_one_list() -> None:
+    lines = b'{"ticket": 7, "state": "open"}\n\n{"ticket": 8, "state": "closed"}\r\n'
+    parsed = parse_file(lines, "tickets.jsonl")
+    assert parsed.title == "tickets"
+    assert parsed.text == "| ticket | state |\n| 7 | open |\n| 8 | closed |"
+    assert parse_file(lines, "tickets.NDJSON").text == parsed.text
+    with pytest.raises(ParseError, match=r"line 3 of tickets\.jsonl is not JSON"):
+        parse_file(lines.replace(b"}\r", b"\r"), "tickets.jsonl")
 
 
 def test_dates_of_workbooks_have_no_midnight() -> None:
