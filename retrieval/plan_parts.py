@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,11 @@ def require_parts(plan: Plan, data_dir: Path, encoder: str) -> None:
     """
     for kind, name in named_parts(plan).items():
         LOADERS[kind](data_dir / ARTIFACTS / check_name(name, f"plan.{kind}"), encoder, None)
+
+
+def missing_parts(degraded: Iterable[str]) -> list[str]:
+    """The kinds of learned parts that a search went without, of what it says that it lacked: another plan answered."""
+    return [kind for kind in degraded if kind in LOADERS]
 
 
 def without_parts(plan: Plan) -> Plan:

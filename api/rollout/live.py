@@ -14,6 +14,7 @@ from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
+from retrieval.plan_parts import missing_parts
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.stored_plan import stored_plan
 from retrieval.types import Principal
@@ -101,8 +102,8 @@ class LiveSearch:
     ) -> SearchResult:
         try:
             result = runtime.search(candidate, request, principal)
-            if "adapter" in result.degraded:
-                raise InvalidInputError("its adapter cannot be read, so that another plan answered")
+            if missing := missing_parts(result.degraded):
+                raise InvalidInputError(f"its {' and '.join(missing)} cannot be read, so that another plan answered")
         except Exception:  # whatever it is: where the serving plan can answer, the candidate is to blame
             result = runtime.search(serving, request, principal)
             self.tally.add(rollout, of_error(CANDIDATE))

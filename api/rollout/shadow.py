@@ -20,6 +20,7 @@ from api.runtimes import Runtimes
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.errors import RetrievalError
 from retrieval.plan import Plan
+from retrieval.plan_parts import missing_parts
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import Principal
 
@@ -104,7 +105,7 @@ class Shadow:
     def _searched(self, runtime: CollectionRuntime, plan: Plan, task: _Task) -> SearchResult | None:
         try:
             result = runtime.search(plan, task.request, task.principal)
-            return None if "adapter" in result.degraded else result  # else another plan answered
+            return None if missing_parts(result.degraded) else result  # else another plan answered
         except Exception as error:  # an error is what is counted here, whatever it is
             logger.info("plan %s failed in the background: %s", plan.digest, error)
             return None

@@ -23,7 +23,7 @@ from api.rollout.watch import RolloutWatch
 from infra.settings import Settings
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.rollouts import Stage
-from retrieval.plan import DEFAULT_PLAN, RerankStep
+from retrieval.plan import DEFAULT_PLAN, PrecedentStep, RerankStep
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Principal
 
@@ -289,6 +289,19 @@ def test_one_that_cannot_go_on_keeps_no_other_from_being_judged(
     assert 1 <= len(said) <= 2  # once each: the server's own watch may say it, too
     assert all(f"rollout {cannot.id} of plan {plan.id}" in one and "ad-0123456789ab" in one for one in said)
     assert world.post("/plans/rollout:stop").status_code == 200
+
+
+@pytest.mark.parametrize("part", [{"adapter": "lost"}, {"ranker": "lost"}, {"precedents": PrecedentStep("lost")}])
+def test_a_plan_whose_learned_part_is_lost_serves_nobody(world: Going, part: dict[str, Any]) -> None:
+    catalog, lost = world.served.kb.catalog, replace(MEANING, **part)
+    collection = catalog.collections.get(world.collection)
+    plan = catalog.plans.add(collection, "lost", lost.to_dict(), lost.digest, "test")
+    catalog.rollouts.begin(collection, plan.id, Stage.CANARY, 0.9, {"unit": "session", "advance_after": 0}, "test", "")
+    world.served.kb.runtime(world.collection).refresh()
+    found = [world.search("pump", session) for session in SESSIONS]
+    assert {(one["plan"], one["arm"]) for one in found} == {(MEANING.digest, "serving")}
+    world.watch.look()
+    assert stage_of(world.rollout(), "canary")["candidate"]["errors"] > 20
 
 
 def test_a_person_may_end_it_at_every_stage(world: Going) -> None:
