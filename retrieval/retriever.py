@@ -168,12 +168,10 @@ class Retriever:
             question = Question(request.query, vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, vectors_of, allowed)
             clock.lap("graph")
-        ranker = None if plan.ranker is None else self._part("ranker", self._open_ranker, plan.ranker)
-        if ranker is not None and vectors_of is not None:
-            attributes = self._views.attributes
-            candidates = order(
-                ranker, candidates, vector, Lookup(vectors_of, attributes.document_of, attributes.labels_of)
-            )
+        if plan.ranker is not None and vectors_of is not None:
+            ranker = self._part("ranker", self._open_ranker, plan.ranker)
+            lookup = Lookup(vectors_of, self._views.attributes.document_of, self._views.attributes.labels_of)
+            candidates = candidates if ranker is None else order(ranker, candidates, vector, lookup)
             clock.lap("ranker")
         hits, overtaken = self._checked(collection, candidates, request, principal, _pool(plan, wanted))
         clock.lap("check")
@@ -226,16 +224,15 @@ class Retriever:
     def unreadable(self, plan: Plan) -> dict[str, str]:
         """Kinds of the plan's learned parts that searches went without of late, with the reason."""
         named = named_parts(plan)
-        if plan.fusion is FusionMethod.SPARSE:
-            named.pop("adapter", None)  # nobody asks for it
-        known = ((kind, self._unreadable.get((kind, name))) for kind, name in named.items())
+        unused = ("adapter", "ranker") if plan.fusion is FusionMethod.SPARSE else ()  # they need the query's vector
+        known = ((kind, self._unreadable.get((kind, name))) for kind, name in named.items() if kind not in unused)
         return {kind: why for kind, why in known if why is not None}
 
     def prepare(self, plan: Plan) -> None:
         """Have ready what the plan's first search would wait for; what cannot be read is said when it is asked for."""
         if plan.adapter is not None and plan.fusion is not FusionMethod.SPARSE:
             self._part("adapter", self._open_adapter, plan.adapter)
-        if plan.ranker is not None:
+        if plan.ranker is not None and plan.fusion is not FusionMethod.SPARSE:
             self._part("ranker", self._open_ranker, plan.ranker)
         if plan.precedents is not None:
             self._near(plan.precedents.name, np.zeros(self._encoder.dim, np.float32))

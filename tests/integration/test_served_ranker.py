@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from served import Served, in_process
 
 from api.presentation import hit_json
 from retrieval.learned import ARTIFACTS
+from retrieval.plan import FusionMethod
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document
 from search_core import gate
@@ -101,3 +103,6 @@ def test_searches_go_on_without_one_that_cannot_be_read(served: Served) -> None:
     arrays.write_bytes(arrays.read_bytes()[:-4] + b"oops")
     found = served.kb.search("c", SearchRequest(f"manual for {thing(5)}", 3), OPERATOR, plan=plan)
     assert found.hits[0].chunk.key == "note5" and found.degraded == ("ranker",)
+    words = replace(plan, fusion=FusionMethod.SPARSE)
+    found = served.kb.search("c", SearchRequest(f"manual for {thing(5)}", 3), OPERATOR, plan=words)
+    assert found.degraded == (), "by words alone there is nothing that it could compare"
