@@ -89,7 +89,7 @@ def test_an_encoder_says_what_it_was_taught(tmp_path: Path) -> None:
     ):
         manifest.write_text(json.dumps(told))
         assert taught_to_encoder(tmp_path) == known
-        assert bool(taught_to(str(tmp_path), None).notes) is (known is None)
+        assert bool(taught_to(str(tmp_path), None, None).notes) is (known is None)
     assert taught_by(tmp_path, ["Why?"]) is None
     manifest.write_text(json.dumps({"labelled_questions": 1, "taught": ["a"]}))
     assert taught_by(tmp_path, ["Why?", "why? "]) == sorted(["a", hash_of("why?")])
