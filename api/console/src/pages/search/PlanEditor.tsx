@@ -10,7 +10,7 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   fusion: ["convex", "rrf", "sparse", "dense"],
   normalisation: ["best", "min-max", "z-score", "bounds"],
 };
-const TEXTS = new Set(["adapter"]); // names, also where there is none yet
+const TEXTS = new Set(["adapter", "ranker"]); // names, also where there is none yet
 const FIXED = new Set(["version"]); // the form of the plan itself
 
 interface Props {
