@@ -38,7 +38,6 @@ FEATURES = (
     "usual",  # cosine with the mean of the collection: how little it says that others do not
     "length",  # logarithm of the number of passages
 )
-RANK_K = 60  # as of reciprocal rank fusion
 PASSAGES = 16  # of a document, its first, that stand for the whole
 
 Scores = NDArray[np.float64]
@@ -180,10 +179,10 @@ def _best(group: NDArray[np.int64], count: int, values: NDArray[np.floating[Any]
 
 def _second(group: NDArray[np.int64], count: int, values: NDArray[np.floating[Any]]) -> Scores:
     """(documents,) the second best of each one's candidates, 0 where there is but one."""
-    order = np.lexsort((-values, group))
-    starts = np.searchsorted(group[order], np.arange(count))
+    falling = np.lexsort((-values, group))
+    starts = np.searchsorted(group[falling], np.arange(count))
     sizes = np.diff(np.append(starts, len(group)))
-    second = values[order][np.minimum(starts + 1, len(values) - 1)]
+    second = values[falling][np.minimum(starts + 1, len(values) - 1)]
     return np.where(sizes > 1, second, 0.0).astype(np.float64)
 
 

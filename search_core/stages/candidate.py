@@ -138,18 +138,19 @@ class StageReport:
 
 def adapter_name(adapter: QueryAdapter) -> str:
     """The artifact's id, from what it holds: the same adapter has the same name, and so its plan the same digest."""
-    digest = hashlib.sha256(f"{adapter.encoder} {adapter.dim}".encode())
-    for name, array in adapter.tensors.items():
-        digest.update(name.encode() + np.ascontiguousarray(array, np.float32).tobytes())
-    return f"adapter-{digest.hexdigest()[:16]}"
+    return _named("adapter", adapter)
 
 
 def ranker_name(ranker: Ranker) -> str:
     """The artifact's id, from what it holds, as an adapter's."""
-    digest = hashlib.sha256(f"{ranker.encoder} {ranker.dim}".encode())
-    for name, array in ranker.tensors.items():
+    return _named("ranker", ranker)
+
+
+def _named(kind: str, part: QueryAdapter | Ranker) -> str:
+    digest = hashlib.sha256(f"{part.encoder} {part.dim}".encode())
+    for name, array in part.tensors.items():
         digest.update(name.encode() + np.ascontiguousarray(array, np.float32).tobytes())
-    return f"ranker-{digest.hexdigest()[:16]}"
+    return f"{kind}-{digest.hexdigest()[:16]}"
 
 
 def precedents_name(precedents: Precedents) -> str:

@@ -14,8 +14,10 @@ from tuning_world import documents, questions, tuning_world
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.encoder.hashing import HashEncoder
+from retrieval.learned import ARTIFACTS
 from retrieval.metrics import ndcg
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, RerankStep
+from retrieval.ranker import FEATURES, Ranker, write_ranker
 from retrieval.rerank import RERANKERS
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Vectors
@@ -86,6 +88,23 @@ def test_a_reranker_orders_as_the_serving_search_does_and_is_asked_once_for_each
     before = Oracle.pairs
     legs.only(range(5)).score(RERANKED)
     assert Oracle.pairs == before
+    legs.snapshot.close()
+
+
+def test_a_ranker_orders_as_the_serving_search_does(kb: KnowledgeBase) -> None:
+    legs, count = asked_legs(kb), len(FEATURES)
+    draw, encoder = np.random.default_rng(5), kb.open_encoder("hash")
+    weights, mean, deviation = (draw.uniform(0.05, 0.3, count).astype(np.float32) for _ in range(3))
+    ranker = Ranker(encoder.fingerprint, encoder.dim, weights, mean, deviation, *legs.query_vectors[:2])
+    write_ranker(kb.settings.data_dir / ARTIFACTS / "drawn", ranker)
+    legs, moved = replace(legs, ranker=ranker), 0
+    for fusion in FusionMethod:
+        plain = replace(DEFAULT_PLAN, fusion=fusion)
+        for place, question in enumerate(legs.questions):
+            plan = replace(plain, ranker="drawn")
+            assert (found := legs.rank(plan, place)) == served_keys(kb, question, plan), plan
+            moved += found != legs.rank(plain, place)
+    assert moved > 2 * ASKED  # by words alone there is nothing to compare
     legs.snapshot.close()
 
 
