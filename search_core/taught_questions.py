@@ -69,6 +69,12 @@ def taught_to_encoder(encoder: str | Path) -> tuple[str, ...] | None:
     return tuple(map(str, known)) if isinstance(known, list) else None
 
 
+def may_know(encoder: str | Path, texts: Iterable[str]) -> bool:
+    """Whether that encoder was taught one of these questions, or may have been."""
+    known = taught_to_encoder(encoder)
+    return known is None or not frozenset(known).isdisjoint(hashes_of(texts))
+
+
 def taught_by(base: str | Path, texts: Iterable[str]) -> list[str] | None:
     """For the manifest of an encoder tuned from `base` with these questions."""
     before = taught_to_encoder(base)

@@ -1,8 +1,9 @@
 """The ranker tier: a linear model of the candidates' features is learned, and its penalty chosen by `choose`.
 
 The index and the questions' vectors stay as they are, so that a promotion is one pointer. What an adapter or encoder
-makes of the questions that it has learned from, `fit`, is too good to learn from. With one, the ranker learns from
-`choose`, and each of these questions tells what a ranker is worth that has learned from the others.
+makes of the questions that it has learned from, `fit`, is too good to learn from. With one, also where it serves since
+an earlier run, the ranker learns from `choose`, and each of these questions tells what a ranker is worth that has
+learned from the others.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import FusionMethod
 from retrieval.ranker import Ranker, read_features
 from search_core.conditions import Conditions
@@ -22,7 +24,7 @@ from search_core.snapshot import key_of
 from search_core.splits import document_links, independent_groups
 from search_core.stages.candidate import Candidate, StageReport, is_better
 from search_core.stages.recording import Recorder, Stopwatch
-from search_core.taught_questions import hashes_of
+from search_core.taught_questions import hashes_of, may_know
 from search_core.thinning import thinned
 from search_core.tuning.ranker import Judged, fit_ranker
 
@@ -35,7 +37,7 @@ MAX_TAUGHT = 2_000  # questions; a dozen weights do not get better by more
 def ranker_stage(
     conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
 ) -> tuple[Candidate, StageReport]:
-    """The candidate to go on with, whose ranker has learned from `fit` alone; the report's best has from both parts."""
+    """The candidate to go on with, and the report, whose best has learned from both parts where `fit` was not seen."""
     watch, recorder = Stopwatch(), Recorder(conditions, "ranker", "sweep", progress, best)
     reason = _why_not(conditions, start, share)
     if reason:
@@ -90,7 +92,7 @@ class _Lesson:
         self._start = start
         self._plan = replace(start.plan, ranker=None)
         snapshot, split = start.legs.snapshot, conditions.split
-        self._seen = start.adapter is not None or start.model is not None  # `fit`, by what learned from it
+        self._seen = _is_fit_seen(conditions, start)
         self.teaching = split.choose if self._seen else split.fit
         self.all = split.choose if self._seen else conditions.working
         self._corpus = np.asarray(snapshot.vectors.mean(axis=0), np.float32)
@@ -142,6 +144,14 @@ class _Lesson:
         keys = [key_of(snapshot.chunks[row]) for row in snapshot.rows(labels[told.first]).tolist()]
         grades = np.array([judgements.get(key, 0) for key in keys], np.int64)
         return Judged(told.features, told.scores, grades)
+
+
+def _is_fit_seen(conditions: Conditions, start: Candidate) -> bool:
+    """Whether an adapter or encoder, of this run or serving since an earlier one, has learned from `fit`."""
+    if start.adapter is not None or start.model is not None:
+        return True
+    encoder = in_data_folder(conditions.collection.encoder, conditions.data_dir)
+    return may_know(encoder, (start.legs.questions[place].text for place in conditions.split.fit))
 
 
 def _folds(start: Candidate, places: Sequence[int]) -> list[list[int]]:

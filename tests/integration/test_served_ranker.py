@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,22 @@ import pytest
 from served import Served, in_process
 
 from api.presentation import hit_json
+from retrieval.encoder import ENCODERS
+from retrieval.encoder.hashing import HashEncoder
 from retrieval.learned import ARTIFACTS
 from retrieval.plan import FusionMethod
+from retrieval.ranker import load_ranker
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document
 from search_core import gate
 from search_core.artifact_store import list_artifacts, verified
 from search_core.errors import SupervisionError
 from search_core.result import Result
+from search_core.taught_questions import hashes_of
 from search_core.trainer import AutoModelTrainer
+from search_core.tuning.export import MANIFEST_FILE
 
+ENCODER = "artifacts/encoder-of-words"
 THINGS = 90
 PARTS = ("fit", "choose", "sealed")
 SPACE = """name: both
@@ -35,12 +42,18 @@ def thing(number: int) -> str:
     return f"device{number} part{number % 11}"
 
 
+def question(number: int) -> str:
+    return f"manual for {thing(number)}"
+
+
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """Of each thing there is a short note and a long manual; both legs prefer the note, people the manual."""
+    if ENCODER not in ENCODERS:
+        ENCODERS.register(ENCODER, lambda **_: HashEncoder(), "hashed words, as if tuned in an earlier run")
     monkeypatch.setattr(gate, "LATENCY_RATIO", 5.0)  # a search of so small a world takes a third of a millisecond
     with in_process(tmp_path) as opened:
-        opened.kb.create_collection("c")
+        opened.kb.create_collection("c", encoder=ENCODER)
         notes = [Document(f"note{n}", f"{thing(n)}.") for n in range(THINGS)]
         manuals = [Document(f"manual{n}", f"The manual of {thing(n)}. {PAGE}") for n in range(THINGS)]
         opened.kb.write("c", notes + manuals, wait=True)
@@ -51,7 +64,7 @@ def tuned(served: Served, **more: Any) -> Result:
     kb = served.kb
     about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder, "collection": "c"}
     judged = {
-        "queries": {f"q{n}": f"manual for {thing(n)}" for n in range(THINGS)},
+        "queries": {f"q{n}": question(n) for n in range(THINGS)},
         "qrels": {f"q{n}": {f"manual{n}": 1} for n in range(THINGS)},
         "parts": {f"q{n}": PARTS[n % 3] for n in range(THINGS)},
     }
@@ -62,7 +75,7 @@ def tuned(served: Served, **more: Any) -> Result:
 
 
 def search(served: Served, number: int) -> SearchResult:
-    return served.kb.search("c", SearchRequest(f"manual for {thing(number)}", 3), OPERATOR)
+    return served.kb.search("c", SearchRequest(question(number), 3), OPERATOR)
 
 
 def test_what_people_prefer_is_learned_proven_and_served(served: Served) -> None:
@@ -96,13 +109,23 @@ def test_the_same_questions_learn_the_same(served: Served) -> None:
     assert (one.artifact.digest, one.trajectory, one.plan) == (other.artifact.digest, other.trajectory, other.plan)
 
 
+def test_what_a_tuned_encoder_was_taught_teaches_no_ranker(served: Served) -> None:
+    data, asked = served.kb.settings.data_dir, [[question(n) for n in range(at, THINGS, 3)] for at in range(3)]
+    (data / ENCODER).mkdir(parents=True)
+    (data / ENCODER / MANIFEST_FILE).write_text(json.dumps({"labelled_questions": 30, "taught": hashes_of(asked[0])}))
+    plan = tuned(served, promote=False).plan
+    assert plan.ranker is not None
+    ranker = load_ranker(data / ARTIFACTS / plan.ranker, served.kb.open_encoder(ENCODER).fingerprint, None)
+    assert ranker.taught == hashes_of(asked[1])
+
+
 def test_searches_go_on_without_one_that_cannot_be_read(served: Served) -> None:
     plan = tuned(served, promote=False).plan
     assert plan.ranker is not None
     arrays = served.kb.settings.data_dir / ARTIFACTS / plan.ranker / "ranker.safetensors"
     arrays.write_bytes(arrays.read_bytes()[:-4] + b"oops")
-    found = served.kb.search("c", SearchRequest(f"manual for {thing(5)}", 3), OPERATOR, plan=plan)
+    found = served.kb.search("c", SearchRequest(question(5), 3), OPERATOR, plan=plan)
     assert found.hits[0].chunk.key == "note5" and found.degraded == ("ranker",)
     words = replace(plan, fusion=FusionMethod.SPARSE)
-    found = served.kb.search("c", SearchRequest(f"manual for {thing(5)}", 3), OPERATOR, plan=words)
+    found = served.kb.search("c", SearchRequest(question(5), 3), OPERATOR, plan=words)
     assert found.degraded == (), "by words alone there is nothing that it could compare"

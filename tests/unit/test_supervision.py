@@ -14,7 +14,7 @@ from search_core.request import Request
 from search_core.splits import BY_QUESTION, MIN_QUESTIONS, checked_split, given_split, split_questions
 from search_core.supervision import checked, given
 from search_core.task import parse_budget, parse_task
-from search_core.taught_questions import hash_of, hashes_of, taught_by, taught_to, taught_to_encoder
+from search_core.taught_questions import hash_of, hashes_of, may_know, taught_by, taught_to, taught_to_encoder
 
 KEYS = frozenset(f"d{number}" for number in range(400))
 
@@ -90,9 +90,12 @@ def test_an_encoder_says_what_it_was_taught(tmp_path: Path) -> None:
         manifest.write_text(json.dumps(told))
         assert taught_to_encoder(tmp_path) == known
         assert bool(taught_to(str(tmp_path), None, None).notes) is (known is None)
+        assert may_know(tmp_path, ["Why?"]) is (known is None)
     assert taught_by(tmp_path, ["Why?"]) is None
     manifest.write_text(json.dumps({"labelled_questions": 1, "taught": ["a"]}))
-    assert taught_by(tmp_path, ["Why?", "why? "]) == sorted(["a", hash_of("why?")])
+    assert (told := taught_by(tmp_path, ["Why?", "why? "])) == sorted(["a", hash_of("why?")])
+    manifest.write_text(json.dumps({"labelled_questions": 2, "taught": told}))
+    assert may_know(tmp_path, ["Who?", "why?"]) and not may_know(tmp_path, ["Who?"])
 
 
 def test_documents_that_say_the_same_are_one_to_a_split() -> None:
