@@ -229,6 +229,11 @@ class TestFit:
         assert one.weights.tobytes() == other.weights.tobytes()
         assert np.abs(fit_ranker(lists(3), 1e4).weights).max() < 1e-3
 
+    def test_grades_beyond_all_others_are_no_more_than_the_best(self) -> None:
+        one = lists(5)
+        high, higher = ([replace(told, grades=told.grades * grade) for told in one] for grade in (10, 2_000))
+        assert fit_ranker(high, 0.01).weights.tobytes() == fit_ranker(higher, 0.01).weights.tobytes()
+
     def test_without_a_right_answer_nothing_is_learned(self) -> None:
         wrong = [replace(one, grades=np.zeros(30, np.int64)) for one in lists(4, 3)]
         with pytest.raises(SupervisionError, match="no judged question has a right answer"):
