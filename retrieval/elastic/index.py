@@ -24,6 +24,7 @@ from retrieval.sparse.overlay import Statistics
 POSITION_ID = "position"
 BULK_BYTES = 4 * 2**20  # of one request, so that a long catch-up needs bounded memory here and there
 PAGE = 10_000  # labels of one answer while all are listed
+MAX_VECTORS = 2_000  # of one answer, 8 MB of 384 dimensions; the server refuses more than `MAX_WINDOW`
 PIT_SECONDS = 60
 
 Hit = list[Any]  # the sort values of a hit: score, label
@@ -171,6 +172,10 @@ class ElasticIndex:
 
     def vectors(self, labels: Sequence[int]) -> dict[int, list[float]]:
         """Label -> vector of those of the chunks that have one."""
+        parts = (labels[start : start + MAX_VECTORS] for start in range(0, len(labels), MAX_VECTORS))
+        return {label: vector for part in parts for label, vector in self._vectors(part).items()}
+
+    def _vectors(self, labels: Sequence[int]) -> dict[int, list[float]]:
         with self.server.searching() as client:
             answer = client.search(
                 index=self.name.alias,

@@ -21,6 +21,7 @@ from retrieval.contracts import Scope
 from retrieval.dense import DenseView
 from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, FreshSparseView, ServerOptions, index
 from retrieval.elastic.index import drop_indexes
+from retrieval.elastic.layout import MAX_WINDOW
 from retrieval.errors import OutageError, ViewLostError, ViewOvertakenError
 from retrieval.filters import AnyOf, Filter
 from retrieval.sparse import SparseView
@@ -368,5 +369,7 @@ def test_both_dense_views_rank_alike(elastic_server: ElasticServer) -> None:
     assert shared / 400 >= 0.98
     given_back = theirs.vectors(np.array([7, 99_999, 3]))
     np.testing.assert_allclose(given_back, [rows[7], np.zeros(32), rows[3]], atol=1e-6)
+    many = np.resize(np.arange(100, 2_000), MAX_WINDOW + 5)  # as of the long documents that a search for 1,000 finds
+    np.testing.assert_allclose(theirs.vectors(many), rows[many], atol=1e-6)
     ours.close()
     drop_indexes(elastic_server, theirs.index.name.collection)
