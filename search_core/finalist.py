@@ -18,7 +18,7 @@ from search_core.stages.plans import plan_stage
 from search_core.tiers import shares
 
 SHOWN = 10  # rows of the leaderboard
-STAGES = {  # imported when a run comes to them: torch stands behind each
+STAGES = {  # imported when a run comes to them: torch stands behind most
     "ranker": ("search_core.stages.ranker_stage", "ranker_stage"),
     "adapter": ("search_core.stages.adapter_stage", "adapter_stage"),
     "graph": ("search_core.stages.graph_stage", "graph_stage"),
