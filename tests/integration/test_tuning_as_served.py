@@ -12,6 +12,7 @@ import pytest
 from tuning_world import documents, questions, tuning_world
 
 from api.knowledge_base import KnowledgeBase
+from retrieval.adapter import QueryAdapter, write_adapter
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.learned import ARTIFACTS
@@ -91,11 +92,16 @@ def test_a_reranker_orders_as_the_serving_search_does_and_is_asked_once_for_each
     legs.snapshot.close()
 
 
-def test_a_ranker_orders_as_the_serving_search_does(kb: KnowledgeBase) -> None:
-    legs, count = asked_legs(kb), len(FEATURES)
+def drawn_ranker(kb: KnowledgeBase, legs: CachedLegs) -> Ranker:
+    """Of random weights."""
     draw, encoder = np.random.default_rng(5), kb.open_encoder("hash")
-    weights, mean, deviation = (draw.uniform(0.05, 0.3, count).astype(np.float32) for _ in range(3))
-    ranker = Ranker(encoder.fingerprint, encoder.dim, weights, mean, deviation, *legs.query_vectors[:2])
+    weights, mean, deviation = (draw.uniform(0.05, 0.3, len(FEATURES)).astype(np.float32) for _ in range(3))
+    return Ranker(encoder.fingerprint, encoder.dim, weights, mean, deviation, *legs.query_vectors[:2])
+
+
+def test_a_ranker_orders_as_the_serving_search_does(kb: KnowledgeBase) -> None:
+    legs = asked_legs(kb)
+    ranker = drawn_ranker(kb, legs)
     write_ranker(kb.settings.data_dir / ARTIFACTS / "drawn", ranker)
     legs, moved = replace(legs, ranker=ranker), 0
     for fusion in FusionMethod:
@@ -105,6 +111,27 @@ def test_a_ranker_orders_as_the_serving_search_does(kb: KnowledgeBase) -> None:
             assert (found := legs.rank(plan, place)) == served_keys(kb, question, plan), plan
             moved += found != legs.rank(plain, place)
     assert moved > 2 * ASKED  # by words alone there is nothing to compare
+    legs.snapshot.close()
+
+
+def test_a_ranker_that_was_found_joins_what_learned_from_both_parts(kb: KnowledgeBase) -> None:
+    legs, encoder, space = asked_legs(kb), kb.open_encoder("hash"), open_space("gnn-lm-v1")
+    plain = architecture_of(DEFAULT_PLAN, plan_space(space))
+    ranked = space.complete(plain.as_dict() | {"ranker": 0.01})
+    bias = 0.5 * legs.query_vectors[0].astype(np.float32)
+    start = Candidate(plain, DEFAULT_PLAN, legs, legs, encoder)
+    final = start.with_adapter(QueryAdapter(encoder.fingerprint, encoder.dim, bias=bias), plain)
+    found = start.with_ranker(drawn_ranker(kb, legs), ranked)
+    joined, places = final.ranked_as(found), tuple(range(ASKED))
+    assert (joined.plan.adapter, joined.plan.ranker) == (final.plan.adapter, found.plan.ranker)
+    assert joined.architecture == ranked and joined.adapter is final.adapter and joined.ranker is found.ranker
+    assert joined.adapter is not None and joined.ranker is not None
+    write_adapter(kb.settings.data_dir / ARTIFACTS / str(joined.plan.adapter), joined.adapter)
+    write_ranker(kb.settings.data_dir / ARTIFACTS / str(joined.plan.ranker), joined.ranker)
+    for place, question in enumerate(legs.questions):
+        assert joined.legs.rank(joined.plan, place) == served_keys(kb, question, joined.plan)
+    assert not np.array_equal(joined.values(places, "ndcg@10"), final.values(places, "ndcg@10"))
+    assert not np.array_equal(joined.values(places, "ndcg@10"), found.values(places, "ndcg@10"))
     legs.snapshot.close()
 
 
