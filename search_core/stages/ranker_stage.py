@@ -54,11 +54,14 @@ def ranker_stage(
             one, values = lesson.look(penalty)
             recorder.add(one.architecture, one.plan, 1.0, best + float((values - before).mean()), look)
             tried.append((float(values.mean()), penalty, values))
-        mean, penalty, values = max(tried, key=lambda told: told[:2])  # the stronger penalty of equals
+        _, penalty, values = max(tried, key=lambda told: told[:2])  # the stronger penalty of equals
         chosen, final = lesson.learned(lesson.teaching, penalty), lesson.learned(lesson.all, penalty)
     except SupervisionError as error:  # the plan that was found stands
         return start, recorder.report(watch, reason=str(error))
     kept, gain = is_better(values, before, conditions.choosing), float((values - before).mean())
+    if gain <= 0:
+        reason = "no penalty was better on the questions it was chosen by"
+        return start, recorder.report(watch, reason=reason, best=final)
     reason = "" if kept else f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
     return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=final)
 
