@@ -75,7 +75,7 @@ def asked_legs(kb: KnowledgeBase) -> CachedLegs:
 
 
 def served_keys(kb: KnowledgeBase, question: EvalQuery, plan: Plan) -> list[str]:
-    found = kb.search("c", SearchRequest(question.text, highlight=False), OPERATOR, plan=plan)
+    found = kb.search("c", SearchRequest(question.text), OPERATOR, plan=plan)
     return [hit.chunk.key for hit in found.hits]
 
 
