@@ -11,10 +11,9 @@ from retrieval.plan import DEFAULT_PLAN, Plan
 from search_core.architecture import Architecture
 from search_core.conditions import Conditions
 from search_core.legs import CachedLegs
-from search_core.plan_mapping import architecture_of, plan_space
 from search_core.plan_tier import PlanTier, Progress
 from search_core.stages.candidate import Candidate, StageReport
-from search_core.stages.plans import plan_stage
+from search_core.stages.plans import plan_stage, serving
 from search_core.tiers import shares
 
 SHOWN = 10  # rows of the leaderboard
@@ -62,7 +61,7 @@ def find_finalist(conditions: Conditions, progress: Progress) -> Finalist:
     its best may have, and that is the finalist where it was the last to be kept.
     """
     ends = shares(conditions.tiers)
-    start = _serving(conditions)
+    start = serving(conditions)
     best, report, tier = plan_stage(conditions, start, ends["plan"], progress)
     reports, mean, final = [report], tier.best.mean, best
     for name in conditions.tiers[1:]:
@@ -85,19 +84,6 @@ def _on_top(final: Candidate, report: StageReport) -> StageReport:
     if report.tier == "precedents":
         return replace(report, best=final.remembering_as(found))
     return report
-
-
-def _serving(conditions: Conditions) -> Candidate:
-    """What serves now, as the first candidate."""
-    base, adapter = conditions.legs, conditions.adapter
-    legs = base if adapter is None else base.with_query_vectors(adapter.apply(base.query_vectors))
-    architecture = architecture_of(conditions.incumbent, plan_space(conditions.space))
-    candidate = Candidate(architecture, conditions.incumbent, base, legs, conditions.encoder, adapter)
-    if conditions.ranker is not None:
-        candidate = candidate.with_ranker(conditions.ranker, architecture)
-    if conditions.precedents is not None:
-        candidate = candidate.with_precedents(conditions.precedents, None)
-    return replace(candidate, plan=conditions.incumbent)  # its parts by their own names
 
 
 def _stage(name: str) -> Stage:

@@ -17,16 +17,20 @@ from api.jobs.tasks import InterruptedJobError
 from api.knowledge_base import KnowledgeBase
 from api.reindex import reindex
 from api.tuned_encoder import let_serve
+from retrieval.catalog import Catalog
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
+from retrieval.types import Ranking
 from search_core.conditions import Conditions
 from search_core.finalist import STAGES
+from search_core.gate import Latency
 from search_core.plan_tier import Progress
 from search_core.reasons import NOT_EMBEDDED
 from search_core.result import waits
+from search_core.stages import plans
 from search_core.stages.candidate import Candidate, StageReport, TunedModel
 from search_core.stages.labels import rows_by_key
 from search_core.stages.plans import plans_anew
@@ -59,7 +63,23 @@ def late_encoder(
 ) -> tuple[Candidate, StageReport]:
     """The same, ready when the time is over, after words alone were the best plan."""
     made, report = better_encoder(conditions, start, best, share, progress)
-    words = made.with_plan(conditions.space.complete({"fusion": "sparse"}), replace(made.plan, fusion="sparse"))
+    return after_words_alone(conditions, made, report, progress)
+
+
+def encoder_where_words_find_nothing(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """The same, for questions that share no word with what answers them."""
+    made, report = better_encoder(conditions, start, best, share, progress)
+    legs = replace(made.legs, sparse=tuple(Ranking.empty() for _ in made.legs.questions))
+    return after_words_alone(conditions, replace(made, base=legs, legs=legs), report, progress)
+
+
+def after_words_alone(
+    conditions: Conditions, made: Candidate, report: StageReport, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    plan = replace(made.plan, fusion=FusionMethod.SPARSE)
+    words = made.with_plan(conditions.space.complete({"fusion": "sparse"}), plan)
     swept = plans_anew(conditions, words, 0.0, progress)
     return swept, replace(report, best=swept)
 
@@ -71,6 +91,24 @@ def test_an_encoder_that_is_ready_when_the_time_is_over_is_tried_with_plans_that
     found = tuned(kb, tiers="plan,encoder", max_epochs=1, promote=False)
     swept = [one for one in kb.catalog.experiments.trials(found.experiment) if one["policy"] == "sweep"]
     assert {one["architecture"]["choices"]["fusion"] for one in swept} > {"sparse", "dense"}
+
+
+def test_a_plan_for_new_vectors_may_take_longer_than_one_by_words_alone(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate compares with the plan that serves, by words and vectors, so what is chosen before it must too."""
+    compared: list[Plan] = []
+
+    def words_are_quick(catalog: Catalog, before: Candidate, after: Candidate, places: tuple[int, ...]) -> Latency:
+        compared.append(before.plan)
+        ratio = 4.0 if before.plan.fusion == FusionMethod.SPARSE else 1.0
+        return Latency(1.0, ratio, ratio, ratio)
+
+    monkeypatch.setattr(plans, "compare_latency", words_are_quick)
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "encoder_where_words_find_nothing"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1, promote=False)
+    assert set(compared) == {DEFAULT_PLAN}
+    assert found.plan.fusion is not FusionMethod.SPARSE
 
 
 def test_a_better_encoder_takes_over_under_the_plan_that_serves_also_when_resumed(
