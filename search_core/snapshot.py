@@ -56,13 +56,11 @@ class CorpusSnapshot:
     vectors: Vectors
     words: SparseView
     graph: Callable[[], GraphState] = no_links  # made when it is first asked for
-    document_numbers: Labels = field(init=False, repr=False)  # (n,) of each chunk
-    _by_document: tuple[Labels, Labels] = field(init=False, repr=False)  # numbers rising, and the chunks' labels
+    _by_document: tuple[Labels, Labels] = field(init=False, repr=False)  # documents rising, and the chunks' labels
 
     def __post_init__(self) -> None:
         numbers = np.array([chunk.document for chunk in self.chunks], np.int64)
         rising = np.argsort(numbers, kind="stable")
-        object.__setattr__(self, "document_numbers", numbers)
         object.__setattr__(self, "_by_document", (numbers[rising], self.labels[rising]))
 
     @property

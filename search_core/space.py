@@ -51,6 +51,11 @@ class SearchSpace:
         known = ", ".join(decision.name for decision in (*self.decisions, *self.extras))
         raise ArchitectureError(f"search space {self.name!r} has no decision {name!r}; known: {known}")
 
+    def strengths(self, extra: str) -> list[float]:
+        """The numbers above 0 that an extra may be, rising; none where the space lacks it."""
+        known = {decision.name: decision.values for decision in self.extras}
+        return sorted(value for value in known.get(extra, ()) if isinstance(value, float) and value > 0.0)
+
     def legal(self, choices: Mapping[str, Scalar]) -> tuple[Decision, ...]:
         """The decisions that may be taken next, given these; all their values are legal. Empty: complete."""
         return tuple(d for d in self.decisions if d.name not in choices and d.asked(choices))

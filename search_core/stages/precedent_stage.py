@@ -66,8 +66,7 @@ def _why_not(conditions: Conditions, share: float) -> str:
 
 def _strengths(conditions: Conditions) -> list[float]:
     """Those of the space, the weakest first."""
-    known = {decision.name: decision.values for decision in conditions.space.extras}
-    return sorted(value for value in known.get(DECISION, ()) if isinstance(value, float) and 0.0 < value <= 1.0)
+    return [value for value in conditions.space.strengths(DECISION) if value <= 1.0]
 
 
 def _remembered(start: Candidate, places: tuple[int, ...]) -> Precedents:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from retrieval.adapter import write_adapter
-from retrieval.learned import ARTIFACTS
+from retrieval.learned import ARTIFACTS, Part
 from retrieval.precedents import write_precedents
 from retrieval.ranker import write_ranker
 from search_core.artifacts import RUN_ARTIFACT
@@ -25,17 +26,11 @@ def publish(conditions: Conditions, candidate: Candidate) -> None:
     """
     try:
         if candidate.adapter is not None:
-            name = adapter_name(candidate.adapter)
-            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):
-                write_adapter(folder, candidate.adapter)
+            _written(conditions, adapter_name(candidate.adapter), write_adapter, candidate.adapter)
         if candidate.ranker is not None and candidate.plan.ranker is not None:
-            name = ranker_name(candidate.ranker)
-            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):
-                write_ranker(folder, candidate.ranker)
+            _written(conditions, ranker_name(candidate.ranker), write_ranker, candidate.ranker)
         if candidate.precedents is not None and candidate.plan.precedents is not None:
-            name = precedents_name(candidate.precedents)
-            for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):
-                write_precedents(folder, candidate.precedents)
+            _written(conditions, precedents_name(candidate.precedents), write_precedents, candidate.precedents)
         if candidate.model is not None:
             _copied(candidate.model.folder, conditions.folder / RUN_ARTIFACT / ENCODER)
     except OSError as error:
@@ -47,6 +42,11 @@ def model_name(conditions: Conditions, candidate: Candidate) -> str | None:
     if candidate.model is None:
         return None
     return candidate.model.folder.relative_to(conditions.data_dir).as_posix()
+
+
+def _written(conditions: Conditions, name: str, write: Callable[[Path, Part], None], part: Part) -> None:
+    for folder in (conditions.data_dir / ARTIFACTS / name, conditions.folder / RUN_ARTIFACT):
+        write(folder, part)
 
 
 def _copied(source: Path, target: Path) -> None:

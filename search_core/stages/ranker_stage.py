@@ -83,8 +83,7 @@ def _why_not(conditions: Conditions, start: Candidate, share: float) -> str:
 
 def _penalties(conditions: Conditions) -> list[float]:
     """Those of the space, the strongest first."""
-    known = {decision.name: decision.values for decision in conditions.space.extras}
-    return sorted((value for value in known.get(DECISION, ()) if isinstance(value, float) and value > 0), reverse=True)
+    return conditions.space.strengths(DECISION)[::-1]
 
 
 class _Lesson:
