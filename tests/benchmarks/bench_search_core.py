@@ -206,11 +206,11 @@ def write_page(rows: dict[str, Any]) -> None:
 
 def tables(rows: dict[str, Any]) -> list[str]:
     """nDCG@10 on sealed questions: the default plan, the best of each tier, what would be promoted, and all in all."""
-    found = [
-        f"| set, sealed questions | default | {' | '.join(NAMES.values())} | chosen | gain (95 %), p | CPU s | MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ["set, sealed questions", "default", *NAMES.values(), "chosen", "gain (95 %), p", "CPU s", "MiB"]
+    found = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for key, row in sorted(rows.items()):
+        if row["seed"]:
+            continue  # other seeds have a table of their own
         stages = {stage["tier"]: stage for stage in row["stages"]}
         cells = [cell(stages.get(tier)) for tier in NAMES]
         low, high = row["lift_interval"]
@@ -219,15 +219,13 @@ def tables(rows: dict[str, Any]) -> list[str]:
         cost = f"{row['cpu_seconds']:.0f} | {row.get('peak_mib', '')}"
         head = [f"{label}, {row['sealed']}", f"{row['default']['ndcg@10']:.4f}"]
         found.append("| " + " | ".join([*head, *cells, f"**{row['tuned']['ndcg@10']:.4f}**", gain, cost]) + " |")
-    return [*found, "", *whole(rows), *deep_table(rows)]
+    first = {key: row for key, row in rows.items() if not row["seed"]}
+    return [*found, "", *whole(first), *seed_table(rows), *deep_table(first)]
 
 
 def whole(rows: dict[str, Any]) -> list[str]:
     """The mean relative lift over sets, folds of a set first averaged, and how many of all rows prove something."""
-    sets: dict[str, list[dict[str, Any]]] = {}
-    for key, row in rows.items():
-        sets.setdefault(key.split(" ")[0], []).append(row)
-    lifts = {name: relative(mine) for name, mine in sorted(sets.items())}
+    lifts = {name: relative(mine) for name, mine in by_set(rows).items()}
     better = sum(row["p_value"] < LEVEL and row["lift"] > 0 for row in rows.values())
     worse = sum(row["p_value"] < LEVEL and row["lift"] < 0 for row in rows.values())
     told = ", ".join(f"{name} {lift:+.1%}" for name, lift in lifts.items())
@@ -235,6 +233,31 @@ def whole(rows: dict[str, Any]) -> list[str]:
         f"Mean relative lift over {len(lifts)} sets: **{np.mean(list(lifts.values())):+.1%}** ({told}). Of {len(rows)} "
         f"rows {better} are significantly better (p < {LEVEL}), {worse} significantly worse."
     ]
+
+
+def by_set(rows: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each set, in alphabetical order: folds and seeds together."""
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for key, row in sorted(rows.items()):
+        sets.setdefault(key.split(" ")[0], []).append(row)
+    return sets
+
+
+def seed_table(rows: dict[str, Any]) -> list[str]:
+    """How far the gain of a set depends on the seed, which deals the questions and draws what is tried."""
+    found = []
+    for name, mine in by_set(rows).items():
+        seeds = {row["seed"]: [one for one in mine if one["seed"] == row["seed"]] for row in mine}
+        if len(seeds) < 2:
+            continue
+        before, after = (float(np.mean([row[label]["ndcg@10"] for row in mine])) for label in ("default", "tuned"))
+        gains = [float(np.mean([row["lift"] for row in same])) for _, same in sorted(seeds.items())]
+        told = ", ".join(f"{gain:+.4f}" for gain in gains)
+        spread = float(np.std(gains, ddof=1))
+        means = f"{before:.4f} | **{after:.4f}** ({after / before - 1:+.1%})"
+        found.append(f"| {name} | {len(seeds)} | {means} | {told} | {spread:.4f} |")
+    heads = ["set", "seeds", "default, mean", "tuned, mean", "gain with each seed", "standard deviation"]
+    return ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *found] if found else []
 
 
 def relative(rows: list[dict[str, Any]]) -> float:

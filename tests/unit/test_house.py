@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from infra.settings import Settings, load_settings
 from infra.settings_docs import generated_files
@@ -21,6 +22,7 @@ FORBIDDEN = re.compile(
     r"/(?:home|Users)/\w+/|/root/|/work/|(?:pypi|pythonhosted|npmjs|maven)\.(?:org|com)|(?:index-url|find-links)[= ]"
 )
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+BLOCKS_OF_BARS = ("table_open", "fence", "code_block")  # where a line may begin with a bar
 HEADING = re.compile(r"^#+\s+(.*)$", re.MULTILINE)
 
 
@@ -106,6 +108,19 @@ def resolves(page: Path, target: str) -> bool:
 
 def slug(title: str) -> str:
     return re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+
+
+def test_tables_of_pages_are_shown_as_tables() -> None:
+    """A rule line with fewer cells than the head makes the whole table running text, on any page of GitHub."""
+    reader = MarkdownIt("commonmark").enable("table")
+    broken = []
+    for page in tracked("*.md"):
+        text = page.read_text(encoding="utf-8")
+        blocks = [token.map for token in reader.parse(text) if token.type in BLOCKS_OF_BARS and token.map]
+        inside = {number for first, end in blocks for number in range(first, end)}
+        lines = enumerate(text.splitlines())
+        broken += [f"{named(page)}:{n + 1}" for n, line in lines if line.lstrip().startswith("|") and n not in inside]
+    assert broken == []
 
 
 def test_pages_name_files_that_exist() -> None:
