@@ -13,32 +13,32 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import errors
-from api.audit import Auditor
-from api.bodies import BodyLimit, Patience
-from api.console_files import ConsoleFiles
-from api.envelope import Envelope
+from api.access.audit import Auditor
+from api.access.oidc_login import OidcLogin
+from api.access.security import Authentication, Authenticator
+from api.access.sessions import Sessions
+from api.access.tokens import TokenVerifier
+from api.http import errors
+from api.http.bodies import BodyLimit, Patience
+from api.http.console_files import ConsoleFiles
+from api.http.envelope import Envelope
+from api.http.limits import MAX_IN_FLIGHT, ConcurrencyLimit, RateLimit
+from api.http.listeners import Listeners
+from api.http.openapi import DESCRIPTION, TAGS, describe
+from api.http.workers import Workers
 from api.jobs.opening import open_jobs
 from api.knowledge_base import KnowledgeBase
-from api.limits import MAX_IN_FLIGHT, ConcurrencyLimit, RateLimit
-from api.listeners import Listeners
-from api.observation import Metrics
-from api.oidc_login import OidcLogin
-from api.openapi import DESCRIPTION, TAGS, describe
-from api.overview_thread import OverviewThread
-from api.readiness import Readiness
 from api.rollout.gauges import RolloutGauges
 from api.rollout.watch import RolloutWatch
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, let_paths_hold_line_breaks, templates
 from api.routes.console import ConsoleAssets, add_console
 from api.routes.console_oidc import add_oidc_login
-from api.searchable import SearchableMonitor
-from api.security import Authentication, Authenticator
-from api.sessions import Sessions
-from api.source_monitor import SourceGauges, SourceMonitor
-from api.tokens import TokenVerifier
-from api.traces import ArrivalTraces
-from api.workers import Workers
+from api.serving.readiness import Readiness
+from api.serving.searchable import SearchableMonitor
+from api.sources.monitor import SourceGauges, SourceMonitor
+from api.telemetry.observation import Metrics
+from api.telemetry.overview_thread import OverviewThread
+from api.telemetry.traces import ArrivalTraces
 from infra.settings import Settings
 from infra.tracing import open_traces
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from api.commands.lazy_commands import Entry, LazyGroup
 from api.commands.shared import EXIT_INTERRUPTED, err
-from api.lazy_commands import Entry, LazyGroup
 from infra.logs import set_up_logging
 from infra.registry import RegistryError
 from infra.settings import SettingsError, load_settings, mistyped_variables

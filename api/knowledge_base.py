@@ -9,12 +9,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from api.collection_runtime import CollectionRuntime, drop_views
-from api.reading_log import noted
 from api.rollout.answering import LiveAnswers
 from api.rollout.live import LiveSearch
-from api.runtimes import Runtimes
-from api.view_opening import drop_shared_views
+from api.serving.collection_runtime import CollectionRuntime, drop_views
+from api.serving.runtimes import Runtimes
+from api.serving.view_opening import drop_shared_views
+from api.sources.reading_log import noted
 from infra.settings import Settings
 from ingest.changes import Change
 from ingest.contracts import Source

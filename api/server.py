@@ -13,10 +13,10 @@ from ipaddress import ip_network
 import uvicorn
 
 from api.app import create_app
-from api.connections import Connection
+from api.http.connections import Connection
+from api.http.loopback import is_loopback
 from api.knowledge_base import KnowledgeBase
-from api.loopback import is_loopback
-from api.observation import Metrics
+from api.telemetry.observation import Metrics
 from infra.settings import Settings, SettingsError
 from infra.telemetry import Traces
 from retrieval.catalog import Catalog

@@ -15,24 +15,24 @@ from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import Plan
 from retrieval.precedents import Precedents
 from retrieval.ranker import Ranker
-from search_core.artifacts import RUNS
+from search_core.artifact.artifacts import RUNS
 from search_core.clock import Clock
-from search_core.experiment_log import ExperimentLog
-from search_core.legs import CachedLegs, ask_legs
+from search_core.corpus.legs import CachedLegs, ask_legs
+from search_core.corpus.served_parts import served_parts
+from search_core.corpus.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
+from search_core.log.experiment_log import ExperimentLog
+from search_core.log.run_start import begin, incumbent_of
+from search_core.log.tensorboard_log import TensorBoardLog
 from search_core.policy.archive import Archive
-from search_core.pseudo_questions import questions_from_corpus
+from search_core.questions.pseudo_questions import questions_from_corpus
+from search_core.questions.splits import MIN_PART, MIN_QUESTIONS, PARTS, Split, given_split, split_questions
+from search_core.questions.supervision import Supervision, choose_set, given, stored
+from search_core.questions.taught_questions import taught_to
 from search_core.request import Request
-from search_core.run_start import begin, incumbent_of
-from search_core.served_parts import served_parts
-from search_core.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
-from search_core.space import SearchSpace
-from search_core.space_file import stored_space
-from search_core.splits import MIN_PART, MIN_QUESTIONS, PARTS, Split, given_split, split_questions
-from search_core.supervision import Supervision, choose_set, given, stored
+from search_core.spaces.space import SearchSpace
+from search_core.spaces.space_file import stored_space
+from search_core.stages.tiers import parse_tiers
 from search_core.task import TaskSpec
-from search_core.taught_questions import taught_to
-from search_core.tensorboard_log import TensorBoardLog
-from search_core.tiers import parse_tiers
 from search_core.time_needed import keep_time
 
 ARCHIVE = Path(RUNS, "archive.jsonl")  # in the data folder: the runs of this installation

@@ -8,15 +8,15 @@ from typing import Any
 
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import Metric
-from search_core.promotion import WAYS
-from search_core.splits import BY_DOCUMENT, SPLITS
+from search_core.proof.promotion import WAYS
+from search_core.questions.splits import BY_DOCUMENT, SPLITS
 
 DEFAULT_SPACE = "gnn-lm-v1"
 ANSWER_TASK = "answer"  # not to find documents, but which model answers from them
 MAX_SEED = 2**31 - 1  # that every generator of random numbers takes
 MAX_THREADS = 256
 MAX_LATENCY_MS = 600_000  # ten minutes, which no search or answer takes
-SEALED = "sealed_hashes"  # kept beside the fields once the run has begun (search_core.earlier_tests)
+SEALED = "sealed_hashes"  # kept beside the fields once the run has begun (search_core.proof.earlier_tests)
 QUESTIONS = ("queries", "qrels", "answers", "parts", SEALED)  # fields that tell the questions themselves
 DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
 
@@ -41,7 +41,7 @@ class Request:
     qrels: Mapping[str, Mapping[str, int]] | None = None
     promote: bool = True
     against: Mapping[str, Any] | None = None  # a plan to be compared with, instead of the one that serves
-    tiers: str = ""  # names of `search_core.tiers.TIERS` with commas; "": by the budget
+    tiers: str = ""  # names of `search_core.stages.tiers.TIERS` with commas; "": by the budget
     answers: Mapping[str, Sequence[str]] | None = None  # question id -> its right answers, none: it has none
     parts: Mapping[str, str] | None = None  # question id -> fit, choose or sealed; None: dealt by the seed
     earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are

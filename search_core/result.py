@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.plan import Plan
-from search_core.architecture import Architecture
-from search_core.artifacts import RUNS, Artifact
-from search_core.drawing import describe
-from search_core.gate import Verdict
-from search_core.reasons import NOT_EMBEDDED, Reason, ReasonCode, codes_of, to_fields
-from search_core.space import SearchSpace
+from search_core.artifact.artifacts import RUNS, Artifact
+from search_core.proof.gate import Verdict
+from search_core.proof.reasons import NOT_EMBEDDED, Reason, ReasonCode, codes_of, to_fields
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.drawing import describe
+from search_core.spaces.space import SearchSpace
 
 OFFERED = frozenset({ReasonCode.NOT_EMBEDDED, ReasonCode.NOT_ASKED, ReasonCode.NOT_STEP_BY_STEP})
 

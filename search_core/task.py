@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search_core.errors import BudgetError, SearchCoreError
-from search_core.latency_bound import latency_bound
+from search_core.proof.latency_bound import latency_bound
 from search_core.request import ANSWER_TASK
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}  # seconds

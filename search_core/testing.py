@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
-from search_core.architecture import Architecture
-from search_core.decision import Decision, Tier
 from search_core.policy.contract import Policy, Trial
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.decision import Decision, Tier
+from search_core.spaces.space import SearchSpace
 
 Create: TypeAlias = Callable[[SearchSpace, int], Policy]
 

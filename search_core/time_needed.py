@@ -13,14 +13,14 @@ from typing import NamedTuple
 from retrieval.contracts import Encoder
 from retrieval.plan import Plan
 from search_core.clock import Clock
+from search_core.corpus.legs import ask_legs, hits_for
+from search_core.corpus.served_parts import Parts, as_served
+from search_core.corpus.snapshot import CorpusSnapshot
 from search_core.errors import BudgetError
-from search_core.latency import QUESTIONS, TURNS
-from search_core.legs import ask_legs, hits_for
-from search_core.plan_tier import compared_on
-from search_core.served_parts import Parts, as_served
-from search_core.snapshot import CorpusSnapshot
-from search_core.splits import Split
-from search_core.supervision import Supervision
+from search_core.proof.latency import QUESTIONS, TURNS
+from search_core.questions.splits import Split
+from search_core.questions.supervision import Supervision
+from search_core.stages.plan_tier import compared_on
 
 WARM_UP_QUESTIONS = 4  # not timed, for what is opened with them
 SAMPLE_QUESTIONS = 6  # of each timed sample

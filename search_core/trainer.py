@@ -19,20 +19,20 @@ from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
 from retrieval.errors import ConflictError, RetrievalError
-from search_core.artifacts import RUNS
+from search_core.artifact.artifacts import RUNS
 from search_core.clock import Clock
-from search_core.conclusion import conclude
 from search_core.conditions import prepare
 from search_core.errors import CorpusError, SearchCoreError
-from search_core.finalist import find_finalist
-from search_core.plan_tier import Progress
+from search_core.log.run_lock import run_lock
+from search_core.proof.conclusion import conclude
+from search_core.questions.splits import BY_DOCUMENT
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
-from search_core.run_lock import run_lock
-from search_core.space_file import text_to_store
-from search_core.splits import BY_DOCUMENT
+from search_core.spaces.space_file import text_to_store
+from search_core.stages.finalist import find_finalist
+from search_core.stages.plan_tier import Progress
+from search_core.stages.tiers import parse_tiers
 from search_core.task import SEARCH_TASKS, TaskSpec, parse_budget, parse_task
-from search_core.tiers import parse_tiers
 from search_core.tuning.checkpoint import TRAININGS
 from search_core.tuning.devices import PROCESSOR, check_device
 
@@ -44,9 +44,9 @@ class AutoModelTrainer:
 
     `queries` (id -> text) and `qrels` (id -> document key -> grade) are judged questions; without them an evaluation
     set of the collection is taken, else questions are made from the corpus and nothing is promoted: always so with
-    `made_questions`. `tiers` names what is searched (`search_core.tiers`; empty: by the budget), `parts` (question id
-    -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in common
-    (`document`, or `question` alone), `metric` what is chosen and proven by (`recall@5`, `ndcg@100`; empty: the
+    `made_questions`. `tiers` names what is searched (`search_core.stages.tiers`; empty: by the budget), `parts`
+    (question id -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in
+    common (`document`, or `question` alone), `metric` what is chosen and proven by (`recall@5`, `ndcg@100`; empty: the
     task's own), `latency_ms` how long a search may take (None: what the sentence says), `device` and `threads` what
     trains encoders, `fast` lets them be trained in bf16 where that is faster, so that a replay agrees within a
     tolerance only.
@@ -207,7 +207,7 @@ class AutoModelTrainer:
         folder = self._folder(record)
         encoder = self._encoder_of(collection.encoder)
         if self.request.task == ANSWER_TASK:  # a sentence about replies is about finding them
-            from search_core.answer_task import tune_answers  # opens models that others do not need
+            from search_core.answering.answer_task import tune_answers  # opens models that others do not need
             from search_core.answering.run import AnswerRun
 
             run = AnswerRun(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.knowledge_base import KnowledgeBase
-from api.source_opening import open_source
+from api.sources.opening import open_source
 from infra.settings import Settings
 from ingest.report import IngestReport
 from retrieval.types import OPERATOR, Document

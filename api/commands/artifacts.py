@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api.commands.shared import AsJson, knowledge_base, out, print_json, table_of
-from search_core.artifact_store import StoredArtifact, list_artifacts, prunable, remove, verified
+from search_core.artifact.artifact_store import StoredArtifact, list_artifacts, prunable, remove, verified
 
 app = typer.Typer(help="Artifacts: plans and models that tuning left.", no_args_is_help=True)
 

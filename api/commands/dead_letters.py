@@ -59,7 +59,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Try messages of live databases again; exit status 1 when one fails again."""
-    from api.dead_letters import replay as try_again
+    from api.sources.dead_letters import replay as try_again
 
     done = []
     with knowledge_base() as kb:

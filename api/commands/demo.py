@@ -18,7 +18,7 @@ from rich.text import Text
 from api.commands.search import show_answer, show_hits
 from api.commands.shared import knowledge_base, out
 from api.knowledge_base import KnowledgeBase
-from api.source_opening import open_source
+from api.sources.opening import open_source
 from infra.sample.company import DELETE, PARENT_UPDATE, UPDATE, Company, RowChange, change_row, write_company
 from ingest.report import IngestReport
 from retrieval.errors import ConflictError

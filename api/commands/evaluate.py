@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from api.answer_evaluation import evaluate_answers
 from api.commands.shared import (
     AsJson,
     CollectionOption,
@@ -21,10 +20,11 @@ from api.commands.shared import (
     progress_bar,
     table_of,
 )
-from api.eval_history import keep_run
-from api.evaluation import EvaluatedRun, absent_documents, evaluate_collection
 from api.knowledge_base import KnowledgeBase
-from api.rated_set import rated_set
+from api.quality.answer_evaluation import evaluate_answers
+from api.quality.eval_history import keep_run
+from api.quality.evaluation import EvaluatedRun, absent_documents, evaluate_collection
+from api.quality.rated_set import rated_set
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import METRICS, read_qrels, read_queries, write_run

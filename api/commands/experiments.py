@@ -9,20 +9,20 @@ import typer
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
 from api.commands.tune import run
-from api.experiment_state import state_of
+from api.jobs.experiment_state import state_of
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import InvalidInputError
-from search_core.artifacts import RUN_ARTIFACT, RUNS, load_artifact
+from search_core.artifact.artifacts import RUN_ARTIFACT, RUNS, load_artifact
 from search_core.errors import ArtifactError
-from search_core.log_check import log_troubles
-from search_core.log_comparison import compare_runs, is_cut_short
-from search_core.replaying import replay_verdict, steps_of
+from search_core.log.log_check import log_troubles
+from search_core.log.log_comparison import compare_runs, is_cut_short
+from search_core.log.replaying import replay_verdict, steps_of
+from search_core.log.run_lock import is_running
+from search_core.log.run_start import STANDS_ON
+from search_core.questions.supervision import origin_of
 from search_core.request import Request, without_questions
-from search_core.run_lock import is_running
-from search_core.run_start import STANDS_ON
-from search_core.supervision import origin_of
 
 app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
 

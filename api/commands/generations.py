@@ -9,10 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from api.build_apart import NICENESS
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, progress_bar, reach, table_of
-from api.comparison import WITHOUT_ADAPTER
-from api.reindex import activate_generation, generation_json, reindex, retire_generation, roll_back_generation
+from api.generations.build_apart import NICENESS
+from api.generations.comparison import WITHOUT_ADAPTER
+from api.generations.reindex import (
+    activate_generation,
+    generation_json,
+    reindex,
+    retire_generation,
+    roll_back_generation,
+)
 from api.wire.base import MAX_CHUNK_TOKENS, MIN_CHUNK_TOKENS
 from retrieval.errors import InvalidInputError
 

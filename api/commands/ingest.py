@@ -24,7 +24,7 @@ from api.commands.shared import (
     progress_bar,
 )
 from api.knowledge_base import KnowledgeBase
-from api.source_opening import open_source
+from api.sources.opening import open_source
 from ingest.changes import Failure
 from ingest.report import IngestReport
 from retrieval.catalog import Outcome

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
 from api.knowledge_base import AnswerResult
-from api.presentation import answer_json, result_json
+from api.wire.presentation import answer_json, result_json
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
 from retrieval.plan import Plan

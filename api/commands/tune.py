@@ -13,15 +13,15 @@ import typer
 from rich.progress import Progress
 
 from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar, table_of
+from api.generations.tuned_encoder import let_serve
 from api.knowledge_base import KnowledgeBase
-from api.tuned_encoder import let_serve
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import read_qrels, read_queries
-from search_core.promotion import AT_ONCE
+from search_core.proof.promotion import AT_ONCE
+from search_core.questions.splits import BY_DOCUMENT
 from search_core.reader.data import read_answers
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, MAX_THREADS, Request
 from search_core.result import Result, waits
-from search_core.splits import BY_DOCUMENT
 from search_core.trainer import AutoModelTrainer
 
 

@@ -28,8 +28,8 @@ def worker(
     as_json: AsJson = False,
 ) -> None:
     """Apply the changes of live databases from Kafka until interrupted. Start as many as there is work for."""
-    from api.worker import open_worker
-    from api.worker_metrics import WorkerMetrics, served
+    from api.sources.worker import open_worker
+    from api.telemetry.worker_metrics import WorkerMetrics, served
 
     metrics = WorkerMetrics()
     with knowledge_base() as kb:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.eval_history import keep_run, plan_names, run_json
-from api.evaluation import evaluate_collection
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
+from api.quality.eval_history import keep_run, plan_names, run_json
+from api.quality.evaluation import evaluate_collection
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from api.generations.reindex import reindex
 from api.jobs import evaluating, upkeep
 from api.jobs.retention import retention
 from api.jobs.tasks import Task
 from api.jobs.uploads import upload
-from api.reindex import reindex
 from api.wire import jobs as wire
 from infra.registry import Registry
 from retrieval.catalog.keys import Scope

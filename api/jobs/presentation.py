@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.callers import Caller
+from api.access.callers import Caller
 from api.jobs.tasks import CALLER, without_caller
 from retrieval.catalog.jobs import JobRecord
 from retrieval.catalog.schedules import ScheduleRecord

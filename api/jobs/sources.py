@@ -7,8 +7,8 @@ from typing import Any
 
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
-from api.live_sources import LiveSources
-from api.snapshot_sources import SNAPSHOT, SnapshotSources
+from api.sources.live_sources import LiveSources
+from api.sources.snapshot_sources import SNAPSHOT, SnapshotSources
 from retrieval.catalog.sources import SourceRecord
 
 

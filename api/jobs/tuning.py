@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.generations.tuned_encoder import let_serve
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
-from api.tuned_encoder import let_serve
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import OutageError
 from search_core.errors import RunningError
-from search_core.plan_tier import CANDIDATES_PER_EPOCH
 from search_core.request import Request
 from search_core.result import waits
+from search_core.stages.plan_tier import CANDIDATES_PER_EPOCH
 from search_core.trainer import AutoModelTrainer
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from api.collection_runtime import CollectionRuntime
 from api.rollout.live import CANDIDATE
 from api.rollout.tally import Tally, of_answer
+from api.serving.collection_runtime import CollectionRuntime
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import Answer, AnswerEvent, FinalAnswer, Passage, Standing, Turn
 from retrieval.catalog.rollouts import RolloutRecord

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from api.collection_runtime import CollectionRuntime
 from api.rollout.assignment import Unit, is_chosen, unit_of
 from api.rollout.shadow import Shadow
 from api.rollout.tally import Tally, of_error, of_search
-from api.runtimes import Runtimes
+from api.serving.collection_runtime import CollectionRuntime
+from api.serving.runtimes import Runtimes
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import InvalidInputError

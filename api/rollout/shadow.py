@@ -14,9 +14,9 @@ import threading
 import time
 from dataclasses import dataclass, replace
 
-from api.collection_runtime import CollectionRuntime
 from api.rollout.tally import Tally, of_error, of_pair, of_search
-from api.runtimes import Runtimes
+from api.serving.collection_runtime import CollectionRuntime
+from api.serving.runtimes import Runtimes
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.errors import RetrievalError
 from retrieval.plan import Plan

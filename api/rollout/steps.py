@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from api.fitting_plan import require_fitting, require_servable
 from api.knowledge_base import KnowledgeBase
 from api.rollout.assignment import Unit
+from api.serving.fitting_plan import require_fitting, require_servable
 from retrieval.answer.choice import ENDPOINT
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import DEFAULT_SHARE, RolloutRecord, Stage

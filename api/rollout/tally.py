@@ -10,7 +10,7 @@ from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.retriever import SearchResult
 
 STEP = math.log(1.2)  # buckets of milliseconds grow by a fifth
-LATENCY_RATIO = 1.3  # a plan may take this much longer than the one it replaces; search_core/gate.py asks the same
+LATENCY_RATIO = 1.3  # a plan may take this much longer than the one it replaces; search_core.proof.gate asks the same
 POINTS = ("p50", "p95")
 SEARCH_BUCKETS, ANSWER_BUCKETS = "ms:", "answer_ms:"  # what the names of the counts of milliseconds begin with
 FIRST_HITS = 10  # whose overlap is compared

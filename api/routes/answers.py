@@ -8,16 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
-from api.callers import Caller
-from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing, principal_of
-from api.errors import ApiError
+from api.access.callers import Caller
+from api.http.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing, principal_of
+from api.http.errors import ApiError
+from api.http.request_state import session_of
+from api.http.responses import JsonResponse
+from api.http.sse import Event, stream
 from api.knowledge_base import AnswerResult, KnowledgeBase
-from api.presentation import answer_json, citation_json, result_json
-from api.request_state import session_of
-from api.responses import JsonResponse
 from api.routes.failures import GUARDED, Responses
-from api.sse import Event, stream
 from api.wire.answers import AnswerBody, AnswerResponse
+from api.wire.presentation import answer_json, citation_json, result_json
 from retrieval.answer.types import AnswerPiece, CitationEvent, FinalAnswer, Turn
 from retrieval.filters import Filter, parse_filter
 from retrieval.retriever import SearchResult

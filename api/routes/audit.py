@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import Kb, Operator, PageQuery
-from api.paging import page_json
+from api.http.dependencies import Kb, Operator, PageQuery
+from api.http.paging import page_json
 from api.routes.failures import GUARDED
 from api.wire.operations import AuditPage
 

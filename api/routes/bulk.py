@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.responses import Response
 
-from api.dependencies import CollectionName, Kb, State, WriteCaller, existing
-from api.errors import ApiError
+from api.http.dependencies import CollectionName, Kb, State, WriteCaller, existing
+from api.http.errors import ApiError
+from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
-from api.responses import JsonResponse
 from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, document_of, position_of, wait, write_status
 from api.wire.documents import BulkDeletion, BulkDocument, BulkResponse

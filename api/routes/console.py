@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.console_files import HASHED, ConsoleFile, ConsoleFiles
-from api.open_paths import CONSOLE
+from api.access.open_paths import CONSOLE
+from api.http.console_files import HASHED, ConsoleFile, ConsoleFiles
 
 YEAR_SECONDS = 365 * 86_400
 # No script, style, frame or connection but our own; React sets styles by the object model, which needs no exception.

@@ -13,15 +13,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from api.callers import Caller
-from api.dependencies import Authentication, Meters, ReadCaller
-from api.modules import all_modules
-from api.overview import Overview
-from api.overview_thread import OverviewThread
-from api.responses import to_json
+from api.access.callers import Caller
+from api.access.security import RIGHTS_SECONDS, Presented
+from api.http.dependencies import Authentication, Meters, ReadCaller
+from api.http.responses import to_json
+from api.http.sse import event
 from api.routes.failures import GUARDED
-from api.security import RIGHTS_SECONDS, Presented
-from api.sse import event
+from api.serving.modules import all_modules
+from api.telemetry.overview import Overview
+from api.telemetry.overview_thread import OverviewThread
 from api.wire import console as wire
 
 LISTEN_SECONDS = 300.0  # after which a listener is asked to come again, as EventSource does by itself

@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.errors import ApiError
-from api.oidc_login import LOGIN_SECONDS, OidcLogin
-from api.open_paths import CONSOLE, OIDC_BACK_PATH, OIDC_PATH
-from api.request_state import state_of
+from api.access.oidc_login import LOGIN_SECONDS, OidcLogin
+from api.access.open_paths import CONSOLE, OIDC_BACK_PATH, OIDC_PATH
+from api.access.sessions import Sessions
+from api.http.errors import ApiError
+from api.http.request_state import state_of
 from api.routes.console import PAGE_HEADERS
 from api.routes.console_session import set_cookie
-from api.sessions import Sessions
 
 COOKIE = "kb_login"
 SESSION_LENGTH = timedelta(hours=1)  # then the provider is asked again, who may have changed the groups meanwhile

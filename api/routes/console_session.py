@@ -10,14 +10,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from api.callers import Session
-from api.dependencies import Authentication, Kb, ReadCaller, State
-from api.errors import unauthenticated
-from api.open_paths import CONSOLE
-from api.request_state import RequestState
-from api.responses import JsonResponse
+from api.access.callers import Session
+from api.access.open_paths import CONSOLE
+from api.access.sessions import COOKIE, Sessions
+from api.http.dependencies import Authentication, Kb, ReadCaller, State
+from api.http.errors import unauthenticated
+from api.http.request_state import RequestState
+from api.http.responses import JsonResponse
 from api.routes.failures import GUARDED
-from api.sessions import COOKIE, Sessions
 from api.wire.console import LoginBody, LoginWays, SessionView
 
 logger = logging.getLogger(__name__)

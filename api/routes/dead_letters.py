@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from api.dead_letter_rows import about
-from api.dead_letters import replay
-from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, existing
-from api.paging import MAX_ID, page_json
+from api.http.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, existing
+from api.http.paging import MAX_ID, page_json
 from api.routes.failures import GUARDED
+from api.sources.dead_letter_rows import about
+from api.sources.dead_letters import replay
 from api.wire.administration import DeadLetterPage, DeadLetterView, DroppedLetters, Replay
 from ingest.kafka.replay import Replayed
 from retrieval.catalog.sources import DeadLetterRecord

@@ -9,10 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
+from api.http.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
+from api.http.request_state import session_of
+from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
-from api.request_state import session_of
-from api.responses import JsonResponse
 from api.routes.failures import DIFY_FAILURES
 from api.wire.answers import MetadataCondition, MetadataConditions, RetrievalBody, RetrievalResponse
 from retrieval.errors import InvalidInputError

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.dependencies import CollectionName, Kb, PageQuery, State, WriteCaller, existing
-from api.paging import page_json
+from api.http.dependencies import CollectionName, Kb, PageQuery, State, WriteCaller, existing
+from api.http.paging import page_json
 from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, written
 from api.wire.base import Key

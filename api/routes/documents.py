@@ -9,10 +9,10 @@ import orjson
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from api.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, WriteCaller, existing
-from api.errors import ApiError
-from api.paging import page_json
-from api.responses import JsonResponse
+from api.http.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, WriteCaller, existing
+from api.http.errors import ApiError
+from api.http.paging import page_json
+from api.http.responses import JsonResponse
 from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, document_of, position_of, written
 from api.wire.base import Key, Line, NewDocumentKey, Text

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from api.dependencies import (
+from api.http.dependencies import (
     AdminCaller,
     CollectionQuery,
     Kb,
@@ -17,11 +17,11 @@ from api.dependencies import (
     check_reach,
     existing,
 )
-from api.experiment_state import state_of
+from api.http.paging import page_json
+from api.http.responses import JsonResponse
+from api.jobs.experiment_state import state_of
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
-from api.paging import page_json
-from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
 from api.wire.experiments import (
     ExperimentBody,
@@ -34,18 +34,18 @@ from api.wire.experiments import (
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
-from search_core.architecture import Architecture
-from search_core.drawing import choice_graph, draw
-from search_core.log_comparison import compare_runs
+from search_core.log.log_comparison import compare_runs
 from search_core.policy import POLICIES
-from search_core.promotion import AT_ONCE
+from search_core.proof.promotion import AT_ONCE
+from search_core.questions.supervision import choose_set
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request, without_questions
-from search_core.scalar import same
-from search_core.space import SearchSpace
-from search_core.space_file import SPACES, stored_space
-from search_core.supervision import choose_set
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.drawing import choice_graph, draw
+from search_core.spaces.scalar import same
+from search_core.spaces.space import SearchSpace
+from search_core.spaces.space_file import SPACES, stored_space
+from search_core.stages.tiers import parse_tiers
 from search_core.task import SEARCH_TASKS, parse_budget, parse_task
-from search_core.tiers import parse_tiers
 
 ExperimentPath = Annotated[str, Path(alias="experiment", pattern=r"^[0-9a-f]{16}$", description="The experiment's id.")]
 

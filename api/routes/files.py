@@ -11,12 +11,12 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from api.dependencies import CollectionName, Kb, Runner, State, WriteCaller, existing
-from api.errors import ApiError
+from api.http.dependencies import CollectionName, Kb, Runner, State, WriteCaller, existing
+from api.http.errors import ApiError
+from api.http.responses import JsonResponse
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
 from api.jobs.uploads import About, keep, read_upload
-from api.responses import JsonResponse
 from api.routes.failures import failures
 from api.routes.writes import WaitFor, wait, write_status
 from api.wire.base import WITHOUT_NUL, Groups, Metadata

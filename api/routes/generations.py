@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from api.dependencies import AdminCaller, CollectionName, Kb, ReadCaller, Runner, State, existing
-from api.errors import ApiError
+from api.generations.reindex import activate_generation, generation_json, retire_generation, roll_back_generation
+from api.http.dependencies import AdminCaller, CollectionName, Kb, ReadCaller, Runner, State, existing
+from api.http.errors import ApiError
+from api.http.paging import MAX_ID
+from api.http.responses import JsonResponse
 from api.jobs.asking import checked
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
-from api.paging import MAX_ID
-from api.reindex import activate_generation, generation_json, retire_generation, roll_back_generation
-from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
 from api.wire.generations import ActivateBody, GenerationList, GenerationView
 from api.wire.jobs import JobView, ReindexArguments

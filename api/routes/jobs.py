@@ -13,20 +13,20 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from api.callers import Caller
-from api.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
-from api.errors import ApiError, forbidden
+from api.access.callers import Caller
+from api.access.security import RIGHTS_SECONDS, Presented
+from api.http.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
+from api.http.errors import ApiError, forbidden
+from api.http.listeners import Listeners
+from api.http.paging import page_json
+from api.http.requested_plan import plan_of
+from api.http.responses import JsonResponse
+from api.http.sse import event
 from api.jobs.asking import checked, task_of, tried_again
 from api.jobs.presentation import job_json_for
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
-from api.listeners import Listeners
-from api.paging import page_json
-from api.requested_plan import plan_of
-from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
-from api.security import RIGHTS_SECONDS, Presented
-from api.sse import event
 from api.wire.base import COLLECTION_PATTERN
 from api.wire.jobs import JobBody, JobPage, JobView
 from retrieval.catalog.jobs import OPEN_STATES, JobFilter, JobRecord

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from api.dependencies import Authentication, Kb, Operator, PageQuery, State
-from api.errors import ApiError
-from api.paging import page_json
+from api.http.dependencies import Authentication, Kb, Operator, PageQuery, State
+from api.http.errors import ApiError
+from api.http.paging import page_json
 from api.routes.failures import GUARDED
 from api.wire.administration import KeyBody, KeyPage, KeyView, NewKey
 

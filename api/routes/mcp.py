@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.dependencies import Kb, ReadCaller, State, Threads
-from api.errors import ApiError, as_api_error, forbidden
-from api.mcp_tools import TOOLS, ToolCall, call_tool
-from api.request_state import session_of
-from api.responses import JsonResponse, to_json
+from api.http.dependencies import Kb, ReadCaller, State, Threads
+from api.http.errors import ApiError, as_api_error, forbidden
+from api.http.request_state import session_of
+from api.http.responses import JsonResponse, to_json
 from api.routes.failures import GUARDED
+from api.routes.mcp_tools import TOOLS, ToolCall, call_tool
 from api.wire.mcp import RpcMessage
 from ingest.errors import IngestError
 from retrieval.errors import RetrievalError

@@ -17,15 +17,15 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
-from api.errors import ApiError
+from api.http.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
+from api.http.errors import ApiError
+from api.http.request_state import session_of
+from api.http.responses import JsonResponse
+from api.http.sse import Event, stream
 from api.knowledge_base import KnowledgeBase
-from api.presentation import citation_json
-from api.request_state import session_of
-from api.responses import JsonResponse
 from api.routes.failures import OPENAI_FAILURES
-from api.sse import Event, stream
 from api.wire.answers import ChatBody, ChatCompletion, EmbeddingList, EmbeddingsBody, Model, ModelList
+from api.wire.presentation import citation_json
 from retrieval.answer.types import Answer, AnswerPiece, FinalAnswer, Turn
 from retrieval.catalog import Collection
 from retrieval.retriever import MAX_QUERY_LENGTH

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from api.dependencies import (
+from api.http.dependencies import (
     AdminCaller,
     CollectionQuery,
     Kb,
@@ -17,12 +17,12 @@ from api.dependencies import (
     check_reach,
     existing,
 )
-from api.errors import ApiError
-from api.fitting_plan import back_to_former, require_servable
+from api.http.errors import ApiError
+from api.http.paging import MAX_ID, page_json
+from api.http.requested_plan import require_trust
 from api.knowledge_base import KnowledgeBase
-from api.paging import MAX_ID, page_json
-from api.requested_plan import require_trust
 from api.routes.failures import GUARDED, failures
+from api.serving.fitting_plan import back_to_former, require_servable
 from api.wire.operations import PlanBody, PlanDifference, PlanPage, PlanView, SwitchBody
 from retrieval.catalog import Collection
 from retrieval.catalog.plans import ANY, PlanRecord

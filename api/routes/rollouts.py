@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, ReadCaller, State, check_reach, existing
-from api.paging import page_json
+from api.http.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, ReadCaller, State, check_reach, existing
+from api.http.paging import page_json
 from api.rollout import steps
 from api.rollout.assignment import Unit
 from api.rollout.view import rollout_json

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from api.callers import Caller
-from api.dependencies import AdminCaller, Kb, PageQuery, ReadCaller, Runner, State
+from api.access.callers import Caller
+from api.http.dependencies import AdminCaller, Kb, PageQuery, ReadCaller, Runner, State
+from api.http.paging import page_json
+from api.http.responses import JsonResponse
 from api.jobs.asking import checked
 from api.jobs.defaults import DEFAULT_NAMES
 from api.jobs.presentation import job_json, schedule_json
 from api.knowledge_base import KnowledgeBase
-from api.paging import page_json
-from api.responses import JsonResponse
 from api.routes.failures import GUARDED, failures
 from api.routes.jobs import check_right
 from api.wire.jobs import JobView, ScheduleBody, ScheduleChange, SchedulePage, ScheduleView

@@ -5,15 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.callers import Caller
-from api.dependencies import ReadCaller, check_reach, principal_of
-from api.direct_route import DirectRoute
+from api.access.callers import Caller
+from api.http.dependencies import ReadCaller, check_reach, principal_of
+from api.http.direct_route import DirectRoute
+from api.http.request_state import session_of, state_of
+from api.http.requested_plan import plan_of
+from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
-from api.presentation import result_json
-from api.request_state import session_of, state_of
-from api.requested_plan import plan_of
-from api.responses import JsonResponse
 from api.routes.failures import failures
+from api.wire.presentation import result_json
 from api.wire.search import SearchBody, SearchResponse
 from retrieval.errors import InvalidInputError
 from retrieval.filters import parse_filter

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, State, existing
-from api.errors import ApiError
-from api.live_sources import LiveSources
-from api.paging import page_json
+from api.http.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, State, existing
+from api.http.errors import ApiError
+from api.http.paging import page_json
 from api.routes.failures import GUARDED, failures
-from api.source_removal import Fate
+from api.sources.live_sources import LiveSources
+from api.sources.removal import Fate
 from api.wire.sources import ArrivalList, RunPage, SourceDeletion
 from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.source_runs import RunRecord

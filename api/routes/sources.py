@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api.dependencies import (
+from api.http.dependencies import (
     AdminCaller,
     CollectionQuery,
     Kb,
@@ -21,12 +21,12 @@ from api.dependencies import (
     check_reach,
     existing,
 )
+from api.http.paging import page_json
 from api.knowledge_base import KnowledgeBase
-from api.live_sources import LiveSources, source_view
-from api.paging import page_json
 from api.routes.failures import GUARDED, failures
-from api.snapshot_sources import SNAPSHOT, SnapshotSources
-from api.source_status import StatusReader
+from api.sources.live_sources import LiveSources, source_view
+from api.sources.snapshot_sources import SNAPSHOT, SnapshotSources
+from api.sources.status import StatusReader
 from api.wire.sources import (
     SOURCE_PATTERN,
     LiveSourceView,

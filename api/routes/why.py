@@ -7,12 +7,12 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.callers import Caller
-from api.dependencies import Kb, ReadCaller, State, check_reach, existing, principal_of
+from api.access.callers import Caller
+from api.http.dependencies import Kb, ReadCaller, State, check_reach, existing, principal_of
+from api.http.requested_plan import plan_of
 from api.knowledge_base import KnowledgeBase
-from api.presentation import hit_json
-from api.requested_plan import plan_of
 from api.routes.failures import GUARDED
+from api.wire.presentation import hit_json
 from api.wire.search import WhyBody, WhyResponse
 from retrieval.catalog.keys import Scope
 from retrieval.errors import NotFoundError

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query
 
+from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
-from api.responses import JsonResponse
 from api.wire.documents import DocumentBody
 from retrieval.catalog import Receipt
 from retrieval.catalog.documents import document_id

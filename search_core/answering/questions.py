@@ -22,13 +22,13 @@ from retrieval.contracts import Encoder, Reranker
 from retrieval.plan import Plan
 from retrieval.rerank import build_reranker
 from retrieval.types import IndexedChunk
+from search_core.corpus.legs import CachedLegs, ask_legs
+from search_core.corpus.served_parts import as_served, served_parts
+from search_core.corpus.snapshot import CorpusSnapshot, key_of, passage_of
 from search_core.errors import SupervisionError
-from search_core.legs import CachedLegs, ask_legs
-from search_core.question_kinds import kinds_of
+from search_core.questions.question_kinds import kinds_of
+from search_core.questions.splits import CHAINED, connected
 from search_core.reader.data import Question, read_squad
-from search_core.served_parts import as_served, served_parts
-from search_core.snapshot import CorpusSnapshot, key_of, passage_of
-from search_core.splits import CHAINED, connected
 
 PASSAGES = 5  # given to an answer model with a question of a file
 MAX_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer

@@ -10,11 +10,11 @@ from infra.settings import Settings
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
-from search_core.artifacts import RUNS
+from search_core.artifact.artifacts import RUNS
 from search_core.clock import Clock
 from search_core.request import Request
-from search_core.space import SearchSpace
-from search_core.space_file import stored_space
+from search_core.spaces.space import SearchSpace
+from search_core.spaces.space_file import stored_space
 from search_core.task import TaskSpec
 
 

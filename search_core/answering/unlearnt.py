@@ -10,8 +10,8 @@ from retrieval.answer.reader_folder import MANIFEST_FILE, read_folder
 from retrieval.errors import ReaderError
 from search_core.answering.questions import MIN_QUESTIONS
 from search_core.errors import SupervisionError
+from search_core.questions.taught_questions import hash_of
 from search_core.reader.lessons import read_lessons
-from search_core.taught_questions import hash_of
 
 T = TypeVar("T")
 

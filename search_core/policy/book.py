@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from search_core.architecture import Architecture
 from search_core.policy.contract import Trial
+from search_core.spaces.architecture import Architecture
 
 TRIES = 50  # draws for one fresh architecture before a space counts as (nearly) used up
 

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from search_core.errors import PolicyError
 from search_core.policy.contract import NO_BRIEFING, POLICIES, Briefing, Policy
-from search_core.space import SearchSpace
+from search_core.spaces.space import SearchSpace
 
 _BUILT_IN = (
     ("random", "search_core.policy.plain", "RandomDraws", "even draws, nothing twice"),

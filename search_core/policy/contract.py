@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from infra.registry import Registry
-from search_core.architecture import Architecture
+from search_core.spaces.architecture import Architecture
 
 
 @dataclass(frozen=True, slots=True)

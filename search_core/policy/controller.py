@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from search_core.architecture import Architecture
 from search_core.policy.book import Book
 from search_core.policy.contract import NO_BRIEFING, Briefing, Trial
 from search_core.policy.encoding import space_tensors
@@ -23,7 +22,8 @@ from search_core.policy.lessons import Lessons, deviations, earlier_lessons, les
 from search_core.policy.network import ControllerNetwork, exactly
 from search_core.policy.plain import RandomDraws
 from search_core.policy.standing import Standing
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.space import SearchSpace
 
 COLD_START = 10  # random draws before a policy without earlier runs leads; as many as Optuna's TPE takes
 CONTROL = 8  # one question in so many stays a random draw

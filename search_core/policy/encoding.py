@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from search_core.architecture import Architecture
-from search_core.decision import Decision
-from search_core.scalar import Scalar, key
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.decision import Decision
+from search_core.spaces.scalar import Scalar, key
+from search_core.spaces.space import SearchSpace
 
 ABSENT, OPEN = 0, 1  # node states; from 2 on: the value chosen
 

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from search_core.architecture import Architecture
 from search_core.policy.book import Book
 from search_core.policy.contract import NO_BRIEFING, Briefing, Trial
 from search_core.policy.plain import RandomDraws
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.space import SearchSpace
 
 POPULATION = 20  # Real et al. keep 100 of 20,000 trials; a search here has tens to hundreds
 TOURNAMENT = 5  # a quarter of the population, as there

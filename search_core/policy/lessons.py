@@ -12,7 +12,7 @@ from torch import Tensor
 from search_core.errors import ArchitectureError, PolicyError
 from search_core.policy.contract import Briefing, Trial
 from search_core.policy.encoding import SpaceTensors
-from search_core.space import SearchSpace
+from search_core.spaces.space import SearchSpace
 from search_core.thinning import thinned
 
 MAX_PER_RUN = 400  # trials kept of one earlier run: every n-th by rank, so that good and bad stay

@@ -7,11 +7,11 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from search_core.architecture import Architecture
-from search_core.counting import Counting
 from search_core.policy.book import Book
 from search_core.policy.contract import NO_BRIEFING, Briefing, Trial
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.counting import Counting
+from search_core.spaces.space import SearchSpace
 
 GOLDEN = (math.sqrt(5) - 1) / 2  # a stride of this share of the grid spreads every first part of it evenly
 

@@ -10,13 +10,13 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from search_core.architecture import Architecture
-from search_core.decision import Decision
 from search_core.policy.book import TRIES, Book
 from search_core.policy.contract import NO_BRIEFING, Briefing, Trial
 from search_core.policy.plain import RandomDraws
-from search_core.scalar import Scalar
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.decision import Decision
+from search_core.spaces.scalar import Scalar
+from search_core.spaces.space import SearchSpace
 
 
 class TreeParzen:

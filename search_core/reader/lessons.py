@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from search_core.questions.taught_questions import hashes_of
 from search_core.reader.data import Question
-from search_core.taught_questions import hashes_of
 
 LESSONS_FILE = "lessons.json"
 

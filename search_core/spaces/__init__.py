@@ -1,1 +1,1 @@
-"""The built-in search spaces, one YAML file each; `search_core.space` reads them."""
+"""The built-in search spaces, one YAML file each; `search_core.spaces.space` reads them."""

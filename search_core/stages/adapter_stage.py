@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from retrieval.adapter import QueryAdapter
-from search_core.architecture import Architecture
 from search_core.conditions import Conditions
+from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError, TrainingError
-from search_core.plan_tier import Progress
-from search_core.snapshot import key_of
+from search_core.questions.taught_questions import hashes_of
+from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate, StageReport, is_better
 from search_core.stages.labels import judged_rows
+from search_core.stages.plan_tier import Progress
 from search_core.stages.plans import plans_anew
 from search_core.stages.recording import Recorder, Stopwatch
-from search_core.taught_questions import hashes_of
 from search_core.thinning import thinned
 from search_core.tuning.adapter import AdapterKind, adapter_path
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from search_core.conditions import ARCHIVE, Conditions
 from search_core.policy import NO_BRIEFING, POLICIES, Policy, Trial
 from search_core.policy.archive import Archive
-from search_core.space import SearchSpace
+from search_core.spaces.space import SearchSpace
 
 DEAR_POLICY = "controller"  # of "auto" on the tiers where a trial is dear
 SHOWN = 5  # questions that describe what is asked

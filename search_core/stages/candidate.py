@@ -15,9 +15,9 @@ from retrieval.contracts import Encoder
 from retrieval.plan import Plan, PrecedentStep
 from retrieval.precedents import Precedents
 from retrieval.ranker import Ranker
-from search_core.architecture import Architecture
-from search_core.legs import CachedLegs, Values
-from search_core.repeats import groups_of, once
+from search_core.corpus.legs import CachedLegs, Values
+from search_core.questions.repeats import groups_of, once
+from search_core.spaces.architecture import Architecture
 
 STANDARD_ERRORS = 1.0  # that a gain must exceed: the one-standard-error rule (Breiman et al. 1984, 3.4.3)
 

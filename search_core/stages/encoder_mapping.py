@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from search_core.architecture import Architecture
-from search_core.decision import Tier
-from search_core.scalar import Scalar
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.decision import Tier
+from search_core.spaces.scalar import Scalar
+from search_core.spaces.space import SearchSpace
 from search_core.tuning.devices import PROCESSOR
 from search_core.tuning.training_model import TrainingOptions, is_bf16_faster
 

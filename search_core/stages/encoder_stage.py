@@ -23,13 +23,13 @@ from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import EncoderError
 from retrieval.learned import ARTIFACTS
 from retrieval.plan_parts import without_parts
-from search_core.architecture import Architecture
 from search_core.conditions import Conditions
+from search_core.corpus.legs import Values, ask_legs
+from search_core.corpus.snapshot import passage_of
 from search_core.errors import ArchitectureError, ArtifactError, BudgetError, SupervisionError, TrainingError
-from search_core.legs import Values, ask_legs
-from search_core.plan_tier import Progress
-from search_core.snapshot import passage_of
-from search_core.space import SearchSpace
+from search_core.questions.taught_questions import LABELLED, TAUGHT, taught_by
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.space import SearchSpace
 from search_core.stages.briefing import archive_trials, open_policy
 from search_core.stages.candidate import Candidate, StageReport, TunedModel, is_better
 from search_core.stages.encoder_data import EncoderGround, encoder_ground, trainable
@@ -43,9 +43,9 @@ from search_core.stages.encoder_mapping import (
 )
 from search_core.stages.encoder_pace import PROBED, Pace, steps_within, store_steps, stored_steps
 from search_core.stages.halving import Outcome, Rung, halve
+from search_core.stages.plan_tier import Progress
 from search_core.stages.plans import plans_anew
 from search_core.stages.recording import Recorder, Stopwatch
-from search_core.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 from search_core.tuning.contrastive import Trained, Training
 from search_core.tuning.export import write_model

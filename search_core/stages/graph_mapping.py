@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from retrieval.graph import CorpusGraph, EdgeKind
-from search_core.architecture import Architecture
-from search_core.decision import Tier
 from search_core.errors import ArchitectureError
 from search_core.models.edges import Edges, make_edges
 from search_core.models.graph_config import GraphLMConfig
 from search_core.models.retrieval_gnn import RetrievalTraining
-from search_core.scalar import Scalar
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.decision import Tier
+from search_core.spaces.scalar import Scalar
+from search_core.spaces.space import SearchSpace
 
 OPERATORS = {"propagation": "appnp", "relational": "sage"}  # of the space -> of the models; others have one name
 EDGE_CHOICES = {

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from search_core.architecture import Architecture
 from search_core.clock import Clock
 from search_core.policy.contract import Policy, Trial
+from search_core.spaces.architecture import Architecture
 
 AT_ONCE = 3  # architectures asked of the policy before it is told of them
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search_core.legs import CachedLegs
-from search_core.snapshot import CorpusSnapshot, key_of
+from search_core.corpus.legs import CachedLegs
+from search_core.corpus.snapshot import CorpusSnapshot, key_of
 
 Judged = list[dict[int, int]]  # for each question: row of a chunk -> grade
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from retrieval.diffusion import needs_graph
 from retrieval.plan import FusionMethod, Plan
-from search_core.architecture import Architecture
 from search_core.conditions import Conditions
-from search_core.gate import why_too_slow
-from search_core.latency import compare_latency
-from search_core.plan_mapping import architecture_of, changes, plan_of, plan_space
-from search_core.plan_tier import PlanTier, Progress, Scored, choose, compared_on, untried
 from search_core.policy import POLICIES
-from search_core.space import SearchSpace
+from search_core.proof.gate import why_too_slow
+from search_core.proof.latency import compare_latency
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.plan_mapping import architecture_of, changes, plan_of, plan_space
+from search_core.spaces.space import SearchSpace
 from search_core.stages.candidate import Candidate, StageReport
+from search_core.stages.plan_tier import PlanTier, Progress, Scored, choose, compared_on, untried
 from search_core.stages.portfolio import PLAIN, portfolio
 from search_core.stages.recording import Stopwatch
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_core.architecture import Architecture
-from search_core.decision import Decision
-from search_core.scalar import Scalar, same
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.decision import Decision
+from search_core.spaces.scalar import Scalar, same
+from search_core.spaces.space import SearchSpace
 
 PLAIN = 8  # of the first ones: each leg alone and both together, a second's work
 

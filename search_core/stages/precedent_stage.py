@@ -9,10 +9,10 @@ answers a question of another part, so the tier is left out: no question could t
 from __future__ import annotations
 
 from retrieval.precedents import Precedents
-from search_core.architecture import Architecture
 from search_core.conditions import Conditions
-from search_core.plan_tier import Progress
+from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.plan_tier import Progress
 from search_core.stages.recording import Recorder, Stopwatch
 from search_core.thinning import thinned
 

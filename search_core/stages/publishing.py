@@ -11,7 +11,7 @@ from retrieval.adapter import write_adapter
 from retrieval.learned import ARTIFACTS, Part
 from retrieval.precedents import write_precedents
 from retrieval.ranker import write_ranker
-from search_core.artifacts import RUN_ARTIFACT
+from search_core.artifact.artifacts import RUN_ARTIFACT
 from search_core.conditions import Conditions
 from search_core.errors import ArtifactError
 from search_core.stages.candidate import Candidate, adapter_name, precedents_name, ranker_name

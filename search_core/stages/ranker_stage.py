@@ -17,14 +17,14 @@ from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import FusionMethod
 from retrieval.ranker import Ranker, read_features
 from search_core.conditions import Conditions
+from search_core.corpus.legs import Values, hits_for
+from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError
-from search_core.legs import Values, hits_for
-from search_core.plan_tier import Progress
-from search_core.snapshot import key_of
-from search_core.splits import document_links, independent_groups
+from search_core.questions.splits import document_links, independent_groups
+from search_core.questions.taught_questions import hashes_of, may_know
 from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.plan_tier import Progress
 from search_core.stages.recording import Recorder, Stopwatch
-from search_core.taught_questions import hashes_of, may_know
 from search_core.thinning import thinned
 from search_core.tuning.ranker import Judged, fit_ranker
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retrieval.plan import Plan
-from search_core.architecture import Architecture
 from search_core.conditions import Conditions
-from search_core.plan_tier import Progress
 from search_core.policy.contract import Trial
+from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import StageReport
+from search_core.stages.plan_tier import Progress
 
 
 @dataclass(slots=True)

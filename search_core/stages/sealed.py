@@ -10,9 +10,9 @@ import numpy as np
 from retrieval.metrics import bootstrap_interval, randomisation_test
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from search_core.conditions import Conditions
-from search_core.finalist import Finalist
-from search_core.legs import CachedLegs, Values, hits_for
-from search_core.repeats import groups_of, once
+from search_core.corpus.legs import CachedLegs, Values, hits_for
+from search_core.questions.repeats import groups_of, once
+from search_core.stages.finalist import Finalist
 
 ALONE = {  # one leg, without the other
     name: replace(DEFAULT_PLAN, fusion=FusionMethod(name), diffusion=None) for name in ("sparse", "dense")

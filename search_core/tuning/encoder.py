@@ -18,7 +18,7 @@ import numpy as np
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.types import Vectors
 from search_core.errors import CorpusError, SupervisionError
-from search_core.taught_questions import LABELLED, TAUGHT, taught_by
+from search_core.questions.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.contrastive import Example, Trained, train
 from search_core.tuning.documents import check_documents, document_ndcg
 from search_core.tuning.examples import Labelled, labelled_examples, own_examples

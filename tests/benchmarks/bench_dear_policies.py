@@ -28,15 +28,15 @@ from retrieval.evaluation import read_qrels, read_queries
 from retrieval.graph import CorpusGraph, build_graph
 from retrieval.metrics import randomisation_test
 from retrieval.plan import DEFAULT_PLAN
-from search_core.architecture import Architecture
-from search_core.counting import Counting
-from search_core.legs import CachedLegs, ask_legs
+from search_core.corpus.legs import CachedLegs, ask_legs
+from search_core.corpus.snapshot import read_snapshot
 from search_core.models.retrieval_gnn import fit_graph_lm
 from search_core.policy import NO_BRIEFING, POLICIES, Briefing, Earlier, Trial
-from search_core.scalar import Scalar
-from search_core.snapshot import read_snapshot
-from search_core.space import SearchSpace
-from search_core.space_file import open_space
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.counting import Counting
+from search_core.spaces.scalar import Scalar
+from search_core.spaces.space import SearchSpace
+from search_core.spaces.space_file import open_space
 from search_core.stages.encoder_mapping import narrowed
 from search_core.stages.graph_mapping import config_of, edges_of, graph_space, training_of
 from search_core.stages.labels import Judged, judged_rows

@@ -34,8 +34,8 @@ from retrieval.graph.view import GraphView
 from retrieval.metrics import bootstrap_interval, randomisation_test
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod, Plan
 from retrieval.types import ViewBatch
-from search_core.legs import CachedLegs, Values, ask_legs
-from search_core.snapshot import read_snapshot
+from search_core.corpus.legs import CachedLegs, Values, ask_legs
+from search_core.corpus.snapshot import read_snapshot
 from tests.benchmarks.bench_quality import SEED, SETS, data_hash, ingest, one_of
 from tests.benchmarks.machine import DATA, circumstances
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from pyroaring import BitMap64
 
-from api.evaluation import evaluate_collection
 from api.knowledge_base import KnowledgeBase
+from api.quality.evaluation import evaluate_collection
 from infra.settings import Settings
 from ingest.sources.jsonl import JsonlSource
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate

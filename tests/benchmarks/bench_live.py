@@ -26,7 +26,7 @@ import psycopg
 import sqlalchemy as sa
 
 from api.knowledge_base import KnowledgeBase
-from api.live_sources import LiveSources
+from api.sources.live_sources import LiveSources
 from infra.settings import load_settings
 from infra.stack.stack import Stack
 from retrieval.catalog import schema

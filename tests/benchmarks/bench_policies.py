@@ -24,13 +24,13 @@ from infra.settings import Settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.evaluation import read_qrels, read_queries
 from retrieval.plan import DEFAULT_PLAN
-from search_core.architecture import Architecture
-from search_core.legs import CachedLegs, ask_legs
-from search_core.plan_mapping import plan_of, plan_space
+from search_core.corpus.legs import CachedLegs, ask_legs
+from search_core.corpus.snapshot import read_snapshot
 from search_core.policy import NO_BRIEFING, POLICIES, Briefing, Earlier, Trial
-from search_core.snapshot import read_snapshot
-from search_core.space import SearchSpace
-from search_core.space_file import open_space
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.plan_mapping import plan_of, plan_space
+from search_core.spaces.space import SearchSpace
+from search_core.spaces.space_file import open_space
 from search_core.testing import WIDE, reward_of
 from tests.benchmarks.bench_quality import DATA, SETS, ingest, one_of
 from tests.benchmarks.machine import circumstances

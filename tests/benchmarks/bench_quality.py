@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from api.evaluation import EvaluatedRun, evaluate_collection
 from api.knowledge_base import KnowledgeBase
+from api.quality.evaluation import EvaluatedRun, evaluate_collection
 from infra.settings import Settings
 from retrieval.evaluation import read_qrels, read_queries
 from retrieval.metrics import bootstrap_interval, randomisation_test

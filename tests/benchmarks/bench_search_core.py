@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from api.evaluation import evaluate_collection
 from api.knowledge_base import KnowledgeBase
+from api.quality.evaluation import evaluate_collection
 from infra.settings import Settings
 from retrieval.evaluation import read_qrels, read_queries
 from retrieval.metrics import ndcg

@@ -18,8 +18,8 @@ from typing import Any
 from pyroaring import BitMap64
 
 from api.knowledge_base import KnowledgeBase
-from api.worker import open_worker
-from api.worker_metrics import WorkerMetrics
+from api.sources.worker import open_worker
+from api.telemetry.worker_metrics import WorkerMetrics
 from infra.settings import load_settings
 from infra.stack.stack import Stack
 from ingest.kafka.applier import MAX_MESSAGES

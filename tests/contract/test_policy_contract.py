@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from search_core.policy import POLICIES, Policy
-from search_core.space import SearchSpace
+from search_core.spaces.space import SearchSpace
 from search_core.testing import WIDE, Create, PolicyContract, run
 
 # what torch_geometric and optuna deprecate of torch while they load is not ours to mend

@@ -11,7 +11,7 @@ from typing import Any
 
 from served import Served, in_process
 
-from api.source_opening import open_source
+from api.sources.opening import open_source
 from infra.sample import company as sample
 from infra.sample.company import Company, write_company
 from retrieval.catalog.keys import Scope

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 from served import Served, in_process, on_port
 
-from api.console_files import DIST, ConsoleFiles
+from api.http.console_files import DIST, ConsoleFiles
 
 STARTED_MS = 120_000  # the first answer of a server that has just begun, on a machine that does much else
 BUILT = Path(os.environ.get("KB_TEST_CONSOLE", DIST))  # another build than the package's may be looked at

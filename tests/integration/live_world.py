@@ -21,7 +21,7 @@ from api_world import World, world
 from kafka import KafkaConsumer, TopicPartition
 from pymysql.constants import CLIENT
 
-from api.live_sources import LiveSources
+from api.sources.live_sources import LiveSources
 from infra.stack.stack import Stack
 from ingest.connect import names
 

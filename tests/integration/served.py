@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from waiting import PATIENCE_SECONDS, eventually, job_ended
 
 from api.app import create_app
-from api.connections import Connection
+from api.http.connections import Connection
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings, load_settings
 from retrieval.catalog.keys import Scope

@@ -16,9 +16,9 @@ from birds_world import ANSWERS, PRODUCTS, QUERIES, fill
 from reader_questions import write_squad
 from typer.testing import CliRunner
 
-from api.answer_evaluation import evaluate_answers
 from api.cli import app
 from api.jobs.tasks import InterruptedJobError
+from api.quality.answer_evaluation import evaluate_answers
 from api.rollout.live import arm_of
 from api.rollout.watch import RolloutWatch
 from retrieval.answer.choice import AnswerChoice
@@ -29,9 +29,9 @@ from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import MAX_QUERY_LENGTH
 from retrieval.types import OPERATOR
-from search_core.artifacts import write_artifact
+from search_core.artifact.artifacts import write_artifact
 from search_core.errors import SupervisionError
-from search_core.experiment_log import ExperimentLog
+from search_core.log.experiment_log import ExperimentLog
 from search_core.request import Request
 from search_core.result import Result
 from search_core.trainer import AutoModelTrainer
@@ -321,7 +321,7 @@ def test_a_run_that_is_no_longer_wanted_lets_nobody_answer(
         written.append(about)
         return write_artifact(*about)
 
-    monkeypatch.setattr("search_core.answer_task.write_artifact", write)
+    monkeypatch.setattr("search_core.answering.answer_task.write_artifact", write)
     with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
         fill(api)
         request = Request("answer", collection="birds", budget="4m", queries=QUERIES, answers=ANSWERS)

@@ -21,7 +21,7 @@ def test_the_page_and_the_routes_agree(tmp_path: Path, repository: Path) -> None
 
 def test_the_description_is_built_beside_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
-    monkeypatch.setattr("api.openapi._document", lambda _: threads.append(threading.current_thread().name) or {})
+    monkeypatch.setattr("api.http.openapi._document", lambda _: threads.append(threading.current_thread().name) or {})
     with served.in_process(tmp_path) as opened:
         opened.client.get("/openapi.json").raise_for_status()
     assert threads == [name for name in threads if "worker" in name.lower()] and threads

@@ -12,7 +12,7 @@ from api_world import World, check_native_error, world
 from httpx import Response
 from waiting import eventually
 
-from api.errors import ApiError, as_api_error
+from api.http.errors import ApiError, as_api_error
 from infra.secrets import KEY_FILE
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors

@@ -10,7 +10,7 @@ import pytest
 import served
 import tuning_world
 
-from api.eval_history import changed_questions, compare_runs, rights_of
+from api.quality.eval_history import changed_questions, compare_runs, rights_of
 from retrieval.catalog.keys import Scope
 from retrieval.evaluation import METRICS
 from retrieval.types import OPERATOR, Principal

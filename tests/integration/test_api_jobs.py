@@ -168,7 +168,7 @@ def test_followers_take_no_places_and_leave_with_their_key(
 ) -> None:
     """Their number has a bound of its own, and who has lost his key hears no more of a job that goes on."""
     monkeypatch.setattr("api.routes.jobs.RIGHTS_SECONDS", 0.0)
-    monkeypatch.setattr("api.listeners.MAX_LISTENERS", 1)
+    monkeypatch.setattr("api.http.listeners.MAX_LISTENERS", 1)
     leave = threading.Event()
 
     def stand(kb: object, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from api_world import World, check_native_error, world
 
-from api.direct_route import MAX_DIRECT_BYTES
+from api.http.direct_route import MAX_DIRECT_BYTES
 from api.wire.base import MAX_FIELDS, MAX_NODES
 
 

@@ -14,10 +14,10 @@ from api_world import SECRET_WORD, World, check_native_error, world
 from fastapi.routing import APIRoute
 from httpx import Response
 
-from api.audit import DENIALS_PER_MINUTE, MAX_TARGET, Auditor
-from api.request_state import RequestState
+from api.access.audit import DENIALS_PER_MINUTE, MAX_TARGET, Auditor
+from api.access.security import TRUST_SECONDS
+from api.http.request_state import RequestState
 from api.routes import UNVERSIONED, VERSIONED
-from api.security import TRUST_SECONDS
 from retrieval.catalog import Catalog, sqlite_url
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/console/login-ways")}

@@ -15,7 +15,7 @@ import pytest
 from served import Served, fill, in_process, on_port
 from waiting import PATIENCE_SECONDS, eventually
 
-from api import connections
+from api.http import connections
 from retrieval.catalog.keys import Scope
 from retrieval.types import Document
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from served import Served, in_process
 from starlette.applications import Starlette
 
-from api.console_files import ConsoleFiles
+from api.http.console_files import ConsoleFiles
 from api.routes.console import add_console
 
 SCRIPT = b"export const answer = 42;\n" * 200

@@ -15,10 +15,10 @@ import pytest
 from served import Served, fill, in_process, on_port
 from waiting import PATIENCE_SECONDS, eventually
 
-from api.alerts import MUCH_LAG, of_collection, of_process, of_source
-from api.history import History, quantile
-from api.listeners import MAX_LISTENERS
-from api.sessions import COOKIE
+from api.access.sessions import COOKIE
+from api.http.listeners import MAX_LISTENERS
+from api.telemetry.alerts import MUCH_LAG, of_collection, of_process, of_source
+from api.telemetry.history import History, quantile
 from ingest.pipeline import Pipeline
 from retrieval.catalog.keys import Scope
 
@@ -150,7 +150,7 @@ def test_a_browser_listens_by_its_cookie(served: Served) -> None:
 
 
 def test_many_listeners_are_refused_and_block_nobody(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.listeners.MAX_LISTENERS", 1)
+    monkeypatch.setattr("api.http.listeners.MAX_LISTENERS", 1)
     reader = served.headers()
     with on_port(served) as base, listening(base, reader) as listener:
         listener.until("freshness", lambda said: True)
@@ -160,7 +160,7 @@ def test_many_listeners_are_refused_and_block_nobody(served: Served, monkeypatch
 
 
 def test_unreadable_inputs_raise_an_alert(served: Served, tmp_path: Path) -> None:
-    from api.source_opening import open_source
+    from api.sources.opening import open_source
 
     broken = tmp_path / "in"
     broken.mkdir()

@@ -17,8 +17,8 @@ import pytest
 from api_world import World, world
 from oidc_issuer import AUDIENCE, Issuer
 
-from api.oidc_login import OidcLogin
-from api.sessions import COOKIE
+from api.access.oidc_login import OidcLogin
+from api.access.sessions import COOKIE
 from infra.settings import SettingsError, load_settings
 
 CLIENT, SECRET = "console of kb", "s3cret&more"

@@ -24,7 +24,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 from served import on_port
 
-from api.console_files import ConsoleFiles
+from api.http.console_files import ConsoleFiles
 from retrieval.catalog.keys import Scope
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser
 from served import Served, in_process, on_port
 
-from api.console_files import ConsoleFiles
-from api.sessions import COOKIE
+from api.access.sessions import COOKIE
+from api.http.console_files import ConsoleFiles
 from retrieval.catalog.keys import Scope
 
 PAGE = """<!doctype html><html><head><title>begun</title></head><body>

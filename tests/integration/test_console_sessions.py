@@ -14,9 +14,9 @@ import pytest
 from api_world import World, check_native_error, world
 from fastapi.testclient import TestClient
 
+from api.access.security import TRUST_SECONDS
+from api.access.sessions import COOKIE, SESSION_LENGTH
 from api.app import create_app
-from api.security import TRUST_SECONDS
-from api.sessions import COOKIE, SESSION_LENGTH
 from retrieval.catalog.keys import Scope
 
 DOCUMENT = "/v1/collections/docs/documents/written"
@@ -138,7 +138,7 @@ def test_a_session_lasts_no_longer_than_its_key(served: World) -> None:
 
 
 def test_a_session_ends_by_itself(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.sessions.SESSION_LENGTH", timedelta(seconds=-1))
+    monkeypatch.setattr("api.access.sessions.SESSION_LENGTH", timedelta(seconds=-1))
     kept = cookie_of(log_in(served)).value
     check_native_error(served.client.get("/v1/collections", headers={"Cookie": f"{COOKIE}={kept}"}), 401)
 

@@ -19,9 +19,9 @@ from stack import StackOf
 from waiting import eventually
 from worker_world import running
 
-from api.live_sources import LiveSources
-from api.worker import open_worker
-from api.worker_metrics import WorkerMetrics
+from api.sources.live_sources import LiveSources
+from api.sources.worker import open_worker
+from api.telemetry.worker_metrics import WorkerMetrics
 from infra.stack.stack import Stack
 from retrieval.catalog.keys import Scope
 

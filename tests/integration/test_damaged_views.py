@@ -12,9 +12,9 @@ import pytest
 from served import in_process
 from waiting import eventually
 
-from api import collection_runtime
 from api.knowledge_base import KnowledgeBase
-from api.view_opening import OpenedViews
+from api.serving import collection_runtime
+from api.serving.view_opening import OpenedViews
 from infra.settings import Settings
 from retrieval.dense import view as dense
 from retrieval.retriever import SearchRequest

@@ -17,8 +17,8 @@ from served import Served, in_process
 from waiting import PATIENCE_SECONDS, eventually
 
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import verify_collection
-from api.view_opening import open_server, shared_name
+from api.serving.view_opening import open_server, shared_name
+from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings, load_settings
 from infra.stack.errors import FetchError, MissingProgramError
 from infra.stack.stack import Stack

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
+from api.generations.tuned_encoder import let_serve
 from api.knowledge_base import KnowledgeBase
-from api.tuned_encoder import let_serve
 from infra.settings import load_settings
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Document
-from search_core.reasons import NOT_EMBEDDED
-from search_core.replaying import steps_of
+from search_core.log.replaying import steps_of
+from search_core.proof.reasons import NOT_EMBEDDED
 from search_core.request import Request
 from search_core.result import Result, waits
 from search_core.stages import encoder_data, encoder_mapping, encoder_stage

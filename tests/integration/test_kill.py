@@ -22,7 +22,7 @@ from kb_processes import Server, end_all, printed_by
 from waiting import eventually
 
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import verify_collection
+from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from retrieval.types import OPERATOR
 

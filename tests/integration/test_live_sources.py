@@ -26,7 +26,7 @@ from live_world import (
 from stack import StackOf
 from waiting import eventually
 
-from api.source_monitor import OF_RUNNING
+from api.sources.monitor import OF_RUNNING
 from infra.stack.stack import Stack
 from ingest.connect.names import table_topics
 from retrieval.catalog import Commit, Outcome

@@ -12,9 +12,9 @@ from test_live_sources_documents import documents, same
 from waiting import eventually
 from worker_world import running
 
-from api.live_setup import LiveSetup
-from api.worker import open_worker
-from api.worker_metrics import WorkerMetrics
+from api.sources.live_setup import LiveSetup
+from api.sources.worker import open_worker
+from api.telemetry.worker_metrics import WorkerMetrics
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 EVENTS = """

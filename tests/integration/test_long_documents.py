@@ -15,8 +15,8 @@ from retrieval.filters import AnyOf, Not
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document, Principal
-from search_core.legs import ask_legs
-from search_core.snapshot import read_snapshot
+from search_core.corpus.legs import ask_legs
+from search_core.corpus.snapshot import read_snapshot
 
 NAME, NOTES, MANUALS = "long", 12, 3
 QUERY = "pump manual"

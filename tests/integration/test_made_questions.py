@@ -13,9 +13,9 @@ from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
 from retrieval.catalog.eval_sets import words_of
 from retrieval.types import Document, IndexedChunk
-from search_core import pseudo_questions
-from search_core.pseudo_questions import MAX_QUESTIONS, MIN_REST, questions_from_corpus
-from search_core.snapshot import key_of, passage_of, read_snapshot
+from search_core.corpus.snapshot import key_of, passage_of, read_snapshot
+from search_core.questions import pseudo_questions
+from search_core.questions.pseudo_questions import MAX_QUESTIONS, MIN_REST, questions_from_corpus
 
 WORDS = ["".join(random.Random(number).choices("bcdfglmnprst", k=5)) for number in range(3_000)]
 

@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from oidc_issuer import AUDIENCE, Issuer
 
-from api.errors import ApiError
-from api.security import TRUST_SECONDS
-from api.tokens import CLOCK_SKEW_SECONDS, MAX_WAITING, Published, SigningKeys, TokenVerifier
+from api.access.security import TRUST_SECONDS
+from api.access.tokens import CLOCK_SKEW_SECONDS, MAX_WAITING, Published, SigningKeys, TokenVerifier
+from api.http.errors import ApiError
 from infra.settings import SettingsError
 
 
@@ -136,14 +136,14 @@ def test_made_up_key_ids_do_not_flood_the_issuer(served: World, issuer: Issuer) 
 def test_new_keys_are_found_and_withdrawn_ones_refused(
     served: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.tokens.REFETCH_SECONDS", 0)
+    monkeypatch.setattr("api.access.tokens.REFETCH_SECONDS", 0)
     old = issuer.token()
     assert served.search("warranty", old).status_code == 200
     issuer.make_key("newer", "ES256")
     assert served.search("warranty", issuer.token("newer")).status_code == 200
     del issuer.keys["rsa"]
-    monkeypatch.setattr("api.tokens.KEYS_LAST_SECONDS", 0)
-    monkeypatch.setattr("api.security.TRUST_SECONDS", 0)
+    monkeypatch.setattr("api.access.tokens.KEYS_LAST_SECONDS", 0)
+    monkeypatch.setattr("api.access.security.TRUST_SECONDS", 0)
     check_native_error(served.search("warranty", old), 401)
 
 
@@ -183,8 +183,8 @@ def test_unsafe_settings_stop_the_start(url: str, audience: str, jwks_url: str) 
 @pytest.mark.parametrize("asked", ["token", "login"])
 def test_a_slow_issuer_leaves_threads_for_keys(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More requests wait for it than the server has threads; who comes with a key meanwhile is served at once."""
-    monkeypatch.setattr("api.tokens.FETCH_TIMEOUT_SECONDS", 6)
-    monkeypatch.setattr("api.oidc_login.FETCH_TIMEOUT_SECONDS", 6)
+    monkeypatch.setattr("api.access.tokens.FETCH_TIMEOUT_SECONDS", 6)
+    monkeypatch.setattr("api.access.oidc_login.FETCH_TIMEOUT_SECONDS", 6)
     token = {"Authorization": f"Bearer {jwt.encode({'sub': 'eve'}, 's' * 32, 'HS256', headers={'kid': 'made up'})}"}
     path, headers = ("/v1/collections", token) if asked == "token" else ("/console/login/oidc", {})
     with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:  # it listens, and never answers

@@ -11,8 +11,8 @@ import pytest
 from served import in_process
 from waiting import PATIENCE_SECONDS
 
-from api import collection_runtime
 from api.knowledge_base import KnowledgeBase
+from api.serving import collection_runtime
 from retrieval.convoy import Convoy
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import EVERYONE, OPERATOR, Deletion, Document, IndexedChunk, ViewBatch

@@ -12,8 +12,8 @@ from tuning_world import questions, tuning_world
 from typer.testing import CliRunner
 
 from api.cli import app
-from search_core.drawing import describe
 from search_core.request import Request
+from search_core.spaces.drawing import describe
 from search_core.trainer import AutoModelTrainer
 
 FUSION = "  fusion: {tier: plan, values: [convex, sparse], summary: how two rankings become one}\n"

@@ -11,8 +11,8 @@ import yaml
 from psycopg import sql
 
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import verify_collection
-from api.source_opening import open_source
+from api.sources.opening import open_source
+from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from ingest.changes import RowChange
 from ingest.connect.address import DatabaseAddress

@@ -20,7 +20,7 @@ import pytest
 from rollout_world import MEANING, OLD, SUBJECTS, WORDS, Going, going, keys_of
 from served import in_process, on_port
 
-from api.source_opening import open_source
+from api.sources.opening import open_source
 from retrieval.filters import parse_filter
 from retrieval.plan import Plan
 from retrieval.retriever import SearchRequest

@@ -16,10 +16,10 @@ from reader_questions import write_squad
 from tiny_reader import make_model
 
 from retrieval.catalog.keys import Scope
+from search_core.questions.taught_questions import hashes_of
 from search_core.reader.data import read_squad
 from search_core.reader.lessons import read_lessons
 from search_core.reader.recipe import hold_out
-from search_core.taught_questions import hashes_of
 
 DOCUMENTS = {
     "emma": "Emma lives in Quito and works as teacher.",
@@ -118,7 +118,7 @@ def test_it_is_measured_beside_the_sentence_picker(trained: tuple[Path, dict[str
 
 
 def test_a_reader_that_is_gone_leaves_the_answer_to_sentences(api: served.Served) -> None:
-    from api.answerers import Answerers
+    from api.serving.answerers import Answerers
     from retrieval.answer.choice import AnswerChoice
 
     runtime = api.kb.runtimes.get("people")
@@ -131,7 +131,7 @@ def test_a_reader_that_is_gone_leaves_the_answer_to_sentences(api: served.Served
 
 def test_a_published_reader_is_taken_as_it_is(api: served.Served, trained: tuple[Path, dict[str, Any]]) -> None:
     """Its confidence is calibrated only where questions are given."""
-    from api import readers
+    from api.serving import readers
 
     folder, _ = trained
     make_model(folder / "published", family="roberta")
@@ -153,7 +153,7 @@ def test_a_job_trains_from_the_questions_of_the_settings(api: served.Served) -> 
     arguments = task.arguments.model_validate({"name": "job"}).model_dump()
     with pytest.raises(InvalidInputError, match="KB_READER_QUESTIONS is empty"):
         task.run(api.kb, "people", arguments, lambda done, total: None)
-    from api import readers
+    from api.serving import readers
 
     assert "Emma lives in Quito and works as teacher." in readers.texts_of(api.kb, "people")
 

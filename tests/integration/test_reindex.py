@@ -13,18 +13,18 @@ import pytest
 import sqlalchemy as sa
 from changing_world import World
 
-from api.generation_build import build_generation
-from api.jobs.asking import checked_arguments, task_of
-from api.jobs.attempt import Attempt
-from api.knowledge_base import KnowledgeBase
-from api.maintenance import verify_collection
-from api.reindex import (
+from api.generations.build import build_generation
+from api.generations.options import ReindexOptions
+from api.generations.reindex import (
     activate_generation,
     reindex,
     retire_generation,
     roll_back_generation,
 )
-from api.reindex_options import ReindexOptions
+from api.jobs.asking import checked_arguments, task_of
+from api.jobs.attempt import Attempt
+from api.knowledge_base import KnowledgeBase
+from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState

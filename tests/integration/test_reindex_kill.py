@@ -17,7 +17,7 @@ from changing_world import text_of
 from kb_processes import Server, printed_by
 
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import verify_collection
+from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from retrieval.catalog.generations import GenerationState
 from retrieval.retriever import SearchRequest

@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from api.app import create_app
 from api.cli import app
 from api.commands.experiments import CHANGED
-from api.experiment_state import state_of
+from api.jobs.experiment_state import state_of
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.catalog.keys import Scope
 from retrieval.types import Document
+from search_core.log.run_lock import run_lock
 from search_core.request import Request
-from search_core.run_lock import run_lock
 from search_core.trainer import AutoModelTrainer
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from api.knowledge_base import KnowledgeBase
-from api.source_opening import open_source
+from api.sources.opening import open_source
 from infra.sample import company as sample
 from infra.sample.company import Company, write_company
 from infra.settings import load_settings

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from served import Served, in_process
 
-from api.reindex import reindex
+from api.generations.reindex import reindex
 from api.rollout import steps
 from retrieval.adapter import QueryAdapter, write_adapter
 from retrieval.catalog import Collection

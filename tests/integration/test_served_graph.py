@@ -15,7 +15,7 @@ from elastic import elastic_url, stack_of
 from served import Served, in_process
 from waiting import eventually
 
-from api.source_opening import open_source
+from api.sources.opening import open_source
 from retrieval.analyzer import Analyzer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
@@ -25,10 +25,10 @@ from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Block, Deletion, Document, Principal
-from search_core.legs import ask_legs
-from search_core.plan_mapping import architecture_of, plan_of, plan_space
-from search_core.snapshot import key_of, read_snapshot
-from search_core.space_file import open_space
+from search_core.corpus.legs import ask_legs
+from search_core.corpus.snapshot import key_of, read_snapshot
+from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
+from search_core.spaces.space_file import open_space
 from search_core.stages.portfolio import portfolio
 
 __all__ = ["elastic_url", "stack_of"]

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from served import Served, in_process
 
-from api.presentation import hit_json
-from api.reindex import reindex
+from api.generations.reindex import reindex
+from api.wire.presentation import hit_json
 from retrieval.answer.types import Ask, FinalAnswer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
@@ -27,11 +27,11 @@ from retrieval.precedents import Precedents, write_precedents
 from retrieval.rerank import RERANKERS
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
-from search_core import gate
 from search_core.answering.questions import of_collection
-from search_core.artifact_store import list_artifacts, verified
+from search_core.artifact.artifact_store import list_artifacts, verified
+from search_core.corpus.snapshot import read_snapshot
+from search_core.proof import gate
 from search_core.result import Result
-from search_core.snapshot import read_snapshot
 from search_core.stages import adapter_stage, precedent_stage
 from search_core.stages.candidate import Candidate, StageReport
 from search_core.trainer import AutoModelTrainer

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from served import Served, in_process
 
-from api.presentation import hit_json
+from api.wire.presentation import hit_json
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.learned import ARTIFACTS
@@ -19,11 +19,11 @@ from retrieval.plan import FusionMethod
 from retrieval.ranker import load_ranker
 from retrieval.retriever import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document
-from search_core import gate
-from search_core.artifact_store import list_artifacts, verified
+from search_core.artifact.artifact_store import list_artifacts, verified
 from search_core.errors import SupervisionError
+from search_core.proof import gate
+from search_core.questions.taught_questions import hashes_of
 from search_core.result import Result
-from search_core.taught_questions import hashes_of
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.export import MANIFEST_FILE
 

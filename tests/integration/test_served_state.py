@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.generations.reindex import reindex, roll_back_generation
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import verify_collection
-from api.reindex import reindex, roll_back_generation
+from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from ingest.changes import Change
 from retrieval.retriever import SearchRequest

@@ -17,7 +17,7 @@ from waiting import PATIENCE_SECONDS, eventually
 
 from api.jobs import upkeep
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import verify_collection
+from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import sqlite_url

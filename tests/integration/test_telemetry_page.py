@@ -10,7 +10,7 @@ from pathlib import Path
 from api_world import world
 from prometheus_client.core import Metric
 
-from api.worker_metrics import WorkerMetrics
+from api.telemetry.worker_metrics import WorkerMetrics
 from ingest.kafka.observer import Applied, Lag
 from retrieval.catalog import Catalog, Outcome
 from retrieval.catalog.rollouts import Stage

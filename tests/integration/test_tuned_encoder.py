@@ -13,10 +13,10 @@ from tuning_world import tuned, tuning_world
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.generations.reindex import reindex
+from api.generations.tuned_encoder import let_serve
 from api.jobs.tasks import InterruptedJobError
 from api.knowledge_base import KnowledgeBase
-from api.reindex import reindex
-from api.tuned_encoder import let_serve
 from retrieval.catalog import Catalog
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
@@ -25,14 +25,14 @@ from retrieval.encoder.hashing import HashEncoder
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.types import Ranking
 from search_core.conditions import Conditions
-from search_core.finalist import STAGES
-from search_core.gate import Latency
-from search_core.plan_tier import Progress
-from search_core.reasons import NOT_EMBEDDED
+from search_core.proof.gate import Latency
+from search_core.proof.reasons import NOT_EMBEDDED
 from search_core.result import waits
 from search_core.stages import plans
 from search_core.stages.candidate import Candidate, StageReport, TunedModel
+from search_core.stages.finalist import STAGES
 from search_core.stages.labels import rows_by_key
+from search_core.stages.plan_tier import Progress
 from search_core.stages.plans import plans_anew
 
 

@@ -25,14 +25,14 @@ from retrieval.evaluation import MAX_DEPTH
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
-from search_core.artifacts import load_artifact
+from search_core.artifact.artifacts import load_artifact
+from search_core.corpus.legs import ask_legs
+from search_core.corpus.snapshot import read_snapshot
 from search_core.errors import CorpusError, SupervisionError
-from search_core.legs import ask_legs
-from search_core.plan_mapping import plan_of, plan_space
+from search_core.questions.supervision import given
 from search_core.request import Request
-from search_core.snapshot import read_snapshot
-from search_core.space_file import open_space
-from search_core.supervision import given
+from search_core.spaces.plan_mapping import plan_of, plan_space
+from search_core.spaces.space_file import open_space
 from search_core.trainer import AutoModelTrainer
 
 

@@ -22,13 +22,13 @@ from retrieval.ranker import FEATURES, Ranker, write_ranker
 from retrieval.rerank import RERANKERS
 from retrieval.retriever import SearchRequest
 from retrieval.types import OPERATOR, Vectors
-from search_core.latency import compare_latency
-from search_core.legs import CachedLegs, ask_legs
-from search_core.plan_mapping import architecture_of, plan_space
-from search_core.snapshot import read_snapshot
-from search_core.space_file import open_space
+from search_core.corpus.legs import CachedLegs, ask_legs
+from search_core.corpus.snapshot import read_snapshot
+from search_core.proof.latency import compare_latency
+from search_core.questions.supervision import given
+from search_core.spaces.plan_mapping import architecture_of, plan_space
+from search_core.spaces.space_file import open_space
 from search_core.stages.candidate import Candidate
-from search_core.supervision import given
 from search_core.trainer import AutoModelTrainer
 
 WORDS = replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE)

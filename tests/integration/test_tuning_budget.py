@@ -16,14 +16,15 @@ from retrieval.plan import Plan, RerankStep
 from retrieval.rerank import RERANKERS
 from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, Ranking
-from search_core import conclusion, latency, time_needed, trainer
+from search_core import time_needed, trainer
 from search_core.clock import Clock
+from search_core.corpus.legs import CachedLegs
 from search_core.errors import BudgetError
-from search_core.finalist import Finalist
-from search_core.legs import CachedLegs
+from search_core.proof import conclusion, latency
 from search_core.request import Request
 from search_core.result import Result
 from search_core.stages import plans
+from search_core.stages.finalist import Finalist
 from search_core.trainer import AutoModelTrainer
 
 RANKING_SECONDS = 0.1

@@ -15,13 +15,13 @@ import pytest
 import sqlalchemy as sa
 from pyroaring import BitMap64
 
-from api import exclusive
+from api.generations.options import ReindexOptions
+from api.generations.reindex import reindex
 from api.jobs import upkeep
 from api.jobs.tasks import TaskFunction
 from api.knowledge_base import KnowledgeBase
-from api.maintenance import verify_collection
-from api.reindex import reindex
-from api.reindex_options import ReindexOptions
+from api.serving import exclusive
+from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from retrieval.catalog import schema, sqlite_url
 from retrieval.catalog.log import OperationLog

@@ -13,8 +13,8 @@ from pathlib import Path
 import change_events
 
 from api.knowledge_base import KnowledgeBase
-from api.worker import open_worker
-from api.worker_metrics import WorkerMetrics
+from api.sources.worker import open_worker
+from api.telemetry.worker_metrics import WorkerMetrics
 from infra.settings import load_settings
 from ingest.kafka.worker import Worker
 from retrieval.catalog import Collection

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from loopback_server import QuietHandler, serving
 
-from api.errors import ApiError
-from api.tokens import SigningKeys
+from api.access.tokens import SigningKeys
+from api.http.errors import ApiError
 from infra.addresses import without_login
 from ingest.connect.client import ConnectClient
 from ingest.errors import SourceError

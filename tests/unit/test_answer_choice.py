@@ -14,8 +14,8 @@ from retrieval.answer.types import Passage, Turn
 from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN, Plan
 from search_core.answering.models import combined, variants
-from search_core.plan_mapping import architecture_of, plan_of
-from search_core.space_file import open_space
+from search_core.spaces.plan_mapping import architecture_of, plan_of
+from search_core.spaces.space_file import open_space
 
 slots = st.builds(PromptSlots, **{name: st.sampled_from(values) for name, values in SLOTS.items()})
 choices = st.one_of(

@@ -15,7 +15,7 @@ import pytest
 from retrieval.answer.choice import AnswerChoice
 from retrieval.answer.types import Answer, AnswerEvent, Ask, FinalAnswer
 from retrieval.catalog.eval_sets import EvalQuery
-from search_core.answer_task import _reasons
+from search_core.answering.answer_task import _reasons
 from search_core.answering.models import AnswerModel
 from search_core.answering.prices import Prices
 from search_core.answering.questions import MIN_SEALED, AskedQuestion, kept_together, shared_documents, split
@@ -23,7 +23,7 @@ from search_core.answering.race import Entry, entered, race
 from search_core.answering.scoring import Scored
 from search_core.clock import Clock
 from search_core.errors import SupervisionError
-from search_core.gate import judge
+from search_core.proof.gate import judge
 from search_core.request import Request
 from search_core.trainer import AutoModelTrainer
 

@@ -13,10 +13,10 @@ import pytest
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.learned import ARTIFACTS
-from search_core.artifact_store import list_artifacts, prunable, remove, verified
-from search_core.artifacts import RUNS
-from search_core.reasons import NOT_EMBEDDED, Reason, ReasonCode, not_asked, to_fields
-from search_core.run_lock import run_lock
+from search_core.artifact.artifact_store import list_artifacts, prunable, remove, verified
+from search_core.artifact.artifacts import RUNS
+from search_core.log.run_lock import run_lock
+from search_core.proof.reasons import NOT_EMBEDDED, Reason, ReasonCode, not_asked, to_fields
 
 DAY = 24 * 3600.0
 

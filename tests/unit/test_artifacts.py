@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.plan import DEFAULT_PLAN
-from search_core.artifacts import load_artifact, write_artifact
+from search_core.artifact.artifacts import load_artifact, write_artifact
 from search_core.errors import ArtifactError
 
 

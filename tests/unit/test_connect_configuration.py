@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.connect_secrets import ConnectSecrets
-from api.live_changes import tables_to_read
-from api.source_status import failure, snapshot_progress
+from api.sources.connect_secrets import ConnectSecrets
+from api.sources.live_changes import tables_to_read
+from api.sources.status import failure, snapshot_progress
 from ingest.connect import names
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.client import ConnectorStatus

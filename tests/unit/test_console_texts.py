@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search_core.gate import Latency, judge, why_too_slow
-from search_core.reasons import NOT_BEATEN, NOT_JUDGED, OTHER_ENCODER, OTHER_PLAN, Reason, ReasonCode, not_asked
+from search_core.proof.gate import Latency, judge, why_too_slow
+from search_core.proof.reasons import NOT_BEATEN, NOT_JUDGED, OTHER_ENCODER, OTHER_PLAN, Reason, ReasonCode, not_asked
 
 TEXT = re.compile(r'"([\w.-]+)":\s*"((?:[^"\\]|\\.)*)"')
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from api.source_opening import _detect
+from api.sources.opening import _detect
 from ingest.changes import Failure, RowChange, RowEvent, Truncation
 from ingest.errors import SourceError
 from ingest.sources import debezium

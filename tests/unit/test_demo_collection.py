@@ -9,7 +9,7 @@ from kb_ingestion import kb, put
 
 from api.commands.demo import COLLECTION, ROWS_SOURCE, make_room
 from api.knowledge_base import KnowledgeBase
-from api.source_opening import open_source
+from api.sources.opening import open_source
 from infra.sample.company import Company, write_company
 from retrieval.errors import ConflictError
 from retrieval.types import Document

@@ -12,11 +12,11 @@ import pytest
 from retrieval.catalog import Catalog, Collection, sqlite_url
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.plan import DEFAULT_PLAN
-from search_core.card import write_answer_card, write_card
-from search_core.earlier_tests import begin_test, notes_of
-from search_core.gate import LEVEL, judge
+from search_core.artifact.card import write_answer_card, write_card
+from search_core.log.run_start import begin
+from search_core.proof.earlier_tests import begin_test, notes_of
+from search_core.proof.gate import LEVEL, judge
 from search_core.request import Request, without_questions
-from search_core.run_start import begin
 
 SEALED = [f"question {at}" for at in range(40)]
 

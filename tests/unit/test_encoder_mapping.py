@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from retrieval.errors import InvalidInputError
-from search_core.space_file import open_space
+from search_core.spaces.space_file import open_space
 from search_core.stages import encoder_mapping
 from search_core.stages.encoder_data import EncoderGround
 from search_core.stages.encoder_mapping import BATCH, FAST_LANGUAGE_BATCH, feedback_space, language_space, training_of

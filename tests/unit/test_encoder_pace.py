@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from search_core.errors import BudgetError
-from search_core.replaying import steps_of
+from search_core.log.replaying import steps_of
 from search_core.stages.encoder_pace import MIN_STEPS, PLAN_FILE, RESERVE, Pace, steps_within, store_steps, stored_steps
 from search_core.stages.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
 from search_core.stages.halving import Rung

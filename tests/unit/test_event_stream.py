@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from starlette.responses import StreamingResponse
 
-from api.errors import ApiError
-from api.sse import Event, stream
-from api.workers import Workers
+from api.http.errors import ApiError
+from api.http.sse import Event, stream
+from api.http.workers import Workers
 from retrieval.errors import OutageError
 
 LAST = b"data: [DONE]\n\n"

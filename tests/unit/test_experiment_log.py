@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from retrieval.catalog import Catalog, sqlite_url
-from search_core.architecture import Architecture
 from search_core.errors import RunningError
-from search_core.experiment_log import FILE, ExperimentLog, trajectory
-from search_core.log_check import log_troubles
-from search_core.log_comparison import compare_runs, is_cut_short
-from search_core.replaying import TOLERANCE, replay_verdict
-from search_core.run_lock import run_lock
-from search_core.space_file import open_space
+from search_core.log.experiment_log import FILE, ExperimentLog, trajectory
+from search_core.log.log_check import log_troubles
+from search_core.log.log_comparison import compare_runs, is_cut_short
+from search_core.log.replaying import TOLERANCE, replay_verdict
+from search_core.log.run_lock import run_lock
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.space_file import open_space
 
 TRIALS = 6
 
@@ -100,7 +100,7 @@ def test_one_run_at_a_time_works_on_an_experiment(tmp_path: Path) -> None:
     """A process that is killed leaves it free."""
     told = f"""
 import pathlib, sys
-from search_core.run_lock import run_lock
+from search_core.log.run_lock import run_lock
 with run_lock(pathlib.Path({str(tmp_path / "abc")!r})):
     print("held", flush=True)
     sys.stdin.read()
@@ -166,7 +166,7 @@ def test_event_files_hold_every_trial_also_of_a_run_that_goes_on(catalog: Catalo
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 
-    from search_core.tensorboard_log import TensorBoardLog
+    from search_core.log.tensorboard_log import TensorBoardLog
 
     def told() -> dict[tuple[str, int], float]:
         (file,) = (tmp_path / "run" / "tensorboard").glob("events.out.tfevents.*")

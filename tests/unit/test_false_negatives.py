@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from search_core.architecture import Architecture
+from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate
 from search_core.stages.encoder_data import EncoderGround
 from search_core.tuning.contrastive import Example, batch_loss

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from retrieval.metrics import randomisation_test
-from search_core.gate import LATENCY_RATIO, Latency, judge
-from search_core.latency import MAX_QUESTIONS, QUESTIONS, TURNS, time_pairs
+from search_core.proof.gate import LATENCY_RATIO, Latency, judge
+from search_core.proof.latency import MAX_QUESTIONS, QUESTIONS, TURNS, time_pairs
 
 
 def test_what_changes_nothing_is_never_better() -> None:

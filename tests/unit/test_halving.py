@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from search_core.architecture import Architecture
 from search_core.clock import Clock
 from search_core.policy import POLICIES, Trial
+from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import is_better
 from search_core.stages.halving import Outcome, Rung, halve
 from search_core.testing import WIDE, reward_of

@@ -11,7 +11,7 @@ from change_events import MAPPING, live_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.worker_metrics import WorkerMetrics
+from api.telemetry.worker_metrics import WorkerMetrics
 from ingest.kafka.applier import MAX_BYTES, MAX_MESSAGES, Positions, advances, parts
 from ingest.kafka.backoff import FIRST_SECONDS, JITTER, MAX_SECONDS, Backoff
 from ingest.kafka.lag import caught_up, lag_of

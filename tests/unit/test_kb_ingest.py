@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from kb_ingestion import LONG_AGO, Ingestion, folder, ingestion, kb, put
 
-from api.source_names import check_free
-from api.source_opening import open_source
-from api.source_removal import remove_source
+from api.sources.names import check_free
+from api.sources.opening import open_source
+from api.sources.removal import remove_source
 from ingest import pipeline
 from ingest.errors import SourceError
 from ingest.pipeline import Pipeline

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from change_events import Event, event, live_source
 
-from api.live_changes import table_uses
+from api.sources.live_changes import table_uses
 from ingest.contracts import CHUNKERS
 from ingest.kafka.applier import Applier
 from ingest.kafka.live_sources import LiveSource, LiveSources

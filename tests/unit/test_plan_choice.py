@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from retrieval.plan import Plan
-from search_core.architecture import Architecture
-from search_core.plan_tier import Scored, choose
+from search_core.spaces.architecture import Architecture
+from search_core.stages.plan_tier import Scored, choose
 
 
 def test_a_question_asked_forty_times_moves_no_plan() -> None:

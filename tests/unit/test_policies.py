@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_core.architecture import Architecture
-from search_core.counting import Counting
-from search_core.decision import Decision, Tier
 from search_core.errors import PolicyError
 from search_core.policy import POLICIES, Briefing, Earlier, Trial
 from search_core.policy.archive import Archive
 from search_core.policy.standing import MIN_DRAWS, MIN_PICKS, Standing
-from search_core.space import SearchSpace
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.counting import Counting
+from search_core.spaces.decision import Decision, Tier
+from search_core.spaces.space import SearchSpace
 from search_core.testing import WIDE, reward_of, run
 
 torch = pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.security import Authenticator, Presented
+from api.access.security import Authenticator, Presented
 from retrieval.catalog.keys import KeyRecord, Scope
 
 NOW = datetime.now(UTC)

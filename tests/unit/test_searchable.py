@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from api import searchable
 from api.knowledge_base import KnowledgeBase
-from api.searchable import SearchableMonitor
+from api.serving import searchable
+from api.serving.searchable import SearchableMonitor
 from infra.settings import load_settings
 from retrieval.catalog import Collection
 from retrieval.catalog.arrivals import Arrival

@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.plan import DEFAULT_PLAN
-from search_core.architecture import Architecture
-from search_core.counting import Counting
-from search_core.decision import Decision, Tier
-from search_core.drawing import choice_graph, describe, draw
 from search_core.errors import ArchitectureError, SpaceError
-from search_core.plan_mapping import plan_choices
-from search_core.space import SearchSpace
-from search_core.space_file import open_space, read_space, space_text, stored_space, text_to_store
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.counting import Counting
+from search_core.spaces.decision import Decision, Tier
+from search_core.spaces.drawing import choice_graph, describe, draw
+from search_core.spaces.plan_mapping import plan_choices
+from search_core.spaces.space import SearchSpace
+from search_core.spaces.space_file import open_space, read_space, space_text, stored_space, text_to_store
 from search_core.testing import SMALL, WIDE
 
 SPACE = open_space("gnn-lm-v1")
@@ -113,7 +113,7 @@ def test_equal_choices_have_one_digest_in_every_process_and_order() -> None:
     assert turned == one and hash(turned) == hash(one) and turned.digest == one.digest
     assert Architecture.from_dict(json.loads(json.dumps(one.to_dict()))) == one
     script = """
-from search_core.space_file import open_space
+from search_core.spaces.space_file import open_space
 print(open_space("gnn-lm-v1").complete({"fusion": "rrf"}).digest)
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()

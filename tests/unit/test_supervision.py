@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.errors import InvalidInputError
 from search_core.errors import BudgetError, SearchCoreError, SupervisionError
+from search_core.questions.splits import BY_QUESTION, MIN_QUESTIONS, checked_split, given_split, split_questions
+from search_core.questions.supervision import checked, given
+from search_core.questions.taught_questions import hash_of, hashes_of, may_know, taught_by, taught_to, taught_to_encoder
 from search_core.request import Request
-from search_core.splits import BY_QUESTION, MIN_QUESTIONS, checked_split, given_split, split_questions
-from search_core.supervision import checked, given
 from search_core.task import parse_budget, parse_task
-from search_core.taught_questions import hash_of, hashes_of, may_know, taught_by, taught_to, taught_to_encoder
 
 KEYS = frozenset(f"d{number}" for number in range(400))
 

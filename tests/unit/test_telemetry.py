@@ -17,10 +17,10 @@ from opentelemetry.trace import StatusCode
 from prometheus_client import CollectorRegistry
 
 from api.knowledge_base import KnowledgeBase
-from api.searchable import SearchableMonitor
-from api.traces import ArrivalTraces
-from api.worker import Pipelines
-from api.worker_traces import WorkerTraces
+from api.serving.searchable import SearchableMonitor
+from api.sources.worker import Pipelines
+from api.telemetry.traces import ArrivalTraces
+from api.telemetry.worker_traces import WorkerTraces
 from infra.otlp import SEND_SECONDS, OtlpTraces
 from infra.settings import SettingsError, load_settings
 from infra.telemetry import Place, Span, end_to_end

@@ -1,0 +1,1 @@
+"""How good search and answers are: evaluation sets asked, scored and compared."""

@@ -1,0 +1,1 @@
+"""What serves a collection: opened at first use, exchanged while requests run."""

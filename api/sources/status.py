@@ -1,0 +1,194 @@
+"""How a live source is doing: connector, snapshot, lag, what the database keeps for it, what needs a person.
+
+Three servers are asked, and each may be down: what could not be asked is told among the problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from api.knowledge_base import KnowledgeBase
+from api.sources.live_setup import capture_of, why
+from api.sources.live_sources import LiveSources
+from ingest.connect import names
+from ingest.connect.client import ConnectorStatus
+from ingest.connect.database import open_database
+from ingest.connect.schema_history import replaced_tables
+from ingest.errors import IngestError
+from ingest.kafka.live_sources import LIVE, mapping_of
+from retrieval.catalog.sources import SourceRecord, SourceState
+
+NOTICES = 50  # of the newest that are shown
+MUCH_LOG_BYTES = 10 * 2**30  # kept on the database's disk for one source; a person should know
+# What Debezium says where it has lost its place in the log, or the tables' definitions: it fails again at each start.
+NO_RESTART = ("schema recovery mode", "no longer available on the server", "db history topic is missing")
+UNKNOWN = ConnectorStatus("UNKNOWN", "UNKNOWN")
+
+
+@dataclass(slots=True)
+class SourceStatus:
+    """Everything that is known now; None where it could not be asked."""
+
+    connector: ConnectorStatus = UNKNOWN
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    lag_events: int | None = None
+    lag_seconds: float | None = None
+    last_event_at: datetime | None = None
+    database: Mapping[str, Any] = field(default_factory=dict)
+    documents: int = 0
+    dead_letters: int = 0
+    notices: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is shown."""
+        shown = asdict(self)
+        lag = {"events": shown.pop("lag_events"), "seconds": shown.pop("lag_seconds")}
+        lag |= {"last_event_at": shown.pop("last_event_at"), **shown.pop("database")}
+        return shown | {"lag": lag}
+
+
+class StatusReader:
+    """Looks at one source after another; of those that are no live ones the catalog alone is asked."""
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self._catalog = kb.catalog
+        self._live = LiveSources(kb)
+
+    def read(self, record: SourceRecord, *, thorough: bool = True) -> SourceStatus:
+        """Its status; without `thorough` only what metrics show. Raises `OutageError` where the catalog is down."""
+        status = SourceStatus(dead_letters=self._catalog.sources.count_dead_letters(record))
+        if record.kind != LIVE:
+            self._known(record, status)
+            return status
+        self._ask(status, lambda: self._connector(record, status))
+        self._ask(status, lambda: self._lag(record, status))
+        self._ask(status, lambda: self._database(record, status))
+        if thorough:
+            self._ask(status, lambda: self._tables(record, status))
+            self._ask(status, lambda: self._snapshot(record, status))
+            self._known(record, status)
+        return status
+
+    def _known(self, record: SourceRecord, status: SourceStatus) -> None:
+        status.documents = self._catalog.documents.count_of(self._live.collection_of(record), record.name)
+        newest = self._catalog.source_tables.notices(record.id, limit=1_000)[-NOTICES:]
+        status.notices = [asdict(notice) for notice in reversed(newest)]
+
+    def rebuilt(self, record: SourceRecord) -> bool:
+        """Whether a full snapshot has been taken and read to its end. Raises `SourceError`."""
+        told = self._live.setup.topics().notifications(record.config["topic_prefix"])
+        if snapshot_progress(told)["state"] != "completed":
+            return False
+        status = SourceStatus()
+        self._lag(record, status)
+        return status.lag_events == 0
+
+    def _ask(self, status: SourceStatus, question: Callable[[], None]) -> None:
+        try:
+            question()
+        except IngestError as error:
+            if str(error) not in status.problems:
+                status.problems.append(str(error))
+
+    def _connector(self, record: SourceRecord, status: SourceStatus) -> None:
+        with self._live.setup.connect() as connect:
+            status.connector = connect.status(record.config["connector"])
+        if status.connector.failed:
+            status.problems.append(failure(record.name, status.connector))
+        elif status.connector.state == "ABSENT":
+            status.problems.append("Kafka Connect does not know the connector any more; take a full snapshot")
+
+    def _lag(self, record: SourceRecord, status: SourceStatus) -> None:
+        """Events in the topics that no worker has read, and how old the oldest knowledge is by it."""
+        topics = names.table_topics(record.config["topic_prefix"], mapping_of(record).all_tables)
+        read = self._catalog.offsets.read(record.id)
+        reach = self._live.setup.topics().reach(topics)
+        status.lag_events = sum(max(0, end - read.get(place, first)) for place, (first, end) in reach.items())
+        status.last_event_at = self._catalog.offsets.last_committed_at(record.id)
+        status.lag_seconds = _seconds_behind(status)
+        lost = {topic for (topic, number), (first, _) in reach.items() if read.get((topic, number), 0) < first}
+        lost |= set(topics) - {topic for topic, _ in reach}
+        if lost:
+            status.problems.append(
+                f"events of {', '.join(sorted(lost))} were removed from Kafka before a worker read them; "
+                "take a full snapshot"
+            )
+
+    def _database(self, record: SourceRecord, status: SourceStatus) -> None:
+        if "capture" not in record.config:
+            status.problems.append("the source was not set up to the end; take a full snapshot, or delete it")
+            return
+        status.database = open_database(self._live.address(record)).progress(capture_of(record.config))
+        if status.database.get("slot_exists") is False and record.state is not SourceState.DELETING:
+            slot = status.database["slot"]
+            status.problems.append(f"replication slot {slot} is gone, changes since are lost; take a full snapshot")
+        if status.database.get("slot_wal_status") == "lost":
+            status.problems.append("the database has removed log that was not read yet; take a full snapshot")
+        kept = status.database.get("slot_retained_bytes") or 0
+        if kept > MUCH_LOG_BYTES:
+            status.problems.append(
+                f"the database keeps {kept / 2**30:.0f} GiB of its log for this source; resume it, see why its "
+                "connector does not read, or delete the source, before the disk is full"
+            )
+
+    def _tables(self, record: SourceRecord, status: SourceStatus) -> None:
+        """What has become of the tables since the source was made."""
+        if "capture" not in record.config or record.state is SourceState.DELETING:
+            return
+        if record.config["engine"] != "postgresql":
+            told = self._live.setup.topics().history(record.config["topic_prefix"])
+            for table, at in sorted(replaced_tables(told, mapping_of(record).all_tables).items()):
+                status.problems.append(
+                    f"table {table} was dropped, made anew or renamed ({at:%Y-%m-%d %H:%M:%S} UTC): what it had before "
+                    "may stay; take a full snapshot"
+                )
+        status.problems += open_database(self._live.address(record)).problems(capture_of(record.config))
+
+    def _snapshot(self, record: SourceRecord, status: SourceStatus) -> None:
+        told = self._live.setup.topics().notifications(record.config["topic_prefix"])
+        status.snapshot = snapshot_progress(told)
+
+
+def failure(source: str, status: ConnectorStatus) -> str:
+    """Why a connector has failed, and what to do."""
+    lost = any(words in status.trace for words in NO_RESTART)
+    remedy = "take a full snapshot" if lost else f"mend that, then POST /v1/sources/{source}/restart"
+    return f"the connector has failed: {why(status)}; {remedy}"
+
+
+def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The last snapshot that the connector told of: kind, state, times, and rows by table."""
+    shown: dict[str, Any] = {"kind": None, "state": "none", "tables": {}}
+    for told in notifications:
+        kind = str(told.get("aggregate_type", ""))
+        if not kind.endswith("Snapshot"):
+            continue
+        at = datetime.fromtimestamp(told["timestamp"] / 1000, UTC) if "timestamp" in told else None
+        more = told.get("additional_data") or {}
+        match told.get("type"):
+            case "STARTED":
+                shown = {"kind": kind.split()[0].lower(), "state": "running", "started_at": at, "tables": {}}
+            case "IN_PROGRESS" if table := more.get("current_collection_in_progress"):
+                shown["tables"].setdefault(table, {"state": "running", "rows": None})
+            case "TABLE_SCAN_COMPLETED" if table := more.get("scanned_collection"):
+                rows = int(more.get("total_rows_scanned") or 0)
+                shown["tables"][table] = {"state": str(more.get("status", "")).lower(), "rows": rows}
+            case "COMPLETED" | "ABORTED" | "SKIPPED" | "PAUSED" | "RESUMED" as state:
+                shown |= {"state": "running" if state == "RESUMED" else state.lower(), "finished_at": at}
+    return shown
+
+
+def _seconds_behind(status: SourceStatus) -> float | None:
+    """How long ago, at the most, what is known was true: 0 where everything is read and the connector runs.
+
+    None where nothing ever was read, or nobody can say whether the connector runs.
+    """
+    if status.lag_events == 0 and status.connector.running:
+        return 0.0
+    if status.last_event_at is None or (status.lag_events == 0 and status.connector is UNKNOWN):
+        return None
+    return max(0.0, (datetime.now(UTC) - status.last_event_at).total_seconds())

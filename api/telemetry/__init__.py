@@ -1,0 +1,1 @@
+"""What a person or Prometheus sees of a running system: metrics, traces, overview and alerts."""

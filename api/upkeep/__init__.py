@@ -1,0 +1,1 @@
+"""What keeps a collection right and small: verification, retention, and the removal of what nothing names."""

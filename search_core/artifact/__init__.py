@@ -1,0 +1,1 @@
+"""What a run leaves: a folder with plan, models, manifest and model card."""

@@ -1,0 +1,1 @@
+"""The corpus as a run sees it: a snapshot, and what both legs say of each question."""

@@ -1,0 +1,240 @@
+"""What both legs answer to every question, asked once: a plan is then scored without searching again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap64
+
+from retrieval.catalog.eval_sets import EvalQuery, words_of
+from retrieval.contracts import Encoder
+from retrieval.deeper import deepened, with_cuts
+from retrieval.diffusion import diffuse, needs_graph
+from retrieval.evaluation import MAX_DEPTH, Metric
+from retrieval.fusion import Candidates, FusionSignals, fuse
+from retrieval.graph.links import Question
+from retrieval.legs import legs_of
+from retrieval.plan import FusionMethod, Plan
+from retrieval.precedents import SAME, Precedent, Precedents, lift
+from retrieval.ranker import Ranker, order
+from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
+from retrieval.types import IndexedChunk, Labels, Ranking, Vector, Vectors
+from search_core.corpus.reranking import Rerankings
+from search_core.corpus.snapshot import CorpusSnapshot, key_of
+from search_core.questions.repeats import groups_of
+
+HITS = 10  # documents that a search is asked for, where the metric does not look further
+DEPTH = MAX_DEPTH * CHUNKS_PER_DOCUMENT  # candidates kept of each leg; no plan of the spaces asks for more
+QUESTIONS_PER_PRODUCT = 256  # questions compared with the corpus at once: 100 MB for 100,000 chunks
+
+Values = NDArray[np.float64]  # (questions,)
+_NO_CHUNKS = BitMap64()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What earlier questions say to each, looked up when it is first needed; a question says nothing to itself.
+
+    `asked`: words -> the remembered questions that ask so. Where it is None what is remembered was asked in another
+    run and its words are not known: what is as near as if it were the same does not count.
+    """
+
+    precedents: Precedents
+    chunks: Mapping[str, BitMap64]  # document key -> labels
+    asked: Mapping[str, Sequence[int]] | None
+    told: dict[str, tuple[Precedent, ...]] = field(default_factory=dict)  # by the question's words
+
+    def near(self, question: EvalQuery, vector: Vector) -> tuple[Precedent, ...]:
+        """`vector` (dim,): the question's as the encoder gives it."""
+        words = words_of(question.text)
+        if words not in self.told:
+            if self.asked is None:
+                itself: Sequence[int] = np.flatnonzero(self.precedents.vectors @ vector >= SAME).tolist()
+            else:
+                itself = self.asked.get(words, ())
+            self.told[words] = self.precedents.near(vector, without=itself)
+        return self.told[words]
+
+    def chunks_of(self, key: str) -> BitMap64:
+        """A `retrieval.precedents.ChunksOf`."""
+        return self.chunks.get(key, _NO_CHUNKS)
+
+
+@dataclass(frozen=True, slots=True)
+class CachedLegs:
+    """Rankings of both legs, at most `DEPTH` deep, and the signals of each question, in the order of `questions`."""
+
+    snapshot: CorpusSnapshot
+    questions: tuple[EvalQuery, ...]
+    query_vectors: Vectors  # (questions, dim)
+    coverage: tuple[float, ...]
+    sparse: tuple[Ranking, ...]
+    dense: tuple[Ranking, ...]
+    encoded: Vectors | None = None  # (questions, dim) as the encoder gives them, where an adapter has moved the others
+    remembered: Remembered | None = None  # needed by plans with precedents
+    ranker: Ranker | None = None  # needed by plans with a learned ranker
+    rerankings: Rerankings = field(default_factory=Rerankings)
+
+    def remembering(self, precedents: Precedents, asked: Sequence[str] | None) -> CachedLegs:
+        """The same with these remembered; `asked`: their texts, None where these are not known."""
+        chunks = {key: BitMap64() for key in precedents.documents}
+        for chunk in self.snapshot.chunks:
+            if key_of(chunk) in chunks:
+                chunks[key_of(chunk)].add(chunk.label)
+        rows = None if asked is None else {words_of(asked[group[0]]): group for group in groups_of(asked)}
+        return replace(self, remembered=Remembered(precedents, chunks, rows))
+
+    def with_query_vectors(self, vectors: Vectors) -> CachedLegs:
+        """The same with another dense leg: what a query-side adapter would bring."""
+        encoded = self.query_vectors if self.encoded is None else self.encoded
+        return replace(self, query_vectors=vectors, dense=_dense(self.snapshot, vectors), encoded=encoded)
+
+    def with_chunk_vectors(self, vectors: Vectors) -> CachedLegs:
+        """The same with other vectors of the chunks: what another index would answer."""
+        snapshot = replace(self.snapshot, vectors=vectors)
+        return replace(self, snapshot=snapshot, dense=_dense(snapshot, self.query_vectors))
+
+    def only(self, places: Sequence[int]) -> CachedLegs:
+        """Some of the questions."""
+        return CachedLegs(
+            self.snapshot,
+            tuple(self.questions[place] for place in places),
+            self.query_vectors[list(places)],
+            tuple(self.coverage[place] for place in places),
+            tuple(self.sparse[place] for place in places),
+            tuple(self.dense[place] for place in places),
+            None if self.encoded is None else self.encoded[list(places)],
+            self.remembered,
+            self.ranker,
+            self.rerankings,
+        )
+
+    def candidates(self, plan: Plan, place: int, hits: int = HITS) -> Candidates:
+        """The chunks among which a search by this plan for so many documents finds them, best first."""
+        needed = hits * CHUNKS_PER_DOCUMENT
+        depths = {"sparse": max(plan.sparse_depth, needed), "dense": max(plan.dense_depth, needed)}
+        first: Mapping[str, Ranking] = {
+            leg: _first(ranking[place], depths[leg])
+            for leg, ranking in (("sparse", self.sparse), ("dense", self.dense))
+            if leg in legs_of(plan.fusion)
+        }
+        documents = self.snapshot.document_of, self.snapshot.labels_of
+        told = deepened(first, depths, hits, *documents, partial(self._others, place))
+        candidates = fuse(
+            plan,
+            told.get("sparse", Ranking.empty()),
+            told.get("dense", Ranking.empty()),
+            with_cuts(FusionSignals(self.coverage[place], sparse_asked=depths["sparse"]), first, told),
+            vectors_of=self.snapshot.vectors_of,
+        )
+        words_alone = plan.fusion is FusionMethod.SPARSE
+        vector = np.empty(0, np.float32) if words_alone else self.query_vectors[place]
+        lookup = None if words_alone else self.snapshot.vectors_of
+        if plan.precedents is not None:
+            assert self.remembered is not None
+            encoded = self.query_vectors if self.encoded is None else self.encoded
+            near = self.remembered.near(self.questions[place], encoded[place])
+            candidates = lift(plan.precedents, candidates, near, self.remembered.chunks_of, vector, lookup)
+        if plan.diffusion is not None:
+            graph = self.snapshot.graph() if needs_graph(plan.diffusion) else None
+            question = Question(self.questions[place].text[:MAX_QUERY_LENGTH], vector)
+            candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
+        if plan.ranker is not None and lookup is not None:
+            assert self.ranker is not None
+            candidates = order(self.ranker, candidates, vector, self.snapshot.lookup)
+        return candidates
+
+    def _others(self, place: int, leg: str, count: int, without: BitMap64) -> Ranking:
+        """What that leg ranks first of the other chunks."""
+        snapshot = self.snapshot
+        left = ~np.isin(snapshot.labels, np.array(without, np.int64))
+        others = snapshot.labels[left]
+        if not len(others):
+            return Ranking.empty()
+        if leg == "sparse":
+            return snapshot.words.search(
+                self.questions[place].text[:MAX_QUERY_LENGTH], count, BitMap64(others.tolist())
+            )
+        return _best(others, (snapshot.vectors @ self.query_vectors[place])[left], count)
+
+    def best(self, plan: Plan, place: int, hits: int = HITS) -> list[IndexedChunk]:
+        """Of each document that a search by this plan finds for one question the chunk, best first, at most `hits`."""
+        pool = hits if plan.rerank is None else max(hits, plan.rerank.depth)
+        ranked: dict[str, IndexedChunk] = {}  # a document with its best chunk
+        candidates = self.candidates(plan, place, hits)
+        for label in candidates.labels(len(candidates)):
+            chunk = self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, label))]
+            ranked.setdefault(key_of(chunk), chunk)
+            if len(ranked) == pool:
+                break
+        chunks = list(ranked.values())
+        if plan.rerank is not None:
+            first, rest = chunks[: plan.rerank.depth], chunks[plan.rerank.depth :]
+            chunks = self.rerankings.ordered(plan.rerank.name, self.questions[place].text, first) + rest
+        return chunks[:hits]
+
+    def rank(self, plan: Plan, place: int, hits: int = HITS) -> list[str]:
+        """The document keys that a search by this plan returns for one question, best first, at most `hits`."""
+        return [key_of(chunk) for chunk in self.best(plan, place, hits)]
+
+    def score(self, plan: Plan, metric: str = "ndcg@10") -> Values:
+        """(questions,) what the plan is worth by a `retrieval.evaluation.Metric`, with the code that serves."""
+        return self.measured(self.ranked(plan, hits_for(metric)), metric)
+
+    def ranked(self, plan: Plan, hits: int) -> list[list[str]]:
+        """(questions,) what `rank` gives for each."""
+        return [self.rank(plan, place, hits) for place in range(len(self.questions))]
+
+    def measured(self, ranked: Sequence[Sequence[str]], metric: str) -> Values:
+        """(questions,) what these rankings are worth."""
+        measure = Metric.named(metric)
+        pairs = zip(ranked, self.questions, strict=True)
+        return np.array([measure(keys, question.judgements) for keys, question in pairs])
+
+
+def hits_for(metric: str) -> int:
+    """How many documents a search is asked for to measure it."""
+    return max(HITS, Metric.named(metric).depth)
+
+
+def ask_legs(
+    snapshot: CorpusSnapshot, encoder: Encoder, questions: Sequence[EvalQuery], vectors: Vectors | None = None
+) -> CachedLegs:
+    """Both legs' answers. The dense leg compares with every vector, which an HNSW graph does all but exactly.
+
+    `vectors` (questions, dim): the questions', where they are encoded already.
+    """
+    texts = [question.text[:MAX_QUERY_LENGTH] for question in questions]
+    if vectors is None:
+        vectors = encoder.encode_queries(texts) if texts else np.empty((0, encoder.dim), np.float32)
+    return CachedLegs(
+        snapshot,
+        tuple(questions),
+        vectors,
+        tuple(encoder.coverage(text) for text in texts),
+        tuple(snapshot.words.search(text, DEPTH) for text in texts),
+        _dense(snapshot, vectors),
+    )
+
+
+def _dense(snapshot: CorpusSnapshot, vectors: Vectors) -> tuple[Ranking, ...]:
+    found: list[Ranking] = []
+    for start in range(0, len(vectors), QUESTIONS_PER_PRODUCT):
+        scores = vectors[start : start + QUESTIONS_PER_PRODUCT] @ snapshot.vectors.T
+        found.extend(_best(snapshot.labels, row, DEPTH) for row in scores)
+    return tuple(found)
+
+
+def _best(labels: Labels, scores: NDArray[np.float32], count: int) -> Ranking:
+    rows = np.argpartition(-scores, count - 1)[:count] if len(scores) > count else np.arange(len(scores))
+    labels, kept = labels[rows], scores[rows]
+    order = np.lexsort((labels, -kept))
+    return Ranking(labels[order], kept[order])
+
+
+def _first(ranking: Ranking, depth: int) -> Ranking:
+    return ranking if len(ranking) <= depth else Ranking(ranking.labels[:depth], ranking.scores[:depth])

@@ -1,0 +1,1 @@
+"""The log of a run: each trial once, checked, compared, replayed."""

@@ -1,0 +1,1 @@
+"""Whether a candidate is better: sealed questions, latency, the gate, and the way into serving."""

@@ -1,0 +1,1 @@
+"""The questions of a run: where they come from, what they are, and how they are dealt into parts."""

@@ -1,0 +1,137 @@
+"""Where the questions of a run come from, best first: judged ones that are given or stored, else the corpus itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord, words_of
+from search_core.errors import SupervisionError
+from search_core.questions.splits import MIN_QUESTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """Questions with judgements; not `judged` where they were made from the corpus: those promote nothing."""
+
+    questions: tuple[EvalQuery, ...]
+    origin: str
+    judged: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSet:
+    """The evaluation set that is taken; None: there is none. `notes` name those that were passed over as too small."""
+
+    record: EvalSetRecord | None
+    notes: tuple[str, ...] = ()
+
+
+def origin_of(name: str) -> str:
+    """How a report names the evaluation set."""
+    return f"evaluation set {name!r}"
+
+
+def choose_set(
+    catalog: Catalog, collection: Collection, name: str, *, least: int = MIN_QUESTIONS, answered: bool = False
+) -> ChosenSet:
+    """The set of that name, or without a name the only one that has `least` judged (or answered) questions.
+
+    Raises `NotFoundError`, and `SupervisionError` where the named one is smaller or one of several must be named.
+    """
+    sets, counts = catalog.eval_sets, _is_answered if answered else _is_judged
+    kind = "questions with known answers" if answered else "judged questions"
+    instead = "" if answered else ", or ask for questions made from the corpus (--made-questions, made_questions)"
+    records = [sets.get(collection, name)] if name else sets.all(collection)
+    sizes = {record: sum(counts(query) for query in sets.queries(record)) for record in records}
+    large = [record for record, size in sizes.items() if size >= least]
+    if name and not large:
+        raise SupervisionError(
+            f"evaluation set {name!r} has {sizes[records[0]]} {kind}; expected at least {least}, better 200: "
+            f"add some to it{instead}"
+        )
+    if len(large) > 1:
+        names = ", ".join(record.name for record in large)
+        raise SupervisionError(
+            f"collection {collection.name!r} has the evaluation sets {names} with {kind}; name one of them{instead}"
+        )
+    notes = tuple(
+        f"evaluation set {record.name!r} was passed over: it has {size} {kind}, at least {least} are needed"
+        for record, size in sizes.items()
+        if 0 < size < least
+    )
+    return ChosenSet(large[0] if large else None, notes)
+
+
+def given(queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, int]], keys: frozenset[str]) -> Supervision:
+    """Questions that a caller brought. Raises `SupervisionError` as `checked` does."""
+    unknown = sorted(set(qrels) - set(queries))
+    if unknown:
+        raise SupervisionError(
+            f"{len(unknown)} judged questions are not among the queries, the first is {unknown[0]!r}; "
+            "check that both files belong together"
+        )
+    questions = [EvalQuery(name, queries[name], judged) for name, judged in qrels.items()]
+    return checked(questions, "given", keys)
+
+
+def stored(catalog: Catalog, record: EvalSetRecord, keys: frozenset[str]) -> Supervision:
+    """The questions of an evaluation set. Raises `SupervisionError` as `checked` does."""
+    return checked(catalog.eval_sets.queries(record), origin_of(record.name), keys)
+
+
+def stored_answers(catalog: Catalog, record: EvalSetRecord) -> Supervision:
+    """The questions of an evaluation set of which right answers are known."""
+    known = tuple(query for query in catalog.eval_sets.queries(record) if _is_answered(query))
+    return Supervision(known, origin_of(record.name), True)
+
+
+def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -> Supervision:
+    """Those questions from which something can be learned; the rest is left out with a note.
+
+    A question is left out that is empty, that has no relevant document in the collection, or that says of the same
+    words the contrary of what another says. Raises `SupervisionError` where none is left.
+    """
+    asked = [question for question in questions if question.text.strip()]
+    contradicted = _contradicted(asked)
+    agreed = [question for question in asked if question.judgements and question.id not in contradicted]
+    useful = tuple(question for question in agreed if _relevant(question) & keys)
+    counts = (
+        (len(questions) - len(asked), "without text"),
+        (sum(not question.judgements for question in asked), "without judged documents"),
+        (len(agreed) - len(useful), "whose relevant documents are not in the collection"),
+        (len(contradicted), "that contradict each other"),
+    )
+    notes = tuple(f"{count} questions {why} were left out" for count, why in counts if count)
+    if not useful:
+        reasons = "; ".join(notes) or "there are no questions"
+        raise SupervisionError(f"no judged question ({origin}) can be used: {reasons}; check the ids")
+    return Supervision(useful, origin, True, notes)
+
+
+def _relevant(question: EvalQuery) -> frozenset[str]:
+    return frozenset(key for key, grade in question.judgements.items() if grade > 0)
+
+
+def _is_judged(question: EvalQuery) -> bool:
+    return bool(_relevant(question))
+
+
+def _is_answered(question: EvalQuery) -> bool:
+    return question.answers is not None
+
+
+def _contradicted(questions: Sequence[EvalQuery]) -> frozenset[str]:
+    """Equal words, one calling a document relevant and the other the same document not relevant."""
+    by_text: dict[str, list[EvalQuery]] = {}
+    for question in questions:
+        by_text.setdefault(words_of(question.text), []).append(question)
+    found: set[str] = set()
+    for same in by_text.values():
+        refused = {key for one in same for key, grade in one.judgements.items() if grade <= 0}
+        wanted = frozenset().union(*(_relevant(one) for one in same))
+        if refused & wanted:
+            found.update(one.id for one in same)
+    return frozenset(found)
