@@ -40,6 +40,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **more)
         self._idle_since = self.loop.time()
         self._in_headers = True  # also in what may follow a body
+        self._is_begun = False  # a request, whose headers are not whole
         self._header_bytes = 0
         self._has_body = False  # in what was fed last
         self._header_timer: TimerHandle | None = None
@@ -84,12 +85,12 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Headers follow."""
-        self._in_headers, self._header_bytes, self._is_upgrade = True, 0, False
+        self._in_headers, self._is_begun, self._header_bytes, self._is_upgrade = True, True, 0, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The body follows, unless another protocol is asked for: then the same headers come once more without that."""
-        self._in_headers = False
+        self._in_headers = self._is_begun = False
         self._forget_header_timer()
         self._is_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if not self._is_upgrade:
@@ -163,7 +164,7 @@ class Connection(HttpToolsProtocol):
 
     def _headers_late(self) -> None:
         self._header_timer = None
-        if self._header_bytes:
+        if self._is_begun or self._header_bytes:
             self._refuse(408, f"the headers were not whole within {HEADER_SECONDS:g} s")
         else:
             self.transport.close()

@@ -154,11 +154,15 @@ def test_headers_must_come_in_time(
     assert sent(connect(), content).startswith(status)
 
 
-def test_later_headers_must_come_in_time_too(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("parts", [1, 2])
+def test_later_headers_must_come_in_time_too(connect: Connect, monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
     one = connect()
     assert answer(one, HEALTH + b"\r\n").startswith(b"HTTP/1.1 200")
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)
-    sent(one, HEALTH)  # until it is closed
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
+    for _ in range(parts - 1):
+        one.sendall(HEALTH)
+        time.sleep(0.05)  # so that the rest comes by itself
+    assert sent(one, HEALTH if parts == 1 else b"X: y\r\n").startswith(b"HTTP/1.1 408")
 
 
 def test_a_body_may_take_longer_than_headers(kb: Served, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
