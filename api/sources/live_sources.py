@@ -20,7 +20,8 @@ from api.sources.live_changes import table_uses, tables_to_read
 from api.sources.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from api.sources.names import check_free
 from api.sources.removal import Fate, delete_documents, delete_keys, remove_source
-from ingest.connect.address import HIDDEN, DatabaseAddress
+from infra.hiding import HIDDEN
+from ingest.connect.address import DatabaseAddress
 from ingest.connect.column_types import column_types
 from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Finding, Inspection, Leftover

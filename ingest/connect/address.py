@@ -9,11 +9,11 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from infra.hiding import HIDDEN, hide
 from ingest.errors import SourceError
 
 CONNECT_SECONDS = 5  # to a user's database, whoever asks
 STATEMENT_SECONDS = 10  # for one statement there
-HIDDEN = "***"  # in the place of a password
 EXAMPLE = "postgresql://user:password@host:5432/database"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 _ENGINES = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mariadb"}
@@ -92,9 +92,7 @@ class DatabaseAddress:
 
     def scrub(self, text: str) -> str:
         """The text with `***` wherever the password stands in it, plain or as a URL writes it."""
-        for secret in {self.password, quote(self.password, safe="")} - {""}:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return hide(text, (self.password, quote(self.password, safe="")))
 
     def _render(self, password: str) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -15,11 +15,11 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from infra.addresses import without_login
+from infra.hiding import hide
 from retrieval.answer.completion import SHOWN, EndpointError, texts_of
 from retrieval.errors import InvalidInputError, OutageError
 
 _KEY = re.compile(r"[!-~]*")  # what a header takes
-HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +160,13 @@ class ChatEndpoint:
         return f"{verb} ({type(error).__name__}: {self._hidden(str(error))})"
 
     def _hidden(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return hide(text, self._secrets)
 
 
-def _secrets(settings: EndpointSettings) -> list[str]:
-    """What an endpoint may echo and no message may tell, longest first."""
+def _secrets(settings: EndpointSettings) -> frozenset[str]:
+    """What an endpoint may echo and no message may tell."""
     login = urlsplit(settings.base_url)
     user, password = unquote(login.username or ""), unquote(login.password or "")
     basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
     plain = {settings.api_key, login.password or "", password, basic} - {""}
-    return sorted(plain | {one.replace("/", "\\/") for one in plain}, key=len, reverse=True)  # as some write JSON
+    return frozenset(plain | {one.replace("/", "\\/") for one in plain})  # as some write JSON
