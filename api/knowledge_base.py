@@ -22,7 +22,9 @@ from ingest.duplicates import DuplicateFinder
 from ingest.language import detect_language
 from ingest.pipeline import Progress, RowRenderer
 from ingest.report import IngestReport
+from retrieval.answer.choice import READERS
 from retrieval.answer.condense import standalone_question
+from retrieval.answer.reader_folder import bring_back
 from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Passage, Standing, Turn
 from retrieval.catalog import AccessChange, Catalog, Collection, CollectionSettings, Commit, Receipt, sqlite_url
 from retrieval.contracts import Encoder
@@ -68,6 +70,7 @@ class KnowledgeBase:
             raise OutageError(
                 f"data folder {settings.data_dir} cannot be used: {error.strerror}; name a writable one in KB_DATA_DIR"
             ) from error
+        bring_back(settings.data_dir / READERS)
         url = settings.catalog_url or sqlite_url(settings.data_dir / "catalog.db")
         return cls(settings, Catalog(url, settings.kept_versions))
 

@@ -36,7 +36,7 @@ def reader_folder(kb: KnowledgeBase, name: str) -> Path:
 def list_readers(kb: KnowledgeBase) -> list[dict[str, Any]]:
     """Every reader by name, and what is wrong with those that cannot be opened."""
     folder = kb.settings.data_dir / READERS
-    return [_described(path) for path in sorted(folder.glob(f"*/{MANIFEST}"))] if folder.is_dir() else []
+    return [_described(path) for path in sorted(folder.glob(f"[!.]*/{MANIFEST}"))]  # with a dot they are in the making
 
 
 def _described(manifest: Path) -> dict[str, Any]:
