@@ -204,7 +204,7 @@ class KnowledgeBase:
             search = self._passages_for(runtime, question, principal, history, filter, top_k, session, plan)
             passages = [_passage(hit) for hit in search.hits]
             standing = self._standing(runtime, search, principal)
-            answer = self.live_answers.answer(runtime, search, question, passages, history, standing)
+            answer, search = self.live_answers.answer(runtime, search, question, passages, history, standing)
         return AnswerResult(answer, search)
 
     def stream_answer(

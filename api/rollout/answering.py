@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from api.rollout.live import CANDIDATE
+from api.rollout.live import CANDIDATE, SERVING
 from api.rollout.tally import Tally, of_answer
 from api.serving.collection_runtime import CollectionRuntime
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import Answer, AnswerEvent, FinalAnswer, Passage, Standing, Turn
 from retrieval.catalog.rollouts import RolloutRecord
+from retrieval.plan import Plan
 from retrieval.retriever import SearchResult
 
 
@@ -28,9 +30,9 @@ class LiveAnswers:
         passages: Sequence[Passage],
         history: Sequence[Turn],
         standing: Standing,
-    ) -> Answer:
-        """The whole answer at once."""
-        rollout, began = _counted(runtime, search), time.perf_counter()
+    ) -> tuple[Answer, SearchResult]:
+        """The whole answer at once, and the search with the plan that it was answered by."""
+        rollout, began, serving = _counted(runtime, search), time.perf_counter(), runtime.plan
 
         def asked(answerer: Answerer) -> Answer:
             return answerer.answer(question, passages, history, runtime.term_statistics, standing)
@@ -41,9 +43,9 @@ class LiveAnswers:
             self._count(rollout, search, began, failed=True)
             if rollout is None or search.arm != CANDIDATE:
                 raise
-            return asked(runtime.answerers.of(runtime.plan.answer))
+            return asked(runtime.answerers.of(serving.answer)), _answered_by(serving, search)
         self._count(rollout, search, began, failed=bool(answer.degraded))
-        return answer
+        return answer, search
 
     def stream(
         self,
@@ -69,6 +71,12 @@ class LiveAnswers:
     def _count(self, rollout: RolloutRecord | None, search: SearchResult, began: float, *, failed: bool) -> None:
         if rollout is not None:
             self._tally.add(rollout, of_answer(rollout, search.arm, (time.perf_counter() - began) * 1e3, failed))
+
+
+def _answered_by(serving: Plan, search: SearchResult) -> SearchResult:
+    """The candidate's search with who answered instead: a thumb is not the candidate's, and the other's if all is."""
+    plan = replace(search.plan, answer=serving.answer)
+    return replace(search, plan=plan, arm=SERVING if plan == serving else "")
 
 
 def _counted(runtime: CollectionRuntime, search: SearchResult) -> RolloutRecord | None:

@@ -23,8 +23,10 @@ from api.rollout.live import arm_of
 from api.rollout.watch import RolloutWatch
 from retrieval.answer.choice import AnswerChoice
 from retrieval.answer.extractive import ExtractiveGenerator
+from retrieval.answer.generated import LanguageModelGenerator
 from retrieval.answer.types import AnswerEvent, Ask
 from retrieval.catalog.keys import Scope
+from retrieval.catalog.rollouts import Stage
 from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.retriever import MAX_QUERY_LENGTH
@@ -273,6 +275,29 @@ def test_an_answer_model_that_fails_goes_back_and_costs_nobody_an_answer(tmp_pat
         watch.look()
         ended = api.client.get("/v1/plans/rollout", params={"collection": "birds"}, headers=admin).json()
         assert (ended["stage"], "another model" in ended["reason"]) == ("rolled_back", True)
+
+
+def test_a_thumb_on_an_answer_that_what_serves_gave_instead_is_not_the_candidates(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: LanguageModelGenerator, ask: Ask) -> Iterator[AnswerEvent]:
+        raise MemoryError
+
+    with served.in_process(tmp_path, llm_base_url=endpoint, llm_model="good") as api:
+        _, admin = rolled_out(api)
+        monkeypatch.setattr(LanguageModelGenerator, "stream", broken)
+        (rollout,) = api.kb.catalog.rollouts.running()
+        session = next(f"s{n}" for n in range(99) if arm_of(rollout, "test", f"s{n}", QUERIES["q0"]) == "candidate")
+        headers = admin | {"X-Session-Id": session}
+        body = {"question": QUERIES["q0"], "collection": "birds", "stream": False}
+        told = api.client.post("/v1/answers", json=body, headers=headers).json()
+        assert (told["generator"], told["plan"]) == ("extractive", DEFAULT_PLAN.digest)
+        thumb = {"collection": "birds", "query": QUERIES["q0"], "rating": 1, "plan": told["plan"]}
+        assert api.client.post("/v1/feedback", json=thumb, headers=headers).status_code == 201
+        api.kb.live.tally.hand_over(api.kb.catalog.rollouts.add)
+        counts = api.kb.catalog.rollouts.counts(rollout.id)[Stage.CANARY]
+        assert counts["candidate", "answers_failed"] == counts["serving", "helpful"] == 1
+        assert ("candidate", "helpful") not in counts
 
 
 def test_a_proven_answer_model_can_go_out_step_by_step(endpoint: str, tmp_path: Path) -> None:
