@@ -13,11 +13,13 @@ from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, p
 from api.generations.build_apart import NICENESS
 from api.generations.comparison import WITHOUT_ADAPTER
 from api.generations.reindex import (
+    NOTE,
     activate_generation,
     generation_json,
     reindex,
     retire_generation,
     roll_back_generation,
+    serving_as_asked,
 )
 from api.wire.base import MAX_CHUNK_TOKENS, MIN_CHUNK_TOKENS
 from retrieval.errors import InvalidInputError
@@ -38,6 +40,7 @@ def reindex_command(
     eval_set: Annotated[str, typer.Option(help="Evaluation set that it must not be worse on.")] = "",
     activate: Annotated[bool, typer.Option(help="Let it serve when it passes.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Also when it is worse on the evaluation set.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Also when what serves is made by just that.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build a new generation of a collection beside the serving one, compare both, switch; searches go on."""
@@ -52,19 +55,17 @@ def reindex_command(
         "force": force,
     }
     with knowledge_base() as kb, progress_bar(f"reindexing {collection}") as progress:
-        report = reindex(
-            kb,
-            collection,
-            arguments,
-            lambda done, total: reach(progress, done, total),
-        )
-    if activate:  # by a process that holds no view files: whoever serves takes them over
+        known = serving_as_asked(kb, collection, arguments) if activate and not anew else None
+        report = known or reindex(kb, collection, arguments, lambda done, total: reach(progress, done, total))
+    if activate and known is None:  # by a process that holds no view files: whoever serves takes them over
         with knowledge_base() as kb:
             report |= generation_json(activate_generation(kb, collection, report["id"], force=force))
     if as_json:
         print_json(report)
     else:
         _print(report, collection)
+        if known is not None:
+            out.print(f"{known[NOTE]}; `--anew` builds another", markup=False)
         _print_comparison(report["evidence"] or {})
 
 

@@ -29,26 +29,39 @@ from retrieval.errors import ConflictError
 logger = logging.getLogger(__name__)
 
 TIMES = ("created_at", "ready_at", "activated_at", "retired_at")
+NOTE = "note"  # of a result: why nothing was built
 
 
 def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
     """Build a generation beside the serving one, compare both, and let it take over unless it is worse.
 
     Ended in the midst, it goes on where it was when called with the same arguments; nothing is left to do where such a
-    generation took over since `asked_at`, if that is among them. Raises `ConflictError` while another generation of the
-    collection is being built, or when the new one does not pass.
+    generation took over since `asked_at`, if that is among them, whatever serves now: the result's `note` says so.
+    Raises `ConflictError` while another generation of the collection is being built, or when the new one does not pass.
     """
     asked = dict(arguments)
     asked_at: datetime | None = asked.pop("asked_at", None)
     options = ReindexOptions.of(asked)
-    built = None if asked_at is None else _taken_over(kb, collection, options, asked_at)
-    if built is None:
-        built = _build(kb, collection, options, report)
-        if options.activate:
-            activate_generation(kb, collection, built, force=options.force)
-    shown = generation_json(kb.catalog.generations.get(kb.catalog.collections.get(collection), built))
-    times = {name: None if shown[name] is None else shown[name].isoformat() for name in TIMES}  # a job's result is JSON
-    return shown | times | {"collection": collection}
+    known = None if asked_at is None else _taken_over(kb, collection, options, asked_at)
+    if known is not None:
+        return _result(kb, collection, known.id) | {NOTE: _what_became(kb, collection, known)}
+    built = _build(kb, collection, options, report)
+    if options.activate:
+        activate_generation(kb, collection, built, force=options.force)
+    return _result(kb, collection, built)
+
+
+def serving_as_asked(kb: KnowledgeBase, collection: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """The result where what serves is made by just these arguments, with its `note`; None where it is not.
+
+    So a command that fell right after the switch does not build the same once more when it is given again.
+    """
+    options, record = ReindexOptions.of(arguments), kb.catalog.collections.get(collection)
+    one = kb.catalog.generations.get(record, record.generation)
+    fingerprint = kb.open_encoder(options.encoder or kb.settings.encoder).fingerprint
+    if not _is_made_by(kb, one, options, record) or one.fingerprint != fingerprint:
+        return None
+    return _result(kb, collection, one.id) | {NOTE: f"generation {one.id} is made by just that: nothing was built"}
 
 
 def activate_generation(
@@ -127,15 +140,37 @@ def _build(kb: KnowledgeBase, collection: str, options: ReindexOptions, report: 
     return build_generation(kb, collection, options, report).id
 
 
-def _taken_over(kb: KnowledgeBase, collection: str, options: ReindexOptions, since: datetime) -> int | None:
+def _taken_over(kb: KnowledgeBase, collection: str, options: ReindexOptions, since: datetime) -> Generation | None:
     """The generation that these options ask for, where it took over since, whatever serves now; None where none did."""
     record = kb.catalog.collections.get(collection)
-    made_by = (options.encoder or kb.settings.encoder, options.settings(record))
     for one in reversed(kb.catalog.generations.all(record)):
-        if (one.encoder, one.settings) == made_by and one.activated_at is not None and one.activated_at >= since:
-            logger.info("generation %d of %s took over already; nothing is built again", one.id, collection)
-            return one.id
+        took_over = one.activated_at is not None and one.activated_at >= since
+        if took_over and _is_made_by(kb, one, options, record):
+            return one
     return None
+
+
+def _is_made_by(kb: KnowledgeBase, one: Generation, options: ReindexOptions, serving: Collection) -> bool:
+    return (one.encoder, one.settings) == (options.encoder or kb.settings.encoder, options.settings(serving))
+
+
+def _what_became(kb: KnowledgeBase, collection: str, one: Generation) -> str:
+    """Why a job that is taken up again builds nothing, and what serves, which is not for it to change."""
+    note = f"generation {one.id} took over before this attempt began, so nothing was built"
+    now = kb.catalog.collections.get(collection).generation
+    if now != one.id:
+        note += f"; generation {now} serves since, and nothing was switched"
+        if one.state is GenerationState.STANDBY:
+            note += f": `kb generations activate {one.id} -c {collection}` lets {one.id} serve again"
+    logger.info("%s: %s", collection, note)
+    return note
+
+
+def _result(kb: KnowledgeBase, collection: str, generation: int) -> dict[str, Any]:
+    """The generation as JSON, as a job's result has to be."""
+    shown = generation_json(kb.catalog.generations.get(kb.catalog.collections.get(collection), generation))
+    times = {name: None if shown[name] is None else shown[name].isoformat() for name in TIMES}
+    return shown | times | {"collection": collection}
 
 
 def _refusal(generation: Generation, *, force: bool) -> str:

@@ -132,6 +132,15 @@ def test_reindex_shows_what_it_compared(kb: Kb) -> None:
     assert "ndcg@10     1.0000  1.0000  +0.0000 (+0.0000 to +0.0000)" in done.stdout
 
 
+def test_the_same_reindex_again_builds_nothing(kb: Kb) -> None:
+    """As after a command that fell when all was done but its last words."""
+    same = ("reindex", "-c", "c", "--chunk-tokens", "280")
+    first, again = kb.json(*same), kb.run(*same).stdout
+    assert "note" not in first
+    assert f"generation {first['id']} is made by just that: nothing was built; `--anew` builds another" in again
+    assert kb.json(*same, "--anew")["id"] > first["id"]
+
+
 def test_keys_are_shown_once(kb: Kb) -> None:
     made = kb.json("keys", "create", "--scope", "admin")
     assert made["key"].startswith(f"kb_{made['id']}_")

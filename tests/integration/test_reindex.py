@@ -197,10 +197,32 @@ def test_a_job_that_fell_after_its_generation_took_over_builds_nothing_again(
     assert (record.generation, len(kb.catalog.generations.all(record))) == (first, 2)
     result = kb.catalog.jobs.get(asked.id).result
     assert result is not None and (result["id"], result["state"]) == (first, "serving")
+    assert result["note"] == f"generation {first} took over before this attempt began, so nothing was built"
 
     again = kb.catalog.jobs.create("reindex", "c", asked.arguments)  # asked for later, it is another wish
     assert Attempt(kb, claimed(kb, again.id), lambda: False).run() == "succeeded"
     assert kb.catalog.collections.get("c").generation != first
+
+
+def test_a_job_whose_generation_was_rolled_back_since_leaves_it_and_says_so(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kb.write("c", [Document("a", "The pump stands still.")], wait=True)
+    arguments = checked_arguments(task_of("reindex"), "reindex", {"encoder": SMALL, "apart": False})
+    asked = kb.catalog.jobs.create("reindex", "c", arguments)
+    with monkeypatch.context() as falling, pytest.raises(KeyboardInterrupt):
+        falling.setattr(kb.catalog.jobs, "succeed", fall)
+        Attempt(kb, claimed(kb, asked.id), lambda: False).run()
+    built = kb.catalog.collections.get("c").generation
+    former = roll_back_generation(kb, "c").id
+    kb.catalog.jobs.take_back(silent_seconds=0)
+    assert Attempt(kb, claimed(kb, asked.id), lambda: False).run() == "succeeded"
+    record = kb.catalog.collections.get("c")
+    assert (record.generation, len(kb.catalog.generations.all(record))) == (former, 2)
+    result = kb.catalog.jobs.get(asked.id).result
+    assert result is not None and (result["id"], result["state"]) == (built, "standby")
+    assert f"generation {former} serves since, and nothing was switched" in result["note"]
+    assert f"`kb generations activate {built} -c c`" in result["note"]
 
 
 def claimed(kb: KnowledgeBase, job: str) -> JobRecord:
