@@ -15,12 +15,14 @@ from api.generations.options import ReindexOptions
 from api.generations.reindex import activate_generation
 from api.knowledge_base import KnowledgeBase
 from api.serving.collection_runtime import RECORD_SECONDS
+from api.serving.fitting_plan import by_generation
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentState
+from retrieval.catalog.generations import Generation
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 from retrieval.plan_parts import named_parts, require_parts
-from retrieval.stored_plan import serving_plan
+from retrieval.stored_plan import serving_plan, stored_plan
 from search_core.proof.reasons import OTHER_PLAN_OR_ENCODER, Reason, ReasonCode, to_fields
 
 
@@ -40,8 +42,8 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
 
     record = kb.catalog.collections.get(collection)
     compared = result.get("compared_encoder") or record.encoder_fingerprint  # results of before did not tell
-    if _is_overtaken(kb, record, result, compared):
-        return _finished(kb, experiment, result | to_fields((OTHER_PLAN_OR_ENCODER,)))
+    if (reason := _overtaken(kb, record, experiment, result, compared)) is not None:
+        return _finished(kb, experiment, result | to_fields((reason,)))
     if record.encoder_fingerprint == kb.open_encoder(result["model"]).fingerprint:  # ended when only the plan was left
         return _promoted(kb, record, experiment, result)
     options = ReindexOptions(encoder=result["model"], activate=False, eval_set=None)  # sealed questions decided
@@ -51,10 +53,9 @@ def let_serve(kb: KnowledgeBase, collection: str, experiment: str, result: dict[
         require_parts(_plan(result), kb.settings.data_dir, mine.encoder_fingerprint)
     except InvalidInputError as error:
         return _finished(kb, experiment, result | to_fields((Reason(ReasonCode.PART_UNFIT, str(error)),)))
-    if _is_overtaken(kb, record, result, compared):
+    if (reason := _overtaken(kb, record, experiment, result, compared)) is not None:
         waiting = f"generation {generation.id} is embedded by the new encoder: `kb generations activate` lets it serve"
-        overtaken = Reason(ReasonCode.OVERTAKEN, f"{OTHER_PLAN_OR_ENCODER}; {waiting}")
-        return _finished(kb, experiment, result | to_fields((overtaken,)))
+        return _finished(kb, experiment, result | to_fields((Reason(ReasonCode.OVERTAKEN, f"{reason}; {waiting}"),)))
     activate_generation(kb, collection, generation.id, wanted=lambda: report(*figures))
     return _promoted(kb, kb.catalog.collections.get(collection), experiment, result)
 
@@ -69,12 +70,43 @@ def _promoted(kb: KnowledgeBase, serving: Collection, experiment: str, result: d
     return _finished(kb, experiment, result | to_fields(()) | {"promoted": True, "generation": serving.generation})
 
 
-def _is_overtaken(kb: KnowledgeBase, record: Collection, result: Mapping[str, Any], compared: str) -> bool:
-    """Whether another plan or encoder serves than was compared with; the tuned one does where this goes on."""
+def _overtaken(
+    kb: KnowledgeBase, record: Collection, experiment: str, result: Mapping[str, Any], compared: str
+) -> Reason | None:
+    """Why this must not go on: another plan or encoder serves than was compared with. The tuned one may by now.
+
+    Where that took over and gave way again, somebody decided so.
+    """
     now = kb.catalog.collections.get(record.name)
-    if serving_plan(kb.catalog, now).digest != str(result["incumbent"]["digest"]):
-        return True
-    return now.encoder_fingerprint not in (compared, kb.open_encoder(result["model"]).fingerprint)
+    incumbent = str(result["incumbent"]["digest"])
+    if serving_plan(kb.catalog, now).digest != incumbent and not _stripped(kb, now, result, incumbent):
+        return OTHER_PLAN_OR_ENCODER
+    if now.encoder_fingerprint == kb.open_encoder(result["model"]).fingerprint:
+        return None
+    began = kb.catalog.experiments.get(now, experiment).created_at
+    for one in reversed(_made_by(kb, now, result)):
+        if one.activated_at is not None and one.activated_at >= began:
+            return Reason(
+                ReasonCode.OVERTAKEN,
+                f"generation {one.id}, embedded by the new encoder, took over and another one serves since; "
+                "`kb generations` shows both",
+            )
+    return None if now.encoder_fingerprint == compared else OTHER_PLAN_OR_ENCODER
+
+
+def _stripped(kb: KnowledgeBase, now: Collection, result: Mapping[str, Any], incumbent: str) -> bool:
+    """Whether the plan that was compared with serves without its learned parts, since the tuned encoder takes over."""
+    last = kb.catalog.plans.last_switch(now)
+    if last is None or last.plan_id != now.plan_id:
+        return False
+    if stored_plan(kb.catalog, now, last.previous_id).digest != incumbent:
+        return False
+    return last.by in {by_generation(one.id) for one in _made_by(kb, now, result)}
+
+
+def _made_by(kb: KnowledgeBase, collection: Collection, result: Mapping[str, Any]) -> list[Generation]:
+    fingerprint = kb.open_encoder(result["model"]).fingerprint
+    return [one for one in kb.catalog.generations.all(collection) if one.fingerprint == fingerprint]
 
 
 def _plan(result: Mapping[str, Any]) -> Plan:

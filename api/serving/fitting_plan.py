@@ -84,10 +84,15 @@ def leave_foreign_parts_out(kb: KnowledgeBase, collection: Collection, mine: Col
     """Before generation `mine` takes over, promote the plan without learned parts that cannot serve it; these."""
     bare, parts = without_foreign_parts(kb, collection, mine)
     if parts is not None:
-        by = f"generation {mine.generation}"
+        by = by_generation(mine.generation)
         reason = f"of the encoder that is replaced: {parts}"
         kb.catalog.plans.promote(collection, _stored(kb, collection, bare, by), by, reason)
     return parts
+
+
+def by_generation(generation: int) -> str:
+    """Who promotes the plan that a generation takes over with, where it is another."""
+    return f"generation {generation}"
 
 
 def _stored(kb: KnowledgeBase, collection: Collection, plan: Plan, by: str) -> int | None:

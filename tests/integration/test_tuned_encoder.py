@@ -13,15 +13,17 @@ from tuning_world import tuned, tuning_world
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.generations.reindex import reindex
+from api.generations.reindex import reindex, roll_back_generation
 from api.generations.tuned_encoder import let_serve
 from api.jobs.tasks import InterruptedJobError
 from api.knowledge_base import KnowledgeBase
+from retrieval.adapter import QueryAdapter, write_adapter
 from retrieval.catalog import Catalog
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
+from retrieval.learned import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.types import Ranking
 from search_core.conditions import Conditions
@@ -56,6 +58,15 @@ def better_encoder(
     model = TunedModel(folder, conditions.encoder, {})
     made = replace(start, plan=conditions.incumbent, base=legs, legs=legs, model=model)
     return made, StageReport("encoder", 1, 0.0, 0.0, True, gain=0.1, best=made)
+
+
+def better_encoder_of_words(
+    conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
+) -> tuple[Candidate, StageReport]:
+    """The same, under a plan that needs nothing of the former encoder."""
+    made, report = better_encoder(conditions, start, best, share, progress)
+    bare = replace(made, plan=replace(made.plan, adapter=None))
+    return bare, replace(report, best=bare)
 
 
 def late_encoder(
@@ -150,6 +161,63 @@ def test_what_fell_when_only_the_plan_was_left_embeds_nothing_again(
     assert told["promoted"] and told["generation"] == now.generation == first.generation
     assert len(kb.catalog.generations.all(now)) == 2
     assert now.plan_id == found.plan_id
+
+
+def adapted(kb: KnowledgeBase) -> int:
+    """The number of a plan with an adapter of the serving encoder, which serves."""
+    collection, encoder = kb.catalog.collections.get("c"), kb.encoder("c")
+    write_adapter(kb.settings.data_dir / ARTIFACTS / "mine", QueryAdapter(encoder.fingerprint, encoder.dim))
+    plan = replace(DEFAULT_PLAN, adapter="mine")
+    number = kb.catalog.plans.add(collection, "adapted", plan.to_dict(), plan.digest, "test").id
+    kb.catalog.plans.promote(collection, number, "test", "")
+    return number
+
+
+@pytest.mark.parametrize("what", ["activate", "promote"])
+def test_what_fell_when_its_encoder_took_over_without_foreign_parts_goes_on(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Before the pointer moves, and after it: the plan that serves then is the run's own doing."""
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder_of_words"))
+    adapted(kb)
+    kb.runtimes.forget("c")
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
+    place = kb.catalog.generations if what == "activate" else kb.catalog.plans
+    whole = getattr(place, what)
+
+    def fall(*about: Any, **more: Any) -> None:
+        if what == "activate" or about[1] == found.plan_id:
+            raise KeyboardInterrupt
+        whole(*about, **more)
+
+    with monkeypatch.context() as falling, pytest.raises(KeyboardInterrupt):
+        falling.setattr(place, what, fall)
+        let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
+    assert kb.plan_of("c").adapter is None
+    told = let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
+    assert told["promoted"], told["reasons"]
+    now = kb.catalog.collections.get("c")
+    assert (now.encoder, now.plan_id) == (str(found.model), found.plan_id)
+    assert len(kb.catalog.generations.all(now)) == 2
+
+
+def test_an_encoder_that_took_over_and_was_rolled_back_stays_away(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
+    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
+
+    def fall(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as falling, pytest.raises(KeyboardInterrupt):
+        falling.setattr(kb.catalog.plans, "promote", fall)
+        let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
+    former = roll_back_generation(kb, "c")
+    told = let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
+    assert not told["promoted"] and "took over and another one serves since" in told["reasons"][0]
+    now = kb.catalog.collections.get("c")
+    assert (now.generation, len(kb.catalog.generations.all(now))) == (former.id, 2)
 
 
 def test_a_plan_that_began_to_serve_while_the_new_encoder_embedded_stays(
