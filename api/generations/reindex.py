@@ -178,13 +178,25 @@ def _refusal(generation: Generation, *, force: bool) -> str:
     evidence = generation.evidence or {}
     name = f"generation {generation.id}"
     if not evidence["parity"]["in_step"]:
-        return f"{name} does not hold what the catalog has ({evidence['parity']}); reindex again, or `kb verify`"
+        lacking = _lacking(evidence["parity"])
+        return f"{name} does not hold what the catalog has: {lacking}; reindex again, or `kb verify`"
     if evidence.get("worse") and not force:
         return (
             f"{name} is significantly worse on set {evidence['eval_set']!r} in {' and '.join(evidence['worse'])}; "
             "it is kept without serving: activate it with force, or retire it"
         )
     return ""
+
+
+def _lacking(parity: dict[str, Any]) -> str:
+    """What of the catalog it has not, or has otherwise."""
+    counted = {"documents_lost": "documents without passages", "unembedded": "passages without embedding"}
+    counted["damaged"] = "documents altered past the writer"
+    found = [f"{parity[name]} {what}" for name, what in counted.items() if parity.get(name)]
+    for view, gaps in parity.get("views", {}).items():
+        if any(gaps.values()):
+            found.append(f"{view} view: {', '.join(f'{count} {kind}' for kind, count in gaps.items() if count)}")
+    return "; ".join(found) or "it was out of step"
 
 
 def _note_adapter(kb: KnowledgeBase, collection: Collection, one: Generation, adapter: str | None) -> None:

@@ -260,3 +260,27 @@ def test_all_of_it_is_said_in_chinese(chromium: Browser, site: tuple[Served, str
         words = [word for word in words if word.strip() not in ("", "slow")]  # a kind of job that another test ran
         assert [word for word in words if not re.search("[一-鿿]", word)] == []
         console_axe.check(page, ("light",))
+
+
+def test_what_is_refused_says_why_in_chinese_and_in_the_servers_words(
+    chromium: Browser, site: tuple[Served, str]
+) -> None:
+    served, address = site
+    generations, record = served.kb.catalog.generations, served.kb.catalog.collections.get("docs")
+    lacking = generations.begin(record, record.encoder, record.encoder_fingerprint, generations.all(record)[0].settings)
+    views = {"dense": {"missing": 3, "surplus": 0, "changed": 1}}
+    parity = {"in_step": False, "documents": 3, "chunks": 3, "documents_lost": 2, "views": views}
+    generations.finish(record, lacking.id, {"parity": parity})
+    try:
+        with console_pages.person(chromium, address, served.key(Scope.ADMIN), locale="zh-CN") as person:
+            page = console_pages.opened(person, "/c/docs/models")
+            row = page.get_by_role("row", name=re.compile(f"#{lacking.id}"))
+            row.get_by_role("button", name="证据").click()
+            expect(page.get_by_text("2 篇文档在其中没有段落")).to_be_visible()
+            expect(page.get_by_text("向量索引：缺少 3，多余 0，有变动 1")).to_be_visible()
+            row.get_by_role("button", name="投入使用").click()
+            page.get_by_role("dialog").get_by_role("button", name="投入使用").click()
+            told = page.get_by_role("alert").filter(has_text="当前状态不允许这样做。（原文：")
+            expect(told).to_contain_text("2 documents without passages; dense view: 3 missing, 1 changed")
+    finally:
+        generations.retire(record, lacking.id)

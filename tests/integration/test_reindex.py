@@ -257,6 +257,17 @@ def test_a_worse_generation_does_not_take_over_by_itself(kb: KnowledgeBase) -> N
     assert kb.search("c", SearchRequest("anchor"), OPERATOR).hits
 
 
+def test_an_incomplete_generation_is_refused_with_what_it_lacks(kb: KnowledgeBase) -> None:
+    kb.write("c", [Document("d", "the word")], wait=True)
+    mine, record = rebuild(kb, encoder=SMALL, activate=False), kb.catalog.collections.get("c")
+    parity = mine["evidence"]["parity"]
+    views = parity["views"] | {"dense": {"missing": 3, "surplus": 0, "changed": 1}}
+    parity |= {"in_step": False, "documents_lost": 2, "views": views}
+    kb.catalog.generations.finish(record, mine["id"], {"parity": parity})
+    with pytest.raises(ConflictError, match="2 documents without passages; dense view: 3 missing, 1 changed; reindex"):
+        activate_generation(kb, "c", mine["id"], force=True)
+
+
 def test_what_cannot_be_compared_by_is_said_before_anything_is_begun(kb: KnowledgeBase) -> None:
     World(kb, "c").fill()
     record = kb.catalog.collections.get("c")

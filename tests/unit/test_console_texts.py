@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from api.http import errors
 from search_core.proof.gate import Latency, judge, why_too_slow
 from search_core.proof.reasons import NOT_BEATEN, NOT_JUDGED, OTHER_ENCODER, OTHER_PLAN, Reason, ReasonCode, not_asked
 
@@ -55,6 +57,27 @@ def test_reasons_of_a_run_are_told_by_their_codes(repository: Path) -> None:
             words = set(re.findall(r"\{(\w+)\}", texts[f"reason.{reason.code}"]))
             assert found and words <= found.groupdict().keys(), reason
             assert all(found[word] for word in words)
+
+
+def test_every_reason_and_every_failure_has_words_of_its_own(repository: Path) -> None:
+    """By its code, which is stable; where the server's own sentence stands alone, it is English."""
+    wanted = {f"failure.{code}" for code in _failure_codes(repository)} | {f"reason.{code}" for code in ReasonCode}
+    assert len(wanted) > 40
+    for language in ("en", "zh"):
+        folder = repository / "api/console/src/i18n" / language
+        texts = {key for path in folder.glob("*.ts") for key, _ in TEXT.findall(path.read_text("utf-8"))}
+        assert wanted - texts == set()
+
+
+def _failure_codes(repository: Path) -> set[str]:
+    """The codes of errors that the API makes."""
+    found = {code for _, code in errors._BY_CLASS.values()} | set(errors._CODES.values())
+    for path in (repository / "api").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "ApiError" and len(node.args) > 1:
+                code = node.args[1]
+                found |= {code.value} if isinstance(code, ast.Constant) else set()
+    return found
 
 
 def _reasons() -> list[Reason]:

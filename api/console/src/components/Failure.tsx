@@ -3,15 +3,14 @@ import { Alert, Button, Code, Stack, Text } from "@mantine/core";
 import { CircleAlert } from "lucide-react";
 import { ApiError } from "@/api/client";
 import { type Speech, useSpeech } from "@/i18n";
+import { withWords } from "@/i18n/words";
 
-/** One sentence for a person. */
-export function explain(error: unknown, { t }: Speech): string {
+/** One sentence for a person: what the error's code means, and what the server says of it. */
+export function explain(error: unknown, speech: Speech): string {
+  const { t, textOr } = speech;
   if (!(error instanceof ApiError)) return t("failure.unexpected", { what: String(error) });
   if (error.status === 0) return t("failure.unreachable");
-  if (error.message) return error.message;
-  if (error.status === 403) return t("failure.forbidden");
-  if (error.status === 404) return t("failure.not_found");
-  return `${error.status} ${error.code}`;
+  return withWords(textOr(`failure.${error.code}`, ""), error.message, speech) || `${error.status} ${error.code}`;
 }
 
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {

@@ -1,5 +1,5 @@
 /** What a generation was compared by: whether it holds what it should, and what it finds beside the serving one. */
-import { Alert, Stack, Text, Title } from "@mantine/core";
+import { Alert, List, Stack, Text, Title } from "@mantine/core";
 import type { Generation } from "@/api/models";
 import { CodeText, pretty } from "@/components/CodeText";
 import { type Column, DataTable } from "@/components/DataTable";
@@ -7,9 +7,19 @@ import { Interval } from "@/components/Interval";
 import { measure, signed, Verdict } from "@/components/Verdict";
 import { useSpeech } from "@/i18n";
 
+interface Parity {
+  readonly in_step?: boolean;
+  readonly documents?: number;
+  readonly chunks?: number;
+  readonly documents_lost?: number;
+  readonly unembedded?: number;
+  readonly damaged?: number;
+  readonly views?: Readonly<Record<string, { readonly missing: number; readonly surplus: number; readonly changed: number }>>;
+}
+
 /** As the server tells it; what a version of it does not tell is absent. */
 interface Told {
-  readonly parity?: { readonly in_step?: boolean; readonly documents?: number; readonly chunks?: number; readonly documents_lost?: number };
+  readonly parity?: Parity;
   readonly eval_set?: string;
   readonly serving?: Readonly<Record<string, unknown>> | null;
   readonly new?: Readonly<Record<string, unknown>>;
@@ -58,6 +68,7 @@ export function Evidence({ of }: { of: Generation }) {
       {parity && (
         <Alert color={parity.in_step ? "green" : "yellow"} py="xs">
           {t(parity.in_step ? "models.in-step" : "models.not-in-step", { documents: parity.documents ?? 0, chunks: parity.chunks ?? 0 })}
+          {!parity.in_step && <Lacking parity={parity} />}
         </Alert>
       )}
       {rows.length > 0 ? (
@@ -72,6 +83,27 @@ export function Evidence({ of }: { of: Generation }) {
       )}
       <CodeText value={pretty(of.evidence)} label={t("models.evidence")} height={200} />
     </Stack>
+  );
+}
+
+/** Why it may not take over. */
+function Lacking({ parity }: { parity: Parity }) {
+  const { t, textOr } = useSpeech();
+  const counted = [
+    [parity.documents_lost, "models.lacks-documents"],
+    [parity.unembedded, "models.lacks-vectors"],
+    [parity.damaged, "models.lacks-damaged"],
+  ] as const;
+  const found = counted.flatMap(([count, key]) => (count ? [t(key, { count })] : []));
+  for (const [view, { missing, surplus, changed }] of Object.entries(parity.views ?? {})) {
+    if (missing || surplus || changed) found.push(t("models.lacks-view", { view: textOr(`models.view-${view}`, view), missing, surplus, changed }));
+  }
+  return (
+    <List size="sm">
+      {found.map((one) => (
+        <List.Item key={one}>{one}</List.Item>
+      ))}
+    </List>
   );
 }
 

@@ -1,6 +1,7 @@
 /** Choices of an architecture, and reasons, in words. */
 import type { Result } from "@/api/tuning";
 import { type Speech, useSpeech } from "@/i18n";
+import { withWords } from "@/i18n/words";
 
 /** A choice's name for people: the translation, else the name itself. */
 export function useChoiceName(): (name: string) => string {
@@ -50,10 +51,11 @@ export function reasonsOf(result: Result): readonly Reason[] {
   }));
 }
 
-/** The reason in the person's language; one that is not known here stays as the server says it. */
-export function because({ sentence, code }: Reason, { textOr }: Speech): string {
+/** The reason in the person's language, with the server's own words where they may say more. */
+export function because({ sentence, code }: Reason, speech: Speech): string {
+  const { textOr } = speech;
   const pattern = REASONS.find(([known]) => known === code)?.[1];
-  if (!pattern) return sentence;
+  if (!pattern) return withWords(textOr(`reason.${code}`, ""), sentence, speech);
   const words = { ...pattern.exec(sentence)?.groups };
   if (words["kind"]) words["kind"] = textOr(`kind.${words["kind"]}`, words["kind"]);
   return textOr(`reason.${code}`, sentence, words);
