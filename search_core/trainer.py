@@ -160,7 +160,7 @@ class AutoModelTrainer:
 
     def run(self) -> Result:
         """The outcome. Raises `SearchCoreError` where there is nothing to learn from; what serves is untouched then."""
-        logger.info("task understood as: %s", self.spec.describe())
+        logger.debug("task understood as: %s", self.spec.describe())  # who asked says it in his own way
         if self._catalog is not None:
             return self._recorded(self._catalog)
         file = self._settings.data_dir / "catalog.db"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from api.generations.tuned_encoder import let_serve
@@ -14,6 +15,8 @@ from search_core.request import Request
 from search_core.result import waits
 from search_core.stages.plan_tier import CANDIDATES_PER_EPOCH
 from search_core.trainer import AutoModelTrainer
+
+logger = logging.getLogger(__name__)
 
 
 def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -41,6 +44,7 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
         wanted=lambda: report(passed, total),  # cancelled after the last trial, nothing serves either
         experiment=record.id,
     )
+    logger.info("experiment %s of %s: task understood as: %s", record.id, collection, trainer.spec.describe())
     try:
         result = trainer.run().to_dict()
     except RunningError as error:  # in a process that was taken for dead: it may end, so this is tried again

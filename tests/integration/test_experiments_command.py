@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from retrieval.catalog import Catalog, sqlite_url
+from search_core.task import parse_task
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +151,14 @@ def test_a_replay_asks_what_was_asked_whatever_sets_were_stored_since(shell: She
     assert again["agrees"] and again["same"] == {"trajectory": True, "artifact": True}
     shell.kb("tune", "-c", "c", *quick, status=1)
     assert "made from the corpus" in shell.kb("tune", "-c", "c", *quick, "--made-questions")
+
+
+def test_how_the_task_was_understood_is_said_once(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    told = CliRunner().invoke(app, ["tune", "-c", "absent"])
+    assert told.exit_code == 1, told.output
+    said = " ".join((told.output + caplog.text).split())
+    assert said.count(parse_task("text-to-graph", 300.0).describe()) == 1
 
 
 def test_artifacts_are_listed_verified_and_pruned_but_for_what_is_needed(shell: Shell) -> None:
