@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import console_pages
 import console_reading as library
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from served import Served
+from waiting import eventually
 
 from api.routes import console_live
 from retrieval.catalog.keys import Scope
@@ -24,6 +26,16 @@ HIDING = """(hidden) => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
+COUNTING = """
+  window.heartbeats = 0;
+  const listen = EventSource.prototype.addEventListener;
+  EventSource.prototype.addEventListener = function (name, act) {
+    listen.call(this, name, (event) => {
+      act(event);
+      if (name === 'heartbeat') window.heartbeats += 1;
+    });
+  };
+"""
 HOLDERS = "async () => (await navigator.locks.query()).held.length"
 
 
@@ -126,13 +138,15 @@ def test_a_server_that_hangs_is_noticed(
     monkeypatch.setattr(console_live, "HEARTBEAT_SECONDS", 0.2)
     page = person.new_page()
     page.clock.install()
+    page.add_init_script(COUNTING)
     begun: list[str] = []
     page.on("request", lambda request: begun.append(request.url) if request.url.endswith(EVENTS) else None)
     page.goto(f"/console{LIST}")
     page.get_by_role("heading", level=1).wait_for()
     for _ in range(4):  # nothing changes, yet the server is heard
         page.clock.fast_forward(10_000)
-        page.wait_for_timeout(1_500)
+        before = page.evaluate("heartbeats")
+        eventually(partial(page.evaluate, "heartbeats"), lambda now, before=before: now > before, what="a heartbeat")
     assert len(begun) == 1
     monkeypatch.setattr(console_live, "HEARTBEAT_SECONDS", 3_600.0)
     person.route(f"**{EVENTS}", lambda route: None)  # the next is never answered
