@@ -11,6 +11,7 @@ from retrieval.errors import ConflictError, EncoderError, NotFoundError, Retriev
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0  # before collections that could not be opened are tried again
+MENDED_SECONDS = 10.0  # between two looks whether an operator has mended what cannot be used
 
 
 class Readiness:
@@ -48,9 +49,18 @@ class Readiness:
         while not self._stopping.is_set():
             if self._try_all():
                 self._opened.set()
-                self._kb.warm_up()
-                return
+                self._warm_up()
+                break
             self._stopping.wait(RETRY_SECONDS)
+        while self.unusable and not self._stopping.wait(MENDED_SECONDS):
+            for name in list(self.unusable):
+                self._try(name)
+
+    def _warm_up(self) -> None:
+        try:
+            self._kb.warm_up()
+        except Exception as error:  # whatever it is: the first write, or the first search, meets it again and tells
+            logger.warning("what the first write and the first search need cannot be loaded ahead: %s", error)
 
     def _try_all(self) -> bool:
         try:
@@ -61,14 +71,23 @@ class Readiness:
             return False
 
     def _try(self, name: str) -> bool:
+        """Whether there is nothing to wait for: it is open, gone, or an operator must mend it."""
         try:
             self._kb.runtime(name).prepare()
-        except NotFoundError:
-            return True  # deleted meanwhile
+        except NotFoundError:  # deleted meanwhile
+            self.unusable.pop(name, None)
         except (ConflictError, EncoderError) as error:
-            logger.error("collection %s is not served: %s", name, error)
+            if self.unusable.get(name) != str(error):
+                logger.error("collection %s is not served: %s", name, error)
             self.unusable[name] = str(error)
         except (RetrievalError, OSError) as error:  # OSError: such as a full disk
             logger.warning("collection %s cannot be opened: %s; tried again in %g s", name, error, RETRY_SECONDS)
             return False
+        except Exception:  # whatever one collection does, the others are to be opened
+            if name not in self.unusable:
+                logger.exception("collection %s is not served", name)
+            self.unusable[name] = "it does not open; the server's log says why"
+        else:
+            if self.unusable.pop(name, None) is not None:
+                logger.info("collection %s is served now", name)
         return True
