@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,7 +70,9 @@ class Authenticator:
         self._keys = keys
         self._sessions = sessions
         self._tokens = tokens
+        self._guard = threading.Lock()
         self._trusted: dict[bytes, tuple[float, Identity]] = {}
+        self._forgotten = 0  # times: what was looked up before is not to be remembered after
 
     def remembered(self, presented: Presented) -> Identity | None:
         """Who it is, where the same was good within the last second; does not block."""
@@ -81,11 +84,13 @@ class Authenticator:
 
     def check(self, presented: Presented) -> Identity:
         """Who it is. Raises `ApiError` 401; reads the catalog, so it blocks."""
-        asked_at = time.monotonic()
+        asked_at, forgotten = time.monotonic(), self._forgotten
         identity = self._identity(presented)
-        if len(self._trusted) >= MAX_TRUSTED:
-            self._trusted.clear()
-        self._trusted[presented.digest] = (asked_at, identity)
+        with self._guard:
+            if forgotten == self._forgotten:
+                if len(self._trusted) >= MAX_TRUSTED:
+                    self._trusted.clear()
+                self._trusted[presented.digest] = (asked_at, identity)
         return identity
 
     def still_good(self, presented: Presented) -> bool:
@@ -101,7 +106,9 @@ class Authenticator:
 
     def forget(self) -> None:
         """Look every key up again: one was revoked in this process."""
-        self._trusted.clear()
+        with self._guard:
+            self._forgotten += 1
+            self._trusted.clear()
 
     def _identity(self, presented: Presented) -> Identity:
         if presented.cookie is not None:

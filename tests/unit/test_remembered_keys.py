@@ -25,3 +25,17 @@ def test_a_key_is_remembered_until_it_expires(expires_at: datetime | None, is_re
     authenticator, presented = Authenticator(keys, sessions), Presented("Bearer kb_0_secret")
     assert authenticator.check(presented).caller.name == "key:id"
     assert (authenticator.remembered(presented) is not None) is is_remembered
+
+
+def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered() -> None:
+    record = KeyRecord("id", "name", Scope.READ, None, (), NOW, None, None)
+
+    def read_before_it_is_revoked(_: str) -> KeyRecord:
+        authenticator.forget()  # as by the request that revokes it, once the catalog was read
+        return record
+
+    keys: Any = SimpleNamespace(check=read_before_it_is_revoked)
+    sessions: Any = None
+    authenticator, presented = Authenticator(keys, sessions), Presented("Bearer kb_0_secret")
+    authenticator.check(presented)
+    assert authenticator.remembered(presented) is None
