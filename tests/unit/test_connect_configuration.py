@@ -88,6 +88,16 @@ def test_passwords_lie_in_files_for_the_group_only(tmp_path: Path) -> None:
         ConnectSecrets("").put("kb-x-1", "a${env:HOME}")
 
 
+def test_a_folder_of_passwords_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    absent = ConnectSecrets(str(tmp_path / "absent"))
+    with pytest.raises(SourceError, match=r"absent \(KB_CONNECT_SECRETS_DIR\) cannot be written: No such file") as told:
+        absent.put("kb-x-1", "hunter2")
+    assert "hunter2" not in str(told.value)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match="KB_CONNECT_SECRETS_DIR"):
+        ConnectSecrets(str(tmp_path / "file")).remove("kb-x-1")
+
+
 def mapping(body: str, **joins: str) -> TablesMapping:
     include = {alias: {"table": table, "on": {"id": f"{alias}_id"}} for alias, table in joins.items()}
     return parse_mapping({"tables": {"s.a": {"title": "t", "body": body, "include": include}}})
