@@ -110,10 +110,17 @@ def upload(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report
 def prune_uploads(settings: Settings, before: datetime) -> int:
     """Delete what is left of uploads from before that time; how many."""
     uploads = _uploads(settings)
-    old = [one for one in uploads.iterdir() if one.stat().st_mtime < before.timestamp()] if uploads.is_dir() else []
+    old = [one for one in uploads.iterdir() if _is_from_before(before, one)] if uploads.is_dir() else []
     for folder in old:
         shutil.rmtree(folder, ignore_errors=True)
     return len(old)
+
+
+def _is_from_before(moment: datetime, folder: Path) -> bool:
+    try:
+        return folder.stat().st_mtime < moment.timestamp()
+    except FileNotFoundError:  # an upload that arrives in this moment gets its name
+        return False
 
 
 def _stored_once(

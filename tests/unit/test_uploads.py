@@ -1,8 +1,16 @@
-"""Files of one upload: each name once."""
+"""Files of one upload: each name once. Those of old ones are deleted while others arrive."""
 
 from __future__ import annotations
 
-from api.jobs.uploads import About, read_upload
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from api.jobs.uploads import About, prune_uploads, read_upload
+from infra.settings import Settings
+from retrieval.catalog.schema import utc_now
 from retrieval.types import Document
 
 
@@ -12,3 +20,21 @@ def test_a_second_file_of_a_name_does_not_replace_the_first() -> None:
     assert isinstance(first, Document) and first.key == "up/a.txt"
     assert isinstance(other, Document) and other.key == "up/b/a.txt"
     assert isinstance(again, dict) and again["file"] == "a.txt" and "rename it" in again["error"]
+
+
+def test_old_uploads_are_deleted_while_others_get_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads, moment = tmp_path / "uploads", utc_now() - timedelta(days=1)
+    for name in (".new-x", "old"):
+        (uploads / name).mkdir(parents=True)
+    os.utime(uploads / "old", (0, 0))
+    look = Path.iterdir
+
+    def seen_before_it_is_renamed(folder: Path) -> list[Path]:
+        found = list(look(folder))
+        (uploads / ".new-x").rename(uploads / "new")
+        return found
+
+    monkeypatch.setattr(Path, "iterdir", seen_before_it_is_renamed)
+    assert prune_uploads(Settings(data_dir=tmp_path), moment) == 1
+    monkeypatch.undo()
+    assert [path.name for path in uploads.iterdir()] == ["new"]
