@@ -5,7 +5,7 @@ import { defineConfig } from "vite";
 const API = process.env.KB_API ?? "http://127.0.0.1:8080"; // the server behind `npm run dev`
 
 // What several pages use travels in one file: two dozen small ones cost more than the few kilobytes that one page of
-// them does without. From seven pages on: with five the first load exceeds its 350 KB (test_console_size.py).
+// them does without. From seven pages on: with five the first load exceeds its bound (test_console_size.py).
 const COMMON = /node_modules.(@mantine|@tanstack|lucide-react|openapi-fetch|react)|src.(api|components.\w+\.|hooks|i18n.(?!zh)|lib)/;
 // The first script must not wait for that file.
 const FIRST = /preload-helper|src.(api.early|app.files|base|lib.storage)/;

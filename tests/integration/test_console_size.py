@@ -12,7 +12,7 @@ from served import Served, fill
 
 from retrieval.catalog.keys import Scope
 
-MAX_BYTES = 350 * 1024  # of compressed script, pages that are opened later not counted
+MAX_BYTES = 375 * 1024  # of compressed script; of pages that are opened later nothing, of charts what there is to draw
 TOLD_MS = 1_500  # the first events have come by then, and with them what the server knows of the collections
 LOADED = """() => performance.getEntriesByType('resource').filter(one => one.name.endsWith('.js'))
     .map(one => [one.name, one.encodedBodySize])"""
