@@ -10,7 +10,6 @@ from typing import Any
 
 import pdfplumber
 import pypdf
-import pypdfium2
 from pypdf.errors import PyPdfError
 
 from ingest.cleaning import without_running_lines
@@ -19,6 +18,7 @@ from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.limits import Deadline
 from ingest.parsers.pdf_layout import add_page_text
+from ingest.parsers.pdfium import opened, pages_of
 
 _MIN_RULES = 4  # drawn lines or boxes on a page below which no ruled table is looked for
 _MAX_RULES = 3_000  # above, the page is a drawing, and looking for tables takes many seconds
@@ -35,7 +35,7 @@ class PdfParser:
         """The text with page numbers; running headers and footers go. Raises `ParseError`."""
         metadata = _inspect(data, name)
         deadline = Deadline(name)
-        pages = without_running_lines(_page_texts(data, name, deadline))
+        pages = without_running_lines(list(_page_texts(data, name, deadline)))
         tables = _tables(data, len(pages), deadline)
         builder = TextBuilder(name)
         for number, text in enumerate(pages, start=1):
@@ -66,28 +66,21 @@ def _is_file_name(title: str) -> bool:
     )
 
 
-def _page_texts(data: bytes, name: str, deadline: Deadline) -> list[str]:
-    try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        raise ParseError(f"{name} is damaged: {error}", "open and save it again") from error
-    try:
-        return list(_texts(document, deadline))
-    except pypdfium2.PdfiumError as error:
-        raise ParseError(f"{name} has a damaged page: {error}", "open and save it again") from error
-    finally:
-        document.close()
+def _page_texts(data: bytes, name: str, deadline: Deadline) -> Iterator[str]:
+    with pages_of(data, name) as document:
+        for number in range(len(document)):
+            deadline.check()
+            with opened(document, number, name) as page:
+                text = _text(page)
+            yield text
 
 
-def _texts(document: Any, deadline: Deadline) -> Iterator[str]:
-    for page in document:
-        deadline.check()
-        layer = page.get_textpage()
-        text = layer.get_text_bounded()
-        layer.close()
-        page.close()
-        # PDFium marks a hyphen at a line end that it joined by U+FFFE (and U+0002 in older versions)
-        yield re.sub("[\ufffe\x02]\n?", "", text.replace("\r\n", "\n"))
+def _text(page: Any) -> str:
+    layer = page.get_textpage()
+    text: str = layer.get_text_bounded()
+    layer.close()
+    # PDFium marks a hyphen at a line end that it joined by U+FFFE (and U+0002 in older versions)
+    return re.sub("[\ufffe\x02]\n?", "", text.replace("\r\n", "\n"))
 
 
 def _tables(data: bytes, pages: int, deadline: Deadline) -> dict[int, Sequence[list[list[str | None]]]]:
