@@ -63,6 +63,12 @@ class Settings(BaseSettings):
         0, ge=0, description="Number of threads that encode text; 0 means one per processor core."
     )
 
+    ocr: Literal["auto", "off"] = Field(
+        "auto",
+        description="Whether text in pictures and in scanned pages of PDF files is recognised: `auto` means if the "
+        "extra `ocr` is installed.",
+    )
+
     host: str = Field(
         "127.0.0.1",
         description="Address that the server listens on; the default takes connections from this machine only, and "
@@ -256,6 +262,11 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="Format of a log line: plain text, or a JSON object."
     )
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether text in pictures is recognised, where the extra for it is installed."""
+        return self.ocr == "auto"
 
     @property
     def sparse_is_shared(self) -> bool:

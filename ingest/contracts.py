@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from infra.registry import Registry
 from ingest.changes import ChangeBatch
@@ -57,6 +57,13 @@ class Parser(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsPictures(Protocol):
+    """A parser that also reads text in pictures, unless `ocr` is set to False."""
+
+    ocr: bool
+
+
 class Chunker(Protocol):
     """Cuts documents into retrievable stretches."""
 
@@ -83,13 +90,14 @@ for _name, _target, _summary in (
     ("txt", "ingest.parsers.plain:PlainTextParser", "plain text in any charset"),
     ("md", "ingest.parsers.markdown:MarkdownParser", "Markdown (CommonMark with tables)"),
     ("html", "ingest.parsers.html:HtmlParser", "web pages, without navigation and scripts"),
-    ("pdf", "ingest.parsers.pdf:PdfParser", "PDF with a text layer: pages, ruled tables"),
+    ("pdf", "ingest.parsers.pdf:PdfParser", "PDF: pages, ruled tables; scans by text recognition"),
     ("docx", "ingest.parsers.docx:DocxParser", "Word documents"),
     ("pptx", "ingest.parsers.pptx:PptxParser", "PowerPoint slides and notes"),
     ("xlsx", "ingest.parsers.xlsx:XlsxParser", "Excel workbooks, a table per sheet"),
     ("csv", "ingest.parsers.csv:CsvParser", "comma, semicolon or tab separated tables"),
     ("json", "ingest.parsers.json:JsonParser", "JSON as indented `path: value` lines"),
     ("eml", "ingest.parsers.eml:EmlParser", "mail: headers, body, list of attachments"),
+    ("png", "ingest.parsers.picture:PictureParser", "pictures of text, by text recognition"),
 ):
     PARSERS.register(_name, _later(_target), _summary)
 

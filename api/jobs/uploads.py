@@ -38,7 +38,9 @@ class About:
     acl: tuple[str, ...] | None
 
 
-def read_upload(about: About, name: str, data: bytes, earlier: Sequence[str]) -> Document | dict[str, str]:
+def read_upload(
+    about: About, name: str, data: bytes, earlier: Sequence[str], ocr: bool = True
+) -> Document | dict[str, str]:
     """The document of a file, or what is wrong with it; a file of a type that nothing here reads is skipped.
 
     A name that is also among the `earlier` ones of the upload is refused: the document would replace theirs.
@@ -53,7 +55,7 @@ def read_upload(about: About, name: str, data: bytes, earlier: Sequence[str]) ->
     except ValidationError as error:
         return {"file": name, "error": f"prefix and name do not fit as a key: {error.errors()[0]['msg']}"}
     try:
-        parsed = parse_file(data, PurePosixPath(name).name)
+        parsed = parse_file(data, PurePosixPath(name).name, ocr=ocr)
     except UnsupportedError as error:
         return {"file": name, "outcome": "skipped", "error": str(error)}
     except ParseError as error:
@@ -131,7 +133,7 @@ def _stored_once(
     if remembered.exists():
         known: dict[str, Any] = orjson.loads(remembered.read_bytes())
         return known
-    read = read_upload(about, name, path.read_bytes(), earlier)
+    read = read_upload(about, name, path.read_bytes(), earlier, kb.settings.reads_pictures)
     outcome = _store(kb, target, name, read) if isinstance(read, Document) else read
     _write(unfinished := path.with_suffix(".new"), orjson.dumps(outcome))
     unfinished.rename(remembered)

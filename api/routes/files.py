@@ -46,7 +46,9 @@ async def upload_files(
     collection: CollectionName,
     state: State,
     jobs: Runner,
-    files: Annotated[list[UploadFile], File(description="Text, Markdown, HTML, PDF, Office, CSV, JSON or mail.")],
+    files: Annotated[
+        list[UploadFile], File(description="Text, Markdown, HTML, PDF, Office, CSV, JSON, mail, pictures.")
+    ],
     acl: Annotated[list[str] | None, Form(description="Groups that may read them; repeat for more.")] = None,
     metadata: Annotated[str, Form(description="A JSON object for all of them.")] = "{}",
     prefix: Annotated[
@@ -73,7 +75,8 @@ async def upload_files(
             job = jobs.submit("upload", collection, with_caller({"upload": upload}, caller.principal))
             return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
         names = [name for name, _ in contents]
-        read = [read_upload(about, name, data, names[:at]) for at, (name, data) in enumerate(contents)]
+        ocr = kb.settings.reads_pictures
+        read = [read_upload(about, name, data, names[:at], ocr) for at, (name, data) in enumerate(contents)]
         documents = [one for one in read if isinstance(one, Document)]
         if not documents:
             errors = [item for item in read if isinstance(item, dict)]

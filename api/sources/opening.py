@@ -79,7 +79,7 @@ def open_source(
         return OpenedSource(lines)
     from ingest.sources.files import FileSource
 
-    source = FileSource(what, name, mirror=mirror, acl=groups)
+    source = FileSource(what, name, mirror=mirror, acl=groups, ocr=kb.settings.reads_pictures)
     _remember(kb, collection, source, prefix)
     found = kb.catalog.collections.get(collection)
     source.look_again(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from ingest.contracts import PARSERS, ParsedDocument
+from ingest.contracts import PARSERS, ParsedDocument, ReadsPictures
 from ingest.errors import ParseError, UnsupportedError
 from ingest.language import detect_language
 from ingest.parsers.guard import damaged
+from ingest.parsers.recognition import check_readable
 from ingest.parsers.signature import check_signature
 from retrieval.surrogates import whole_text
 
@@ -27,7 +28,14 @@ _ALIASES = {
     "tsv": "csv",
     "jsonl": "json",
     "ndjson": "json",
+    "jpg": "png",
+    "jpeg": "png",
+    "tif": "png",
+    "tiff": "png",
+    "bmp": "png",
+    "webp": "png",
 }
+_PICTURES = "png"
 _CONVERT = {
     "doc": "save it as .docx",
     "ppt": "save it as .pptx",
@@ -36,23 +44,21 @@ _CONVERT = {
     "odt": "save it as .docx",
     "msg": "save the message as .eml",
     "epub": "convert it to .html",
-    "jpg": "run OCR and ingest the text",
-    "jpeg": "run OCR and ingest the text",
-    "png": "run OCR and ingest the text",
-    "tif": "run OCR and ingest the text",
-    "tiff": "run OCR and ingest the text",
 }
 
 
-def parse_file(data: bytes, name: str) -> ParsedDocument:
+def parse_file(data: bytes, name: str, *, ocr: bool = True) -> ParsedDocument:
     """The document in a file's bytes; a title is always there, at worst the file's name without its extension.
 
+    `ocr`: text in pictures is read, where the extra for it is installed.
     Raises `UnsupportedError` for a type no parser reads, `ParseError` for what is broken, encrypted, empty or too big.
     """
-    parser_name = parser_for(name)
+    parser_name = parser_for(name, ocr=ocr)
     check_size(len(data), name)
     check_signature(data, parser_name, name)
     parser = PARSERS.create(parser_name)
+    if isinstance(parser, ReadsPictures):
+        parser.ocr = ocr
     with damaged(name):
         parsed = parser.parse(data, name)
     return ParsedDocument(
@@ -64,11 +70,16 @@ def parse_file(data: bytes, name: str) -> ParsedDocument:
     )
 
 
-def parser_for(name: str) -> str:
-    """The registered parser for a file of that name. Raises `UnsupportedError` listing the supported types."""
+def parser_for(name: str, *, ocr: bool = True) -> str:
+    """The registered parser for a file of that name.
+
+    Raises `UnsupportedError` listing the supported types, or for a picture where text in pictures is not read.
+    """
     extension = PurePath(name).suffix[1:].lower()
     parser_name = _ALIASES.get(extension, extension)
     if parser_name and parser_name in PARSERS:
+        if parser_name == _PICTURES:
+            check_readable(name, ocr)
         return parser_name
     supported = ", ".join(sorted({entry.name for entry in PARSERS} | set(_ALIASES)))
     convert = _CONVERT.get(extension, "convert it to one of them or leave it out")

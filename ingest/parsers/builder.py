@@ -110,7 +110,10 @@ class TextBuilder:
     def build(self, title: str = "", metadata: Mapping[str, Any] | None = None) -> ParsedDocument:
         """The document under that title. Raises `ParseError` when nothing was added."""
         if not self._parts:
-            raise ParseError(f"{self._name} holds no text", "if it is a scan, run OCR first; else leave it out")
+            raise ParseError(
+                f"{self._name} holds no text",
+                "leave it out, or if its text is in pictures, run OCR elsewhere and ingest that",
+            )
         return ParsedDocument(
             clean_title(title), _SEPARATOR.join(self._parts), tuple(self._outline), "", metadata or {}
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pdfplumber
@@ -18,6 +18,7 @@ from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.limits import Deadline
 from ingest.parsers.pdf_layout import add_page_text
+from ingest.parsers.pdf_scans import is_scan, read_scans
 from ingest.parsers.pdfium import opened, pages_of
 
 _MIN_RULES = 4  # drawn lines or boxes on a page below which no ruled table is looked for
@@ -29,14 +30,21 @@ logger = logging.getLogger(__name__)
 
 
 class PdfParser:
-    """PDF files with a text layer; a scan is refused with the advice to run OCR."""
+    """PDF files; the text of pages without a text layer is recognised, unless `ocr` is False."""
+
+    def __init__(self) -> None:
+        self.ocr = True
 
     def parse(self, data: bytes, name: str) -> ParsedDocument:
         """The text with page numbers; running headers and footers go. Raises `ParseError`."""
         metadata = _inspect(data, name)
         deadline = Deadline(name)
-        pages = without_running_lines(list(_page_texts(data, name, deadline)))
-        tables = _tables(data, len(pages), deadline)
+        texts, scanned = _page_texts(data, name, deadline)
+        tables = _tables(data, len(texts), deadline)
+        if scanned:
+            recognised, about = read_scans(data, name, texts, scanned, self.ocr)
+            texts, metadata = recognised, metadata | about
+        pages = without_running_lines(texts)
         builder = TextBuilder(name)
         for number, text in enumerate(pages, start=1):
             add_page_text(builder, text, tables.get(number, ()), number)
@@ -66,13 +74,18 @@ def _is_file_name(title: str) -> bool:
     )
 
 
-def _page_texts(data: bytes, name: str, deadline: Deadline) -> Iterator[str]:
+def _page_texts(data: bytes, name: str, deadline: Deadline) -> tuple[list[str], list[int]]:
+    """The text layer of each page, and the numbers (from 1) of the pages whose text is in pictures."""
+    texts, scanned = [], []
     with pages_of(data, name) as document:
         for number in range(len(document)):
             deadline.check()
             with opened(document, number, name) as page:
                 text = _text(page)
-            yield text
+                if is_scan(page, text):
+                    scanned.append(number + 1)
+            texts.append(text)
+    return texts, scanned
 
 
 def _text(page: Any) -> str:

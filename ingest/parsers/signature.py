@@ -26,11 +26,14 @@ _KNOWN = (
     (b"{\\rtf", "an RTF file"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
     (b"GIF8", "a GIF image"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7-Zip archive"),
     (b"SQLite format 3\0", "an SQLite database"),
 )
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
 _SHEETS = "xl/worksheets/"
 _CHUNK_BYTES = 2**20
 _BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # marks of byte order and blanks
@@ -44,6 +47,9 @@ def check_signature(data: bytes, parser: str, name: str) -> None:
     elif parser == "pdf":
         if b"%PDF-" not in data[:_PDF_HEADER_WITHIN]:
             raise ParseError(f"{name} is {_looks_like(data)}, not a PDF", "give it the extension of its real type")
+    elif parser == "png":  # a picture under the extension of another type of pictures is read all the same
+        if not data.startswith(_PICTURES) and not (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
+            raise ParseError(f"{name} is {_looks_like(data)}, not a picture", "give it the extension of its real type")
     elif any(data.startswith(magic) for magic, _ in _KNOWN):
         raise ParseError(f"{name} is {_looks_like(data)}, not {parser}", "give it the extension of its real type")
 

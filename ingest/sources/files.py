@@ -29,7 +29,8 @@ class FileSource:
     is a `Failure` and is tried again next time. Position: (scan number,). A folder is a mirror unless `mirror` is
     False, a single file is none. `acl` names the groups that may read the documents (None: as last time,
     at first the collection's default); a file whose groups are others than last time is read again. A single file's
-    say nothing of the other files of its folder, and stay its own until the folder is given some.
+    say nothing of the other files of its folder, and stay its own until the folder is given some. `ocr`: text in
+    pictures is read, too.
     """
 
     kind = "files"
@@ -42,6 +43,7 @@ class FileSource:
         mirror: bool | None = None,
         acl: Groups = None,
         prefix: str = "",
+        ocr: bool = True,
         clock: Clock = time.time,
     ) -> None:
         if not Path(path).exists():  # nor does a link that leads back to itself, which cannot be resolved
@@ -56,6 +58,7 @@ class FileSource:
         self._acl = acl
         self._said: Readers | None = None
         self.prefix = prefix
+        self._ocr = ocr
         self._again: frozenset[str] = frozenset()
         self._documents: Callable[[], Collection[str]] | None = None
         self._clock = clock
@@ -193,10 +196,10 @@ class FileSource:
         batch.failures.append(failure)
 
     def _document(self, path: Path, key: str, acl: Groups, scan: int) -> Document:
-        parser_for(path.name)
+        parser_for(path.name, ocr=self._ocr)
         status = path.stat()
         check_size(status.st_size, path.name)
-        parsed = parse_file(path.read_bytes(), path.name)
+        parsed = parse_file(path.read_bytes(), path.name, ocr=self._ocr)
         return Document(
             key=key,
             text=parsed.text,

@@ -21,3 +21,4 @@ class Options:
     requests: int = 2_000  # a number of clients
     writes: int = 200
     growth: tuple[int, int] = (10_000, 100_000)
+    scanned: int = 3  # pages of each PDF that are drawn and recognised

@@ -30,6 +30,7 @@ ROWS = {
     "worker": "changes a second of one worker on Kafka, and their freshness in the catalog (about 2 minutes)",
     "console": "until a page of the console answers its user, in Chromium at 10,000 chunks (a minute after `http`)",
     "growth": "start and latency at 10,000 and 100,000 chunks of synthetic vectors (first time 5 minutes)",
+    "ocr": "words that OCR finds again in pages drawn as pictures, English and Chinese (about 3 minutes)",
 }
 TINY = {
     "documents": 40,
@@ -40,6 +41,7 @@ TINY = {
     "requests": 20,
     "writes": 5,
     "growth": (50, 100),
+    "scanned": 1,
 }
 
 QUICK = {"documents": 1_200, "reindexed": 2_500}  # a third of NFCorpus, a quarter of the chunks

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROWS = ("index", "http", "memory", "freshness", "growth")
+ROWS = ("index", "http", "memory", "freshness", "growth", "ocr")
 
 
 @pytest.mark.soak

@@ -13,6 +13,8 @@ from infra.settings import Settings
 from retrieval.catalog.schema import utc_now
 from retrieval.types import Document
 
+PNG = b"\x89PNG\r\n\x1a\n"
+
 
 def test_a_second_file_of_a_name_does_not_replace_the_first() -> None:
     about, names = About("up/", {}, None), ["a.txt", "b/a.txt", "a.txt"]
@@ -38,3 +40,8 @@ def test_old_uploads_are_deleted_while_others_get_their_names(tmp_path: Path, mo
     assert prune_uploads(Settings(data_dir=tmp_path), moment) == 1
     monkeypatch.undo()
     assert [path.name for path in uploads.iterdir()] == ["new"]
+
+
+def test_a_picture_is_skipped_where_text_recognition_is_off() -> None:
+    refused = read_upload(About("", {}, None), "a.png", PNG, (), ocr=False)
+    assert isinstance(refused, dict) and refused["outcome"] == "skipped" and "KB_OCR=auto" in refused["error"]
