@@ -25,6 +25,10 @@ _MIN_RULES = 4  # drawn lines or boxes on a page below which no ruled table is l
 _MAX_RULES = 3_000  # above, the page is a drawing, and looking for tables takes many seconds
 _MAX_TABLE_PAGES = 50  # pages looked at for tables, the slow part (about 0.1 s each)
 _MIN_CELLS_FILLED = 0.3  # share; emptier grids are boxes around text
+_FILE_NAME = re.compile(
+    r"(?i)\.(docx?|xlsx?|pptx?|pdf|indd|tex|wpd|qxd|jpe?g|png|tiff?)$"
+    r"|^microsoft |^untitled|^\(anonymous\)|^\W*$"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +72,8 @@ def _inspect(data: bytes, name: str) -> dict[str, Any]:
 
 
 def _is_file_name(title: str) -> bool:
-    """Whether a printer driver wrote the title: "Microsoft Word - x.doc", "untitled"."""
-    return bool(
-        re.search(r"(?i)\.(docx?|xlsx?|pptx?|pdf|indd|tex|wpd|qxd)$|^microsoft |^untitled|^\(anonymous\)|^\W*$", title)
-    )
+    """Whether a printer driver or a scanner wrote the title: "Microsoft Word - x.doc", "untitled", "scan.jpg"."""
+    return bool(_FILE_NAME.search(title))
 
 
 def _page_texts(data: bytes, name: str, deadline: Deadline) -> tuple[list[str], list[int]]:

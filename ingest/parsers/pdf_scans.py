@@ -12,7 +12,7 @@ from pypdfium2 import raw
 from ingest.errors import ParseError
 from ingest.parsers.limits import Deadline
 from ingest.parsers.pdfium import opened, pages_of
-from ingest.parsers.recognition import PAGE_SECONDS, Pixels, check_pages, obstacle, scale_for
+from ingest.parsers.recognition import MAX_PAGES, PAGE_SECONDS, Pixels, check_pages, obstacle, scale_for
 from ingest.parsers.scans import Scans
 
 _STAMP = 60  # characters that a scanner or an archive prints onto a scan at most, as text
@@ -41,20 +41,25 @@ def read_scans(
 ) -> tuple[list[str], dict[str, Any]]:
     """The texts with those of the scanned pages (numbers from 1) recognised, and what the metadata says of it.
 
-    Where text in pictures is not read, the metadata counts those pages. Raises `ParseError` if no page has a text then.
+    The metadata counts those that are not read: all, where text in pictures is not, or those above the limit. Raises
+    `ParseError` if the file has no other text then.
     """
+    is_scan_throughout = not any(text.strip() for text in texts)
     if found := obstacle(wanted):
-        if not any(text.strip() for text in texts):
+        if is_scan_throughout:
             reason, remedy = found
             raise ParseError(f"{name} is a scan without a text layer, and {reason}", remedy)
         return list(texts), {"unread_pages": len(scanned)}
-    check_pages(name, len(scanned))
-    scans, deadline = Scans(), Deadline(name, PAGE_SECONDS * len(scanned))
+    if is_scan_throughout:
+        check_pages(name, len(scanned))
+    read, unread = scanned[:MAX_PAGES], scanned[MAX_PAGES:]
+    scans, deadline = Scans(), Deadline(name, PAGE_SECONDS * len(read))
     with pages_of(data, name) as document:
-        for number in scanned:
+        for number in read:
             deadline.check()
             scans.read(number, _drawn(document, number - 1, name))
-    return [scans.texts.get(number, text) for number, text in enumerate(texts, start=1)], scans.metadata
+    metadata = scans.metadata | ({"unread_pages": len(unread)} if unread else {})
+    return [scans.texts.get(number, text) for number, text in enumerate(texts, start=1)], metadata
 
 
 def _drawn(document: Any, number: int, name: str) -> Pixels:

@@ -118,7 +118,7 @@ def _engine() -> Any:
         raise ParseError(f"text in pictures cannot be read: {error}", f"pip install --force '{_EXTRA}'") from error
     folder = Path(rapidocr.__file__).parent / "models"
     paths = {f"{stage}.model_path": str(folder / file) for stage, file in _MODELS.items()}  # named: never downloaded
-    threads = max(1, min(MAX_THREADS, len(os.sched_getaffinity(0)) // 2))
+    threads = max(1, min(MAX_THREADS, (os.cpu_count() or 1) // 2))
     engine = RapidOCR(
         params=paths
         | {

@@ -92,6 +92,10 @@ def test_pages_of_a_pdf_count_up() -> None:
     assert pages[0] == 1 and (pages[-1] or 0) >= 20
 
 
+def test_a_scan_is_not_called_by_the_picture_in_it() -> None:
+    assert parse("en_image_only.pdf").title == "en_image_only"  # its property says loremipsum.jpg
+
+
 def test_ruled_tables_become_rows() -> None:
     parsed = parse("en_warn_report_table.pdf")
     assert parsed.text.count("\n| ") > 300

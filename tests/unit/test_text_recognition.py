@@ -19,7 +19,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError, UnsupportedError
-from ingest.parsers import parse_file, picture, recognition
+from ingest.parsers import parse_file, pdf_scans, picture, recognition
 from ingest.parsers.limits import Deadline
 from ingest.sources.files import FileSource
 
@@ -250,6 +250,13 @@ def test_a_file_of_too_many_scans_is_refused_before_the_first(monkeypatch: pytes
     ):
         with pytest.raises(ParseError, match=f"{name} has 3 pages whose text is in pictures, the most is 2"):
             parse_file(data, name)
+
+
+def test_a_pdf_with_other_text_keeps_it_and_counts_the_scans_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf_scans, "MAX_PAGES", 1)
+    parsed = parse_file(pdf("Written page", drawn("First"), drawn("Second")), "a.pdf")
+    assert pages(parsed) == [(1, "Written page"), (2, "First")]
+    assert parsed.metadata["ocr_pages"] == parsed.metadata["unread_pages"] == 1
 
 
 def test_a_file_that_takes_too_long_ends_between_pages(monkeypatch: pytest.MonkeyPatch) -> None:
