@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,9 +118,9 @@ def gather(
         weights = {term: weight * (1.0 if term in own else TAKEN_OVER) for term, weight in weights.items()}
     known = known_share(question.text, passages, encoder)
     asked = [_asked_share(question, passage.title, weights, analyzer) for passage in passages]
-    headers = headers_of(sentences, passages)
+    headers, continuing = _headers(sentences, passages)
     continued = [frozenset(analyzer.tokens(continued_header(passage))) for passage in passages]
-    contexts = _contexts(candidates, headers, titles, continued)
+    contexts = _contexts(candidates, headers, titles, {one: continued[one.passage] for one in continuing})
     features = _features(question, contexts, frozenset(headers.values()), asked, bodies, candidates, weights, known)
     _add_dense(features, question, candidates, encoder, known)
     unseen = _unseen(question, weights, statistics)
@@ -170,21 +169,41 @@ def _candidates(number: int, passage: Passage, analyzer: Tokens) -> list[Candida
     return found
 
 
-def headers_of(sentences: Sequence[Candidate], passages: Sequence[Passage]) -> dict[Candidate, Candidate]:
-    """The header of its table for each further row of a table; what goes on from the passage before has none here."""
-    found: dict[Candidate, Candidate] = {}
-    for before, one in pairwise(sentences):
-        if before.passage != one.passage or not (is_table_row(before.text) and is_table_row(one.text)):
-            continue
-        passage = passages[one.passage]
-        gap = passage.text[before.span.end : one.span.start]
-        if BLANK_LINE.search(gap):
-            continue
-        begins_passage, has_rule = not passage.text[: before.span.start].strip(), "-" in gap
-        goes_on = continued_header(passage) != "" and begins_passage and not has_rule
-        if before in found or not goes_on:
-            found[one] = found.get(before, before)
-    return found
+def _headers(
+    sentences: Sequence[Candidate], passages: Sequence[Passage]
+) -> tuple[dict[Candidate, Candidate], frozenset[Candidate]]:
+    """The header of its table for each further row of a table, and the rows that go on with the passage before.
+
+    Their header ends the passage's heading; a table with a rule below its first row has one of its own.
+    """
+    headers: dict[Candidate, Candidate] = {}
+    continuing: set[Candidate] = set()
+    for first, *rows in _tables(sentences, passages):
+        passage = passages[first.passage]
+        begins_passage = not passage.text[: first.span.start].strip()
+        has_rule = bool(rows) and "-" in passage.text[first.span.end : rows[0].span.start]
+        if continued_header(passage) and begins_passage and not has_rule:
+            continuing.update((first, *rows))
+        else:
+            headers.update(dict.fromkeys(rows, first))
+    return headers, frozenset(continuing)
+
+
+def _tables(sentences: Sequence[Candidate], passages: Sequence[Passage]) -> Iterator[list[Candidate]]:
+    """The rows of each table: those of a passage between which nothing else stands, and no blank line."""
+    table: list[Candidate] = []
+    for one in sentences:
+        if table and not (
+            is_table_row(one.text)
+            and one.passage == table[-1].passage
+            and not BLANK_LINE.search(passages[one.passage].text[table[-1].span.end : one.span.start])
+        ):
+            yield table
+            table = []
+        if is_table_row(one.text):
+            table.append(one)
+    if table:
+        yield table
 
 
 def continued_header(passage: Passage) -> str:
@@ -204,17 +223,20 @@ def _contexts(
     candidates: Sequence[Candidate],
     headers: Mapping[Candidate, Candidate],
     titles: Sequence[frozenset[str]],
-    continued: Sequence[frozenset[str]],
+    continued: Mapping[Candidate, frozenset[str]],
 ) -> list[frozenset[str]]:
-    """The tokens that tell what each is about: its own, its title's, those of the sentence before or of its header."""
+    """The tokens that tell what each is about: its own, its title's, those of the sentence before or of its header.
+
+    `continued`: of the rows whose header stands in the heading, that header's.
+    """
     contexts: list[frozenset[str]] = []
     before: Candidate | None = None
     for one in candidates:
         above = before.tokens if before and before.passage == one.passage else frozenset[str]()
         if one in headers:
             above = headers[one].tokens
-        elif is_table_row(one.text) and continued[one.passage]:
-            above = continued[one.passage]
+        elif one in continued:
+            above = continued[one]
         contexts.append(one.tokens | titles[one.passage] | above)
         before = one
     return contexts

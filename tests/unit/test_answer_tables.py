@@ -8,6 +8,8 @@ from ingest.chunking import StructureChunker
 from ingest.parsers import parse_file
 from retrieval.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
+from retrieval.answer.evidence import SENTENCE_FEATURES, Evidence, gather
+from retrieval.answer.question import read_question
 from retrieval.answer.types import Passage
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.types import Document
@@ -33,6 +35,16 @@ def passages_of(data: str, name: str) -> list[Passage]:
 
 def said(question: str, passages: list[Passage]) -> str:
     return Answerer.of("extractive", HashEncoder(), Analyzer(), refuse_below=0.0).answer(question, passages).text
+
+
+def evidence(question: str, text: str, heading: str) -> Evidence:
+    passages, analyzer = [Passage("d#0", "d", "", text, heading=heading)], Analyzer()
+    return gather(read_question(question, analyzer), passages, HashEncoder(), analyzer)
+
+
+def feature(found: Evidence, name: str) -> dict[str, float]:
+    column = found.features[:, SENTENCE_FEATURES.index(name)].tolist()
+    return {one.text: value for one, value in zip(found.candidates, column, strict=True)}
 
 
 @pytest.mark.parametrize(("data", "name"), [(HTML, "a.html"), (CSV, "a.csv"), (MARKDOWN, "a.md")])
@@ -78,3 +90,19 @@ def test_headings_are_headers_only_of_tables_that_they_continue(text: str, headi
 )
 def test_headers_are_those_of_the_rows_own_table(text: str, answer: str) -> None:
     assert answer in said("How large is the valve?", [Passage("d#0", "d", "", text)])
+
+
+def test_all_rows_of_a_continued_table_are_told_by_the_header_in_the_heading() -> None:
+    found = evidence("What is the weight of the valve?", "| ring | 2 |\n| bolt | 5 |\n| valve | 3 |", "Part | Weight")
+    assert not found.headers and not any(feature(found, "label").values())
+    assert feature(found, "context")["| valve | 3 |"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("rows", ["| Step | Length |\n| valve | 3 |", "| Step | Length |"])
+def test_a_further_table_of_a_passage_is_not_told_by_the_heading_that_the_first_one_continues(rows: str) -> None:
+    found = evidence("What is the weight of a part?", f"| ring | 2 |\n\n{rows}", "Part | Weight")
+    assert {row.text: header.text for row, header in found.headers.items()} == dict.fromkeys(
+        rows.splitlines()[1:], "| Step | Length |"
+    )
+    told = feature(found, "context")
+    assert told["| ring | 2 |"] == pytest.approx(1.0) and told["| Step | Length |"] < 0.5
