@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from search_core.errors import SupervisionError
 from search_core.tuning.contrastive import Example
 from search_core.tuning.documents import rows_alike
-from search_core.tuning.pairs import CorpusText, own_pairs
+from search_core.tuning.pairs import MIN_BODY, CorpusText, own_pairs
 
 JUDGED_SHARE = 0.5  # of mixed examples
 
@@ -31,12 +32,30 @@ class Labelled:
 def own_examples(texts: Sequence[CorpusText], seed: int, *, titles: bool = False) -> Iterator[Example]:
     """Pairs that the corpus holds, for ever. Raises `SupervisionError` where it holds none.
 
-    A title is answered by all texts that have it, and a part of a text by all texts that are the same.
+    A title is answered by all texts that have it, and a part of a text by all texts that are the same, and by those
+    beside it that repeat its end or begin with it (chunks that overlap).
     """
     titled, alike = rows_alike([text.title.strip() for text in texts]), rows_alike([text.body for text in texts])
+    alike = [same | beside for same, beside in zip(alike, _overlapping(texts), strict=True)]
     for pair in own_pairs(texts, seed, titles=titles):
         is_title = pair.question == texts[pair.group].title.strip()
         yield Example(pair.question, pair.passage, pair.group, (titled if is_title else alike)[pair.group])
+
+
+def _overlapping(texts: Sequence[CorpusText]) -> list[frozenset[int]]:
+    """For each row those of the rows before and after it that share text with it."""
+    joins = [_goes_over(one.body, other.body) for one, other in pairwise(texts)]
+    before, after = [False, *joins], [*joins, False]
+    return [
+        frozenset(row + step for step, shares in ((-1, before[row]), (1, after[row])) if shares)
+        for row in range(len(texts))
+    ]
+
+
+def _goes_over(body: str, following: str) -> bool:
+    """Whether the end of a text is the beginning of the one that follows."""
+    start = body.rfind(following[:MIN_BODY])
+    return start >= 0 and following.startswith(body[start:])
 
 
 def mixed_examples(

@@ -10,6 +10,8 @@ from typing import cast
 
 import pytest
 
+from ingest.chunking import StructureChunker
+from retrieval.types import Document
 from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate
 from search_core.stages.encoder_data import EncoderGround
@@ -53,6 +55,21 @@ class TestAnswers:
         parts = [one for one in drawn if one.question != "Handbook"]
         assert titles and all(one.answers == {0, 1, 2} for one in titles)
         assert parts and all(one.answers == ({0} if one.group == 0 else {1, 2}) for one in parts)
+
+    def test_a_sentence_is_answered_by_the_chunk_beside_that_repeats_it(self) -> None:
+        """Cut by the chunker itself, so that what chunks share is what an overlap gives them."""
+        text = " ".join(f"Pump number {at} lifts {7 * at} litres of water each minute." for at in range(60))
+        chunks = StructureChunker(max_tokens=120, small_tokens=20, overlap_tokens=40).chunk(Document("d", text))
+        corpus = [CorpusText("", one.text) for one in chunks]
+        assert len(corpus) > 4
+        for one in islice(own_examples(corpus, 0), 200):
+            assert {row for row, other in enumerate(corpus) if one.question in other.body} <= one.answers
+            assert one.answers <= {one.group - 1, one.group, one.group + 1}
+
+    def test_neighbours_without_an_overlap_stay_negatives(self) -> None:
+        text = " ".join(f"Pump number {at} lifts {7 * at} litres of water each minute." for at in range(60))
+        corpus = [CorpusText("", one.text) for one in StructureChunker(120, 20).chunk(Document("d", text))]
+        assert all(one.answers == {one.group} for one in islice(own_examples(corpus, 0), 60))
 
 
 OWN = Example("which?", "p", 0, frozenset({0, 5}))  # passage 5 is of the same document
