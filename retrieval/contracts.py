@@ -208,5 +208,8 @@ class ChatModel(Protocol):
     """A language model that is asked with chat messages."""
 
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
-        """Pieces of the reply as they come. Raises `OutageError` when the endpoint does not answer."""
+        """Pieces of the reply as they come. Raises `OutageError` when the endpoint does not answer.
+
+        What it thinks may be among them: within `<think>` tags, or each piece a `retrieval.answer.thoughts.Thought`.
+        """
         ...

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
+
+from retrieval.answer.thoughts import Thought
 
 DONE = "[DONE]"
 MAX_BYTES = 4_000_000  # of a reply, unless it may have more tokens than these are enough for
@@ -31,10 +33,9 @@ class EndpointError(Exception):
 
 
 def texts_of(response: httpx.Response, received: Iterable[bytes], max_tokens: int = 0) -> Iterator[str]:
-    """Pieces of the text that `received`, the response's body, brings; an empty one for each piece of its thoughts.
+    """Pieces of the text that `received`, the response's body, brings, and of thoughts that the server has parsed.
 
-    Thoughts that the server has parsed are no text, but who waits for the first token has it. `max_tokens`: how many
-    were asked for; more bytes than these may take are an error. Raises `EndpointError`.
+    `max_tokens`: how many were asked for; more bytes than these may take are an error. Raises `EndpointError`.
     """
     if response.status_code != httpx.codes.OK:
         raise EndpointError(f"answered {response.status_code}: {{}}", _beginning(received))
@@ -83,27 +84,25 @@ def _streamed(lines: Iterable[str]) -> Iterator[str]:
         data = line[len("data:") :].strip()
         if data == DONE:
             break
-        text, reason = _chunk(data)
+        pieces, reason = _chunk(data)
         ended = reason or ended
-        if text is not None:
-            yield text
+        yield from pieces
     else:
         if not ended:
             raise EndpointError("broke off before the end of the answer")
     _check_end(ended)
 
 
-def _chunk(data: str) -> tuple[str | None, str]:
-    """(text, "" where it is a thought and None where there is nothing; why it is the last or "") of one chunk."""
+def _chunk(data: str) -> tuple[list[str], str]:
+    """(what it brings, why it is the last or "") of one chunk."""
     try:
         chunk = json.loads(data)
         _raise_error_in(chunk)
         choices = chunk["choices"]
         if not choices:
-            return None, ""  # a usage report
+            return [], ""  # a usage report
         delta, reason = choices[0].get("delta") or {}, choices[0].get("finish_reason") or ""
-        thought = any(delta.get(name) for name in _THOUGHTS)
-        return _text(delta.get("content")) or ("" if thought else None), reason
+        return _pieces(delta), reason
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise EndpointError("sent {}, expected a chat completion chunk", data) from None
 
@@ -113,11 +112,17 @@ def _whole(body: str) -> Iterator[str]:
         completion = json.loads(body)
         _raise_error_in(completion)
         choice = completion["choices"][0]
-        text, reason = _text(choice["message"]["content"]), choice.get("finish_reason") or ""
+        pieces, reason = _pieces(choice["message"]), choice.get("finish_reason") or ""
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise EndpointError("sent {}, expected a chat completion", body) from None
-    yield text
+    yield from pieces
     _check_end(reason)
+
+
+def _pieces(message: Mapping[str, Any]) -> list[str]:
+    """A thought, which some servers name in two ways at once, and a text; of either only what there is."""
+    thought = next((Thought(message[name]) for name in _THOUGHTS if message.get(name)), Thought())
+    return [piece for piece in (thought, _text(message.get("content"))) if piece]
 
 
 def _text(content: Any) -> str:
@@ -138,10 +143,13 @@ def _whole_characters(pieces: Iterable[str]) -> Iterator[str]:
     """The pieces with surrogates joined, as a character that JSON escapes as two may be cut between two chunks."""
     held = ""
     for piece in pieces:
+        if isinstance(piece, Thought):
+            yield piece
+            continue
         text = held + piece
         held = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
         text = text.removesuffix(held)
-        if text or not piece:
+        if text:
             yield text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if held:
         yield "\ufffd"

@@ -17,6 +17,7 @@ import httpx
 from infra.addresses import without_login
 from infra.hiding import hide
 from retrieval.answer.completion import SHOWN, EndpointError, texts_of
+from retrieval.answer.thoughts import Thought
 from retrieval.errors import InvalidInputError, OutageError
 
 _KEY = re.compile(r"[!-~]*")  # what a header takes
@@ -76,7 +77,7 @@ class ChatEndpoint:
         self._client = httpx.Client(headers=headers, timeout=timeout)
 
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
-        """Pieces of the answer as they come. Raises `OutageError`."""
+        """See `ChatModel.stream`: a reply of thoughts alone is an outage too, and a thought is a first token."""
         started, stop, complete = time.monotonic(), Event(), Event()
         arrived: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # what a reply may have, at most
         Thread(target=self._pump, args=(messages, arrived, stop, complete), daemon=True, name="llm-endpoint").start()
@@ -84,9 +85,8 @@ class ChatEndpoint:
         try:
             while (piece := self._next(arrived, started, pieces, complete)) is not None:
                 pieces += 1
-                is_blank = is_blank and not piece.strip()
-                if piece:  # else it was a thought
-                    yield piece
+                is_blank = is_blank and (isinstance(piece, Thought) or not piece.strip())
+                yield piece
         finally:
             stop.set()  # the pump ends at the next bytes, or when none come for `total_timeout`
         if is_blank:

@@ -10,6 +10,12 @@ _TAGS = ("<think>", "</think>")
 _REASONERS = re.compile(r"\br1\b|qwq|thinking|reason", re.I)  # DeepSeek-R1, QwQ-32B, Qwen3-4B-Thinking-2507, …
 
 
+class Thought(str):
+    """A piece of a reply that the server has told apart from its text: it was written, and is no part of the answer."""
+
+    __slots__ = ()
+
+
 def may_open_thinking(model: str) -> bool:
     """Whether the name is of a model whose chat template may open the thoughts, so that only their end is written.
 
@@ -21,12 +27,16 @@ def may_open_thinking(model: str) -> bool:
 def without_thoughts(pieces: Iterable[str], hold: bool = False) -> Iterator[str | None]:
     """The text outside the `<think>` blocks that reasoning models begin with; tags may be cut between pieces.
 
+    A `Thought` is dropped as it is.
+
     A block opens where only white space stands before it; further on, the tags are words of the answer. Where a chat
     template has opened the block, only its end is written: None says then that all before was a thought. With `hold`
     nothing leaves before that end, or the reply's.
     """
     pending, held, has_begun, is_thought, is_quoted = "", "", False, False, False
     for piece in pieces:
+        if isinstance(piece, Thought):
+            continue
         pending += piece
         while found := _THINK.search(pending):
             text, ends = pending[: found.start()], bool(found.group(1))

@@ -9,12 +9,22 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from retrieval.answer.thoughts import Thought
 from retrieval.contracts import ChatModel
 from search_core.errors import ArtifactError
 
 CHARACTERS_PER_TOKEN = 4.0  # of English; endpoints that stream seldom say how many tokens they took
 WIDE_CHARACTERS_PER_TOKEN = 1.5  # of Chinese
+
+
+class Reply(NamedTuple):
+    """What was answered, the seconds that it took, and about how many tokens of thoughts the server left out of it."""
+
+    text: str
+    seconds: float
+    thoughts: float = 0.0
 
 
 class Replies:
@@ -23,34 +33,36 @@ class Replies:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._guard = threading.Lock()
-        self._known: dict[str, tuple[str, float]] = {}
+        self._known: dict[str, Reply] = {}
         self.asked = 0
         self.saved_seconds = 0.0  # that known replies once took
         self.prompt_tokens = 0.0  # about, of all that was asked for, known or not
-        self.completion_tokens = 0.0  # likewise
+        self.completion_tokens = 0.0  # likewise; thoughts included
         self.tokens_paid = 0.0  # about, sent and received, of what was not known yet
         if file.exists():
             with file.open("rb") as stream:
                 for line in stream:
                     self._learn(line)
 
-    def get(self, key: str) -> tuple[str, float] | None:
-        """The reply and the seconds that it took, where it is known."""
+    def get(self, key: str) -> Reply | None:
+        """The reply, where it is known."""
         return self._known.get(key)
 
-    def meter(self, asked: str, reply: str) -> float:
+    def meter(self, asked: str, reply: Reply) -> float:
         """Count what such a reply costs, whoever pays for it; about how many tokens."""
-        sent, received = tokens_about(asked), tokens_about(reply)
+        sent, received = tokens_about(asked), tokens_about(reply.text) + reply.thoughts
         with self._guard:
             self.prompt_tokens += sent
             self.completion_tokens += received
         return sent + received
 
-    def add(self, key: str, reply: str, seconds: float, tokens: float) -> None:
-        """Keep a reply. Raises `ArtifactError` where the disk does not take it."""
-        line = json.dumps({"key": key, "reply": reply, "seconds": round(seconds, 4)}).encode() + b"\n"
+    def add(self, key: str, reply: Reply, tokens: float) -> None:
+        """Keep a reply that cost so many tokens. Raises `ArtifactError` where the disk does not take it."""
+        body = {"key": key, "reply": reply.text, "seconds": round(reply.seconds, 4)}
+        body |= {"thoughts": round(reply.thoughts, 1)} if reply.thoughts else {}
+        line = json.dumps(body).encode() + b"\n"
         with self._guard:
-            self._known[key] = (reply, seconds)
+            self._known[key] = reply
             self.asked += 1
             self.tokens_paid += tokens
             try:
@@ -68,7 +80,8 @@ class Replies:
     def _learn(self, line: bytes) -> None:
         try:
             body = json.loads(line.decode())
-            self._known[body["key"]] = (body["reply"], float(body["seconds"]))
+            reply = Reply(body["reply"], float(body["seconds"]), float(body.get("thoughts", 0.0)))
+            self._known[body["key"]] = reply
         except (ValueError, KeyError, TypeError):
             return  # a line that a killed run did not finish
 
@@ -86,16 +99,16 @@ class RepliesOf:
         known = self._replies.get(key)
         said = "\n".join(message["content"] for message in messages)
         if known is not None:
-            self._replies.saved_seconds += known[1]
-            self._replies.meter(said, known[0])
-            yield known[0]
+            self._replies.saved_seconds += known.seconds
+            self._replies.meter(said, known)
+            yield known.text
             return
-        began, pieces = time.perf_counter(), list[str]()
+        began, pieces, thoughts = time.perf_counter(), list[str](), list[str]()
         for piece in self._model.stream(messages):
-            pieces.append(piece)
+            (thoughts if isinstance(piece, Thought) else pieces).append(piece)
             yield piece
-        reply, seconds = "".join(pieces), time.perf_counter() - began
-        self._replies.add(key, reply, seconds, self._replies.meter(said, reply))
+        reply = Reply("".join(pieces), time.perf_counter() - began, tokens_about("".join(thoughts)))
+        self._replies.add(key, reply, self._replies.meter(said, reply))
 
 
 def tokens_about(text: str) -> float:

@@ -9,6 +9,7 @@ import pytest
 
 from retrieval.answer import completion
 from retrieval.answer.completion import EndpointError, texts_of
+from retrieval.answer.thoughts import Thought
 
 
 def chunk(content: object, reason: str | None = None, plain: bool = False) -> bytes:
@@ -43,6 +44,18 @@ def test_streams_are_read(body: bytes, text: str) -> None:
 @pytest.mark.parametrize("content", ["ab", [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]])
 def test_whole_replies_are_read(content: object) -> None:
     assert read(json.dumps({"choices": [{"message": {"content": content}}]}).encode(), "application/json") == "ab"
+
+
+def test_thoughts_that_the_server_parsed_are_told_apart() -> None:
+    """Under either name, once where both are used, and in a reply that is not streamed."""
+    deltas = [{"reasoning": "Hm"}, {"reasoning": "m.", "reasoning_content": "m."}, {"content": "a", "reasoning": "!"}]
+    events = [json.dumps({"choices": [{"delta": delta, "finish_reason": "stop"}]}) for delta in deltas]
+    told = [("Hm", True), ("m.", True), ("!", True), ("a", False)]
+    body = "".join(f"data: {event}\n\n" for event in events).encode()
+    assert [(piece, isinstance(piece, Thought)) for piece in texts_of(httpx.Response(200), [body])] == told
+    whole = json.dumps({"choices": [{"message": {"content": "a", "reasoning_content": "Hm"}}]}).encode()
+    response = httpx.Response(200, headers={"content-type": "application/json"})
+    assert [(piece, isinstance(piece, Thought)) for piece in texts_of(response, [whole])] == [told[0], told[-1]]
 
 
 @pytest.mark.parametrize(
