@@ -1,8 +1,8 @@
 """Learns a `retrieval.ranker.Ranker`: which features of a document tell that it answers, beside the plan's score.
 
-Softmax cross-entropy over each question's candidates (ListNet, Cao et al. 2007; gains are 2^grade - 1), with an L2
-penalty that draws weights to 0 and the plan's own weight to `SCALE`. The loss is convex, and Newton's method finds its
-minimum: the same questions give the same bytes, without a seed.
+Softmax cross-entropy over each question's candidates (ListNet, Cao et al. 2007; gains are the grades, as those of the
+metrics), with an L2 penalty that draws weights to 0 and the plan's own weight to `SCALE`. The loss is convex, and
+Newton's method finds its minimum: the same questions give the same bytes, without a seed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from search_core.errors import SupervisionError
 SCALE = 20.0  # the plan's best score in the softmax, to begin with: so the first of a hundred has about half
 MIN_SCALE = 2.0  # a plan's score that counts for less is no ground to stand on
 MIN_DEVIATION = 1e-3  # of a feature; what hardly varies must not be blown up
-MAX_GRADE = 10  # higher ones count as this: 1,023 times a grade of 1
 STEPS = 50  # of Newton's method; some ten suffice
 CONVERGED = 1e-8  # decrease of the loss
 
@@ -54,7 +53,7 @@ def fit_ranker(questions: Sequence[Judged], penalty: float) -> Weighing:
     mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), MIN_DEVIATION)
     scores = np.concatenate([one.scores for one in told])
     inputs = np.column_stack(((features - mean) / deviation, SCALE * scores))
-    gains = np.concatenate([np.exp2(np.clip(one.grades, 0, MAX_GRADE)) - 1.0 for one in told])
+    gains = np.concatenate([np.maximum(one.grades, 0).astype(np.float64) for one in told])
     sizes = np.diff(np.append(starts, len(scores)))
     targets = gains / np.repeat(np.add.reduceat(gains, starts), sizes)
     found = _minimum(inputs, targets, starts, sizes, penalty)

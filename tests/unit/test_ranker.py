@@ -229,10 +229,14 @@ class TestFit:
         assert one.weights.tobytes() == other.weights.tobytes()
         assert np.abs(fit_ranker(lists(3), 1e4).weights).max() < 1e-3
 
-    def test_grades_beyond_all_others_are_no_more_than_the_best(self) -> None:
-        one = lists(5)
-        high, higher = ([replace(told, grades=told.grades * grade) for told in one] for grade in (10, 2_000))
-        assert fit_ranker(high, 0.01).weights.tobytes() == fit_ranker(higher, 0.01).weights.tobytes()
+    def test_a_document_of_twice_the_grade_counts_twice(self) -> None:
+        """As in the metrics: as much as two questions that differ in nothing but which of the two documents answers."""
+        one = lists(5, 1)[0]
+        graded, first, second = np.zeros(30, np.int64), np.zeros(30, np.int64), np.zeros(30, np.int64)
+        graded[[3, 4]], first[3], second[4] = (2, 1), 1, 1
+        both = fit_ranker([replace(one, grades=graded)], 0.01)
+        apart = fit_ranker([replace(one, grades=first)] * 2 + [replace(one, grades=second)], 0.01)
+        assert np.allclose(both.weights, apart.weights, atol=1e-6)
 
     def test_without_a_right_answer_nothing_is_learned(self) -> None:
         wrong = [replace(one, grades=np.zeros(30, np.int64)) for one in lists(4, 3)]
