@@ -57,8 +57,8 @@ def find_finalist(conditions: Conditions, progress: Progress) -> Finalist:
     """Go through the tiers of the run; each begins with the best of the one before, and may keep it.
 
     What a tier hands on has not learned from `choose`, by which the next one is compared with it; but for the few
-    weights of a ranker after an adapter or encoder, which both sides of the next comparison have. What it reports as
-    its best may have, and that is the finalist where it was the last to be kept.
+    weights of a ranker, which both sides of the next comparison have. What it reports as its best may have, and that
+    is the finalist where it was the last to be kept.
     """
     ends = shares(conditions.tiers)
     start = serving(conditions)

@@ -1,9 +1,9 @@
-"""The ranker tier: a linear model of the candidates' features is learned, and its penalty chosen by `choose`.
+"""The ranker tier: a linear model of the candidates' features is learned, and its penalty chosen by cross-fitting.
 
-The index and the questions' vectors stay as they are, so that a promotion is one pointer. What an adapter or encoder
-makes of the questions that it has learned from, `fit`, is too good to learn from. With one, also where it serves since
-an earlier run, the ranker learns from `choose`, and each of these questions tells what a ranker is worth that has
-learned from the others.
+The index and the questions' vectors stay as they are, so that a promotion is one pointer. It learns from `fit` and
+`choose` together, and each of these questions tells what a ranker is worth that has learned from others: more of them
+to choose by than `choose` has, so that less is chance. What an adapter or encoder makes of the questions that it has
+learned from, `fit`, is too good to learn from. With one, also where it serves since an earlier run, `choose` does both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from search_core.errors import SupervisionError
 from search_core.questions.splits import document_links, independent_groups
 from search_core.questions.taught_questions import hashes_of, may_know
 from search_core.stages.candidate import Candidate, StageReport, is_better
-from search_core.stages.plan_tier import Progress
+from search_core.stages.plan_tier import Progress, compared_on
 from search_core.stages.recording import Recorder, Stopwatch
 from search_core.thinning import thinned
 from search_core.tuning.ranker import Judged, fit_ranker
@@ -31,54 +31,55 @@ from search_core.tuning.ranker import Judged, fit_ranker
 DECISION = "ranker"  # of the search space: the penalties, 0 for no ranker
 MIN_TAUGHT = 30  # questions to learn from
 FOLDS = 5
+OVER = "the time was over, or the run was stopped, before a ranker was learned"
 MAX_TAUGHT = 2_000  # questions; a dozen weights do not get better by more
 
 
 def ranker_stage(
     conditions: Conditions, start: Candidate, best: float, share: float, progress: Progress
 ) -> tuple[Candidate, StageReport]:
-    """The candidate to go on with, and the report, whose best has learned from both parts where `fit` was not seen."""
+    """The candidate with the best ranker where it is better than the start, else the start; and the report."""
     watch, recorder = Stopwatch(), Recorder(conditions, "ranker", "sweep", progress, best)
-    reason = _why_not(conditions, start, share)
+    lesson = _Lesson(conditions, start)
+    reason = _why_not(conditions, start, lesson, share)
     if reason:
         return start, recorder.report(watch, reason=reason)
-    choose, metric = conditions.split.choose, conditions.spec.metric
-    before = start.values(choose, metric)
-    lesson = _Lesson(conditions, start)
+    look = Stopwatch()
+    before, slowest = lesson.plain(), look.seconds
     tried: list[tuple[float, float, Values]] = []
     try:
         for penalty in _penalties(conditions):
-            if tried and conditions.clock.left(share) <= 0:
+            if conditions.clock.left(share) <= slowest:
                 break
             look = Stopwatch()
             one, values = lesson.look(penalty)
             recorder.add(one.architecture, one.plan, 1.0, best + float((values - before).mean()), look)
             tried.append((float(values.mean()), penalty, values))
+            slowest = max(slowest, look.seconds)
+        if not tried:
+            return start, recorder.report(watch, reason=OVER)
         _, penalty, values = max(tried, key=lambda told: told[:2])  # the stronger penalty of equals
-        chosen, final = lesson.learned(lesson.teaching, penalty), lesson.learned(lesson.all, penalty)
+        chosen = lesson.learned(lesson.places, penalty)
     except SupervisionError as error:  # the plan that was found stands
         return start, recorder.report(watch, reason=str(error))
-    kept, gain = is_better(values, before, conditions.choosing), float((values - before).mean())
+    kept, gain = is_better(values, before, lesson.asked), float((values - before).mean())
     if gain <= 0:
         reason = "no penalty was better on the questions it was chosen by"
-        return start, recorder.report(watch, reason=reason, best=final)
+        return start, recorder.report(watch, reason=reason, best=chosen)
     reason = "" if kept else f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
-    return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=final)
+    return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=chosen)
 
 
-def _why_not(conditions: Conditions, start: Candidate, share: float) -> str:
+def _why_not(conditions: Conditions, start: Candidate, lesson: _Lesson, share: float) -> str:
     if not conditions.supervision.judged:
         return "questions made from the corpus teach a ranker what they are made by, not what people ask"
     if not _penalties(conditions):
         return f"the search space has no extra decision {DECISION!r} with numbers above 0.0"
-    fewest = min(len(conditions.split.fit), len(conditions.split.choose))
-    if fewest < MIN_TAUGHT:
-        return f"{fewest} questions are too few to learn from; expected {MIN_TAUGHT} or more"
+    if len(lesson.places) < MIN_TAUGHT:
+        return f"{len(lesson.places)} questions are too few to learn from; expected {MIN_TAUGHT} or more"
     if start.plan.fusion is FusionMethod.SPARSE:
         return "a search by words alone has no vectors to compare"
-    if conditions.clock.left(share) <= 0:
-        return "the time was over, or the run was stopped, before it began"
-    return ""
+    return "" if lesson.read(share) else OVER
 
 
 def _penalties(conditions: Conditions) -> list[float]:
@@ -93,33 +94,44 @@ class _Lesson:
         self._conditions = conditions
         self._start = start
         self._plan = replace(start.plan, ranker=None)
-        snapshot, split = start.legs.snapshot, conditions.split
-        self._seen = _is_fit_seen(conditions, start)
-        self.teaching = split.choose if self._seen else split.fit
-        self.all = split.choose if self._seen else conditions.working
+        snapshot = start.legs.snapshot
+        may_teach = conditions.split.choose if _is_fit_seen(conditions, start) else conditions.working
+        self.places = tuple(thinned(may_teach, MAX_TAUGHT))
+        untaught = set(conditions.untaught)  # a ranker that serves knows the others
+        self._compared = tuple(compared_on([place for place in self.places if place in untaught]))
         self._corpus = np.asarray(snapshot.vectors.mean(axis=0), np.float32)
-        self._questions = np.asarray(start.legs.query_vectors[list(self.all)].mean(axis=0), np.float32)
+        self._questions = np.asarray(start.legs.query_vectors[list(self.places)].mean(axis=0), np.float32)
         self._read: dict[int, Judged | None] = {}
 
+    @property
+    def asked(self) -> list[str]:
+        """The texts of the questions that rankers are compared on."""
+        return [self._start.legs.questions[place].text for place in self._compared]
+
+    def read(self, share: float) -> bool:
+        """Read what all questions find; False where the time is over before that."""
+        for place in self.places:
+            if self._conditions.clock.left(share) <= 0:
+                return False
+            self._read[place] = self._judged(place)
+        return True
+
+    def plain(self) -> Values:
+        """(compared,) what the start is worth."""
+        return self._start.values(self._compared, self._conditions.spec.metric)
+
     def look(self, penalty: float) -> tuple[Candidate, Values]:
-        """A ranker of that penalty, and what such rankers are worth on `choose`, each question unseen."""
-        metric, choose = self._conditions.spec.metric, self._conditions.split.choose
-        one = self.learned(self.teaching, penalty)
-        if not self._seen:
-            return one, one.values(choose, metric)
-        worth = dict.fromkeys(choose, 0.0)
-        for fold in _folds(self._start, choose):
+        """A ranker of that penalty, and what such rankers are worth (compared,), each question unseen."""
+        worth: dict[int, float] = {}
+        for fold in _folds(self._start, self.places):
             held = set(fold)
-            others = self.learned([place for place in choose if place not in held], penalty)
-            worth.update(zip(fold, others.values(tuple(fold), metric).tolist(), strict=True))
-        return one, np.array([worth[place] for place in choose])
+            others = self.learned([place for place in self.places if place not in held], penalty)
+            told = tuple(place for place in self._compared if place in held)
+            worth.update(zip(told, others.values(told, self._conditions.spec.metric).tolist(), strict=True))
+        return self.learned(self.places, penalty), np.array([worth[place] for place in self._compared])
 
     def learned(self, places: Sequence[int], penalty: float) -> Candidate:
         """With a ranker from these questions. Raises `SupervisionError` where they teach nothing."""
-        places = thinned(places, MAX_TAUGHT)
-        for place in places:
-            if place not in self._read:
-                self._read[place] = self._judged(place)
         weighing = fit_ranker([one for one in map(self._read.get, places) if one is not None], penalty)
         start = self._start
         ranker = Ranker(

@@ -103,6 +103,16 @@ def test_what_people_prefer_is_learned_proven_and_served(served: Served) -> None
         tuned(served)
 
 
+def test_all_working_questions_teach_and_tell_what_a_ranker_is_worth(served: Served) -> None:
+    """Each by a ranker that has learned from others, so that a small part to choose by is enough."""
+    small = {f"q{n}": "sealed" if n % 3 == 2 else "choose" if n < 18 else "fit" for n in range(THINGS)}
+    result = tuned(served, promote=False, parts=small)
+    assert result.stages[1]["kept"] and result.plan.ranker is not None
+    folder = served.kb.settings.data_dir / ARTIFACTS / result.plan.ranker
+    ranker = load_ranker(folder, served.kb.open_encoder(ENCODER).fingerprint, None)
+    assert ranker.taught == hashes_of(question(n) for n in range(THINGS) if n % 3 != 2)
+
+
 def test_the_same_questions_learn_the_same(served: Served) -> None:
     one, other = tuned(served, promote=False), tuned(served, promote=False)
     assert one.plan.ranker is not None

@@ -13,6 +13,7 @@ from tuning_world import QUESTIONS, questions, tuning_world
 
 from api.knowledge_base import KnowledgeBase
 from retrieval.plan import Plan, RerankStep
+from retrieval.ranker import Told, read_features
 from retrieval.rerank import RERANKERS
 from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, Ranking
@@ -23,7 +24,7 @@ from search_core.errors import BudgetError
 from search_core.proof import conclusion, latency
 from search_core.request import Request
 from search_core.result import Result
-from search_core.stages import plans
+from search_core.stages import plans, ranker_stage
 from search_core.stages.finalist import Finalist
 from search_core.trainer import AutoModelTrainer
 
@@ -115,6 +116,26 @@ def test_a_moment_in_which_the_machine_is_busy_refuses_nothing(
 
     monkeypatch.setattr(SparseView, "search", hiccup)
     assert tuned(kb, clock, 110.0).promoted
+
+
+def test_a_ranker_that_is_not_learned_in_time_is_left_out(
+    kb: KnowledgeBase, clock: Pretended, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def slow(*about: Any) -> Told | None:
+        clock.now += RANKING_SECONDS
+        return read_features(*about)
+
+    monkeypatch.setattr(ranker_stage, "read_features", slow)
+    monkeypatch.setattr(CachedLegs, "best", BEST)
+    space = tmp_path / "both.yaml"
+    held = "{tier: plan, values: [convex], summary: how words and vectors become one ranking}"
+    space.write_text(f"name: both\nextends: gnn-lm-v1\ndecisions:\n  fusion: {held}\n")
+    wishes = {"tiers": "plan,ranker", "max_epochs": 1, "search_space": str(space)}
+    for budget in (300.0, 10.0):
+        clock.now = 0.0
+        result = tuned(kb, clock, budget, **wishes)
+        assert clock.now <= budget
+        assert ("the time was over" in result.stages[1]["reason"]) is (budget < 100)
 
 
 class _Slow:
