@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from threading import Lock
 
 import numpy as np
 from pyroaring import BitMap64
@@ -21,20 +23,30 @@ MAX_CANDIDATES = 10_000  # of a kNN search, the server's limit
 MIN_CANDIDATES = 100  # looked at in the graph, as ef of the embedded view
 CANDIDATES_PER_HIT = 1.5
 SCORE_DECIMALS = 6  # as the embedded view
-MAX_FETCHED = 10_000  # vectors kept for feedback, 15 MB of 384 dimensions; a request for 200 takes 5 to 50 ms
+FETCHED_BYTES = 64 * 2**20  # of vectors kept for feedback and rankers, 43,000 of 384 dimensions
 
 
 class ElasticDenseView(ElasticView):
     """An `IndexView` over unit vectors, shared by all processes. The query is a (dim,) vector; the score is the cosine.
 
-    `quantised` searches int8 vectors, a quarter of the memory; `made_by` is the encoder's fingerprint.
+    `quantised` searches int8 vectors, a quarter of the memory; `made_by` is the encoder's fingerprint; of the vectors
+    that were asked for `fetched_bytes` are kept.
     """
 
     def __init__(
-        self, server: ElasticServer, collection: str, dim: int, made_by: str, *, quantised: bool = False
+        self,
+        server: ElasticServer,
+        collection: str,
+        dim: int,
+        made_by: str,
+        *,
+        quantised: bool = False,
+        fetched_bytes: int = FETCHED_BYTES,
     ) -> None:
         self._dim = dim
-        self._fetched: dict[int, Vector] = {}
+        self._fetched: OrderedDict[int, Vector] = OrderedDict()
+        self._most_fetched = fetched_bytes // (np.dtype(np.float32).itemsize * dim)
+        self._remembering = Lock()
         name = vectors_name(collection, made_by, quantised=quantised)
         super().__init__(ElasticIndex(server, name, dim, quantised=quantised))
 
@@ -48,16 +60,18 @@ class ElasticDenseView(ElasticView):
 
     def vectors(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks, zeros where one is not held; one removed since may still be known."""
-        wanted = labels.tolist()
-        known = self._fetched
-        unknown = [label for label in wanted if label not in known]
+        known, unknown = self._fetched, dict[int, list[int]]()  # label -> its places
+        rows = np.zeros((len(labels), self._dim), np.float32)
+        for place, label in enumerate(labels.tolist()):
+            if (vector := known.get(label)) is None:
+                unknown.setdefault(label, []).append(place)
+            else:
+                rows[place] = vector
         if unknown:
-            found = {label: np.array(row, np.float32) for label, row in self.index.vectors(unknown).items()}
-            known = self._remember(found) | {label: known[label] for label in wanted if label in known}
-        rows = np.zeros((len(wanted), self._dim), np.float32)
-        for place, label in enumerate(wanted):
-            if label in known:
-                rows[place] = known[label]
+            found = {label: np.array(row, np.float32) for label, row in self.index.vectors(list(unknown)).items()}
+            for label, vector in found.items():
+                rows[unknown[label]] = vector
+            self._remember(known, found)
         return rows
 
     def embedded(self) -> BitMap64:
@@ -65,14 +79,14 @@ class ElasticDenseView(ElasticView):
         return BitMap64()
 
     def _goes_back(self) -> None:
-        self._fetched = {}
+        self._fetched = OrderedDict()  # searches under way add to the old one
 
-    def _remember(self, found: dict[int, Vector]) -> dict[int, Vector]:
-        """What was fetched; kept for the next search, as long as there is room: a label's vector never changes."""
-        if len(self._fetched) + len(found) > MAX_FETCHED:
-            self._fetched = {}  # searches under way keep the old one
-        self._fetched.update(found)
-        return found
+    def _remember(self, known: OrderedDict[int, Vector], found: dict[int, Vector]) -> None:
+        """Keep for the next searches what was fetched, in place of the oldest: a label's vector never changes."""
+        with self._remembering:
+            known.update(found)
+            while len(known) > self._most_fetched:
+                known.popitem(last=False)
 
     def _nearest(self, vector: Sequence[float], size: int, within: list[Query]) -> list[Hit]:
         size = min(size, MAX_CANDIDATES)

@@ -373,3 +373,24 @@ def test_both_dense_views_rank_alike(elastic_server: ElasticServer) -> None:
     np.testing.assert_allclose(theirs.vectors(many), rows[many], atol=1e-6)
     ours.close()
     drop_indexes(elastic_server, theirs.index.name.collection)
+
+
+def test_of_the_vectors_that_were_fetched_the_newest_are_kept(
+    elastic_server: ElasticServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.eye(40, dtype=np.float32)
+    batch = ViewBatch(1, [], [IndexedChunk(i, i, "", "", "", row, ("everyone",), {}) for i, row in enumerate(rows)])
+    view = ElasticDenseView(elastic_server, collection_of(None), 40, "test", fetched_bytes=30 * rows[0].nbytes)
+    view.resume()
+    view.apply(batch)
+    asked: list[list[int]] = []
+    fetch = index.ElasticIndex.vectors
+    monkeypatch.setattr(
+        index.ElasticIndex, "vectors", lambda self, labels: asked.append(list(labels)) or fetch(self, labels)
+    )
+    for first, last in ((0, 20), (10, 35), (5, 35), (0, 6), (0, 40)):
+        labels = np.arange(first, last)
+        np.testing.assert_array_equal(view.vectors(labels), rows[labels])
+    news = [range(20), range(20, 35), range(0), range(5), [*range(5, 10), *range(35, 40)]]
+    assert [sorted(one) for one in asked] == [sorted(one) for one in news if len(one)]
+    drop_indexes(elastic_server, view.index.name.collection)
