@@ -6,19 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from retrieval.adapter import QueryAdapter
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
 from retrieval.encoder import Precision
 from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import Plan
-from retrieval.precedents import Precedents
-from retrieval.ranker import Ranker
 from search_core.artifact.artifacts import RUNS
 from search_core.clock import Clock
 from search_core.corpus.legs import CachedLegs, ask_legs
-from search_core.corpus.served_parts import served_parts
+from search_core.corpus.served_parts import served_parts, serving
 from search_core.corpus.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
 from search_core.log.experiment_log import ExperimentLog
 from search_core.log.run_start import begin, incumbent_of
@@ -31,6 +28,7 @@ from search_core.questions.taught_questions import taught_to
 from search_core.request import Request
 from search_core.spaces.space import SearchSpace
 from search_core.spaces.space_file import stored_space
+from search_core.stages.candidate import Candidate
 from search_core.stages.tiers import parse_tiers
 from search_core.task import TaskSpec
 from search_core.time_needed import keep_time
@@ -55,9 +53,7 @@ class Conditions:
     legs: CachedLegs
     space: SearchSpace
     incumbent: Plan
-    adapter: QueryAdapter | None  # the incumbent's
-    ranker: Ranker | None  # the incumbent's
-    precedents: Precedents | None  # the incumbent's
+    serving: Candidate  # the incumbent with its learned parts
     tiers: tuple[str, ...]
     data_dir: Path
     precision: Precision  # of encoders, as the installation serves them
@@ -102,8 +98,8 @@ def prepare(
         snapshot, supervision = _supervised(request, catalog, snapshot, encoder)
         against = request.against
         incumbent = incumbent_of(catalog, collection, record) if against is None else Plan.from_dict(against)
-        parts = adapter, ranker, precedents = served_parts(incumbent, encoder, data_dir)
-        taught = taught_to(str(in_data_folder(collection.encoder, data_dir)), adapter, ranker)
+        parts = served_parts(incumbent, encoder, data_dir)
+        taught = taught_to(str(in_data_folder(collection.encoder, data_dir)), *parts[:2])
         split = _split(request, snapshot, supervision, taught.questions)
         tiers = parse_tiers(request.tiers, spec.budget_seconds)
         keep_time(clock, len(tiers), snapshot, encoder, supervision, split, incumbent, parts, spec.metric)
@@ -113,6 +109,7 @@ def prepare(
         notes = (*supervision.notes, *taught.notes, *_kept_out(split), *begun.notes)
         supervision = replace(supervision, notes=notes)
         legs = ask_legs(snapshot, encoder, supervision.questions)
+        served = serving(incumbent, legs, encoder, parts, space)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)
     except BaseException:
@@ -132,9 +129,7 @@ def prepare(
         legs=legs,
         space=space,
         incumbent=incumbent,
-        adapter=adapter,
-        ranker=ranker,
-        precedents=precedents,
+        serving=served,
         tiers=tiers,
         data_dir=data_dir,
         precision=precision,

@@ -13,7 +13,7 @@ from search_core.corpus.legs import CachedLegs
 from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate, StageReport
 from search_core.stages.plan_tier import PlanTier, Progress
-from search_core.stages.plans import plan_stage, serving
+from search_core.stages.plans import plan_stage
 from search_core.stages.tiers import shares
 
 SHOWN = 10  # rows of the leaderboard
@@ -61,7 +61,7 @@ def find_finalist(conditions: Conditions, progress: Progress) -> Finalist:
     is the finalist where it was the last to be kept.
     """
     ends = shares(conditions.tiers)
-    start = serving(conditions)
+    start = conditions.serving
     best, report, tier = plan_stage(conditions, start, ends["plan"], progress)
     reports, mean, final = [report], tier.best.mean, best
     for name in conditions.tiers[1:]:

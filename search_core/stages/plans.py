@@ -23,19 +23,6 @@ PLAN_POLICY = "random"  # of "auto": trials are cheap here, and no policy beats 
 PAIRED = ("dense_weight", "feedback")  # decisions that are moved together when a plan is chosen anew
 
 
-def serving(conditions: Conditions) -> Candidate:
-    """What serves now, as the first candidate."""
-    base, adapter = conditions.legs, conditions.adapter
-    legs = base if adapter is None else base.with_query_vectors(adapter.apply(base.query_vectors))
-    architecture = architecture_of(conditions.incumbent, plan_space(conditions.space))
-    candidate = Candidate(architecture, conditions.incumbent, base, legs, conditions.encoder, adapter)
-    if conditions.ranker is not None:
-        candidate = candidate.with_ranker(conditions.ranker, architecture)
-    if conditions.precedents is not None:
-        candidate = candidate.with_precedents(conditions.precedents, None)
-    return replace(candidate, plan=conditions.incumbent)  # its parts by their own names
-
-
 def plan_stage(
     conditions: Conditions, start: Candidate, share: float, progress: Progress
 ) -> tuple[Candidate, StageReport, PlanTier]:
@@ -48,7 +35,7 @@ def plan_stage(
     tier.try_all(portfolio(space), clock, share, progress)
     policy = POLICIES.create(name, space, request.seed)
     tier.search(policy, request.max_epochs, clock, share, progress)
-    chosen = _quick_enough(conditions, start, start, tier, incumbent)
+    chosen = _quick_enough(conditions, start, tier, incumbent)
     kept = chosen.plan != start.plan
     why_not = "what serves already was not beaten by more than chance" if tier.trials else untried(clock)
     report = StageReport(
@@ -78,7 +65,7 @@ def plans_anew(conditions: Conditions, start: Candidate, share: float, progress:
     moved = {name: value for name, value in start.architecture.choices if name in open_ones}
     near = [conditions.space.complete(one.as_dict() | kept) for one in _near(space.complete(moved), space)]
     tier.try_all(near, conditions.clock, share, progress, least=PLAIN)
-    chosen = _quick_enough(conditions, serving(conditions), start, tier, incumbent)
+    chosen = _quick_enough(conditions, start, tier, incumbent)
     return start.with_plan(chosen.architecture, chosen.plan)
 
 
@@ -92,9 +79,7 @@ def _plan_by(start: Candidate, space: SearchSpace) -> Callable[[Architecture], P
     return lambda architecture: replace(plan_of(architecture, start.plan, space), adapter=start.plan.adapter)
 
 
-def _quick_enough(
-    conditions: Conditions, served: Candidate, start: Candidate, tier: PlanTier, incumbent: Scored
-) -> Scored:
+def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incumbent: Scored) -> Scored:
     """The choice; where it takes longer than the gate allows, that without the graph, diffusion, then vectors.
 
     The gate compares with what serves. The start may be quicker: by words alone, where vectors knew nothing before.
@@ -105,7 +90,7 @@ def _quick_enough(
         if simpler(chosen):
             continue
         after = start.with_plan(chosen.architecture, chosen.plan)
-        latency = compare_latency(conditions.catalog, served, after, conditions.split.choose)
+        latency = compare_latency(conditions.catalog, conditions.serving, after, conditions.split.choose)
         if latency is None or not why_too_slow(latency, conditions.spec.latency_ms):
             return chosen
         chosen = _chosen(tier, [one for one in scored if one is incumbent or simpler(one)], incumbent)
