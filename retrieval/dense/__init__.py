@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from retrieval.dense.state import ranked
 from retrieval.dense.view import FLAT_LIMIT, DenseView
 
-__all__ = ["FLAT_LIMIT", "DenseView"]
+__all__ = ["FLAT_LIMIT", "DenseView", "ranked"]

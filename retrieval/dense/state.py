@@ -100,11 +100,15 @@ class DenseState:
 
     def rank(self, slots: Slots, scores: Scores, k: int) -> Ranking:
         """The best k of the scored slots."""
-        scores = np.round(scores, SCORE_DECIMALS)
-        if len(scores) > k:
-            edge = np.partition(scores, len(scores) - k)[len(scores) - k]
-            best = scores >= edge  # with all ties of the last place
-            slots, scores = slots[best], scores[best]
-        labels = self.labels[slots]
-        order = np.lexsort((labels, -scores))[:k]
-        return Ranking(labels[order], scores[order])
+        return ranked(self.labels[slots], scores, k)
+
+
+def ranked(labels: Labels, scores: Scores, k: int) -> Ranking:
+    """The best k of these cosines, ties by rising label."""
+    scores = np.round(scores, SCORE_DECIMALS)
+    if len(scores) > k:
+        edge = np.partition(scores, len(scores) - k)[len(scores) - k]
+        best = scores >= edge  # with all ties of the last place
+        labels, scores = labels[best], scores[best]
+    order = np.lexsort((labels, -scores))[:k]
+    return Ranking(labels[order], scores[order])

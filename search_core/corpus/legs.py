@@ -13,6 +13,7 @@ from pyroaring import BitMap64
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
 from retrieval.deeper import deepened, with_cuts
+from retrieval.dense import ranked
 from retrieval.diffusion import diffuse, needs_graph
 from retrieval.evaluation import MAX_DEPTH, Metric
 from retrieval.fusion import Candidates, FusionSignals, fuse
@@ -22,7 +23,7 @@ from retrieval.plan import FusionMethod, Plan
 from retrieval.precedents import SAME, Precedent, Precedents, lift
 from retrieval.ranker import Ranker, order
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
-from retrieval.types import IndexedChunk, Labels, Ranking, Vector, Vectors
+from retrieval.types import IndexedChunk, Ranking, Vector, Vectors
 from search_core.corpus.reranking import Rerankings
 from search_core.corpus.snapshot import CorpusSnapshot, key_of
 from search_core.questions.repeats import groups_of
@@ -159,7 +160,7 @@ class CachedLegs:
             return snapshot.words.search(
                 self.questions[place].text[:MAX_QUERY_LENGTH], count, BitMap64(others.tolist())
             )
-        return _best(others, (snapshot.vectors @ self.query_vectors[place])[left], count)
+        return ranked(others, (snapshot.vectors @ self.query_vectors[place])[left], count)
 
     def best(self, plan: Plan, place: int, hits: int = HITS) -> list[IndexedChunk]:
         """Of each document that a search by this plan finds for one question the chunk, best first, at most `hits`."""
@@ -225,15 +226,8 @@ def _dense(snapshot: CorpusSnapshot, vectors: Vectors) -> tuple[Ranking, ...]:
     found: list[Ranking] = []
     for start in range(0, len(vectors), QUESTIONS_PER_PRODUCT):
         scores = vectors[start : start + QUESTIONS_PER_PRODUCT] @ snapshot.vectors.T
-        found.extend(_best(snapshot.labels, row, DEPTH) for row in scores)
+        found.extend(ranked(snapshot.labels, row, DEPTH) for row in scores)
     return tuple(found)
-
-
-def _best(labels: Labels, scores: NDArray[np.float32], count: int) -> Ranking:
-    rows = np.argpartition(-scores, count - 1)[:count] if len(scores) > count else np.arange(len(scores))
-    labels, kept = labels[rows], scores[rows]
-    order = np.lexsort((labels, -kept))
-    return Ranking(labels[order], kept[order])
 
 
 def _first(ranking: Ranking, depth: int) -> Ranking:

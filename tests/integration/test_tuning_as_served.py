@@ -21,7 +21,7 @@ from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, RerankStep
 from retrieval.ranker import FEATURES, Ranker, write_ranker
 from retrieval.rerank import RERANKERS
 from retrieval.retriever import SearchRequest
-from retrieval.types import OPERATOR, Vectors
+from retrieval.types import OPERATOR, Document, Vectors
 from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.snapshot import read_snapshot
 from search_core.proof.latency import compare_latency
@@ -77,6 +77,17 @@ def asked_legs(kb: KnowledgeBase) -> CachedLegs:
 def served_keys(kb: KnowledgeBase, question: EvalQuery, plan: Plan) -> list[str]:
     found = kb.search("c", SearchRequest(question.text), OPERATOR, plan=plan)
     return [hit.chunk.key for hit in found.hits]
+
+
+def test_of_equal_passages_beyond_the_depth_those_are_compared_that_searches_find(kb: KnowledgeBase) -> None:
+    copies = [Document(f"copy{n:03}", "one notice that stands in many places", "") for n in range(400)]
+    kb.write("c", copies, wait=True, timeout=60.0)
+    collection = kb.catalog.collections.get("c")
+    asked = [EvalQuery("q", "the notice that stands in many places", {"copy000": 1})]
+    legs = ask_legs(read_snapshot(kb.catalog, collection), kb.open_encoder("hash"), asked)
+    for fusion in FusionMethod:
+        plan = replace(DEFAULT_PLAN, fusion=fusion, feedback=0.0)
+        assert legs.rank(plan, 0) == served_keys(kb, asked[0], plan) == [one.key for one in copies[:10]], fusion
 
 
 def test_a_reranker_orders_as_the_serving_search_does_and_is_asked_once_for_each_pair(kb: KnowledgeBase) -> None:
