@@ -104,7 +104,11 @@ class PlanTier:
             asked = policy.ask(CANDIDATES_PER_EPOCH)
             if not asked:
                 return  # a grid comes to its end
-            trials = [self._try(architecture, clock, progress) for architecture in asked]
+            trials: list[Trial] = []
+            for architecture in asked:
+                if clock.left(share) <= 0:
+                    return
+                trials.append(self._try(architecture, clock, progress))
             policy.tell(trials)
 
     def _try(self, architecture: Architecture, clock: Clock, progress: Progress) -> Trial:

@@ -21,11 +21,18 @@ from search_core import time_needed, trainer
 from search_core.clock import Clock
 from search_core.corpus.legs import CachedLegs
 from search_core.errors import BudgetError
+from search_core.policy.contract import Trial
 from search_core.proof import conclusion, latency
-from search_core.request import Request
+from search_core.request import DEFAULT_SPACE, Request
 from search_core.result import Result
+from search_core.spaces.architecture import Architecture
+from search_core.spaces.plan_mapping import plan_space
+from search_core.spaces.space_file import open_space
 from search_core.stages import plans, ranker_stage
 from search_core.stages.finalist import Finalist
+from search_core.stages.plan_tier import PlanTier, Progress
+from search_core.stages.portfolio import portfolio
+from search_core.stages.tiers import shares
 from search_core.trainer import AutoModelTrainer
 
 RANKING_SECONDS = 0.1
@@ -89,6 +96,22 @@ def test_what_the_end_needs_is_kept_for_it(
     sealed = result.verdict.questions
     ranked = round((clock.now - began[0]) / RANKING_SECONDS / sealed)
     assert ranked <= 4, "what serves, the winner, and each leg alone: once each, whatever is measured"
+
+
+def test_no_plan_is_tried_once_the_tiers_time_is_over(
+    kb: KnowledgeBase, clock: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many the policy was asked for at once."""
+    left: list[float] = []
+    score = PlanTier._try
+
+    def told(self: PlanTier, architecture: Architecture, clock: Clock, progress: Progress) -> Trial:
+        left.append(clock.left(shares(("plan",))["plan"]))
+        return score(self, architecture, clock, progress)
+
+    monkeypatch.setattr(PlanTier, "_try", told)
+    tuned(kb, clock, 420.0)
+    assert len(left) > len(portfolio(plan_space(open_space(DEFAULT_SPACE)))) and min(left) > 0
 
 
 def test_more_questions_than_there_is_time_for_are_refused_before_it_is_spent(
