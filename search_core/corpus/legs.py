@@ -99,6 +99,22 @@ class CachedLegs:
         snapshot = replace(self.snapshot, vectors=vectors)
         return replace(self, snapshot=snapshot, dense=_dense(snapshot, self.query_vectors))
 
+    def embedded_by(self, encoder: Encoder, vectors: Vectors) -> CachedLegs:
+        """The same questions by another encoder, which gives the chunks these vectors; words are not asked again."""
+        snapshot, texts = replace(self.snapshot, vectors=vectors), _texts(self.questions)
+        asked = encoder.encode_queries(texts)
+        coverage = tuple(encoder.coverage(text) for text in texts)
+        return replace(
+            self,
+            snapshot=snapshot,
+            query_vectors=asked,
+            coverage=coverage,
+            dense=_dense(snapshot, asked),
+            encoded=None,  # this and what follows belongs to the former encoder
+            remembered=None,
+            ranker=None,
+        )
+
     def only(self, places: Sequence[int]) -> CachedLegs:
         """Some of the questions."""
         return CachedLegs(
@@ -209,7 +225,7 @@ def ask_legs(
 
     `vectors` (questions, dim): the questions', where they are encoded already.
     """
-    texts = [question.text[:MAX_QUERY_LENGTH] for question in questions]
+    texts = _texts(questions)
     if vectors is None:
         vectors = encoder.encode_queries(texts) if texts else np.empty((0, encoder.dim), np.float32)
     return CachedLegs(
@@ -220,6 +236,11 @@ def ask_legs(
         tuple(snapshot.words.search(text, DEPTH) for text in texts),
         _dense(snapshot, vectors),
     )
+
+
+def _texts(questions: Sequence[EvalQuery]) -> list[str]:
+    """As a search is asked."""
+    return [question.text[:MAX_QUERY_LENGTH] for question in questions]
 
 
 def _dense(snapshot: CorpusSnapshot, vectors: Vectors) -> tuple[Ranking, ...]:

@@ -12,7 +12,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from retrieval.errors import EncoderError
 from retrieval.learned import ARTIFACTS
 from retrieval.plan_parts import without_parts
 from search_core.conditions import Conditions
-from search_core.corpus.legs import Values, ask_legs
+from search_core.corpus.legs import Values
 from search_core.corpus.snapshot import passage_of
 from search_core.errors import ArchitectureError, ArtifactError, BudgetError, SupervisionError, TrainingError
 from search_core.questions.taught_questions import LABELLED, TAUGHT, taught_by
@@ -286,9 +286,7 @@ def _embedded(
         str(target), conditions.data_dir / "models", conditions.precision, conditions.request.threads
     )
     vectors = encoder.encode_passages([passage_of(chunk) for chunk in conditions.snapshot.chunks])
-    snapshot = replace(conditions.snapshot, vectors=vectors)
-    known = conditions.legs
-    base = replace(ask_legs(snapshot, encoder, known.questions), sparse=known.sparse, rerankings=known.rerankings)
+    base = conditions.legs.embedded_by(encoder, vectors)
     chosen = {name: value for name, value in asked.choices if name.startswith("encoder.")}
     choices = start.architecture.as_dict() | chosen | {"encoder.interpolation": share, "adapter": "none"}
     architecture = conditions.space.complete(choices)

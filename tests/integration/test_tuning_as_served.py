@@ -21,9 +21,10 @@ from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, RerankStep
 from retrieval.ranker import FEATURES, Ranker, write_ranker
 from retrieval.rerank import RERANKERS
 from retrieval.retriever import SearchRequest
+from retrieval.sparse import SparseView
 from retrieval.types import OPERATOR, Document, Vectors
 from search_core.corpus.legs import CachedLegs, ask_legs
-from search_core.corpus.snapshot import read_snapshot
+from search_core.corpus.snapshot import passage_of, read_snapshot
 from search_core.proof.latency import compare_latency
 from search_core.questions.supervision import given
 from search_core.spaces.plan_mapping import architecture_of, plan_space
@@ -88,6 +89,20 @@ def test_of_equal_passages_beyond_the_depth_those_are_compared_that_searches_fin
     for fusion in FusionMethod:
         plan = replace(DEFAULT_PLAN, fusion=fusion, feedback=0.0)
         assert legs.rank(plan, 0) == served_keys(kb, asked[0], plan) == [one.key for one in copies[:10]], fusion
+
+
+def test_another_encoder_is_asked_without_asking_words_again(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legs, encoder = asked_legs(kb), HashEncoder(dim=64)
+    vectors = encoder.encode_passages([passage_of(chunk) for chunk in legs.snapshot.chunks])
+    anew = ask_legs(replace(legs.snapshot, vectors=vectors), encoder, legs.questions)
+    with monkeypatch.context() as patched:
+        patched.setattr(SparseView, "search", None)
+        again = legs.embedded_by(encoder, vectors)
+    for fusion in FusionMethod:
+        plan = replace(DEFAULT_PLAN, fusion=fusion)
+        assert again.ranked(plan, 10) == anew.ranked(plan, 10)
 
 
 def test_a_reranker_orders_as_the_serving_search_does_and_is_asked_once_for_each_pair(kb: KnowledgeBase) -> None:
