@@ -25,6 +25,9 @@ _ALIASES = {
     "docm": "docx",
     "pptm": "pptx",
     "xlsm": "xlsx",
+    "ott": "odt",
+    "otp": "odp",
+    "ots": "ods",
     "tsv": "csv",
     "jsonl": "json",
     "ndjson": "json",
@@ -41,7 +44,6 @@ _CONVERT = {
     "ppt": "save it as .pptx",
     "xls": "save it as .xlsx",
     "rtf": "save it as .docx",
-    "odt": "save it as .docx",
     "msg": "save the message as .eml",
     "epub": "convert it to .html",
 }

@@ -78,7 +78,13 @@ class TextBuilder:
 
         Short rows are filled up, unless the table is all but empty: one wide row among many would make a huge text.
         """
-        cells = [cut for row in rows if any(cut := self._cells(row))]
+        cells, length = [], 0
+        for row in rows:
+            cut = self._cells(row)
+            length += sum(map(len, cut))
+            self._check_length(length)  # before the rest is held in memory, too
+            if any(cut):
+                cells.append(cut)
         used = sorted({at for row in cells for at, text in enumerate(row) if text})
         filled = sum(sum(map(bool, row)) for row in cells)
         is_full = filled >= _MIN_FILLED * len(cells) * len(used)
@@ -99,13 +105,16 @@ class TextBuilder:
             return
         start = self._length + (len(_SEPARATOR) if self._parts else 0)
         self._length = start + len(text)
-        if self._length > MAX_TEXT:
-            raise ParseError(
-                f"{self._name} holds more than {MAX_TEXT:,} characters of text", "split it into several files"
-            )
+        self._check_length(self._length)
         self._parts.append(text)
         self._outline.append(Block(start, self._length, kind, level, page, tuple(self._links)[:MAX_LINKS]))
         self._links.clear()
+
+    def _check_length(self, length: int) -> None:
+        if length > MAX_TEXT:
+            raise ParseError(
+                f"{self._name} holds more than {MAX_TEXT:,} characters of text", "split it into several files"
+            )
 
     def build(self, title: str = "", metadata: Mapping[str, Any] | None = None) -> ParsedDocument:
         """The document under that title. Raises `ParseError` when nothing was added."""

@@ -16,6 +16,9 @@ MAX_NODES = 3_000_000  # elements and attributes of all such parts, some 100 byt
 MAX_SHEET_NODES = 10_000_000  # of a sheet: two million cells
 
 _OFFICE = {"docx": "word/", "pptx": "ppt/", "xlsx": "xl/"}
+_OPEN_DOCUMENT = ("odt", "ods", "odp")
+# What the name of a part begins with in archives of that type; the second is all that an encrypted OpenDocument has.
+_ZIPPED = _OFFICE | dict.fromkeys(_OPEN_DOCUMENT, ("content.xml", "encrypted-package"))
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Office files, and new ones encrypted with a password
 _RELATIONS = "_rels/.rels"
 _STRICT = b"http://purl.oclc.org/ooxml/"
@@ -42,8 +45,8 @@ _PDF_HEADER_WITHIN = 1024  # bytes; readers accept junk before the header
 
 def check_signature(data: bytes, parser: str, name: str) -> None:
     """Raises `ParseError` when the content is plainly of another type than the parser reads."""
-    if parser in _OFFICE:
-        _check_office(data, parser, name)
+    if parser in _ZIPPED:
+        _check_zipped(data, parser, name)
     elif parser == "pdf":
         if b"%PDF-" not in data[:_PDF_HEADER_WITHIN]:
             raise ParseError(f"{name} is {_looks_like(data)}, not a PDF", "give it the extension of its real type")
@@ -58,7 +61,7 @@ def _looks_like(data: bytes) -> str:
     return next((what for magic, what in _KNOWN if data.startswith(magic)), "of an unknown type")
 
 
-def _check_office(data: bytes, parser: str, name: str) -> None:
+def _check_zipped(data: bytes, parser: str, name: str) -> None:
     if data.startswith(_OLE):
         raise ParseError(
             f"{name} is encrypted or in the old binary format",
@@ -85,16 +88,21 @@ def _check_office(data: bytes, parser: str, name: str) -> None:
     nodes = 0
     for member in members:
         with damaged(name):
-            if member.filename.startswith(_SHEETS):
+            if _is_sheet(member, parser):
                 _count(archive, member, name, 0, MAX_SHEET_NODES)
             else:
                 nodes = _count(archive, member, name, nodes, MAX_NODES)
-    if not any(member.filename.startswith(_OFFICE[parser]) for member in members):
+    if not any(member.filename.startswith(_ZIPPED[parser]) for member in members):
         raise ParseError(f"{name} is a ZIP archive without the parts of a .{parser}", "check its extension")
     with damaged(name):
         is_strict = any(member.filename == _RELATIONS for member in members) and _STRICT in archive.read(_RELATIONS)
     if is_strict:
         raise ParseError(f"{name} is in the format Strict Open XML", f"save it as an ordinary .{parser}, not as Strict")
+
+
+def _is_sheet(member: zipfile.ZipInfo, parser: str) -> bool:
+    """Whether it is read row by row, and never held in memory as a tree."""
+    return member.filename.startswith(_SHEETS) or (parser == "ods" and member.filename == "content.xml")
 
 
 def _count(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, nodes: int, most: int) -> int:
