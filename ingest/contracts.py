@@ -94,6 +94,7 @@ for _name, _target, _summary in (
     ("docx", "ingest.parsers.docx:DocxParser", "Word documents"),
     ("pptx", "ingest.parsers.pptx:PptxParser", "PowerPoint slides and notes"),
     ("xlsx", "ingest.parsers.xlsx:XlsxParser", "Excel workbooks, a table per sheet"),
+    ("xls", "ingest.parsers.xls:XlsParser", "Excel workbooks before 2007, a table per sheet"),
     ("odt", "ingest.parsers.odt:OdtParser", "OpenDocument texts"),
     ("odp", "ingest.parsers.odp:OdpParser", "OpenDocument slides and notes"),
     ("ods", "ingest.parsers.ods:OdsParser", "OpenDocument spreadsheets, a table per sheet"),

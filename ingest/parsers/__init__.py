@@ -25,6 +25,8 @@ _ALIASES = {
     "docm": "docx",
     "pptm": "pptx",
     "xlsm": "xlsx",
+    "xlt": "xls",
+    "et": "xls",
     "ott": "odt",
     "otp": "odp",
     "ots": "ods",
@@ -42,7 +44,7 @@ _PICTURES = "png"
 _CONVERT = {
     "doc": "save it as .docx",
     "ppt": "save it as .pptx",
-    "xls": "save it as .xlsx",
+    "xlsb": "save it as .xlsx",
     "rtf": "save it as .docx",
     "msg": "save the message as .eml",
     "epub": "convert it to .html",

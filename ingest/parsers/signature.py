@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import NoReturn
 
 from ingest.errors import ParseError
+from ingest.parsers.compound import SIGNATURE, kind_of
 from ingest.parsers.guard import damaged
 
 MAX_UNPACKED_BYTES = 500 * 2**20  # of all members of an Office file
@@ -19,13 +21,19 @@ _OFFICE = {"docx": "word/", "pptx": "ppt/", "xlsx": "xl/"}
 _OPEN_DOCUMENT = ("odt", "ods", "odp")
 # What the name of a part begins with in archives of that type; the second is all that an encrypted OpenDocument has.
 _ZIPPED = _OFFICE | dict.fromkeys(_OPEN_DOCUMENT, ("content.xml", "encrypted-package"))
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Office files, and new ones encrypted with a password
+_COMPOUND = {
+    "doc": "an old Word document",
+    "ppt": "an old PowerPoint presentation",
+    "xls": "an old Excel workbook",
+    "msg": "an Outlook message",
+}
+_OLDER_SHEETS = (b"\x09\x00", b"\x09\x02", b"\x09\x04")  # Excel before version 5, without a container
 _RELATIONS = "_rels/.rels"
 _STRICT = b"http://purl.oclc.org/ooxml/"
 _KNOWN = (
     (b"%PDF-", "a PDF"),
     (b"PK\x03\x04", "a ZIP archive or Office file"),
-    (_OLE, "an old or encrypted Office file"),
+    (SIGNATURE, "an old or encrypted Office file"),
     (b"{\\rtf", "an RTF file"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -47,6 +55,8 @@ def check_signature(data: bytes, parser: str, name: str) -> None:
     """Raises `ParseError` when the content is plainly of another type than the parser reads."""
     if parser in _ZIPPED:
         _check_zipped(data, parser, name)
+    elif parser in _COMPOUND:
+        _check_compound(data, parser, name)
     elif parser == "pdf":
         if b"%PDF-" not in data[:_PDF_HEADER_WITHIN]:
             raise ParseError(f"{name} is {_looks_like(data)}, not a PDF", "give it the extension of its real type")
@@ -58,15 +68,30 @@ def check_signature(data: bytes, parser: str, name: str) -> None:
 
 
 def _looks_like(data: bytes) -> str:
+    if what := _COMPOUND.get(_compound_kind(data)):
+        return what
     return next((what for magic, what in _KNOWN if data.startswith(magic)), "of an unknown type")
 
 
+def _compound_kind(data: bytes) -> str:
+    return kind_of(data) if data.startswith(SIGNATURE) else ""
+
+
+def _check_compound(data: bytes, parser: str, name: str) -> None:
+    kind = _compound_kind(data)
+    if kind == "encrypted":
+        raise ParseError(f"{name} is encrypted", "open it with its password and save it without one")
+    if kind and kind != parser:
+        raise ParseError(f"{name} is {_COMPOUND[kind]}, not .{parser}", f"give it the extension .{kind}")
+    if data.startswith(SIGNATURE) or (parser == "xls" and data.startswith(_OLDER_SHEETS)):
+        return  # if it is neither of these, it is damaged, as the parser will say
+    what = "HTML or XML" if data[:_CHUNK_BYTES].lstrip(_BEFORE_MARKUP).startswith(b"<") else _looks_like(data)
+    raise ParseError(f"{name} is {what}, not .{parser}", "give it the extension of its real type")
+
+
 def _check_zipped(data: bytes, parser: str, name: str) -> None:
-    if data.startswith(_OLE):
-        raise ParseError(
-            f"{name} is encrypted or in the old binary format",
-            f"open it with its password and save it as .{parser} without one",
-        )
+    if data.startswith(SIGNATURE):
+        _refuse_compound(data, parser, name)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:  # the second: of a later version
@@ -98,6 +123,16 @@ def _check_zipped(data: bytes, parser: str, name: str) -> None:
         is_strict = any(member.filename == _RELATIONS for member in members) and _STRICT in archive.read(_RELATIONS)
     if is_strict:
         raise ParseError(f"{name} is in the format Strict Open XML", f"save it as an ordinary .{parser}, not as Strict")
+
+
+def _refuse_compound(data: bytes, parser: str, name: str) -> NoReturn:
+    """Newer files are in such a container only if they are encrypted; others were renamed."""
+    if kind := _COMPOUND.get(_compound_kind(data)):
+        raise ParseError(f"{name} is {kind}", f"save it as .{parser} in its program")
+    raise ParseError(
+        f"{name} is encrypted or in the old binary format",
+        f"open it with its password and save it as .{parser} without one",
+    )
 
 
 def _is_sheet(member: zipfile.ZipInfo, parser: str) -> bool:
