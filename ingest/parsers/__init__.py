@@ -47,7 +47,6 @@ _CONVERT = {
     "xlsb": "save it as .xlsx",
     "rtf": "save it as .docx",
     "msg": "save the message as .eml",
-    "epub": "convert it to .html",
 }
 
 

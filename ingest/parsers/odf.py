@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lxml import etree
-
 from ingest.errors import ParseError
+from ingest.parsers.safe_xml import read_xml
 
 NAMESPACES = {
     "office": "urn:oasis:names:tc:opendocument:xmlns:office:1.0",
@@ -65,12 +64,6 @@ def open_package(data: bytes, name: str) -> Package:
 def _property(properties: Any, name: str) -> str:
     found = None if properties is None else properties.find(f".//{qn(name)}")
     return "" if found is None else (found.text or "").strip()
-
-
-def read_xml(data: bytes) -> Any:
-    """The root element of a part; entities stay unread, so that no small file becomes a huge tree."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
-    return etree.fromstring(data, parser=parser)
 
 
 def check_kind(body: Any, kind: str, name: str) -> Any:

@@ -10,8 +10,9 @@ from ingest.contracts import ParsedDocument
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.guard import damaged
 from ingest.parsers.limits import Deadline
-from ingest.parsers.odf import Styles, check_kind, open_package, qn, read_xml
+from ingest.parsers.odf import Styles, check_kind, open_package, qn
 from ingest.parsers.odf_blocks import OdfBlocks
+from ingest.parsers.safe_xml import read_xml
 
 _LENGTH = re.compile(r"(-?\d{1,9}(?:\.\d{1,9})?)(cm|mm|in|pt|pc|px)")
 _POINTS = {"cm": 72 / 2.54, "mm": 72 / 25.4, "in": 72.0, "pt": 1.0, "pc": 12.0, "px": 0.75}

@@ -6,8 +6,9 @@ from ingest.contracts import ParsedDocument
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.guard import damaged
 from ingest.parsers.limits import Deadline
-from ingest.parsers.odf import Styles, check_kind, open_package, qn, read_xml
+from ingest.parsers.odf import Styles, check_kind, open_package, qn
 from ingest.parsers.odf_blocks import OdfBlocks
+from ingest.parsers.safe_xml import read_xml
 
 
 class OdtParser:

@@ -20,7 +20,7 @@ MAX_SHEET_NODES = 10_000_000  # of a sheet: two million cells
 _OFFICE = {"docx": "word/", "pptx": "ppt/", "xlsx": "xl/"}
 _OPEN_DOCUMENT = ("odt", "ods", "odp")
 # What the name of a part begins with in archives of that type; the second is all that an encrypted OpenDocument has.
-_ZIPPED = _OFFICE | dict.fromkeys(_OPEN_DOCUMENT, ("content.xml", "encrypted-package"))
+_ZIPPED = _OFFICE | dict.fromkeys(_OPEN_DOCUMENT, ("content.xml", "encrypted-package")) | {"epub": "META-INF/container"}
 _COMPOUND = {
     "doc": "an old Word document",
     "ppt": "an old PowerPoint presentation",
