@@ -33,6 +33,7 @@ from retrieval.errors import ConflictError, NotFoundError, OutageError
 from retrieval.filters import Filter
 from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchRequest, SearchResult
+from retrieval.spelling import corrected
 from retrieval.types import Principal
 from retrieval.why import Why
 
@@ -204,7 +205,8 @@ class KnowledgeBase:
             search = self._passages_for(runtime, question, principal, history, filter, top_k, session, plan)
             passages = [_passage(hit) for hit in search.hits]
             standing = self._standing(runtime, search, principal)
-            answer, search = self.live_answers.answer(runtime, search, question, passages, history, standing)
+            asked = corrected(question, search.corrections)
+            answer, search = self.live_answers.answer(runtime, search, asked, passages, history, standing)
         return AnswerResult(answer, search)
 
     def stream_answer(
@@ -224,7 +226,8 @@ class KnowledgeBase:
             yield search
             passages = [_passage(hit) for hit in search.hits]
             standing = self._standing(runtime, search, principal)
-            yield from self.live_answers.stream(runtime, search, question, passages, history, standing)
+            asked = corrected(question, search.corrections)
+            yield from self.live_answers.stream(runtime, search, asked, passages, history, standing)
 
     def _passages_for(
         self,

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from itertools import chain
@@ -83,6 +83,10 @@ class Analyzer:
         """The tokens to search with: those of the text without stop words, unless nothing else is left."""
         tokens = self.tokens(text)
         return [token for token in tokens if token not in STOP_WORDS] or tokens
+
+    def stems(self, words: Iterable[str]) -> dict[str, str]:
+        """The stem of each of these folded words; none of them is remembered."""
+        return {word: self._stem(word) for word in words}
 
     def spans(self, text: str) -> list[tuple[str, int, int]]:
         """(token, start, end) with `text[start:end]` the characters it came from, by rising start."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -52,6 +52,15 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
+class Lexicon(Protocol):
+    """An encoder that knows words: one that its vocabulary has is spelt right, whether or not a document has it."""
+
+    def has_word(self, word: str) -> bool:
+        """Whether the vocabulary has the word as a whole, not in pieces."""
+        ...
+
+
 class IndexView(Protocol):
     """A rebuildable index over the catalog's chunks. One thread applies; any number search meanwhile."""
 
@@ -93,6 +102,10 @@ class WordView(IndexView, Protocol):
 
     def document_frequency(self, token: str) -> int:
         """How many chunks hold the analyzed token; 0 for one never seen."""
+        ...
+
+    def frequencies(self, tokens: Sequence[str]) -> Mapping[str, int]:
+        """The same of hundreds of tokens, asked at once."""
         ...
 
 

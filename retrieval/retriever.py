@@ -7,7 +7,6 @@ was deleted, or may not be read by this caller is dropped; a candidate further d
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from retrieval.adapter import QueryAdapter
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredChunk, chunk_id, document_id, own_fields
-from retrieval.contracts import Encoder, Reranker, Scope
+from retrieval.contracts import Allowed, Encoder, Reranker, Scope
 from retrieval.deeper import deepened, with_cuts
 from retrieval.diffusion import diffuse, needs_graph
 from retrieval.errors import InvalidInputError
@@ -35,6 +34,9 @@ from retrieval.plan import FusionMethod, Plan
 from retrieval.plan_parts import named_parts
 from retrieval.precedents import Precedent, Precedents, lift
 from retrieval.ranker import Lookup, Ranker, order
+from retrieval.speller import Speller
+from retrieval.spelling import Correction, corrected
+from retrieval.stage_clock import StageClock
 from retrieval.types import Principal, Ranking, Vector, Vectors, passage_text
 from retrieval.views import Views
 
@@ -56,6 +58,7 @@ class SearchRequest:
     filter: Filter | None = None
     group_by: Literal["document", "chunk"] = "document"
     highlight: bool = True
+    correct: bool = True  # mistyped words, see spelling.py
 
     def __post_init__(self) -> None:
         if not self.query.strip():
@@ -93,6 +96,7 @@ class SearchResult:
     degraded: tuple[str, ...] = ()  # legs and learned parts that it went without, or that are of an older state
     overtaken: bool = False  # passages that belong among the hits were replaced or deleted before they could be shown
     arm: str = ""  # serving or candidate, while a share of the searches is served by a plan that is rolled out
+    corrections: tuple[Correction, ...] = ()  # of words that were mistyped: what was searched for instead
 
 
 class Retriever:
@@ -119,15 +123,20 @@ class Retriever:
         self._open_graph = open_graph
         self._open_precedents = open_precedents
         self._open_ranker = open_ranker
+        self._speller = Speller(catalog, encoder, analyzer, views)
         self._unreadable: dict[tuple[str, str], str] = {}  # kind and name of a learned part -> why
 
     def search(self, collection: Collection, plan: Plan, request: SearchRequest, principal: Principal) -> SearchResult:
         """The best chunks that exist now and that the caller may read."""
-        clock = _Clock()
+        clock = StageClock()
         seq, as_of = self._views.seq, datetime.now(UTC)
         wanted = request.top_k or plan.top
         allowed = self._views.attributes.allowed(principal, request.filter)
         clock.lap("filter")
+        corrections = self._corrections(collection, request, principal, allowed)
+        if corrections:
+            request = replace(request, query=corrected(request.query, corrections))
+        clock.lap("spelling")
         needed = wanted * CHUNKS_PER_DOCUMENT if request.group_by == "document" else wanted
         scope = Scope(principal, request.filter)
         legs = Legs(self._views, plan)
@@ -187,9 +196,20 @@ class Retriever:
         if needs_graph(plan.diffusion) and (graph is None or "graph" in troubles):
             degraded = (*degraded, "graph")
         degraded = (*degraded, *self.unreadable(plan))
-        return SearchResult(tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded, overtaken)
+        return SearchResult(
+            tuple(hits), seq, as_of, plan, total, signals.coverage, clock.stages, degraded, overtaken, "", corrections
+        )
 
-    def _vectors(self, plan: Plan, query: str, clock: _Clock) -> tuple[Vector, Vector]:
+    def _corrections(
+        self, collection: Collection, request: SearchRequest, principal: Principal, allowed: Allowed
+    ) -> tuple[Correction, ...]:
+        """Of the request's mistyped words. A word is known where the caller may read it, whatever passes the filter."""
+        if not request.correct:
+            return ()
+        rights = allowed if request.filter is None else self._views.attributes.allowed(principal, None)
+        return self._speller.corrections(collection, request.query, principal, rights)
+
+    def _vectors(self, plan: Plan, query: str, clock: StageClock) -> tuple[Vector, Vector]:
         """(dim,) the query's as the encoder gives it, and as the dense leg is asked; of no length where nobody asks."""
         if plan.fusion is FusionMethod.SPARSE and plan.precedents is None:
             return np.empty(0, np.float32), np.empty(0, np.float32)
@@ -372,19 +392,3 @@ def _hit(collection: Collection, chunk: StoredChunk, fused: Fused) -> Hit:
 def _highlighted(hit: Hit, found: tuple[Fragment, ...]) -> Hit:
     """As `dataclasses.replace`, which takes four times as long."""
     return Hit(hit.document_id, hit.chunk_id, hit.score, hit.chunk, found, hit.fused, hit.rerank_score)
-
-
-class _Clock:
-    """Milliseconds by stage."""
-
-    def __init__(self) -> None:
-        self._began = self._last = time.perf_counter()
-        self.stages: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.stages[stage] = (now - self._last) * 1000
-        self._last = now
-
-    def total(self) -> float:
-        return (time.perf_counter() - self._began) * 1000

@@ -21,6 +21,7 @@ from retrieval.filters import matches, parse_filter
 from retrieval.legs import legs_of
 from retrieval.plan import Plan
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_TOP_K, Hit, Retriever, SearchRequest
+from retrieval.spelling import Correction, corrected
 from retrieval.types import OPERATOR, Principal, Ranking
 from retrieval.views import Views
 
@@ -74,6 +75,7 @@ class Why:
     groups: tuple[str, ...] | None  # that the search has; None: it may read everything
     passes_filter: bool
     searchable_seq: int
+    corrections: tuple[Correction, ...]  # of the query's mistyped words; legs and words are those of the corrected
 
 
 class Inquiry:
@@ -110,9 +112,11 @@ class Inquiry:
         names = {label: chunk_id(collection.name, key, chunk.ordinal) for label, chunk in chunks}
         wanted = request.top_k or plan.top
         groups = collection.settings.default_acl if document.document.acl is None else document.document.acl
+        searched = self._retriever.search(collection, plan, replace(request, highlight=False), searcher)
+        hits, corrections = searched.hits, searched.corrections
+        request = replace(request, query=corrected(request.query, corrections), correct=False)
         legs = tuple(self._leg(leg, plan, request, wanted, names, searcher, key) for leg in ("sparse", "dense"))
         passes = request.filter is None or matches(request.filter, filter_fields(document.document))
-        hits = self._retriever.search(collection, plan, replace(request, highlight=False), searcher).hits
         ranked = self._ranked(collection, plan, request, wanted, searcher)
         place = next((at for at, hit in enumerate(ranked, 1) if hit.chunk.key == key), None)
         place = next((at for at, hit in enumerate(hits, 1) if hit.chunk.key == key), place)
@@ -130,6 +134,7 @@ class Inquiry:
             groups=None if searcher.sees_all else tuple(sorted(searcher.groups)),
             passes_filter=passes,
             searchable_seq=self._views.seq,
+            corrections=corrections,
         )
         return replace(found, verdict=_verdict(found, searcher, any(hit.chunk.key == key for hit in hits)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -31,6 +31,7 @@ def search(
     ] = None,
     group_by: Annotated[str, typer.Option(help="document: its best chunk only; chunk: every chunk.")] = "document",
     as_group: AsGroups = None,
+    as_typed: Annotated[bool, typer.Option("--as-typed", help="Correct no mistyped words.")] = False,
     explain: Annotated[bool, typer.Option(help="Show each leg's rank and score.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -38,7 +39,8 @@ def search(
     if group_by not in ("document", "chunk"):
         raise InvalidInputError(f"--group-by is {group_by!r}; expected document or chunk")
     chosen = None if plan is None else Plan.from_json(plan.read())
-    request = SearchRequest(query, top_k, _filter(filter_json), "chunk" if group_by == "chunk" else "document")
+    grouped: Literal["chunk", "document"] = "chunk" if group_by == "chunk" else "document"
+    request = SearchRequest(query, top_k, _filter(filter_json), grouped, correct=not as_typed)
     with knowledge_base() as kb:
         result = kb.search(collection, request, principal(as_group), plan=chosen)
     if as_json:
@@ -70,6 +72,7 @@ def principal(groups: list[str] | None) -> Principal:
 
 def show_hits(result: SearchResult, explain: bool) -> None:
     """Hits for a person."""
+    show_corrections(result)
     for number, hit in enumerate(result.hits, start=1):
         title = Text(f"{number:>2}. {hit.chunk.title or hit.chunk.key}", style="bold")
         title.append(f"  {hit.document_id}", style="dim")
@@ -79,6 +82,12 @@ def show_hits(result: SearchResult, explain: bool) -> None:
             out.print(Text("    " + explanation(hit), style="cyan"))
     count = len(result.hits)
     out.print(Text(f"{count} hit{'' if count == 1 else 's'} in {result.took_ms:.1f} ms", style="dim"))
+
+
+def show_corrections(result: SearchResult) -> None:
+    """What was searched for instead of mistyped words."""
+    for one in result.corrections:
+        out.print(Text(f"searched for {one.meant} instead of {one.typed}", style="yellow"))
 
 
 def explanation(hit: Hit) -> str:
@@ -104,6 +113,7 @@ def explanation(hit: Hit) -> str:
 def show_answer(result: AnswerResult) -> None:
     """An answer for a person."""
     answer = result.answer
+    show_corrections(result.search)
     out.print(Text(answer.text, style="yellow" if answer.refused else "bold"))
     for citation in answer.citations:
         source = Text(f"[{citation.number}] {citation.title or citation.document_id}", style="cyan")

@@ -12,7 +12,7 @@ from api.http.dependencies import Kb, ReadCaller, State, check_reach, existing, 
 from api.http.requested_plan import plan_of
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import GUARDED
-from api.wire.presentation import hit_json
+from api.wire.presentation import corrections_json, hit_json
 from api.wire.search import WhyBody, WhyResponse
 from retrieval.catalog.keys import Scope
 from retrieval.errors import NotFoundError
@@ -69,6 +69,7 @@ def _shown(why: Why) -> dict[str, Any]:
         "document_groups": why.document_groups,
         "groups": why.groups,
         "passes_filter": why.passes_filter,
+        "corrections": corrections_json(why.corrections),
         "seq": why.document.seq,
         "searchable_seq": why.searchable_seq,
     }

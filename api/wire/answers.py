@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.wire.base import CollectionName, Line, Request, Response, Text, storable
-from api.wire.search import AsGroups, FilterField
+from api.wire.search import AsGroups, CorrectedWord, FilterField
 from retrieval.filters import MAX_CONDITIONS
 from retrieval.retriever import MAX_QUERY_LENGTH
 
@@ -68,6 +68,7 @@ class AnswerResponse(Response):
     reason: str
     generator: str
     degraded: str = Field(description="Empty, or why something less than what is configured answered.")
+    corrections: list[CorrectedWord] = Field([], description="Mistyped words of the question.")
     seq: int
     as_of: str
     took_ms: float

@@ -11,6 +11,7 @@ from retrieval.fusion import LegPart
 from retrieval.graph.explain import as_indexed, name_of_node
 from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchResult
+from retrieval.spelling import Correction
 
 
 def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
@@ -22,6 +23,7 @@ def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
         "took_ms": round(result.took_ms, 3),
         "plan": digest_of(result.plan),
         "degraded": result.degraded,
+        "corrections": corrections_json(result.corrections),
     }
     if result.arm:
         shown["arm"] = result.arm
@@ -29,6 +31,11 @@ def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
         shown["stages"] = {stage: round(ms, 3) for stage, ms in result.stages.items()}
         shown["coverage"] = round(result.coverage, 3)
     return shown
+
+
+def corrections_json(corrections: Sequence[Correction]) -> list[dict[str, str]]:
+    """The words that were searched for instead of mistyped ones."""
+    return [{"from": one.typed, "to": one.meant} for one in corrections]
 
 
 @lru_cache(maxsize=256)
@@ -82,6 +89,7 @@ def answer_json(answer: Answer, search: SearchResult) -> dict[str, Any]:
         "reason": answer.reason,
         "generator": answer.generator,
         "degraded": answer.degraded or _without(search),
+        "corrections": corrections_json(search.corrections),
         "seq": search.seq,
         "as_of": search.as_of.isoformat(),
         "took_ms": round(search.took_ms, 3),

@@ -53,6 +53,9 @@ class SearchBody(Request):
         Literal["document", "chunk"], Field(description="A document once, with its best chunk; or every chunk.")
     ] = "document"
     highlight: Annotated[bool, Field(description="Show where the words of the query stand.")] = True
+    correct: Annotated[
+        bool, Field(description="Search for the nearest word of the documents instead of one that none of them has.")
+    ] = True
     as_groups: AsGroups = None
 
 
@@ -135,6 +138,13 @@ class Hit(Response):
     explain: Explanation | None = None
 
 
+class CorrectedWord(Response):
+    """A word that nothing the caller may read has, and the word of the documents that was searched for instead."""
+
+    typed: str = Field(alias="from")
+    meant: str = Field(alias="to")
+
+
 class SearchResponse(Response):
     """Hits, best first. They include at least the write `seq`."""
 
@@ -151,6 +161,7 @@ class SearchResponse(Response):
         description="What the search went without, or found in an older state: sparse, dense, attributes, graph, "
         "adapter, ranker or precedents.",
     )
+    corrections: list[CorrectedWord] = Field([], description="Mistyped words; `correct` false searches as typed.")
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")
 
@@ -225,6 +236,7 @@ class WhyResponse(Response):
     document_groups: list[str] = []
     groups: list[str] | None = Field(None, description="The groups that searched; null: they may read everything.")
     passes_filter: bool = True
+    corrections: list[CorrectedWord] = Field([], description="Mistyped words of the query.")
     seq: int | None = Field(None, description="The document's last write.")
     searchable_seq: int | None = Field(None, description="The last write that searches see.")
     deleted_at: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from pyroaring import BitMap64
 
@@ -63,3 +64,8 @@ class FreshSparseView:
 
     def close(self) -> None:
         """Nothing: the connections are the server's."""
+
+    def frequencies(self, tokens: Sequence[str]) -> dict[str, int]:
+        """`document_frequency` of each."""
+        older = self.server.frequencies(tokens)
+        return {token: count + self.recent.frequency(token) for token, count in older.items()}

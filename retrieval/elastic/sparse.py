@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -83,6 +83,10 @@ class ElasticSparseView(ElasticView):
     def document_frequency(self, token: str) -> int:
         """How many chunks hold the analyzed token."""
         return self.index.count({"term": {"body": token}})
+
+    def frequencies(self, tokens: Sequence[str]) -> dict[str, int]:
+        """`document_frequency` of each, by one request; chunks removed and not merged away yet still count."""
+        return dict(self.index.statistics(tokens).frequencies) if tokens else {}
 
     def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
         for label in batch.removed:

@@ -54,6 +54,10 @@ class OnnxEncoder:
         """Share of the text's letters, 0 to 1, in words the vocabulary knows (1 for empty text)."""
         return self._queries.coverage(text)
 
+    def has_word(self, word: str) -> bool:
+        """Whether the vocabulary has the word as a whole, not in pieces."""
+        return self._queries.has_word(word)
+
     def close(self) -> None:
         """End the encoder's threads."""
         self._pool.shutdown()

@@ -43,6 +43,11 @@ class TextTokenizer:
         encoding = self._uncut.encode(text, add_special_tokens=False)
         return sum(self._known_letters(text, word) for word in _words(encoding)) / letters
 
+    def has_word(self, word: str) -> bool:
+        """Whether one token is the whole word."""
+        tokens = self._uncut.encode(word, add_special_tokens=False).ids
+        return len(tokens) == 1 and tokens[0] != self._unknown
+
     def _known_letters(self, text: str, pieces: list[tuple[int, int, int]]) -> int:
         """Letters of one word, given as (token, start, end) pieces; 0 when the vocabulary does not know it."""
         letters = sum(map(str.isalpha, text[pieces[0][1] : pieces[-1][2]]))

@@ -57,6 +57,10 @@ class Tower:
         """See `TextTokenizer.coverage`."""
         return self._tokenizer.coverage(text)
 
+    def has_word(self, word: str) -> bool:
+        """See `TextTokenizer.has_word`."""
+        return self._tokenizer.has_word(word)
+
     def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         return self._tokenizer.encode([self._prefix + text for text in texts] if self._prefix else texts)
 

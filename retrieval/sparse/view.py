@@ -6,7 +6,7 @@ import base64
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyroaring import BitMap64
@@ -107,6 +107,12 @@ class SparseView:
         """How many chunks hold the analyzed token; chunks removed since the last commit still count."""
         with self._guard:
             return self._index.committed.frequency(token) + self._overlay.frequency(token)
+
+    def frequencies(self, tokens: Sequence[str]) -> dict[str, int]:
+        """`document_frequency` of each."""
+        with self._guard:
+            committed, overlay = self._index.committed, self._overlay
+            return {token: committed.frequency(token) + overlay.frequency(token) for token in tokens}
 
     def save(self) -> None:
         """Commit what is in memory only."""

@@ -46,6 +46,7 @@ class AskedQuestion:
     passages: tuple[Passage, ...]
     group: str  # questions of one group are not split
     statistics: TermStatistics | None = None  # of the collection, as in service; None: it is a file's question
+    spelt: str = ""  # the text with its mistyped words corrected, as in service; "": as it is
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -136,7 +137,8 @@ def of_collection(
             tuple(filter(None, one.answers or ())),
             _passages(legs, plan, place, reranker),
             groups[place],
-            _statistics(snapshot, analyzer, one.text),
+            _statistics(snapshot, analyzer, legs.texts[place]),
+            legs.texts[place],
         )
         for place, one in enumerate(ordered)
     ]
@@ -176,7 +178,7 @@ def _passages(legs: CachedLegs, plan: Plan, place: int, reranker: Reranker | Non
     if plan.rerank is not None and reranker is not None:
         first, rest = found[: plan.rerank.depth], found[plan.rerank.depth :]
         texts = [passage_of(_chunk(legs.snapshot, label)) for label, _ in first]
-        scores = reranker.rerank(legs.questions[place].text, texts)
+        scores = reranker.rerank(legs.texts[place], texts)
         ranked = sorted(zip((label for label, _ in first), scores, strict=True), key=lambda one: (-one[1], one[0]))
         found = ranked + rest
     return tuple(_passage(legs.snapshot, label, score) for label, score in found[:PASSAGES_PER_ANSWER])

@@ -42,7 +42,7 @@ def score(generator: AnswerGenerator, question: AskedQuestion, replies: Replies)
     """Ask once; a reply that was known already counts the time that it took then."""
     began, known = time.perf_counter(), replies.saved_seconds
     sent, received = replies.prompt_tokens, replies.completion_tokens
-    *_, last = generator.stream(Ask(question.text, question.passages, statistics=question.statistics))
+    *_, last = generator.stream(Ask(question.spelt or question.text, question.passages, statistics=question.statistics))
     milliseconds = (time.perf_counter() - began + replies.saved_seconds - known) * 1e3
     assert isinstance(last, FinalAnswer)  # the contract of a generator
     worth = scored(last.answer, question.answers, milliseconds)

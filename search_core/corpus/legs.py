@@ -23,6 +23,7 @@ from retrieval.plan import FusionMethod, Plan
 from retrieval.precedents import SAME, Precedent, Precedents, lift
 from retrieval.ranker import Ranker, order
 from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
+from retrieval.spelling import correct, corrected
 from retrieval.types import IndexedChunk, Ranking, Vector, Vectors
 from search_core.corpus.reranking import Rerankings
 from search_core.corpus.snapshot import CorpusSnapshot, key_of
@@ -67,10 +68,14 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class CachedLegs:
-    """Rankings of both legs, at most `DEPTH` deep, and the signals of each question, in the order of `questions`."""
+    """Rankings of both legs, at most `DEPTH` deep, and the signals of each question, in the order of `questions`.
+
+    `texts` are what a search looks for: the questions with their mistyped words corrected.
+    """
 
     snapshot: CorpusSnapshot
     questions: tuple[EvalQuery, ...]
+    texts: tuple[str, ...]
     query_vectors: Vectors  # (questions, dim)
     coverage: tuple[float, ...]
     sparse: tuple[Ranking, ...]
@@ -101,7 +106,7 @@ class CachedLegs:
 
     def embedded_by(self, encoder: Encoder, vectors: Vectors) -> CachedLegs:
         """The same questions by another encoder, which gives the chunks these vectors; words are not asked again."""
-        snapshot, texts = replace(self.snapshot, vectors=vectors), _texts(self.questions)
+        snapshot, texts = replace(self.snapshot, vectors=vectors), self.texts
         asked = encoder.encode_queries(texts)
         coverage = tuple(encoder.coverage(text) for text in texts)
         return replace(
@@ -120,6 +125,7 @@ class CachedLegs:
         return CachedLegs(
             self.snapshot,
             tuple(self.questions[place] for place in places),
+            tuple(self.texts[place] for place in places),
             self.query_vectors[list(places)],
             tuple(self.coverage[place] for place in places),
             tuple(self.sparse[place] for place in places),
@@ -158,7 +164,7 @@ class CachedLegs:
             candidates = lift(plan.precedents, candidates, near, self.remembered.chunks_of, vector, lookup)
         if plan.diffusion is not None:
             graph = self.snapshot.graph() if needs_graph(plan.diffusion) else None
-            question = Question(self.questions[place].text[:MAX_QUERY_LENGTH], vector)
+            question = Question(self.texts[place], vector)
             candidates = diffuse(plan.diffusion, candidates, graph, question, lookup)
         if plan.ranker is not None and lookup is not None:
             assert self.ranker is not None
@@ -173,9 +179,7 @@ class CachedLegs:
         if not len(others):
             return Ranking.empty()
         if leg == "sparse":
-            return snapshot.words.search(
-                self.questions[place].text[:MAX_QUERY_LENGTH], count, BitMap64(others.tolist())
-            )
+            return snapshot.words.search(self.texts[place], count, BitMap64(others.tolist()))
         return ranked(others, (snapshot.vectors @ self.query_vectors[place])[left], count)
 
     def best(self, plan: Plan, place: int, hits: int = HITS) -> list[IndexedChunk]:
@@ -191,7 +195,7 @@ class CachedLegs:
         chunks = list(ranked.values())
         if plan.rerank is not None:
             first, rest = chunks[: plan.rerank.depth], chunks[plan.rerank.depth :]
-            chunks = self.rerankings.ordered(plan.rerank.name, self.questions[place].text, first) + rest
+            chunks = self.rerankings.ordered(plan.rerank.name, self.texts[place], first) + rest
         return chunks[:hits]
 
     def rank(self, plan: Plan, place: int, hits: int = HITS) -> list[str]:
@@ -225,22 +229,20 @@ def ask_legs(
 
     `vectors` (questions, dim): the questions', where they are encoded already.
     """
-    texts = _texts(questions)
+    vocabulary = snapshot.vocabulary(encoder)
+    asked = [question.text[:MAX_QUERY_LENGTH] for question in questions]
+    texts = tuple(corrected(text, correct(text, vocabulary)) for text in asked)
     if vectors is None:
         vectors = encoder.encode_queries(texts) if texts else np.empty((0, encoder.dim), np.float32)
     return CachedLegs(
         snapshot,
         tuple(questions),
+        texts,
         vectors,
         tuple(encoder.coverage(text) for text in texts),
         tuple(snapshot.words.search(text, DEPTH) for text in texts),
         _dense(snapshot, vectors),
     )
-
-
-def _texts(questions: Sequence[EvalQuery]) -> list[str]:
-    """As a search is asked."""
-    return [question.text[:MAX_QUERY_LENGTH] for question in questions]
 
 
 def _dense(snapshot: CorpusSnapshot, vectors: Vectors) -> tuple[Ranking, ...]:

@@ -12,10 +12,12 @@ from pyroaring import BitMap64
 
 from retrieval.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
+from retrieval.contracts import Encoder, Lexicon
 from retrieval.graph.state import GraphState
 from retrieval.graph.view import GraphView
 from retrieval.ranker import Lookup
 from retrieval.sparse import SparseView
+from retrieval.spelling import Vocabulary
 from retrieval.types import IndexedChunk, Labels, Vectors, ViewBatch, passage_text
 from search_core.errors import CorpusError
 
@@ -94,6 +96,17 @@ class CorpusSnapshot:
     def vectors_of(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks: a `retrieval.fusion.VectorLookup`."""
         return self.vectors[self.rows(labels)]
+
+    def vocabulary(self, encoder: Encoder) -> Vocabulary:
+        """The words by which a search for somebody who sees everything corrects a query."""
+
+        def texts(labels: Sequence[int]) -> list[str]:
+            chunks = (self.chunks[row] for row in self.rows(np.array(labels, np.int64)).tolist())
+            return [chunk.words for chunk in chunks]
+
+        settings = self.collection.settings
+        lexicon = encoder if isinstance(encoder, Lexicon) else None
+        return Vocabulary(self.words, Analyzer(settings.dictionary, settings.synonyms), texts, lexicon=lexicon)
 
     @property
     def lookup(self) -> Lookup:

@@ -34,6 +34,7 @@ from retrieval.testing.views import (
     topic_text,
     topic_vector,
 )
+from retrieval.testing.words import WordViewContract
 from retrieval.types import OPERATOR, IndexedChunk, Principal, Ranking, ViewBatch
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]
@@ -63,14 +64,11 @@ class _Elastic(IndexViewContract):
         return collection
 
 
-class TestElasticSparse(_Elastic):
+class TestElasticSparse(WordViewContract, _Elastic):
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> ElasticSparseView:
         view = ElasticSparseView(self.server, self.new_collection(folder), Analyzer())
         view.resume()
         return view
-
-    def query(self, topic: int) -> Any:
-        return topic_text(topic)
 
 
 class _Fresh(FreshSparseView):
@@ -94,14 +92,11 @@ class _Fresh(FreshSparseView):
         self._due.clear()
 
 
-class TestFreshSparse(_Elastic):
+class TestFreshSparse(WordViewContract, _Elastic):
     every = 3
 
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> FreshSparseView:
         return _Fresh(ElasticSparseView(self.server, self.new_collection(folder), Analyzer()), self.every)
-
-    def query(self, topic: int) -> Any:
-        return topic_text(topic)
 
 
 class TestFreshSparseBeforeItsServer(TestFreshSparse):

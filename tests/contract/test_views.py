@@ -21,15 +21,13 @@ from retrieval.errors import InvalidInputError, OutageError, ViewError
 from retrieval.sparse import SparseView
 from retrieval.sparse import view as sparse
 from retrieval.testing.views import DIM, FolderViewContract, make_batch, make_chunk, topic_text, topic_vector
+from retrieval.testing.words import WordViewContract
 from retrieval.types import IndexedChunk, Ranking, Vectors, ViewBatch
 
 
-class TestSparse(FolderViewContract):
+class TestSparse(WordViewContract, FolderViewContract):
     def make_view(self, folder: Path | None, *, read_only: bool = False) -> SparseView:
         return SparseView(folder, Analyzer(), read_only=read_only)
-
-    def query(self, topic: int) -> Any:
-        return topic_text(topic)
 
 
 class TestCommittedSparse(TestSparse):

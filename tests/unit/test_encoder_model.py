@@ -204,6 +204,8 @@ def test_coverage_counts_the_letters_of_known_words(tmp_path: Path) -> None:
     assert tokenizer.coverage("prot") == 0  # p ##r ##o ##t: spelt, not known
     assert tokenizer.coverage("12 + 7 = ?") == 1  # no letters
     assert tokenizer.coverage("refund " * 3 + "zebras") == 0.75  # beyond the maximum of 4 tokens
+    words = ("refund", "pumps", "zebras", "prot", "refund policy")
+    assert [tokenizer.has_word(word) for word in words] == [True, False, False, False, False]
 
 
 @pytest.mark.parametrize(

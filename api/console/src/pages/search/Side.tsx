@@ -84,6 +84,7 @@ function Found({ found, others, most, grades, judge, open }: Props & { found: Se
   const { t, textOr, language } = useSpeech();
   const places = others && new Map(others.map((hit, place) => [hit.key, place + 1]));
   const missed = (found.degraded ?? []).map((leg) => textOr(`search.leg-${leg}`, leg)).join(", ");
+  const corrections = (found.corrections ?? []).map(({ from, to }) => `${from} → ${to}`).join(", ");
   const ms = (value: number) => value.toLocaleString(language, { maximumFractionDigits: 1 });
   const stages = Object.entries(found.stages ?? {}).filter(([, spent]) => spent >= 0.05);
   return (
@@ -92,6 +93,11 @@ function Found({ found, others, most, grades, judge, open }: Props & { found: Se
         {t("search.took", { count: found.hits.length, ms: ms(found.took_ms) })}
         {stages.length > 0 && ` (${stages.map(([stage, spent]) => `${textOr(`search.stage-${stage}`, stage)} ${ms(spent)}`).join(", ")})`}
       </Text>
+      {corrections && (
+        <Text size="sm" c="dimmed">
+          {t("search.corrected", { words: corrections })}
+        </Text>
+      )}
       {missed && <Alert color="yellow">{t("search.degraded", { legs: missed })}</Alert>}
       {found.hits.length === 0 && <Text size="sm">{t("search.nothing")}</Text>}
       {found.hits.map((hit, place) => (

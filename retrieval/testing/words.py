@@ -1,0 +1,99 @@
+"""The contract of `WordView`: what a view over words tells besides, and the corrections that are made by it."""
+
+# ruff: noqa: D102 - the name of a test is its docstring
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pyroaring import BitMap64
+
+from retrieval.analyzer import Analyzer
+from retrieval.contracts import Scope, WordView
+from retrieval.spelling import Correction, Vocabulary, correct
+from retrieval.testing.views import IndexViewContract, make_chunk, topic_text
+from retrieval.types import Principal, ViewBatch
+
+TEXTS = {  # label -> text; those from 10 on are the board's alone
+    1: "A resistor limits the current.",
+    2: "Populations of capacitors and resistors.",
+    3: "The registers of the population; a stroke.",
+    4: "The parts E-07 and AX-1200 are insulated.",
+    10: "The merger with Resitor is secret.",
+    11: "Thermistors and a resister, a resister",
+    12: "Thermistors once more: resister",
+    13: "resister",
+}
+BOARD = 10
+STAFF = Principal("anna", frozenset({"staff"}))
+NOBODY = Principal("berta", frozenset())
+
+
+class WordViewContract(IndexViewContract):
+    """What every view over words does, whatever it is made of; it analyzes with `Analyzer()`."""
+
+    @abstractmethod
+    def make_view(self, folder: Path | None, *, read_only: bool = False) -> WordView:
+        """The view under test."""
+
+    def query(self, topic: int) -> Any:
+        return topic_text(topic)
+
+    def filled(self) -> WordView:
+        """A view of `TEXTS`, in two batches."""
+        view = self.make_view(None)
+        for seq, labels in enumerate(([*TEXTS][:3], [*TEXTS][3:]), start=1):
+            rows = [
+                replace(make_chunk(label, 0), text=TEXTS[label], groups=("board",) if label >= BOARD else ("staff",))
+                for label in labels
+            ]
+            view.apply(ViewBatch(seq, [], rows))
+        return view
+
+    def test_frequencies_are_those_of_each_token(self) -> None:
+        view = self.filled()
+        tokens = ["resistor", "popul", "thermistor", "resitor", "e-07", "nowher"]
+        assert view.frequencies(tokens) == {token: view.document_frequency(token) for token in tokens}
+        assert [view.frequencies(tokens)[token] for token in tokens] == [2, 2, 2, 1, 1, 0]
+        assert not view.frequencies([])
+        view.close()
+
+    def test_a_mistyped_word_becomes_the_nearest_that_a_chunk_writes(self) -> None:
+        view = self.filled()
+        expected = {
+            "resitsor": "resistor",  # two letters swapped
+            "capacitrs": "capacitors",  # one left out
+            "currrent": "current",  # one doubled
+            "currnets": "current",  # which is written in the singular only
+            "insylated": "insulated",  # its neighbour on the keyboard
+            "populatoin": "population",  # a slip in an ending, of which the index has nothing
+        }
+        for typed, meant in expected.items():
+            assert correct(f"the {typed}?", _vocabulary(view)) == (Correction(typed, meant),), typed
+        view.close()
+
+    def test_corrections_tell_nothing_of_what_the_caller_may_not_see(self) -> None:
+        view = self.filled()
+        theirs = BitMap64(label for label in TEXTS if label < BOARD)
+        staff = _vocabulary(view, theirs, Scope(STAFF))
+        # the board's own word is as unknown to others as if it were nowhere, and none of its words is suggested
+        assert correct("resitor", staff) == (Correction("resitor", "resistor"),)
+        assert correct("resitor", _vocabulary(view)) == ()
+        assert correct("thermistosr", staff) == ()
+        assert correct("thermistosr", _vocabulary(view)) == (Correction("thermistosr", "Thermistors"),)
+        # nor do the board's chunks make a word more common than another
+        assert correct("resistr", staff) == (Correction("resistr", "resistor"),)
+        assert correct("resistr", _vocabulary(view)) == (Correction("resistr", "resister"),)
+        assert correct("resistrr", _vocabulary(view, BitMap64(), Scope(NOBODY))) == ()
+        view.close()
+
+
+def _vocabulary(view: WordView, allowed: BitMap64 | None = None, scope: Scope | None = None) -> Vocabulary:
+    def texts(labels: Sequence[int]) -> list[str]:
+        return [TEXTS[label] for label in labels]
+
+    return Vocabulary(view, Analyzer(), texts, allowed, scope)
