@@ -134,7 +134,8 @@ def test_reindex_shows_what_it_compared(kb: Kb) -> None:
 
 def test_the_same_reindex_again_builds_nothing(kb: Kb) -> None:
     """As after a command that fell when all was done but its last words."""
-    same = ("reindex", "-c", "c", "--chunk-tokens", "280")
+    kb.json("ingest", str(kb.folder / "corpus.jsonl.gz"), "-c", "same")
+    same = ("reindex", "-c", "same", "--chunk-tokens", "280")
     first, again = kb.json(*same), kb.run(*same).stdout
     assert "note" not in first
     assert f"generation {first['id']} is made by just that: nothing was built; `--anew` builds another" in again

@@ -11,12 +11,12 @@ from datetime import time as time_of_day
 
 import openpyxl
 import pytest
+from compound_file import compound_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.errors import ParseError
 from ingest.parsers import parse_file
-from tests.compound_file import compound_file
 
 Cells = Mapping[tuple[int, int], object]
 GENERAL, DATE, MOMENT, TIME = range(4)  # cell formats, in the order in which they are written
