@@ -29,7 +29,7 @@ from retrieval.types import Ranking
 from search_core.conditions import Conditions
 from search_core.proof.gate import Latency
 from search_core.proof.reasons import NOT_EMBEDDED
-from search_core.result import waits
+from search_core.result import Result, waits
 from search_core.stages import plans
 from search_core.stages.candidate import Candidate, StageReport, TunedModel
 from search_core.stages.finalist import STAGES
@@ -142,9 +142,8 @@ def test_a_better_encoder_takes_over_under_the_plan_that_serves_also_when_resume
         assert reopened.plan_of("c") == DEFAULT_PLAN
 
 
-def test_what_fell_when_only_the_plan_was_left_embeds_nothing_again(
-    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fallen_before_its_plan(kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """A run whose encoder took over; the process fell before the plan did."""
     monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
     found = tuned(kb, tiers="plan,encoder", max_epochs=1)
 
@@ -154,6 +153,13 @@ def test_what_fell_when_only_the_plan_was_left_embeds_nothing_again(
     with monkeypatch.context() as falling, pytest.raises(KeyboardInterrupt):
         falling.setattr(kb.catalog.plans, "promote", fall)
         let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
+    return found
+
+
+def test_what_fell_when_only_the_plan_was_left_embeds_nothing_again(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = fallen_before_its_plan(kb, monkeypatch)
     first = kb.catalog.collections.get("c")
     assert first.encoder == str(found.model)
     told = let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
@@ -204,15 +210,7 @@ def test_what_fell_when_its_encoder_took_over_without_foreign_parts_goes_on(
 def test_an_encoder_that_took_over_and_was_rolled_back_stays_away(
     kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, "encoder", (__name__, "better_encoder"))
-    found = tuned(kb, tiers="plan,encoder", max_epochs=1)
-
-    def fall(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as falling, pytest.raises(KeyboardInterrupt):
-        falling.setattr(kb.catalog.plans, "promote", fall)
-        let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
+    found = fallen_before_its_plan(kb, monkeypatch)
     former = roll_back_generation(kb, "c")
     told = let_serve(kb, "c", found.experiment, found.to_dict(), lambda done, total: None)
     assert not told["promoted"] and "took over and another one serves since" in told["reasons"][0]
