@@ -34,6 +34,15 @@ def qn(name: str) -> str:
     return f"{{{NAMESPACES[prefix]}}}{local}"
 
 
+ROW, CELL, COVERED = qn("table:table-row"), qn("table:table-cell"), qn("table:covered-table-cell")
+
+
+def count_of(element: Any, name: str) -> int:
+    """How often, or how far, an attribute says that something is repeated or spans; 1 without it."""
+    value = element.get(qn(name), "1")
+    return max(1, int(value[:9])) if value.isdecimal() else 1
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
     """The parts of an OpenDocument file that hold words."""

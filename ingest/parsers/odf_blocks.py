@@ -8,7 +8,7 @@ from typing import Any
 
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.limits import Deadline
-from ingest.parsers.odf import Styles, qn
+from ingest.parsers.odf import CELL, COVERED, ROW, Styles, count_of, qn
 
 _BULLET = "- "
 _MAX_LEVEL = 9  # of headings
@@ -47,7 +47,6 @@ _HOLDERS = frozenset(
     }
 )
 _ROW_HOLDERS = tuple(qn(f"table:{name}") for name in ("table-header-rows", "table-rows", "table-row-group"))
-_ROW, _CELL, _COVERED = qn("table:table-row"), qn("table:table-cell"), qn("table:covered-table-cell")
 
 
 class OdfBlocks:
@@ -145,16 +144,16 @@ class OdfBlocks:
         for row in _table_rows(table):
             self._deadline.check()
             cells: list[str] = []
-            for cell in row.iterchildren(_CELL, _COVERED):
-                for _ in range(_number(cell, "table:number-columns-repeated")):
+            for cell in row.iterchildren(CELL, COVERED):
+                for _ in range(min(count_of(cell, "table:number-columns-repeated"), _MAX_SPAN)):
                     cells.append(self._next_cell(cell, len(cells), below))
             yield cells
 
     def _next_cell(self, cell: Any, at: int, below: dict[int, tuple[int, str]]) -> str:
-        if cell.tag == _COVERED:
+        if cell.tag == COVERED:
             rows, text = below.pop(at, (1, ""))
         else:
-            rows, text = _number(cell, "table:number-rows-spanned"), self.cell_text(cell)
+            rows, text = min(count_of(cell, "table:number-rows-spanned"), _MAX_SPAN), self.cell_text(cell)
         if rows > 1:
             below[at] = (rows - 1, text)
         return text
@@ -179,8 +178,8 @@ class OdfBlocks:
 
 def _table_rows(parent: Any) -> Iterator[Any]:
     """The rows of a table in order, a row that is written once for many as one."""
-    for child in parent.iterchildren(_ROW, *_ROW_HOLDERS):
-        if child.tag == _ROW:
+    for child in parent.iterchildren(ROW, *_ROW_HOLDERS):
+        if child.tag == ROW:
             yield child
         else:
             yield from _table_rows(child)
@@ -189,8 +188,3 @@ def _table_rows(parent: Any) -> Iterator[Any]:
 def _level(heading: Any) -> int:
     value = heading.get(qn("text:outline-level"), "1")
     return max(1, min(int(value), _MAX_LEVEL)) if value.isdecimal() else 1
-
-
-def _number(element: Any, name: str) -> int:
-    value = element.get(qn(name), "1")
-    return max(1, min(int(value[:9]), _MAX_SPAN)) if value.isdecimal() else 1

@@ -15,7 +15,7 @@ from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.guard import damaged
 from ingest.parsers.limits import Deadline
-from ingest.parsers.odf import Styles, check_kind, open_package, qn
+from ingest.parsers.odf import CELL, COVERED, ROW, Styles, check_kind, count_of, open_package, qn
 from ingest.parsers.odf_blocks import OdfBlocks
 from ingest.parsers.sheets import MAX_COLUMNS, SheetReader
 
@@ -25,7 +25,6 @@ _DURATION = re.compile(r"PT(?:(\d{1,7})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:[.,](\d{
 _DAY = timedelta(days=1)
 
 _BODY, _SHEETS, _TABLE = qn("office:body"), qn("office:spreadsheet"), qn("table:table")
-_ROW, _CELL, _COVERED = qn("table:table-row"), qn("table:table-cell"), qn("table:covered-table-cell")
 _STYLES = qn("office:automatic-styles")
 
 
@@ -57,7 +56,7 @@ class _Workbook:
         self._events = etree.iterparse(
             io.BytesIO(content),
             events=("start", "end"),
-            tag=(_BODY, _STYLES, _TABLE, _ROW),
+            tag=(_BODY, _STYLES, _TABLE, ROW),
             resolve_entities=False,
             no_network=True,
             remove_comments=True,
@@ -91,10 +90,10 @@ class _Workbook:
         for event, element in self._events:
             if element is sheet:
                 return
-            if event == "end" and element.tag == _ROW and _sheet_of(element) is sheet:
+            if event == "end" and element.tag == ROW and _sheet_of(element) is sheet:
                 self._deadline.check()
                 row = _values(element, blocks)
-                same = min(_number(element, "table:number-rows-repeated"), _MAX_SAME_ROWS if row else 1)
+                same = min(count_of(element, "table:number-rows-repeated"), _MAX_SAME_ROWS if row else 1)
                 self._cells += same * len(row)
                 if self._cells > _MAX_CELLS:
                     raise ParseError(f"{self._name} has more than {_MAX_CELLS:,} cells", "split it into several files")
@@ -121,9 +120,9 @@ def _values(row: Any, blocks: OdfBlocks) -> list[Any]:
     """The values of a row up to its last filled cell, and one column beyond those that are read."""
     values: list[Any] = []
     empty = 0
-    for cell in row.iterchildren(_CELL, _COVERED):
-        repeated = _number(cell, "table:number-columns-repeated")
-        value = _value(cell, blocks) if cell.tag == _CELL else None
+    for cell in row.iterchildren(CELL, COVERED):
+        repeated = count_of(cell, "table:number-columns-repeated")
+        value = _value(cell, blocks) if cell.tag == CELL else None
         if value in (None, ""):
             empty += repeated
         elif len(values) <= MAX_COLUMNS:
@@ -169,8 +168,3 @@ def _time(text: str) -> time | timedelta:
     hours, minutes, seconds = (int(part or 0) for part in match.groups()[:3])
     length = timedelta(hours=hours, minutes=minutes, seconds=seconds, microseconds=int((match[4] or "0").ljust(6, "0")))
     return length if length >= _DAY else (datetime.min + length).time()
-
-
-def _number(element: Any, name: str) -> int:
-    value = element.get(qn(name), "1")
-    return max(1, int(value[:9])) if value.isdecimal() else 1

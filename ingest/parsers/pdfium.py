@@ -16,7 +16,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def pages_of(data: bytes, name: str) -> Iterator[Any]:
-    """The document as a sequence of pages; use it in `drawing` only. Raises `ParseError` for a damaged one."""
+    """The document as a sequence of pages; use its pages by `opened` only. Raises `ParseError` for a damaged one."""
     with _lock:
         try:
             document = pypdfium2.PdfDocument(data)
