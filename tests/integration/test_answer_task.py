@@ -288,7 +288,10 @@ def test_a_thumb_on_an_answer_that_what_serves_gave_instead_is_not_the_candidate
         _, admin = rolled_out(api)
         monkeypatch.setattr(LanguageModelGenerator, "stream", broken)
         (rollout,) = api.kb.catalog.rollouts.running()
-        session = next(f"s{n}" for n in range(99) if arm_of(rollout, "test", f"s{n}", QUERIES["q0"]) == "candidate")
+        key = api.kb.catalog.keys.check(admin["Authorization"].removeprefix("Bearer "))
+        assert key is not None  # its id, new in every run, says which sessions the candidate serves
+        arms = {f"s{n}": arm_of(rollout, f"key:{key.id}", f"s{n}", QUERIES["q0"]) for n in range(99)}
+        session = next(name for name, arm in arms.items() if arm == "candidate")
         headers = admin | {"X-Session-Id": session}
         body = {"question": QUERIES["q0"], "collection": "birds", "stream": False}
         told = api.client.post("/v1/answers", json=body, headers=headers).json()
