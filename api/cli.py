@@ -73,6 +73,7 @@ COMMANDS = {
     ),
     "keys": Entry("api.commands.keys:app", "API keys: create, list, revoke."),
     "plans": Entry("api.commands.plans:app", "Plans: how a collection is searched."),
+    "encoders": Entry("api.commands.encoders:app", "Encoders with a name: list, fetch."),
     "readers": Entry("api.commands.readers:app", "Readers: models that answer with words of a passage."),
     "experiments": Entry("api.commands.experiments:app", "Experiments: what the search core tried."),
     "artifacts": Entry("api.commands.artifacts:app", "Artifacts: plans and models that tuning left."),

@@ -51,8 +51,8 @@ class Settings(BaseSettings):
     )
     encoder: str = Field(
         "all-MiniLM-L6-v2",
-        description="Encoder that turns text into vectors: a registered name, or the id or folder of a "
-        "sentence-transformers model.",
+        description="Encoder that turns text into vectors: a name that `kb encoders list` shows, or the id or folder "
+        "of a sentence-transformers model.",
     )
     encoder_precision: Literal["auto", "int8", "fp32"] = Field(
         "auto",

@@ -24,6 +24,7 @@ from api.commands.shared import (
     progress_bar,
 )
 from api.knowledge_base import KnowledgeBase
+from api.quality.encoder_fit import EncoderFit, encoder_fit
 from api.sources.opening import open_source
 from ingest.changes import Failure
 from ingest.report import IngestReport
@@ -78,10 +79,13 @@ def ingest(
                 find_duplicates=find_duplicates,
                 progress=lambda count: advance(progress, count),
             )
+        fit = encoder_fit(kb, collection) if report.embedded and not as_json else None
     if as_json:
         print_json(report.to_dict() | {"collection": collection, "source": opened.source.name})
     else:
         show_report(report, collection, opened.source.kind)
+    if fit is not None and fit.is_lost:
+        err.print(_lost(fit, collection))
     if report.failed and (strict or not report.documents):
         raise typer.Exit(1)
 
@@ -135,6 +139,14 @@ def show_report(report: IngestReport, collection: str, kind: str) -> None:
             f"[red]{report.withheld} deletions withheld[/]: the source no longer names most of its documents; "
             "repeat with --allow-mass-deletion if that is meant"
         )
+
+
+def _lost(fit: EncoderFit, collection: str) -> str:
+    advice = f"kb reindex -c {collection} --encoder {fit.advised or '…'}"
+    return (
+        f"[yellow]the encoder {escape(fit.encoder)} knows only {fit.known:.0%} of these documents' letters[/]: words "
+        f"alone will find them; one that knows their language finds more by meaning: {escape(advice)}"
+    )
 
 
 def _varied(failures: Sequence[Failure]) -> list[Failure]:

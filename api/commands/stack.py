@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import logging
 import shlex
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress as Bars
-from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from api.commands.fetching import MEGABYTE, told
 from api.commands.shared import AsJson, err, out, print_json
 from infra.settings import load_settings
 
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
     from infra.stack.stack import Stack
     from infra.stack.status import Status
 
-MEGABYTE = 10**6
 EXIT_NOT_READY = 3  # of `kb stack status` where a server does not answer
 
 app = typer.Typer(help="The servers of the cluster on this machine: start, show, stop.", no_args_is_help=True)
@@ -43,7 +37,7 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Fetch, configure and start what does not run, wait until all answer, and say where they are."""
-    with _told() as progress:
+    with told() as progress:
         statuses = _stack(folder, progress).up(_names(only), secure=secure)
     _show(statuses, as_json)
 
@@ -65,7 +59,7 @@ def down(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing.")] = False,
 ) -> None:
     """Stop what was started, and nothing else; also after a crash."""
-    with _told() as progress:
+    with told() as progress:
         stack = _stack(folder, progress)
         if not purge:
             stopped = stack.down(_names(only))
@@ -130,48 +124,3 @@ def _described(one: Status) -> dict[str, object]:
         "pss_mb": round(one.pss / MEGABYTE),
         "log": str(one.log),
     }
-
-
-class _Lines:
-    """Plain lines on standard error, one a step."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def step(self, name: str, text: str) -> None:
-        err.print(f"{time.monotonic() - self._began:6.1f} s  {name}: {text}", markup=False)
-
-    def fetched(self, name: str, size: int) -> None:
-        """A pipe hears of the end only."""
-
-
-class _Live:
-    """A line for each server on a terminal, changing in place; sizes grow."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-        self._lock = threading.Lock()
-
-    def step(self, name: str, text: str) -> None:
-        self._say(name, text)
-
-    def fetched(self, name: str, size: int) -> None:
-        self._say(name, f"fetching, {size / MEGABYTE:.0f} MB so far")
-
-    def _say(self, name: str, text: str) -> None:
-        with self._lock:
-            if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task(name)
-            self._bars.update(self._tasks[name], description=f"{name}: {text}")
-
-
-@contextmanager
-def _told() -> Iterator[Progress]:
-    if not err.is_terminal:
-        yield _Lines()
-        return
-    with Bars(
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=err
-    ) as bars:
-        yield _Live(bars)

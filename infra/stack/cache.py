@@ -88,7 +88,7 @@ def unpack(artifact: Artifact, fetched: Path, target: Path) -> Path:
         return fetched
     archive = only_file(fetched)
     target.mkdir(parents=True)
-    if archive.suffix == ".zip":
+    if archive.suffix in (".zip", ".jar"):
         _unpack_zip(archive, artifact.keep, target)
     else:
         with tarfile.open(archive) as tar:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.answer import cosine_scale
 from retrieval.answer.question import HAN, Kind, Question, Tokens, content_tokens, fits_kind
 from retrieval.answer.sentences import Span, is_table_row, split_sentences
 from retrieval.answer.types import Passage, TermStatistics
@@ -337,7 +338,6 @@ def _add_dense(
         return
     promise = features[:, LEXICAL] + features[:, CONTEXT] + 0.5 * features[:, RANK]
     chosen = np.argsort(-promise, kind="stable")[:ENCODED_SENTENCES]
-    query = encoder.encode_queries([question.text])[0]
-    cosines = encoder.encode_passages([candidates[row].text for row in chosen]) @ query
+    cosines = cosine_scale.of_answers(encoder, question.text, [candidates[row].text for row in chosen])
     features[:, DENSE] = known * float(cosines.min())
     features[chosen, DENSE] = known * cosines

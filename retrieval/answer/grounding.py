@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from retrieval.answer import cosine_scale
 from retrieval.answer.claims import is_opposed
 from retrieval.answer.evidence import known_share
 from retrieval.answer.numbers import missing_number, numbers_of
@@ -108,8 +109,7 @@ class Grounder:
         known = known_share(sentence, self.passages, self.encoder)
         if share >= 1 or known == 0:
             return share
-        vectors = self.encoder.encode_passages([sentence, source])
-        return (1 - known / 2) * share + known / 2 * float(vectors[0] @ vectors[1])
+        return (1 - known / 2) * share + known / 2 * cosine_scale.of_statements(self.encoder, sentence, source)
 
 
 def mark_numbers(inside: str) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Literal
 from infra.registry import Registry
 from retrieval.contracts import Encoder
 from retrieval.encoder.model_folder import DEFAULT_MODEL
+from retrieval.encoder.pretrained import PRETRAINED
 
 Precision = Literal["auto", "int8", "fp32"]
 
@@ -43,6 +44,13 @@ def _open_default(cache_dir: Path, precision: Precision, threads: int, max_lengt
     return _open_onnx(DEFAULT_MODEL, cache_dir, precision, threads, max_length)
 
 
+def _pretrained(name: str) -> Callable[..., Encoder]:
+    def build(cache_dir: Path, precision: Precision, threads: int, max_length: int | None) -> Encoder:
+        return _open_onnx(name, cache_dir, precision, threads, max_length)
+
+    return build
+
+
 def _open_hash(**_: object) -> Encoder:
     from retrieval.encoder.hashing import HashEncoder
 
@@ -52,6 +60,7 @@ def _open_hash(**_: object) -> Encoder:
 BUILT_IN: tuple[tuple[str, Callable[..., Encoder], str], ...] = (
     (DEFAULT_MODEL, _open_default, "384 dimensions, English, 256 tokens; ONNX Runtime, int8 where the CPU gains"),
     ("hash", _open_hash, "256 dimensions, no model: hashed words and character n-grams, any language"),
+    *((name, _pretrained(name), about.summary) for name, about in PRETRAINED.items()),
 )
 for _name, _build, _summary in BUILT_IN:
     ENCODERS.register(_name, _build, _summary)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retrieval.encoder.pretrained import PRETRAINED, pretrained_folder
 from retrieval.errors import EncoderError
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -82,12 +83,14 @@ def in_data_folder(name: str, data_dir: Path) -> Path:
 
 
 def locate(name: str, data_dir: Path | None = None) -> Path:
-    """The folder of a model: the default's name, a folder, or a model id in the local Hugging Face cache.
+    """The folder of a model: a registered name's, a folder, or a model id in the local Hugging Face cache.
 
     With `data_dir` also one that was tuned there, see `in_data_folder`. Raises `EncoderError` saying what was tried.
     """
     if name in (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"):
         return _packaged_model()
+    if name in PRETRAINED:
+        return pretrained_folder(name)
     folder = Path(name).expanduser() if data_dir is None else in_data_folder(name, data_dir)
     if folder.is_dir():
         return folder.resolve()

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.bench_answers train      # writes retrieval/answer/weights.py
     python -m tests.benchmarks.bench_answers evaluate   # prints the table of docs/answers.md, writes answers.json
+    python -m tests.benchmarks.bench_answers evaluate --encoder bge-small-zh-v1.5   # only prints
     python -m tests.benchmarks.bench_answers time       # milliseconds an answer over five passages
 
 Training sees squad_dev's train articles, cmrc2018 trial, half of techqa and the off-corpus questions of the train side;
@@ -32,6 +33,7 @@ from retrieval.answer.selection import choose, citation_of, stretches
 from retrieval.answer.support import SUPPORT_FEATURES, confidence, score_sentences, support_features
 from retrieval.answer.types import Ask
 from retrieval.encoder import open_encoder
+from retrieval.encoder.model_folder import DEFAULT_MODEL
 from tests.benchmarks.answer_sets import AnswerSet, Asked, Collection, Remembering, load_sets, squeezed
 
 HERE = Path(__file__).resolve().parent
@@ -177,9 +179,9 @@ def _weights_module(threshold: float, fitted: Floats, bias: float, folder: Path,
     return "\n".join(lines) + "\n"
 
 
-def evaluate(folder: Path, limit: int) -> None:
+def evaluate(folder: Path, limit: int, model: str = DEFAULT_MODEL) -> None:
     """Right answers and refusals of each evaluation set, at the committed threshold and around it."""
-    encoder, analyzer = _encoder(), Analyzer()
+    encoder, analyzer = _encoder(model), Analyzer()
     outcomes: dict[tuple[str, bool], list[tuple[str, bool, float]]] = {}
     for case in cases(load_sets(folder, "eval", limit), encoder, analyzer):
         sure = confidence(case.evidence, score_sentences(case.evidence))
@@ -190,6 +192,8 @@ def evaluate(folder: Path, limit: int) -> None:
     for row in rows:
         if row["refuse_below"] == weights.REFUSE_BELOW:
             print(json.dumps(row))
+    if model != DEFAULT_MODEL:
+        return
     report = {"command": f"python -m tests.benchmarks.bench_answers evaluate --limit {limit}", "seed": 0, "rows": rows}
     RESULTS_FILE.write_text(json.dumps({**report, "data_sha256": data_hash(folder)}, indent=1) + "\n")
 
@@ -220,7 +224,7 @@ def _row(
 
 def measure_time(folder: Path, limit: int) -> None:
     """Milliseconds an answer over five passages, encoding included."""
-    encoder, analyzer = open_encoder("all-MiniLM-L6-v2", _cache()), Analyzer()
+    encoder, analyzer = open_encoder(DEFAULT_MODEL, _cache()), Analyzer()
     for answer_set in load_sets(folder, "eval", limit):
         if not answer_set.is_dense:
             continue
@@ -243,8 +247,8 @@ def data_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _encoder() -> Remembering:
-    return Remembering(open_encoder("all-MiniLM-L6-v2", _cache()))
+def _encoder(model: str = DEFAULT_MODEL) -> Remembering:
+    return Remembering(open_encoder(model, _cache()))
 
 
 def _cache() -> Path:
@@ -256,9 +260,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("train", "evaluate", "time"))
     parser.add_argument("--limit", type=int, default=2500, help="most questions of a set, its off-corpus ones aside")
+    parser.add_argument("--encoder", default=DEFAULT_MODEL, help="that `evaluate` asks; only the default's is written")
     arguments = parser.parse_args()
     folder = Path(os.environ.get("KB_TEST_DATA_DIR", REPOSITORY.parent / "shared" / "data"))
-    {"train": train, "evaluate": evaluate, "time": measure_time}[arguments.action](folder, arguments.limit)
+    if arguments.action == "evaluate":
+        evaluate(folder, arguments.limit, arguments.encoder)
+    else:
+        {"train": train, "time": measure_time}[arguments.action](folder, arguments.limit)
 
 
 if __name__ == "__main__":

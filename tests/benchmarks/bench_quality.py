@@ -1,9 +1,10 @@
 """Quality of search on every public retrieval set: each leg alone, reciprocal ranks, and the default plan.
 
-    python -m tests.benchmarks.bench_quality --work /tmp/quality [--sets nfcorpus,cranfield]
+    python -m tests.benchmarks.bench_quality --work /tmp/quality [--sets nfcorpus,cranfield] [--encoder NAME]
 
 Documents go in by `kb ingest` and stay in the work folder, so that a second run only searches. Prints the table of
-docs/quality.md and writes quality.json beside this file, one entry a set; sets not asked for keep their entries.
+docs/quality.md and writes quality.json beside this file, one entry a set (and encoder other than the default); what was
+not asked for keeps its entry.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from api.knowledge_base import KnowledgeBase
 from api.quality.evaluation import EvaluatedRun, evaluate_collection
 from infra.settings import Settings
+from retrieval.encoder.model_folder import DEFAULT_MODEL
 from retrieval.evaluation import read_qrels, read_queries
 from retrieval.metrics import bootstrap_interval, randomisation_test
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
@@ -56,24 +58,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="data folder to build in and to reuse")
     parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--encoder", default=DEFAULT_MODEL)
     asked = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"sets": {}}
     print(f"{'':18}" + "".join(f"{name:>13}" for name in PLANS) + f"{'interval':>20}{'p':>8}")
     for name in asked.sets.split(","):
-        results["sets"][name] = measure(name, asked.work)
+        key = name if asked.encoder == DEFAULT_MODEL else f"{name}, {asked.encoder}"
+        results["sets"][key] = measure(name, asked.work, asked.encoder)
         results |= circumstances()
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        print(line(name, results["sets"][name]), flush=True)
+        print(line(name, results["sets"][key]), flush=True)
 
 
-def measure(name: str, work: Path) -> dict[str, Any]:
+def measure(name: str, work: Path, encoder: str) -> dict[str, Any]:
     """The set's row: metrics of every plan, and the default plan against the better leg."""
     folder, judgements = SETS[name]
-    ingest(name, one_of(DATA / folder / "corpus.jsonl"), work)
+    ingest(name, one_of(DATA / folder / "corpus.jsonl"), work, encoder)
     questions = read_queries(one_of(DATA / folder / "queries.jsonl"))
     qrels = read_qrels(DATA / folder / judgements)
-    settings = Settings(data_dir=work)
+    settings = Settings(data_dir=work, encoder=encoder)
     with KnowledgeBase.open(settings) as kb:
+        if kb.catalog.collections.get(name).encoder != encoder:
+            raise SystemExit(
+                f"collection {name} in {work} was made with another encoder than {encoder}; name another --work"
+            )
         runs = {plan: evaluate_collection(kb, name, questions, qrels, OPERATOR, PLANS[plan]) for plan in PLANS}
     better = max(("sparse", "dense"), key=lambda leg: runs[leg].evaluation.mean("ndcg@10"))
     return {
@@ -85,10 +93,11 @@ def measure(name: str, work: Path) -> dict[str, Any]:
     }
 
 
-def ingest(name: str, corpus: Path, work: Path) -> None:
+def ingest(name: str, corpus: Path, work: Path, encoder: str) -> None:
     """`kb ingest` in a process of its own, as a user runs it; embeds nothing that is there already."""
     command = [sys.executable, "-m", "api.cli", "ingest", str(corpus), "--collection", name]
-    done = subprocess.run(command, env=os.environ | {"KB_DATA_DIR": str(work)}, capture_output=True, text=True)
+    environment = os.environ | {"KB_DATA_DIR": str(work), "KB_ENCODER": encoder}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 

@@ -119,3 +119,17 @@ def test_letters_that_a_terminal_lacks_are_replaced(kb: Kb) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, timeout=WORK_SECONDS, check=False)
     assert (done.returncode, done.stderr, b"?" in done.stdout) == (0, b"", True)
     assert os.environ.get("PYTHONIOENCODING") != "latin-1"
+
+
+def test_documents_in_a_language_that_the_encoder_does_not_know_are_told(kb: Kb) -> None:
+    (kb.folder / "zh").mkdir()
+    (kb.folder / "zh" / "a.txt").write_text(
+        "退货须在三十天内提出申请，并附上原始发票。仓库收到商品后七个工作日内退款。", encoding="utf-8"
+    )
+    (kb.folder / "en.txt").write_text("Returns are accepted within thirty days with the invoice.")
+    said = kb.run("ingest", str(kb.folder / "zh"), "-c", "zh", KB_ENCODER="all-MiniLM-L6-v2", COLUMNS="300")
+    assert said.returncode == 0, said.stderr
+    assert "all-MiniLM-L6-v2 knows only" in said.stderr
+    assert "kb reindex -c zh --encoder bge-small-zh-v1.5" in said.stderr
+    said = kb.run("ingest", str(kb.folder / "en.txt"), "-c", "en", KB_ENCODER="all-MiniLM-L6-v2")
+    assert "knows only" not in said.stderr
