@@ -24,13 +24,14 @@ from ingest.pipeline import Progress, RowRenderer
 from ingest.report import IngestReport
 from retrieval.answer.choice import READERS
 from retrieval.answer.condense import standalone_question
-from retrieval.answer.reader_folder import bring_back
 from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Passage, Standing, Turn
 from retrieval.catalog import AccessChange, Catalog, Collection, CollectionSettings, Commit, Receipt, sqlite_url
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
 from retrieval.errors import ConflictError, NotFoundError, OutageError
 from retrieval.filters import Filter
+from retrieval.folder_exchange import bring_back
+from retrieval.learned import ARTIFACTS
 from retrieval.plan import Plan
 from retrieval.retriever import Hit, SearchRequest, SearchResult
 from retrieval.spelling import corrected
@@ -71,7 +72,8 @@ class KnowledgeBase:
             raise OutageError(
                 f"data folder {settings.data_dir} cannot be used: {error.strerror}; name a writable one in KB_DATA_DIR"
             ) from error
-        bring_back(settings.data_dir / READERS)
+        for models in (READERS, ARTIFACTS):
+            bring_back(settings.data_dir / models)
         url = settings.catalog_url or sqlite_url(settings.data_dir / "catalog.db")
         return cls(settings, Catalog(url, settings.kept_versions))
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +13,11 @@ from typing import Any
 from retrieval.answer.reader_input import KINDS, SCHEME, Layout
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import ReaderError
-
-logger = logging.getLogger(__name__)
+from retrieval.folder_exchange import put_in_place
 
 FORMAT = 1
 MANIFEST_FILE, GRAPH_FILE, TOKENIZER_FILE, CARD_FILE = "manifest.json", "model.onnx", "tokenizer.json", "README.md"
 NEEDED = (GRAPH_FILE, TOKENIZER_FILE)
-ASIDE = ".former-"  # before the name of a reader that is being exchanged; no reader's name begins with a dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,45 +64,6 @@ def write_folder(target: Path, manifest: ReaderManifest, card: str, fill: Callab
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
-
-
-def put_in_place(folder: Path, target: Path) -> None:
-    """`folder`, on the same file system, becomes `target`; an old one is gone. Raises `OSError`.
-
-    A full folder cannot be replaced in one step: the old one is put aside, where `bring_back` finds it after a kill.
-    """
-    aside = target.with_name(f"{ASIDE}{target.name}")
-    _end_exchange(aside, target)
-    try:
-        try:
-            _exchange(folder, target, aside)
-        except OSError:  # perhaps a process that starts in this moment brought the old one back
-            _exchange(folder, target, aside)
-    finally:
-        _end_exchange(aside, target)
-
-
-def bring_back(readers: Path) -> None:
-    """At start: end the exchanges of processes that were killed; a reader put aside for none is there again."""
-    for aside in readers.glob(f"{ASIDE}*"):
-        try:
-            _end_exchange(aside, readers / aside.name.removeprefix(ASIDE))
-        except OSError as error:
-            logger.warning("%s is the reader that was there before, and cannot be renamed: %s", aside, error)
-
-
-def _exchange(folder: Path, target: Path, aside: Path) -> None:
-    if target.exists():
-        os.replace(target, aside)
-    os.replace(folder, target)
-
-
-def _end_exchange(aside: Path, target: Path) -> None:
-    if target.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        return
-    with suppress(FileNotFoundError):  # it was never put aside, or another process was faster
-        os.replace(aside, target)
 
 
 def read_folder(folder: Path) -> ReaderManifest:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.answer.reader import OnnxReader, load_tokenizer
-from retrieval.answer.reader_folder import TOKENIZER_FILE, Calibration, put_in_place
+from retrieval.answer.reader_folder import TOKENIZER_FILE, Calibration
 from retrieval.answer.reader_input import SCHEME
 from retrieval.errors import ReaderError
+from retrieval.folder_exchange import put_in_place
 from search_core.errors import SupervisionError
 from search_core.reader.card import write_card
 from search_core.reader.cloze import cloze_questions, cut

@@ -1,6 +1,7 @@
 """Writes a tuned encoder as a sentence-transformers folder: weights, what they came from, and a card to read.
 
-The folder is seen whole or not at all. `retrieval.encoder.open_encoder` takes it by its path, makes the int8 ONNX
+The folder is seen whole or not at all; of one that takes the place of another, a kill leaves one of both for the next
+start (`retrieval.folder_exchange`). `retrieval.encoder.open_encoder` takes it by its path, makes the int8 ONNX
 export once, and refuses an export that disagrees with these weights.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.encoder.model_folder import sha256_of
+from retrieval.folder_exchange import put_in_place
 from retrieval.view_folder import sync_folder
 
 MANIFEST_FILE, CARD_FILE, WEIGHTS_FILE = "tuning.json", "README.md", "model.safetensors"
@@ -68,7 +70,7 @@ def write_model(start: Path, target: Path, weights: Mapping[str, Any], report: M
             for name in (MANIFEST_FILE, CARD_FILE):
                 os.replace(scratch / name, target / name)
         else:
-            _exchange(scratch, target)
+            put_in_place(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -78,20 +80,6 @@ def _model(folder: Path) -> dict[str, str]:
     paths = [path for path in folder.rglob("*") if path.is_file()]
     files = {str(path.relative_to(folder)): path for path in paths}
     return {name: sha256_of(path) for name, path in files.items() if name not in (MANIFEST_FILE, CARD_FILE)}
-
-
-def _exchange(scratch: Path, target: Path) -> None:
-    """Put `scratch` in the place of `target`, which stays aside until that is done."""
-    aside = scratch.with_name(f"{scratch.name}.before")
-    if target.exists():
-        os.replace(target, aside)
-    try:
-        os.replace(scratch, target)
-    except BaseException:
-        if aside.exists():
-            os.replace(aside, target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def card(report: Mapping[str, Any]) -> str:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.knowledge_base import KnowledgeBase
+from infra.settings import Settings
+from retrieval.learned import ARTIFACTS
+
 torch = pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
 
-from search_core.tuning import export  # noqa: E402 - it needs torch
 from search_core.tuning.export import MANIFEST_FILE, WEIGHTS_FILE, write_model  # noqa: E402
 
 NUMBERS = ("unknown_share", "new_pieces", "steps", "batch", "rate", "first_loss", "last_loss", "share", "texts")
@@ -19,6 +25,27 @@ REPORT = dict.fromkeys(NUMBERS, 1) | {
     "labelled_questions": 1,
     "held_out_ndcg@10": {"0": 1},
 }
+
+
+# Ends as a kill does before the rename that comes after so many of folders; no other line of the exchange is run.
+FALLING = """
+import os, signal, sys
+from pathlib import Path
+from tests.unit.test_encoder_export import written
+
+folder, renames, whole = Path(sys.argv[1]), int(sys.argv[2]), os.replace
+
+def replace(source, goal):
+    global renames
+    if renames == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    renames -= 1
+    whole(source, goal)
+
+os.replace = replace
+written(folder, 2.0)
+"""
+ROOT = Path(__file__).parents[2]
 
 
 def written(tmp_path: Path, weight: float, **more: Any) -> Path:
@@ -51,10 +78,27 @@ def test_another_model_takes_its_place_or_leaves_it(
         real(source, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(export.os, "replace", interrupted)
+        patched.setattr(os, "replace", interrupted)
         with pytest.raises(failure):
             written(tmp_path, 2.0)
     assert (folder / WEIGHTS_FILE).read_bytes() == first
     written(tmp_path, 2.0)
     assert (folder / WEIGHTS_FILE).read_bytes() != first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["encoder", "start"]
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_kill_in_the_midst_leaves_the_old_model_for_the_next_start(tmp_path: Path, renames: int) -> None:
+    """Whoever opens the knowledge base next brings back what was put aside; the next model leaves nothing aside."""
+    artifacts = tmp_path / ARTIFACTS
+    artifacts.mkdir()
+    folder = written(artifacts, 1.0)
+    first = (folder / WEIGHTS_FILE).read_bytes()
+    fallen = subprocess.run([sys.executable, "-c", FALLING, str(artifacts), str(renames)], cwd=ROOT, check=False)
+    assert fallen.returncode == -signal.SIGKILL
+    with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")):
+        assert (folder / WEIGHTS_FILE).read_bytes() == first
+    written(artifacts, 3.0)
+    assert (folder / WEIGHTS_FILE).read_bytes() != first
+    left = {path.name for path in artifacts.iterdir()} - {"encoder", "start"}
+    assert all(name.startswith(".tuned-") and not name.endswith(".before") for name in left)  # never put in place

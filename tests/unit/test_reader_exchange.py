@@ -14,13 +14,13 @@ from api.knowledge_base import KnowledgeBase
 from api.serving.readers import list_readers
 from infra.settings import Settings
 from retrieval.answer.choice import READERS
-from retrieval.answer.reader_folder import put_in_place
+from retrieval.folder_exchange import put_in_place
 
 # Ends as a kill does after so many renames; no other line of the exchange is run.
 FALLING = """
 import os, signal, sys
 from pathlib import Path
-from retrieval.answer.reader_folder import put_in_place
+from retrieval.folder_exchange import put_in_place
 
 folder, target, renames, whole = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), os.replace
 
