@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,9 @@ from search_core.errors import CorpusError, SupervisionError
 from search_core.questions.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.tuning.contrastive import Example, Trained, train
 from search_core.tuning.documents import check_documents, document_ndcg
-from search_core.tuning.examples import Labelled, labelled_examples, own_examples
+from search_core.tuning.examples import Labelled, labelled_examples
 from search_core.tuning.export import write_model
+from search_core.tuning.held_out import hold_out, hold_out_own
 from search_core.tuning.interpolation import interpolate
 from search_core.tuning.negatives import mine_negatives
 from search_core.tuning.options import TuneOptions
@@ -32,7 +32,6 @@ from search_core.tuning.vocabulary import Vocabulary, extend, survey
 
 POOL = 1_000  # passages that held-out questions are ranked against
 MINING_POOL = 5_000  # passages that hard negatives are looked for in
-HELD_OUT_SHARE = 0.2
 MIN_LABELLED = 5  # questions, of which that share is one
 
 Progress = Callable[[int, float], None]
@@ -89,7 +88,8 @@ def tune_encoder(
             useful = sum(bool(one.relevant) for one in labelled or ())
             raise SupervisionError(
                 f"no question is left to choose by: {useful} labelled ones have a relevant text (expected at least "
-                f"{MIN_LABELLED}, or no labels), and held_out is {options.held_out} (expected above 0)"
+                f"{MIN_LABELLED}, or no labels and two texts or more), and held_out is {options.held_out} (expected "
+                "above 0)"
             )
         trained = train(start, source, options.training, budget_seconds, seed, progress)
         share, scores, weights = _choose(start, trained, texts, held, options, seed, documents)
@@ -122,17 +122,10 @@ def _examples(
     seed: int,
     documents: Sequence[str],
 ) -> tuple[list[Labelled], Iterator[Example]]:
-    """Held-out questions and the stream to train on, which never has one of them."""
+    """Held-out questions, and the stream to train on (`search_core.tuning.held_out`)."""
     if not labelled:
-        held = [
-            Labelled(one.question, {one.group: 1})
-            for one in islice(own_examples(texts, seed + 1), min(options.held_out, len(texts)))
-        ]
-        return held, own_examples(texts, seed)
-    known = [one for one in labelled if one.relevant]
-    order = np.random.default_rng(seed).permutation(len(known))
-    cut = min(options.held_out, int(len(known) * HELD_OUT_SHARE))
-    held, kept = [known[at] for at in order[:cut]], [known[at] for at in order[cut:]]
+        return hold_out_own(texts, options.held_out, seed, documents)
+    held, kept = hold_out(texts, labelled, options.held_out, seed, documents)
     mined = _mined(texts, kept, start, options, seed, documents) if options.hard_negatives else None
     return held, labelled_examples(texts, kept, seed, mined, options.hard_negatives, documents)
 

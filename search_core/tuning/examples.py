@@ -36,14 +36,14 @@ def own_examples(texts: Sequence[CorpusText], seed: int, *, titles: bool = False
     beside it that repeat its end or begin with it (chunks that overlap).
     """
     titled, alike = rows_alike([text.title.strip() for text in texts]), rows_alike([text.body for text in texts])
-    alike = [same | beside for same, beside in zip(alike, _overlapping(texts), strict=True)]
+    alike = [same | beside for same, beside in zip(alike, overlapping(texts), strict=True)]
     for pair in own_pairs(texts, seed, titles=titles):
         is_title = pair.question == texts[pair.group].title.strip()
         yield Example(pair.question, pair.passage, pair.group, (titled if is_title else alike)[pair.group])
 
 
-def _overlapping(texts: Sequence[CorpusText]) -> list[frozenset[int]]:
-    """For each row those of the rows before and after it that share text with it."""
+def overlapping(texts: Sequence[CorpusText]) -> list[frozenset[int]]:
+    """For each row those of the rows before and after it that share text with it (chunks of a document may)."""
     joins = [_goes_over(one.body, other.body) for one, other in pairwise(texts)]
     before, after = [False, *joins], [*joins, False]
     return [
