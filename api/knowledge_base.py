@@ -33,7 +33,7 @@ from retrieval.filters import Filter
 from retrieval.folder_exchange import bring_back
 from retrieval.learned import ARTIFACTS
 from retrieval.plan import Plan
-from retrieval.retriever import Hit, SearchRequest, SearchResult
+from retrieval.search_types import Hit, SearchRequest, SearchResult
 from retrieval.spelling import corrected
 from retrieval.types import Principal
 from retrieval.why import Why

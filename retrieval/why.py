@@ -20,7 +20,8 @@ from retrieval.errors import OutageError, ViewError
 from retrieval.filters import matches, parse_filter
 from retrieval.legs import legs_of
 from retrieval.plan import Plan
-from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_TOP_K, Hit, Retriever, SearchRequest
+from retrieval.retriever import Retriever
+from retrieval.search_types import CHUNKS_PER_DOCUMENT, MAX_TOP_K, Hit, SearchRequest
 from retrieval.spelling import Correction, corrected
 from retrieval.types import OPERATOR, Principal, Ranking
 from retrieval.views import Views

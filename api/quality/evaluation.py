@@ -13,7 +13,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import METRICS, Evaluation, Qrels, Run, evaluate
 from retrieval.plan import Plan
-from retrieval.retriever import MAX_QUERY_LENGTH, SearchRequest, SearchResult
+from retrieval.search_types import MAX_QUERY_LENGTH, SearchRequest, SearchResult
 from retrieval.types import Principal
 
 DEPTH = 100  # documents a question; recall@100 needs them

@@ -15,7 +15,7 @@ from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import InvalidInputError
 from retrieval.plan import Plan
 from retrieval.plan_parts import missing_parts
-from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.search_types import SearchRequest, SearchResult
 from retrieval.stored_plan import stored_plan
 from retrieval.types import Principal
 

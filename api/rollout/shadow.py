@@ -21,7 +21,7 @@ from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.errors import RetrievalError
 from retrieval.plan import Plan
 from retrieval.plan_parts import missing_parts
-from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.search_types import SearchRequest, SearchResult
 from retrieval.types import Principal
 
 logger = logging.getLogger(__name__)

@@ -28,7 +28,8 @@ from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.precedents import load_precedents
 from retrieval.ranker import load_ranker
 from retrieval.rerank import OpenRerankers
-from retrieval.retriever import Retriever, SearchRequest, SearchResult
+from retrieval.retriever import Retriever
+from retrieval.search_types import SearchRequest, SearchResult
 from retrieval.stored_plan import stored_plan
 from retrieval.types import Principal
 from retrieval.view_folder import lock_folder

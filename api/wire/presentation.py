@@ -10,7 +10,7 @@ from retrieval.answer.types import Answer, Citation
 from retrieval.fusion import LegPart
 from retrieval.graph.explain import as_indexed, name_of_node
 from retrieval.plan import Plan
-from retrieval.retriever import Hit, SearchResult
+from retrieval.search_types import Hit, SearchResult
 from retrieval.spelling import Correction
 
 

@@ -22,7 +22,7 @@ from retrieval.legs import legs_of
 from retrieval.plan import FusionMethod, Plan
 from retrieval.precedents import SAME, Precedent, Precedents, lift
 from retrieval.ranker import Ranker, order
-from retrieval.retriever import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
+from retrieval.search_types import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
 from retrieval.spelling import correct, corrected
 from retrieval.types import IndexedChunk, Ranking, Vector, Vectors
 from search_core.corpus.reranking import Rerankings

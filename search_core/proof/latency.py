@@ -20,7 +20,7 @@ from retrieval.catalog import Catalog
 from retrieval.dense import FLAT_LIMIT
 from retrieval.highlights import highlights, marked_tokens
 from retrieval.legs import legs_of
-from retrieval.retriever import CHUNKS_PER_DOCUMENT
+from retrieval.search_types import CHUNKS_PER_DOCUMENT
 from retrieval.types import OPERATOR
 from search_core.corpus.legs import HITS
 from search_core.proof.gate import LATENCY_RATIO, Latency

@@ -11,7 +11,7 @@ from waiting import eventually
 from retrieval.attributes import AttributeView
 from retrieval.errors import NotYetSearchableError
 from retrieval.filters import AnyOf, Filter
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Document, Principal
 
 

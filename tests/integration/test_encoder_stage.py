@@ -21,7 +21,7 @@ from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.plan import DEFAULT_PLAN
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Document
 from search_core.log.replaying import steps_of
 from search_core.proof.reasons import NOT_EMBEDDED

@@ -22,7 +22,7 @@ from retrieval.errors import OutageError
 from retrieval.graph import keeper
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, Plan
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from retrieval.view_folder import read_manifest
 

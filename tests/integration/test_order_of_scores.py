@@ -13,7 +13,7 @@ from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
 from retrieval.plan import DEFAULT_PLAN, RerankStep
 from retrieval.rerank import RERANKERS
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Document
 
 DEPTH = 5

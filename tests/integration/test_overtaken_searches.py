@@ -14,7 +14,7 @@ from waiting import PATIENCE_SECONDS
 from api.knowledge_base import KnowledgeBase
 from api.serving import collection_runtime
 from retrieval.convoy import Convoy
-from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.search_types import SearchRequest, SearchResult
 from retrieval.types import EVERYONE, OPERATOR, Deletion, Document, IndexedChunk, ViewBatch
 
 LAG_SECONDS = 0.05

@@ -23,7 +23,7 @@ from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import ConflictError
 from retrieval.learned import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Document
 
 OTHER = "hash-of-64"
@@ -86,7 +86,7 @@ def test_a_damaged_adapter_costs_no_search_and_is_told(
     assert not adapted.kb.troubles()
     adapted.kb.runtimes.forget("c")  # as at a restart
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with caplog.at_level("ERROR", "retrieval.retriever"):
+    with caplog.at_level("ERROR", "retrieval.learned_parts"):
         for _ in range(2):
             found = ask(adapted, "/v1/search", query="an old pump", collection="c")
             assert found.status_code == 200, found.text

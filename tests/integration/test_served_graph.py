@@ -23,7 +23,7 @@ from retrieval.graph import EdgeKind, build_graph
 from retrieval.graph.nodes import NodeKind, node_hash
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod
-from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.search_types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Block, Deletion, Document, Principal
 from search_core.corpus.legs import ask_legs
 from search_core.corpus.snapshot import key_of, read_snapshot

@@ -25,7 +25,7 @@ from retrieval.learned import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, PrecedentStep, RerankStep
 from retrieval.precedents import Precedents, write_precedents
 from retrieval.rerank import RERANKERS
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core.answering.questions import of_collection
 from search_core.artifact.artifact_store import list_artifacts, verified

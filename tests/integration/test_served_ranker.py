@@ -17,7 +17,7 @@ from retrieval.encoder.hashing import HashEncoder
 from retrieval.learned import ARTIFACTS
 from retrieval.plan import FusionMethod
 from retrieval.ranker import load_ranker
-from retrieval.retriever import SearchRequest, SearchResult
+from retrieval.search_types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document
 from search_core.artifact.artifact_store import list_artifacts, verified
 from search_core.errors import SupervisionError

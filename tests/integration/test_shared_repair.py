@@ -24,7 +24,7 @@ from retrieval.catalog import sqlite_url
 from retrieval.catalog.log import OperationLog
 from retrieval.elastic import ElasticServer, ElasticSparseView, FreshSparseView
 from retrieval.elastic.index import drop_indexes, kept_indexes
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Document, ViewBatch
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]

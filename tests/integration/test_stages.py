@@ -14,7 +14,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.adapter import load_adapter
 from retrieval.learned import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from search_core.artifact.artifacts import load_artifact
 from search_core.conditions import Conditions

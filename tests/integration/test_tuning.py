@@ -23,7 +23,7 @@ from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import ConflictError, InvalidInputError
 from retrieval.evaluation import MAX_DEPTH
 from retrieval.plan import DEFAULT_PLAN, Plan
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from search_core.artifact.artifacts import load_artifact
 from search_core.corpus.legs import ask_legs

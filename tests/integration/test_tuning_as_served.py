@@ -20,7 +20,7 @@ from retrieval.metrics import ndcg
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, RerankStep
 from retrieval.ranker import FEATURES, Ranker, write_ranker
 from retrieval.rerank import RERANKERS
-from retrieval.retriever import SearchRequest
+from retrieval.search_types import SearchRequest
 from retrieval.sparse import SparseView
 from retrieval.types import OPERATOR, Document, Vectors
 from search_core.corpus.legs import CachedLegs, ask_legs
