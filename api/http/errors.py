@@ -133,11 +133,21 @@ def as_api_error(error: Exception) -> ApiError:
         case HTTPException():
             code = _CODES.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
             return ApiError(error.status_code, code, str(error.detail), headers=error.headers)
-    for kind in type(error).__mro__:
-        if kind in _BY_CLASS:
-            status, code = _BY_CLASS[kind]
-            return ApiError(status, code, str(error), retry_after=RETRY_AFTER_SECONDS if status == 503 else None)
-    return internal()
+    known = _known(error)
+    if known is None:
+        return internal()
+    status, code = known
+    return ApiError(status, code, str(error), retry_after=RETRY_AFTER_SECONDS if status == 503 else None)
+
+
+def known_code(error: Exception) -> str | None:
+    """The code that callers get for an error of the inner folders; None where it is told as `internal`."""
+    known = _known(error)
+    return None if known is None else known[1]
+
+
+def _known(error: Exception) -> tuple[int, str] | None:
+    return next((_BY_CLASS[kind] for kind in type(error).__mro__ if kind in _BY_CLASS), None)
 
 
 def render(state: RequestState, path: str, error: ApiError) -> Response:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.jobs.asking import check_collection, checked_arguments
+from api.jobs.failure_codes import INTERNAL, failure_code
 from api.jobs.kinds import TASKS
 from api.jobs.tasks import InterruptedJobError, caller_of, without_caller
 from api.knowledge_base import KnowledgeBase
@@ -62,12 +63,12 @@ class Attempt:
         except InterruptedJobError:
             return self._stopped()
         except (OutageError, SourceOutageError) as error:
-            return self._postponed(str(error))
+            return self._postponed(error)
         except (RetrievalError, IngestError, RegistryError) as error:
-            return self._failed(str(error))
+            return self._failed(str(error), failure_code(error))
         except Exception:  # a thread's end is nobody's to see: the job must say that it failed
             logger.exception("job %s (%s) failed", self.job.id, self.job.kind)
-            return self._failed("something went wrong here; the server's log has it under the job's id")
+            return self._failed("something went wrong here; the server's log has it under the job's id", INTERNAL)
         if not self._kb.catalog.jobs.succeed(self.job, result, *self._done):
             return self._stopped()
         return "succeeded"
@@ -92,13 +93,13 @@ class Attempt:
         if not self._kb.catalog.jobs.progress(self.job, done, total):
             raise InterruptedJobError
 
-    def _failed(self, error: str) -> str:
-        return "failed" if self._kb.catalog.jobs.fail(self.job, error) else self._stopped()
+    def _failed(self, error: str, code: str) -> str:
+        return "failed" if self._kb.catalog.jobs.fail(self.job, error, code) else self._stopped()
 
-    def _postponed(self, error: str) -> str:
+    def _postponed(self, error: Exception) -> str:
         """What we depend on does not answer: let the job rest, so that it is taken up again in a while."""
         if self.job.attempts >= MAX_ATTEMPTS:
-            return self._failed(error)
+            return self._failed(str(error), failure_code(error))
         if not self._kb.catalog.jobs.rest(self.job):
             return self._stopped()
         logger.warning("job %s (%s): %s; tried again in %g s", self.job.id, self.job.kind, error, SILENT_SECONDS)

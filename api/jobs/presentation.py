@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from api.access.callers import Caller
+from api.jobs.failure_codes import NOT_TOLD
 from api.jobs.tasks import CALLER, without_caller
 from retrieval.catalog.jobs import JobRecord
 from retrieval.catalog.schedules import ScheduleRecord
 
-NOT_TOLD = "why it failed is told to admin keys and to whoever asked for it"
+WHO_IS_TOLD = "why it failed is told to admin keys and to whoever asked for it"
 PRIVATE_ARGUMENTS = frozenset({"upload"})  # kinds; an upload's id would let another writer have its outcomes told
 
 
@@ -22,7 +23,8 @@ def job_json_for(job: JobRecord, caller: Caller) -> dict[str, Any]:
     shown = job_json(job)
     if caller.sees_all or job.arguments.get(CALLER, {}).get("name") == caller.name:
         return shown
-    shown |= {"result": None, "error": NOT_TOLD if job.error else ""}
+    shown |= {"result": None}
+    shown |= {"error": WHO_IS_TOLD, "error_code": NOT_TOLD} if job.error else {}
     return shown | {"arguments": {}} if job.kind in PRIVATE_ARGUMENTS else shown
 
 
@@ -38,6 +40,7 @@ def job_json(job: JobRecord) -> dict[str, Any]:
         "total": job.total,
         "result": job.result,
         "error": job.error,
+        "error_code": job.error_code,
         "attempts": job.attempts,
         "schedule": job.schedule,
         "created_at": job.created_at,

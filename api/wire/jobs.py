@@ -125,6 +125,7 @@ class JobView(Response):
     total: int | None
     result: dict[str, Any] | None = Field(description="What came of it; null for callers who did not ask for it.")
     error: str = Field(description="Why it failed; only that it did for callers who did not ask for it.")
+    error_code: str = Field(description="Stable code of the error, as those of refused requests; empty: none.")
     attempts: int = Field(description="How often it was started.")
     schedule: str = Field(description="Name of the schedule that asked for it; empty: none.")
     created_at: datetime

@@ -28,6 +28,7 @@ from retrieval.catalog.engine import reading, reading_once, writing
 from retrieval.errors import ConflictError, NotFoundError, NotStoppedError
 
 MAX_ATTEMPTS = 3  # starts of a job whose process died each time; then it is the job that kills
+PROCESS_DIED = "process_died"  # the error code of a job that was given up after that
 SILENT_SECONDS = 30.0  # without a heartbeat, after which a process counts as dead
 
 
@@ -63,6 +64,7 @@ class JobRecord:
     total: int | None
     result: dict[str, Any] | None
     error: str
+    error_code: str
     attempts: int
     runner: str
     heartbeat_at: datetime | None
@@ -161,9 +163,9 @@ class Jobs:
         final = {"state": JobState.SUCCEEDED.value, "result": result, "done": done, "total": total, "runner": ""}
         return self._move(_running(job), **final, finished_at=schema.utc_now())
 
-    def fail(self, job: JobRecord, error: str) -> bool:
-        """End with a message for a person; False when this attempt no longer has the job."""
-        final = {"state": JobState.FAILED.value, "error": error, "runner": ""}
+    def fail(self, job: JobRecord, error: str, code: str) -> bool:
+        """End with a message for a person and its stable code; False when this attempt no longer has the job."""
+        final = {"state": JobState.FAILED.value, "error": error, "error_code": code, "runner": ""}
         return self._move(_running(job), **final, finished_at=schema.utc_now())
 
     def put_back(self, job: JobRecord) -> bool:
@@ -269,7 +271,8 @@ class Jobs:
             f"the process that ran it died or fell silent {job.attempts} times, the last was {job.runner}; "
             "its log says why. Mend that, then retry the job"
         )
-        return self._move(as_seen, state=JobState.FAILED.value, runner="", error=error, finished_at=schema.utc_now())
+        final = {"state": JobState.FAILED.value, "error": error, "error_code": PROCESS_DIED, "runner": ""}
+        return self._move(as_seen, **final, finished_at=schema.utc_now())
 
     def _move(self, those: sa.ColumnElement[bool], **values: Any) -> bool:
         with writing(self._engine) as connection:
@@ -286,6 +289,7 @@ _FRESH: dict[str, Any] = {
     "total": None,
     "result": None,
     "error": "",
+    "error_code": "",
     "finished_at": None,
 }
 

@@ -271,6 +271,7 @@ jobs = sa.Table(
     sa.Column("total", sa.BigInteger),
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("error", sa.Text, nullable=False, server_default=""),
+    sa.Column("error_code", sa.Text, nullable=False, server_default=""),  # stable, of the kind of error
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("runner", sa.Text, nullable=False, server_default=""),  # the process that runs it
     sa.Column("heartbeat_at", UtcTime),  # a running job whose runner fell silent is queued again

@@ -59,7 +59,7 @@ def test_a_job_moves_along_its_states_and_no_further(catalog: Catalog) -> None:
     assert catalog.jobs.succeed(job, {"found": 3}, 10, 10)
     ended = catalog.jobs.get(job.id)
     assert (ended.state, ended.done, ended.result) == (JobState.SUCCEEDED, 10, {"found": 3})
-    assert not catalog.jobs.fail(job, "too late") and not catalog.jobs.progress(job, 11, 11)
+    assert not catalog.jobs.fail(job, "too late", "failed") and not catalog.jobs.progress(job, 11, 11)
     with pytest.raises(ConflictError, match="ended already"):
         catalog.jobs.cancel(job.id)
     with pytest.raises(ConflictError, match="only failed and cancelled"):
@@ -156,12 +156,14 @@ def test_a_resting_job_is_taken_back_when_its_heartbeat_is_old_and_tried_again_a
 def test_trying_again_makes_no_second_open_job_of_a_schedule(catalog: Catalog) -> None:
     catalog.schedules.create(nightly())
     failed = catalog.schedules.run("nightly")
-    assert catalog.jobs.fail(claimed(catalog), "broken")
+    assert catalog.jobs.fail(claimed(catalog), "broken", "conflict")
+    assert catalog.jobs.get(failed).error_code == "conflict"
     due = catalog.schedules.run("nightly")
     with pytest.raises(ConflictError, match=f"'nightly' has an open job already, {due}"):
         catalog.jobs.retry(failed)
     assert catalog.jobs.succeed(claimed(catalog), {})
-    assert catalog.jobs.retry(failed).state is JobState.QUEUED
+    again = catalog.jobs.retry(failed)
+    assert (again.state, again.error, again.error_code) == (JobState.QUEUED, "", "")
 
 
 def test_waiting_is_told_by_kind_from_the_oldest(catalog: Catalog) -> None:
@@ -205,6 +207,7 @@ def test_a_job_that_kills_its_process_again_and_again_fails(catalog: Catalog) ->
         (taken,) = catalog.jobs.take_back(lambda runner: runner.startswith("here:1:a/"))
     assert taken.id == job_id and taken.state is JobState.FAILED
     assert f"{MAX_ATTEMPTS} times" in taken.error and "here:1:a" in taken.error
+    assert taken.error_code == "process_died"
     assert catalog.jobs.retry(job_id).attempts == 0
 
 
@@ -221,7 +224,7 @@ def test_jobs_are_told_to_a_broker_until_they_run(catalog: Catalog) -> None:
 
 def test_pages_counts_and_pruning(catalog: Catalog) -> None:
     old = queued(catalog, collection="other")
-    catalog.jobs.fail(claimed(catalog), "broken")
+    catalog.jobs.fail(claimed(catalog), "broken", "failed")
     new = queued(catalog, "evaluate")
     assert [job.id for job in catalog.jobs.page()] == [new, old]
     assert [job.id for job in catalog.jobs.page(wanted=JobFilter("failed"))] == [old]

@@ -149,6 +149,7 @@ def test_an_evaluation_has_the_rights_of_who_asked(api: served.Served, admin: di
 def test_a_list_is_filtered_and_its_events_end(api: served.Served, admin: dict[str, str]) -> None:
     failed = api.ended(start(api, admin, "evaluate", "docs", eval_set="absent").headers["location"], admin)
     assert failed["state"] == "failed" and "absent" in failed["error"]
+    assert failed["error_code"] == "not_found"
     params = {"state": "failed", "kind": "evaluate", "collection": "docs"}
     listed = api.client.get("/v1/jobs", params=params, headers=admin).json()["jobs"]
     assert failed["id"] in {job["id"] for job in listed} and {job["state"] for job in listed} == {"failed"}
@@ -299,7 +300,8 @@ def test_what_came_of_a_job_is_for_admins_and_for_who_asked(api: served.Served, 
         texts = [api.client.get(one, headers=other).text for one in asked]
         assert all(whole["id"] in text or failed["id"] in text for text in texts)
         assert not any("Bob" in text or whole["arguments"]["upload"] in text for text in texts)
-        assert "told to" in api.client.get(f"/v1/jobs/{failed['id']}", headers=other).json()["error"]
+        untold = api.client.get(f"/v1/jobs/{failed['id']}", headers=other).json()
+        assert "told to" in untold["error"] and untold["error_code"] == "not_told"
     for allowed in (owner, admin):
         assert "severance-Bob" in api.client.get(f"{path}/events", headers=allowed).text
         assert "severance-Bob" in api.client.get("/v1/events?seconds=1", headers=allowed).text
@@ -391,4 +393,4 @@ def test_a_job_whose_server_is_away_is_tried_again_and_then_fails(api: served.Se
     finally:
         TASKS.unregister("away")
     assert (job["state"], job["attempts"], len(seen)) == ("failed", MAX_ATTEMPTS, MAX_ATTEMPTS)
-    assert job["error"] == f"server x does not answer, look {MAX_ATTEMPTS}"
+    assert job["error"] == f"server x does not answer, look {MAX_ATTEMPTS}" and job["error_code"] == "outage"

@@ -262,6 +262,15 @@ def test_all_of_it_is_said_in_chinese(chromium: Browser, site: tuple[Served, str
         console_axe.check(page, ("light",))
 
 
+def test_a_failed_job_says_why_in_chinese_and_in_the_servers_words(chromium: Browser, site: tuple[Served, str]) -> None:
+    served, address = site
+    job = served.kb.catalog.jobs.create("evaluate", "docs", {"eval_set": "never-made"})
+    served.ended(f"/v1/jobs/{job.id}", served.headers(Scope.ADMIN))
+    with console_pages.person(chromium, address, served.key(Scope.ADMIN), locale="zh-CN") as person:
+        row = console_pages.opened(person, "/jobs").get_by_role("row").filter(has_text="never-made")
+        expect(row).to_contain_text("不存在")
+
+
 def test_what_is_refused_says_why_in_chinese_and_in_the_servers_words(
     chromium: Browser, site: tuple[Served, str]
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from api.http import errors
+from api.jobs.failure_codes import OF_JOBS
 from search_core.proof.gate import Latency, judge, why_too_slow
 from search_core.proof.reasons import NOT_BEATEN, NOT_JUDGED, OTHER_ENCODER, OTHER_PLAN, Reason, ReasonCode, not_asked
 
@@ -70,8 +71,8 @@ def test_every_reason_and_every_failure_has_words_of_its_own(repository: Path) -
 
 
 def _failure_codes(repository: Path) -> set[str]:
-    """The codes of errors that the API makes."""
-    found = {code for _, code in errors._BY_CLASS.values()} | set(errors._CODES.values())
+    """The codes of errors that the API and jobs make."""
+    found = {code for _, code in errors._BY_CLASS.values()} | set(errors._CODES.values()) | set(OF_JOBS)
     for path in (repository / "api").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "ApiError" and len(node.args) > 1:

@@ -1,5 +1,5 @@
 /** Uploading: files are sent some at a time, each lot becomes a job, and each file hears what became of it. */
-import { explain } from "@/components/Failure";
+import { explain, whyFailed } from "@/components/Failure";
 import type { Speech } from "@/i18n";
 import { api, ApiError, call, change, failure, type Model } from "./client";
 
@@ -114,7 +114,7 @@ async function settle(job: Job, lot: readonly UploadFile[], tell: Tell, speech: 
   const told = (now.result?.["files"] ?? []) as Model<"UploadedFile">[];
   lot.forEach((one, place) => {
     const end = told[place];
-    if (end === undefined) tell([one.id], "failed", now.error || speech.textOr(`state.${now.state}`, now.state));
+    if (end === undefined) tell([one.id], "failed", whyFailed(now, speech) || speech.textOr(`state.${now.state}`, now.state));
     else tell([one.id], endOf(end), end.error ?? "");
   });
 }

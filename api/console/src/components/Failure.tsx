@@ -2,6 +2,7 @@
 import { Alert, Button, Code, Stack, Text } from "@mantine/core";
 import { CircleAlert } from "lucide-react";
 import { ApiError } from "@/api/client";
+import type { Job } from "@/api/jobs";
 import { type Speech, useSpeech } from "@/i18n";
 import { withWords } from "@/i18n/words";
 
@@ -11,6 +12,11 @@ export function explain(error: unknown, speech: Speech): string {
   if (!(error instanceof ApiError)) return t("failure.unexpected", { what: String(error) });
   if (error.status === 0) return t("failure.unreachable");
   return withWords(textOr(`failure.${error.code}`, ""), error.message, speech) || `${error.status} ${error.code}`;
+}
+
+/** Why a job failed, told as `explain` tells an error; "" where it did not. */
+export function whyFailed(job: Pick<Job, "error" | "error_code">, speech: Speech): string {
+  return withWords(speech.textOr(`failure.${job.error_code}`, ""), job.error, speech);
 }
 
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {

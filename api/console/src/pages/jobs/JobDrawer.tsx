@@ -4,6 +4,7 @@ import { Link } from "react-router";
 import { isOpen, type Job, useJob } from "@/api/jobs";
 import { State } from "@/components/Badges";
 import { CodeText, pretty } from "@/components/CodeText";
+import { whyFailed } from "@/components/Failure";
 import { Loaded } from "@/components/Loaded";
 import { Drawer } from "@/components/overlays";
 import { Time } from "@/components/Time";
@@ -23,7 +24,8 @@ export function JobDrawer({ id, close }: { id: string | null; close: () => void 
 }
 
 function Whole({ job }: { job: Job }) {
-  const { t } = useSpeech();
+  const speech = useSpeech();
+  const { t } = speech;
   const place = placeOf(job);
   return (
     <Stack>
@@ -34,7 +36,7 @@ function Whole({ job }: { job: Job }) {
       {isOpen(job) && <JobProgress job={job} />}
       {job.error && (
         <Alert color="red" title={t("jobs.error")}>
-          {job.error}
+          {whyFailed(job, speech)}
         </Alert>
       )}
       <Text size="sm">

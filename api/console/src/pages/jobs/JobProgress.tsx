@@ -1,14 +1,16 @@
 /** How far a job is: a bar where it knows, numbers where it counts, the beginning of the error where it failed. */
 import { Progress, Stack, Text } from "@mantine/core";
 import { isOpen, type Job } from "@/api/jobs";
+import { whyFailed } from "@/components/Failure";
 import { useSpeech } from "@/i18n";
 
 export function JobProgress({ job }: { job: Job }) {
-  const { t, textOr, language } = useSpeech();
+  const speech = useSpeech();
+  const { t, textOr, language } = speech;
   if (job.state === "failed") {
     return (
       <Text size="xs" c="red" lineClamp={2}>
-        {job.error}
+        {whyFailed(job, speech)}
       </Text>
     );
   }

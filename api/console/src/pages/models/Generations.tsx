@@ -10,6 +10,7 @@ import { useAllows } from "@/api/session";
 import { State } from "@/components/Badges";
 import { useConfirm } from "@/components/confirm";
 import { type Column, DataTable } from "@/components/DataTable";
+import { whyFailed } from "@/components/Failure";
 import { Loaded } from "@/components/Loaded";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
@@ -57,7 +58,8 @@ export function Generations({ collection }: { collection: string }) {
 
 /** The reindexing job under way, or the newest one where it failed. */
 function Building({ collection }: { collection: string }) {
-  const { t, language } = useSpeech();
+  const speech = useSpeech();
+  const { t, language } = speech;
   const jobs = useQuery({
     queryKey: ["jobs", "reindex", collection],
     queryFn: () => fetchJobs({ state: null, kind: "reindex", collection }, RECENT),
@@ -76,7 +78,7 @@ function Building({ collection }: { collection: string }) {
         </Group>
         <JobActs job={newest} />
       </Group>
-      {isOpen(newest) ? <BuildProgress job={newest} done={done} /> : <Text size="sm" c="red">{newest.error}</Text>}
+      {isOpen(newest) ? <BuildProgress job={newest} done={done} /> : <Text size="sm" c="red">{whyFailed(newest, speech)}</Text>}
     </Paper>
   );
 }

@@ -3,17 +3,19 @@ import { Alert, Group, Loader, Paper, Stack, Text, Title } from "@mantine/core";
 import { CircleAlert, CircleCheck } from "lucide-react";
 import { isOpen } from "@/api/jobs";
 import { useReadingJob } from "@/api/sources";
+import { whyFailed } from "@/components/Failure";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
 
 export function Reading({ collection, source }: { collection: string; source: string }) {
-  const { t, textOr } = useSpeech();
+  const speech = useSpeech();
+  const { t, textOr } = speech;
   const job = useReadingJob(collection, source, true).data;
   if (!job) return null; // the run log below tells what other ways of reading did
   if (job.state === "failed" || job.state === "cancelled") {
     return (
       <Alert color="red" icon={<CircleAlert size={18} aria-hidden />} title={t("sources.reading-failed")}>
-        <Text size="sm">{job.error || textOr(`state.${job.state}`, job.state)}</Text>
+        <Text size="sm">{whyFailed(job, speech) || textOr(`state.${job.state}`, job.state)}</Text>
       </Alert>
     );
   }

@@ -15,6 +15,7 @@ import {
 } from "@/api/tuning";
 import { State } from "@/components/Badges";
 import { useConfirm } from "@/components/confirm";
+import { whyFailed } from "@/components/Failure";
 import { Loaded } from "@/components/Loaded";
 import { Page } from "@/components/Page";
 import { Time } from "@/components/Time";
@@ -61,9 +62,12 @@ function Everything({ collection, experiment }: { collection: string; experiment
 }
 
 function Standing({ collection, experiment, error }: { collection: string; experiment: ExperimentDetail; error?: string | undefined }) {
-  const { t } = useSpeech();
+  const speech = useSpeech();
+  const { t } = speech;
   const job = useExperimentJob(collection, experiment.id).data;
   const request = experiment.request as Record<string, unknown>;
+  const told = job?.state === "failed" ? job : { error: "", error_code: "" };
+  const why = whyFailed(error ? { ...told, error } : told, speech);
   return (
     <Stack gap="xs">
       <Group gap="md">
@@ -92,8 +96,7 @@ function Standing({ collection, experiment, error }: { collection: string; exper
           </Text>
         </Stack>
       )}
-      {error && <Alert color="red" title={t("tune.failed")}>{error}</Alert>}
-      {!error && job?.state === "failed" && job.error && <Alert color="red" title={t("tune.failed")}>{job.error}</Alert>}
+      {why && <Alert color="red" title={t("tune.failed")}>{why}</Alert>}
       {experiment.state === "stopped" && <Alert color="blue">{t("tune.stopped-text", { trials: experiment.trials })}</Alert>}
     </Stack>
   );
