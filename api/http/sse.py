@@ -14,7 +14,7 @@ from api.http.workers import Workers
 
 logger = logging.getLogger(__name__)
 
-_HEADERS = {"X-Accel-Buffering": "no"}  # proxies such as nginx shall pass each event on at once
+HEADERS = {"X-Accel-Buffering": "no"}  # proxies such as nginx shall pass each event on at once
 Event = tuple[str, object]  # (name, "" for none; data)
 
 
@@ -47,4 +47,4 @@ async def stream(
             if last:
                 yield last
 
-    return StreamingResponse(body(), media_type="text/event-stream", headers=_HEADERS)
+    return StreamingResponse(body(), media_type="text/event-stream", headers=HEADERS)

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from api.access.callers import Caller
 from api.access.security import RIGHTS_SECONDS, Presented
 from api.http.dependencies import Authentication, Meters, ReadCaller
+from api.http.listeners import EventStream
 from api.http.responses import to_json
 from api.http.sse import event
 from api.routes.failures import GUARDED
@@ -89,9 +90,8 @@ async def events(
     seconds: Annotated[float, Query(ge=1, le=3600, description="How long to listen.")] = LISTEN_SECONDS,
 ) -> Response:
     """Server-sent events: everything once, then what changed. `jobs` holds only the jobs that changed."""
-    thread.check_room()
-    body = _changes(thread, caller, partial(authentication.still_good, Presented.of(request.scope)), seconds)
-    return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    changes = _changes(thread, caller, partial(authentication.still_good, Presented.of(request.scope)), seconds)
+    return EventStream(thread.listeners, changes)
 
 
 async def _changes(
@@ -100,23 +100,22 @@ async def _changes(
     began = spoke = checked = time.monotonic()
     sent: dict[str, bytes] = {}
     seen: Overview | None = None
-    with thread.listening():
-        yield BEGIN
-        await run_in_threadpool(thread.current)
-        while not thread.is_ending() and time.monotonic() - began < seconds:
-            if thread.newest is not seen:
-                seen = thread.newest
-                for message in _news(seen, caller, sent):
-                    spoke = time.monotonic()
-                    yield message
-            if time.monotonic() - spoke > HEARTBEAT_SECONDS:
+    yield BEGIN
+    await run_in_threadpool(thread.current)
+    while not thread.is_ending() and time.monotonic() - began < seconds:
+        if thread.newest is not seen:
+            seen = thread.newest
+            for message in _news(seen, caller, sent):
                 spoke = time.monotonic()
-                yield event("heartbeat", {})  # no comment: EventSource keeps those from the page
-            if time.monotonic() - checked > RIGHTS_SECONDS:
-                checked = time.monotonic()
-                if not await run_in_threadpool(still_good):
-                    return
-            await anyio.sleep(GLANCE_SECONDS)
+                yield message
+        if time.monotonic() - spoke > HEARTBEAT_SECONDS:
+            spoke = time.monotonic()
+            yield event("heartbeat", {})  # no comment: EventSource keeps those from the page
+        if time.monotonic() - checked > RIGHTS_SECONDS:
+            checked = time.monotonic()
+            if not await run_in_threadpool(still_good):
+                return
+        await anyio.sleep(GLANCE_SECONDS)
 
 
 def _news(now: Overview, caller: Caller, sent: dict[str, bytes]) -> list[bytes]:

@@ -17,7 +17,7 @@ from api.access.callers import Caller
 from api.access.security import RIGHTS_SECONDS, Presented
 from api.http.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
 from api.http.errors import ApiError, forbidden
-from api.http.listeners import Listeners
+from api.http.listeners import EventStream, Listeners
 from api.http.paging import page_json
 from api.http.requested_plan import plan_of
 from api.http.responses import JsonResponse
@@ -110,10 +110,8 @@ async def follow_job(
 ) -> Response:
     """The job whenever it changes, as server-sent events, until it has ended."""
     first = await run_in_threadpool(_found, kb, caller, state, job)
-    followers.check_room()
     still_good = partial(authentication.still_good, Presented.of(request.scope))
-    body = _changes(kb, first, caller, followers, still_good, request.app.state.overview.is_ending)
-    return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return EventStream(followers, _changes(kb, first, caller, still_good, request.app.state.overview.is_ending))
 
 
 @router.post("/{job}/cancel", response_model=JobView, responses=failures(409))
@@ -152,27 +150,25 @@ async def _changes(
     kb: KnowledgeBase,
     job: JobRecord,
     caller: Caller,
-    followers: Listeners,
     still_good: Callable[[], bool],
     is_ending: Callable[[], bool],
 ) -> AsyncIterator[bytes]:
     checked_at = time.monotonic()
     until = checked_at + STREAM_SECONDS
-    with followers.listening():
-        yield event("job", job_json_for(job, caller))
-        while job.state.value in OPEN_STATES and time.monotonic() < until and not is_ending():
-            await anyio.sleep(EVENT_SECONDS)
-            if time.monotonic() - checked_at > RIGHTS_SECONDS:
-                checked_at = time.monotonic()
-                if not await run_in_threadpool(still_good):
-                    return
-            try:
-                now = await run_in_threadpool(kb.catalog.jobs.get, job.id)
-            except NotFoundError:  # it ended long ago and was forgotten meanwhile
+    yield event("job", job_json_for(job, caller))
+    while job.state.value in OPEN_STATES and time.monotonic() < until and not is_ending():
+        await anyio.sleep(EVENT_SECONDS)
+        if time.monotonic() - checked_at > RIGHTS_SECONDS:
+            checked_at = time.monotonic()
+            if not await run_in_threadpool(still_good):
                 return
-            if now.updated_at != job.updated_at:
-                yield event("job", job_json_for(now, caller))
-            job = now
+        try:
+            now = await run_in_threadpool(kb.catalog.jobs.get, job.id)
+        except NotFoundError:  # it ended long ago and was forgotten meanwhile
+            return
+        if now.updated_at != job.updated_at:
+            yield event("job", job_json_for(now, caller))
+        job = now
 
 
 def _found(kb: KnowledgeBase, caller: Caller, state: State, job_id: str) -> JobRecord:

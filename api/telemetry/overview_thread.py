@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from api.http.listeners import Listeners
@@ -43,8 +42,8 @@ class OverviewThread:
         self.newest = Overview(datetime.now(UTC))
         self._looked_at = -float("inf")
         self._looking = threading.Lock()
-        self._listeners = Listeners()
         self._wake = threading.Event()
+        self.listeners = Listeners(self._wake.set)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._counts: dict[int, tuple[int, float, tuple[int, int]]] = {}  # collection -> (seq, when, sizes)
@@ -64,17 +63,6 @@ class OverviewThread:
         if self._thread is not None:
             self._thread.join()
 
-    def check_room(self) -> None:
-        """Raises `ApiError` 503 where too many watch already."""
-        self._listeners.check_room()
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Somebody watches."""
-        with self._listeners.listening():
-            self._wake.set()
-            yield
-
     def current(self) -> Overview:
         """An overview at most half a second old; blocks. Raises `RetrievalError` where the catalog cannot be read."""
         with self._looking:
@@ -86,10 +74,10 @@ class OverviewThread:
     def _run(self) -> None:
         step_ends = time.monotonic() + STEP_SECONDS
         while not self._stopping.is_set():
-            self._wake.wait(LOOK_SECONDS if self._listeners.count else max(0.0, step_ends - time.monotonic()))
+            self._wake.wait(LOOK_SECONDS if self.listeners.count else max(0.0, step_ends - time.monotonic()))
             self._wake.clear()
             try:
-                if self._listeners.count:
+                if self.listeners.count:
                     self.current()
                 if time.monotonic() >= step_ends:
                     self._close_step()
@@ -111,6 +99,7 @@ class OverviewThread:
 
     def _look(self) -> Overview:
         found = self._kb.catalog.collections.all()
+        self._counts = {one.id: self._counts[one.id] for one in found if one.id in self._counts}
         collections = tuple(now for one in found if (now := self._collection(one)) is not None)
         notices = self._kb.catalog.source_tables.counts_since(datetime.now(UTC) - NOTICES_FOR)
         sources = tuple(

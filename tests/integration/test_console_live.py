@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from served import Served, fill, in_process, on_port
@@ -212,3 +213,62 @@ def test_quantiles_are_those_of_the_definition(count: int, share: float) -> None
     assert sum(value <= found for value in values) >= share * count
     assert sum(value < found for value in values) < share * count
     assert quantile([], share) is None
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "job"])
+def test_a_burst_of_listeners_stays_below_the_bound(served: Served, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """All of them have been let in before the first one is sent anything."""
+    monkeypatch.setattr("api.http.listeners.MAX_LISTENERS", 2)
+    if path == "job":
+        path = f"/v1/jobs/{served.kb.catalog.jobs.create('verify', 'docs', {}).id}/events"
+    headers = [(b"authorization", served.headers()["Authorization"].encode())]
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
+    scope |= {
+        "query_string": b"seconds=1",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "http_version": "1.1",
+        "scheme": "http",
+    }
+    statuses: list[int] = []
+
+    async def burst() -> None:
+        all_answered = anyio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await anyio.sleep_forever()
+            return {}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+                if len(statuses) == 5:
+                    all_answered.set()
+                await all_answered.wait()
+
+        async def ask() -> None:
+            await served.client.app(dict(scope), receive, send)
+
+        async with anyio.create_task_group() as clients:
+            for _ in range(5):
+                clients.start_soon(ask)
+
+    portal = served.client.portal
+    assert portal is not None
+    portal.call(burst)
+    assert sorted(statuses) == [200, 200, 503, 503, 503]
+    statuses.clear()
+    portal.call(burst)
+    assert sorted(statuses) == [200, 200, 503, 503, 503], "those of before have left"
+
+
+def test_the_sizes_of_deleted_collections_are_forgotten(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.telemetry.overview_thread.LOOK_SECONDS", 0.0)
+    thread = served.client.app.state.overview  # type: ignore[attr-defined]  # a Starlette, typed as any ASGI app
+    kept = {served.kb.catalog.collections.get("docs").id}
+    for name in ("a", "b"):
+        served.kb.create_collection(name)
+    assert {one.name for one in thread.current().collections} == {"docs", "a", "b"} and len(thread._counts) == 3
+    for name in ("a", "b"):
+        served.kb.drop_collection(name)
+    assert [one.name for one in thread.current().collections] == ["docs"] and thread._counts.keys() == kept
