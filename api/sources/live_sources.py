@@ -34,7 +34,7 @@ from ingest.sources.column_kinds import read_alike
 from ingest.table_mapping import TableForms, TablesMapping, mapping_of_tables
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord, SourceState, being_deleted
-from retrieval.errors import ConflictError
+from retrieval.errors import ConflictError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
@@ -260,8 +260,11 @@ class LiveSources:
         return len(unseen)
 
     def collection_of(self, record: SourceRecord) -> Collection:
-        """The collection that a source fills."""
-        return next(one for one in self._kb.catalog.collections.all() if one.id == record.collection_id)
+        """The collection that a source fills. Raises `NotFoundError` where it was deleted meanwhile."""
+        for one in self._kb.catalog.collections.all():
+            if one.id == record.collection_id:
+                return one
+        raise NotFoundError(f"the collection of source {record.name!r} was deleted meanwhile, and the source with it")
 
     def _attach(
         self,

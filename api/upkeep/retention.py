@@ -63,7 +63,7 @@ def _retire_standby(kb: KnowledgeBase, record: Collection, days: int | None) -> 
     if days is None:
         return 0
     before = utc_now() - timedelta(days=days)
-    serving = next(one for one in kb.catalog.generations.all(record) if one.id == record.generation)
+    serving = kb.catalog.generations.get(record, record.generation)
     if serving.activated_at is None or serving.activated_at > before:
         return 0  # the former one left off serving when this one began
     standby = [one for one in kb.catalog.generations.all(record) if one.state is GenerationState.STANDBY]
