@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 
 from api.knowledge_base import KnowledgeBase
 from api.rollout.regress import regression
 from api.rollout.steps import advance, roll_back
 from api.rollout.tally import ANSWER_BUCKETS, SEARCH_BUCKETS, quantile
+from api.upkeep.lookout import Lookout
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import ConflictError, RetrievalError
@@ -22,26 +22,13 @@ SEARCH_POINTS, ANSWER_POINTS = {"p50": 0.5, "p95": 0.95}, {"answer_p95": 0.95}
 WATCHER = "rollout watch"  # who acts, in the audit log
 
 
-class RolloutWatch:
+class RolloutWatch(Lookout):
     """A thread beside the requests. Any number of processes may run one on a catalog."""
 
     def __init__(self, kb: KnowledgeBase) -> None:
+        super().__init__("rollouts", LOOK_SECONDS, "rollouts cannot be watched")
         self._kb = kb
         self._stuck: dict[int, str] = {}  # rollouts that could not be judged or moved by the last look, and why
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="rollouts", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Watch no more; what was counted is told once more."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def look(self) -> None:
         """Tell and act once; a rollout that cannot be acted on is logged and keeps no other from being judged.
@@ -56,17 +43,8 @@ class RolloutWatch:
         self._stuck = {rollout_id: why for rollout_id, why in failures.items() if why is not None}
 
     def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            self._try_look()
-        self._try_look()
-
-    def _try_look(self) -> None:
-        try:
-            self.look()
-        except RetrievalError as error:
-            logger.warning("rollouts cannot be watched: %s; tried again", error)
-        except Exception:  # the watch must not end because of one rollout
-            logger.exception("rollouts cannot be watched; tried again")
+        super()._run()
+        self._try_look()  # so that what was counted since the last one is told
 
     def _failure(self, collection: Collection, rollout: RolloutRecord) -> str | None:
         """Why a rollout could not be judged or moved, said in the log when it is new; None once it was."""

@@ -5,8 +5,6 @@ The threads that follow the log only note the moment; another looks up once a se
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from bisect import bisect_left
 from collections import deque
@@ -16,11 +14,9 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Histogram
 
 from api.knowledge_base import KnowledgeBase
+from api.upkeep.lookout import Lookout
 from retrieval.catalog import Collection
 from retrieval.catalog.arrivals import Arrival
-from retrieval.errors import RetrievalError
-
-logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0  # between two looks; nobody scrapes more often
 MAX_OPERATIONS = 2_000  # of a collection in one look: the newest stand for a flood, and a look stays a matter of 20 ms
@@ -40,16 +36,15 @@ class Moment:
 Seen = Callable[[Collection, Arrival, float], None]  # a document became searchable at that second
 
 
-class SearchableMonitor:
+class SearchableMonitor(Lookout):
     """Observes every operation once, whichever generation shows it first; what came before the start is not counted."""
 
     def __init__(self, kb: KnowledgeBase, registry: CollectorRegistry, seen: Seen | None = None) -> None:
+        super().__init__("searchable", LOOK_SECONDS, "freshness is not measured")
         self._kb = kb
         self._seen = seen
         self._moments: deque[Moment] = deque(maxlen=MAX_MOMENTS)
         self._counted: dict[int, int] = {}  # collection -> the last operation looked up
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         labels = ("collection", "source")
         self._fresh = Histogram(
             "kb_searchable_seconds",
@@ -67,18 +62,6 @@ class SearchableMonitor:
         )
         kb.runtimes.listen(self.heard)
 
-    def start(self) -> None:
-        """Look once a second until `stop`."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="searchable", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more; returns once the look under way is done."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-
     def heard(self, collection: Collection, seq: int) -> None:
         """Note the moment; takes about a microsecond."""
         self._moments.append(Moment(collection, seq, time.time()))
@@ -91,15 +74,6 @@ class SearchableMonitor:
             noted.setdefault(moment.collection.id, []).append(moment)
         for moments in noted.values():
             self._observe(moments)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            try:
-                self.look()
-            except RetrievalError as error:
-                logger.warning("freshness is not measured: %s; tried again in %g s", error, LOOK_SECONDS)
-            except Exception:  # measuring must never end because of what it measures
-                logger.exception("freshness is not measured; tried again in %g s", LOOK_SECONDS)
 
     def _observe(self, moments: Sequence[Moment]) -> None:
         collection = moments[0].collection

@@ -7,7 +7,6 @@ that was read to its end.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -16,6 +15,7 @@ from prometheus_client.registry import Collector
 from api.knowledge_base import KnowledgeBase
 from api.sources.live_sources import LiveSources
 from api.sources.status import SourceStatus, StatusReader
+from api.upkeep.lookout import Lookout
 from ingest.errors import IngestError
 from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.sources import SourceRecord, SourceState
@@ -28,30 +28,21 @@ Named = tuple[str, str]  # collection, source
 OF_RUNNING = frozenset({"kb_source_lag_events", "kb_source_lag_seconds", "kb_source_connector_up"})
 
 
-class SourceMonitor:
+class SourceMonitor(Lookout):
     """What was seen last of each live source; empty where no Kafka Connect is configured."""
 
     def __init__(self, kb: KnowledgeBase) -> None:
+        super().__init__("source-monitor", POLL_SECONDS, "live sources cannot be looked at")
         self._kb = kb
         self._live = LiveSources(kb)
         self._reader = StatusReader(kb)
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self.seen: Mapping[Named, SourceStatus] = {}
         self.resting: frozenset[Named] = frozenset()  # of these, what nobody wants to be read now
 
     def start(self) -> None:
         """Begin to look, where there is something to look at."""
-        self._stopping.clear()
         if self._live.setup.configured:
-            self._thread = threading.Thread(target=self._run, name="source-monitor", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more; returns once the look under way is done."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+            super().start()
 
     def look(self) -> None:
         """See every live source once. Raises `RetrievalError` where the catalog cannot be read."""
@@ -68,15 +59,6 @@ class SourceMonitor:
                 answers = bool(status.database)
                 self._finish(self._learn_types(record) if answers else record)
         self.seen, self.resting = seen, frozenset(resting)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(POLL_SECONDS):
-            try:
-                self.look()
-            except RetrievalError as error:
-                logger.warning("live sources cannot be looked at: %s; tried again in %g s", error, POLL_SECONDS)
-            except Exception:  # a source that nobody foresaw must not end the watch over the others
-                logger.exception("live sources cannot be looked at; tried again in %g s", POLL_SECONDS)
 
     def _learn_types(self, record: SourceRecord) -> SourceRecord:
         """Also of a source whose types an earlier version had stored otherwise."""
