@@ -98,6 +98,7 @@ for _name, _target, _summary in (
     ("odt", "ingest.parsers.odt:OdtParser", "OpenDocument texts"),
     ("odp", "ingest.parsers.odp:OdpParser", "OpenDocument slides and notes"),
     ("ods", "ingest.parsers.ods:OdsParser", "OpenDocument spreadsheets, a table per sheet"),
+    ("rtf", "ingest.parsers.rtf:RtfParser", "rich text in any code page"),
     ("epub", "ingest.parsers.epub:EpubParser", "electronic books, without protection"),
     ("csv", "ingest.parsers.csv:CsvParser", "comma, semicolon or tab separated tables"),
     ("json", "ingest.parsers.json:JsonParser", "JSON as indented `path: value` lines"),

@@ -56,7 +56,7 @@ def decode(data: bytes, name: str, *, declared: bool = False) -> str:
 def decode_as(data: bytes, charset: str, name: str) -> str:
     """The text of `data`, which its envelope says is in that charset; as by `decode` where it plainly is not."""
     try:
-        text = _damaged(data, _WIDER.get(charset.lower(), charset))
+        text = decode_damaged(data, _WIDER.get(charset.lower(), charset))
     except (LookupError, ValueError):  # no charset that there is
         text = None
     return decode(data.replace(b"\0", b""), name, declared=True) if text is None else text
@@ -69,12 +69,15 @@ def _decode_other(data: bytes, declared: bool) -> str:
             return data.decode(_WIDER.get(charset, charset), "replace")
         except (LookupError, ValueError):  # no charset that there is: "none", or Python's "undefined"
             pass
-    text = _damaged(data, "utf-8")
+    text = decode_damaged(data, "utf-8")
     return data.decode(_guess(data), "replace") if text is None else text
 
 
-def _damaged(data: bytes, charset: str) -> str | None:
-    """The text with U+FFFD for its bad bytes where it is in that charset but for a few of them, None otherwise."""
+def decode_damaged(data: bytes, charset: str) -> str | None:
+    """The text with U+FFFD for its bad bytes where it is in that charset but for a few of them, None otherwise.
+
+    Raises `LookupError` or `ValueError` for no charset that there is.
+    """
     text = data.decode(charset, "replace")
     bad = text.count("\ufffd")
     good = sum(not character.isascii() for character in text) - bad

@@ -30,11 +30,12 @@ _COMPOUND = {
 _OLDER_SHEETS = (b"\x09\x00", b"\x09\x02", b"\x09\x04")  # Excel before version 5, without a container
 _RELATIONS = "_rels/.rels"
 _STRICT = b"http://purl.oclc.org/ooxml/"
+_RTF = b"{\\rtf"
 _KNOWN = (
     (b"%PDF-", "a PDF"),
     (b"PK\x03\x04", "a ZIP archive or Office file"),
     (SIGNATURE, "an old or encrypted Office file"),
-    (b"{\\rtf", "an RTF file"),
+    (_RTF, "an RTF file"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"II*\0", "a TIFF image"),
@@ -60,6 +61,9 @@ def check_signature(data: bytes, parser: str, name: str) -> None:
     elif parser == "pdf":
         if b"%PDF-" not in data[:_PDF_HEADER_WITHIN]:
             raise ParseError(f"{name} is {_looks_like(data)}, not a PDF", "give it the extension of its real type")
+    elif parser == "rtf":
+        if not data.lstrip(_BEFORE_MARKUP).startswith(_RTF):
+            raise ParseError(f"{name} is {_looks_like(data)}, not RTF", "give it the extension of its real type")
     elif parser == "png":  # a picture under the extension of another type of pictures is read all the same
         if not data.startswith(_PICTURES) and not (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
             raise ParseError(f"{name} is {_looks_like(data)}, not a picture", "give it the extension of its real type")

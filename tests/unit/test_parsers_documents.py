@@ -27,7 +27,6 @@ UNREADABLE = {
     "empty.xlsx": "holds no text",
     "zh_nuclear_guide_part1.doc": "save it as .docx",
     "en_mail_outlook.msg": "save the message as .eml",
-    "mixed_en_es.rtf": "save it as .docx",
 }
 
 
@@ -61,6 +60,7 @@ def test_each_is_read_or_refused_with_a_reason(name: str) -> None:
         ("zh_vertical_merged_cells.docx", ["遗传病检测项目表"]),
         ("ja_steel_datasheet_utf16.html", ["SNB22-3"]),
         ("en_mail_utf16.eml", ["Test Email"]),
+        ("mixed_en_es.rtf", ["free and equal in dignity and rights", "dotados como están de razón"]),
         ("en_book.epub", ["The Grave of the Slave", "His woes and his sorrows"]),
         ("en_wiki_duck.html", ["Anatidae"]),
         ("zh_issue_list.csv", ["| title |"]),
