@@ -103,6 +103,7 @@ for _name, _target, _summary in (
     ("csv", "ingest.parsers.csv:CsvParser", "comma, semicolon or tab separated tables"),
     ("json", "ingest.parsers.json:JsonParser", "JSON as indented `path: value` lines"),
     ("eml", "ingest.parsers.eml:EmlParser", "mail: headers, body, list of attachments"),
+    ("msg", "ingest.parsers.msg:MsgParser", "Outlook messages, as mail"),
     ("png", "ingest.parsers.picture:PictureParser", "pictures of text, by text recognition"),
 ):
     PARSERS.register(_name, _later(_target), _summary)

@@ -45,7 +45,6 @@ _CONVERT = {
     "doc": "save it as .docx",
     "ppt": "save it as .pptx",
     "xlsb": "save it as .xlsx",
-    "msg": "save the message as .eml",
 }
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Set
 from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from ingest.contracts import ParsedDocument
@@ -15,12 +14,11 @@ from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode, decode_as
 from ingest.parsers.guard import damaged
 from ingest.parsers.html import add_html, html_root
+from ingest.parsers.mail import HEADERS, add_headers, add_text, build_mail, is_sealed
 
-_HEADERS = ("From", "To", "Cc", "Date")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _CHARSET = re.compile(rb"""charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
 _SEALED = frozenset({"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
-_PGP = "-----BEGIN PGP MESSAGE-----"
 _NARROW_WORD = re.compile(r"=\?(?:gb2312|gbk)\?", re.IGNORECASE)  # senders call the wider charset so
 
 
@@ -32,10 +30,10 @@ class EmlParser:
         if data.startswith(_UTF16_MARKS) or b"\0" in data[:64]:
             data = decode(data, name).encode()
         with damaged(name, "export it from the mail program again"):
-            return _to_document(_read_message(data, name), name)
+            return _to_document(read_message(data, name), name)
 
 
-def _read_message(data: bytes, name: str) -> EmailMessage:
+def read_message(data: bytes, name: str) -> EmailMessage:
     """The message. Headers that were sent as plain bytes are read as UTF-8, else in the charset of the body."""
     charset = _charset_of(data)
 
@@ -66,27 +64,28 @@ def _to_document(message: EmailMessage, name: str) -> ParsedDocument:
     headers = _headers(message)
     if not headers and not message["Subject"]:
         raise ParseError(f"{name} has no mail headers", "give it the extension of its real type")
-    bodies = _bodies(message, name)
-    if message.get_content_type() in _SEALED or any(body.text.lstrip().startswith(_PGP) for body in bodies[:1]):
-        raise ParseError(f"{name} is encrypted or sealed", "export it without encryption from the mail program")
     builder = TextBuilder(name)
-    _add_headers(message, builder, 1)
+    add_headers(builder, _subject(message), headers)
+    return build_mail(builder, _subject(message), headers, add_content(message, builder, name))
+
+
+def add_content(message: MIMEPart, builder: TextBuilder, name: str) -> list[str]:
+    """Adds what a mail program shows below the headers; gives the names of the attachments. Raises `ParseError`."""
+    bodies = _bodies(message, name)
+    if message.get_content_type() in _SEALED or any(is_sealed(body.text) for body in bodies[:1]):
+        raise ParseError(f"{name} is encrypted or sealed", "export it without encryption from the mail program")
     for body in bodies:
         _add_body(body, builder)
     beside = _attachments(message, {body.part for body in bodies})
-    attachments = [part.get_filename() or part.get_content_type() for part in beside]
-    if attachments:
-        builder.paragraph("Attachments: " + ", ".join(attachments))
-    return builder.build(str(message["Subject"] or ""), _metadata(headers, attachments))
+    return [part.get_filename() or part.get_content_type() for part in beside]
+
+
+def _subject(message: MIMEPart) -> str:
+    return str(message["Subject"] or "")
 
 
 def _headers(message: MIMEPart) -> dict[str, str]:
-    return {header: str(message[header]) for header in _HEADERS if message[header]}
-
-
-def _add_headers(message: MIMEPart, builder: TextBuilder, level: int) -> None:
-    builder.heading(str(message["Subject"] or ""), level)
-    builder.paragraph("\n".join(f"{header}: {value}" for header, value in _headers(message).items()))
+    return {header: str(message[header]) for header in HEADERS if message[header]}
 
 
 class _Body(NamedTuple):
@@ -105,7 +104,7 @@ def _bodies(message: MIMEPart, name: str) -> list[_Body]:
 def _shown(part: MIMEPart, first: MIMEPart | None, name: str) -> Iterator[_Body]:
     kind = part.get_content_type()
     if (inner := _forwarded(part)) is not None:
-        yield _Body(part, str(inner["Subject"] or ""))
+        yield _Body(part, _subject(inner))
         yield from _bodies(inner, name)
         return
     if part is not first and (part.is_attachment() or part.get_filename()):
@@ -160,21 +159,10 @@ def _attachments(part: MIMEPart, shown: Set[MIMEPart], *, inside: bool = False) 
 
 def _add_body(body: _Body, builder: TextBuilder) -> None:
     if (message := _forwarded(body.part)) is not None:
-        _add_headers(message, builder, 2)
+        add_headers(builder, _subject(message), _headers(message), 2)
         return
     if body.part.get_content_subtype() == "html":
         if (root := html_root(body.text)) is not None:
             add_html(root, builder)
         return
-    for paragraph in body.text.replace("\r\n", "\n").split("\n\n"):
-        builder.paragraph(paragraph)
-
-
-def _metadata(headers: dict[str, str], attachments: list[str]) -> dict[str, Any]:
-    metadata: dict[str, Any] = {header.lower(): value for header, value in headers.items()}
-    if "date" in metadata:
-        try:
-            metadata["date"] = parsedate_to_datetime(metadata["date"]).isoformat()
-        except ValueError:
-            pass  # kept as written
-    return metadata | ({"attachments": attachments} if attachments else {})
+    add_text(builder, body.text)

@@ -26,7 +26,6 @@ UNREADABLE = {
     "en_encrypted.xlsx": "encrypted",
     "empty.xlsx": "holds no text",
     "zh_nuclear_guide_part1.doc": "save it as .docx",
-    "en_mail_outlook.msg": "save the message as .eml",
 }
 
 
@@ -60,6 +59,7 @@ def test_each_is_read_or_refused_with_a_reason(name: str) -> None:
         ("zh_vertical_merged_cells.docx", ["遗传病检测项目表"]),
         ("ja_steel_datasheet_utf16.html", ["SNB22-3"]),
         ("en_mail_utf16.eml", ["Test Email"]),
+        ("en_mail_outlook.msg", ["This is an example email with a body", "Attachments: sample_pdf_1.pdf"]),
         ("mixed_en_es.rtf", ["free and equal in dignity and rights", "dotados como están de razón"]),
         ("en_book.epub", ["The Grave of the Slave", "His woes and his sorrows"]),
         ("en_wiki_duck.html", ["Anatidae"]),
