@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from retrieval.analyzer import Analyzer
 
 FRAGMENT_LENGTH = 160  # characters, about two lines on a screen
 MAX_FRAGMENTS = 2
+_GOES_ON = re.compile(r"[-_./]?[A-Za-z0-9]")  # of a word or code, after one of its parts
+_BEGAN = re.compile(r"[A-Za-z0-9][-_./]?$")  # the same before one
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ def marked_tokens(analyzer: Analyzer, query: str) -> frozenset[str]:
 
 def highlights(analyzer: Analyzer, wanted: frozenset[str], text: str) -> tuple[Fragment, ...]:
     """The stretches of `text` with most of the wanted tokens, in text order; none when nothing matches."""
-    marked = analyzer.spans_of(text, wanted)
+    marked = _with_their_codes(analyzer, wanted, text)
     found = marked
     fragments: list[tuple[int, int]] = []
     while found and len(fragments) < MAX_FRAGMENTS:
@@ -34,6 +37,40 @@ def highlights(analyzer: Analyzer, wanted: frozenset[str], text: str) -> tuple[F
         found = [span for span in found if span[2] <= start or span[1] >= end]
     marks = [(start, end) for _, start, end in marked]
     return tuple(_fragment(text, start, end, marks) for start, end in sorted(fragments))
+
+
+def _with_their_codes(analyzer: Analyzer, wanted: frozenset[str], text: str) -> list[tuple[str, int, int]]:
+    """The spans of the wanted tokens, but single letters and digits of codes only beside what else of them is wanted.
+
+    The E of `E-1042` is a token: on its own it would mark every other code that begins with E.
+    """
+    spans = analyzer.spans_of(text, wanted)
+    single = frozenset(token for token in wanted if len(token) == 1 and token.isascii())
+    if not single:
+        return spans
+    parts = single & _parts_of_codes(analyzer, wanted)
+    kept = []
+    for span in spans:
+        token, start, end = span
+        stands_alone = token not in parts and not _is_joined(text, start, end)
+        if token not in single or stands_alone or any(_touch(span, other) for other in spans if other != span):
+            kept.append(span)
+    return kept
+
+
+def _parts_of_codes(analyzer: Analyzer, wanted: frozenset[str]) -> frozenset[str]:
+    codes = (token for token in wanted if len(token) > 1 and any(char.isdigit() for char in token))
+    return frozenset(part for code in codes for part, _, _ in analyzer.spans(code) if part != code)
+
+
+def _is_joined(text: str, start: int, end: int) -> bool:
+    """Whether a stretch is part of a word or code that goes on at either end."""
+    return bool(_GOES_ON.match(text, end) or _BEGAN.search(text[max(0, start - 2) : start]))
+
+
+def _touch(one: tuple[str, int, int], other: tuple[str, int, int]) -> bool:
+    """Whether at most one character is between two spans."""
+    return one[1] <= other[2] + 1 and other[1] <= one[2] + 1
 
 
 def _best_window(found: list[tuple[str, int, int]], text: str) -> tuple[int, int]:
