@@ -132,7 +132,7 @@ def as_api_error(error: Exception) -> ApiError:
             return _unfit(error)
         case HTTPException():
             code = _CODES.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
-            return ApiError(error.status_code, code, str(error.detail), headers=error.headers)
+            return ApiError(error.status_code, code, _unread_words(error), headers=error.headers)
     known = _known(error)
     if known is None:
         return internal()
@@ -148,6 +148,18 @@ def known_code(error: Exception) -> str | None:
 
 def _known(error: Exception) -> tuple[int, str] | None:
     return next((_BY_CLASS[kind] for kind in type(error).__mro__ if kind in _BY_CLASS), None)
+
+
+def _unread_words(error: HTTPException) -> str:
+    """What FastAPI's `There was an error parsing the body` does not tell: why its JSON was not read."""
+    match error.__cause__:
+        case UnicodeDecodeError(start=at):
+            return f"the body is not UTF-8: see byte {at}; encode its JSON as UTF-8"
+        case RecursionError():
+            return "the body is nested too deep; send it flatter"
+        case ValueError():  # of `int`, the last thing that JSON which is well formed can fail for
+            return "the body holds a number of thousands of digits; send it as text"
+    return str(error.detail)
 
 
 def render(state: RequestState, path: str, error: ApiError) -> Response:

@@ -89,6 +89,8 @@ def test_validation_names_each_field_and_echoes_no_value(served: World) -> None:
         ("POST", "/v1/search", {"json": {"query": "x", "collection": "docs", "plan": {"no": 1}}}, ["plan", "no"]),
         ("POST", "/v1/jobs", {"json": {"kind": "verify", "argument": {}}}, ["body.argument", "arguments"]),
         ("POST", "/v1/search", {"content": b'{"query": x}', "headers": JSON}, ["not JSON", "character 10"]),
+        ("POST", "/v1/search", {"content": b'{"query": "\xff"}', "headers": JSON}, ["not UTF-8", "byte 11"]),
+        ("POST", "/v1/search", {"content": b'{"query": ' + b"[" * 4_000, "headers": JSON}, ["nested too deep"]),
         ("POST", "/v1/serch", {}, ["no route POST /v1/serch", "/openapi.json"]),
         ("POST", "/v1/responses", {}, ["no route POST /v1/responses"]),
     ],
@@ -98,6 +100,14 @@ def test_messages_say_what_was_expected(
 ) -> None:
     message = served.call(method, path, **arguments).json()["error"]["message"]
     assert [word for word in words if word not in message] == [], message
+
+
+def test_a_number_that_no_integer_holds_is_named_as_such(tmp_path: Path) -> None:
+    with world(tmp_path, max_body_bytes=10_000) as served:
+        content = b'{"query": "x", "collection": "docs", "top_k": ' + b"1" * 9_000 + b"}"
+        answer = served.call("POST", "/v1/search", content=content, headers=JSON)
+        check_native_error(answer, 400, "malformed_request")
+        assert "number of thousands of digits" in answer.json()["error"]["message"]
 
 
 def test_a_body_that_is_not_said_to_be_json_is_told_the_header(served: World) -> None:
