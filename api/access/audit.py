@@ -28,8 +28,8 @@ class Auditor:
         self._counting = threading.Lock()
 
     def concerns(self, state: RequestState, status: int) -> bool:
-        """Whether that request belongs into the log."""
-        return state.audited or state.denied or status in DENIED_STATUSES
+        """Whether that request belongs into the log. Who only asks whether he is logged in is refused nothing."""
+        return state.audited or state.denied or (status in DENIED_STATUSES and not state.asks_who)
 
     def record(self, state: RequestState, method: str, route: str, path: str, status: int, address: str) -> None:
         """Write one act or refusal; a catalog that does not answer is logged, since the act has been done."""
@@ -40,9 +40,10 @@ class Auditor:
             if left_out is None:
                 return
             detail |= {"denied": True} | ({"denials_left_out": left_out} if left_out else {})
+        target = (state.target or path).replace("\0", r"\x00")[:MAX_TARGET]  # PostgreSQL stores no NUL
         who = state.caller.name if state.caller is not None else "anonymous"
         try:
-            self._audit.record(who, f"{method} {route}", (state.target or path)[:MAX_TARGET], detail, state.request_id)
+            self._audit.record(who, f"{method} {route}", target, detail, state.request_id)
         except RetrievalError:
             logger.exception("%s %s by %s (status %d) is missing in the audit log", method, path, who, status)
 

@@ -16,7 +16,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.callers import Caller, Session
-from api.access.open_paths import is_open
+from api.access.open_paths import SESSION_PATH, is_open
 from api.access.sessions import COOKIE, CSRF_HEADER, SAFE_METHODS, Sessions
 from api.access.tokens import TokenVerifier
 from api.http.errors import ApiError, unauthenticated
@@ -52,6 +52,9 @@ class Presented:
         """Under which it is remembered: secrets are not kept, not even in memory."""
         kind, text = ("key", self.authorization) if self.cookie is None else ("cookie", self.cookie)
         return hashlib.sha256(f"{kind} {text or ''}".encode()).digest()
+
+
+NOTHING = Presented(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +137,11 @@ class Authentication:
         """Let the request pass with its caller in the state, or raise `ApiError`."""
         if scope["type"] == "http" and not is_open(scope["path"], scope["method"]):
             presented = Presented.of(scope)
+            state = state_of(scope)
+            state.asks_who = presented == NOTHING and (scope["path"], scope["method"]) == (SESSION_PATH, "GET")
             identity = self._authenticator.remembered(presented)
             if identity is None:
                 identity = await run_in_threadpool(self._authenticator.check, presented)
-            state = state_of(scope)
             state.caller, state.session = identity.caller, identity.session
             _check_origin(scope, identity.session)
         await self._app(scope, receive, send)

@@ -28,6 +28,7 @@ class RequestState:
     session: Session | None = None  # of the console, where the caller is known by one
     audited: bool = False  # a write or an admin act: goes to the audit log, whatever came of it
     denied: bool = False  # refused for want of rights, also where the answer says "not found"
+    asks_who: bool = False  # shows no key and no cookie, and asks who is logged in: a login page does
     target: str = ""  # what it acts on; "" means the path
     searched: SearchResult | None = None  # what came of the search that it made, for its trace
     detail: dict[str, Any] = field(default_factory=dict)  # for the audit log; never secrets

@@ -315,6 +315,13 @@ def test_a_refusal_writes_little(tmp_path: Path) -> None:
     assert record.detail["denied"] and len(record.target) == MAX_TARGET
 
 
+def test_no_refusal_stays_out_of_the_audit_log_by_its_path(fresh_postgres: str) -> None:
+    """PostgreSQL stores no NUL: a path with one left no record, and a stack trace in the server's log."""
+    with closing(Catalog(fresh_postgres)) as catalog:
+        Auditor(catalog.audit).record(RequestState("id"), "GET", "/v1/keys", "/v1/keys/a\0b", 403, "192.0.2.1")
+        assert [record.target for record in catalog.audit.page()] == [r"/v1/keys/a\x00b"]
+
+
 @pytest.mark.parametrize(
     ("address", "kept"), [("192.0.2.1", "192.0.2.1"), ("::1", "::1"), ("10.0.0.1, x" * 9, ""), ("", "")]
 )

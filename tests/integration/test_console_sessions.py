@@ -69,6 +69,18 @@ def test_a_key_that_is_not_good_opens_nothing(served: World, key: str) -> None:
     assert served.kb.catalog.audit.page(1)[0].detail["denied"]
 
 
+def test_a_login_page_that_asks_who_is_there_is_refused_nothing(served: World) -> None:
+    """It asks at every visit; an audit log full of that hides the refusals that somebody should look at."""
+    served.client.cookies.clear()
+    before = len(served.kb.catalog.audit.page(1000))
+    check_native_error(served.client.get("/console/session"), 401)
+    assert len(served.kb.catalog.audit.page(1000)) == before
+    served.client.cookies.set(COOKIE, "made-up")
+    check_native_error(served.client.get("/console/session"), 401)
+    served.client.cookies.clear()
+    assert len(served.kb.catalog.audit.page(1000)) == before + 1
+
+
 def test_nobody_logs_another_in_from_a_foreign_form(served: World) -> None:
     """A form of another site cannot send JSON; what it can send must not be taken for it."""
     key = served.keys["reader"]
