@@ -6,6 +6,7 @@ from email.utils import format_datetime
 
 import compressed_rtf
 
+from ingest.cleaning import clean_text
 from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
@@ -22,8 +23,9 @@ from ingest.parsers.rtf import RtfReader
 # Identifiers of properties, as [MS-OXPROPS] has them.
 _CLASS, _SUBJECT, _BODY, _HTML, _RICH_BODY = 0x001A, 0x0037, 0x1000, 0x1013, 0x1009
 _SUBMITTED, _DELIVERED = 0x0039, 0x0E06
-_SENDER = ((0x0042, 0x0C1A), (0x5D02, 0x0065, 0x5D01, 0x0C1F))  # names; addresses, of which some are Exchange's own
+_SENDER = ((0x0042, 0x0C1A), (0x5D02, 0x0065, 0x5D01, 0x0C1F))  # names; addresses
 _RECIPIENT = ((0x3001,), (0x39FE, 0x3003))
+_EXCHANGE = "/"  # begins an address that is none of mail
 _KIND = 0x0C15  # of a recipient
 _SHOWN = {"To": 0x0E04, "Cc": 0x0E03}  # as Outlook shows them
 _KINDS = {"To": 1, "Cc": 2}
@@ -33,7 +35,7 @@ _IS_IN_BODY = 4  # flag of pictures of the body
 _RECIPIENTS, _ATTACHMENTS = "__recip_version1.0_#", "__attach_version1.0_#"
 _SEALED, _SIGNED = "ipm.note.smime", "ipm.note.smime.multipartsigned"
 _MAX_RICH_BYTES = 8 * 2**20  # of a compressed body, which unfolds to nine times that; pictures are not in it
-_MAX_NAME = 1_000  # characters of one name or address
+_MAX_NAME = 4_000  # characters of one name or address, or of those of all people as Outlook shows them
 
 
 class MsgParser:
@@ -61,12 +63,15 @@ def _headers(message: MsgProperties) -> dict[str, str]:
 
 def _person(one: MsgProperties, names: tuple[int, ...], addresses: tuple[int, ...]) -> str:
     shown = _name(one, *names)
-    address = next((address for key in addresses if "@" in (address := _name(one, key))), "")
+    found = (_name(one, key) for key in addresses)
+    address = next((address for address in found if "@" in address and not address.startswith(_EXCHANGE)), "")
     return f"{shown} <{address}>" if shown and address and shown != address else shown or address
 
 
 def _name(one: MsgProperties, *keys: int) -> str:
-    return next((text for key in keys if (text := " ".join(one.text(key)[:_MAX_NAME].split()))), "")
+    """The first of these texts that there is, on one line."""
+    texts = (one.text(key).partition("\0")[0][:_MAX_NAME] for key in keys)
+    return next(filter(None, (" ".join(clean_text(text).split()) for text in texts)), "")
 
 
 def _add_content(message: MsgProperties, builder: TextBuilder, name: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from ingest.cleaning import clean_title
 from ingest.contracts import ParsedDocument
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.charset import decode_damaged
@@ -84,6 +85,7 @@ class RtfReader:
         self._default_font: int | None = None
         self._levels: dict[int | None, int] = {}  # of styles
         self._bytes = bytearray()  # of text, not decoded yet: characters may take several, with line breaks between
+        self._before = ""  # kind of the last token
         self._to_skip = 0  # bytes still to pass over after a character in Unicode
         self._infos: dict[str, list[str]] = {"title": [], "author": []}
 
@@ -95,7 +97,7 @@ class RtfReader:
     @property
     def author(self) -> str:
         """The file's property, "" without one."""
-        return "".join(self._infos["author"]).strip()
+        return clean_title("".join(self._infos["author"]))
 
     def read(self, data: bytes) -> None:
         """Add all blocks to the builder. Raises `ParseError`, or `ValueError` for what no program writes."""
@@ -110,6 +112,7 @@ class RtfReader:
                 if token.kind == "}" and len(self._groups) == 2:  # what follows the document is none of it
                     break
                 self._obey(token)
+            self._before = token.kind or self._before
         self._decode()
         self._blocks.finish()
 
@@ -127,7 +130,7 @@ class RtfReader:
         elif token.kind == "word":
             self._obey_word(token.value.decode(), token.number)
         elif token.value == b"*":
-            self._group.is_marked = True
+            self._group.is_marked |= self._before == "{"  # elsewhere it marks a word, and says nothing of the group
         elif token.value in b"\r\n":
             self._end("par")
         else:
@@ -262,7 +265,7 @@ class RtfReader:
 
     def _decoded(self, data: bytes) -> str:
         font = self._default_font if self._group.font is None else self._group.font
-        page = self._fonts.get(font, self._page)
+        page = self._page if self._group.place == "info" else self._fonts.get(font, self._page)
         if page == _WESTERN and self._page in _WIDE and _PAIRS.fullmatch(data):
             page = self._page  # western letters beyond ASCII seldom come in pairs
         text = decode_damaged(data, codec_of(page))

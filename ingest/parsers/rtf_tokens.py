@@ -63,8 +63,8 @@ CHARSETS = {  # of fonts, as code pages; those that are not here are in the code
 UNREAD = frozenset(
     "fonttbl colortbl stylesheet info pict objdata objclass objname header headerl headerr headerf footer footerl"
     " footerr footerf ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn atnid atnauthor annotation xe tc tcn rxe txe"
-    " template filetbl listtable listoverridetable revtbl rsidtbl bkmkstart bkmkend sp shprslt nonesttables"
-    " pntxta pntxtb mmathPict generator".split()
+    " template filetbl list listoverride listtable listoverridetable revtbl rsidtbl bkmkstart bkmkend sp shprslt"
+    " nonesttables pntxta pntxtb mmathPict generator".split()
 )
 MARKED = frozenset("shpinst shptxt do dptxbxtext ud fldinst footnote nesttableprops moMath moMathPara".split())
 PLACES = frozenset("fonttbl stylesheet info nesttableprops".split())  # in which words mean something else

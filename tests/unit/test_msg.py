@@ -102,6 +102,10 @@ def test_people_and_date_are_taken_from_where_they_are() -> None:
     shown = read({BODY: "x", TO: "Bob; Cem", CC: "Dora", 0x0C1A: "Ann", 0x0C1F: "a@x.example", DELIVERED: MOMENT})
     assert shown.text == ("From: Ann <a@x.example>\nTo: Bob; Cem\nCc: Dora\nDate: Fri, 02 Jan 2026 03:04:05 +0000\n\nx")
     assert shown.title == "m"
+    other = read(
+        {BODY: "x", SENDER: "Ann\0rest", SENDER_ADDRESS: "/O=FIRM/CN=ANN@FIRM", TO: "B\x01ob"}, (), [{LONG: "a\0b"}]
+    )
+    assert other.metadata == {"from": "Ann", "to": "Bob", "attachments": ["a"]}
     bare = read({SUBJECT: "s", BODY: "x", SUBMITTED: -1 % 2**64}, [{KIND: 1}], [{}])
     assert (bare.text, bare.metadata) == (
         "s\n\nx\n\nAttachments: application/octet-stream",

@@ -43,8 +43,10 @@ def blocks(body: bytes) -> list[tuple[BlockKind, int, str]]:
 
 def test_title_and_author_are_those_of_the_file() -> None:
     both = rb"{\upr{\title ??}{\*\ud{\title \u27833 ?}}}"
-    parsed = read(b"text", info=rb"{\info" + both + rb"{\author \'d6\'d0}{\operator nobody}{\creatim\yr2026}}")
+    parsed = read(b"text", info=rb"{\info" + both + rb"{\author \'d6\'d0\'00}{\operator nobody}{\creatim\yr2026}}")
     assert (parsed.title, parsed.metadata, parsed.text) == ("油", {"author": "中"}, "text")
+    japanese = read(rb"\f0 text", head=rb"\ansicpg932\deff1", info=rb"{\info{\title \'83^\'83C}}")
+    assert japanese.title == "タイ"
     assert read(rb"{\info{\title Property}}\pard\s3 Shown\par text").title == "Shown"
     assert read(rb"\pard\s1 First\par text").title == "First"
     assert read(rb"{\*\userprops{\title Not this}}text").title == "a"
@@ -119,12 +121,17 @@ def test_notes_and_text_boxes_follow_their_paragraph() -> None:
         rb"{\v hidden{\b too}}{\deleted gone}{\*\bkmkstart b}{\upr{\*\bkmkstart c}{\*\ud{\*\bkmkstart \u27833 ?}}}",
         rb"{\pict{\*\picprop{\sp{\sn s}{\sv v}}}\pngblip 8950}{\*\shppict{\pict\bin6 }}{{}\}}{\nonshppict{\pict f}}",
         rb"{\object\objemb{\*\objclass Excel}{\*\objdata 0105}{\result{\pict ff}}}{\*\htmltag64 <p>}{\mmathPict x}",
+        rb"{\list{\listlevel{\leveltext \'02\'00.}{\levelnumbers \'01}}{\listname L;}}{\listoverride\ls1 x}",
         rb"{\field{\*\fldinst{ TOC \\o }{}}{\fldrslt{\field{\*\fldinst PAGEREF x}{\fldrslt 7}} entry\par}}",
     ],
 )
 def test_what_is_no_text_of_the_document_is_left_out(unread: bytes) -> None:
     assert text(b"a" + unread + rb"b\par") == "ab"
     assert text(rb"\trowd\cellx1\pard\intbl a" + unread + rb"b\cell\row") == "| ab |"
+
+
+def test_a_mark_inside_a_group_leaves_its_text() -> None:
+    assert text(rb"{\loch\f1 a \*\cs7\cf0 b}{" + b"\n" + rb"\*\cs7 c}") == "a b"
 
 
 def test_results_of_fields_objects_and_formulas_are_read_and_links_kept() -> None:
