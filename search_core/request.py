@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from retrieval.encoder.pretrained import PRETRAINED
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation import Metric
 from search_core.proof.promotion import WAYS
@@ -51,6 +52,7 @@ class Request:
     device: str = "cpu"  # where encoders are trained, as PyTorch names it
     threads: int = 1  # that train encoders; equal numbers give equal bytes
     fast: bool = False  # train encoders in bf16 where that is faster; a replay agrees then, within a tolerance
+    encoders: str = ""  # names with commas that the encoder tier may begin from, beside the one that serves
     encoder_steps: int | None = None  # of the longest training of an encoder; None: what pays and fits in the time
     split: str = BY_DOCUMENT  # what no two parts have in common, where that is possible: a document, or a question
     made_questions: bool = False  # ask what is made from the corpus, also where there are evaluation sets
@@ -71,6 +73,9 @@ class Request:
             )
         if not 1 <= self.threads <= MAX_THREADS:
             raise InvalidInputError(f"threads is {self.threads}; expected a whole number from 1 to {MAX_THREADS}")
+        for name in self.other_encoders:
+            if name not in PRETRAINED:
+                raise InvalidInputError(f"encoders has {name!r}; expected some of {', '.join(PRETRAINED)}, with commas")
         if self.made_questions and (self.eval_set or self.qrels is not None or self.answers is not None):
             raise InvalidInputError(
                 "made_questions asks for questions made from the corpus, and judged ones are given too; expected either"
@@ -86,6 +91,11 @@ class Request:
             raise InvalidInputError(
                 f"made_questions have no known answers, which task {ANSWER_TASK!r} compares; leave made_questions out"
             )
+
+    @property
+    def other_encoders(self) -> tuple[str, ...]:
+        """The names in `encoders`, in their order, each once."""
+        return tuple(dict.fromkeys(name.strip() for name in self.encoders.split(",") if name.strip()))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

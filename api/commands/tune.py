@@ -57,6 +57,9 @@ def tune(
     promote: Annotated[bool, typer.Option(help="Let a proven winner serve at once.")] = True,
     rollout: Annotated[str, typer.Option(help="Instead of at once: shadow or canary, step by step.")] = AT_ONCE,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard's event files into the run's folder.")] = False,
+    encoders: Annotated[
+        str, typer.Option(help="Encoders to consider beside the one that serves, such as bge-small-zh-v1.5.")
+    ] = "",
     device: Annotated[str, typer.Option(help="Where encoders are trained: cpu, or a GPU such as cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS, help="That train encoders on the processor.")] = 1,
     fast: Annotated[
@@ -90,6 +93,7 @@ def tune(
         rollout=rollout,
         tiers=tiers,
         tensorboard=tensorboard,
+        encoders=encoders,
         device=device,
         threads=threads,
         fast=fast,

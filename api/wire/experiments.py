@@ -59,6 +59,9 @@ class ExperimentBody(Request):
         "none", description="How it goes out: none: it serves at once; shadow or canary: a rollout begins."
     )
     tensorboard: bool = Field(False, description="Write TensorBoard's event files into the run's folder.")
+    encoders: Line = Field(
+        "", description="Encoders to consider beside the one that serves, names with commas, such as bge-small-zh-v1.5."
+    )
     device: Line = Field("cpu", description="Where encoders are trained, as PyTorch names it, such as cuda.")
     threads: int = Field(1, ge=1, le=MAX_THREADS, description="Threads that train encoders on the processor.")
     fast: bool = Field(False, description="Train encoders in bf16 where that is faster; replays agree roughly.")

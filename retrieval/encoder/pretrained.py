@@ -125,7 +125,7 @@ def write_model_folder(source: Path, target: Path, about: Pretrained) -> None:
     from safetensors.numpy import save_file
 
     tensors = read_tensors(source / GRAPH_FILE)
-    save_file(tensors, target / "model.safetensors")
+    save_file(tensors | _unused(tensors), target / "model.safetensors")
     tokenizer = json.loads((source / TOKENIZER_FILE).read_text(encoding="utf-8"))
     _write(target / TOKENIZER_FILE, _lowering(tokenizer))
     _write(target / "config.json", _config(tensors, about))
@@ -143,6 +143,13 @@ def write_model_folder(source: Path, target: Path, about: Pretrained) -> None:
     prompts = {"query": about.query_prefix, "passage": about.passage_prefix}
     _write(target / "config_sentence_transformers.json", {"prompts": prompts})
     _check(source / GRAPH_FILE, target, about.pooling)
+
+
+def _unused(tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """BERT's layer above the first token, which no vector reads; PyTorch would draw by chance what is not there."""
+    hidden = tensors[WORDS].shape[1]
+    weight, bias = np.zeros((hidden, hidden), np.float32), np.zeros(hidden, np.float32)
+    return {"pooler.dense.weight": weight, "pooler.dense.bias": bias}
 
 
 def _config(tensors: Mapping[str, Array], about: Pretrained) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
+from retrieval.encoder.pretrained import PRETRAINED
 from retrieval.errors import EncoderError
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
@@ -47,6 +48,7 @@ class EncoderGround:
     asked: tuple[Labelled, ...]  # of `choose`
     pool: tuple[int, ...]  # rows of the snapshot
     documents: tuple[str, ...]  # the key of each row's document
+    name: str = ""  # of the encoder that it came from
 
     def examples(self, architecture: Architecture, start: Candidate, seed: int) -> Iterator[Example]:
         """An endless stream to train on."""
@@ -64,9 +66,8 @@ class EncoderGround:
 
     def score(self, model: TrainingModel) -> Values:
         """(asked,) nDCG@10 of the dense leg alone, among the pool: of documents, as searches are judged."""
-        options = model.options
-        passages = model.encode([self.texts[row].whole for row in self.pool], options.passage_tokens)
-        queries = model.encode([one.question for one in self.asked], options.question_tokens)
+        passages = model.encode_passages([self.texts[row].whole for row in self.pool])
+        queries = model.encode_questions([one.question for one in self.asked])
         return np.array(
             [
                 document_ndcg(queries[at] @ passages.T, self.pool, one.judgements, self.documents)
@@ -76,20 +77,33 @@ class EncoderGround:
 
 
 def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> EncoderGround:
-    """Read the corpus, see what the tokenizer lacks, prepare the folder to start from."""
+    """Read the corpus, see what the tokenizer of the encoder that serves lacks, prepare the folder to start from."""
     base = trainable(conditions.collection.encoder, conditions.data_dir)
     snapshot = conditions.snapshot
     texts = tuple(CorpusText(chunk.title or chunk.heading, chunk.text) for chunk in snapshot.chunks)
+    pieces, share = _prepared(conditions, base, scratch)
+    fit = _labelled(start, conditions.split.fit)
+    places = thinned(conditions.split.choose, ASKED)
+    asked, pool = _labelled(start, places), _pool(start, places, snapshot)
+    documents = tuple(key_of(chunk) for chunk in snapshot.chunks)
+    name = conditions.collection.encoder
+    return EncoderGround(base, scratch, pieces, share, texts, fit, asked, pool, documents, name)
+
+
+def on_other_base(ground: EncoderGround, conditions: Conditions, name: str, base: Path, scratch: Path) -> EncoderGround:
+    """The same corpus and questions for another encoder to begin from."""
+    pieces, share = _prepared(conditions, base, scratch)
+    return replace(ground, name=name, base=base, start=scratch, pieces=pieces, unknown_share=share)
+
+
+def _prepared(conditions: Conditions, base: Path, scratch: Path) -> tuple[tuple[str, ...], float]:
+    """`scratch` is the base, with what its tokenizer lacks; that, and the share of words unknown before."""
     pieces, share = missing_pieces(conditions, base)
     if pieces:
         extend(base, scratch, pieces, conditions.request.seed)
     else:
         shutil.copytree(base, scratch, dirs_exist_ok=True)
-    fit = _labelled(start, conditions.split.fit)
-    places = thinned(conditions.split.choose, ASKED)
-    asked, pool = _labelled(start, places), _pool(start, places, snapshot)
-    documents = tuple(key_of(chunk) for chunk in snapshot.chunks)
-    return EncoderGround(base, scratch, pieces, share, texts, fit, asked, pool, documents)
+    return pieces, share
 
 
 def missing_pieces(conditions: Conditions, base: Path) -> tuple[tuple[str, ...], float]:
@@ -104,7 +118,7 @@ def missing_pieces(conditions: Conditions, base: Path) -> tuple[tuple[str, ...],
 
 def trainable(encoder: str, data_dir: Path) -> Path:
     """The folder of an encoder, also of one tuned in `data_dir`. Raises `EncoderError` where it has none."""
-    if encoder in ENCODERS and encoder != DEFAULT_MODEL:
+    if encoder in ENCODERS and encoder != DEFAULT_MODEL and encoder not in PRETRAINED:
         raise EncoderError(f"encoder {encoder!r} is no model that can be trained")
     return locate(encoder, data_dir)
 

@@ -1,8 +1,9 @@
 """The encoder tier: the language model itself is tuned where the corpus calls for it, and the corpus embedded anew.
 
-Many architectures for 30 steps, few go on to 90, one to all; then the share of the way to the trained weights, the
-export that would serve, every chunk embedded by it, and the plan chosen anew. To serve, the collection must be embedded
-by it: a generation beside the serving one, which who called the run builds (`Result.model`).
+First the encoder to begin from, where others than the one that serves were named: whichever ranks best untrained. Many
+architectures for 30 steps, few go on to 90, one to all; then the share of the way to the trained weights, the export
+that would serve, every chunk embedded by it, and the plan chosen anew. To serve, the collection must be embedded by it:
+a generation beside the serving one, which who called the run builds (`Result.model`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from search_core.spaces.architecture import Architecture
 from search_core.spaces.space import SearchSpace
 from search_core.stages.briefing import archive_trials, open_policy
 from search_core.stages.candidate import Candidate, StageReport, TunedModel, is_better
+from search_core.stages.encoder_base import best_base
 from search_core.stages.encoder_data import EncoderGround, encoder_ground, trainable
 from search_core.stages.encoder_mapping import (
     LANGUAGE_STEPS,
@@ -60,6 +62,7 @@ TIMED = 32  # chunks by which the time to embed all of them is foretold
 EMBEDDING = 1.25  # times what is foretold is kept for it
 PLAN_ANEW = 0.05  # of the budget is kept for choosing the plan once more
 DECISION = "encoder.train"
+SERVING = "serving"  # beside the shares: what the encoder that serves is worth, where another one was begun from
 STOPPED = "the run was stopped before a training was scored"
 
 
@@ -74,7 +77,8 @@ class _Stage:
     offset: float
     steps: int
     until: float  # the share of the budget that trainings may last to
-    before: Values
+    before: Values  # what the encoder that serves is worth
+    has_moved: bool  # whether another encoder than that is the one to begin from
     trainings: dict[str, Training]
     halted: tuple[str, Trained] | None = None  # of the training that a stop ended: what was scored of it last
 
@@ -102,7 +106,7 @@ def encoder_stage(
     exact = not (recorder.trials and trains_fast(conditions.request.device, conditions.request.fast))
     if candidate is None:
         return start, recorder.report(watch, reason=reason, policy=policy, deterministic=exact)
-    steps = found[0].steps if found is not None else None
+    steps = found[0].steps or None if found is not None else None
     swept = plans_anew(conditions, candidate, share, progress)
     metric = conditions.spec.metric
     values, before = (one.values(conditions.split.choose, metric) for one in (swept, start))
@@ -125,28 +129,43 @@ def _searched(
     until = share - EMBEDDING * _seconds_to_embed(conditions) / conditions.clock.budget - PLAN_ANEW
     if conditions.clock.left(until) <= 0:
         return None, _unless_stopped(conditions, "the time does not suffice to embed the collection"), {}
-    ground = encoder_ground(conditions, start, scratch)
+    serving = encoder_ground(conditions, start, scratch / "serving")
+    ground, before, ranking = best_base(conditions, serving, scratch)
+    has_moved = ground is not serving
     space, rungs, whole = _way(conditions, ground)
-    if space is None:
+    if space is None and not has_moved:
         return None, _nothing_calls(ground), {}
+    stage = _Stage(conditions, start, ground, recorder, recorder.best, 0, until, before, has_moved, {})
+    if space is None:
+        return _untrained_base(stage), _nothing_calls(ground), {}
     recorder.policy, policy = open_policy(conditions, "encoder", space)
-    watch = Stopwatch()
-    before = ground.score(_untrained(conditions, ground, space))
-    ranking = watch.seconds
-    stage = _Stage(conditions, start, ground, recorder, recorder.best, whole, until, before, {})
-    stage.steps = _steps(stage, space, rungs, ranking)
+    stage.steps = whole
+    try:
+        stage.steps = _steps(stage, space, rungs, ranking)
+    except BudgetError as error:
+        if not has_moved:
+            raise
+        stage.steps = 0
+        return _untrained_base(stage), str(error), policy.report()
     clock = conditions.clock
     done = halve(policy, rungs, lambda asked, rung: _trial(stage, asked, rung), clock, until, keeps_time=True)
     archive_trials(conditions, "encoder", [outcome.trial for _, outcomes in done for outcome in outcomes])
     last = next((outcome for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     if last is None or last.made is None:
         reason = _unless_stopped(conditions, "the time did not suffice, or nothing could be trained")
-        return None, reason, policy.report()
+        return (_untrained_base(stage) if has_moved else None), reason, policy.report()
     asked = last.trial.architecture
     if stage.halted is not None and stage.halted[0] == asked.digest:
         trained = stage.halted[1]
         return (stage, asked, trained), f"stopped after {len(trained.losses)} of {stage.steps} steps", policy.report()
     return (stage, asked, last.made.trained()), "", policy.report()
+
+
+def _untrained_base(stage: _Stage) -> tuple[_Stage, Architecture, Trained]:
+    """The encoder to begin from, as it is."""
+    asked = feedback_space(stage.conditions.space).default()
+    weights = TrainingModel(stage.ground.start, _options(stage, asked)).weights()
+    return stage, asked, Trained(weights, (), 0.0)
 
 
 def _unless_stopped(conditions: Conditions, reason: str) -> str:
@@ -177,12 +196,6 @@ def _seconds_to_embed(conditions: Conditions) -> float:
     watch = Stopwatch()
     conditions.encoder.encode_passages([passage_of(chunk) for chunk in some])
     return watch.seconds / len(some) * len(chunks)
-
-
-def _untrained(conditions: Conditions, ground: EncoderGround, space: SearchSpace) -> TrainingModel:
-    request = conditions.request
-    options = training_of(space.default(), None, 0, request.device, request.threads, fast=request.fast)
-    return TrainingModel(ground.base, options)
 
 
 def _steps(stage: _Stage, space: SearchSpace, rungs: tuple[Rung, ...], ranking: float) -> int:
@@ -288,22 +301,24 @@ def _embedded(
     vectors = encoder.encode_passages([passage_of(chunk) for chunk in conditions.snapshot.chunks])
     base = conditions.legs.embedded_by(encoder, vectors)
     chosen = {name: value for name, value in asked.choices if name.startswith("encoder.")}
-    choices = start.architecture.as_dict() | chosen | {"encoder.interpolation": share, "adapter": "none"}
+    trained_as = chosen | {"encoder.interpolation": share} if share else {DECISION: "none"}
+    choices = start.architecture.as_dict() | trained_as | {"adapter": "none"}
     architecture = conditions.space.complete(choices)
     model = TunedModel(target, encoder, report)
     return Candidate(architecture, without_parts(start.plan), base, base, encoder, None, model)
 
 
 def _best_share(stage: _Stage, asked: Architecture, trained: Trained) -> tuple[float, dict[str, float], dict[str, Any]]:
-    """Of the shares that rank the pool best, the smallest."""
+    """Of the shares that rank the pool best, the smallest; none of the way only where the base itself is new."""
     model = TrainingModel(stage.ground.start, _options(stage, asked))
     first = model.weights()
     scores: dict[float, float] = {}
-    for share in SHARES:
+    for share in (0.0,) * stage.has_moved + SHARES * bool(trained.losses):
         model.load(interpolate(first, trained.weights, share))
         scores[share] = round(float(stage.ground.score(model).mean()), 4)
     best = max(scores, key=lambda share: (scores[share], -share))
-    shown = {"0.0": round(float(stage.before.mean()), 4)} | {str(share): value for share, value in scores.items()}
+    serving = {SERVING if stage.has_moved else "0.0": round(float(stage.before.mean()), 4)}
+    shown = serving | {str(share): value for share, value in scores.items()}
     return best, shown, interpolate(first, trained.weights, best)
 
 
@@ -325,8 +340,9 @@ def _report(
     stage: _Stage, asked: Architecture, trained: Trained, share: float, scores: Mapping[str, float]
 ) -> dict[str, Any]:
     options, losses, ground = _options(stage, asked), trained.losses, stage.ground
-    labelled = ground.fit if asked["encoder.pairs"] in ("feedback", "mixed") else ()
+    labelled = ground.fit if losses and asked["encoder.pairs"] in ("feedback", "mixed") else ()
     return {
+        "base": ground.name,
         "base_weights_sha256": sha256_of(ground.base / "model.safetensors"),
         "texts": len(ground.texts),
         LABELLED: len(labelled),
@@ -334,8 +350,8 @@ def _report(
         "unknown_share": round(ground.unknown_share, 4),
         "new_pieces": len(ground.pieces),
         "steps": len(losses),
-        "first_loss": round(losses[0], 4),
-        "last_loss": round(losses[-1], 4),
+        "first_loss": round(losses[0], 4) if losses else None,
+        "last_loss": round(losses[-1], 4) if losses else None,
         "share": share,
         "held_out_ndcg@10": dict(scores),
         "rate": options.rate,

@@ -206,8 +206,8 @@ def batch_loss(model: TrainingModel, batch: Sequence[Example]) -> torch.Tensor:
     options = model.options
     passages = [one.passage for one in batch] + [text for one in batch for text in one.negatives]
     groups = [one.group for one in batch] + [group for one in batch for group in one.negative_groups]
-    asked = model.embed([one.question for one in batch], options.question_tokens)
-    answers = model.embed(passages, options.passage_tokens)
+    asked = model.embed_questions([one.question for one in batch])
+    answers = model.embed_passages(passages)
     logits = (options.scale * asked @ answers.T).float()
     logits = logits.masked_fill(torch.from_numpy(also_right(batch, groups)).to(logits.device), MASKED)
     right = torch.arange(len(batch), device=logits.device)

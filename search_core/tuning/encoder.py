@@ -141,8 +141,8 @@ def _mined(
     model = TrainingModel(start, options.training)
     drawn = np.random.default_rng(seed).permutation(len(texts))[:MINING_POOL]
     vectors = np.zeros((len(texts), model.dim), np.float32)  # a text outside of the pool scores 0: it is not hard
-    vectors[drawn] = model.encode([texts[at].whole for at in drawn], options.training.passage_tokens)
-    queries = model.encode([one.question for one in labelled], options.training.question_tokens)
+    vectors[drawn] = model.encode_passages([texts[at].whole for at in drawn])
+    queries = model.encode_questions([one.question for one in labelled])
     return mine_negatives(queries, vectors, [one.judgements for one in labelled], documents=documents)
 
 
@@ -182,8 +182,8 @@ def _score(
     options: TuneOptions,
     documents: Sequence[Hashable],
 ) -> float:
-    passages: Vectors = model.encode([texts[row].whole for row in pool], options.training.passage_tokens)
-    queries: Vectors = model.encode([one.question for one in held], options.training.question_tokens)
+    passages: Vectors = model.encode_passages([texts[row].whole for row in pool])
+    queries: Vectors = model.encode_questions([one.question for one in held])
     ranked = zip(queries @ passages.T, held, strict=True)
     return float(np.mean([document_ndcg(scores, pool, one.judgements, documents) for scores, one in ranked]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrieval.encoder.model_folder import read_folder
 from retrieval.types import Vectors
 from search_core.errors import TrainingError
 from search_core.tuning.devices import PROCESSOR
@@ -55,6 +56,8 @@ class TrainingModel:
         torch.set_num_threads(options.threads)
         self.options = options
         self._whole = _open(folder, options.device)
+        about = read_folder(folder)
+        self._prefixes = about.query_prefix, about.passage_prefix
         self._body: Any = self._whole[0].auto_model
         self._table: torch.nn.Parameter = self._body.get_input_embeddings().weight
 
@@ -98,6 +101,18 @@ class TrainingModel:
         if self.options.new_rows is not None and self._table.grad is not None:
             self._table.grad[: self.options.new_rows] = 0.0
 
+    def embed_questions(self, texts: Sequence[str]) -> torch.Tensor:
+        """`embed` of questions, begun as the model wants them begun when it serves."""
+        return self._begun(texts, self._prefixes[0], self.options.question_tokens)
+
+    def embed_passages(self, texts: Sequence[str]) -> torch.Tensor:
+        """`embed` of passages, begun as the model wants them begun when it serves."""
+        return self._begun(texts, self._prefixes[1], self.options.passage_tokens)
+
+    def _begun(self, texts: Sequence[str], prefix: str, tokens: int) -> torch.Tensor:
+        more = len(self._whole.tokenizer.tokenize(prefix)) if prefix else 0
+        return self.embed([prefix + text for text in texts], tokens + more)
+
     def embed(self, texts: Sequence[str], tokens: int) -> torch.Tensor:
         """(n, dim) unit rows with their gradients; texts are cut at `tokens`."""
         import torch
@@ -113,13 +128,20 @@ class TrainingModel:
             parts.append(self._whole(placed)["sentence_embedding"])
         return torch.cat(parts)[back]
 
-    def encode(self, texts: Sequence[str], tokens: int) -> Vectors:
-        """(n, dim) unit rows, without gradients and dropout."""
+    def encode_questions(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim) unit rows of questions, without gradients and dropout."""
+        return self._encode(self.embed_questions, texts)
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim) unit rows of passages, without gradients and dropout."""
+        return self._encode(self.embed_passages, texts)
+
+    def _encode(self, embed: Callable[[Sequence[str]], torch.Tensor], texts: Sequence[str]) -> Vectors:
         import torch
 
         self._whole.eval()
         with torch.no_grad(), self.rounding():
-            vectors: Vectors = self.embed(texts, tokens).float().cpu().numpy()
+            vectors: Vectors = embed(texts).float().cpu().numpy()
         return vectors
 
     def weights(self) -> dict[str, torch.Tensor]:

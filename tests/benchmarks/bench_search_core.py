@@ -27,6 +27,7 @@ import numpy as np
 from api.knowledge_base import KnowledgeBase
 from api.quality.evaluation import evaluate_collection
 from infra.settings import Settings
+from retrieval.encoder.model_folder import DEFAULT_MODEL
 from retrieval.evaluation import read_qrels, read_queries
 from retrieval.metrics import ndcg
 from retrieval.plan import DEFAULT_PLAN, Plan
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--metric", default="", help="what is chosen and proven by, instead of nDCG@10")
     parser.add_argument("--threads", type=int, default=1, help="that train encoders")
     parser.add_argument("--fast", action="store_true", help="train encoders in bf16 where that is faster")
+    parser.add_argument("--encoders", default="", help="considered beside the default, as `kb tune --encoders`")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--page", action="store_true")
     asked = parser.parse_args()
@@ -138,7 +140,7 @@ def measured(name: str, asked: argparse.Namespace, seed: int, more: dict[str, An
     """One run, promoting nothing, with where and when it was made."""
     ingested(name, asked.work)
     about = {"tiers": asked.tiers, "budget": asked.budget, "max_epochs": asked.epochs, "seed": seed}
-    about |= {"threads": asked.threads, "fast": asked.fast, "metric": asked.metric}
+    about |= {"threads": asked.threads, "fast": asked.fast, "metric": asked.metric, "encoders": asked.encoders}
     settings = Settings(data_dir=asked.work, encoder_threads=1)
     trainer = AutoModelTrainer(collection=name, promote=False, settings=settings, **about, **more)
     result = trainer.run().to_dict()
@@ -184,7 +186,7 @@ def peak_mib() -> int:
 def ingested(name: str, work: Path) -> None:
     """The set's documents are in the work folder."""
     os.environ["KB_ENCODER_THREADS"] = "1"
-    ingest(name, one_of(DATA / SETS[name][0] / "corpus.jsonl"), work)
+    ingest(name, one_of(DATA / SETS[name][0] / "corpus.jsonl"), work, DEFAULT_MODEL)
 
 
 def line(row: dict[str, Any]) -> str:

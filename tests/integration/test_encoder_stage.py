@@ -20,14 +20,20 @@ from api.generations.tuned_encoder import let_serve
 from api.knowledge_base import KnowledgeBase
 from infra.settings import load_settings
 from retrieval.catalog.experiments import ExperimentState
+from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
+from retrieval.encoder.pretrained import pretrained_folder
+from retrieval.errors import EncoderError, InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.search_types import SearchRequest
 from retrieval.types import OPERATOR, Document
+from search_core.errors import SupervisionError
 from search_core.log.replaying import steps_of
 from search_core.proof.reasons import NOT_EMBEDDED
 from search_core.request import Request
 from search_core.result import Result, waits
-from search_core.stages import encoder_data, encoder_mapping, encoder_stage
+from search_core.stages import encoder_base, encoder_data, encoder_mapping, encoder_stage
+from search_core.stages.candidate import Candidate
+from search_core.stages.encoder_base import best_base
 from search_core.stages.encoder_pace import PROBED
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
@@ -84,7 +90,7 @@ def tuned(kb: KnowledgeBase, experiment: str = "") -> Result:
     return begun(kb, experiment).run()
 
 
-def begun(kb: KnowledgeBase, experiment: str = "", **more: Any) -> AutoModelTrainer:
+def begun(kb: KnowledgeBase, experiment: str = "", encoders: str = "", **more: Any) -> AutoModelTrainer:
     texts, qrels = questions()
     request = Request(
         collection="c",
@@ -95,6 +101,7 @@ def begun(kb: KnowledgeBase, experiment: str = "", **more: Any) -> AutoModelTrai
         promote=False,
         tiers="plan,encoder",
         earlier_runs=0,
+        encoders=encoders,
     )
     about = {"settings": kb.settings, "catalog": kb.catalog, "encoder_of": kb.open_encoder}
     return AutoModelTrainer.of(request, experiment=experiment, **about, **more)
@@ -287,3 +294,63 @@ def test_a_run_that_is_not_wanted_any_more_ends_at_the_next_step(
     with pytest.raises(CancelledError):
         begun(kb, wanted=wanted).run()
     assert steps.done == FIRST_OF_THE_LAST
+
+
+CHINESE = "bge-small-zh-v1.5"
+
+
+@pytest.fixture
+def chinese() -> str:
+    """An encoder that knows the language of the corpus, fetched."""
+    try:
+        pretrained_folder(CHINESE)
+    except EncoderError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    return CHINESE
+
+
+def test_an_encoder_that_knows_the_language_is_begun_from_and_serves_untrained_where_the_time_is_short(
+    kb: KnowledgeBase, short: None, chinese: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder_stage, "LANGUAGE_STEPS", 0)  # that no training is needed to see which base is taken
+    monkeypatch.setattr(encoder_stage, "MIN_LABELS", 10_000)
+    found, reports = [], []
+    embedded = encoder_stage._embedded
+
+    def noted(*about: Any) -> Candidate:
+        made = embedded(*about)
+        assert made.model is not None
+        found.append(made)
+        reports.append(made.model.report)
+        return made
+
+    monkeypatch.setattr(encoder_stage, "_embedded", noted)
+    stage = begun(kb, encoders=chinese).run().stages[-1]
+    [made], [report] = found, reports
+    assert (report["base"], report["steps"], report["share"], report["new_pieces"]) == (chinese, 0, 0.0, 0)
+    scores = report["held_out_ndcg@10"]
+    assert scores["0.0"] > scores["serving"] + 0.2
+    assert made.encoder.dim == 512 and made.encoder.encode_queries(["护照"]).shape == (1, 512)
+    assert stage["trials"] == 0 and "judged questions are too few" in stage["reason"]
+
+
+def test_an_encoder_that_is_no_better_is_not_begun_from(
+    kb: KnowledgeBase, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that serves, under another name: equal is not better."""
+    monkeypatch.setattr(encoder_base, "pretrained_folder", lambda name: locate(DEFAULT_MODEL))
+    bases = []
+
+    def noted(*about: Any) -> Any:
+        ground, *rest = best_base(*about)
+        bases.append(ground.name)
+        raise SupervisionError("seen enough")
+
+    monkeypatch.setattr(encoder_stage, "best_base", noted)
+    begun(kb, encoders=CHINESE).run()
+    assert bases == [DEFAULT_MODEL]
+
+
+def test_an_encoder_that_cannot_be_fetched_by_name_is_refused_at_once() -> None:
+    with pytest.raises(InvalidInputError, match=r"encoders has 'bge'; expected some of bge-small-zh-v1\.5"):
+        Request(encoders="bge-small-zh-v1.5, bge")

@@ -227,7 +227,7 @@ class TestTuning:
         exactly = replace(SHORT, dropout=False)  # which would be drawn in another order
         fast = replace(exactly, fast=True)
         texts = [text.whole for text in TEXTS]
-        exact, rounded = (TrainingModel(base, options).encode(texts, 32) for options in (exactly, fast))
+        exact, rounded = (TrainingModel(base, options).encode_passages(texts) for options in (exactly, fast))
         assert not np.array_equal(exact, rounded)
         assert (exact * rounded).sum(axis=1).min() > 0.99
         losses = [train(base, own_examples(TEXTS, 0), options, 60, 0).losses for options in (exactly, fast)]

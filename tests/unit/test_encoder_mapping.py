@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from retrieval.errors import InvalidInputError
+from retrieval.types import Vectors
 from search_core.spaces.space_file import open_space
 from search_core.stages import encoder_mapping
 from search_core.stages.encoder_data import EncoderGround
@@ -61,8 +63,11 @@ def test_a_trial_is_scored_by_documents_not_by_their_passages(near: tuple[float,
     texts = tuple(CorpusText("", name) for name in "abc")
     ground = EncoderGround(Path(), Path(), (), 0.0, texts, (), (asked,), (0, 1, 2), ("a", "a", "b"))
     vectors = dict(zip("abc", near, strict=True)) | {"which?": 1.0}
-    options = SimpleNamespace(question_tokens=8, passage_tokens=8)
-    model = SimpleNamespace(options=options, encode=lambda texts, tokens: np.array([[vectors[one]] for one in texts]))
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        return np.array([[vectors[one]] for one in texts], np.float32)
+
+    model = SimpleNamespace(encode_questions=encode, encode_passages=encode)
     assert ground.score(cast(TrainingModel, model)) == pytest.approx([value])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -95,8 +95,11 @@ def loss_and_pull(batch: Sequence[Example], near: float) -> tuple[float, float]:
     torch = pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
     passages = torch.tensor([[1.0, 0.0], [near, 1.0]], requires_grad=True)
     vectors = iter((torch.eye(2), passages))
-    options = SimpleNamespace(scale=20.0, question_tokens=8, passage_tokens=8)
-    model = SimpleNamespace(options=options, embed=lambda texts, tokens: next(vectors))
+
+    def embed(texts: Sequence[str]) -> Any:
+        return next(vectors)
+
+    model = SimpleNamespace(options=SimpleNamespace(scale=20.0), embed_questions=embed, embed_passages=embed)
     loss = batch_loss(cast(TrainingModel, model), batch)
     loss.backward()
     return float(loss.item()), float(passages.grad[1, 0].item())

@@ -1,0 +1,40 @@
+"""Which encoder a training begins from: the one that serves, or another one that was named and ranks better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retrieval.encoder.pretrained import pretrained_folder
+from search_core.conditions import Conditions
+from search_core.corpus.legs import Values
+from search_core.stages.candidate import is_better
+from search_core.stages.encoder_data import EncoderGround, on_other_base
+from search_core.stages.encoder_mapping import feedback_space, training_of
+from search_core.stages.recording import Stopwatch
+from search_core.tuning.training_model import TrainingModel
+
+
+def best_base(conditions: Conditions, serving: EncoderGround, scratch: Path) -> tuple[EncoderGround, Values, float]:
+    """The best ground, what the encoder that serves is worth on it, and the seconds that ranking the pool once takes.
+
+    Another encoder must be better beyond chance: to let it serve, everything is embedded anew. Raises `EncoderError`
+    where one cannot be fetched.
+    """
+    watch = Stopwatch()
+    before = best = serving.score(_untrained(conditions, serving))
+    ground, ranking, asked = serving, watch.seconds, [one.question for one in serving.asked]
+    for name in conditions.request.other_encoders:
+        if name == serving.name:
+            continue
+        conditions.wanted()
+        other = on_other_base(serving, conditions, name, pretrained_folder(name), scratch / name)
+        watch = Stopwatch()
+        scores = other.score(_untrained(conditions, other))
+        if is_better(scores, best, asked):
+            ground, best, ranking = other, scores, watch.seconds
+    return ground, before, ranking
+
+
+def _untrained(conditions: Conditions, ground: EncoderGround) -> TrainingModel:
+    request, asked = conditions.request, feedback_space(conditions.space).default()
+    return TrainingModel(ground.base, training_of(asked, None, 0, request.device, request.threads, fast=request.fast))
