@@ -47,9 +47,10 @@ class AutoModelTrainer:
     `made_questions`. `tiers` names what is searched (`search_core.stages.tiers`; empty: by the budget), `parts`
     (question id -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in
     common (`document`, or `question` alone), `metric` what is chosen and proven by (`recall@5`, `ndcg@100`; empty: the
-    task's own), `latency_ms` how long a search may take (None: what the sentence says), `device` and `threads` what
-    trains encoders, `fast` lets them be trained in bf16 where that is faster, so that a replay agrees within a
-    tolerance only.
+    task's own), `latency_ms` how long a search may take (None: what the sentence says), `encoders` names
+    (with commas) of encoders that the encoder tier may begin from in place of the one that serves, `device` and
+    `threads` what trains encoders, `fast` lets them be trained in bf16 where that is faster, so that a replay agrees
+    within a tolerance only.
     Without a catalog the one of the settings is opened; without the name of a collection the only one there is taken.
     `wanted` is called between the steps of an encoder's training and of the end, and before a plan goes out: what it
     raises ends the run there.
@@ -79,6 +80,7 @@ class AutoModelTrainer:
         latency_ms: float | None = None,
         device: str = PROCESSOR,
         threads: int = 1,
+        encoders: str = "",
         fast: bool = False,
         settings: Settings | None = None,
         catalog: Catalog | None = None,
@@ -106,6 +108,7 @@ class AutoModelTrainer:
             latency_ms=latency_ms,
             device=device,
             threads=threads,
+            encoders=encoders,
             fast=fast,
         )
         self._begin(request, settings, catalog, encoder_of, progress, wanted, "")

@@ -42,7 +42,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 FOLDED = "cranfield"
 FOLDS = 5  # of it
 DEEP = 100  # documents: the design's figures for cranfield agree with nDCG@100 (docs/search-core.md)
-BY = "by "  # before a metric in the key of a row
+BY, WITH = "by ", "with "  # before a metric, and other encoders, in the key of a row
 LEVEL = 0.05
 NORMAL = 1.96  # standard errors to either side of a mean, of a 95 % interval
 PARTS = {"train": "fit", "dev": "choose", "test": "sealed"}  # of nfcorpus
@@ -91,6 +91,7 @@ def main() -> None:
         for seed in map(int, asked.seeds.split(",")):
             for label, more in runs(name, seed):
                 key = f"{label} {asked.tiers} seed {seed}" + (f" {BY}{asked.metric}" if asked.metric else "")
+                key += f" {WITH}{asked.encoders}" if asked.encoders else ""
                 if key not in rows or asked.again:
                     row = measured(name, asked, seed, more)
                     rows = known() | {key: row}  # another process may have written meanwhile
@@ -208,21 +209,41 @@ def write_page(rows: dict[str, Any]) -> None:
 
 def tables(rows: dict[str, Any]) -> list[str]:
     """nDCG@10 on sealed questions: the default plan, the best of each tier, what would be promoted, and all in all."""
+    named = {key: row for key, row in rows.items() if row.get("encoders")}
+    rows = {key: row for key, row in rows.items() if key not in named}
+    first = {key: row for key, row in rows.items() if not row["seed"]}  # other seeds have a table of their own
+    found = [*tier_table(first), "", *whole(first), *seed_table(rows), *deep_table(first)]
+    return [*found, *with_encoders(named, first)] if named else found
+
+
+def with_encoders(named: dict[str, Any], first: dict[str, Any]) -> list[str]:
+    """Runs that might begin from other encoders, and the mean over all sets with them in place of those without."""
+    sets = by_set(named)
+    others = {key: row for key, row in first.items() if key.split(" ")[0] not in sets}
+    return [
+        "",
+        "With an encoder for the language of the set to begin from (`--encoders`):",
+        "",
+        *tier_table(named),
+        "",
+        *whole(others | {key: row for key, row in named.items() if not row["seed"]}),
+    ]
+
+
+def tier_table(rows: dict[str, Any]) -> list[str]:
+    """A row for each run."""
     heads = ["set, sealed questions", "default", *NAMES.values(), "chosen", "gain (95 %), p", "CPU s", "MiB"]
     found = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for key, row in sorted(rows.items()):
-        if row["seed"]:
-            continue  # other seeds have a table of their own
         stages = {stage["tier"]: stage for stage in row["stages"]}
         cells = [cell(stages.get(tier)) for tier in NAMES]
         low, high = row["lift_interval"]
         gain = f"{row['lift']:+.4f} ({low:+.4f} to {high:+.4f}), {row['p_value']:.3f}"
-        label = key.partition(" plan")[0]
+        label = key.partition(" plan")[0] + (f" with {row['encoders']}" if row.get("encoders") else "")
         cost = f"{row['cpu_seconds']:.0f} | {row.get('peak_mib', '')}"
         head = [f"{label}, {row['sealed']}", f"{row['default']['ndcg@10']:.4f}"]
         found.append("| " + " | ".join([*head, *cells, f"**{row['tuned']['ndcg@10']:.4f}**", gain, cost]) + " |")
-    first = {key: row for key, row in rows.items() if not row["seed"]}
-    return [*found, "", *whole(first), *seed_table(rows), *deep_table(first)]
+    return found
 
 
 def whole(rows: dict[str, Any]) -> list[str]:
