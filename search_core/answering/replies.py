@@ -56,15 +56,20 @@ class Replies:
             self.completion_tokens += received
         return sent + received
 
+    def pay(self, tokens: float) -> None:
+        """Count one more call of the endpoint that cost so many tokens, whatever came of it."""
+        with self._guard:
+            self.asked += 1
+            self.tokens_paid += tokens
+
     def add(self, key: str, reply: Reply, tokens: float) -> None:
         """Keep a reply that cost so many tokens. Raises `ArtifactError` where the disk does not take it."""
         body = {"key": key, "reply": reply.text, "seconds": round(reply.seconds, 4)}
         body |= {"thoughts": round(reply.thoughts, 1)} if reply.thoughts else {}
         line = json.dumps(body).encode() + b"\n"
+        self.pay(tokens)
         with self._guard:
             self._known[key] = reply
-            self.asked += 1
-            self.tokens_paid += tokens
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 with self._file.open("a+b") as stream:
@@ -87,7 +92,12 @@ class Replies:
 
 
 class RepliesOf:
-    """A chat model that is asked only what `replies` does not know; what fails is not kept."""
+    """A chat model that is asked only what `replies` does not know; what fails is not kept.
+
+    A reply that breaks off costs what was sent and what had come, thoughts included: an endpoint bills it, and one that
+    writes nothing but thoughts until its limit costs more than any other. One that fails before its first word has
+    refused or was not reached, and costs nothing but the time.
+    """
 
     def __init__(self, model: ChatModel, name: str, replies: Replies) -> None:
         self._model, self._name, self._replies = model, name, replies
@@ -103,12 +113,18 @@ class RepliesOf:
             self._replies.meter(said, known)
             yield known.text
             return
-        began, pieces, thoughts = time.perf_counter(), list[str](), list[str]()
-        for piece in self._model.stream(messages):
-            (thoughts if isinstance(piece, Thought) else pieces).append(piece)
-            yield piece
-        reply = Reply("".join(pieces), time.perf_counter() - began, tokens_about("".join(thoughts)))
-        self._replies.add(key, reply, self._replies.meter(said, reply))
+        began, pieces, thoughts, is_whole = time.perf_counter(), list[str](), list[str](), False
+        try:
+            for piece in self._model.stream(messages):
+                (thoughts if isinstance(piece, Thought) else pieces).append(piece)
+                yield piece
+            is_whole = True
+        finally:  # also where nobody reads on
+            reply = Reply("".join(pieces), time.perf_counter() - began, tokens_about("".join(thoughts)))
+            tokens = self._replies.meter(said, reply) if is_whole or pieces or thoughts else 0.0
+            if not is_whole:
+                self._replies.pay(tokens)
+        self._replies.add(key, reply, tokens)
 
 
 def tokens_about(text: str) -> float:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from retrieval.analyzer import Analyzer
 from retrieval.answer.completion import texts_of
+from retrieval.answer.generated import LanguageModelGenerator
+from retrieval.answer.thoughts import Thought
+from retrieval.answer.types import Passage
+from retrieval.encoder.hashing import HashEncoder
+from retrieval.errors import OutageError
+from search_core.answering.prices import Prices
+from search_core.answering.questions import AskedQuestion
 from search_core.answering.replies import Replies, RepliesOf, Reply, tokens_about
+from search_core.answering.scoring import score
 
 
 @pytest.mark.parametrize("reply", ["one\u2028two", "one\u0085two", "one\ntwo", "保修期", "\ud83d\ude00", "\ud83d"])
@@ -64,3 +74,54 @@ def test_thoughts_that_the_server_tells_apart_are_paid_for(tmp_path: Path) -> No
         assert last == "Two years [1]."
         assert replies.tokens_paid == pytest.approx(paid)
         assert replies.prompt_tokens + replies.completion_tokens == pytest.approx(spent, abs=0.1)
+
+
+@dataclass
+class Breaking:
+    """A chat model that breaks off after these pieces, as one does that reaches its limit of tokens."""
+
+    pieces: Sequence[str]
+
+    def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+        yield from self.pieces
+        raise OutageError("reached its limit of tokens before the end of the answer")
+
+
+ASKED = [{"role": "user", "content": "How long?"}]
+THOUGHT = Thought("Let me see. Let me see. Let me see.")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "received"), [([THOUGHT], THOUGHT), ([THOUGHT, "Two years"], THOUGHT + "Two years"), ([], None)]
+)
+def test_a_reply_that_breaks_off_is_paid_for_as_far_as_it_came(
+    tmp_path: Path, pieces: Sequence[str], received: str | None
+) -> None:
+    """And again when it is asked for again, for it is not kept; what never began has cost nothing."""
+    replies = Replies(tmp_path / "r.jsonl")
+    spent = 0.0 if received is None else tokens_about("How long?") + tokens_about(received)
+    for times in (1, 2):
+        with pytest.raises(OutageError):
+            list(RepliesOf(Breaking(pieces), "m", replies).stream(ASKED))
+        assert (replies.asked, replies.tokens_paid) == (times, pytest.approx(times * spent))
+        assert replies.prompt_tokens + replies.completion_tokens == pytest.approx(times * spent)
+    assert not (tmp_path / "r.jsonl").exists()
+
+
+def test_a_reply_that_nobody_reads_to_its_end_is_paid_for(tmp_path: Path) -> None:
+    replies = Replies(tmp_path / "r.jsonl")
+    stream = RepliesOf(Breaking(["Two ", "years"]), "m", replies).stream(ASKED)
+    assert next(iter(stream)) == "Two "
+    del stream
+    assert replies.tokens_paid == pytest.approx(tokens_about("How long?") + tokens_about("Two "))
+
+
+def test_a_model_that_thinks_until_its_limit_is_dear_though_sentences_answer(tmp_path: Path) -> None:
+    replies, encoder = Replies(tmp_path / "r.jsonl"), HashEncoder()
+    passage = Passage("1", "manual", "Warranty", "The warranty of the pump lasts two years.", score=1.0)
+    question = AskedQuestion("q", "How long does the warranty of the pump last?", ("two years",), (passage,), "manual")
+    generator = LanguageModelGenerator(RepliesOf(Breaking([THOUGHT] * 100), "m", replies), encoder, Analyzer())
+    found = score(generator, question, replies)
+    assert found.failed and found.completion_tokens == pytest.approx(100 * tokens_about(THOUGHT))
+    assert found.prompt_tokens > tokens_about(passage.text)
+    assert Prices(0, 10.0, 0.5).too_dear([found])
