@@ -2,19 +2,27 @@
 
 The index stays as it is, so that a promotion is one pointer, as with a plan alone. Successive halving: every kind for a
 few steps on a few questions, the two best of them in full.
+
+Kind, number of steps and plan are all chosen on `choose`, where the best of them is therefore too good. So whether the
+adapter is kept is decided by cross-fitting (`search_core.stages.cross_fitting`): each question is worth what the kind,
+the steps and the plan are worth that the other folds choose. Which two kinds are trained in full is decided by all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from retrieval.adapter import QueryAdapter
+from retrieval.plan import Plan
 from search_core.conditions import Conditions
+from search_core.corpus.legs import Values
 from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError, TrainingError
 from search_core.questions.taught_questions import hashes_of
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.candidate import Candidate, StageReport, adapter_name, is_better
+from search_core.stages.cross_fitting import Fold, Learned, compare_learned
 from search_core.stages.labels import judged_rows
 from search_core.stages.plan_tier import Progress
 from search_core.stages.plans import plans_anew
@@ -36,9 +44,17 @@ class _Look:
 
     kind: AdapterKind
     steps: int
-    value: float
-    candidate: Candidate
+    adapter: QueryAdapter
     places: tuple[int, ...]  # what it was learned from
+    values: Values  # (choose,) under the plan of the start
+
+    @property
+    def value(self) -> float:
+        """Their mean."""
+        return float(self.values.mean())
+
+
+Path = list[_Look]  # of one training
 
 
 def adapter_stage(
@@ -50,23 +66,24 @@ def adapter_stage(
     best has learned from both parts, as it would serve.
     """
     watch, recorder = Stopwatch(), Recorder(conditions, "adapter", "sweep", progress, best)
-    before = start.values(conditions.split.choose, conditions.spec.metric)
-    reason, found = _why_not(conditions, share), None
+    plain = start.values(conditions.split.choose, conditions.spec.metric)
+    reason, paths = _why_not(conditions, share), list[Path]()
     if not reason:
         try:
-            found = _search(conditions, start, recorder, best - float(before.mean()), share)
+            paths = _search(conditions, start, recorder, best - float(plain.mean()), share)
         except (SupervisionError, TrainingError) as error:  # the plan that was found stands
             reason = str(error)
-    if found is None:
+    if not paths or (found := _best(paths)).value <= plain.mean():
         reason = reason or "no kind was better on the questions it was chosen by"
         return start, recorder.report(watch, reason=reason)
-    swept = plans_anew(conditions, found.candidate, share, progress)
-    values = swept.values(conditions.split.choose, conditions.spec.metric)
+    swept, choice = plans_anew(conditions, _with(conditions, start, found), share, progress)
+    values, before = compare_learned(conditions, start, choice, _by_others(conditions, start, paths))
     gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
     final = _of_both_parts(conditions, start, swept, found)
     if not kept:
         reason = f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
-    return (swept if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=final)
+    handed_on = replace(swept, crossed=values) if kept else start
+    return handed_on, recorder.report(watch, kept=kept, reason=reason, gain=gain, best=final)
 
 
 def _why_not(conditions: Conditions, share: float) -> str:
@@ -88,23 +105,46 @@ def _kinds(conditions: Conditions) -> list[AdapterKind]:
     return [kind for kind in KINDS if kind in conditions.space[DECISION].values]
 
 
-def _search(conditions: Conditions, start: Candidate, recorder: Recorder, offset: float, share: float) -> _Look | None:
-    """The best kind and number of steps; None where none is better than what came in, or the time did not suffice."""
+def _search(conditions: Conditions, start: Candidate, recorder: Recorder, offset: float, share: float) -> list[Path]:
+    """The looks of each training, in order; fewer where the time did not suffice."""
     few = tuple(thinned(conditions.split.fit, FIRST_QUESTIONS))
     watch = Stopwatch()
-    looks: list[_Look] = []
+    paths: list[Path] = []
     for kind in _kinds(conditions):
-        if looks and conditions.clock.left(share) <= 0:
+        if paths and conditions.clock.left(share) <= 0:
             break
-        looks.append(_trial(conditions, start, recorder, offset, kind, few, FIRST_STEPS))
-    pace = watch.seconds / (len(looks) * len(few) * FIRST_STEPS)
-    for look in sorted(looks, key=lambda one: -one.value)[:GO_ON]:
+        paths.append(_trial(conditions, start, recorder, offset, kind, few, FIRST_STEPS))
+    pace = watch.seconds / (len(paths) * len(few) * FIRST_STEPS)
+    for look in sorted(map(_best_of, paths), key=lambda one: -one.value)[:GO_ON]:
         places = _in_time(conditions, pace, share)
         if len(places) > len(few) or (len(places) == len(few) and conditions.clock.left(share) > 0):
-            looks.append(_trial(conditions, start, recorder, offset, look.kind, places, ALL_STEPS))
-    best = max(looks, key=lambda one: one.value)
-    value = float(start.values(conditions.split.choose, conditions.spec.metric).mean())
-    return best if best.value > value else None
+            paths.append(_trial(conditions, start, recorder, offset, look.kind, places, ALL_STEPS))
+    return paths
+
+
+def _best(paths: list[Path], rows: Sequence[int] | None = None) -> _Look:
+    """The best of all looks, by some of the questions or all: the first of equals, and of one training the shortest."""
+    return max((_best_of(path, rows) for path in paths), key=lambda look: _mean(look, rows))
+
+
+def _best_of(path: Path, rows: Sequence[int] | None = None) -> _Look:
+    return max(path, key=lambda look: (_mean(look, rows), -look.steps))
+
+
+def _mean(look: _Look, rows: Sequence[int] | None) -> float:
+    return look.value if rows is None else float(look.values[list(rows)].mean())
+
+
+def _by_others(conditions: Conditions, start: Candidate, paths: list[Path]) -> Learned:
+    """What the look is worth on a fold that the other folds choose."""
+    choose, metric = conditions.split.choose, conditions.spec.metric
+
+    def worth(fold: Fold, plan: Plan) -> Values:
+        held = set(fold)
+        look = _best(paths, [row for row, place in enumerate(choose) if place not in held])
+        return _with(conditions, start.only(fold), look).under(plan).values(tuple(range(len(fold))), metric)
+
+    return worth
 
 
 def _in_time(conditions: Conditions, pace: float, share: float) -> tuple[int, ...]:
@@ -121,24 +161,29 @@ def _trial(
     kind: AdapterKind,
     places: tuple[int, ...],
     steps: int,
-) -> _Look:
+) -> Path:
     watch = Stopwatch()
-    architecture = _choice(conditions, start, kind)
+    judge = start.only(conditions.split.choose)  # to ask no more than what is compared
     looks = [
-        _looked(conditions, start.with_adapter(adapter, architecture), kind, step, places)
+        _looked(conditions, judge, kind, step, adapter, places)
         for step, adapter in _path(conditions, start, kind, places, steps)
     ]
-    best = max(looks, key=lambda look: (look.value, -look.steps))
-    fidelity = steps / ALL_STEPS
-    recorder.add(architecture, best.candidate.plan, fidelity, offset + best.value, watch)
-    return best
+    best = _best_of(looks)
+    architecture, plan = _choice(conditions, start, kind), replace(start.plan, adapter=adapter_name(best.adapter))
+    recorder.add(architecture, plan, steps / ALL_STEPS, offset + best.value, watch)
+    return looks
 
 
 def _looked(
-    conditions: Conditions, candidate: Candidate, kind: AdapterKind, steps: int, places: tuple[int, ...]
+    conditions: Conditions, judge: Candidate, kind: AdapterKind, steps: int, adapter: QueryAdapter, places: Fold
 ) -> _Look:
-    values = candidate.values(conditions.split.choose, conditions.spec.metric)
-    return _Look(kind, steps, float(values.mean()), candidate, places)
+    candidate = judge.with_adapter(adapter, _choice(conditions, judge, kind))
+    values = candidate.values(tuple(range(len(judge.legs.questions))), conditions.spec.metric)
+    return _Look(kind, steps, adapter, places, values)
+
+
+def _with(conditions: Conditions, start: Candidate, look: _Look) -> Candidate:
+    return start.with_adapter(look.adapter, _choice(conditions, start, look.kind))
 
 
 def _path(

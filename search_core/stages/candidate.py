@@ -44,6 +44,9 @@ class Candidate:
     model: TunedModel | None = None  # None: the collection's own encoder
     precedents: Precedents | None = None
     ranker: Ranker | None = None
+    crossed: Values | None = field(default=None, compare=False)
+    """(choose,) what it is worth on questions that did not choose its plan, nor what was learned; gone once it is
+    another one. None: nobody has chosen it by these."""
 
     def values(self, places: tuple[int, ...], metric: str) -> Values:
         """(places,) what it is worth on these questions."""
@@ -51,13 +54,25 @@ class Candidate:
 
     def with_plan(self, architecture: Architecture, plan: Plan) -> Candidate:
         """The same models under another plan."""
-        return replace(self, architecture=architecture, plan=plan)
+        return self._with(architecture=architecture, plan=plan)
+
+    def under(self, plan: Plan) -> Candidate:
+        """The same models under a plan that was made for others, to compare with these."""
+        own = self.plan
+        return self._with(plan=replace(plan, adapter=own.adapter, ranker=own.ranker, precedents=own.precedents))
+
+    def only(self, places: tuple[int, ...]) -> Candidate:
+        """The same for some of the questions."""
+        return self._with(base=self.base.only(places), legs=self.legs.only(places))
+
+    def _with(self, **changes: Any) -> Candidate:
+        return replace(self, crossed=None, **changes)
 
     def with_adapter(self, adapter: QueryAdapter, architecture: Architecture) -> Candidate:
         """The same with this adapter before the dense leg, whose answers are asked again."""
         legs = self.base.with_query_vectors(adapter.apply(self.base.query_vectors))
         plan = replace(self.plan, adapter=adapter_name(adapter))
-        return replace(self, architecture=architecture, plan=plan, legs=legs, adapter=adapter)
+        return self._with(architecture=architecture, plan=plan, legs=legs, adapter=adapter)
 
     def with_ranker(self, ranker: Ranker, architecture: Architecture) -> Candidate:
         """The same with this ranker in place of the one that it may have."""
@@ -69,15 +84,14 @@ class Candidate:
 
     def _ranked(self, ranker: Ranker | None, plan: Plan, architecture: Architecture) -> Candidate:
         base, legs = replace(self.base, ranker=ranker), replace(self.legs, ranker=ranker)
-        return replace(self, architecture=architecture, plan=plan, base=base, legs=legs, ranker=ranker)
+        return self._with(architecture=architecture, plan=plan, base=base, legs=legs, ranker=ranker)
 
     def with_precedents(self, precedents: Precedents, asked: Sequence[str] | None) -> Candidate:
         """The same with these questions remembered, as strongly as its plan says; `asked`: their texts, if known."""
         base = self.base.remembering(precedents, asked)
         name = precedents_name(precedents)
         step = PrecedentStep(name) if self.plan.precedents is None else replace(self.plan.precedents, name=name)
-        return replace(
-            self,
+        return self._with(
             plan=replace(self.plan, precedents=step),
             base=base,
             legs=replace(self.legs, remembered=base.remembered),
@@ -93,8 +107,7 @@ class Candidate:
     def remembering_as(self, other: Candidate) -> Candidate:
         """The same with what another candidate of the same encoder remembers, and as strongly."""
         remembered = other.base.remembered
-        return replace(
-            self,
+        return self._with(
             architecture=other.architecture,
             plan=replace(self.plan, precedents=other.plan.precedents),
             base=replace(self.base, remembered=remembered),

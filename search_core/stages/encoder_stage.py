@@ -4,6 +4,10 @@ First the encoder to begin from, where others than the one that serves were name
 architectures for 30 steps, few go on to 90, one to all; then the share of the way to the trained weights, the export
 that would serve, every chunk embedded by it, and the plan chosen anew. To serve, the collection must be embedded by it:
 a generation beside the serving one, which who called the run builds (`Result.model`).
+
+Whether it is kept is decided by cross-fitting the plan (`search_core.stages.cross_fitting`), for the best of many plans
+is too good on the questions that chose it. Steps and share are chosen by vectors alone, on a sample of `choose`: to
+choose them anew without each fold, the corpus would have to be embedded for each.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,7 @@ from search_core.spaces.architecture import Architecture
 from search_core.spaces.space import SearchSpace
 from search_core.stages.briefing import archive_trials, open_policy
 from search_core.stages.candidate import Candidate, StageReport, TunedModel, is_better
+from search_core.stages.cross_fitting import compare_learned
 from search_core.stages.encoder_base import best_base
 from search_core.stages.encoder_data import EncoderGround, encoder_ground, trainable
 from search_core.stages.encoder_mapping import (
@@ -107,16 +112,18 @@ def encoder_stage(
     if candidate is None:
         return start, recorder.report(watch, reason=reason, policy=policy, deterministic=exact)
     steps = found[0].steps or None if found is not None else None
-    swept = plans_anew(conditions, candidate, share, progress)
-    metric = conditions.spec.metric
-    values, before = (one.values(conditions.split.choose, metric) for one in (swept, start))
+    swept, choice = plans_anew(conditions, candidate, share, progress)
+    made = candidate
+    values, before = compare_learned(
+        conditions, start, choice, lambda fold, plan: made.under(plan).values(fold, conditions.spec.metric)
+    )
     gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
     chance = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
     reason = "; ".join(one for one in (chance, reason) if one)
     report = recorder.report(
         watch, kept=kept, reason=reason, gain=gain, best=swept, policy=policy, deterministic=exact, steps=steps
     )
-    return (swept if kept else start), report
+    return (replace(swept, crossed=values) if kept else start), report
 
 
 def _searched(

@@ -15,6 +15,7 @@ from search_core.models.retrieval_gnn import fit_graph_lm
 from search_core.spaces.architecture import Architecture
 from search_core.stages.briefing import archive_trials, open_policy
 from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.cross_fitting import compare_learned
 from search_core.stages.graph_mapping import config_of, edges_of, graph_space, training_of
 from search_core.stages.halving import Outcome, Rung, halve
 from search_core.stages.labels import Judged, judged_rows
@@ -67,13 +68,16 @@ def graph_stage(
     if found is None:
         reason = "the time did not suffice, or no network could be trained"
         return start, recorder.report(watch, reason=reason, policy=report)
-    swept = plans_anew(conditions, found, share, progress)
-    values = swept.values(conditions.split.choose, conditions.spec.metric)
-    gain = float(values.mean() - before.mean())
+    swept, choice = plans_anew(conditions, found, share, progress)
+    network = found
+    values, plain = compare_learned(
+        conditions, start, choice, lambda fold, plan: network.under(plan).values(fold, conditions.spec.metric)
+    )
+    gain = float(values.mean() - plain.mean())
     reason = (
         NOT_SERVED
-        if is_better(values, before, conditions.choosing)
-        else f"a gain of {gain:+.4f} on {len(before)} may be chance"
+        if is_better(values, plain, conditions.choosing)
+        else f"a gain of {gain:+.4f} on {len(plain)} may be chance"
     )
     return start, recorder.report(watch, reason=reason, gain=gain, best=swept, policy=report)
 

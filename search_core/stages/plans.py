@@ -12,10 +12,12 @@ from search_core.policy import POLICIES
 from search_core.proof.gate import why_too_slow
 from search_core.proof.latency import compare_latency
 from search_core.spaces.architecture import Architecture
-from search_core.spaces.plan_mapping import architecture_of, changes, plan_of, plan_space
+from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.spaces.space import SearchSpace
 from search_core.stages.candidate import Candidate, StageReport
-from search_core.stages.plan_tier import PlanTier, Progress, Scored, choose, compared_on, untried
+from search_core.stages.cross_fitting import crossed_plan
+from search_core.stages.plan_choice import PlanChoice
+from search_core.stages.plan_tier import PlanTier, Progress, Scored, compared_on, untried
 from search_core.stages.portfolio import PLAIN, portfolio
 from search_core.stages.recording import Stopwatch
 
@@ -30,12 +32,17 @@ def plan_stage(
     request, clock, watch = conditions.request, conditions.clock, Stopwatch()
     space = plan_space(conditions.space)
     name = PLAN_POLICY if request.policy == "auto" else request.policy
-    tier = _tier(conditions, start, compared_on(conditions.untaught), name)
+    places = compared_on(conditions.untaught)
+    tier = _tier(conditions, start, places, name)
     incumbent = tier.add(architecture_of(start.plan, space), start.plan)
     tier.try_all(portfolio(space), clock, share, progress)
     policy = POLICIES.create(name, space, request.seed)
     tier.search(policy, request.max_epochs, clock, share, progress)
-    chosen = _quick_enough(conditions, start, tier, incumbent)
+    choice = _quick_enough(conditions, start, _choice(tier, incumbent, places))
+    chosen = choice.whole
+    found = start.with_plan(chosen.architecture, chosen.plan)
+    if len(conditions.tiers) > 1:  # a later tier compares with it
+        found = replace(found, crossed=crossed_plan(conditions, start, choice))
     kept = chosen.plan != start.plan
     why_not = "what serves already was not beaten by more than chance" if tier.trials else untried(clock)
     report = StageReport(
@@ -46,27 +53,33 @@ def plan_stage(
         kept=kept,
         reason="" if kept else why_not,
         gain=chosen.mean - incumbent.mean,
-        best=start.with_plan(chosen.architecture, chosen.plan),
+        best=found,
         policy=policy.report(),
     )
-    return start.with_plan(chosen.architecture, chosen.plan), report, tier
+    return found, report, tier
 
 
-def plans_anew(conditions: Conditions, start: Candidate, share: float, progress: Progress) -> Candidate:
+def plans_anew(
+    conditions: Conditions, start: Candidate, share: float, progress: Progress
+) -> tuple[Candidate, PlanChoice]:
     """The best plan near the start's, scored with its legs on `choose`, which its models have not learned from.
 
-    The plain ones are scored even where the time is over: a plan by words alone would hide all that a model learned.
+    The choice tells what some of these questions would have chosen: on those that chose it a plan is too good to
+    compare the candidate by (`search_core.stages.cross_fitting`). The plain ones are scored even where the time is
+    over: a plan by words alone would hide all that a model learned.
     """
     space = plan_space(conditions.space)
-    tier = _tier(conditions, start, compared_on(conditions.split.choose), "sweep")
+    places = compared_on(conditions.split.choose)
+    tier = _tier(conditions, start, places, "sweep")
     incumbent = tier.add(start.architecture, start.plan)
     open_ones = {decision.name for decision in space.decisions if len(decision.values) > 1}
     kept = {name: value for name, value in start.architecture.choices if name not in open_ones}
     moved = {name: value for name, value in start.architecture.choices if name in open_ones}
     near = [conditions.space.complete(one.as_dict() | kept) for one in _near(space.complete(moved), space)]
     tier.try_all(near, conditions.clock, share, progress, least=PLAIN)
-    chosen = _quick_enough(conditions, start, tier, incumbent)
-    return start.with_plan(chosen.architecture, chosen.plan)
+    choice = _quick_enough(conditions, start, _choice(tier, incumbent, places))
+    chosen = choice.whole
+    return start.with_plan(chosen.architecture, chosen.plan), choice
 
 
 def _tier(conditions: Conditions, start: Candidate, places: Sequence[int], policy: str) -> PlanTier:
@@ -79,22 +92,26 @@ def _plan_by(start: Candidate, space: SearchSpace) -> Callable[[Architecture], P
     return lambda architecture: replace(plan_of(architecture, start.plan, space), adapter=start.plan.adapter)
 
 
-def _quick_enough(conditions: Conditions, start: Candidate, tier: PlanTier, incumbent: Scored) -> Scored:
+def _choice(tier: PlanTier, incumbent: Scored, places: Sequence[int]) -> PlanChoice:
+    return PlanChoice(tuple(tier.scored.values()), incumbent, tuple(places), tuple(tier.texts))
+
+
+def _quick_enough(conditions: Conditions, start: Candidate, choice: PlanChoice) -> PlanChoice:
     """The choice; where it takes longer than the gate allows, that without the graph, diffusion, then vectors.
 
     The gate compares with what serves. The start may be quicker: by words alone, where vectors knew nothing before.
     """
-    scored = list(tier.scored.values())
-    chosen = _chosen(tier, scored, incumbent)
+    left = choice
     for simpler in (_asks_no_graph, _does_not_diffuse, _asks_words_alone):
+        chosen = left.whole
         if simpler(chosen):
             continue
         after = start.with_plan(chosen.architecture, chosen.plan)
         latency = compare_latency(conditions.catalog, conditions.serving, after, conditions.split.choose)
         if latency is None or not why_too_slow(latency, conditions.spec.latency_ms):
-            return chosen
-        chosen = _chosen(tier, [one for one in scored if one is incumbent or simpler(one)], incumbent)
-    return chosen
+            break
+        left = choice.only([one for one in choice.scored if one is choice.incumbent or simpler(one)])
+    return left
 
 
 def _asks_no_graph(one: Scored) -> bool:
@@ -107,10 +124,6 @@ def _does_not_diffuse(one: Scored) -> bool:
 
 def _asks_words_alone(one: Scored) -> bool:
     return one.plan.fusion is FusionMethod.SPARSE and _does_not_diffuse(one)
-
-
-def _chosen(tier: PlanTier, scored: list[Scored], incumbent: Scored) -> Scored:
-    return choose(scored, incumbent, lambda one: changes(one.architecture, incumbent.architecture), tier.texts)
 
 
 def _near(architecture: Architecture, space: SearchSpace) -> Iterator[Architecture]:

@@ -20,9 +20,9 @@ from search_core.conditions import Conditions
 from search_core.corpus.legs import Values, hits_for
 from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError
-from search_core.questions.splits import document_links, independent_groups
 from search_core.questions.taught_questions import hashes_of, may_know
 from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.cross_fitting import folds_of
 from search_core.stages.plan_tier import Progress, compared_on
 from search_core.stages.recording import Recorder, Stopwatch
 from search_core.thinning import thinned
@@ -30,7 +30,6 @@ from search_core.tuning.ranker import Judged, fit_ranker
 
 DECISION = "ranker"  # of the search space: the penalties, 0 for no ranker
 MIN_TAUGHT = 30  # questions to learn from
-FOLDS = 5
 OVER = "the time was over, or the run was stopped, before a ranker was learned"
 MAX_TAUGHT = 2_000  # questions; a dozen weights do not get better by more
 
@@ -123,7 +122,7 @@ class _Lesson:
     def look(self, penalty: float) -> tuple[Candidate, Values]:
         """A ranker of that penalty, and what such rankers are worth (compared,), each question unseen."""
         worth: dict[int, float] = {}
-        for fold in _folds(self._start, self.places):
+        for fold in folds_of(self._start.legs, self.places):
             held = set(fold)
             others = self.learned([place for place in self.places if place not in held], penalty)
             told = tuple(place for place in self._compared if place in held)
@@ -166,12 +165,3 @@ def _is_fit_seen(conditions: Conditions, start: Candidate) -> bool:
         return True
     encoder = in_data_folder(conditions.collection.encoder, conditions.data_dir)
     return may_know(encoder, (start.legs.questions[place].text for place in conditions.split.fit))
-
-
-def _folds(start: Candidate, places: Sequence[int]) -> list[list[int]]:
-    """The questions in at most `FOLDS` parts; those that one document answers are together."""
-    groups = independent_groups(document_links([start.legs.questions[place] for place in places]))
-    folds: list[list[int]] = [[] for _ in range(FOLDS)]
-    for group in groups:
-        min(folds, key=len).extend(places[row] for row in group)
-    return [fold for fold in folds if fold]

@@ -91,7 +91,7 @@ def after_words_alone(
 ) -> tuple[Candidate, StageReport]:
     plan = replace(made.plan, fusion=FusionMethod.SPARSE)
     words = made.with_plan(conditions.space.complete({"fusion": "sparse"}), plan)
-    swept = plans_anew(conditions, words, 0.0, progress)
+    swept, _ = plans_anew(conditions, words, 0.0, progress)
     return swept, replace(report, best=swept)
 
 
