@@ -116,6 +116,19 @@ _HOW_MANY = re.compile(
     r"million|billion|half|dozen|several|once|twice)\b|[零一二三四五六七八九十百千万亿两]+[个位名次种部座人条家所集届岁天年月米元]",
     re.IGNORECASE,
 )
+_MONEY_ASKED = re.compile(
+    r"\bhow much (?:\w+ )*?(?:cost|pay|paid|charged?)\b|\bhow much (?:is|are) (?:the|an?)\b|"
+    r"\b(?:what|which) (?:\w+ )*?(?:price|cost|fee)\b|多少钱|(?:价格|售价|费用).*多少",
+    re.IGNORECASE,
+)
+# Amounts by their currency, their size or the word before them; in a table's row a number may be alone in its cell.
+_PRICE = re.compile(
+    r"[$€£¥￥₹]\s?\d|\b(?:EUR|USD|GBP|CHF|CNY|RMB|JPY)\s?\d|\d\s?(?:[$€£¥元块]|[万亿千百]|EUR\b|USD\b|GBP\b|CHF\b|CNY\b|RMB\b|"
+    r"JPY\b|(?:\w+ )?(?:euros?|dollars?|pounds?|francs?|yuan|yen|cents?|pence|(?:m|b|tr)illions?|thousand)\b)|"
+    r"\b(?:costs?|prices?|priced|fees?|charges?|paid|pays?)\b[^.!?]{0,40}?\d|[价费][^。！？]{0,10}?\d|\bfree\b|免费|"
+    r"\|\s*\d[\d.,]*\s*\|",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'’\-]+(?:\s+(?:(?:of|de|van|von|the|al)\s+)?[A-Z][\w'’\-]*)*")
 _HAN_WHO = re.compile(
     "由|先生|女士|教授|导演|作者|创办|创立|发明|提出|担任|主演|编剧|之子|皇帝|总统|将军|[\u4e00-\u9fff]·[\u4e00-\u9fff]"
@@ -166,7 +179,8 @@ def fits_kind(kind: Kind, sentence: str, question: str) -> bool:
     if kind is Kind.TIME:
         return _has_new(_WHEN, sentence, question)
     if kind is Kind.NUMBER:
-        return _has_new(_HOW_MANY, sentence, question)
+        is_amount = not _MONEY_ASKED.search(question) or _PRICE.search(sentence) is not None
+        return is_amount and _has_new(_HOW_MANY, sentence, question)
     if kind is Kind.PERSON:
         return _has_new(_NAME, sentence, question) or _HAN_WHO.search(sentence) is not None
     if kind is Kind.PLACE:

@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 
 from retrieval.answer.evidence import BLANK_LINE, Candidate, Evidence, continued_header, is_help, is_label, is_problem
 from retrieval.answer.question import Kind, asks_for_remedy, fits_kind
-from retrieval.answer.sentences import is_list_item, is_table_row
+from retrieval.answer.sentences import is_list_item, is_table_row, without_list_mark
 from retrieval.answer.types import Citation, Passage
+from retrieval.answer.variants import names_variant
 
 MAX_SENTENCES = 3
 MAX_LIST_ITEMS = 8  # of a list that the chosen sentence announces
 CLOSE = 0.7  # a further sentence scores within this of the best (units of the sentence model)
 CLOSE_BESIDE = 2.0  # the same for the sentence after it, where it has a name of the question that the best lacks
+CLOSE_PLAIN = 4.0  # the same for one on the subject itself, where the best is about a variant of it: as two names weigh
 _EXPLAINED = (Kind.REASON, Kind.METHOD, Kind.OTHER)  # kinds that take more than a name or a number
 _ANNOUNCES = (":", "：")
 _BAR = re.compile(r"(?<!\\)\|")
 _RULE = re.compile(r"[\s|:\-]*-[\s|:\-]*")
 _INDENTED = re.compile(r"[ \t]*\n[ \t]+")
+_MARK = re.compile(r"[-*•‣◦·▪–\d(（]")  # not a letter, which may be an initial
 _CJK_END = re.compile(r"[\u3000-\u9fff\uff00-\uffef]$")
 
 
@@ -43,6 +46,7 @@ def choose(evidence: Evidence, scores: NDArray[np.float64]) -> list[Candidate]:
     order = np.argsort(-scores, kind="stable")
     best = evidence.candidates[int(order[0])]
     chosen = [best, *(_list_after(evidence, best) or _belonging_after(evidence, best))]
+    chosen += _plain_beside(evidence, scores) + _rows_alike(evidence, best)
     covered = frozenset[str]().union(*(one.tokens for one in chosen))
     for row in order[1:]:
         one = evidence.candidates[int(row)]
@@ -81,11 +85,23 @@ def render(stretch: Stretch, number: int, evidence: Evidence) -> str:
     under = {evidence.headers[one] for one in stretch.sentences if one in evidence.headers}
     shown = [one for one in stretch.sentences if one not in under]  # each row says its header
     lines = [_row(passage, one) if is_table_row(one.text) else " ".join(one.text.split()) for one in shown]
+    if len(shown) == 1 and _is_of_list(evidence, shown[0]):  # its mark says nothing without the list
+        lines[0] = without_list_mark(lines[0])
     joined = lines[0]
     for before, after, line in zip(shown, shown[1:], lines[1:], strict=False):
         gap = "\n" if "\n" in text[before.span.end : after.span.start] else ("" if _CJK_END.search(joined) else " ")
         joined += gap + line
     return f"{joined} [{number}]"
+
+
+def _is_of_list(evidence: Evidence, one: Candidate) -> bool:
+    """Whether a sentence that begins like an item has another item beside it: "5. Mai" and "E. coli" have none."""
+    beside = [other for other in evidence.sentences if other.passage == one.passage and other is not one]
+    return _is_marked(one.text) and any(_is_marked(other.text) for other in beside)
+
+
+def _is_marked(sentence: str) -> bool:
+    return _MARK.match(sentence) is not None and is_list_item(sentence)
 
 
 def _adds(evidence: Evidence, best: Candidate, one: Candidate, covered: frozenset[str]) -> bool:
@@ -101,6 +117,36 @@ def _tells_beside(evidence: Evidence, best: Candidate, one: Candidate) -> bool:
     """Whether it is the sentence after the best and has a name or number of the question that the best lacks."""
     beside = one.passage == best.passage and one.order == best.order + 1 and not is_label(one)
     return beside and not evidence.question.keys.isdisjoint(one.tokens - best.tokens)
+
+
+def _plain_beside(evidence: Evidence, scores: NDArray[np.float64]) -> list[Candidate]:
+    """Where the best is about a variant of what was asked (the C3 Pro for the C3): what its passage says beside that.
+
+    A manual names its subject in the title and seldom in its sentences, so the variant's sentence has more words of the
+    question.
+    """
+    question, row = evidence.question, int(np.argmax(scores))
+    best = evidence.candidates[row]
+    if not names_variant(question.text, best.text):
+        return []
+    topic = best.tokens.intersection(question.terms) - question.keys
+    for other in np.argsort(-scores, kind="stable")[1:]:
+        one = evidence.candidates[int(other)]
+        fits = question.kind is Kind.OTHER or fits_kind(question.kind, one.text, question.text)
+        on_topic = one.passage == best.passage and not topic.isdisjoint(one.tokens) and not is_label(one)
+        if on_topic and fits and scores[row] - scores[other] <= CLOSE_PLAIN:
+            return [] if names_variant(question.text, one.text) else [one]
+    return []
+
+
+def _rows_alike(evidence: Evidence, best: Candidate) -> list[Candidate]:
+    """Further rows of its table with the very words of the question that the best has: it does not tell them apart."""
+    words = best.tokens.intersection(evidence.question.terms)
+    if best not in evidence.headers or not words:
+        return []
+    rows = [one for one, header in evidence.headers.items() if header == evidence.headers[best] and one != best]
+    alike = [one for one in rows if one.tokens.intersection(evidence.question.terms) == words]
+    return alike if len(alike) < MAX_SENTENCES else []
 
 
 def _list_after(evidence: Evidence, best: Candidate) -> list[Candidate]:

@@ -186,3 +186,21 @@ def test_topic_words_are_as_written() -> None:
 def test_words_with_accents_are_whole() -> None:
     assert topic_words("Où est le médecin für Köln?") == ["Où", "est", "le", "médecin", "für", "Köln"]
     assert "medecin" in read_question("la maison d'un médecin", Analyzer()).terms
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "fits"),
+    [
+        ("How much does it cost?", "It costs 12 EUR.", True),
+        ("How much does it cost?", "The launch moved from 1 to 15 September 2025.", False),
+        ("How much does it cost?", "It has a warranty of 36 months.", False),
+        ("What is the price of it?", "| Aurora | 1199 | 2025-09-15 |", True),
+        ("多少钱？", "2025年9月15日上市", False),
+        ("多少钱？", "售价1199元", True),
+        ("How much does it cost?", "Tom orders 500 hoses (part MH-220-B).", False),
+        ("How much did it cost?", "The owners paid some 1.2 million for it.", True),
+        ("How many months?", "It has a warranty of 36 months.", True),
+    ],
+)
+def test_neither_dates_nor_durations_are_prices(question: str, text: str, fits: bool) -> None:
+    assert fits_kind(Kind.NUMBER, text, question) is fits
