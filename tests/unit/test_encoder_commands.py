@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,10 @@ def test_an_existing_folder_is_not_written_over(runner: CliRunner, tmp_path: Pat
     done = runner.invoke(app, ["encoders", "fetch", "bge-small-zh-v1.5", "--to", str(tmp_path)])
     assert done.exit_code == 1
     assert "exists already" in str(done.exception) + done.output
+
+
+def test_the_console_offers_the_same_encoders() -> None:
+    pages = Path(__file__).parents[2] / "api" / "console" / "src" / "pages"
+    listed = re.search(r"ENCODERS = \[(.*?)\]", (pages / "tuning" / "wishes.ts").read_text(encoding="utf-8"))
+    assert listed is not None
+    assert re.findall(r'"([^"]+)"', listed[1]) == list(PRETRAINED)

@@ -7,7 +7,7 @@ import { type ExperimentBody, useStartExperiment } from "@/api/tuning";
 import { Failure } from "@/components/Failure";
 import { Drawer } from "@/components/overlays";
 import { useSpeech } from "@/i18n";
-import { BEGINNING, BUDGETS, METRICS, OWN_METRIC, ROLLOUTS, TIERS, type Wishes } from "./wishes";
+import { BEGINNING, BUDGETS, ENCODERS, METRICS, OWN_METRIC, ROLLOUTS, TIERS, type Wishes } from "./wishes";
 import { metricName } from "./words";
 
 const MIN_QUESTIONS = 20; // of fewer an experiment proves nothing, and the server refuses them
@@ -117,6 +117,18 @@ function Form({ collection, close, then }: Omit<Props, "opened">) {
                   <Stack gap={6} mt={6}>
                     {TIERS.map((tier) => (
                       <Checkbox key={tier} value={tier} label={t(`tier.${tier}`)} description={t(`tier-hint.${tier}`)} />
+                    ))}
+                  </Stack>
+                </Checkbox.Group>
+                <Checkbox.Group
+                  label={t("tune.encoders")}
+                  description={t("tune.encoders-hint")}
+                  value={wishes.encoders.split(",").filter((one) => one !== "")}
+                  onChange={(chosen) => wish({ encoders: ENCODERS.filter((one) => chosen.includes(one)).join(",") })}
+                >
+                  <Stack gap={6} mt={6}>
+                    {ENCODERS.map((name) => (
+                      <Checkbox key={name} value={name} label={name} description={t(`encoder-hint.${name}`)} />
                     ))}
                   </Stack>
                 </Checkbox.Group>

@@ -8,6 +8,9 @@ export const BUDGETS = ["30s", "2m", "5m", "15m", "1h"] as const;
 /** What is searched beyond the plan, which always is, in the order in which it is. */
 export const TIERS = ["adapter", "graph", "encoder", "ranker", "precedents"] as const;
 
+/** Encoders that are fetched by name: retrieval/encoder/pretrained.py. */
+export const ENCODERS = ["bge-small-zh-v1.5", "bge-small-en-v1.5"] as const;
+
 /** What is chosen and proven by. */
 export const METRICS = ["ndcg@10", "ndcg@100", "recall@5", "recall@10", "mrr@10"] as const;
 
@@ -32,6 +35,7 @@ export const BEGINNING: Wishes = {
   promote: true,
   rollout: "none",
   tensorboard: false,
+  encoders: "",
   device: "cpu",
   threads: 1,
   fast: false,
