@@ -31,12 +31,12 @@ from retrieval.encoder import open_encoder
 from retrieval.errors import ConflictError, NotFoundError, OutageError
 from retrieval.filters import Filter
 from retrieval.folder_exchange import bring_back
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.files import ARTIFACTS
 from retrieval.plan import Plan
-from retrieval.search_types import Hit, SearchRequest, SearchResult
-from retrieval.spelling import corrected
+from retrieval.search.spelling import corrected
+from retrieval.search.types import Hit, SearchRequest, SearchResult
+from retrieval.search.why import Why
 from retrieval.types import Principal
-from retrieval.why import Why
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from retrieval.answer.choice import AnswerChoice
 from retrieval.errors import InvalidInputError
-from retrieval.learned import check_name
+from retrieval.learned.files import check_name
 
 PLAN_VERSION = 1  # of the JSON form; raised when a field changes its meaning
 MAX_NEIGHBOURS, MAX_STEPS = 100, 5  # of diffusion: beyond that everything is everybody's neighbour
@@ -76,7 +76,7 @@ class DiffusionStep:
 
 @dataclass(frozen=True, slots=True)
 class PrecedentStep:
-    """Lift what answered earlier questions near this one, after fusion; see retrieval/precedents.py."""
+    """Lift what answered earlier questions near this one, after fusion; see retrieval/learned/precedents.py."""
 
     name: str  # the artifact that remembers them
     strength: float = DEFAULT_STRENGTH  # of a score's whole range, what a document gains that answered all of them

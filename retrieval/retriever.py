@@ -13,29 +13,29 @@ from datetime import UTC, datetime
 import numpy as np
 from pyroaring import BitMap64
 
-from retrieval.adapter import QueryAdapter
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
-from retrieval.catalog_check import CatalogCheck
 from retrieval.contracts import Allowed, Encoder, Reranker, Scope
-from retrieval.deeper import deepened, with_cuts
-from retrieval.diffusion import diffuse, needs_graph
-from retrieval.fusion import Candidates, FusionSignals, VectorLookup, fuse
 from retrieval.graph.links import Question
 from retrieval.graph.state import GraphState, no_graph
-from retrieval.highlights import Fragment, highlights, marked_tokens
-from retrieval.learned import no_parts
-from retrieval.learned_parts import LearnedParts
-from retrieval.legs import Legs
+from retrieval.learned.adapter import QueryAdapter
+from retrieval.learned.files import no_parts
+from retrieval.learned.parts import LearnedParts
+from retrieval.learned.precedents import Precedents, lift
+from retrieval.learned.ranker import Lookup, Ranker, order
 from retrieval.plan import FusionMethod, Plan
-from retrieval.precedents import Precedents, lift
-from retrieval.ranker import Lookup, Ranker, order
-from retrieval.search_types import CHUNKS_PER_DOCUMENT, Hit, SearchRequest, SearchResult
-from retrieval.speller import Speller
-from retrieval.spelling import Correction, corrected
-from retrieval.stage_clock import StageClock
+from retrieval.ranking.diffusion import diffuse, needs_graph
+from retrieval.ranking.fusion import Candidates, FusionSignals, VectorLookup, fuse
+from retrieval.search.catalog_check import CatalogCheck
+from retrieval.search.deeper import deepened, with_cuts
+from retrieval.search.highlights import Fragment, highlights, marked_tokens
+from retrieval.search.legs import Legs
+from retrieval.search.speller import Speller
+from retrieval.search.spelling import Correction, corrected
+from retrieval.search.stage_clock import StageClock
+from retrieval.search.types import CHUNKS_PER_DOCUMENT, Hit, SearchRequest, SearchResult
 from retrieval.types import Principal, Ranking, Vector, Vectors, passage_text
-from retrieval.views import Views
+from retrieval.views.contract import Views
 
 _NO_VECTOR: Vector = np.empty(0, np.float32)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from retrieval.encoder.pretrained import PRETRAINED
 from retrieval.errors import InvalidInputError
-from retrieval.evaluation import Metric
+from retrieval.evaluation.runs import Metric
 from search_core.proof.promotion import WAYS
 from search_core.questions.splits import BY_DOCUMENT, SPLITS
 
@@ -57,7 +57,7 @@ class Request:
     split: str = BY_DOCUMENT  # what no two parts have in common, where that is possible: a document, or a question
     made_questions: bool = False  # ask what is made from the corpus, also where there are evaluation sets
     space_text: str = ""  # of a search space that is a file: what it was when the run began; "": it is registered
-    metric: str = ""  # what is chosen and proven by, a `retrieval.evaluation.Metric`; "": the task's own
+    metric: str = ""  # what is chosen and proven by, a `retrieval.evaluation.runs.Metric`; "": the task's own
     latency_ms: float | None = None  # that a search, or an answer, may take; None: what the task's sentence says
 
     def __post_init__(self) -> None:

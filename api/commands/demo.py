@@ -22,7 +22,7 @@ from api.sources.opening import open_source
 from infra.sample.company import DELETE, PARENT_UPDATE, UPDATE, Company, RowChange, change_row, write_company
 from ingest.report import IngestReport
 from retrieval.errors import ConflictError
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Principal
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from api.quality.evaluation import EvaluatedRun, absent_documents, evaluate_coll
 from api.quality.rated_set import rated_set
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.errors import InvalidInputError
-from retrieval.evaluation import METRICS, read_qrels, read_queries, write_run
+from retrieval.evaluation.runs import METRICS, read_qrels, read_queries, write_run
 from retrieval.plan import Plan
 from retrieval.types import OPERATOR
 from search_core.reader.data import read_answers

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar, table_of
 from api.serving import readers
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.extractive import ExtractiveGenerator
 from retrieval.encoder.model_folder import DEFAULT_MODEL
 from search_core.reader.data import read_texts

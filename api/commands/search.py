@@ -14,7 +14,7 @@ from api.wire.presentation import answer_json, result_json
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
 from retrieval.plan import Plan
-from retrieval.search_types import Hit, SearchRequest, SearchResult
+from retrieval.search.types import Hit, SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Principal
 
 AsGroups = Annotated[list[str] | None, typer.Option("--as-group", help="See what this group sees; repeat for more.")]

@@ -16,7 +16,7 @@ from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, o
 from api.generations.tuned_encoder import let_serve
 from api.knowledge_base import KnowledgeBase
 from retrieval.errors import InvalidInputError
-from retrieval.evaluation import read_qrels, read_queries
+from retrieval.evaluation.runs import read_qrels, read_queries
 from search_core.proof.promotion import AT_ONCE
 from search_core.questions.splits import BY_DOCUMENT
 from search_core.reader.data import read_answers

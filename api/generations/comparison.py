@@ -17,9 +17,9 @@ from ingest.regeneration import Pace
 from retrieval.catalog import Collection
 from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord
 from retrieval.errors import ConflictError, InvalidInputError
-from retrieval.metrics import bootstrap_interval
+from retrieval.evaluation.metrics import bootstrap_interval
 from retrieval.plan import Plan
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR
 
 GATE_METRICS = ("ndcg@10", "recall@100")  # an interval of the difference wholly below 0 in one of them is "worse"

@@ -20,8 +20,8 @@ from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.catalog.generations import Generation
 from retrieval.errors import InvalidInputError
+from retrieval.learned.plan_parts import named_parts, require_parts
 from retrieval.plan import Plan
-from retrieval.plan_parts import named_parts, require_parts
 from retrieval.stored_plan import serving_plan, stored_plan
 from search_core.proof.reasons import OTHER_PLAN_OR_ENCODER, Reason, ReasonCode, to_fields
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from api.access.callers import Caller, Session
-from retrieval.search_types import SearchResult
+from retrieval.search.types import SearchResult
 
 _KEY = "kb.request"
 _SANE = frozenset(string.ascii_letters + string.digits + "-_.:/")

@@ -11,7 +11,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.catalog import Collection
 from retrieval.catalog.keys import Scope
 from retrieval.plan import DEFAULT_PLAN, Plan
-from retrieval.rerank import named_model
+from retrieval.ranking.rerank import named_model
 from retrieval.stored_plan import stored_plan
 
 

@@ -13,8 +13,8 @@ from api.quality.evaluation import EvaluatedRun
 from retrieval.catalog import Collection
 from retrieval.catalog.eval_runs import EvalRunRecord, NewEvalRun
 from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord
-from retrieval.evaluation import METRICS
-from retrieval.metrics import bootstrap_interval, randomisation_test
+from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
+from retrieval.evaluation.runs import METRICS
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.types import Principal
 from search_core.questions.question_kinds import kinds_of

@@ -11,9 +11,9 @@ import numpy as np
 
 from api.knowledge_base import KnowledgeBase
 from retrieval.errors import InvalidInputError
-from retrieval.evaluation import METRICS, Evaluation, Qrels, Run, evaluate
+from retrieval.evaluation.runs import METRICS, Evaluation, Qrels, Run, evaluate
 from retrieval.plan import Plan
-from retrieval.search_types import MAX_QUERY_LENGTH, SearchRequest, SearchResult
+from retrieval.search.types import MAX_QUERY_LENGTH, SearchRequest, SearchResult
 from retrieval.types import Principal
 
 DEPTH = 100  # documents a question; recall@100 needs them

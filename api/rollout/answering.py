@@ -13,7 +13,7 @@ from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import Answer, AnswerEvent, FinalAnswer, Passage, Standing, Turn
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.plan import Plan
-from retrieval.search_types import SearchResult
+from retrieval.search.types import SearchResult
 
 
 class LiveAnswers:

@@ -13,9 +13,9 @@ from api.serving.runtimes import Runtimes
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
 from retrieval.errors import InvalidInputError
+from retrieval.learned.plan_parts import missing_parts
 from retrieval.plan import Plan
-from retrieval.plan_parts import missing_parts
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.stored_plan import stored_plan
 from retrieval.types import Principal
 

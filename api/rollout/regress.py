@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from api.rollout.tally import LATENCY_RATIO, POINTS
 from retrieval.catalog.rollouts import Stage
-from retrieval.sequential import e_more_often, e_mostly
+from retrieval.evaluation.sequential import e_more_often, e_mostly
 
 LEVEL = 0.05  # how often a rollout whose candidate is no worse is rolled back, at most, at each stage
 CHECKS = {Stage.SHADOW: 3, Stage.CANARY: 5}  # the level is shared by so many

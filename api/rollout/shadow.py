@@ -19,9 +19,9 @@ from api.serving.collection_runtime import CollectionRuntime
 from api.serving.runtimes import Runtimes
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.errors import RetrievalError
+from retrieval.learned.plan_parts import missing_parts
 from retrieval.plan import Plan
-from retrieval.plan_parts import missing_parts
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import Principal
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from retrieval.catalog.rollouts import RolloutRecord, Stage
-from retrieval.search_types import SearchResult
+from retrieval.search.types import SearchResult
 
 STEP = math.log(1.2)  # buckets of milliseconds grow by a fifth
 LATENCY_RATIO = 1.3  # a plan may take this much longer than the one it replaces; search_core.proof.gate asks the same

@@ -20,7 +20,7 @@ from api.wire.answers import AnswerBody, AnswerResponse
 from api.wire.presentation import answer_json, citation_json, result_json
 from retrieval.answer.types import AnswerPiece, CitationEvent, FinalAnswer, Turn
 from retrieval.filters import Filter, parse_filter
-from retrieval.search_types import SearchResult
+from retrieval.search.types import SearchResult
 from retrieval.types import Principal
 
 _STREAM: Responses = {

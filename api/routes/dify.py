@@ -17,7 +17,7 @@ from api.routes.failures import DIFY_FAILURES
 from api.wire.answers import MetadataCondition, MetadataConditions, RetrievalBody, RetrievalResponse
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
-from retrieval.search_types import Hit, SearchRequest
+from retrieval.search.types import Hit, SearchRequest
 from retrieval.types import Principal
 
 router = APIRouter(tags=["dify"], responses=DIFY_FAILURES)

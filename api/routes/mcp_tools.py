@@ -17,7 +17,7 @@ from api.wire.mcp import AskArguments, CollectionArguments, FetchArguments, Sear
 from api.wire.presentation import answer_json, result_json
 from retrieval.catalog import Collection
 from retrieval.catalog.documents import document_id
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 
 
 @dataclass(frozen=True, slots=True)

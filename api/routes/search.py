@@ -17,7 +17,7 @@ from api.wire.presentation import result_json
 from api.wire.search import SearchBody, SearchResponse
 from retrieval.errors import InvalidInputError
 from retrieval.filters import parse_filter
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 
 router = APIRouter(tags=["search"], responses=failures(504), route_class=DirectRoute)
 

@@ -17,8 +17,8 @@ from api.wire.search import WhyBody, WhyResponse
 from retrieval.catalog.keys import Scope
 from retrieval.errors import NotFoundError
 from retrieval.filters import parse_filter
-from retrieval.search_types import SearchRequest
-from retrieval.why import Verdict, Why
+from retrieval.search.types import SearchRequest
+from retrieval.search.why import Verdict, Why
 
 router = APIRouter(tags=["search"], responses=GUARDED)
 

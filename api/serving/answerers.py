@@ -6,7 +6,7 @@ import logging
 import threading
 
 from infra.settings import Settings
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.choice import ENDPOINT, EXTRACTIVE, READER, READERS, AnswerChoice, check_reader_name
 from retrieval.answer.prompt import PromptSlots

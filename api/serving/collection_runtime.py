@@ -14,27 +14,27 @@ from api.serving.view_opening import open_graph, open_views
 from infra.settings import Settings
 from ingest.pipeline import Pipeline
 from ingest.targets import LiveTargets, OpenEncoder
-from retrieval.adapter import load_adapter
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.types import TermStatistics
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.contracts import Encoder
-from retrieval.diffusion import needs_graph
 from retrieval.errors import ConflictError, OutageError, RetrievalError, ViewLockedError
 from retrieval.graph.keeper import GraphKeeper
-from retrieval.learned import ARTIFACTS, OpenParts
+from retrieval.learned.adapter import load_adapter
+from retrieval.learned.files import ARTIFACTS, OpenParts
+from retrieval.learned.precedents import load_precedents
+from retrieval.learned.ranker import load_ranker
 from retrieval.plan import DEFAULT_PLAN, Plan
-from retrieval.precedents import load_precedents
-from retrieval.ranker import load_ranker
-from retrieval.rerank import OpenRerankers
+from retrieval.ranking.diffusion import needs_graph
+from retrieval.ranking.rerank import OpenRerankers
 from retrieval.retriever import Retriever
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
+from retrieval.search.why import Inquiry
 from retrieval.stored_plan import stored_plan
 from retrieval.types import Principal
-from retrieval.view_folder import lock_folder
-from retrieval.views import Follower
-from retrieval.why import Inquiry
+from retrieval.views.folder import lock_folder
+from retrieval.views.follower import Follower
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from retrieval.catalog import Collection
 from retrieval.catalog.plans import ANY
 from retrieval.catalog.schema import utc_now
 from retrieval.errors import ConflictError, InvalidInputError
+from retrieval.learned.plan_parts import named_parts, require_parts, without_parts
 from retrieval.plan import DEFAULT_PLAN, Plan
-from retrieval.plan_parts import named_parts, require_parts, without_parts
-from retrieval.rerank import require_reranker
+from retrieval.ranking.rerank import require_reranker
 from retrieval.stored_plan import serving_plan, stored_plan
 
 AGAIN_SECONDS = 10.0  # a second roll-back this soon is of somebody who does not know of the first

@@ -9,7 +9,7 @@ from infra.registry import Registry
 from ingest.contracts import CHUNKERS, PARSERS, SOURCES
 from retrieval.answer.generators import GENERATORS
 from retrieval.encoder import ENCODERS
-from retrieval.rerank import RERANKERS
+from retrieval.ranking.rerank import RERANKERS
 from search_core.policy import POLICIES
 from search_core.spaces.space_file import SPACES
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from api.serving.collection_runtime import RECORD_SECONDS, CollectionRuntime
 from retrieval.catalog import Catalog, Collection
 from retrieval.errors import NotFoundError, NotYetSearchableError, RetrievalError
-from retrieval.views import Follower
+from retrieval.views.follower import Follower
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 from infra.settings import Settings
-from retrieval.analyzer import Analyzer
-from retrieval.attributes import AttributeView
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection, sqlite_url
 from retrieval.contracts import VectorView, WordView
 from retrieval.dense import DenseView
@@ -23,8 +22,9 @@ from retrieval.elastic.layout import vectors_name, words_name
 from retrieval.errors import RetrievalError, ViewError, ViewLockedError
 from retrieval.graph.view import GraphView
 from retrieval.sparse import SparseView
-from retrieval.view_folder import Reached, delete_views
-from retrieval.views import Views
+from retrieval.views.attributes import AttributeView
+from retrieval.views.contract import Views
+from retrieval.views.folder import Reached, delete_views
 
 logger = logging.getLogger(__name__)
 Opened = TypeVar("Opened", covariant=True)

@@ -13,7 +13,7 @@ from infra.telemetry import Attribute, Place, Span, Traces, end_to_end
 from ingest.kafka.live_sources import LIVE
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.arrivals import Arrival
-from retrieval.search_types import SearchResult
+from retrieval.search.types import SearchResult
 
 LOOK_SECONDS = 10.0  # how late a new live source is noticed
 SERVER_ERROR = 500  # and over, or 0 for no answer: the request failed by our fault

@@ -10,7 +10,7 @@ import logging
 from api.knowledge_base import KnowledgeBase
 from api.serving.collection_runtime import VIEWS, drop_unless_open, view_folder
 from api.serving.view_opening import open_server, shared_indexes, shared_name
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Collection
 from retrieval.catalog.generations import GenerationState
 from retrieval.elastic.index import delete_index, kept_indexes

@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from retrieval.answer.types import Answer, Citation
-from retrieval.fusion import LegPart
 from retrieval.graph.explain import as_indexed, name_of_node
 from retrieval.plan import Plan
-from retrieval.search_types import Hit, SearchResult
-from retrieval.spelling import Correction
+from retrieval.ranking.fusion import LegPart
+from retrieval.search.spelling import Correction
+from retrieval.search.types import Hit, SearchResult
 
 
 def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from retrieval.answer.question import HAN, topic_words
 from retrieval.answer.types import Turn
-from retrieval.search_types import MAX_QUERY_LENGTH
+from retrieval.search.types import MAX_QUERY_LENGTH
 
 _PRONOUN = re.compile(
     r"\b(?:he|she|it|they|him|her|his|hers|its|them|their|theirs|this|that|these|those|there|then|one|ones|the same)\b",

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from retrieval.surrogates import whole_text
+from retrieval.analysis.surrogates import whole_text
 
 
 def written(value: Any) -> str:

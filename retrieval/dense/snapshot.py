@@ -22,7 +22,7 @@ from retrieval.dense.vector_file import VectorFile
 from retrieval.dense.vector_graph import VectorGraph
 from retrieval.errors import OutageError, ViewError
 from retrieval.types import Labels
-from retrieval.view_folder import (
+from retrieval.views.folder import (
     LOCK_NAME,
     MANIFEST_NAME,
     Reached,

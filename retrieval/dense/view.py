@@ -19,8 +19,8 @@ from retrieval.dense.state import DenseState
 from retrieval.dense.vector_graph import EF_SEARCH, Slots, VectorGraph
 from retrieval.errors import OutageError
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
-from retrieval.vectors import checked_vector
-from retrieval.view_folder import Reached
+from retrieval.views.folder import Reached
+from retrieval.views.vectors import checked_vector
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from retrieval.elastic.ranking import best, restriction
 from retrieval.elastic.terms import Query, attribute_fields
 from retrieval.elastic.view import ElasticView
 from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
-from retrieval.vectors import checked_vector
+from retrieval.views.vectors import checked_vector
 
 MAX_CANDIDATES = 10_000  # of a kNN search, the server's limit
 MIN_CANDIDATES = 100  # looked at in the graph, as ef of the embedded view

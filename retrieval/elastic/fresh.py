@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.contracts import Allowed, Scope
 from retrieval.elastic.recent_words import RecentWords
 from retrieval.elastic.sparse import SCORE_DECIMALS, ElasticSparseView

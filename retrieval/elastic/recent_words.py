@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.sparse.overlay import Overlay, Statistics
 from retrieval.types import ViewBatch
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.contracts import Allowed, Scope
 from retrieval.elastic.client import ElasticServer
 from retrieval.elastic.index import ElasticIndex, delete_line, index_line

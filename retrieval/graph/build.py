@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.errors import InvalidInputError
 from retrieval.graph.nearest import Neighbours, nearest_vectors, nearest_words, no_neighbours, rare_limit, undirected
 from retrieval.graph.nodes import NodeKind, Reference, references_of

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from retrieval.errors import RetrievalError
 from retrieval.graph.state import GraphState
 from retrieval.graph.view import GraphView
-from retrieval.views import Follower
+from retrieval.views.follower import Follower
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from retrieval.text_folding import fold
+from retrieval.analysis.folding import fold
 
 MAX_WORDS = 6  # of a name
 MAX_NAME_LENGTH = 60  # characters

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.errors import ViewError
 from retrieval.graph.build import word_numbers
 from retrieval.graph.layer import ChunkEntry, Layer
 from retrieval.graph.nodes import hashes_of
 from retrieval.graph.state import SKETCH, GraphState
 from retrieval.types import IndexedChunk, ViewBatch
-from retrieval.view_folder import Reached, lock_folder, read_manifest, replace_file, write_manifest
+from retrieval.views.folder import Reached, lock_folder, read_manifest, replace_file, write_manifest
 
 FORMAT = 2  # raised with any change of what a chunk is said to refer to: views built before are then rebuilt
 TABLES_NAME = "graph.npz"

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from retrieval.errors import ViewError
-from retrieval.view_folder import MANIFEST_NAME
+from retrieval.views.folder import MANIFEST_NAME
 
 ATTEMPTS = 20  # a merge may remove a segment while it is linked; the next commit file names its successor
 META_NAME = "meta.json"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.contracts import Allowed, Scope
 from retrieval.sparse.index import SCORE_DECIMALS, TantivyIndex
 from retrieval.sparse.overlay import Overlay, merged
 from retrieval.sparse.snapshot import copy_snapshot
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
-from retrieval.view_folder import Reached, lock_folder, read_manifest, write_manifest
+from retrieval.views.folder import Reached, lock_folder, read_manifest, write_manifest
 
 FORMAT = 3
 OVERLAY_LIMIT = 256  # chunks added and removed between commits: at most 0.3 ms a search (bench_views.py)

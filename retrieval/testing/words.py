@@ -12,9 +12,9 @@ from typing import Any
 
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.contracts import Scope, WordView
-from retrieval.spelling import Correction, Vocabulary, correct
+from retrieval.search.spelling import Correction, Vocabulary, correct
 from retrieval.testing.views import IndexViewContract, make_chunk, topic_text
 from retrieval.types import Principal, ViewBatch
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from infra.settings import Settings
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.choice import READER, READERS, AnswerChoice
 from retrieval.answer.reader_folder import read_folder
 from retrieval.catalog.eval_sets import EvalQuery

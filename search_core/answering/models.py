@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infra.settings import Settings
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.choice import ENDPOINT, EXTRACTIVE, READER, READERS, AnswerChoice
 from retrieval.answer.endpoint import ChatEndpoint, EndpointSettings
 from retrieval.answer.extractive import ExtractiveGenerator

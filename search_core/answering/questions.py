@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.question import read_question
 from retrieval.answer.types import PASSAGES_PER_ANSWER, Passage, TermStatistics
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder, Reranker
 from retrieval.plan import Plan
-from retrieval.rerank import build_reranker
+from retrieval.ranking.rerank import build_reranker
 from retrieval.types import IndexedChunk
 from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.served_parts import as_served, served_parts

@@ -20,8 +20,8 @@ from typing import Any
 from retrieval.catalog import Catalog
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import InvalidInputError
-from retrieval.learned import ARTIFACTS, files_of
-from retrieval.plan_parts import LOADERS
+from retrieval.learned.files import ARTIFACTS, files_of
+from retrieval.learned.plan_parts import LOADERS
 from search_core.artifact.artifacts import RUN_ARTIFACT, RUNS, load_artifact
 from search_core.errors import ArtifactError
 from search_core.log.experiment_log import FILE

@@ -12,18 +12,18 @@ from pyroaring import BitMap64
 
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
-from retrieval.deeper import deepened, with_cuts
 from retrieval.dense import ranked
-from retrieval.diffusion import diffuse, needs_graph
-from retrieval.evaluation import MAX_DEPTH, Metric
-from retrieval.fusion import Candidates, FusionSignals, fuse
+from retrieval.evaluation.runs import MAX_DEPTH, Metric
 from retrieval.graph.links import Question
-from retrieval.legs import legs_of
+from retrieval.learned.precedents import SAME, Precedent, Precedents, lift
+from retrieval.learned.ranker import Ranker, order
 from retrieval.plan import FusionMethod, Plan
-from retrieval.precedents import SAME, Precedent, Precedents, lift
-from retrieval.ranker import Ranker, order
-from retrieval.search_types import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
-from retrieval.spelling import correct, corrected
+from retrieval.ranking.diffusion import diffuse, needs_graph
+from retrieval.ranking.fusion import Candidates, FusionSignals, fuse
+from retrieval.search.deeper import deepened, with_cuts
+from retrieval.search.legs import legs_of
+from retrieval.search.spelling import correct, corrected
+from retrieval.search.types import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
 from retrieval.types import IndexedChunk, Ranking, Vector, Vectors
 from search_core.corpus.reranking import Rerankings
 from search_core.corpus.snapshot import CorpusSnapshot, key_of
@@ -62,7 +62,7 @@ class Remembered:
         return self.told[words]
 
     def chunks_of(self, key: str) -> BitMap64:
-        """A `retrieval.precedents.ChunksOf`."""
+        """A `retrieval.learned.precedents.ChunksOf`."""
         return self.chunks.get(key, _NO_CHUNKS)
 
 
@@ -203,7 +203,7 @@ class CachedLegs:
         return [key_of(chunk) for chunk in self.best(plan, place, hits)]
 
     def score(self, plan: Plan, metric: str = "ndcg@10") -> Values:
-        """(questions,) what the plan is worth by a `retrieval.evaluation.Metric`, with the code that serves."""
+        """(questions,) what the plan is worth by a `retrieval.evaluation.runs.Metric`, with the code that serves."""
         return self.measured(self.ranked(plan, hits_for(metric)), metric)
 
     def ranked(self, plan: Plan, hits: int) -> list[list[str]]:

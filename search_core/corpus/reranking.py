@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from retrieval.rerank import OpenRerankers
+from retrieval.ranking.rerank import OpenRerankers
 from retrieval.types import IndexedChunk
 from search_core.corpus.snapshot import passage_of
 

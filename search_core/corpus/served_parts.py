@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.adapter import QueryAdapter, load_adapter
 from retrieval.contracts import Encoder
-from retrieval.learned import ARTIFACTS, Part
+from retrieval.learned.adapter import QueryAdapter, load_adapter
+from retrieval.learned.files import ARTIFACTS, Part
+from retrieval.learned.precedents import Precedents, load_precedents
+from retrieval.learned.ranker import Ranker, load_ranker
 from retrieval.plan import Plan
-from retrieval.precedents import Precedents, load_precedents
-from retrieval.ranker import Ranker, load_ranker
 from search_core.corpus.legs import CachedLegs
 from search_core.spaces.plan_mapping import architecture_of, plan_space
 from search_core.spaces.space import SearchSpace

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import Encoder, Lexicon
 from retrieval.graph.state import GraphState
 from retrieval.graph.view import GraphView
-from retrieval.ranker import Lookup
+from retrieval.learned.ranker import Lookup
+from retrieval.search.spelling import Vocabulary
 from retrieval.sparse import SparseView
-from retrieval.spelling import Vocabulary
 from retrieval.types import IndexedChunk, Labels, Vectors, ViewBatch, passage_text
 from search_core.errors import CorpusError
 
@@ -94,7 +94,7 @@ class CorpusSnapshot:
         return labels
 
     def vectors_of(self, labels: Labels) -> Vectors:
-        """(n, dim) the vectors of these chunks: a `retrieval.fusion.VectorLookup`."""
+        """(n, dim) the vectors of these chunks: a `retrieval.ranking.fusion.VectorLookup`."""
         return self.vectors[self.rows(labels)]
 
     def vocabulary(self, encoder: Encoder) -> Vocabulary:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.metrics import bootstrap_interval, randomisation_test
+from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
 from search_core.proof.reasons import Reason, ReasonCode
 from search_core.questions.repeats import groups_of, once
 from search_core.questions.splits import independent_groups

@@ -15,12 +15,12 @@ from math import comb
 
 import numpy as np
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog
 from retrieval.dense import FLAT_LIMIT
-from retrieval.highlights import highlights, marked_tokens
-from retrieval.legs import legs_of
-from retrieval.search_types import CHUNKS_PER_DOCUMENT
+from retrieval.search.highlights import highlights, marked_tokens
+from retrieval.search.legs import legs_of
+from retrieval.search.types import CHUNKS_PER_DOCUMENT
 from retrieval.types import OPERATOR
 from search_core.corpus.legs import HITS
 from search_core.proof.gate import LATENCY_RATIO, Latency

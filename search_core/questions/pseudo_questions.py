@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.contracts import Encoder
 from retrieval.sparse import SparseView

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.adapter import QueryAdapter
 from retrieval.catalog.eval_sets import words_of
 from retrieval.encoder import ENCODERS
-from retrieval.ranker import Ranker
+from retrieval.learned.adapter import QueryAdapter
+from retrieval.learned.ranker import Ranker
 from search_core.tuning.export import MANIFEST_FILE
 
 DIGITS = 16  # of a hash in hexadecimal: 64 bits

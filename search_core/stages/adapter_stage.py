@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from retrieval.adapter import QueryAdapter
+from retrieval.learned.adapter import QueryAdapter
 from retrieval.plan import Plan
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.adapter import QueryAdapter
 from retrieval.contracts import Encoder
+from retrieval.learned.adapter import QueryAdapter
+from retrieval.learned.precedents import Precedents
+from retrieval.learned.ranker import Ranker
 from retrieval.plan import Plan, PrecedentStep
-from retrieval.precedents import Precedents
-from retrieval.ranker import Ranker
 from search_core.corpus.legs import CachedLegs, Values
 from search_core.questions.repeats import groups_of, once
 from search_core.spaces.architecture import Architecture

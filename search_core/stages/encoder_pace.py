@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.view_folder import replace_file
+from retrieval.views.folder import replace_file
 from search_core.errors import BudgetError
 from search_core.stages.halving import Rung
 

@@ -26,8 +26,8 @@ import numpy as np
 from retrieval.encoder import open_encoder
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import EncoderError
-from retrieval.learned import ARTIFACTS
-from retrieval.plan_parts import without_parts
+from retrieval.learned.files import ARTIFACTS
+from retrieval.learned.plan_parts import without_parts
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
 from search_core.corpus.snapshot import passage_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from retrieval.diffusion import needs_graph
 from retrieval.plan import FusionMethod, Plan
+from retrieval.ranking.diffusion import needs_graph
 from search_core.conditions import Conditions
 from search_core.policy import POLICIES
 from search_core.proof.gate import why_too_slow

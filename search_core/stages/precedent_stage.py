@@ -8,7 +8,7 @@ answers a question of another part, so the tier is left out: no question could t
 
 from __future__ import annotations
 
-from retrieval.precedents import Precedents
+from retrieval.learned.precedents import Precedents
 from search_core.conditions import Conditions
 from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate, StageReport, is_better

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from retrieval.adapter import write_adapter
-from retrieval.learned import ARTIFACTS, Part
-from retrieval.precedents import write_precedents
-from retrieval.ranker import write_ranker
+from retrieval.learned.adapter import write_adapter
+from retrieval.learned.files import ARTIFACTS, Part
+from retrieval.learned.precedents import write_precedents
+from retrieval.learned.ranker import write_ranker
 from search_core.artifact.artifacts import RUN_ARTIFACT
 from search_core.conditions import Conditions
 from search_core.errors import ArtifactError

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from retrieval.encoder.model_folder import in_data_folder
+from retrieval.learned.ranker import Ranker, read_features
 from retrieval.plan import FusionMethod
-from retrieval.ranker import Ranker, read_features
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values, hits_for
 from search_core.corpus.snapshot import key_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.metrics import bootstrap_interval, randomisation_test
+from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from search_core.conditions import Conditions
 from search_core.corpus.legs import CachedLegs, Values, hits_for

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.adapter import QueryAdapter
+from retrieval.learned.adapter import QueryAdapter
 from retrieval.types import Vectors
 from search_core.errors import SupervisionError, TrainingError
 from search_core.tuning.documents import check_documents, document_ndcg, rows_alike

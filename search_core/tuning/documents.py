@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from retrieval.metrics import ndcg
+from retrieval.evaluation.metrics import ndcg
 from retrieval.types import Vector
 from search_core.errors import CorpusError
 

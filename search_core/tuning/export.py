@@ -17,7 +17,7 @@ from typing import Any
 
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.folder_exchange import put_in_place
-from retrieval.view_folder import sync_folder
+from retrieval.views.folder import sync_folder
 
 MANIFEST_FILE, CARD_FILE, WEIGHTS_FILE = "tuning.json", "README.md", "model.safetensors"
 TIMINGS = ("cpu_seconds",)  # differ from run to run: kept out of the manifest, so that equal runs are equal folders

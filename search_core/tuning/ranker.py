@@ -1,4 +1,4 @@
-"""Learns a `retrieval.ranker.Ranker`: which features of a document tell that it answers, beside the plan's score.
+"""Learns a `Ranker` of `retrieval.learned`: which features of a document tell that it answers, beside the plan's score.
 
 Softmax cross-entropy over each question's candidates (ListNet, Cao et al. 2007; gains are the grades, as those of the
 metrics), with an L2 penalty that draws weights to 0 and the plan's own weight to `SCALE`. The loss is convex, and
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ranker import FEATURES
+from retrieval.learned.ranker import FEATURES
 from search_core.errors import SupervisionError
 
 SCALE = 20.0  # the plan's best score in the softmax, to begin with: so the first of a hundred has about half

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from ingest.chunking import StructureChunker
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.types import Citation, Passage, TermStatistics
 from retrieval.contracts import Encoder
-from retrieval.fusion import FusionSignals, fuse
 from retrieval.plan import Plan
+from retrieval.ranking.fusion import FusionSignals, fuse
 from retrieval.sparse import SparseView
 from retrieval.types import Document, IndexedChunk, Ranking, Vectors, ViewBatch
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer import weights
 from retrieval.answer.evidence import SENTENCE_FEATURES, Evidence
 from retrieval.answer.extractive import ExtractiveGenerator

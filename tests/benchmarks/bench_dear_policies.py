@@ -24,9 +24,9 @@ from typing import Any
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
 from retrieval.catalog.eval_sets import EvalQuery
-from retrieval.evaluation import read_qrels, read_queries
+from retrieval.evaluation.metrics import randomisation_test
+from retrieval.evaluation.runs import read_qrels, read_queries
 from retrieval.graph import CorpusGraph, build_graph
-from retrieval.metrics import randomisation_test
 from retrieval.plan import DEFAULT_PLAN
 from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.snapshot import read_snapshot

@@ -26,12 +26,12 @@ import numpy as np
 from api.knowledge_base import KnowledgeBase
 from infra.sample.company import write_company
 from infra.settings import Settings
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog.eval_sets import EvalQuery
-from retrieval.evaluation import METRICS, read_qrels, read_queries
+from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
+from retrieval.evaluation.runs import METRICS, read_qrels, read_queries
 from retrieval.graph.build import build_graph
 from retrieval.graph.view import GraphView
-from retrieval.metrics import bootstrap_interval, randomisation_test
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod, Plan
 from retrieval.types import ViewBatch
 from search_core.corpus.legs import CachedLegs, Values, ask_legs

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.claims import NEGATION
 from retrieval.answer.grounding import SUPPORTED, Grounder
 from retrieval.answer.sentences import split_sentences

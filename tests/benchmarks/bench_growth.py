@@ -22,7 +22,7 @@ from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
 from ingest.sources.jsonl import JsonlSource
 from retrieval.encoder import ENCODERS
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Vectors
 from tests.benchmarks.corpora import synthetic, write_jsonl
 from tests.benchmarks.machine import ROOT, SEED, percentiles, resident_mb

@@ -13,7 +13,7 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR
 from tests.benchmarks.corpora import ENGLISH, all_questions, corpus_file
 from tests.benchmarks.machine import ROOT, cpu_seconds, data_hash, percentiles, resident_mb, timed

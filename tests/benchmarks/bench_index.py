@@ -2,7 +2,7 @@
 
 Every system opens its model first; then the clock runs from documents in memory (ours: from the file) until they can
 be searched. Peers cut a text at 256 tokens; ours indexes all of it in chunks ("whole"), and once more the same texts
-that end at 256 tokens ("cut"), which is what compares. Scores are of the test questions, by retrieval.evaluation.
+that end at 256 tokens ("cut"), which is what compares. Scores are of the test questions, by retrieval.evaluation.runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from api.quality.evaluation import evaluate_collection
 from infra.settings import Settings
 from ingest.sources.jsonl import JsonlSource
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
-from retrieval.evaluation import evaluate
+from retrieval.evaluation.runs import evaluate
 from retrieval.types import OPERATOR, passage_text
 from tests.benchmarks.corpora import corpus_file, cut, documents, judged_questions, passage, token_count, write_jsonl
 from tests.benchmarks.machine import DATA, ROOT, data_hash, percentiles, resident_mb

@@ -33,7 +33,7 @@ from retrieval.catalog import schema
 from retrieval.catalog.engine import open_engine
 from retrieval.errors import NotYetSearchableError
 from retrieval.plan import DEFAULT_PLAN, FusionMethod
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR
 from tests.benchmarks.machine import percentiles, tree_cpu_seconds
 from tests.benchmarks.options import Options

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ingest.errors import ParseError
 from ingest.parsers import parse_file
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from tests.benchmarks.machine import DATA, SEED, data_hash, resident_mb
 from tests.benchmarks.options import Options
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from retrieval.evaluation import read_qrels, read_queries
+from retrieval.evaluation.runs import read_qrels, read_queries
 from tests.benchmarks.bench_index import PEER_SCRIPTS, run_peer
 from tests.benchmarks.bench_quality import DATA, SETS, data_hash, one_of
 from tests.benchmarks.corpora import records_of, write_jsonl

@@ -16,9 +16,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from pyroaring import BitMap64
 
-from retrieval.fusion import fuse
+from retrieval.learned.precedents import Precedents, lift
 from retrieval.plan import DEFAULT_PLAN, PrecedentStep
-from retrieval.precedents import Precedents, lift
+from retrieval.ranking.fusion import fuse
 from retrieval.types import Ranking, Vectors
 
 DIM, DOCUMENTS, ANSWERS, CANDIDATES = 384, 3_600, 40, 100

@@ -24,8 +24,8 @@ from api.knowledge_base import KnowledgeBase
 from api.quality.evaluation import EvaluatedRun, evaluate_collection
 from infra.settings import Settings
 from retrieval.encoder.model_folder import DEFAULT_MODEL
-from retrieval.evaluation import read_qrels, read_queries
-from retrieval.metrics import bootstrap_interval, randomisation_test
+from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
+from retrieval.evaluation.runs import read_qrels, read_queries
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.types import OPERATOR
 

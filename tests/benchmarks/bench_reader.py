@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.extractive import ExtractiveGenerator
 from retrieval.answer.reader import OnnxReader
 from retrieval.encoder import open_encoder

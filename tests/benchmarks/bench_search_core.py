@@ -28,8 +28,8 @@ from api.knowledge_base import KnowledgeBase
 from api.quality.evaluation import evaluate_collection
 from infra.settings import Settings
 from retrieval.encoder.model_folder import DEFAULT_MODEL
-from retrieval.evaluation import read_qrels, read_queries
-from retrieval.metrics import ndcg
+from retrieval.evaluation.metrics import ndcg
+from retrieval.evaluation.runs import read_qrels, read_queries
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.types import OPERATOR
 from search_core.trainer import AutoModelTrainer

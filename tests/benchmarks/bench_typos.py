@@ -23,10 +23,10 @@ import numpy as np
 from api.knowledge_base import KnowledgeBase
 from api.quality.evaluation import EvaluatedRun, evaluate_search
 from infra.settings import Settings
-from retrieval.evaluation import Qrels, read_qrels, read_queries
+from retrieval.evaluation.runs import Qrels, read_qrels, read_queries
 from retrieval.plan import Plan
-from retrieval.search_types import SearchRequest, SearchResult
-from retrieval.spelling import suspects
+from retrieval.search.spelling import suspects
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR
 from tests.benchmarks.bench_quality import DATA, PLANS, SEED, SETS, circumstances, compare, data_hash, ingest, one_of
 

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
-from retrieval.attributes import AttributeView
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.dense import DenseView
 from retrieval.filters import parse_filter
 from retrieval.sparse import SparseView
 from retrieval.types import EVERYONE, IndexedChunk, Principal, Vectors, ViewBatch
+from retrieval.views.attributes import AttributeView
 
 DIM = 384
 BATCH = 256

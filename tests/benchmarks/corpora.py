@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest.chunking import StructureChunker
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
-from retrieval.evaluation import read_qrels, read_queries
+from retrieval.evaluation.runs import read_qrels, read_queries
 from retrieval.types import Document
 from tests.benchmarks.machine import DATA, SEED
 

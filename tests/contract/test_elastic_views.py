@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
-from retrieval.attributes import AttributeView
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.contracts import Scope
 from retrieval.dense import DenseView
 from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView, FreshSparseView, ServerOptions, index
@@ -36,6 +35,7 @@ from retrieval.testing.views import (
 )
 from retrieval.testing.words import WordViewContract
 from retrieval.types import OPERATOR, IndexedChunk, Principal, Ranking, ViewBatch
+from retrieval.views.attributes import AttributeView
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]
 

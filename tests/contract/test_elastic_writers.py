@@ -6,7 +6,7 @@ import pytest
 from elastic import collection_of, elastic_server, elastic_url, stack_of
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.elastic import ElasticServer, ElasticSparseView
 from retrieval.elastic.index import drop_indexes
 from retrieval.errors import ViewLostError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.generators import GENERATORS, AnswerGenerator
 from retrieval.answer.types import Ask

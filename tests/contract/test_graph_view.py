@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.errors import ViewError, ViewLockedError
 from retrieval.graph import state as graph_state
 from retrieval.graph.layer import ChunkEntry, Layer

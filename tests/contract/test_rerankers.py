@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from retrieval import rerank
 from retrieval.contracts import Reranker
 from retrieval.errors import EncoderError, InvalidInputError
-from retrieval.rerank import KEPT_OPEN, RERANKERS, CrossEncoderReranker, OpenRerankers
+from retrieval.ranking import rerank
+from retrieval.ranking.rerank import KEPT_OPEN, RERANKERS, CrossEncoderReranker, OpenRerankers
 from retrieval.testing.reranker import RerankerContract
 
 # torch's and transformers' own deprecations while they load are not ours to mend

@@ -14,7 +14,7 @@ import pytest
 from pyroaring import BitMap64
 from rank_bm25 import BM25Okapi
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.dense import DenseView
 from retrieval.dense import view as dense
 from retrieval.errors import InvalidInputError, OutageError, ViewError
@@ -290,7 +290,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from retrieval.sparse import view as sparse
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.errors import OutageError
 from retrieval.testing.views import make_batch, topic_text
 

@@ -12,7 +12,7 @@ import tuning_world
 
 from api.quality.eval_history import changed_questions, compare_runs, rights_of
 from retrieval.catalog.keys import Scope
-from retrieval.evaluation import METRICS
+from retrieval.evaluation.runs import METRICS
 from retrieval.types import OPERATOR, Principal
 
 DOCUMENTS, QUESTIONS = 60, 30

@@ -12,7 +12,7 @@ from served import Served, in_process
 
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import DEFAULT_PLAN, FusionMethod
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core.corpus.legs import ask_legs
 from search_core.corpus.snapshot import read_snapshot

@@ -17,9 +17,9 @@ from api.serving import collection_runtime
 from api.serving.view_opening import OpenedViews
 from infra.settings import Settings
 from retrieval.dense import view as dense
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
-from retrieval.view_folder import delete_views
+from retrieval.views.folder import delete_views
 
 DOCUMENTS = 40
 FILES = [  # of each view

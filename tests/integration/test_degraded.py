@@ -8,11 +8,11 @@ import pytest
 from served import in_process
 from waiting import eventually
 
-from retrieval.attributes import AttributeView
 from retrieval.errors import NotYetSearchableError
 from retrieval.filters import AnyOf, Filter
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document, Principal
+from retrieval.views.attributes import AttributeView
 
 
 def test_rights_and_filters_that_stop_following_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

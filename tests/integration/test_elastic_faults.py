@@ -27,7 +27,7 @@ from retrieval.elastic.client import SEARCH_TIMEOUT_SECONDS
 from retrieval.elastic.index import drop_indexes
 from retrieval.errors import NotYetSearchableError, OutageError
 from retrieval.plan import DEFAULT_PLAN, FusionMethod
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(400)]

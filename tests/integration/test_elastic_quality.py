@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from elastic import collection_of, elastic_server, elastic_url, stack_of
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.contracts import WordView
 from retrieval.elastic import ElasticServer, ElasticSparseView
 from retrieval.elastic.index import drop_indexes
-from retrieval.evaluation import read_qrels, read_queries
-from retrieval.metrics import ndcg
+from retrieval.evaluation.metrics import ndcg
+from retrieval.evaluation.runs import read_qrels, read_queries
 from retrieval.sparse import SparseView
 from retrieval.types import EVERYONE, IndexedChunk, ViewBatch
 

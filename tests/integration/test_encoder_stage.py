@@ -24,7 +24,7 @@ from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
 from retrieval.encoder.pretrained import pretrained_folder
 from retrieval.errors import EncoderError, InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
 from search_core.errors import SupervisionError
 from search_core.log.replaying import steps_of

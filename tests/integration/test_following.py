@@ -14,17 +14,17 @@ import pytest
 from served import Served, in_process
 from waiting import eventually
 
-from retrieval import views
 from retrieval.catalog.keys import Scope
 from retrieval.catalog.references import References
-from retrieval.convoy import Convoy
 from retrieval.errors import OutageError
 from retrieval.graph import keeper
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, Plan
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
-from retrieval.view_folder import read_manifest
+from retrieval.views import follower
+from retrieval.views.convoy import Convoy
+from retrieval.views.folder import read_manifest
 
 LINKS = replace(DEFAULT_PLAN, diffusion=DiffusionStep(DiffusionEdges.LINKS, strength=0.5), feedback=0.0)
 DOCUMENTS = [
@@ -78,11 +78,11 @@ def test_a_full_disk_at_a_periodic_save_stops_nothing(tmp_path: Path, monkeypatc
         refused.set()
         without_room()
 
-    monkeypatch.setattr(views, "SAVE_EVERY_OPERATIONS", 3)
-    monkeypatch.setattr(views, "SAVE_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(follower, "SAVE_EVERY_OPERATIONS", 3)
+    monkeypatch.setattr(follower, "SAVE_AGAIN_SECONDS", 0.2)
     with filled(tmp_path) as served:
         with monkeypatch.context() as patch:
-            patch.setattr("retrieval.attributes.replace_file", refuse)
+            patch.setattr("retrieval.views.attributes.replace_file", refuse)
             for number in range(6):
                 write(served, f"n{number}")
             assert refused.wait(20)
@@ -107,7 +107,7 @@ def test_a_thread_that_stops_following_is_told(tmp_path: Path, monkeypatch: pyte
 
 def test_a_graph_that_stops_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither writes that wait nor what is saved; only searches that need it are degraded, until the next start."""
-    monkeypatch.setattr(views, "SAVE_EVERY_OPERATIONS", 3)
+    monkeypatch.setattr(follower, "SAVE_EVERY_OPERATIONS", 3)
     with filled(tmp_path) as served:
         assert searched(served) == (True, ())
         with monkeypatch.context() as patch:

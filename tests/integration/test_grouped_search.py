@@ -10,7 +10,7 @@ import pytest
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 
 NAME, DOCUMENTS, TOP = "grouped", 25, 8

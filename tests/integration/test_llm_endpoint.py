@@ -13,7 +13,7 @@ import httpx
 import pytest
 from waiting import eventually
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.types import Answer, AnswerPiece, FinalAnswer, Passage, Turn, verify_citations
 from retrieval.encoder.hashing import HashEncoder

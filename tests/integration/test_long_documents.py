@@ -13,7 +13,7 @@ from infra.settings import Settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.filters import AnyOf, Not
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document, Principal
 from search_core.corpus.legs import ask_legs
 from search_core.corpus.snapshot import read_snapshot

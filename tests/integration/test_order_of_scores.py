@@ -12,8 +12,8 @@ import pytest
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
 from retrieval.plan import DEFAULT_PLAN, RerankStep
-from retrieval.rerank import RERANKERS
-from retrieval.search_types import SearchRequest
+from retrieval.ranking.rerank import RERANKERS
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
 
 DEPTH = 5

@@ -13,9 +13,9 @@ from waiting import PATIENCE_SECONDS
 
 from api.knowledge_base import KnowledgeBase
 from api.serving import collection_runtime
-from retrieval.convoy import Convoy
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import EVERYONE, OPERATOR, Deletion, Document, IndexedChunk, ViewBatch
+from retrieval.views.convoy import Convoy
 
 LAG_SECONDS = 0.05
 

@@ -22,7 +22,7 @@ from ingest.report import IngestReport
 from ingest.row_values import json_row
 from ingest.sources.sql import SqlSource
 from ingest.table_mapping import parse_mapping
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR
 
 pytestmark = [pytest.mark.server, pytest.mark.data, pytest.mark.slow]

@@ -23,7 +23,7 @@ from served import in_process, on_port
 from api.sources.opening import open_source
 from retrieval.filters import parse_filter
 from retrieval.plan import Plan
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR
 
 RATE = 50  # searches a second

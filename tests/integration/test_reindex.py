@@ -32,7 +32,7 @@ from retrieval.catalog.jobs import JobRecord
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import ConflictError, EncoderError, InvalidInputError, NotYetSearchableError, OutageError
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
 
 CHANGING, CHANGING_DIM = "hash-that-changes", list[int | None]([48])

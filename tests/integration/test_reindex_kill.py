@@ -20,7 +20,7 @@ from api.knowledge_base import KnowledgeBase
 from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from retrieval.catalog.generations import GenerationState
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
 
 DOCUMENTS = 1_500

@@ -25,7 +25,7 @@ from infra.settings import Settings
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.schema import utc_now
 from retrieval.errors import NotFoundError
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal, ViewBatch
 
 EVERY = 100  # hits: more than the documents, or like ones of them would be cut off by the last digits of their scores

@@ -24,7 +24,7 @@ from infra.settings import Settings
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.rollouts import Stage
 from retrieval.plan import DEFAULT_PLAN, PrecedentStep, RerankStep
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Principal
 
 SESSIONS = [f"session-{number}" for number in range(40)]

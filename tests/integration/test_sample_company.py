@@ -18,7 +18,7 @@ from infra.sample.company import Company, write_company
 from infra.settings import load_settings
 from ingest.report import IngestReport
 from retrieval.catalog import Outcome
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Principal
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,6 @@ from served import Served, in_process
 
 from api.generations.reindex import reindex
 from api.rollout import steps
-from retrieval.adapter import QueryAdapter, write_adapter
 from retrieval.catalog import Collection
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
@@ -21,9 +20,10 @@ from retrieval.catalog.rollouts import Stage
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import ConflictError
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.adapter import QueryAdapter, write_adapter
+from retrieval.learned.files import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
 
 OTHER = "hash-of-64"
@@ -86,7 +86,7 @@ def test_a_damaged_adapter_costs_no_search_and_is_told(
     assert not adapted.kb.troubles()
     adapted.kb.runtimes.forget("c")  # as at a restart
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with caplog.at_level("ERROR", "retrieval.learned_parts"):
+    with caplog.at_level("ERROR", "retrieval.learned.parts"):
         for _ in range(2):
             found = ask(adapted, "/v1/search", query="an old pump", collection="c")
             assert found.status_code == 200, found.text

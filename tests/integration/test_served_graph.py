@@ -16,14 +16,14 @@ from served import Served, in_process
 from waiting import eventually
 
 from api.sources.opening import open_source
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope
 from retrieval.graph import EdgeKind, build_graph
 from retrieval.graph.nodes import NodeKind, node_hash
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Block, Deletion, Document, Principal
 from search_core.corpus.legs import ask_legs
 from search_core.corpus.snapshot import key_of, read_snapshot

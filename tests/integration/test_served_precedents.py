@@ -21,11 +21,11 @@ from retrieval.catalog.keys import Scope
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.errors import InvalidInputError
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.files import ARTIFACTS
+from retrieval.learned.precedents import Precedents, write_precedents
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, PrecedentStep, RerankStep
-from retrieval.precedents import Precedents, write_precedents
-from retrieval.rerank import RERANKERS
-from retrieval.search_types import SearchRequest
+from retrieval.ranking.rerank import RERANKERS
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core.answering.questions import of_collection
 from search_core.artifact.artifact_store import list_artifacts, verified

@@ -14,10 +14,10 @@ from served import Served, in_process
 from api.wire.presentation import hit_json
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.files import ARTIFACTS
+from retrieval.learned.ranker import load_ranker
 from retrieval.plan import FusionMethod
-from retrieval.ranker import load_ranker
-from retrieval.search_types import SearchRequest, SearchResult
+from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document
 from search_core.artifact.artifact_store import list_artifacts, verified
 from search_core.errors import SupervisionError

@@ -15,7 +15,7 @@ from api.knowledge_base import KnowledgeBase
 from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from ingest.changes import Change
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal, SourcePosition
 
 KEYS = ["a", "b", "c", "d"]

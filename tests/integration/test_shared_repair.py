@@ -19,12 +19,12 @@ from api.jobs import upkeep
 from api.knowledge_base import KnowledgeBase
 from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.log import OperationLog
 from retrieval.elastic import ElasticServer, ElasticSparseView, FreshSparseView
 from retrieval.elastic.index import drop_indexes, kept_indexes
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document, ViewBatch
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]

@@ -11,10 +11,10 @@ import pytest
 from stages_world import question_of, questions, stages_world, text_of
 
 from api.knowledge_base import KnowledgeBase
-from retrieval.adapter import load_adapter
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.adapter import load_adapter
+from retrieval.learned.files import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from search_core.artifact.artifacts import load_artifact
 from search_core.conditions import Conditions

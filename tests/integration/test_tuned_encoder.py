@@ -17,13 +17,13 @@ from api.generations.reindex import reindex, roll_back_generation
 from api.generations.tuned_encoder import let_serve
 from api.jobs.tasks import InterruptedJobError
 from api.knowledge_base import KnowledgeBase
-from retrieval.adapter import QueryAdapter, write_adapter
 from retrieval.catalog import Catalog
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.generations import GenerationState
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.adapter import QueryAdapter, write_adapter
+from retrieval.learned.files import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.types import Ranking
 from search_core.conditions import Conditions

@@ -21,9 +21,9 @@ from infra.settings import load_settings
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import ConflictError, InvalidInputError
-from retrieval.evaluation import MAX_DEPTH
+from retrieval.evaluation.runs import MAX_DEPTH
 from retrieval.plan import DEFAULT_PLAN, Plan
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from search_core.artifact.artifacts import load_artifact
 from search_core.corpus.legs import ask_legs

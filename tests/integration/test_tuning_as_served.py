@@ -12,15 +12,15 @@ import pytest
 from tuning_world import documents, questions, tuning_world
 
 from api.knowledge_base import KnowledgeBase
-from retrieval.adapter import QueryAdapter, write_adapter
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.encoder.hashing import HashEncoder
-from retrieval.learned import ARTIFACTS
-from retrieval.metrics import ndcg
+from retrieval.evaluation.metrics import ndcg
+from retrieval.learned.adapter import QueryAdapter, write_adapter
+from retrieval.learned.files import ARTIFACTS
+from retrieval.learned.ranker import FEATURES, Ranker, write_ranker
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, RerankStep
-from retrieval.ranker import FEATURES, Ranker, write_ranker
-from retrieval.rerank import RERANKERS
-from retrieval.search_types import SearchRequest
+from retrieval.ranking.rerank import RERANKERS
+from retrieval.search.types import SearchRequest
 from retrieval.sparse import SparseView
 from retrieval.types import OPERATOR, Document, Vectors
 from search_core.corpus.legs import CachedLegs, ask_legs

@@ -12,9 +12,9 @@ import pytest
 from tuning_world import QUESTIONS, questions, tuning_world
 
 from api.knowledge_base import KnowledgeBase
+from retrieval.learned.ranker import Told, read_features
 from retrieval.plan import Plan, RerankStep
-from retrieval.ranker import Told, read_features
-from retrieval.rerank import RERANKERS
+from retrieval.ranking.rerank import RERANKERS
 from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, Ranking
 from search_core import time_needed, trainer

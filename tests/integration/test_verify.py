@@ -28,9 +28,9 @@ from retrieval.catalog.log import OperationLog
 from retrieval.errors import ConflictError, NotFoundError, RetrievalError
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, FusionMethod
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document, ViewBatch
-from retrieval.view_folder import lock_folder
+from retrieval.views.folder import lock_folder
 
 
 @pytest.fixture

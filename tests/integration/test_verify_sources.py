@@ -22,7 +22,7 @@ from ingest.rows import MemoryRows
 from ingest.sources.sql import SqlSource
 from ingest.table_mapping import parse_mapping
 from retrieval.catalog import schema
-from retrieval.search_types import SearchRequest
+from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
 
 pytestmark = [pytest.mark.server, pytest.mark.data, pytest.mark.slow]

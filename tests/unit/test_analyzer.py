@@ -12,8 +12,8 @@ import tantivy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.analyzer import MAX_TOKEN_LENGTH, Analyzer
-from retrieval.text_folding import fold
+from retrieval.analysis.analyzer import MAX_TOKEN_LENGTH, Analyzer
+from retrieval.analysis.folding import fold
 
 ANALYZER = Analyzer()
 MIXED_TEXT = st.text(
@@ -101,7 +101,7 @@ def test_dictionary_words_and_synonyms_add_one_token() -> None:
 def test_fingerprint_follows_what_changes_tokens_and_a_second_process_agrees() -> None:
     assert Analyzer().fingerprint == ANALYZER.fingerprint
     assert len({ANALYZER.fingerprint, Analyzer(["x"]).fingerprint, Analyzer([], [["x", "y"]]).fingerprint}) == 3
-    command = "from retrieval.analyzer import Analyzer; print(Analyzer(['b', 'a'], [['x', 'y']]).fingerprint)"
+    command = "from retrieval.analysis.analyzer import Analyzer; print(Analyzer(['b', 'a'], [['x', 'y']]).fingerprint)"
     result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == Analyzer(["a", "b"], [["x", "y"]]).fingerprint
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.evidence import SENTENCE_FEATURES, term_weights
 from retrieval.answer.question import read_question

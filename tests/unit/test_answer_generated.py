@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.generated import LanguageModelGenerator
 from retrieval.answer.thoughts import may_open_thinking, without_thoughts
 from retrieval.answer.types import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.claims import is_opposed
 from retrieval.answer.grounding import GroundedSentence, Grounder
 from retrieval.answer.numbers import missing_number, numbers_of

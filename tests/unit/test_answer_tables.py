@@ -6,7 +6,7 @@ import pytest
 
 from ingest.chunking import StructureChunker
 from ingest.parsers import parse_file
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
 from retrieval.answer.evidence import SENTENCE_FEATURES, Evidence, gather
 from retrieval.answer.question import read_question

@@ -12,7 +12,7 @@ import pytest
 
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.experiments import ExperimentState
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.files import ARTIFACTS
 from search_core.artifact.artifact_store import list_artifacts, prunable, remove, verified
 from search_core.artifact.artifacts import RUNS
 from search_core.log.run_lock import run_lock

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.attributes import AttributeView
 from retrieval.errors import ViewError, ViewLockedError
 from retrieval.filters import Filter, matches, parse_filter
 from retrieval.types import OPERATOR, IndexedChunk, Principal, ViewBatch
+from retrieval.views.attributes import AttributeView
 
 GROUPS = ["everyone", "staff", "board"]
 FIELDS = ["a", "b"]

@@ -17,7 +17,7 @@ from typer.main import get_command
 from api.cli import app
 from infra.settings import Settings
 from retrieval.answer.choice import READERS
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.files import ARTIFACTS
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 COMPOSE = REPOSITORY / "docker-compose.yml"

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
-from retrieval.diffusion import diffuse, needs_graph
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.errors import InvalidInputError
-from retrieval.fusion import Candidates, fuse
 from retrieval.graph.links import LinkWalk, Question
 from retrieval.graph.smoothing import by_structure, by_vectors, by_words, smoothed
 from retrieval.graph.state import GraphState
 from retrieval.graph.view import GraphView
 from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod, Plan
+from retrieval.ranking.diffusion import diffuse, needs_graph
+from retrieval.ranking.fusion import Candidates, fuse
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
 
 NO_VECTOR = np.empty(0, np.float32)

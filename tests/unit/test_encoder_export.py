@@ -13,7 +13,7 @@ import pytest
 
 from api.knowledge_base import KnowledgeBase
 from infra.settings import Settings
-from retrieval.learned import ARTIFACTS
+from retrieval.learned.files import ARTIFACTS
 
 torch = pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
 

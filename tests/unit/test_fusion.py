@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import RRF_K, FusionSignals, GraphPart, VectorLookup, dense_weight, fuse
 from retrieval.plan import FusionMethod, Normalisation, Plan
+from retrieval.ranking.fusion import RRF_K, FusionSignals, GraphPart, VectorLookup, dense_weight, fuse
 from retrieval.types import Ranking
 
 

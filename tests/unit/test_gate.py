@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retrieval.metrics import randomisation_test
+from retrieval.evaluation.metrics import randomisation_test
 from search_core.proof.gate import LATENCY_RATIO, Latency, judge
 from search_core.proof.latency import MAX_QUESTIONS, QUESTIONS, TURNS, time_pairs
 

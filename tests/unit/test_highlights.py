@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval.analyzer import Analyzer
-from retrieval.highlights import highlights, marked_tokens
+from retrieval.analysis.analyzer import Analyzer
+from retrieval.search.highlights import highlights, marked_tokens
 
 CODES = "| E-1042 | Water pump runs dry for 3 seconds |\n| E-1043 | Grinder blocked |\n| C4 | Cups of size C. |"
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from ingest.parsers import parse_file
 from retrieval.catalog import Catalog, Commit, Upsert, schema, sqlite_url
 from retrieval.catalog.json_text import read, written
-from retrieval.evaluation import read_queries
+from retrieval.evaluation.runs import read_queries
 from retrieval.types import OPERATOR, Chunk, Document
 
 HALF = "\ud800x"

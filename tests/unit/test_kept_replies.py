@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.completion import texts_of
 from retrieval.answer.generated import LanguageModelGenerator
 from retrieval.answer.thoughts import Thought

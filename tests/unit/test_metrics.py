@@ -10,8 +10,8 @@ import pytest
 from ir_measures import RR, R, nDCG
 
 from retrieval.errors import InvalidInputError
-from retrieval.evaluation import Metric, evaluate, read_qrels, read_queries, write_run
-from retrieval.metrics import bootstrap_interval, ndcg, randomisation_test, recall, reciprocal_rank
+from retrieval.evaluation.metrics import bootstrap_interval, ndcg, randomisation_test, recall, reciprocal_rank
+from retrieval.evaluation.runs import Metric, evaluate, read_qrels, read_queries, write_run
 
 
 def test_ndcg_by_hand() -> None:

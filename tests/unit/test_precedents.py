@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from retrieval.errors import InvalidInputError
-from retrieval.fusion import Candidates, fuse
-from retrieval.learned import files_of
-from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, PrecedentStep
-from retrieval.plan_parts import named_parts, require_parts, without_parts
-from retrieval.precedents import (
+from retrieval.learned.files import files_of
+from retrieval.learned.plan_parts import named_parts, require_parts, without_parts
+from retrieval.learned.precedents import (
     BREADTH,
     KIND,
     MAX_LIFTED,
@@ -31,6 +29,8 @@ from retrieval.precedents import (
     load_precedents,
     write_precedents,
 )
+from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, PrecedentStep
+from retrieval.ranking.fusion import Candidates, fuse
 from retrieval.types import Ranking, Vectors
 
 DIM = 8

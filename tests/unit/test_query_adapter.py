@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.adapter import KIND, QueryAdapter, load_adapter, write_adapter
 from retrieval.errors import InvalidInputError
-from retrieval.learned import OpenParts, files_of
+from retrieval.learned.adapter import KIND, QueryAdapter, load_adapter, write_adapter
+from retrieval.learned.files import OpenParts, files_of
 from retrieval.plan import Plan
 from retrieval.types import Vectors
 from search_core.errors import CorpusError, SupervisionError, TrainingError

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from retrieval.errors import InvalidInputError
-from retrieval.fusion import RRF_K, Candidates, fuse
-from retrieval.learned import files_of
-from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
-from retrieval.plan_parts import named_parts, require_parts, without_parts
-from retrieval.ranker import (
+from retrieval.learned.files import files_of
+from retrieval.learned.plan_parts import named_parts, require_parts, without_parts
+from retrieval.learned.ranker import (
     FEATURES,
     KIND,
     PASSAGES,
@@ -26,6 +24,8 @@ from retrieval.ranker import (
     read_features,
     write_ranker,
 )
+from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
+from retrieval.ranking.fusion import RRF_K, Candidates, fuse
 from retrieval.types import Labels, Ranking, Vector, Vectors
 from search_core.errors import SupervisionError
 from search_core.stages.candidate import ranker_name

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.elastic import recent_words
 from retrieval.elastic.recent_words import RecentWords
 from retrieval.sparse.overlay import Statistics

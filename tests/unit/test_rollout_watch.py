@@ -16,7 +16,7 @@ from api.rollout.regress import regression
 from api.rollout.tally import Sums, of_answer, of_search
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage
-from retrieval.search_types import SearchResult
+from retrieval.search.types import SearchResult
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RUNS = 60

@@ -11,7 +11,7 @@ import pytest
 from api.rollout.regress import regression
 from api.rollout.tally import ANSWER_BUCKETS, of_answer, quantile
 from retrieval.catalog.rollouts import RolloutRecord, Stage
-from retrieval.sequential import e_more_often, e_mostly
+from retrieval.evaluation.sequential import e_more_often, e_mostly
 
 LIMIT = 20.0  # of an error of 5 %
 RUNS = 400

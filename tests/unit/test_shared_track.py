@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 from pyroaring import BitMap64
 
-from retrieval import tracks
 from retrieval.catalog import Catalog, schema, sqlite_url
 from retrieval.catalog.engine import reading
-from retrieval.health import Health
-from retrieval.tracks import SharedTrack
 from retrieval.types import ViewBatch
+from retrieval.views import tracks
+from retrieval.views.health import Health
+from retrieval.views.tracks import SharedTrack
 
 BATCH_SECONDS = 0.2
 LEASE_SECONDS = 60.0  # a busy machine may stand still for a while

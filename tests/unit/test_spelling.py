@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
+from retrieval.search.spelling import Correction, Vocabulary, correct, corrected, slips, suspects
 from retrieval.sparse import SparseView
-from retrieval.spelling import Correction, Vocabulary, correct, corrected, slips, suspects
 from retrieval.types import IndexedChunk, ViewBatch
 
 WORDS = st.text("abcde", min_size=1, max_size=6)

@@ -19,7 +19,7 @@ from threading import local
 
 import Stemmer
 
-from retrieval.text_folding import fold, fold_with_origins
+from retrieval.analysis.folding import fold, fold_with_origins
 
 ANALYZER_VERSION = 1  # raise it with any change of tokens: views built before are then rebuilt
 MAX_TOKEN_LENGTH = 64  # characters; longer runs are encoded data, cut so that they cannot fill the index

@@ -12,8 +12,8 @@ from pyroaring import BitMap64
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import VectorView
 from retrieval.errors import LogPrunedError, OutageError
-from retrieval.tracks import Track
 from retrieval.types import ViewBatch
+from retrieval.views.tracks import Track
 
 logger = logging.getLogger(__name__)
 

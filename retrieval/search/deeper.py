@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from pyroaring import BitMap64
 
-from retrieval.fusion import FusionSignals, LegCut
+from retrieval.ranking.fusion import FusionSignals, LegCut
 from retrieval.types import Ranking
 
 Ask = Callable[[str, int, BitMap64], Ranking]  # leg, how many chunks, which are left out -> its best of the others

@@ -12,8 +12,8 @@ from pyroaring import BitMap64
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import RecentPart, SharedView
 from retrieval.errors import OutageError, RetrievalError, ViewError, ViewLostError, ViewOvertakenError
-from retrieval.health import Health
 from retrieval.types import ViewBatch
+from retrieval.views.health import Health
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from typing import TextIO
 
 import numpy as np
 
+from retrieval.analysis.surrogates import whole_text
 from retrieval.errors import InvalidInputError
-from retrieval.metrics import Judgements, bootstrap_interval, ndcg, recall, reciprocal_rank
-from retrieval.surrogates import whole_text
+from retrieval.evaluation.metrics import Judgements, bootstrap_interval, ndcg, recall, reciprocal_rank
 
 Qrels = Mapping[str, Judgements]  # question -> document -> grade
 Scored = Sequence[tuple[str, float]]  # documents with scores, best first

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from retrieval.adapter import QueryAdapter
 from retrieval.errors import InvalidInputError
+from retrieval.learned.adapter import QueryAdapter
+from retrieval.learned.plan_parts import named_parts
+from retrieval.learned.precedents import Precedents
+from retrieval.learned.ranker import Ranker
 from retrieval.plan import FusionMethod, Plan
-from retrieval.plan_parts import named_parts
-from retrieval.precedents import Precedents
-from retrieval.ranker import Ranker
 
 logger = logging.getLogger(__name__)
 

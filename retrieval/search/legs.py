@@ -9,10 +9,10 @@ import numpy as np
 
 from retrieval.contracts import server_part
 from retrieval.errors import OutageError, RetrievalError, ViewError
-from retrieval.fusion import VectorLookup
 from retrieval.plan import FusionMethod, Plan
+from retrieval.ranking.fusion import VectorLookup
 from retrieval.types import Labels, Ranking, Vectors
-from retrieval.views import Views
+from retrieval.views.contract import Views
 
 logger = logging.getLogger(__name__)
 

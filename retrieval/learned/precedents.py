@@ -4,7 +4,8 @@ How likely a document answers a question is estimated from the judged questions 
 is (Nadaraya 1964, Watson 1964), as if one more question at the cosine `STRANGE` had been answered by nothing: far from
 all that was ever asked the estimate goes to 0, and a search is what it was.
 
-Kept as `retrieval.learned` keeps learned parts: vectors of questions and keys of documents, no text of a question.
+Kept as `retrieval.learned.files` keeps learned parts: vectors of questions and keys of documents, no text of a
+question.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from pyroaring import BitMap64
 
 from retrieval.contracts import Allowed
 from retrieval.errors import InvalidInputError
-from retrieval.fusion import Candidates, PrecedentPart, VectorLookup
-from retrieval.learned import LearnedFile, read_learned, write_learned
+from retrieval.learned.files import LearnedFile, read_learned, write_learned
 from retrieval.plan import PrecedentStep
+from retrieval.ranking.fusion import Candidates, PrecedentPart, VectorLookup
 from retrieval.types import Vector, Vectors
 
 KIND = "precedents"  # of learned part
@@ -176,7 +177,7 @@ def write_precedents(folder: Path, precedents: Precedents) -> None:
 
 
 def load_precedents(folder: Path, encoder: str, dim: int | None) -> Precedents:
-    """The verified precedents of a folder. Raises `InvalidInputError` as `retrieval.learned.read_learned` does."""
+    """The verified precedents of a folder. Raises `InvalidInputError` as `read_learned` does."""
     read = read_learned(folder, KIND, encoder, dim)
     try:
         documents = tuple(json.loads(read.tensors["documents"].tobytes()))

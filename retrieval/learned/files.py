@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InvalidInputError
-from retrieval.view_folder import replace_file, sync_folder
+from retrieval.views.folder import replace_file, sync_folder
 
 FORMAT = 1
 ARTIFACTS = "artifacts"  # folder of the data directory

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from retrieval.analyzer import STOP_WORDS, Analyzer
+from retrieval.analysis.analyzer import STOP_WORDS, Analyzer
+from retrieval.analysis.folding import fold
 from retrieval.contracts import Allowed, Lexicon, Scope, WordView
-from retrieval.text_folding import fold
 
 MIN_LETTERS = 5  # of a word that is corrected; shorter ones are a letter away from too many others
 MAX_UNKNOWN = 2  # words of a query; more are another language, or text of another kind

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from retrieval.contracts import Allowed
-from retrieval.fusion import Candidates, GraphPart, Scores, VectorLookup
 from retrieval.graph.links import LinkWalk, Question, Reached
 from retrieval.graph.nodes import NodeKind
 from retrieval.graph.smoothing import Affinity, by_structure, by_vectors, by_words, smoothed
 from retrieval.graph.state import GraphState
 from retrieval.plan import DiffusionEdges, DiffusionStep
+from retrieval.ranking.fusion import Candidates, GraphPart, Scores, VectorLookup
 from retrieval.types import Labels
 
 _WALKED = {  # edges that a walk follows, beyond the candidates -> the nodes they lead over

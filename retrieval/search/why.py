@@ -12,19 +12,19 @@ from enum import StrEnum
 
 from pyroaring import BitMap64
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredVersion, chunk_id, filter_fields, may_read
 from retrieval.contracts import Encoder, Scope
 from retrieval.errors import OutageError, ViewError
 from retrieval.filters import matches, parse_filter
-from retrieval.legs import legs_of
 from retrieval.plan import Plan
 from retrieval.retriever import Retriever
-from retrieval.search_types import CHUNKS_PER_DOCUMENT, MAX_TOP_K, Hit, SearchRequest
-from retrieval.spelling import Correction, corrected
+from retrieval.search.legs import legs_of
+from retrieval.search.spelling import Correction, corrected
+from retrieval.search.types import CHUNKS_PER_DOCUMENT, MAX_TOP_K, Hit, SearchRequest
 from retrieval.types import OPERATOR, Principal, Ranking
-from retrieval.views import Views
+from retrieval.views.contract import Views
 
 LOOKED_AT = 2_000  # candidates of a leg among which a rank is looked for; a search asks for a hundred or so
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 
 FRAGMENT_LENGTH = 160  # characters, about two lines on a screen
 MAX_FRAGMENTS = 2

@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 from pyroaring import BitMap64
 
-from retrieval.attribute_fields import FieldIndex
 from retrieval.errors import ViewError
 from retrieval.filters import And, AnyOf, Compare, Exists, Filter, Not, Or
 from retrieval.types import IndexedChunk, Principal, ViewBatch
-from retrieval.view_folder import Reached, lock_folder, read_manifest, replace_file, write_manifest
+from retrieval.views.attribute_fields import FieldIndex
+from retrieval.views.folder import Reached, lock_folder, read_manifest, replace_file, write_manifest
 
 FORMAT = 1
 EXPECTED = {"kind": "attributes", "format": FORMAT}

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.adapter import load_adapter
-from retrieval.learned import ARTIFACTS, check_name
+from retrieval.learned.adapter import load_adapter
+from retrieval.learned.files import ARTIFACTS, check_name
+from retrieval.learned.precedents import load_precedents
+from retrieval.learned.ranker import load_ranker
 from retrieval.plan import Plan
-from retrieval.precedents import load_precedents
-from retrieval.ranker import load_ranker
 
 
 def named_parts(plan: Plan) -> dict[str, str]:

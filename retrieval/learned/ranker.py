@@ -4,7 +4,7 @@ Learning to rank with a linear model (Joachims 2002; Metzler and Croft 2007), le
 `search_core.tuning.ranker`. It stands on the plan's own scores: weights of zero leave the order as it is. All features
 come from what a search has read already, ranks, scores and vectors, so that it costs a millisecond and no text.
 
-Kept as `retrieval.learned` keeps learned parts: `ranker.safetensors` and `ranker.json`.
+Kept as `retrieval.learned.files` keeps learned parts: `ranker.safetensors` and `ranker.json`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InvalidInputError
-from retrieval.fusion import Candidates, VectorLookup
-from retrieval.learned import LearnedFile, read_learned, write_learned
+from retrieval.learned.files import LearnedFile, read_learned, write_learned
+from retrieval.ranking.fusion import Candidates, VectorLookup
 from retrieval.types import Labels, Vector
 
 KIND = "ranker"  # of learned part

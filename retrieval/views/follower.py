@@ -1,4 +1,4 @@
-"""The views of one collection and the threads that keep them in step with its operation log."""
+"""The threads that keep the views of one collection in step with its operation log."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
-
-from pyroaring import BitMap64
 
 from retrieval.catalog import Catalog, Collection
-from retrieval.contracts import Allowed, FreshView, VectorView, WordView, server_part
-from retrieval.convoy import Convoy
+from retrieval.contracts import FreshView, server_part
 from retrieval.errors import NotFoundError, NotYetSearchableError, OutageError, RetrievalError
-from retrieval.filters import Filter
-from retrieval.health import Health
-from retrieval.tracks import FollowingView, RecentTrack, SharedTrack, Track
-from retrieval.types import IndexedChunk, Principal, ViewBatch
+from retrieval.views.contract import OptionalView, Views
+from retrieval.views.convoy import Convoy
+from retrieval.views.health import Health
+from retrieval.views.tracks import RecentTrack, SharedTrack, Track
 
 logger = logging.getLogger(__name__)
 
@@ -32,107 +27,6 @@ MAX_REST_SECONDS = 0.05  # a view on a server rests as long as it worked: a refr
 GATHER_SECONDS = 1.0  # between bulks, where searches find what the server does not have yet without it
 SAVE_EVERY_OPERATIONS = 20_000  # so that a crash replays at most a few seconds of work
 SAVE_AGAIN_SECONDS = 30.0  # after the disk did not take the views
-
-
-class Attributes(Protocol):
-    """What the attribute view offers beside following the log."""
-
-    @property
-    def seq(self) -> int:
-        """The last operation applied."""
-        ...
-
-    def apply(self, batch: ViewBatch) -> None:
-        """Bring the view to `batch.seq`."""
-        ...
-
-    def allowed(self, principal: Principal, filter: Filter | None) -> Allowed:
-        """Labels the caller may see that match the filter; None: every one."""
-        ...
-
-    def labels(self) -> BitMap64:
-        """All labels held."""
-        ...
-
-    def document_of(self, label: int) -> int | None:
-        """The document a chunk belongs to; None where the label is unknown."""
-        ...
-
-    def labels_of(self, document: int) -> list[int]:
-        """The chunks of a document, by rising label; empty where it is unknown."""
-        ...
-
-    def labels_of_key(self, key: str) -> BitMap64:
-        """The chunks of the document of that key; empty where there is none."""
-        ...
-
-    def describes(self, chunk: IndexedChunk) -> bool:
-        """Whether the chunk is held with just these groups and metadata."""
-        ...
-
-    def save(self) -> None:
-        """Make the present state durable."""
-        ...
-
-    def close(self) -> None:
-        """Release files."""
-        ...
-
-
-class OptionalView(FollowingView, Protocol):
-    """A view that searches can do without, such as the graph's."""
-
-    def save(self) -> None:
-        """Make the present state durable."""
-        ...
-
-    def close(self) -> None:
-        """Release files."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """The three views of one collection; all are brought to the same operation together."""
-
-    sparse: WordView
-    dense: VectorView
-    attributes: Attributes
-    health: Health = field(default_factory=Health)
-
-    @property
-    def seq(self) -> int:
-        """What every view has reached; of a server that is down, itself: what is kept before it does not help then."""
-        server = server_part(self.sparse) if self.health.is_down("sparse") else None
-        words = self.sparse.seq if server is None else server.seq
-        return min(words, self.dense.seq, self.attributes.seq)
-
-    @property
-    def legs(self) -> tuple[tuple[str, WordView], tuple[str, VectorView]]:
-        """What a search asks, by name."""
-        return ("sparse", self.sparse), ("dense", self.dense)
-
-    def held(self) -> BitMap64:
-        """Labels that at least one view holds."""
-        return self.sparse.labels() | self.dense.labels() | self.attributes.labels()
-
-    def frequency(self, token: str) -> int:
-        """How many chunks hold the analyzed token; 0, as for one never seen, where the sparse leg does not answer."""
-        try:
-            return 0 if self.health.is_down("sparse") else self.sparse.document_frequency(token)
-        except OutageError as error:
-            logger.warning("words are weighed without the sparse leg: %s", error)
-            return 0
-
-    def save(self) -> None:
-        """Make all three durable."""
-        for view in (self.sparse, self.dense, self.attributes):
-            view.save()
-
-    def close(self) -> None:
-        """Release all three."""
-        for view in (self.sparse, self.dense, self.attributes):
-            view.close()
 
 
 class Follower:

@@ -9,10 +9,10 @@ from typing import Literal
 from retrieval.catalog.documents import StoredChunk
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter
-from retrieval.fusion import Fused
-from retrieval.highlights import Fragment
 from retrieval.plan import Plan
-from retrieval.spelling import Correction
+from retrieval.ranking.fusion import Fused
+from retrieval.search.highlights import Fragment
+from retrieval.search.spelling import Correction
 
 MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
 MAX_TOP_K = 1_000

@@ -9,8 +9,8 @@ from typing import Any
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.documents import StoredChunk, chunk_id, document_id, own_fields
 from retrieval.filters import Filter, matches
-from retrieval.fusion import Candidates, Fused
-from retrieval.search_types import CHUNKS_PER_DOCUMENT, Hit, SearchRequest
+from retrieval.ranking.fusion import Candidates, Fused
+from retrieval.search.types import CHUNKS_PER_DOCUMENT, Hit, SearchRequest
 from retrieval.types import Principal
 
 

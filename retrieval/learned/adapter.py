@@ -1,6 +1,6 @@
 """Query adapters: a small learned map of query vectors, served without touching the index.
 
-Kept as `retrieval.learned` keeps learned parts: `adapter.safetensors` and `adapter.json`.
+Kept as `retrieval.learned.files` keeps learned parts: `adapter.safetensors` and `adapter.json`.
 
 The map of a unit vector x: normalise(x + x·delta + bias), delta (dim, dim) or down (dim, rank) · up (rank, dim);
 all zeros is the identity (Chroma's and LlamaIndex's query-only adapters are its unconstrained kin).
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InvalidInputError
-from retrieval.learned import LearnedFile, read_learned, write_learned
+from retrieval.learned.files import LearnedFile, read_learned, write_learned
 from retrieval.types import Vectors
 
 KIND = "adapter"  # of learned part

@@ -6,13 +6,13 @@ import logging
 import time
 from collections.abc import Sequence
 
-from retrieval.analyzer import Analyzer
+from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
 from retrieval.contracts import Allowed, Encoder, Lexicon, Scope
 from retrieval.errors import OutageError, ViewError
-from retrieval.spelling import Correction, Vocabulary, corrections, suspects
+from retrieval.search.spelling import Correction, Vocabulary, corrections, suspects
 from retrieval.types import Principal
-from retrieval.views import Views
+from retrieval.views.contract import Views
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Learned parts that a plan may name: stored, verified, opened, applied."""

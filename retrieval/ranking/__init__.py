@@ -1,0 +1,1 @@
+"""One ranking out of both legs: fused, diffused over the graph, reranked."""
