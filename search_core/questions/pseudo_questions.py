@@ -21,7 +21,7 @@ from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, ViewBatch
 from search_core.corpus.snapshot import CorpusSnapshot, LazyGraph, key_of, passage_of
 from search_core.errors import SupervisionError
-from search_core.questions.supervision import Supervision
+from search_core.questions.supervision import MADE, Supervision
 
 MAX_QUESTIONS = 300  # questions; each costs the encoding of the altered passages
 MAX_SIBLINGS = 50  # chunks of a document whose title is asked: without it all of them are encoded again
@@ -62,7 +62,7 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
             f"no question can be made from the {len(snapshot.chunks)} chunks of collection "
             f"{snapshot.collection.name!r}: they are too short; give judged questions (--queries, --qrels)"
         )
-    supervision = Supervision(tuple(questions), "made from the corpus", False, (TRUST,))
+    supervision = Supervision(tuple(questions), MADE, False, (TRUST,))
     return _with_altered(snapshot, chunks, encoder), supervision
 
 

@@ -10,6 +10,9 @@ from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord, words_of
 from search_core.errors import SupervisionError
 from search_core.questions.splits import MIN_QUESTIONS
 
+GIVEN = "given"  # the origin of questions that a caller brought
+MADE = "made from the corpus"  # and of those that nobody asked
+
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
@@ -74,7 +77,7 @@ def given(queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, int]], ke
             "check that both files belong together"
         )
     questions = [EvalQuery(name, queries[name], judged) for name, judged in qrels.items()]
-    return checked(questions, "given", keys)
+    return checked(questions, GIVEN, keys)
 
 
 def stored(catalog: Catalog, record: EvalSetRecord, keys: frozenset[str]) -> Supervision:

@@ -13,6 +13,7 @@ from api.http import errors
 from api.jobs.failure_codes import OF_JOBS
 from search_core.proof.gate import Latency, judge, why_too_slow
 from search_core.proof.reasons import NOT_BEATEN, NOT_JUDGED, OTHER_ENCODER, OTHER_PLAN, Reason, ReasonCode, not_asked
+from search_core.questions.supervision import GIVEN, MADE, origin_of
 
 TEXT = re.compile(r'"([\w.-]+)":\s*"((?:[^"\\]|\\.)*)"')
 
@@ -79,6 +80,21 @@ def _failure_codes(repository: Path) -> set[str]:
                 code = node.args[1]
                 found |= {code.value} if isinstance(code, ast.Constant) else set()
     return found
+
+
+ORIGIN = re.compile(r'\[/(\^.+\$)/, "(origin\.\w+)"\],')
+
+
+def test_where_questions_come_from_is_told_in_both_languages(repository: Path) -> None:
+    console = repository / "api/console/src"
+    patterns = {key: pattern for pattern, key in ORIGIN.findall((console / "pages/tuning/words.ts").read_text("utf-8"))}
+    for key, told in (("origin.set", origin_of("support-2026")), ("origin.given", GIVEN), ("origin.made", MADE)):
+        found = re.fullmatch(patterns.pop(key).replace("(?<", "(?P<").replace(r"\k<quote>", "(?P=quote)"), told)
+        assert found is not None, told
+        for language in ("en", "zh"):
+            text = dict(TEXT.findall((console / "i18n" / language / "tuning.ts").read_text("utf-8")))[key]
+            assert set(re.findall(r"\{(\w+)\}", text)) <= found.groupdict().keys()
+    assert patterns == {}
 
 
 def _reasons() -> list[Reason]:

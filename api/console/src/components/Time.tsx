@@ -37,5 +37,6 @@ function rounded(seconds: number, unit = 1): number {
 export function ago(moment: Date, language: string, now = Date.now()): string {
   const seconds = Math.round((moment.getTime() - now) / 1000);
   const [unit, size] = UNITS.find(([, least], place) => rounded(seconds, UNITS[place + 1]?.[1]) >= least) ?? ["second", 1];
-  return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.round(seconds / size), unit);
+  const numeric = unit === "year" || unit === "month" ? "always" : "auto"; // "next year" may be tomorrow or in two years
+  return new Intl.RelativeTimeFormat(language, { numeric }).format(Math.round(seconds / size), unit);
 }

@@ -1,7 +1,7 @@
 /** Points by two measures, such as quality and cost; some are marked by their own colour and named. */
 import { CartesianGrid, Legend, ResponsiveContainer, Scatter, ScatterChart, Tooltip, XAxis, YAxis } from "recharts";
 import { useSpeech } from "@/i18n";
-import { AXIS, TOOLTIP } from "./look";
+import { AXIS, marks, measures, TOOLTIP } from "./look";
 
 interface CloudPoint {
   readonly x: number;
@@ -23,6 +23,7 @@ interface Props {
 export default function CloudChart({ name, labels, clouds }: Props) {
   const { language } = useSpeech();
   const number = (value: unknown) => Number(value).toLocaleString(language, { maximumFractionDigits: 3 });
+  const domain = measures(clouds.flatMap((cloud) => cloud.points.map((point) => point.y)));
   const said = clouds
     .filter((cloud) => cloud.points.length === 1)
     .map((cloud) => `${cloud.label}: ${labels.y} ${number(cloud.points[0]?.y)}, ${labels.x} ${number(cloud.points[0]?.x)}`);
@@ -39,7 +40,7 @@ export default function CloudChart({ name, labels, clouds }: Props) {
             tickFormatter={number}
             label={{ value: labels.x, position: "insideBottom", offset: -10, fontSize: 11, fill: "var(--mantine-color-dimmed)" }}
           />
-          <YAxis dataKey="y" type="number" name={labels.y} width={52} domain={["auto", "auto"]} {...AXIS} tickFormatter={number} />
+          <YAxis dataKey="y" type="number" name={labels.y} width={52} domain={domain} ticks={marks(domain)} {...AXIS} tickFormatter={number} />
           <Tooltip formatter={(value, label) => [number(value), label]} {...TOOLTIP} />
           <Legend verticalAlign="top" height={26} wrapperStyle={{ fontSize: 12 }} />
           {clouds.map((cloud) => (

@@ -3,7 +3,7 @@ export const upload = {
   "upload.lead": "Each file becomes a document under its path. The same path again replaces it; what did not change costs nothing.",
   "upload.zone": "Drop files and folders here",
   "upload.drop": "Drop files or folders here",
-  "upload.types": "Text, Markdown, HTML, PDF, Word, PowerPoint, Excel, CSV, JSON and mail; scans and pictures of text where OCR is installed. Folders keep their paths.",
+  "upload.types": "Text, Markdown, HTML, PDF, Word, PowerPoint, Excel, OpenDocument, EPUB, CSV, JSON and mail; scans and pictures of text where OCR is installed. Folders keep their paths.",
   "upload.files": "Choose files",
   "upload.folder": "Choose a folder",
   "upload.readers": "Who may read them",

@@ -6,7 +6,7 @@ export const upload: Translation<typeof en> = {
   "upload.lead": "每个文件按其路径成为一篇文档。相同路径会替换旧文档；没有变化的内容不会重复处理。",
   "upload.zone": "把文件和文件夹拖到这里",
   "upload.drop": "把文件或文件夹拖到这里",
-  "upload.types": "文本、Markdown、HTML、PDF、Word、PowerPoint、Excel、CSV、JSON 和邮件；安装了 OCR 时还支持扫描件和文字图片。文件夹会保留路径。",
+  "upload.types": "文本、Markdown、HTML、PDF、Word、PowerPoint、Excel、OpenDocument、EPUB、CSV、JSON 和邮件；安装了 OCR 时还支持扫描件和文字图片。文件夹会保留路径。",
   "upload.files": "选择文件",
   "upload.folder": "选择文件夹",
   "upload.readers": "谁可以阅读",

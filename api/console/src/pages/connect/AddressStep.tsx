@@ -49,7 +49,7 @@ export function AddressStep({ address, change, tested, mode, choose, done, next 
             onChange={(engine) => set({ engine: engine as Engine, tls: "" })}
             data={Object.entries(ENGINES).map(([value, label]) => ({ value, label }))}
           />
-          <Columns least={260}>
+          <Columns least={260} align="end">
             <TextInput
               label={t("connect.host")}
               description={t("connect.host-hint")}

@@ -24,7 +24,7 @@ export function LastHour({ steps }: { steps: readonly Step[] }) {
           {t(session.collections == null ? "overview.no-history" : "overview.no-history-right")}
         </Text>
       ) : (
-        <Columns>
+        <Columns align="stretch">
           <ChartCard title={t("overview.chart-latency")} hint={t("overview.chart-latency-hint")}>
             {points.every((point) => point["p50"] == null) ? (
               <Text size="sm">{t("overview.no-searches")}</Text>

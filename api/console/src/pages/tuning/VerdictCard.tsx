@@ -13,7 +13,7 @@ import { measure, signed, Verdict } from "@/components/Verdict";
 import { useConfirmedRollback } from "@/hooks/rollback";
 import { useSpeech } from "@/i18n";
 import { RolloutForm } from "./RolloutForm";
-import { because, metricName, reasonsOf } from "./words";
+import { because, metricName, originOf, reasonsOf } from "./words";
 
 const FORMER_METRIC = "ndcg@10"; // of results that do not say
 const FORMER_LEVEL = 0.05; // likewise, of the gate's test
@@ -59,7 +59,7 @@ export function VerdictCard({ collection, experiment, result }: Props) {
         <Kinds strata={result.strata ?? []} />
         {result.supervision && (
           <Text size="sm" c="dimmed">
-            {t("tune.supervision", { count: result.supervision.questions, origin: result.supervision.origin })}{" "}
+            {t("tune.supervision", { count: result.supervision.questions, origin: originOf(result.supervision.origin, speech) })}{" "}
             {result.supervision.notes.join("; ")}
           </Text>
         )}

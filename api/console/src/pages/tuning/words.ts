@@ -60,3 +60,19 @@ export function because({ sentence, code }: Reason, speech: Speech): string {
   if (words["kind"]) words["kind"] = textOr(`kind.${words["kind"]}`, words["kind"]);
   return textOr(`reason.${code}`, sentence, words);
 }
+
+/** How the server names where the questions come from, and the text for it. */
+const ORIGINS: readonly (readonly [told: RegExp, key: string])[] = [
+  [/^evaluation set (?<quote>['"])(?<name>.+)\k<quote>$/, "origin.set"],
+  [/^given$/, "origin.given"],
+  [/^made from the corpus$/, "origin.made"],
+];
+
+/** Where the questions come from, in the person's language; the server's own words where they are others. */
+export function originOf(told: string, { textOr }: Speech): string {
+  for (const [pattern, key] of ORIGINS) {
+    const found = pattern.exec(told);
+    if (found) return textOr(key, told, { ...found.groups });
+  }
+  return told;
+}
