@@ -21,6 +21,7 @@ from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, ViewBatch
 from search_core.corpus.snapshot import CorpusSnapshot, LazyGraph, key_of, passage_of
 from search_core.errors import SupervisionError
+from search_core.questions.splits import MIN_QUESTIONS
 from search_core.questions.supervision import MADE, Supervision
 
 MAX_QUESTIONS = 300  # questions; each costs the encoding of the altered passages
@@ -57,10 +58,11 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
             del folded[at]
         if len(questions) == MAX_QUESTIONS:
             break
-    if not questions:
+    if len(questions) < MIN_QUESTIONS:
         raise SupervisionError(
-            f"no question can be made from the {len(snapshot.chunks)} chunks of collection "
-            f"{snapshot.collection.name!r}: they are too short; give judged questions (--queries, --qrels)"
+            f"only {len(questions)} questions can be made from the {len(snapshot.chunks)} chunks of collection "
+            f"{snapshot.collection.name!r}, expected at least {MIN_QUESTIONS}: give judged questions (an evaluation set, "
+            "or --queries and --qrels), or more documents"
         )
     supervision = Supervision(tuple(questions), MADE, False, (TRUST,))
     return _with_altered(snapshot, chunks, encoder), supervision

@@ -14,6 +14,7 @@ from infra.settings import load_settings
 from retrieval.catalog.eval_sets import words_of
 from retrieval.types import Document, IndexedChunk
 from search_core.corpus.snapshot import key_of, passage_of, read_snapshot
+from search_core.errors import SupervisionError
 from search_core.questions import pseudo_questions
 from search_core.questions.pseudo_questions import MAX_QUESTIONS, MIN_REST, questions_from_corpus
 
@@ -51,6 +52,19 @@ def test_what_is_asked_stands_nowhere_in_its_document(tmp_path: Path) -> None:
         assert np.allclose(altered.vectors, fresh, atol=1e-5)
         assert altered.graph is not snapshot.graph
         altered.close()
+        snapshot.close()
+
+
+def test_a_corpus_too_small_to_ask_is_told_what_to_give(tmp_path: Path) -> None:
+    """Nobody judged these questions, and more of the same cannot be asked for."""
+    with KnowledgeBase.open(load_settings(data_dir=tmp_path, encoder="hash")) as kb:
+        kb.create_collection("c")
+        kb.write("c", [document(number) for number in range(2)], wait=True, timeout=60.0)
+        snapshot = read_snapshot(kb.catalog, kb.catalog.collections.get("c"))
+        with pytest.raises(
+            SupervisionError, match=r"only \d+ questions can be made .* expected at least 20: give judged"
+        ):
+            questions_from_corpus(snapshot, kb.open_encoder("hash"), 0)
         snapshot.close()
 
 
