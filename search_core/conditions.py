@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval.catalog import Catalog, Collection
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.contracts import Encoder
 from retrieval.encoder import Precision
@@ -73,9 +74,9 @@ class Conditions:
         return tuple(sorted({*self.working} - {*self.split.taught}))
 
     @property
-    def choosing(self) -> list[str]:
-        """The texts of the questions of `choose`."""
-        return [self.legs.questions[place].text for place in self.split.choose]
+    def choosing(self) -> list[EvalQuery]:
+        """The questions of `choose`."""
+        return [self.legs.questions[place] for place in self.split.choose]
 
 
 def prepare(

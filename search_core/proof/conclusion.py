@@ -97,7 +97,7 @@ def _verdict(conditions: Conditions, finalist: Finalist, scores: SealedScores) -
         kinds,
         seed=conditions.request.seed,
         texts=_sealed_texts(conditions),
-        links=document_links([conditions.legs.questions[place] for place in sealed]),
+        links=document_links([conditions.legs.questions[place] for place in sealed], scores.documents),
         latency=latency,
         bound_ms=conditions.spec.latency_ms,
         earlier_tests=begin_test(conditions.catalog.experiments, conditions.collection, conditions.record),

@@ -189,9 +189,9 @@ def independent_groups(links: Sequence[Sequence[str]]) -> list[list[int]]:
     return groups
 
 
-def document_links(questions: Sequence[EvalQuery]) -> list[list[str]]:
-    """Of each question the documents that are relevant to it."""
-    return [sorted(_documents(question, NOTHING)) for question in questions]
+def document_links(questions: Sequence[EvalQuery], texts: Mapping[str, str] = NOTHING) -> list[list[str]]:
+    """Of each question the documents that are relevant to it; with `texts`, by key, those that say the same are one."""
+    return [sorted(_documents(question, texts)) for question in questions]
 
 
 def connected(links: Sequence[Sequence[str]]) -> list[list[int]]:

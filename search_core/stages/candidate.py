@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.contracts import Encoder
 from retrieval.learned.adapter import QueryAdapter
 from retrieval.learned.precedents import Precedents
 from retrieval.learned.ranker import Ranker
 from retrieval.plan import Plan, PrecedentStep
 from search_core.corpus.legs import CachedLegs, Values
-from search_core.questions.repeats import groups_of, once
+from search_core.questions.evidence import Evidence
 from search_core.spaces.architecture import Architecture
 
 STANDARD_ERRORS = 1.0  # that a gain must exceed: the one-standard-error rule (Breiman et al. 1984, 3.4.3)
@@ -174,16 +175,13 @@ def precedents_name(precedents: Precedents) -> str:
     return f"precedents-{digest.hexdigest()[:16]}"
 
 
-def is_better(values: Values, before: Values, texts: Sequence[str] = ()) -> bool:
-    """Whether the paired gain exceeds `STANDARD_ERRORS` of its standard errors; less is noise.
+def is_better(values: Values, before: Values, questions: Sequence[EvalQuery]) -> bool:
+    """Whether the paired gain on these questions exceeds `STANDARD_ERRORS` of its standard errors; less is noise.
 
-    `texts`: of the questions, so that what is asked several times counts once.
+    What is asked several times counts once, and questions about one document are no independent evidence.
     """
-    if texts:
-        groups = groups_of(texts)
-        values, before = once(values, groups), once(before, groups)
-    difference = values - before
-    if len(difference) < 2 or not np.any(difference):
+    if not np.any(values - before):
         return False
-    error = float(difference.std(ddof=1)) / len(difference) ** 0.5
-    return bool(difference.mean() > STANDARD_ERRORS * error)
+    evidence = Evidence.of(questions)
+    gain, error = evidence.gain(evidence.once(values - before))
+    return gain > STANDARD_ERRORS * error

@@ -22,7 +22,7 @@ def best_base(conditions: Conditions, serving: EncoderGround, scratch: Path) -> 
     """
     watch = Stopwatch()
     before = best = serving.score(_untrained(conditions, serving))
-    ground, ranking, asked = serving, watch.seconds, [one.question for one in serving.asked]
+    ground, ranking = serving, watch.seconds
     for name in conditions.request.other_encoders:
         if name == serving.name:
             continue
@@ -30,7 +30,7 @@ def best_base(conditions: Conditions, serving: EncoderGround, scratch: Path) -> 
         other = on_other_base(serving, conditions, name, pretrained_folder(name), scratch / name)
         watch = Stopwatch()
         scores = other.score(_untrained(conditions, other))
-        if is_better(scores, best, asked):
+        if is_better(scores, best, serving.questions):
             ground, best, ranking = other, scores, watch.seconds
     return ground, before, ranking
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
 from retrieval.encoder.pretrained import PRETRAINED
@@ -49,6 +50,7 @@ class EncoderGround:
     pool: tuple[int, ...]  # rows of the snapshot
     documents: tuple[str, ...]  # the key of each row's document
     name: str = ""  # of the encoder that it came from
+    questions: tuple[EvalQuery, ...] = ()  # those of `asked`, as they were judged
 
     def examples(self, architecture: Architecture, start: Candidate, seed: int) -> Iterator[Example]:
         """An endless stream to train on."""
@@ -87,7 +89,9 @@ def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> E
     asked, pool = _labelled(start, places), _pool(start, places, snapshot)
     documents = tuple(key_of(chunk) for chunk in snapshot.chunks)
     name = conditions.collection.encoder
-    return EncoderGround(base, scratch, pieces, share, texts, fit, asked, pool, documents, name)
+    judged = zip(places, judged_rows(start.base, places), strict=True)
+    questions = tuple(start.base.questions[place] for place, rows in judged if any(rows.values()))
+    return EncoderGround(base, scratch, pieces, share, texts, fit, asked, pool, documents, name, questions)
 
 
 def on_other_base(ground: EncoderGround, conditions: Conditions, name: str, base: Path, scratch: Path) -> EncoderGround:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import Plan
 from search_core.clock import Clock
 from search_core.corpus.legs import CachedLegs, Values
 from search_core.log.experiment_log import ExperimentLog
 from search_core.policy.contract import Policy, Trial
-from search_core.questions.repeats import groups_of, once
+from search_core.questions.evidence import Evidence
 from search_core.spaces.architecture import Architecture
 from search_core.thinning import thinned
 
@@ -70,9 +71,9 @@ class PlanTier:
         self._best_screened: Values | None = None
 
     @property
-    def texts(self) -> list[str]:
-        """Of the questions that `values` are of."""
-        return [question.text for question in self._legs.questions]
+    def questions(self) -> tuple[EvalQuery, ...]:
+        """Those that `values` are of."""
+        return self._legs.questions
 
     @property
     def best(self) -> Scored:
@@ -162,24 +163,23 @@ def compared_on(places: Sequence[int]) -> Sequence[int]:
 
 
 def choose(
-    scored: Sequence[Scored], incumbent: Scored, distance: Callable[[Scored], float], texts: Sequence[str] = ()
+    scored: Sequence[Scored], incumbent: Scored, distance: Callable[[Scored], float], questions: Sequence[EvalQuery]
 ) -> Scored:
     """Of all within one standard error of the best, the one nearest to the incumbent (the one-standard-error rule).
 
-    The argmax of many noisy means is too good to be true (Breiman et al. 1984, 3.4.3). `texts`: of the questions, so
-    that what is asked several times counts once in the error.
+    The argmax of many noisy means is too good to be true (Breiman et al. 1984, 3.4.3). `questions`: those that were
+    asked; in the error what is asked several times counts once, and what one document answers stands together.
     """
-    groups = groups_of(texts)
+    evidence = Evidence.of(questions)
     best = max(scored, key=lambda one: (one.mean, one.plan.digest))
-    alike = [one for one in scored if not _is_worse(one.values, best.values, groups)]
-    if not _is_worse(incumbent.values, best.values, groups):
+    alike = [one for one in scored if not _is_worse(one.values, best.values, evidence)]
+    if not _is_worse(incumbent.values, best.values, evidence):
         return incumbent
     return min(alike, key=lambda one: (distance(one), -one.mean, one.plan.digest))
 
 
-def _is_worse(values: Values, best: Values, groups: Sequence[Sequence[int]]) -> bool:
-    difference = once(values - best, groups) if groups else values - best
-    if not np.any(difference):
+def _is_worse(values: Values, best: Values, evidence: Evidence) -> bool:
+    if not np.any(values - best):
         return False
-    error = float(difference.std(ddof=1)) / len(difference) ** 0.5 if len(difference) > 1 else 0.0
-    return float(difference.mean()) < -error
+    gain, error = evidence.gain(evidence.once(values - best))
+    return gain < -error

@@ -93,7 +93,7 @@ def _plan_by(start: Candidate, space: SearchSpace) -> Callable[[Architecture], P
 
 
 def _choice(tier: PlanTier, incumbent: Scored, places: Sequence[int]) -> PlanChoice:
-    return PlanChoice(tuple(tier.scored.values()), incumbent, tuple(places), tuple(tier.texts))
+    return PlanChoice(tuple(tier.scored.values()), incumbent, tuple(places), tier.questions)
 
 
 def _quick_enough(conditions: Conditions, start: Candidate, choice: PlanChoice) -> PlanChoice:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.encoder.model_folder import in_data_folder
 from retrieval.learned.ranker import Ranker, read_features
 from retrieval.plan import FusionMethod
@@ -103,9 +104,9 @@ class _Lesson:
         self._read: dict[int, Judged | None] = {}
 
     @property
-    def asked(self) -> list[str]:
-        """The texts of the questions that rankers are compared on."""
-        return [self._start.legs.questions[place].text for place in self._compared]
+    def asked(self) -> list[EvalQuery]:
+        """The questions that rankers are compared on."""
+        return [self._start.legs.questions[place] for place in self._compared]
 
     def read(self, share: float) -> bool:
         """Read what all questions find; False where the time is over before that."""

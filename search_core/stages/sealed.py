@@ -11,7 +11,8 @@ from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from search_core.conditions import Conditions
 from search_core.corpus.legs import CachedLegs, Values, hits_for
-from search_core.questions.repeats import groups_of, once
+from search_core.corpus.snapshot import texts_by_key
+from search_core.questions.evidence import Evidence
 from search_core.stages.finalist import Finalist
 
 ALONE = {  # one leg, without the other
@@ -24,6 +25,7 @@ class SealedScores:
 
     def __init__(self, conditions: Conditions) -> None:
         self._places = conditions.split.sealed
+        self.documents = texts_by_key(conditions.snapshot)  # key -> what it says: copies are one, as in the split
         # The first of each pair is kept, so its id is its own.
         self._legs: dict[int, tuple[CachedLegs, CachedLegs]] = {}
         self._ranked: dict[tuple[int, str, int], list[list[str]]] = {}
@@ -44,14 +46,14 @@ def stages_on_sealed(conditions: Conditions, finalist: Finalist, scores: SealedS
     """
     metric, sealed = conditions.spec.metric, conditions.split.sealed
     plain = scores.values(conditions.legs, DEFAULT_PLAN, metric)
-    groups = groups_of([conditions.legs.questions[place].text for place in sealed])
+    evidence = Evidence.of([conditions.legs.questions[place] for place in sealed], scores.documents)
     before = _alone(scores, conditions.legs, metric)
     rows = []
     for report in finalist.stages:
         row = report.to_dict()
         if report.best is not None:
             row |= _against(
-                plain, scores.values(report.best.legs, report.best.plan, metric), groups, conditions.request.seed
+                plain, scores.values(report.best.legs, report.best.plan, metric), evidence, conditions.request.seed
             )
             row["legs"] = _alone(scores, report.best.legs, metric)
             row["legs_before"] = before
@@ -63,13 +65,13 @@ def _alone(scores: SealedScores, legs: CachedLegs, metric: str) -> dict[str, flo
     return {name: round(float(scores.values(legs, plan, metric).mean()), 5) for name, plan in ALONE.items()}
 
 
-def _against(plain: Values, values: Values, groups: list[list[int]], seed: int) -> dict[str, Any]:
-    """Both means of all questions; the difference and its test of what is asked once."""
+def _against(plain: Values, values: Values, evidence: Evidence, seed: int) -> dict[str, Any]:
+    """Both means of all questions; the difference and its test as the gate takes them."""
     whole = {"default_sealed": round(float(plain.mean()), 5), "sealed": round(float(values.mean()), 5)}
-    plain, values = once(plain, groups), once(values, groups)
+    plain, values = evidence.once(plain), evidence.once(values)
     difference = values - plain
-    low, high = bootstrap_interval(difference, seed=seed)
-    p_value = randomisation_test(values, plain, seed=seed) if np.any(difference) else 1.0
+    low, high = bootstrap_interval(difference, seed=seed, groups=evidence.linked)
+    p_value = randomisation_test(values, plain, seed=seed, groups=evidence.linked) if np.any(difference) else 1.0
     return whole | {
         "over_default": [round(float(difference.mean()), 5), round(low, 5), round(high, 5)],
         "p_value": round(p_value, 5),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from search_core.artifact.artifacts import load_artifact
 from search_core.corpus.legs import ask_legs
 from search_core.corpus.snapshot import read_snapshot
 from search_core.errors import CorpusError, SupervisionError
+from search_core.proof import conclusion
+from search_core.proof.gate import Verdict, judge
+from search_core.questions.splits import connected
 from search_core.questions.supervision import given
 from search_core.request import Request
 from search_core.spaces.plan_mapping import plan_of, plan_space
@@ -40,6 +44,29 @@ from search_core.trainer import AutoModelTrainer
 def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
     with tuning_world(tmp_path) as opened:
         yield opened
+
+
+def test_questions_about_copies_of_a_document_are_no_independent_evidence(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for the gate nor in what is reported of each stage."""
+    texts, qrels = questions()
+    kb.write("c", [replace(one, key=f"copy of {one.key}") for one in documents()], wait=True, timeout=60.0)
+    asked = texts | {f"{name} again": f"{text} please" for name, text in texts.items()}
+    judged = qrels | {f"{name} again": {f"copy of {next(iter(keys))}": 1} for name, keys in qrels.items()}
+    groups: list[list[list[int]]] = []
+
+    def watched(before: Any, after: Any, kinds: Any, **about: Any) -> Verdict:
+        groups.append(connected(about["links"]))
+        return judge(before, after, kinds, **about)
+
+    monkeypatch.setattr(conclusion, "judge", watched)
+    result = tuned(kb, queries=asked, qrels=judged, promote=False)
+    assert {len(group) for group in groups[0]} == {2}
+    [stage] = result.stages
+    verdict = result.verdict
+    assert stage["over_default"] == [round(one, 5) for one in (verdict.lift, verdict.low, verdict.high)]
+    assert stage["p_value"] == round(verdict.p_value, 5)
 
 
 def test_cached_legs_rank_as_the_serving_search_does(kb: KnowledgeBase) -> None:

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from retrieval.catalog.eval_sets import EvalQuery
 from search_core.clock import Clock
 from search_core.policy import POLICIES, Trial
 from search_core.spaces.architecture import Architecture
@@ -82,10 +83,11 @@ def test_the_identity_and_noise_are_never_better(gain: float) -> None:
     before = np.random.default_rng(0).random(100)
     noise = np.random.default_rng(1).normal(gain, 0.2, 100)
     noise += gain - noise.mean()
-    assert not is_better(before, before)
-    assert not is_better(before + noise, before)
-    assert is_better(before + 0.1 * np.random.default_rng(2).random(100), before)
-    assert not is_better(before[:1] + 1, before[:1])
+    asked = [EvalQuery("", f"question {at}", {}) for at in range(100)]
+    assert not is_better(before, before, asked)
+    assert not is_better(before + noise, before, asked)
+    assert is_better(before + 0.1 * np.random.default_rng(2).random(100), before, asked)
+    assert not is_better(before[:1] + 1, before[:1], asked[:1])
 
 
 def test_a_question_that_is_asked_again_and_again_is_no_further_evidence() -> None:
@@ -93,6 +95,8 @@ def test_a_question_that_is_asked_again_and_again_is_no_further_evidence() -> No
     gains = np.zeros(12)
     gains[0], gains[1] = 0.4, -0.3
     before, texts = np.full(20, 0.5), [f"question {at}" for at in range(12)] + ["Question  0"] * 8
+    copied = [EvalQuery("", text, {}) for text in texts]
+    apart = [EvalQuery("", f"question {at}", {}) for at in range(20)]
     after = before + np.concatenate([gains, np.full(8, gains[0])])
-    assert is_better(after, before)
-    assert not is_better(after, before, texts)
+    assert is_better(after, before, apart)
+    assert not is_better(after, before, copied)

@@ -1,11 +1,13 @@
-"""Which of many scored plans is chosen: copies of a question are no evidence."""
+"""Which of many scored plans is chosen: copies of a question are no evidence, nor more questions about one document."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import Plan
 from search_core.spaces.architecture import Architecture
+from search_core.stages.candidate import is_better
 from search_core.stages.plan_tier import Scored, choose
 
 
@@ -15,7 +17,22 @@ def test_a_question_asked_forty_times_moves_no_plan() -> None:
     after = before + np.concatenate([noise - noise.mean(), np.full(40, 0.1)])
     serving = Scored(Architecture("x", {"a": 1}), Plan(), before)
     other = Scored(Architecture("x", {"a": 2}), Plan(feedback=0.0), after)
-    texts = [f"question {number}" for number in range(30)] + ["the same"] * 40
-    assert choose([serving, other], serving, lambda _: 1.0, texts) is serving
-    apart = [f"question {number}" for number in range(70)]
+    copied = [EvalQuery("", text, {}) for text in [f"question {number}" for number in range(30)] + ["the same"] * 40]
+    assert choose([serving, other], serving, lambda _: 1.0, copied) is serving
+    apart = [EvalQuery("", f"question {number}", {}) for number in range(70)]
     assert choose([serving, other], serving, lambda _: 1.0, apart) is other
+
+
+def test_questions_about_one_document_move_no_plan_that_one_document_moves() -> None:
+    """Twelve documents, each as much better or worse by its five questions: by chance as likely as not."""
+    gains = np.random.default_rng(3).normal(0, 0.1, 12)
+    gains += 0.025 - gains.mean()  # less than a standard error of twelve documents, more than one of sixty questions
+    before = np.full(60, 0.5)
+    serving = Scored(Architecture("x", {"a": 1}), Plan(), before)
+    other = Scored(Architecture("x", {"a": 2}), Plan(feedback=0.0), before + np.repeat(gains, 5))
+    together = [EvalQuery("", f"question {at}", {f"d{at // 5}": 1}) for at in range(60)]
+    assert choose([serving, other], serving, lambda _: 1.0, together) is serving
+    apart = [EvalQuery("", f"question {at}", {f"d{at}": 1}) for at in range(60)]
+    assert choose([serving, other], serving, lambda _: 1.0, apart) is other
+    assert not is_better(other.values, serving.values, together)
+    assert is_better(other.values, serving.values, apart)
