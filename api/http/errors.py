@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
+from api.http.alternatives import merged
 from api.http.request_state import RequestState, state_of
 from api.http.responses import JsonResponse
 from infra import registry
@@ -240,7 +241,7 @@ def _problems(error: RequestValidationError, body: type[BaseModel] | None) -> li
     """Field and message of each problem; never the input, which may be a secret."""
     return [
         {"field": ".".join(str(part) for part in problem["loc"]), "message": _problem(problem, body)}
-        for problem in error.errors()
+        for problem in merged(error.errors())
     ]
 
 

@@ -102,6 +102,29 @@ def test_messages_say_what_was_expected(
     assert [word for word in words if word not in message] == [], message
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/v1/embeddings", {"model": "docs", "input": ["x"] * 3_000}, "body.input: List should have at most"),
+        ("/v1/embeddings", {"model": "docs", "input": ["a", 1]}, "body.input.1: Input should be a valid string"),
+        ("/v1/embeddings", {"model": "docs", "input": {"a": 1}}, "body.input: expected a text or a list"),
+        ("/v1/embeddings", {"model": "docs", "input": ""}, "body.input: String should have at least 1 character"),
+        ("/v1/search", {"query": "x", "collection": "docs", "plan": -5}, "body.plan: Input should be greater than"),
+        (
+            "/v1/search",
+            {"query": "x", "collection": "docs", "plan": [1]},
+            "body.plan: expected a whole number, 'default' or an object",
+        ),
+    ],
+)
+def test_a_field_of_several_kinds_is_told_what_is_wrong_with_the_one_that_came(
+    tmp_path: Path, path: str, body: dict[str, Any], message: str
+) -> None:
+    with world(tmp_path, max_body_bytes=100_000) as served:
+        told = served.call("POST", path, json=body).json()["error"]["message"]
+    assert told.startswith(f"the request does not fit: {message}") and "more" not in told
+
+
 def test_a_number_that_no_integer_holds_is_named_as_such(tmp_path: Path) -> None:
     with world(tmp_path, max_body_bytes=10_000) as served:
         content = b'{"query": "x", "collection": "docs", "top_k": ' + b"1" * 9_000 + b"}"
