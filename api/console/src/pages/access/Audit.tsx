@@ -56,12 +56,13 @@ function Table({ acts }: { acts: readonly Act[] }) {
           )}
         </Group>
       ),
+      long: true,
     },
     { head: t("access.audit-target"), cell: (act) => act.target || "–", long: true },
     {
       head: t("common.details"),
       cell: (act) => (
-        <Text size="xs" c="dimmed" lineClamp={2}>
+        <Text size="xs" c="dimmed">
           {Object.entries(act.detail)
             .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
             .join(" · ")}
