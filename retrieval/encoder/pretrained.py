@@ -110,6 +110,7 @@ def _fetch(name: str, versions: Versions, folder: Path, home: Path, progress: Pr
     scratch = Path(tempfile.mkdtemp(prefix=".encoder-", dir=folder))
     try:
         write_model_folder(fetched, scratch, PRETRAINED[name])
+        scratch.chmod(0o755)  # mkdtemp's folder is its owner's alone
         os.replace(scratch, home)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -159,6 +159,7 @@ def test_it_is_fetched_once(shop: Shop) -> None:
     assert not is_here(NAME, shop.cache)
     folder = pretrained_folder(NAME, cache=shop.cache)
     assert is_here(NAME, shop.cache) and (folder / "model.safetensors").is_file()
+    assert folder.stat().st_mode & 0o777 == 0o755  # a copy of it may be read by a service's own user
     assert pretrained_folder(NAME, cache=shop.cache) == folder
     assert shop.calls == 1
     assert sorted(path.name for path in shop.cache.iterdir() if path.is_dir()) == [folder.name, "partial"]
