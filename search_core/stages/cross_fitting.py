@@ -41,6 +41,21 @@ def cross_fitted(legs: CachedLegs, places: Sequence[int], worth: Callable[[Fold]
     return np.array([found[place] for place in places], np.float64)
 
 
+def crossed_option(legs: CachedLegs, places: Sequence[int], options: Sequence[Values]) -> Values:
+    """(places,) of each question what the option is worth that is best on the other folds, the first of equals.
+
+    `options`: (places,) what each is worth.
+    """
+    row = {place: at for at, place in enumerate(places)}
+
+    def worth(fold: Fold) -> Values:
+        mine = [row[place] for place in fold]
+        best = max(options, key=lambda values: float(np.delete(values, mine).sum()))
+        return best[mine]
+
+    return cross_fitted(legs, places, worth)
+
+
 def crossed_plan(conditions: Conditions, start: Candidate, choice: PlanChoice) -> Values:
     """(choose,) what a plan is worth that the questions of other folds chose, with the models of `start`."""
     metric = conditions.spec.metric

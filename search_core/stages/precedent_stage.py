@@ -4,14 +4,19 @@ Nothing is trained: how strongly they count is chosen on `choose` with both part
 question without its own judgements (leave one out). A promotion is one pointer. It comes last, for a question is near
 another by the vectors of the encoder that serves. Where the split keeps documents apart, nothing that was remembered
 answers a question of another part, so the tier is left out: no question could tell what it is worth.
+
+The best strength is too good where it was chosen, so whether it is kept is decided by what each fold of `choose` gains
+by the strength that the others choose.
 """
 
 from __future__ import annotations
 
 from retrieval.learned.precedents import Precedents
 from search_core.conditions import Conditions
+from search_core.corpus.legs import Values
 from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.cross_fitting import crossed_option
 from search_core.stages.plan_tier import Progress
 from search_core.stages.recording import Recorder, Stopwatch
 from search_core.thinning import thinned
@@ -34,18 +39,18 @@ def precedent_stage(
     places = tuple(thinned(conditions.working, MAX_REMEMBERED))
     asked = [start.base.questions[place].text for place in places]
     remembering = start.with_precedents(_remembered(start, places), asked)
-    tried: list[tuple[float, Candidate]] = []
+    tried: list[tuple[float, Candidate, Values]] = []
     for strength in _strengths(conditions):
         if tried and conditions.clock.left(share) <= 0:
             break
         look = Stopwatch()
         one = remembering.with_strength(strength, _choice(conditions, start, strength))
-        mean = float(one.values(split.choose, metric).mean())
-        recorder.add(one.architecture, one.plan, 1.0, best + mean - float(before.mean()), look)
-        tried.append((mean, one))
-    mean, chosen = max(tried, key=lambda pair: pair[0])  # the weaker of equals
-    values, gain = chosen.values(split.choose, metric), mean - float(before.mean())
-    kept = is_better(values, before, conditions.choosing)
+        values = one.values(split.choose, metric)
+        recorder.add(one.architecture, one.plan, 1.0, best + float((values - before).mean()), look)
+        tried.append((float(values.mean()), one, values))
+    chosen = max(tried, key=lambda told: told[0])[1]  # the weaker of equals
+    crossed = crossed_option(start.legs, split.choose, [values for _, _, values in tried])
+    gain, kept = float((crossed - before).mean()), is_better(crossed, before, conditions.choosing)
     reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
     return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=chosen)
 

@@ -2,8 +2,11 @@
 
 The index and the questions' vectors stay as they are, so that a promotion is one pointer. It learns from `fit` and
 `choose` together, and each of these questions tells what a ranker is worth that has learned from others: more of them
-to choose by than `choose` has, so that less is chance. What an adapter or encoder makes of the questions that it has
-learned from, `fit`, is too good to learn from. With one, also where it serves since an earlier run, `choose` does both.
+to choose by than `choose` has, so that less is chance. The best penalty is too good on the questions that chose it, so
+whether a ranker is kept is decided by what each fold gains by the penalty that the others choose.
+
+What an adapter or encoder makes of the questions that it has learned from, `fit`, is too good to learn from. With one,
+also where it serves since an earlier run, `choose` does both.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError
 from search_core.questions.taught_questions import hashes_of, may_know
 from search_core.stages.candidate import Candidate, StageReport, is_better
-from search_core.stages.cross_fitting import folds_of
+from search_core.stages.cross_fitting import crossed_option, folds_of
 from search_core.stages.plan_tier import Progress, compared_on
 from search_core.stages.recording import Recorder, Stopwatch
 from search_core.thinning import thinned
@@ -58,12 +61,13 @@ def ranker_stage(
             slowest = max(slowest, look.seconds)
         if not tried:
             return start, recorder.report(watch, reason=OVER)
-        _, penalty, values = max(tried, key=lambda told: told[:2])  # the stronger penalty of equals
+        mean, penalty, _ = max(tried, key=lambda told: told[:2])  # the stronger penalty of equals
         chosen = lesson.learned(lesson.places, penalty)
     except SupervisionError as error:  # the plan that was found stands
         return start, recorder.report(watch, reason=str(error))
-    kept, gain = is_better(values, before, lesson.asked), float((values - before).mean())
-    if gain <= 0:
+    crossed = lesson.crossed([values for _, _, values in tried])
+    kept, gain = is_better(crossed, before, lesson.asked), float((crossed - before).mean())
+    if mean <= before.mean():
         reason = "no penalty was better on the questions it was chosen by"
         return start, recorder.report(watch, reason=reason, best=chosen)
     reason = "" if kept else f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
@@ -129,6 +133,10 @@ class _Lesson:
             told = tuple(place for place in self._compared if place in held)
             worth.update(zip(told, others.values(told, self._conditions.spec.metric).tolist(), strict=True))
         return self.learned(self.places, penalty), np.array([worth[place] for place in self._compared])
+
+    def crossed(self, values: Sequence[Values]) -> Values:
+        """(compared,) of each question what the penalty is worth that the others choose; `values` of each penalty."""
+        return crossed_option(self._start.legs, self._compared, values)
 
     def learned(self, places: Sequence[int], penalty: float) -> Candidate:
         """With a ranker from these questions. Raises `SupervisionError` where they teach nothing."""

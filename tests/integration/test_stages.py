@@ -157,17 +157,18 @@ def test_shuffled_judgements_promote_nothing_in_any_tier(kb: KnowledgeBase) -> N
     assert (encoder["kept"], "no model that can be trained" in encoder["reason"]) == (False, True)
 
 
-def test_an_adapter_that_learned_noise_gains_nothing_by_a_choice(kb: KnowledgeBase) -> None:
-    """Kind, steps and plan that are the best where they were chosen lose on other questions as often as not."""
+@pytest.mark.parametrize(("tier", "seeds"), [("adapter", (15, 23)), ("ranker", (13, 17))])
+def test_what_learned_noise_gains_nothing_by_a_choice(kb: KnowledgeBase, tier: str, seeds: tuple[int, ...]) -> None:
+    """Kind, steps, plan or penalty that are the best where they were chosen lose elsewhere as often as not."""
     back_to_default(kb)
     _, qrels = questions()
     gains = []
-    for seed in (15, 23):
+    for seed in seeds:
         names, judged = list(qrels), list(qrels.values())
         random.Random(seed).shuffle(judged)
         shuffled = dict(zip(names, judged, strict=True))
-        [_, adapter] = tuned(kb, qrels=shuffled, tiers="plan,adapter", promote=False, seed=seed).stages
-        gains.append(adapter["gain"])
+        [_, stage] = tuned(kb, qrels=shuffled, tiers=f"plan,{tier}", promote=False, seed=seed).stages
+        gains.append(stage["gain"])
     assert min(gains) < 0
 
 

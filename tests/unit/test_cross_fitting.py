@@ -14,7 +14,7 @@ from retrieval.plan import Plan
 from search_core.corpus.legs import Values
 from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import is_better
-from search_core.stages.cross_fitting import compare_learned, cross_fitted, folds_of
+from search_core.stages.cross_fitting import compare_learned, cross_fitted, crossed_option, folds_of
 from search_core.stages.plan_choice import PlanChoice
 from search_core.stages.plan_tier import Scored
 
@@ -98,6 +98,20 @@ def test_the_start_is_worth_what_others_would_have_chosen() -> None:
     about: Any = (WORLD, start, choice.only([choice.incumbent]))
     _, before = compare_learned(*about, lambda fold, plan: start.under(plan).values(fold, ""))
     assert before.tolist() == [0.9] * QUESTIONS
+
+
+def test_the_best_of_some_strengths_is_kept_no_more_often_than_one_of_them() -> None:
+    """None is any good; the more there are, the better the best of them looks where it is chosen."""
+    chance = chosen = 0
+    for seed in range(200):
+        noise = np.random.default_rng(seed)
+        nothing, shared = np.zeros(QUESTIONS), noise.normal(0, 0.1, QUESTIONS)
+        options = [shared + noise.normal(0, 0.1, QUESTIONS) for _ in range(4)]
+        chosen += is_better(max(options, key=lambda values: float(values.mean())), nothing, ASKED)
+        chance += is_better(crossed_option(LEGS, CHOOSE, options), nothing, ASKED)
+    assert chosen > 60 and chance < 50  # 32 of 200 are expected of one of them
+    good = np.full(QUESTIONS, 0.1)
+    assert crossed_option(LEGS, CHOOSE, [nothing, good]).tolist() == good.tolist()
 
 
 def test_no_fold_is_judged_by_what_it_chose_and_documents_are_in_one() -> None:
