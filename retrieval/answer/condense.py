@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from retrieval.answer.question import HAN, topic_words
 from retrieval.answer.types import Turn
+from retrieval.answer.variants import additions
 from retrieval.search.types import MAX_QUERY_LENGTH
 
 _PRONOUN = re.compile(
@@ -36,13 +37,15 @@ def standalone_question(history: Sequence[Turn], question: str) -> str:
     """The question, preceded by the topic words of the user's last standalone question where it leans on that.
 
     It leans when it holds a pronoun, opens like a continuation ("and …", "what about …", "那…呢"), or has no topic
-    word of its own. Otherwise, without a conversation, and where a search would not take more, it comes back as it is.
+    word of its own. What the conversation added to a model that it names plainly ("and the C3?" after the C3 Pro) is
+    left behind. Otherwise, without a conversation, and where a search would not take more, it comes back as it is.
     """
     earlier = [turn.text for turn in history if turn.role == "user"]
     if not earlier or not leans(question):
         return question.strip()
     topic = [word for word in _topic(earlier) if len(word) <= MAX_WORD]
-    added = [word for word in topic if word.lower() not in question.lower()][:MAX_ADDED]
+    others = additions(question, " ".join(earlier))
+    added = [word for word in topic if word.lower() not in question.lower() and word not in others][:MAX_ADDED]
     alone = " ".join([*added, question.strip()])
     return alone if len(alone) <= MAX_QUERY_LENGTH else question.strip()
 

@@ -22,11 +22,24 @@ def names_variant(question: str, sentence: str) -> bool:
     return any(_only_with_addition(model, question, sentence) for model in models if _is_model(model))
 
 
+def additions(question: str, earlier: str) -> frozenset[str]:
+    """What an earlier question added to a model that this one names without it: Pro, where "And the C3?" follows."""
+    models = {found.group() for found in _CODE.finditer(question)}
+    named = [_named(model) for model in models if _is_model(model)]
+    asked = {found.group() for pattern in named for found in pattern.finditer(question)}
+    told = {found.group() for pattern in named for found in pattern.finditer(earlier) if found.group(1)} - asked
+    return frozenset(word for one in told for word in (*one.split(), *one.rsplit("-", 1)[1:], one))
+
+
+def _named(model: str) -> re.Pattern[str]:
+    """Finds the model, with its addition as the first group."""
+    return re.compile(rf"(?<![A-Za-z0-9-])(?i:{re.escape(model)})(?![A-Za-z0-9])({_ADDED})?")
+
+
 def _is_model(code: str) -> bool:
     return any(char.isdigit() for char in code) and any(char.isalpha() for char in code)
 
 
 def _only_with_addition(model: str, question: str, sentence: str) -> bool:
-    named = re.compile(rf"(?<![A-Za-z0-9-])(?i:{re.escape(model)})(?![A-Za-z0-9])({_ADDED})?")
-    asked, told = ({found.group(1) or "" for found in named.finditer(text)} for text in (question, sentence))
+    asked, told = ({found.group(1) or "" for found in _named(model).finditer(text)} for text in (question, sentence))
     return bool(told) and "" not in told and told.isdisjoint(asked)

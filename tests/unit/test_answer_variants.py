@@ -6,8 +6,9 @@ import pytest
 
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.answerer import Answerer
+from retrieval.answer.condense import standalone_question
 from retrieval.answer.extractive import ExtractiveGenerator
-from retrieval.answer.types import Passage
+from retrieval.answer.types import Passage, Turn
 from retrieval.answer.variants import names_variant
 from retrieval.encoder.hashing import HashEncoder
 
@@ -43,6 +44,18 @@ def test_a_sentence_about_a_variant_does_not_answer_alone() -> None:
     assert told.startswith("The warranty is 24 months") and "The Aurora C3 Pro has a warranty of 36 months." in told
     told = answer("How long is the warranty of the Aurora C3 Pro?", WARRANTY, title="Aurora C3 user manual")
     assert told == "The Aurora C3 Pro has a warranty of 36 months. [1]"
+
+
+def test_the_addition_of_a_variant_is_left_behind_by_the_next_question() -> None:
+    about_pro = [Turn("user", "How long is the warranty of the Aurora C3 Pro?")]
+    assert standalone_question(about_pro, "And of the C3?") == "long warranty Aurora And of the C3?"
+    assert standalone_question(about_pro, "And of the C3 Pro?") == "long warranty Aurora And of the C3 Pro?"
+    assert standalone_question(about_pro, "And its weight?") == "long warranty Aurora C3 Pro And its weight?"
+    about_b = [Turn("user", "What does the AX-1200-B cost?")]
+    assert standalone_question(about_b, "And the AX-1200?") == "cost And the AX-1200?"
+    answerer = Answerer(ExtractiveGenerator(HashEncoder(), Analyzer(), refuse_below=0.0))
+    passages = [Passage("d#0", "d", "Aurora C3 user manual", WARRANTY)]
+    assert answerer.answer("And of the C3?", passages, about_pro).text.startswith("The warranty is 24 months")
 
 
 @pytest.mark.parametrize(
