@@ -61,8 +61,8 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
     if len(questions) < MIN_QUESTIONS:
         raise SupervisionError(
             f"only {len(questions)} questions can be made from the {len(snapshot.chunks)} chunks of collection "
-            f"{snapshot.collection.name!r}, expected at least {MIN_QUESTIONS}: give judged questions (an evaluation "
-            "set, or --queries and --qrels), or more documents"
+            f"{snapshot.collection.name!r}, expected at least {MIN_QUESTIONS}: give judged questions "
+            "(an evaluation set, or --queries and --qrels), or more documents"
         )
     supervision = Supervision(tuple(questions), MADE, False, (TRUST,))
     return _with_altered(snapshot, chunks, encoder), supervision

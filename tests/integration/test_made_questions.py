@@ -61,9 +61,7 @@ def test_a_corpus_too_small_to_ask_is_told_what_to_give(tmp_path: Path) -> None:
         kb.create_collection("c")
         kb.write("c", [document(number) for number in range(2)], wait=True, timeout=60.0)
         snapshot = read_snapshot(kb.catalog, kb.catalog.collections.get("c"))
-        with pytest.raises(
-            SupervisionError, match=r"only \d+ questions can be made .* expected at least 20: give judged"
-        ):
+        with pytest.raises(SupervisionError, match=r"only \d+ questions can be made .* at least 20: give judged"):
             questions_from_corpus(snapshot, kb.open_encoder("hash"), 0)
         snapshot.close()
 
