@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
+from api.access.encoder_reach import check_encoder
 from api.generations.reindex import activate_generation, generation_json, retire_generation, roll_back_generation
 from api.http.dependencies import AdminCaller, CollectionName, Kb, ReadCaller, Runner, State, existing
 from api.http.errors import ApiError
@@ -42,6 +43,7 @@ def create_generation(
     """Build a generation beside the serving one and, where it passes, let it take over: a job of kind `reindex`."""
     existing(kb, collection)
     arguments = checked(kb, "reindex", collection, body.model_dump(mode="json"))
+    check_encoder(kb, caller, collection, body.encoder)
     job = jobs.submit("reindex", collection, with_caller(arguments, caller.principal))
     state.detail["job"] = job.id
     return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})

@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api.access.callers import Caller
+from api.access.encoder_reach import check_encoder
 from api.access.security import RIGHTS_SECONDS, Presented
 from api.http.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
 from api.http.errors import ApiError, forbidden
@@ -61,6 +62,7 @@ def start_job(body: JobBody, kb: Kb, caller: WriteCaller, state: State, jobs: Ru
     state.target, state.detail = body.collection, {"kind": body.kind}
     check_right(caller, state, body.kind, body.collection)
     arguments = checked(kb, body.kind, body.collection, body.arguments)
+    check_encoder(kb, caller, body.collection, arguments.get("encoder") or "")
     if arguments.get("plan") is not None:
         plan_of(kb, body.collection, arguments["plan"], caller)  # as where it is asked for without a job
     job = jobs.submit(body.kind, body.collection, with_caller(arguments, caller.principal))

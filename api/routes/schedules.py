@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from api.access.callers import Caller
+from api.access.encoder_reach import check_encoder
 from api.http.dependencies import AdminCaller, Kb, PageQuery, ReadCaller, Runner, State
 from api.http.paging import page_json
 from api.http.responses import JsonResponse
@@ -32,6 +33,7 @@ def create_schedule(body: ScheduleBody, kb: Kb, caller: AdminCaller, state: Stat
     state.target, state.detail = body.name, {"kind": body.kind, "every_seconds": body.every_seconds}
     check_right(caller, state, body.kind, body.collection)
     arguments = checked(kb, body.kind, body.collection, body.arguments)
+    check_encoder(kb, caller, body.collection, arguments.get("encoder") or "")
     new = NewSchedule(body.name, body.kind, body.collection, arguments, body.every_seconds, body.enabled, body.first_at)
     return schedule_json(kb.catalog.schedules.create(new))
 

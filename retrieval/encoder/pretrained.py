@@ -83,10 +83,16 @@ def pretrained_folder(name: str, progress: Progress | None = None, cache: Path |
     home = _home(folder, artifact)
     if home.is_dir():
         return home
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "encoders.lock"):
-        if not home.is_dir():  # another process may have fetched it while this one waited
-            _fetch(name, versions, folder, home, progress or LoggedProgress())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "encoders.lock"):
+            if not home.is_dir():  # another process may have fetched it while this one waited
+                _fetch(name, versions, folder, home, progress or LoggedProgress())
+    except OSError as error:
+        raise EncoderError(
+            f"encoder {name} cannot be kept in {folder}: {error.strerror or error}; make room there, or name another "
+            "folder for what is fetched in XDG_CACHE_HOME"
+        ) from error
     return home
 
 

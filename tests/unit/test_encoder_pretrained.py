@@ -182,3 +182,9 @@ def test_what_is_not_the_pinned_one_is_thrown_away(shop: Shop) -> None:
     with pytest.raises(EncoderError, match="it is not the pinned one"):
         pretrained_folder(NAME, cache=shop.cache)
     assert not is_here(NAME, shop.cache)
+
+
+def test_a_folder_that_cannot_be_written_is_told(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EncoderError, match=r"cannot be kept in .*file/cache: .*XDG_CACHE_HOME"):
+        pretrained_folder(NAME, cache=tmp_path / "file" / "cache")
