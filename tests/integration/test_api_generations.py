@@ -44,3 +44,20 @@ def test_what_cannot_be_built_is_told(tmp_path: Path) -> None:
         job = opened.client.post(path, json={"eval_set": "none-such"}, headers=admin).json()["id"]
         ended = opened.ended(f"/v1/jobs/{job}", admin, PATIENCE_SECONDS)
         assert (ended["state"], "none-such" in ended["error"]) == ("failed", True)
+
+
+def test_a_limited_key_names_only_encoders_that_have_a_name(tmp_path: Path) -> None:
+    """Of a folder of the server the job's error would tell whether it is there."""
+    with served.in_process(tmp_path) as opened:
+        served.fill(opened)
+        limited, path = opened.headers(Scope.ADMIN, collections=["docs"]), "/v1/collections/docs/generations"
+        for name in ("/etc", "artifacts/encoder-x/../../../etc", "some/model"):
+            body = {"kind": "reindex", "collection": "docs", "arguments": {"encoder": name}}
+            schedule = body | {"name": "mine", "every_seconds": 60}
+            for asked, sent in (("/v1/jobs", body), ("/v1/schedules", schedule), (path, {"encoder": name})):
+                answer = opened.client.post(asked, json=sent, headers=limited)
+                assert answer.status_code == 403, (asked, answer.text)
+                assert "limited to some collections" in answer.text
+        job = opened.client.post(path, json={"encoder": "hash", "activate": False}, headers=limited)
+        ended = opened.ended(job.headers["location"], limited, PATIENCE_SECONDS)
+        assert ended["state"] == "succeeded", ended["error"]

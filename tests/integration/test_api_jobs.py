@@ -107,29 +107,6 @@ def test_who_may_ask(api: served.Served, admin: dict[str, str]) -> None:
     assert api.client.post(f"{over_all}/retry", headers=admin).status_code == 409  # it succeeded
 
 
-def test_a_limited_key_names_no_folder_of_the_server_as_encoder(api: served.Served) -> None:
-    """The error of the job would tell whether it is there."""
-    limited = api.headers(Scope.ADMIN, collections=["docs"])
-    for name in ("/etc", "artifacts/encoder-x/../../../etc", "some/model"):
-        body = {"kind": "reindex", "collection": "docs", "arguments": {"encoder": name}}
-        asked = (
-            ("/v1/jobs", body),
-            ("/v1/schedules", body | {"name": "mine", "every_seconds": 60}),
-            ("/v1/collections/docs/generations", {"encoder": name}),
-        )
-        for path, sent in asked:
-            answer = api.client.post(path, json=sent, headers=limited)
-            assert answer.status_code == 403 and "limited to some collections" in answer.text, (path, answer.text)
-
-
-def test_a_limited_key_may_name_encoders_that_have_a_name(api: served.Served) -> None:
-    limited = api.headers(Scope.ADMIN, collections=["docs"])
-    given = {"encoder": "hash", "activate": False}
-    answer = api.client.post("/v1/collections/docs/generations", json=given, headers=limited)
-    assert answer.status_code == 202, answer.text
-    assert api.ended(answer.headers["location"], limited)["state"] == "succeeded"
-
-
 @pytest.mark.parametrize("kind", ["retention", "train_reader"])
 def test_a_limited_key_changes_nothing_that_all_collections_share(
     api: served.Served, admin: dict[str, str], kind: str
