@@ -25,25 +25,14 @@ REPORT = dict.fromkeys(NUMBERS, 1) | {
     "labelled_questions": 1,
     "held_out_ndcg@10": {"0": 1},
 }
-
-
-# Ends as a kill does before the rename that comes after so many of folders; no other line of the exchange is run.
 FALLING = """
-import os, signal, sys
+import sys
 from pathlib import Path
+from tests.killed_renames import kill_at
 from tests.unit.test_encoder_export import written
 
-folder, renames, whole = Path(sys.argv[1]), int(sys.argv[2]), os.replace
-
-def replace(source, goal):
-    global renames
-    if renames == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    renames -= 1
-    whole(source, goal)
-
-os.replace = replace
-written(folder, 2.0)
+kill_at(int(sys.argv[2]))
+written(Path(sys.argv[1]), 2.0)
 """
 ROOT = Path(__file__).parents[2]
 

@@ -16,26 +16,17 @@ from infra.settings import Settings
 from retrieval.answer.choice import READERS
 from retrieval.folder_exchange import put_in_place
 
-# Ends as a kill does after so many renames; no other line of the exchange is run.
 FALLING = """
-import os, signal, sys
+import sys
 from pathlib import Path
 from retrieval.folder_exchange import put_in_place
+from tests.killed_renames import kill_at
 
-folder, target, renames, whole = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), os.replace
-
-def replace(source, goal):
-    global renames
-    if renames == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    renames -= 1
-    whole(source, goal)
-    if renames == 0 and str(source) == str(folder):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-os.replace = replace
+folder, target = map(Path, sys.argv[1:3])
+kill_at(int(sys.argv[3]), folder)
 put_in_place(folder, target)
 """
+ROOT = Path(__file__).parents[2]
 
 
 def reader(folder: Path, words: str) -> Path:
@@ -52,7 +43,8 @@ def words_of(folder: Path) -> str:
 def test_a_kill_leaves_a_whole_reader_for_the_next_start(tmp_path: Path, renames: int, words: str) -> None:
     readers = tmp_path / READERS
     target, made = reader(readers / "mine", "old"), reader(readers / ".reader-x", "new")
-    fallen = subprocess.run([sys.executable, "-c", FALLING, str(made), str(target), str(renames)], check=False)
+    command = [sys.executable, "-c", FALLING, str(made), str(target), str(renames)]
+    fallen = subprocess.run(command, cwd=ROOT, check=False)
     assert fallen.returncode == -signal.SIGKILL
     with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")) as kb:
         assert words_of(target) == words
