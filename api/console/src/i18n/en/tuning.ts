@@ -72,7 +72,7 @@ export const tuning = {
   "tune.split": "The same documents will be asked about again",
   "tune.split-hint": "Questions about one document may then be learned from and sealed too, and earlier questions can be remembered. Otherwise the test is about documents that nobody asked about before.",
   "tune.encoders": "Other encoders to begin from",
-  "tune.encoders-hint": "Beside the one that serves. The best is taken where it ranks better; needs the encoder tier, and a server with Maven to fetch it the first time.",
+  "tune.encoders-hint": "Beside the one that serves. The best is taken where it ranks better. It needs the language model to be searched, above, and a server with Maven to fetch it the first time.",
   "encoder-hint.bge-small-zh-v1.5": "Chinese",
   "encoder-hint.bge-small-en-v1.5": "English, half as fast as the default",
   "tune.fast": "Train in fewer digits where the processor is faster in them",

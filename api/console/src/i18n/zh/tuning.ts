@@ -71,7 +71,7 @@ export const tuning: Translation<typeof en> = {
   "tune.split": "同样的文档会被再次问到",
   "tune.split-hint": "关于同一文档的问题可以既用于学习又用于封存测试，也就能记住以往的问题。否则测试只针对从未被问到过的文档。",
   "tune.encoders": "可作为起点的其他编码器",
-  "tune.encoders-hint": "除正在使用的编码器之外。排序更好的会被采用；需要勾选编码器层，首次获取时服务器须装有 Maven。",
+  "tune.encoders-hint": "除正在使用的编码器之外。排序更好的会被采用；需要搜索上面的“语言模型”，首次获取时服务器须装有 Maven。",
   "encoder-hint.bge-small-zh-v1.5": "中文",
   "encoder-hint.bge-small-en-v1.5": "英文，速度约为默认编码器的一半",
   "tune.fast": "处理器更快时用较低精度训练",
