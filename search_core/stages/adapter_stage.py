@@ -21,7 +21,7 @@ from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError, TrainingError
 from search_core.questions.taught_questions import hashes_of
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import Candidate, StageReport, adapter_name, is_better
+from search_core.stages.candidate import Candidate, StageReport, adapter_name, is_better_bet
 from search_core.stages.cross_fitting import Fold, Learned, compare_learned
 from search_core.stages.labels import judged_rows
 from search_core.stages.plan_tier import Progress
@@ -78,10 +78,10 @@ def adapter_stage(
         return start, recorder.report(watch, reason=reason)
     swept, choice = plans_anew(conditions, _with(conditions, start, found), share, progress)
     values, before = compare_learned(conditions, start, choice, _by_others(conditions, start, paths))
-    gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
+    gain, kept = float(values.mean() - before.mean()), is_better_bet(values, before, conditions.choosing)
     final = _of_both_parts(conditions, start, swept, found)
     if not kept:
-        reason = f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
+        reason = f"{gain:+.4f} on {len(before)} questions that did not choose it"
     handed_on = replace(swept, crossed=values) if kept else start
     return handed_on, recorder.report(watch, kept=kept, reason=reason, gain=gain, best=final)
 

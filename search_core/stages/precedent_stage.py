@@ -15,7 +15,7 @@ from retrieval.learned.precedents import Precedents
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.candidate import Candidate, StageReport, is_better_bet
 from search_core.stages.cross_fitting import crossed_option
 from search_core.stages.plan_tier import Progress
 from search_core.stages.recording import Recorder, Stopwatch
@@ -50,8 +50,8 @@ def precedent_stage(
         tried.append((float(values.mean()), one, values))
     chosen = max(tried, key=lambda told: told[0])[1]  # the weaker of equals
     crossed = crossed_option(start.legs, split.choose, [values for _, _, values in tried])
-    gain, kept = float((crossed - before).mean()), is_better(crossed, before, conditions.choosing)
-    reason = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
+    gain, kept = float((crossed - before).mean()), is_better_bet(crossed, before, conditions.choosing)
+    reason = "" if kept else f"{gain:+.4f} on {len(before)} questions that did not choose it"
     return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=chosen)
 
 

@@ -25,7 +25,7 @@ from search_core.corpus.legs import Values, hits_for
 from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError
 from search_core.questions.taught_questions import hashes_of, may_know
-from search_core.stages.candidate import Candidate, StageReport, is_better
+from search_core.stages.candidate import Candidate, StageReport, is_better_bet
 from search_core.stages.cross_fitting import crossed_option, folds_of
 from search_core.stages.plan_tier import Progress, compared_on
 from search_core.stages.recording import Recorder, Stopwatch
@@ -66,11 +66,11 @@ def ranker_stage(
     except SupervisionError as error:  # the plan that was found stands
         return start, recorder.report(watch, reason=str(error))
     crossed = lesson.crossed([values for _, _, values in tried])
-    kept, gain = is_better(crossed, before, lesson.asked), float((crossed - before).mean())
+    kept, gain = is_better_bet(crossed, before, lesson.asked), float((crossed - before).mean())
     if mean <= before.mean():
         reason = "no penalty was better on the questions it was chosen by"
         return start, recorder.report(watch, reason=reason, best=chosen)
-    reason = "" if kept else f"a gain of {gain:+.4f} on {len(before)} questions may be chance"
+    reason = "" if kept else f"{gain:+.4f} on {len(before)} questions that did not choose it"
     return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=chosen)
 
 

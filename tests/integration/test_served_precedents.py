@@ -123,7 +123,7 @@ def test_an_adapter_that_was_learned_from_both_parts_serves_beside_them(
         return handed_on, report
 
     monkeypatch.setattr(adapter_stage, "adapter_stage", watched)
-    monkeypatch.setattr(precedent_stage, "is_better", lambda *_: True)  # the adapter leaves nothing to gain here
+    monkeypatch.setattr(precedent_stage, "is_better_bet", lambda *_: True)  # the adapter leaves nothing to gain here
     both = tuned(served, tiers="plan,adapter,precedents")
     [of_fit, of_both] = learned
     assert of_fit != of_both == both.plan.adapter and both.plan.precedents is not None
