@@ -6,17 +6,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from api.access.encoder_reach import check_encoder
 from api.generations.reindex import activate_generation, generation_json, retire_generation, roll_back_generation
 from api.http.dependencies import AdminCaller, CollectionName, Kb, ReadCaller, Runner, State, existing
 from api.http.errors import ApiError
 from api.http.paging import MAX_ID
 from api.http.responses import JsonResponse
-from api.jobs.asking import checked
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import GUARDED, failures
+from api.routes.jobs import arguments_for
 from api.wire.generations import ActivateBody, GenerationList, GenerationView
 from api.wire.jobs import JobView, ReindexArguments
 from retrieval.catalog.generations import Generation
@@ -42,8 +41,7 @@ def create_generation(
 ) -> JsonResponse:
     """Build a generation beside the serving one and, where it passes, let it take over: a job of kind `reindex`."""
     existing(kb, collection)
-    arguments = checked(kb, "reindex", collection, body.model_dump(mode="json"))
-    check_encoder(kb, caller, collection, body.encoder)
+    arguments = arguments_for(kb, caller, "reindex", collection, body.model_dump(mode="json"))
     job = jobs.submit("reindex", collection, with_caller(arguments, caller.principal))
     state.detail["job"] = job.id
     return JsonResponse(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})

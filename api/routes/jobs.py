@@ -61,8 +61,7 @@ def start_job(body: JobBody, kb: Kb, caller: WriteCaller, state: State, jobs: Ru
     """Queue work of a kind that `kb modules` lists; most kinds need scope admin."""
     state.target, state.detail = body.collection, {"kind": body.kind}
     check_right(caller, state, body.kind, body.collection)
-    arguments = checked(kb, body.kind, body.collection, body.arguments)
-    check_encoder(kb, caller, body.collection, arguments.get("encoder") or "")
+    arguments = arguments_for(kb, caller, body.kind, body.collection, body.arguments)
     if arguments.get("plan") is not None:
         plan_of(kb, body.collection, arguments["plan"], caller)  # as where it is asked for without a job
     job = jobs.submit(body.kind, body.collection, with_caller(arguments, caller.principal))
@@ -146,6 +145,15 @@ def check_right(caller: Caller, state: State, kind: str, collection: str) -> Non
         raise forbidden("this concerns all collections, your key is limited to some; name one of them")
     if not caller.scope.includes(task.scope):
         raise forbidden(f"jobs of kind {kind!r} need scope {task.scope}, your key has {caller.scope}")
+
+
+def arguments_for(
+    kb: KnowledgeBase, caller: Caller, kind: str, collection: str, arguments: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments as they are to be stored. Raises as `checked`, and `ApiError` for what the caller may not name."""
+    found = checked(kb, kind, collection, arguments)
+    check_encoder(kb, caller, collection, found.get("encoder") or "")
+    return found
 
 
 async def _changes(

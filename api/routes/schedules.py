@@ -8,16 +8,14 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from api.access.callers import Caller
-from api.access.encoder_reach import check_encoder
 from api.http.dependencies import AdminCaller, Kb, PageQuery, ReadCaller, Runner, State
 from api.http.paging import page_json
 from api.http.responses import JsonResponse
-from api.jobs.asking import checked
 from api.jobs.defaults import DEFAULT_NAMES
 from api.jobs.presentation import job_json, schedule_json
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import GUARDED, failures
-from api.routes.jobs import check_right
+from api.routes.jobs import arguments_for, check_right
 from api.wire.jobs import JobView, ScheduleBody, ScheduleChange, SchedulePage, ScheduleView
 from retrieval.catalog.schedules import NewSchedule, ScheduleRecord
 from retrieval.errors import ConflictError, NotFoundError
@@ -32,8 +30,7 @@ def create_schedule(body: ScheduleBody, kb: Kb, caller: AdminCaller, state: Stat
     """Make a schedule."""
     state.target, state.detail = body.name, {"kind": body.kind, "every_seconds": body.every_seconds}
     check_right(caller, state, body.kind, body.collection)
-    arguments = checked(kb, body.kind, body.collection, body.arguments)
-    check_encoder(kb, caller, body.collection, arguments.get("encoder") or "")
+    arguments = arguments_for(kb, caller, body.kind, body.collection, body.arguments)
     new = NewSchedule(body.name, body.kind, body.collection, arguments, body.every_seconds, body.enabled, body.first_at)
     return schedule_json(kb.catalog.schedules.create(new))
 
@@ -62,7 +59,7 @@ def change_schedule(
     check_right(caller, state, found.kind, found.collection)
     values: dict[str, Any] = body.model_dump(exclude_none=True)
     if body.arguments is not None:
-        values["arguments"] = checked(kb, found.kind, found.collection, body.arguments)
+        values["arguments"] = arguments_for(kb, caller, found.kind, found.collection, body.arguments)
     state.detail = {"changed": sorted(values)}
     return schedule_json(kb.catalog.schedules.change(name, **values) if values else found)
 

@@ -58,6 +58,11 @@ def test_a_limited_key_names_only_encoders_that_have_a_name(tmp_path: Path) -> N
                 answer = opened.client.post(asked, json=sent, headers=limited)
                 assert answer.status_code == 403, (asked, answer.text)
                 assert "limited to some collections" in answer.text
+        kept = {"kind": "reindex", "collection": "docs", "name": "mine", "every_seconds": 60}
+        assert opened.client.post("/v1/schedules", json=kept, headers=limited).status_code == 201
+        change = {"arguments": {"encoder": "/etc"}}
+        assert opened.client.patch("/v1/schedules/mine", json=change, headers=limited).status_code == 403
+        assert opened.client.delete("/v1/schedules/mine", headers=limited).status_code == 204
         job = opened.client.post(path, json={"encoder": "hash", "activate": False}, headers=limited)
         ended = opened.ended(job.headers["location"], limited, PATIENCE_SECONDS)
         assert ended["state"] == "succeeded", ended["error"]
