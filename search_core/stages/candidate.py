@@ -195,4 +195,4 @@ def is_better_bet(values: Values, before: Values, questions: Sequence[EvalQuery]
     would have been worth more on sealed questions.
     """
     evidence = Evidence.of(questions)
-    return bool(np.any(values - before)) and evidence.gain(evidence.once(values - before))[0] > 0
+    return evidence.gain(evidence.once(values - before))[0] > 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from retrieval.encoder.pretrained import pretrained_folder
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
 from search_core.stages.candidate import is_better
-from search_core.stages.encoder_data import EncoderGround, on_other_base
+from search_core.stages.encoder_data import EncoderGround, prepared_anew
 from search_core.stages.encoder_mapping import feedback_space, training_of
 from search_core.stages.recording import Stopwatch
 from search_core.tuning.training_model import TrainingModel
@@ -27,11 +28,13 @@ def best_base(conditions: Conditions, serving: EncoderGround, scratch: Path) -> 
         if name == serving.name:
             continue
         conditions.wanted()
-        other = on_other_base(serving, conditions, name, pretrained_folder(name), scratch / name)
+        other = replace(serving, name=name, base=pretrained_folder(name))
         watch = Stopwatch()
         scores = other.score(_untrained(conditions, other))
         if is_better(scores, best, serving.questions):
             ground, best, ranking = other, scores, watch.seconds
+    if ground is not serving:
+        ground = prepared_anew(ground, conditions, scratch / ground.name)
     return ground, before, ranking
 
 

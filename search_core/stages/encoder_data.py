@@ -84,20 +84,18 @@ def encoder_ground(conditions: Conditions, start: Candidate, scratch: Path) -> E
     snapshot = conditions.snapshot
     texts = tuple(CorpusText(chunk.title or chunk.heading, chunk.text) for chunk in snapshot.chunks)
     pieces, share = _prepared(conditions, base, scratch)
-    fit = _labelled(start, conditions.split.fit)
+    _, fit = _labelled(start, conditions.split.fit)
     places = thinned(conditions.split.choose, ASKED)
-    asked, pool = _labelled(start, places), _pool(start, places, snapshot)
+    (questions, asked), pool = _labelled(start, places), _pool(start, places, snapshot)
     documents = tuple(key_of(chunk) for chunk in snapshot.chunks)
     name = conditions.collection.encoder
-    judged = zip(places, judged_rows(start.base, places), strict=True)
-    questions = tuple(start.base.questions[place] for place, rows in judged if any(rows.values()))
     return EncoderGround(base, scratch, pieces, share, texts, fit, asked, pool, documents, name, questions)
 
 
-def on_other_base(ground: EncoderGround, conditions: Conditions, name: str, base: Path, scratch: Path) -> EncoderGround:
-    """The same corpus and questions for another encoder to begin from."""
-    pieces, share = _prepared(conditions, base, scratch)
-    return replace(ground, name=name, base=base, start=scratch, pieces=pieces, unknown_share=share)
+def prepared_anew(ground: EncoderGround, conditions: Conditions, scratch: Path) -> EncoderGround:
+    """The ground with a folder to start from made of its base, which is another one by now."""
+    pieces, share = _prepared(conditions, ground.base, scratch)
+    return replace(ground, start=scratch, pieces=pieces, unknown_share=share)
 
 
 def _prepared(conditions: Conditions, base: Path, scratch: Path) -> tuple[tuple[str, ...], float]:
@@ -127,12 +125,13 @@ def trainable(encoder: str, data_dir: Path) -> Path:
     return locate(encoder, data_dir)
 
 
-def _labelled(start: Candidate, places: Sequence[int]) -> tuple[Labelled, ...]:
+def _labelled(start: Candidate, places: Sequence[int]) -> tuple[tuple[EvalQuery, ...], tuple[Labelled, ...]]:
+    """Those of the questions that have something relevant, as they were judged and as they are learned from."""
     judged: Judged = judged_rows(start.base, places)
-    questions = start.base.questions
-    return tuple(
-        Labelled(questions[place].text, rows) for place, rows in zip(places, judged, strict=True) if any(rows.values())
-    )
+    useful = [
+        (start.base.questions[place], rows) for place, rows in zip(places, judged, strict=True) if any(rows.values())
+    ]
+    return tuple(one for one, _ in useful), tuple(Labelled(one.text, rows) for one, rows in useful)
 
 
 def _pool(start: Candidate, places: Sequence[int], snapshot: CorpusSnapshot) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ class TrainingModel:
         self.options = options
         self._whole = _open(folder, options.device)
         about = read_folder(folder)
-        self._prefixes = about.query_prefix, about.passage_prefix
+        self._question, self._passage = self._prefix(about.query_prefix), self._prefix(about.passage_prefix)
         self._body: Any = self._whole[0].auto_model
         self._table: torch.nn.Parameter = self._body.get_input_embeddings().weight
 
@@ -103,15 +103,19 @@ class TrainingModel:
 
     def embed_questions(self, texts: Sequence[str]) -> torch.Tensor:
         """`embed` of questions, begun as the model wants them begun when it serves."""
-        return self._begun(texts, self._prefixes[0], self.options.question_tokens)
+        return self._begun(texts, self._question, self.options.question_tokens)
 
     def embed_passages(self, texts: Sequence[str]) -> torch.Tensor:
         """`embed` of passages, begun as the model wants them begun when it serves."""
-        return self._begun(texts, self._prefixes[1], self.options.passage_tokens)
+        return self._begun(texts, self._passage, self.options.passage_tokens)
 
-    def _begun(self, texts: Sequence[str], prefix: str, tokens: int) -> torch.Tensor:
-        more = len(self._whole.tokenizer.tokenize(prefix)) if prefix else 0
-        return self.embed([prefix + text for text in texts], tokens + more)
+    def _prefix(self, text: str) -> tuple[str, int]:
+        """What texts of one kind begin with, and how many tokens that is."""
+        return text, len(self._whole.tokenizer.tokenize(text)) if text else 0
+
+    def _begun(self, texts: Sequence[str], prefix: tuple[str, int], tokens: int) -> torch.Tensor:
+        words, more = prefix
+        return self.embed([words + text for text in texts], tokens + more)
 
     def embed(self, texts: Sequence[str], tokens: int) -> torch.Tensor:
         """(n, dim) unit rows with their gradients; texts are cut at `tokens`."""
