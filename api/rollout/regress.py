@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from api.rollout.tally import LATENCY_RATIO, POINTS
+from api.rollout.tally import POINTS
 from retrieval.catalog.rollouts import Stage
 from retrieval.evaluation.sequential import e_more_often, e_mostly
+from retrieval.search.request_time import LATENCY_RATIO
 
 LEVEL = 0.05  # how often a rollout whose candidate is no worse is rolled back, at most, at each stage
 CHECKS = {Stage.SHADOW: 3, Stage.CANARY: 5}  # the level is shared by so many

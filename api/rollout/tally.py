@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Mapping
 
 from retrieval.catalog.rollouts import RolloutRecord, Stage
+from retrieval.search.request_time import LATENCY_RATIO, is_slower
 from retrieval.search.types import SearchResult
 
 STEP = math.log(1.2)  # buckets of milliseconds grow by a fifth
-LATENCY_RATIO = 1.3  # a plan may take this much longer than the one it replaces; search_core.proof.gate asks the same
 POINTS = ("p50", "p95")
 SEARCH_BUCKETS, ANSWER_BUCKETS = "ms:", "answer_ms:"  # what the names of the counts of milliseconds begin with
 FIRST_HITS = 10  # whose overlap is compared
@@ -61,9 +61,9 @@ def of_search(rollout: RolloutRecord, arm: str, result: SearchResult) -> Sums:
         counts[arm, "empty"] = 1.0
     if rollout.reference and POINTS[0] in rollout.reference:
         counts[arm, "timed"] = 1.0
-        allowed = LATENCY_RATIO if arm == "candidate" else 1.0
         for point in POINTS:
-            if result.took_ms > allowed * rollout.reference[point]:
+            usual = rollout.reference[point]
+            if is_slower(result.took_ms, usual) if arm == "candidate" else result.took_ms > usual:
                 counts[arm, f"over_{point}"] = 1.0
     return counts
 
@@ -97,7 +97,7 @@ def of_pair(serving: SearchResult | None, candidate: SearchResult | None) -> Sum
     counts = {("pair", "pairs"): 1.0, ("pair", "overlap"): len(one & other) / most if most else 1.0}
     if bool(one) != bool(other):
         counts["pair", "empty_worse" if one else "empty_better"] = 1.0
-    if candidate.took_ms > LATENCY_RATIO * serving.took_ms:
+    if is_slower(candidate.took_ms, serving.took_ms):
         counts["pair", "slower"] = 1.0
     return counts
 

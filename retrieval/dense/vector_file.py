@@ -22,6 +22,14 @@ MIN_ROWS = 1024
 BLOCK_ROWS = 500  # rows in one matrix product: large ones make OpenBLAS wake threads, 8 ms instead of 0.2
 
 
+def inner_products(rows: Vectors, query: Vector) -> NDArray[np.float32]:
+    """(n,) inner products of the rows (n, dim) with the query."""
+    scores = np.empty(len(rows), np.float32)
+    for low in range(0, len(rows), BLOCK_ROWS):
+        np.dot(rows[low : low + BLOCK_ROWS], query, out=scores[low : low + BLOCK_ROWS])
+    return scores
+
+
 class VectorFile:
     """(count, dim) float32 rows, numbered from 0 in the order they came."""
 
@@ -53,11 +61,7 @@ class VectorFile:
 
     def scores(self, query: Vector, start: int, end: int) -> NDArray[np.float32]:
         """(end - start,) inner products with the query."""
-        rows, scores = self._rows, np.empty(end - start, np.float32)
-        for low in range(start, end, BLOCK_ROWS):
-            high = min(low + BLOCK_ROWS, end)
-            np.dot(rows[low:high], query, out=scores[low - start : high - start])
-        return scores
+        return inner_products(self._rows[start:end], query)
 
     def scores_at(self, query: Vector, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) inner products of the rows in `slots` with the query."""

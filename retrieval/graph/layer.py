@@ -104,6 +104,11 @@ class Layer:
             self.words[self.word_offsets[row] : self.word_offsets[row + 1]],
         )
 
+    def row(self, label: int) -> int:
+        """The row of a label, -1 where it is not here."""
+        at = int(self.labels.searchsorted(label))
+        return at if at < len(self.labels) and self.labels[at] == label else -1
+
     def rows(self, labels: Labels) -> NDArray[np.int64]:
         """(n,) the row of each label, -1 where it is not here."""
         if not len(self.labels):
@@ -125,8 +130,8 @@ def gathered(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArra
     """(which span, place) of every place in the spans, span by span."""
     lengths = ends - starts
     which = np.repeat(np.arange(len(starts)), lengths)
-    before = np.r_[0, np.cumsum(lengths)[:-1]] if len(lengths) else lengths
-    return which, np.arange(len(which)) - before[which] + starts[which]
+    shifts = starts - np.cumsum(lengths) + lengths  # from the place in all spans to the place in the tables
+    return which, np.arange(len(which)) + shifts[which]
 
 
 def _offsets(lengths: Sequence[int]) -> Offsets:

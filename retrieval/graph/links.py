@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from retrieval.contracts import Allowed
 from retrieval.graph.names import asked_names
-from retrieval.graph.nodes import Hashes, NodeKind, among, changes, node_hash, of_kinds
+from retrieval.graph.nodes import Hashes, NodeKind, among, changes, node_hashes, of_kinds
 from retrieval.graph.state import GraphState
 from retrieval.types import Labels, Vector, Vectors
 
@@ -118,7 +118,7 @@ class LinkWalk:
 
     def _longest(self, names: list[str]) -> Hashes:
         """The nodes of those names that the caller can know of and that are no part of a longer such name."""
-        nodes = np.array([node_hash(NodeKind.NAME, name) for name in names], np.int64)
+        nodes = node_hashes(NodeKind.NAME, names)
         is_known = self._graph.counts(nodes) > (0 if self._allowed is None else HUB)
         if self._allowed is not None:
             is_known[self._graph.members(nodes, HUB, self._allowed).nodes] = True

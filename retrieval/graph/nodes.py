@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin
@@ -60,6 +60,14 @@ def node_hash(kind: NodeKind, name: str) -> int:
     """The node's number: 60 bits, two for its kind, and 0. One of two million corpora of 10⁶ nodes holds two alike."""
     digest = hashlib.blake2b(_PREFIXES[kind] + name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 4 << 3 | _CODES[kind] << 1
+
+
+def node_hashes(kind: NodeKind, names: Sequence[str]) -> Hashes:
+    """(n,) the numbers of many nodes of a kind, as `node_hash` gives them."""
+    prefix = _PREFIXES[kind]
+    digests = b"".join([hashlib.blake2b(prefix + name.encode(), digest_size=8).digest() for name in names])
+    hashes: Hashes = (np.frombuffer(digests, ">u8") >> 4 << 3 | _CODES[kind] << 1).astype(np.int64)
+    return hashes
 
 
 def of_kinds(nodes: Hashes, kinds: Collection[NodeKind]) -> NDArray[np.bool_]:

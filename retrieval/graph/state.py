@@ -77,7 +77,7 @@ class GraphState:
         if label not in self.live:
             return None
         for layer, dead in self.parts:
-            row = int(layer.rows(np.array([label], np.int64))[0])
+            row = layer.row(label)
             if row >= 0 and label not in dead:
                 return layer.entry(row)
         return None

@@ -202,11 +202,15 @@ class Candidates(Sequence[Fused]):
     ) -> Candidates:
         moved = np.array(sorted(parts), np.int64)
         gains = np.array([parts[label].contribution for label in moved.tolist()], np.float64)
-        new = moved[~np.isin(moved, self._labels)]
+        rising = np.argsort(self._labels)
+        places = np.searchsorted(self._labels, moved, sorter=rising)
+        is_new = places == len(rising)
+        places[~is_new] = rising[places[~is_new]]
+        is_new[~is_new] = self._labels[places[~is_new]] != moved[~is_new]
+        new = moved[is_new]
         labels = np.concatenate((self._labels, new))
-        scores = np.concatenate((self._scores, np.full(len(new), floor)))
-        rising = np.argsort(labels)
-        scores[rising[np.searchsorted(labels, moved, sorter=rising)]] += gains
+        scores = np.concatenate((self._scores, floor + gains[is_new]))
+        scores[places[~is_new]] += gains[~is_new]
         best = np.lexsort((labels, -scores))
         legs = [(leg, np.concatenate((places, np.full(len(new), JOINED)))[best]) for leg, places in self._legs]
         feedback = np.concatenate((self._feedback, np.zeros(len(new))))[best]

@@ -73,7 +73,8 @@ def _serving(verdict: Verdict) -> str:
     if verdict.latency is None:
         return "What a search takes was not measured."
     latency = verdict.latency
-    took = f"A search took {latency.before_ms:.1f} ms of processor time before and takes {latency.after_ms:.1f} ms"
+    before, after = f"{latency.before_ms:.1f} ms of processor time", f"{latency.after_ms:.1f} ms"
+    took = f"A request with a search took {before} before and takes {after}"
     return f"{took}, {latency.ratio:.2f} times as long ({latency.low:.2f} to {latency.high:.2f})."
 
 

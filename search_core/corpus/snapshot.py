@@ -58,17 +58,22 @@ class CorpusSnapshot:
     vectors: Vectors
     words: SparseView
     graph: Callable[[], GraphState] = no_links  # made when it is first asked for
-    _by_document: tuple[Labels, Labels] = field(init=False, repr=False)  # documents rising, and the chunks' labels
+    _documents: dict[int, int] = field(init=False, repr=False)  # label -> document
+    _passages: dict[int, list[int]] = field(init=False, repr=False)  # document -> labels, rising
 
     def __post_init__(self) -> None:
-        numbers = np.array([chunk.document for chunk in self.chunks], np.int64)
-        rising = np.argsort(numbers, kind="stable")
-        object.__setattr__(self, "_by_document", (numbers[rising], self.labels[rising]))
+        # Dictionaries, as the views that serve have them: a search here must not take longer than it will.
+        documents = {chunk.label: chunk.document for chunk in self.chunks}
+        passages: dict[int, list[int]] = {}
+        for label, document in documents.items():
+            passages.setdefault(document, []).append(label)
+        object.__setattr__(self, "_documents", documents)
+        object.__setattr__(self, "_passages", passages)
 
     @property
     def documents(self) -> int:
         """How many documents the chunks belong to."""
-        return len({chunk.document for chunk in self.chunks})
+        return len(self._passages)
 
     @property
     def digest(self) -> str:
@@ -85,13 +90,11 @@ class CorpusSnapshot:
 
     def document_of(self, label: int) -> int:
         """The document of a chunk, which must be there."""
-        return self.chunks[int(np.searchsorted(self.labels, label))].document
+        return self._documents[label]
 
     def labels_of(self, document: int) -> list[int]:
         """The chunks of a document."""
-        begin, end = np.searchsorted(self._by_document[0], (document, document + 1))
-        labels: list[int] = self._by_document[1][begin:end].tolist()
-        return labels
+        return self._passages.get(document, [])
 
     def vectors_of(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks: a `retrieval.ranking.fusion.VectorLookup`."""

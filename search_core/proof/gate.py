@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
+from retrieval.search.request_time import LATENCY_RATIO
 from search_core.proof.reasons import Reason, ReasonCode
 from search_core.questions.repeats import groups_of, once
 from search_core.questions.splits import independent_groups
 
 LEVEL = 0.05  # of the paired test, where nothing was tested on the questions before
-LATENCY_RATIO = 1.3  # a promoted plan may take this much longer than the one it replaces
 MIN_STRATUM = 10  # questions; a smaller kind of question has no interval worth the name
 
 Values = NDArray[np.float64]
@@ -23,9 +23,9 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Median of a search by the plan that serves, that times the median ratio, and the ratio's interval.
+    """Median of a request by the plan that serves, that times the median ratio, and the ratio's interval.
 
-    Milliseconds of processor time (`search_core.proof.latency`).
+    Milliseconds of processor time, of the search and what surrounds it (`search_core.proof.latency`).
     """
 
     before_ms: float

@@ -1,4 +1,4 @@
-"""How much longer a search by one plan takes than by another: pairs of searches, until the answer is certain.
+"""How much longer a request takes by one plan than by another: pairs of searches, until the answer is certain.
 
 The time is the processor's, of this process with the encoder's threads: what other programs do to the clock by the
 wall once made a gate refuse one day what it let through on another. A busy machine still disturbs caches, which only
@@ -18,12 +18,14 @@ import numpy as np
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog
 from retrieval.dense import FLAT_LIMIT
+from retrieval.dense.vector_file import inner_products
 from retrieval.search.highlights import highlights, marked_tokens
 from retrieval.search.legs import legs_of
+from retrieval.search.request_time import LATENCY_RATIO, REQUEST_MS
 from retrieval.search.types import CHUNKS_PER_DOCUMENT
 from retrieval.types import OPERATOR
 from search_core.corpus.legs import HITS
-from search_core.proof.gate import LATENCY_RATIO, Latency
+from search_core.proof.gate import Latency
 from search_core.stages.candidate import Candidate
 
 QUESTIONS = 20  # timed before it is first looked whether the answer is certain, and so many more each time
@@ -35,22 +37,28 @@ Search = Callable[[], object]
 
 
 def compare_latency(catalog: Catalog, before: Candidate, after: Candidate, places: tuple[int, ...]) -> Latency | None:
-    """Whole searches, each with what its plan asks of a search; None where both are the same."""
+    """Whole searches, each with what its plan asks of a search, as parts of requests; None where both are the same."""
     if before.plan == after.plan and after.model is None:
         return None
     settings = before.legs.snapshot.collection.settings
     search = partial(_search, catalog, Analyzer(settings.dictionary, settings.synonyms))
-    return time_pairs((partial(search, before, place), partial(search, after, place)) for place in places)
+    pairs = ((partial(search, before, place), partial(search, after, place)) for place in places)
+    return time_pairs(pairs, around=REQUEST_MS / 1000)
 
 
-def time_pairs(pairs: Iterable[tuple[Search, Search]], clock: Callable[[], float] = time.process_time) -> Latency:
-    """Time searches before and after, question by question, until the interval of the ratio leaves out the limit."""
+def time_pairs(
+    pairs: Iterable[tuple[Search, Search]], clock: Callable[[], float] = time.process_time, around: float = 0.0
+) -> Latency:
+    """Time searches before and after, question by question, until the interval of the ratio leaves out the limit.
+
+    `around`: seconds that surround each of them.
+    """
     before: list[float] = []
     after: list[float] = []
     for pair in pairs:
         old, new = _quickest(pair, clock)
-        before.append(old)
-        after.append(new)
+        before.append(old + around)
+        after.append(new + around)
         if len(before) % QUESTIONS == 0:
             latency = _latency(before, after)
             if latency.low > LATENCY_RATIO or latency.high <= LATENCY_RATIO or len(before) >= MAX_QUESTIONS:
@@ -69,7 +77,7 @@ def _quickest(pair: tuple[Search, Search], clock: Callable[[], float]) -> tuple[
 
 
 def _latency(before: list[float], after: list[float]) -> Latency:
-    """Median of the older searches, median ratio, and the interval that the order statistics give for it."""
+    """Median before, median ratio, and the interval that the order statistics give for it."""
     ratios = np.sort(np.array(after) / np.array(before))
     outside = _outside(len(ratios))
     median_ms = float(np.median(before)) * 1000
@@ -102,7 +110,7 @@ def _search(catalog: Catalog, analyzer: Analyzer, candidate: Candidate, place: i
         if candidate.adapter is not None and plan.adapter is not None:
             vector = candidate.adapter.apply(vector)
         if "dense" in asked and len(legs.snapshot.vectors) <= FLAT_LIMIT:
-            scores = (vector @ legs.snapshot.vectors.T)[0]
+            scores = inner_products(legs.snapshot.vectors, vector[0])
             np.argpartition(-scores, min(max(plan.dense_depth, needed), len(scores)) - 1)
     found = replace(legs, rerankings=legs.rerankings.anew()).best(plan, place)
     catalog.documents.visible(legs.snapshot.collection, [chunk.label for chunk in found], OPERATOR)

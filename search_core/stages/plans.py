@@ -9,8 +9,6 @@ from retrieval.plan import FusionMethod, Plan
 from retrieval.ranking.diffusion import needs_graph
 from search_core.conditions import Conditions
 from search_core.policy import POLICIES
-from search_core.proof.gate import why_too_slow
-from search_core.proof.latency import compare_latency
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.spaces.space import SearchSpace
@@ -19,6 +17,7 @@ from search_core.stages.cross_fitting import crossed_plan
 from search_core.stages.plan_choice import PlanChoice
 from search_core.stages.plan_tier import PlanTier, Progress, Scored, compared_on, untried
 from search_core.stages.portfolio import PLAIN, portfolio
+from search_core.stages.quickness import too_slow
 from search_core.stages.recording import Stopwatch
 
 PLAN_POLICY = "random"  # of "auto": trials are cheap here, and no policy beats it (docs/search-space.md)
@@ -97,21 +96,20 @@ def _choice(tier: PlanTier, incumbent: Scored, places: Sequence[int]) -> PlanCho
 
 
 def _quick_enough(conditions: Conditions, start: Candidate, choice: PlanChoice) -> PlanChoice:
-    """The choice; where it takes longer than the gate allows, that without the graph, diffusion, then vectors.
-
-    The gate compares with what serves. The start may be quicker: by words alone, where vectors knew nothing before.
-    """
+    """The choice; where that is too slow, that with one step of diffusion, then with ever less."""
     left = choice
-    for simpler in (_asks_no_graph, _does_not_diffuse, _asks_words_alone):
+    for simpler in (_takes_one_step, _asks_no_graph, _does_not_diffuse, _asks_words_alone):
         chosen = left.whole
         if simpler(chosen):
             continue
-        after = start.with_plan(chosen.architecture, chosen.plan)
-        latency = compare_latency(conditions.catalog, conditions.serving, after, conditions.split.choose)
-        if latency is None or not why_too_slow(latency, conditions.spec.latency_ms):
+        if not too_slow(conditions, start.with_plan(chosen.architecture, chosen.plan)):
             break
         left = choice.only([one for one in choice.scored if one is choice.incumbent or simpler(one)])
     return left
+
+
+def _takes_one_step(one: Scored) -> bool:
+    return one.plan.diffusion is None or one.plan.diffusion.steps <= 1
 
 
 def _asks_no_graph(one: Scored) -> bool:

@@ -30,7 +30,6 @@ from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core.answering.questions import of_collection
 from search_core.artifact.artifact_store import list_artifacts, verified
 from search_core.corpus.snapshot import read_snapshot
-from search_core.proof import gate
 from search_core.result import Result
 from search_core.stages import adapter_stage, precedent_stage
 from search_core.stages.candidate import Candidate, StageReport
@@ -65,8 +64,7 @@ def tuned(served: Served, **more: Any) -> Result:
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(gate, "LATENCY_RATIO", 5.0)  # a search of so small a world takes a third of a millisecond
+def served(tmp_path: Path) -> Iterator[Served]:
     with in_process(tmp_path) as opened:
         opened.kb.create_collection("c")
         answers = [Document(f"d{n}", f"Chapter about {word} in the manual.") for n, word in enumerate(ANSWERS)]

@@ -12,6 +12,7 @@ import pytest
 from served import Served, in_process
 
 from api.wire.presentation import hit_json
+from retrieval.catalog import Catalog
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.learned.files import ARTIFACTS
@@ -22,8 +23,11 @@ from retrieval.types import OPERATOR, Document
 from search_core.artifact.artifact_store import list_artifacts, verified
 from search_core.errors import SupervisionError
 from search_core.proof import gate
+from search_core.proof.gate import Latency
 from search_core.questions.taught_questions import hashes_of
 from search_core.result import Result
+from search_core.stages import quickness
+from search_core.stages.candidate import Candidate
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.export import MANIFEST_FILE
 
@@ -51,7 +55,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """Of each thing there is a short note and a long manual; both legs prefer the note, people the manual."""
     if ENCODER not in ENCODERS:
         ENCODERS.register(ENCODER, lambda **_: HashEncoder(), "hashed words, as if tuned in an earlier run")
-    monkeypatch.setattr(gate, "LATENCY_RATIO", 5.0)  # a search of so small a world takes a third of a millisecond
+    monkeypatch.setattr(gate, "LATENCY_RATIO", 5.0)  # nothing is encoded here: a search takes a third of a millisecond
     with in_process(tmp_path) as opened:
         opened.kb.create_collection("c", encoder=ENCODER)
         notes = [Document(f"note{n}", f"{thing(n)}.") for n in range(THINGS)]
@@ -139,3 +143,16 @@ def test_searches_go_on_without_one_that_cannot_be_read(served: Served) -> None:
     words = replace(plan, fusion=FusionMethod.SPARSE)
     found = served.kb.search("c", SearchRequest(question(5), 3), OPERATOR, plan=words)
     assert found.degraded == (), "by words alone there is nothing that it could compare"
+
+
+def test_a_ranker_that_makes_searches_too_slow_is_left_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(catalog: Catalog, before: Candidate, after: Candidate, places: tuple[int, ...]) -> Latency:
+        ratio = 1.0 if after.plan.ranker is None else 9.0
+        return Latency(1.0, ratio, ratio, ratio)
+
+    monkeypatch.setattr(quickness, "compare_latency", slow)
+    result = tuned(served)
+    [_, ranker] = result.stages
+    assert ranker["gain"] > 0 and not ranker["kept"]
+    assert "9.00 times as long" in ranker["reason"]
+    assert result.plan.ranker is None

@@ -30,7 +30,7 @@ from search_core.conditions import Conditions
 from search_core.proof.gate import Latency
 from search_core.proof.reasons import NOT_EMBEDDED
 from search_core.result import Result, waits
-from search_core.stages import plans
+from search_core.stages import quickness
 from search_core.stages.candidate import Candidate, StageReport, TunedModel
 from search_core.stages.finalist import STAGES
 from search_core.stages.labels import rows_by_key
@@ -115,7 +115,7 @@ def test_a_plan_for_new_vectors_may_take_longer_than_one_by_words_alone(
         ratio = 4.0 if before.plan.fusion == FusionMethod.SPARSE else 1.0
         return Latency(1.0, ratio, ratio, ratio)
 
-    monkeypatch.setattr(plans, "compare_latency", words_are_quick)
+    monkeypatch.setattr(quickness, "compare_latency", words_are_quick)
     monkeypatch.setitem(STAGES, "encoder", (__name__, "encoder_where_words_find_nothing"))
     found = tuned(kb, tiers="plan,encoder", max_epochs=1, promote=False)
     assert set(compared) == {DEFAULT_PLAN}

@@ -28,7 +28,7 @@ from search_core.result import Result
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.plan_mapping import plan_space
 from search_core.spaces.space_file import open_space
-from search_core.stages import plans, ranker_stage
+from search_core.stages import quickness, ranker_stage
 from search_core.stages.finalist import Finalist
 from search_core.stages.plan_tier import PlanTier, Progress
 from search_core.stages.portfolio import portfolio
@@ -65,7 +65,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Pretended:
         return BEST(self, *about)
 
     monkeypatch.setattr(CachedLegs, "best", slow)
-    for module in (conclusion, plans):
+    for module in (conclusion, quickness):
         monkeypatch.setattr(module, "compare_latency", lambda *about: None)
     return made
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from retrieval.evaluation.metrics import randomisation_test
-from search_core.proof.gate import LATENCY_RATIO, Latency, judge
+from retrieval.search.request_time import LATENCY_RATIO
+from search_core.proof.gate import Latency, judge
 from search_core.proof.latency import MAX_QUESTIONS, QUESTIONS, TURNS, time_pairs
 
 

@@ -1,0 +1,77 @@
+"""Plans that are too slow: what is left of them is chosen, and a small search may take longer than a large one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.plan import DiffusionEdges, DiffusionStep, FusionMethod, Plan
+from retrieval.search.request_time import LATENCY_RATIO, REQUEST_MS, is_slower
+from search_core.proof.gate import Latency
+from search_core.spaces.architecture import Architecture
+from search_core.stages import plans, quickness
+from search_core.stages.plan_choice import PlanChoice
+from search_core.stages.plan_tier import Scored
+
+QUESTIONS = 40
+CONDITIONS: Any = SimpleNamespace(
+    catalog=None, serving=None, split=SimpleNamespace(choose=()), spec=SimpleNamespace(latency_ms=None)
+)
+START: Any = SimpleNamespace(with_plan=lambda architecture, plan: plan)
+
+
+def walk(steps: int) -> Plan:
+    return Plan(diffusion=DiffusionStep(DiffusionEdges.LINKS, 10, 0.5, steps))
+
+
+DENSE = Plan(diffusion=DiffusionStep(DiffusionEdges.DENSE, 10, 0.5, 1))
+SERVING, WORDS = Plan(), Plan(fusion=FusionMethod.SPARSE)
+BY_WORTH = (WORDS, Plan(dense_weight=0.4), DENSE, walk(1), walk(2))  # each better than the one before
+COSTS = {2: 5.0, 1: 4.0}  # milliseconds, by steps of a walk
+
+
+def cost(plan: Plan) -> float:
+    if plan.fusion is FusionMethod.SPARSE:
+        return 1.0
+    if plan.diffusion is None:
+        return 2.0
+    return 3.0 if plan.diffusion.edges is DiffusionEdges.DENSE else COSTS[plan.diffusion.steps]
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, most: float) -> Plan:
+    """Where what serves takes a millisecond, and `most` is just what is allowed."""
+
+    def timed(catalog: Any, before: Any, plan: Plan, places: tuple[int, ...]) -> Latency:
+        ratio = LATENCY_RATIO * cost(plan) / most
+        return Latency(1.0, ratio, ratio, ratio)
+
+    monkeypatch.setattr(quickness, "compare_latency", timed)
+    scored = [
+        Scored(Architecture("x", {"a": at}), plan, np.full(QUESTIONS, 0.1 * at))
+        for at, plan in enumerate((SERVING, *BY_WORTH))
+    ]
+    asked = tuple(EvalQuery(f"q{at}", f"question {at}", {f"d{at}": 1}) for at in range(QUESTIONS))
+    choice = PlanChoice(tuple(scored), scored[0], tuple(range(QUESTIONS)), asked)
+    return plans._quick_enough(CONDITIONS, START, choice).whole.plan
+
+
+@pytest.mark.parametrize(
+    ("most", "best"),
+    [(9.0, walk(2)), (4.5, walk(1)), (3.5, DENSE), (2.5, BY_WORTH[1]), (1.5, WORDS)],
+    ids=["all", "one step", "no graph", "no diffusion", "words alone"],
+)
+def test_of_a_plan_that_is_too_slow_no_more_is_given_up_than_need_be(
+    monkeypatch: pytest.MonkeyPatch, most: float, best: Plan
+) -> None:
+    assert chosen(monkeypatch, most) == best
+
+
+def test_what_surrounds_a_search_belongs_to_the_time_that_people_wait() -> None:
+    assert not is_slower(0.5, 0.33)  # as long again by half, a fifth of the request
+    assert is_slower(1.0, 0.33)
+    assert is_slower(13.5, 10.0) and not is_slower(13.0, 10.0)
+    assert not is_slower(LATENCY_RATIO * 2 + (LATENCY_RATIO - 1) * REQUEST_MS - 1e-9, 2.0)
