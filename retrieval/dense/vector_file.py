@@ -14,20 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.dense.products import BLOCK_ROWS, inner_products
 from retrieval.errors import ViewError
 from retrieval.types import Vector, Vectors
 
 GROWTH = 1.5  # the file is extended (sparsely) by this factor, so that maps are renewed seldom
 MIN_ROWS = 1024
-BLOCK_ROWS = 500  # rows in one matrix product: large ones make OpenBLAS wake threads, 8 ms instead of 0.2
-
-
-def inner_products(rows: Vectors, query: Vector) -> NDArray[np.float32]:
-    """(n,) inner products of the rows (n, dim) with the query."""
-    scores = np.empty(len(rows), np.float32)
-    for low in range(0, len(rows), BLOCK_ROWS):
-        np.dot(rows[low : low + BLOCK_ROWS], query, out=scores[low : low + BLOCK_ROWS])
-    return scores
 
 
 class VectorFile:

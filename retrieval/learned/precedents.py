@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from retrieval.contracts import Allowed
+from retrieval.dense.products import inner_products
 from retrieval.errors import InvalidInputError
 from retrieval.learned.files import LearnedFile, read_learned, write_learned
 from retrieval.plan import PrecedentStep
@@ -95,7 +96,7 @@ class Precedents:
 
         `without`: remembered questions that count as if they had not been asked; for evaluation.
         """
-        cosines = (self.vectors @ vector).astype(np.float64)
+        cosines = inner_products(self.vectors, vector).astype(np.float64)
         if len(without):
             cosines[list(without)] = -1.0
         rows = np.arange(len(cosines))
@@ -159,7 +160,7 @@ def _nearest(groups: Sequence[Sequence[int]], vector: Vector, vectors_of: Vector
     vectors = vectors_of(flat)
     if vectors.shape[1] != len(vector):  # the dense leg has fallen silent
         return [min(labels) for labels in groups]
-    cosines = dict(zip(flat.tolist(), (vectors @ vector).tolist(), strict=True))
+    cosines = dict(zip(flat.tolist(), inner_products(vectors, vector).tolist(), strict=True))
     return [max(labels, key=lambda label: (cosines[label], -label)) for labels in groups]
 
 

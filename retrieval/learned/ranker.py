@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.dense.products import inner_products
 from retrieval.errors import InvalidInputError
 from retrieval.learned.files import LearnedFile, read_learned, write_learned
 from retrieval.ranking.fusion import Candidates, VectorLookup
@@ -127,13 +128,13 @@ def read_features(
     whole = _Whole(passages, lookup)
     if not vectors.shape[1] == whole.dim == len(vector):  # the dense leg has fallen silent
         return None
-    cosines = vectors @ vector
+    cosines = inner_products(vectors, vector)
     words, best = _best(group, count, bm25), _best(group, count, cosines)
     low = min(0.0, float(scores.min()))
     spread = float(scores.max()) - low or 1.0
 
     def nearest(to: Vector) -> Scores:
-        return _shares(_best(group, count, vectors @ to))
+        return _shares(_best(group, count, inner_products(vectors, to)))
 
     features = np.stack(
         (
@@ -216,7 +217,7 @@ class _Whole:
 
     def near(self, to: Vector) -> Scores:
         """(documents,) the mean cosine of each one's passages."""
-        cosines = (self._vectors @ to).astype(np.float64)
+        cosines = inner_products(self._vectors, to).astype(np.float64)
         means: Scores = np.add.reduceat(cosines, self._starts) / self._sizes
         return means
 

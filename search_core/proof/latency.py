@@ -18,7 +18,7 @@ import numpy as np
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog
 from retrieval.dense import FLAT_LIMIT
-from retrieval.dense.vector_file import inner_products
+from retrieval.dense.products import inner_products
 from retrieval.search.highlights import highlights, marked_tokens
 from retrieval.search.legs import legs_of
 from retrieval.search.request_time import LATENCY_RATIO, REQUEST_MS
