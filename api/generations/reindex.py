@@ -13,7 +13,7 @@ from typing import Any
 
 from api.generations.build import Report, build_generation
 from api.generations.build_apart import build_apart
-from api.generations.comparison import WITHOUT_ADAPTER
+from api.generations.comparison import WITHOUT_ADAPTER, evaluation_set
 from api.generations.options import ReindexOptions
 from api.knowledge_base import KnowledgeBase
 from api.serving.collection_runtime import drop_generation_views, encoder_of
@@ -21,9 +21,11 @@ from api.serving.exclusive import exclusively
 from api.serving.fitting_plan import leave_foreign_parts_out
 from api.serving.view_opening import drop_shared_views
 from ingest.regeneration import embed_missing
+from ingest.targets import chunker_of
 from retrieval.catalog import Collection
 from retrieval.catalog.generations import Generation, GenerationState
 from retrieval.contracts import Encoder
+from retrieval.encoder.model_folder import check_folder
 from retrieval.errors import ConflictError
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,17 @@ def reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repor
     if options.activate:
         activate_generation(kb, collection, built, force=options.force)
     return _result(kb, collection, built)
+
+
+def check_reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any]) -> None:
+    """Raise at once what `reindex` would fail with at its beginning.
+
+    A name that is no path may be a model's id, which only fetching it can tell.
+    """
+    options, record = ReindexOptions.of(arguments), kb.catalog.collections.get(collection)
+    chunker_of(options.settings(record))
+    evaluation_set(kb, record, options.eval_set)
+    check_folder(options.encoder, kb.settings.data_dir)
 
 
 def serving_as_asked(kb: KnowledgeBase, collection: str, arguments: dict[str, Any]) -> dict[str, Any] | None:

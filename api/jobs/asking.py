@@ -29,13 +29,16 @@ def task_of(kind: str) -> Task:
 def checked(kb: KnowledgeBase, kind: str, collection: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments as they are to be stored, with every default.
 
-    Raises `InvalidInputError` where they or the collection do not fit the kind, `NotFoundError` for the collection.
+    Raises `InvalidInputError` where they or the collection do not fit the kind, `NotFoundError` for the collection, and
+    what the kind says of them (`Task.fits`).
     """
     task = task_of(kind)
     check_collection(task, kind, collection)
     if collection:
         kb.catalog.collections.get(collection)
-    return checked_arguments(task, kind, arguments)
+    found = checked_arguments(task, kind, arguments)
+    task.fits(kb, collection, found)
+    return found
 
 
 def check_collection(task: Task, kind: str, collection: str) -> None:

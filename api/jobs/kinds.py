@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.generations.reindex import reindex
+from api.generations.reindex import check_reindex, reindex
 from api.jobs import evaluating, upkeep
 from api.jobs.retention import retention
 from api.jobs.tasks import Task
@@ -14,7 +14,7 @@ from retrieval.catalog.keys import Scope
 VERIFY = Task(upkeep.verify, wire.VerifyArguments, needs_collection=False)
 COMPACTION = Task(upkeep.compaction, wire.CompactionArguments, needs_collection=False)
 SNAPSHOT = Task(upkeep.snapshot, wire.NoArguments, needs_collection=False)
-REINDEX = Task(reindex, wire.ReindexArguments, dated=True)
+REINDEX = Task(reindex, wire.ReindexArguments, dated=True, fits=check_reindex)
 RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False, takes_collection=False, shared=True)
 UPLOAD = Task(upload, wire.UploadArguments, Scope.WRITE)
 EVALUATE = Task(evaluating.evaluate, wire.EvaluateArguments, Scope.WRITE, as_caller=True)

@@ -46,7 +46,8 @@ class Task:
     False where it cannot be held to one. A `shared` task changes what all collections have in common, whatever
     collection it is given: keys limited to some may not ask for it. `as_caller` tasks see what the asking caller may
     see: they find a `Principal` in `arguments["principal"]`. `dated` tasks find in `arguments["asked_at"]` when they
-    were asked for, so that they know what an attempt of before has done.
+    were asked for, so that they know what an attempt of before has done. `fits` raises what the work would fail with at
+    its beginning, so that who asks is told at once.
     """
 
     run: TaskFunction
@@ -57,6 +58,7 @@ class Task:
     shared: bool = False
     as_caller: bool = False
     dated: bool = False
+    fits: Callable[[KnowledgeBase, str, dict[str, Any]], None] = lambda kb, collection, arguments: None
 
 
 def with_caller(arguments: dict[str, Any], principal: Principal) -> dict[str, Any]:

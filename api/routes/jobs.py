@@ -151,9 +151,10 @@ def arguments_for(
     kb: KnowledgeBase, caller: Caller, kind: str, collection: str, arguments: dict[str, Any]
 ) -> dict[str, Any]:
     """The arguments as they are to be stored. Raises as `checked`, and `ApiError` for what the caller may not name."""
-    found = checked(kb, kind, collection, arguments)
-    check_encoder(kb, caller, collection, found.get("encoder") or "")
-    return found
+    encoder = arguments.get("encoder")
+    if collection and isinstance(encoder, str):  # first: whether a folder is there is for those who may name it
+        check_encoder(kb, caller, collection, encoder)
+    return checked(kb, kind, collection, arguments)
 
 
 async def _changes(

