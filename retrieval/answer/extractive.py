@@ -8,6 +8,7 @@ from retrieval.answer import weights
 from retrieval.answer.evidence import Evidence, gather
 from retrieval.answer.question import HAN, Tokens, content_tokens, read_question, topic_words
 from retrieval.answer.selection import Stretch, choose, citation_of, render, stretches
+from retrieval.answer.small_talk import reply_to
 from retrieval.answer.support import confidence, score_sentences
 from retrieval.answer.types import Answer, AnswerEvent, AnswerPiece, Ask, CitationEvent, FinalAnswer
 from retrieval.contracts import Encoder
@@ -77,7 +78,9 @@ def refusal(question: str, reason: str, sure: float, generator: str) -> Iterator
 
 
 def refusal_text(question: str) -> str:
-    """What a reader sees instead of an answer."""
+    """What a reader sees instead of an answer; a greeting is greeted."""
+    if reply := reply_to(question):
+        return reply
     if HAN.search(question):
         return "知识库中没有找到能够支持回答这个问题的内容。"
     return "The knowledge base holds nothing that supports an answer to this question."

@@ -49,30 +49,6 @@ def start(api: served.Served, headers: dict[str, str], kind: str, collection: st
     return api.client.post("/v1/jobs", json=body, headers=headers)
 
 
-def test_a_reindex_that_must_fail_is_refused_at_once(api: served.Served, admin: dict[str, str]) -> None:
-    for arguments, word in (
-        ({"encoder": "/nowhere/model"}, "is no folder"),
-        ({"encoder": "artifacts/encoder-gone"}, "is no folder"),
-        ({"eval_set": "gone"}, "gone"),
-        ({"chunk_tokens": 8}, "chunk_tokens"),
-    ):
-        refused = start(api, admin, "reindex", "docs", **arguments)
-        assert refused.status_code in (404, 422), refused.text
-        assert word in refused.json()["error"]["message"]
-    assert api.client.get("/v1/jobs?kind=reindex", headers=admin).json()["jobs"] == []
-
-
-def test_a_key_that_may_name_no_folder_is_not_told_whether_it_is_there(
-    api: served.Served, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    limited = api.headers(Scope.ADMIN, collections=["docs"])
-    told = {
-        str(start(api, limited, "reindex", "docs", encoder=name).json()["error"]["code"])
-        for name in (str(tmp_path_factory.mktemp("model")), "/nowhere/model")
-    }
-    assert told == {"forbidden"}
-
-
 def test_every_upkeep_job_succeeds_while_serving(api: served.Served, admin: dict[str, str]) -> None:
     api.client.delete("/v1/collections/docs/documents/faq/zh?wait_for=searchable", headers=admin)
     for kind in ("verify", "compaction", "snapshot", "retention"):
