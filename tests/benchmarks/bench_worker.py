@@ -1,7 +1,8 @@
 """A worker on a real Kafka: new text, metadata-only changes and the freshness of a change at 100 a second.
 
 New text is set against the encoder alone: the same passages, on the same threads, in batches as large as the worker's,
-before and after. The worker's clock runs from the first message it reads: joining the group is not its throughput.
+before and after; once of 36 tokens, such as a row of a table has, once of about 200, such as an article. The worker's
+clock runs from the first message it reads: joining the group is not its throughput.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from infra.stack.stack import Stack
 from ingest.kafka.applier import MAX_MESSAGES
 from ingest.kafka.observer import Applied
 from retrieval.contracts import Encoder
-from retrieval.types import passage_text
+from retrieval.types import IndexedChunk, passage_text
 from tests.benchmarks.machine import percentiles, resident_mb
 from tests.benchmarks.options import Options
 from tests.change_events import Event, event, live_source, make_topics, producer, send
@@ -33,6 +34,7 @@ from tests.change_events import Event, event, live_source, make_topics, producer
 TABLE, PREFIX, COLLECTION = "public.faqs", "kb-bench", "bench"
 PER_SECOND = 100  # changes, for the freshness
 TEXT_SHARE = 5  # one of so many changes is new text; the encoder bounds that row anyway
+SHORT, LONG = 2, 14  # sentences of a new text
 
 
 class Timed(WorkerMetrics):
@@ -72,15 +74,22 @@ def measure(options: Options) -> dict[str, Any]:
 
 def lines(row: dict[str, Any]) -> list[str]:
     """The table for people."""
-    text, metadata, fresh = row["text"], row["metadata_only"], row["freshness"]
+    metadata, fresh = row["metadata_only"], row["freshness"]
     return [
-        f"new text: {text['count']} in {text['seconds']:.1f} s, {text['per_s']:.0f}/s; the encoder alone "
-        f"{text['encoder_per_s']:.0f}/s: the worker reaches {text['of_encoder']:.0%} of it",
-        "  its seconds by stage: " + ", ".join(f"{name} {spent:.2f}" for name, spent in text["stages"].items()),
+        *_text_lines("short text", row["text"]),
+        *_text_lines("long text", row["long_text"]),
         f"metadata-only changes: {metadata['count']} in {metadata['seconds']:.1f} s, {metadata['per_s']:.0f}/s, "
         f"{metadata['per_cpu_s']:.0f} in a second of processor time",
         f"commit to catalog at {PER_SECOND} changes/s: p50 {fresh['p50_ms']:.0f}, p95 {fresh['p95_ms']:.0f} ms",
         f"resident {row['resident_mb']:.0f} MB",
+    ]
+
+
+def _text_lines(name: str, text: dict[str, Any]) -> list[str]:
+    return [
+        f"new {name}: {text['count']} in {text['seconds']:.1f} s, {text['per_s']:.0f}/s; the encoder alone "
+        f"{text['encoder_per_s']:.0f}/s: the worker reaches {text['of_encoder']:.0%} of it",
+        "  its seconds by stage: " + ", ".join(f"{name} {spent:.2f}" for name, spent in text["stages"].items()),
     ]
 
 
@@ -91,21 +100,25 @@ def _measured(folder: Path, servers: str, options: Options) -> dict[str, Any]:
         make_topics(servers, [f"{PREFIX}.{TABLE}"])
         live_source(kb.catalog, kb.ensure_collection(COLLECTION), "faqs", PREFIX)
         count = options.chunks
-        texts = _beside_encoder(kb, servers, max(1, count // TEXT_SHARE))
+        texts = _beside_encoder(kb, servers, 10**6, max(1, count // TEXT_SHARE), SHORT)
+        long_texts = _beside_encoder(kb, servers, 2 * 10**6, max(1, count // TEXT_SHARE // 4), LONG)
         _drained(kb, servers, _rows("c", count, 1_000))
-        row = {"text": texts, "metadata_only": _drained(kb, servers, _rows("u", count, 10**9))}
+        row = {"text": texts, "long_text": long_texts, "metadata_only": _drained(kb, servers, _rows("u", count, 10**9))}
         row["freshness"] = _fresh(kb, servers, options.writes * 5)
     digest = hashlib.sha256(repr(_row(1, "x")).encode()).hexdigest()
     return row | {"resident_mb": resident_mb(), "data_sha256": digest}
 
 
-def _beside_encoder(kb: KnowledgeBase, servers: str, count: int) -> dict[str, Any]:
+def _beside_encoder(kb: KnowledgeBase, servers: str, first: int, count: int, sentences: int) -> dict[str, Any]:
     """New texts by the worker, and the encoder alone on the passages that came of them, before and after."""
     encoder = kb.open_encoder(kb.settings.encoder)
-    alike = [f"How do I return battery {key}\n{_row(key, '')['body']}" for key in range(count)]  # about as many tokens
+    alike = [passage_text(row["title"], "", row["body"]) for row in _new_rows(first + 10**5, count, sentences)]
     before = _encoded(encoder, alike)
-    row = _drained(kb, servers, _texts(count))
-    passages = _passages(kb)
+    known = {one.label for one in _chunks(kb)}
+    row = _drained(
+        kb, servers, (event(TABLE, "c", row["id"], row, row["id"]) for row in _new_rows(first, count, sentences))
+    )
+    passages = [passage_text(one.title, one.heading, one.text) for one in _chunks(kb) if one.label not in known]
     after = _encoded(encoder, passages)
     per_s = 2 * len(passages) / (before + after)
     return row | {"passages": len(passages), "encoder_per_s": per_s, "of_encoder": row["per_s"] / per_s}
@@ -119,13 +132,10 @@ def _encoded(encoder: Encoder, passages: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def _passages(kb: KnowledgeBase) -> list[str]:
-    """What the worker had encoded."""
+def _chunks(kb: KnowledgeBase) -> list[IndexedChunk]:
     nothing = BitMap64()
-    collection = kb.catalog.collections.get(COLLECTION)
-    found = kb.catalog.log.everything(collection, nothing, nothing)
-    chunks = [chunk for batch in found for chunk in batch.added]
-    return [passage_text(one.title, one.heading, one.text) for one in chunks]
+    found = kb.catalog.log.everything(kb.catalog.collections.get(COLLECTION), nothing, nothing)
+    return [chunk for batch in found for chunk in batch.added]
 
 
 def _drained(kb: KnowledgeBase, servers: str, events: Iterator[Event]) -> dict[str, Any]:
@@ -173,12 +183,11 @@ def _rows(op: str, count: int, start: int) -> Iterator[Event]:
     return (event(TABLE, op, key, _row(key, f"{op}{key % 7}"), start + key) for key in range(count))
 
 
-def _texts(count: int) -> Iterator[Event]:
-    for key in range(10**6, 10**6 + count):
-        row = _row(key, "new") | {"title": f"How do I return battery {key}"}
-        yield event(TABLE, "c", key, row, key)
+def _new_rows(first: int, count: int, sentences: int) -> Iterator[dict[str, Any]]:
+    for key in range(first, first + count):
+        yield _row(key, "new", sentences) | {"title": f"How do I return battery {key}"}
 
 
-def _row(key: int, status: str) -> dict[str, Any]:
-    body = "Send the battery back within thirty days together with the invoice. " * 2
+def _row(key: int, status: str, sentences: int = SHORT) -> dict[str, Any]:
+    body = "Send the battery back within thirty days together with the invoice. " * sentences
     return {"id": key, "title": "How do I return a battery", "body": body, "status": status}
