@@ -4,9 +4,11 @@ import type { StageResult } from "@/api/tuning";
 import { type Column, DataTable } from "@/components/DataTable";
 import { measure, signed } from "@/components/Verdict";
 import { useSpeech } from "@/i18n";
+import { told } from "./sentences";
 
 export function Stages({ stages }: { stages: readonly StageResult[] }) {
-  const { t, textOr, language } = useSpeech();
+  const speech = useSpeech();
+  const { t, textOr, language } = speech;
   const columns: Column<StageResult>[] = [
     { head: t("tune.stage"), cell: (one) => textOr(`tier.${one.tier}`, one.tier) },
     { head: t("tune.trials"), numeric: true, cell: (one) => one.trials.toLocaleString(language) },
@@ -31,7 +33,7 @@ export function Stages({ stages }: { stages: readonly StageResult[] }) {
           </Badge>
           {one.reason && (
             <Text size="xs" c="dimmed">
-              {one.reason}
+              {told(one.reason, speech)}
             </Text>
           )}
         </>

@@ -13,6 +13,7 @@ import { measure, signed, Verdict } from "@/components/Verdict";
 import { useConfirmedRollback } from "@/hooks/rollback";
 import { useSpeech } from "@/i18n";
 import { RolloutForm } from "./RolloutForm";
+import { told } from "./sentences";
 import { because, metricName, originOf, reasonsOf } from "./words";
 
 const FORMER_METRIC = "ndcg@10"; // of results that do not say
@@ -60,7 +61,7 @@ export function VerdictCard({ collection, experiment, result }: Props) {
         {result.supervision && (
           <Text size="sm" c="dimmed">
             {t("tune.supervision", { count: result.supervision.questions, origin: originOf(result.supervision.origin, speech) })}{" "}
-            {result.supervision.notes.join("; ")}
+            {result.supervision.notes.map((note) => told(note, speech)).join(" ")}
           </Text>
         )}
       </Stack>
