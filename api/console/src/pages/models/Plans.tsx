@@ -86,8 +86,8 @@ function Differences({ collection, plan, serving }: { collection: string; plan: 
   const differences = usePlanDifference(collection, plan, planId(serving));
   const columns: Column<Change>[] = [
     { head: t("models.choice"), cell: (row) => nameOf(row.field) },
-    { head: t("models.this-plan"), cell: (row) => said(row.one, speech) },
-    { head: t("tune.serving"), cell: (row) => said(row.other, speech) },
+    { head: t("models.this-plan"), cell: (row) => said(row.field, row.one, speech) },
+    { head: t("tune.serving"), cell: (row) => said(row.field, row.other, speech) },
   ];
   return (
     <Loaded query={differences}>

@@ -14,7 +14,7 @@ export function Architecture({ graph }: { graph: ChoiceGraph }) {
   const flow = flowOf(graph);
   const moved = graph.nodes.filter((node) => node.moved);
   const sentences = moved.map((node) =>
-    t("tune.differs", { name: nameOf(node.name), value: said(node.value, speech), normal: said(node.default, speech) }),
+    t("tune.differs", { name: nameOf(node.name), value: said(node.name, node.value, speech), normal: said(node.name, node.default, speech) }),
   );
   const told = sentences.length > 0 ? sentences : [t("tune.as-default")];
   return (
@@ -91,7 +91,7 @@ function Box({ stage }: { stage: Stage }) {
               {nameOf(choice.name)}
             </text>
             <text x={stage.x + stage.width - 12} y={y} textAnchor="end" className={choice.moved ? classes.changed : classes.value}>
-              {choice.moved ? `● ${said(choice.value, speech)}` : said(choice.value, speech)}
+              {choice.moved ? `● ${said(choice.name, choice.value, speech)}` : said(choice.name, choice.value, speech)}
             </text>
           </g>
         );

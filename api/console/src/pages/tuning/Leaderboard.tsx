@@ -24,7 +24,7 @@ export function Leaderboard({ rows }: { rows: readonly Leader[] }) {
             .filter((name) => name in one.architecture.choices)
             .map((name) => (
               <Text key={name} size="xs" component="span">
-                {nameOf(name)}: <b>{said(one.architecture.choices[name], speech)}</b>
+                {nameOf(name)}: <b>{said(name, one.architecture.choices[name], speech)}</b>
               </Text>
             ))}
         </Group>

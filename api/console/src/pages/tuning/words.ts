@@ -9,13 +9,13 @@ export function useChoiceName(): (name: string) => string {
   return (name) => textOr(`choice.${name}`, name);
 }
 
-/** A value as a person writes it. */
-export function said(value: unknown, { t, textOr, language }: Speech): string {
+/** A value of that choice as a person writes it; the same word may mean another thing elsewhere. */
+export function said(name: string, value: unknown, { t, textOr, language }: Speech): string {
   if (value === true) return t("common.yes");
   if (value === false) return t("common.no");
   if (value == null) return t("common.none");
   if (typeof value === "number") return value.toLocaleString(language, { maximumFractionDigits: 6 });
-  return textOr(`value.${String(value)}`, String(value));
+  return textOr(`value.${name}.${String(value)}`, textOr(`value.${String(value)}`, String(value)));
 }
 
 /** A metric such as recall@5 as people write it. */
