@@ -167,14 +167,20 @@ def choose(
 ) -> Scored:
     """Of all within one standard error of the best, the one nearest to the incumbent (the one-standard-error rule).
 
-    The argmax of many noisy means is too good to be true (Breiman et al. 1984, 3.4.3). `questions`: those that were
+    The argmax of many noisy means is too good to be true (Breiman et al. 1984, 3.4.3). What replaces the incumbent is
+    better than it by a standard error itself, which is not said by being as good as the best: a plan that ranks quite
+    otherwise is as good within a large error, and may be no better than the incumbent. `questions`: those that were
     asked; in the error what is asked several times counts once, and what one document answers stands together.
     """
     evidence = Evidence.of(questions)
     best = max(scored, key=lambda one: (one.mean, one.plan.digest))
-    alike = [one for one in scored if not _is_worse(one.values, best.values, evidence)]
     if not _is_worse(incumbent.values, best.values, evidence):
         return incumbent
+    alike = [
+        one
+        for one in scored
+        if not _is_worse(one.values, best.values, evidence) and _is_worse(incumbent.values, one.values, evidence)
+    ]
     return min(alike, key=lambda one: (distance(one), -one.mean, one.plan.digest))
 
 

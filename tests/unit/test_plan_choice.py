@@ -36,3 +36,18 @@ def test_questions_about_one_document_move_no_plan_that_one_document_moves() -> 
     assert choose([serving, other], serving, lambda _: 1.0, apart) is other
     assert not is_better(other.values, serving.values, together)
     assert is_better(other.values, serving.values, apart)
+
+
+def test_a_plan_that_ranks_otherwise_is_not_chosen_for_being_as_good_as_the_best() -> None:
+    draw = np.random.default_rng(5)
+    before = np.full(80, 0.5)
+    serving = Scored(Architecture("x", {"a": 1}), Plan(), before)
+    noise = draw.normal(0, 0.01, 80)
+    best = Scored(Architecture("x", {"a": 2}), Plan(feedback=0.0), before + 0.02 + noise - noise.mean())
+    noise = draw.normal(0, 0.3, 80)  # a standard error of 0.034: no worse than the best, and no better than what serves
+    near = Scored(Architecture("x", {"a": 3}), Plan(adaptive=False), before - 0.001 + noise - noise.mean())
+    asked = [EvalQuery("", f"question {at}", {f"d{at}": 1}) for at in range(80)]
+    assert (
+        choose([serving, best, near], serving, lambda one: {2: 2.0, 3: 1.0}.get(one.architecture["a"], 0.0), asked)
+        is best
+    )
