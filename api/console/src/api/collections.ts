@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { useParams } from "react-router";
 import { keep, kept } from "@/lib/storage";
-import { api, call, type Model } from "./client";
+import { api, ApiError, call, type Model } from "./client";
 import { MANY_COLLECTIONS } from "./early";
 
 export type Collection = Model<"CollectionView">;
@@ -15,6 +15,20 @@ export function useCollections() {
     queryFn: async () => (await call(api.GET("/v1/collections", { params: { query: { limit: MANY_COLLECTIONS } } }))).collections,
     staleTime: 10_000,
   });
+}
+
+/** Whether the API said that this collection is not there for this session; false while it is not known. */
+export function useIsMissing(collection: string | undefined): boolean {
+  const listed = useCollections().data;
+  const isOpen = collection !== undefined && listed !== undefined && !listed.some((one) => one.name === collection);
+  const looked = useQuery({
+    queryKey: ["collections", collection, "there"],
+    queryFn: async () => (await call(api.GET("/v1/collections/{collection}", { params: { path: { collection: collection ?? "" } } }))).name,
+    enabled: isOpen,
+    retry: false,
+    staleTime: 0,
+  });
+  return isOpen && looked.error instanceof ApiError && [403, 404, 422].includes(looked.error.status);
 }
 
 /** The groups that may read a document of the collection which names none. */

@@ -1,6 +1,7 @@
 /** The login, or the pages behind it. */
 import { Suspense, useState } from "react";
-import { Route, Routes, useLocation } from "react-router";
+import { Route, Routes, useLocation, useParams } from "react-router";
+import { useIsMissing } from "@/api/collections";
 import { allows, SessionContext, useSession, useSessionQuery } from "@/api/session";
 import { ConfirmProvider } from "@/components/confirm";
 import { Empty } from "@/components/Empty";
@@ -49,8 +50,11 @@ function Guarded({ page }: { page: PageEntry }) {
   const { t, textOr } = useSpeech();
   const session = useSession();
   const { pathname } = useLocation();
+  const { collection } = useParams();
+  const isMissing = useIsMissing(collection);
   // What is loaded already is shown at once: behind a lazy one React shows its placeholder for 300 ms.
   const [Component] = useState(() => page.loaded() ?? page.Component);
+  if (isMissing) return <Empty title={t("shell.no-such-collection", { name: collection ?? "" })}>{t("shell.no-such-collection-text")}</Empty>;
   if (allows(session, page.right)) return <Component key={pathname} />; // begins anew with another collection
   const words = { right: t(`right.${page.right}`), scope: textOr(`right.${session.scope}`, session.scope) };
   return <Empty title={t("shell.not-allowed")}>{t("shell.not-allowed-text", words)}</Empty>;

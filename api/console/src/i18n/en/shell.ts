@@ -24,6 +24,8 @@ export const shell = {
   "shell.not-allowed": "This page is not for your key",
   "shell.not-allowed-text": "It needs the right “{right}”; your key has “{scope}”. Ask whoever gave it to you for another.",
   "shell.no-such-page": "There is no such page",
+  "shell.no-such-collection": "There is no collection {name} here",
+  "shell.no-such-collection-text": "It may have been deleted, or your key does not cover it. Choose another one at the top.",
   "shell.no-such-page-text": "The address may be mistyped. All pages are in the menu.",
   "shell.new-version": "This page could not be loaded. The server may have been updated meanwhile.",
   "shell.reload": "Reload",

@@ -27,6 +27,8 @@ export const shell: Translation<typeof en> = {
   "shell.not-allowed": "你的密钥不能访问此页面",
   "shell.not-allowed-text": "此页面需要“{right}”权限，你的密钥是“{scope}”权限。请向发放密钥的人申请。",
   "shell.no-such-page": "没有这个页面",
+  "shell.no-such-collection": "这里没有知识库 {name}",
+  "shell.no-such-collection-text": "它可能已被删除，或你的密钥不能访问。请在顶部另选一个。",
   "shell.no-such-page-text": "地址可能有误。所有页面都在菜单里。",
   "shell.new-version": "页面无法加载。服务器可能刚刚更新过。",
   "shell.reload": "重新加载",
