@@ -11,6 +11,7 @@ from search_core.conditions import Conditions
 from search_core.policy import POLICIES
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
+from search_core.spaces.scalar import Scalar, same
 from search_core.spaces.space import SearchSpace
 from search_core.stages.candidate import Candidate, StageReport
 from search_core.stages.cross_fitting import crossed_plan
@@ -37,7 +38,7 @@ def plan_stage(
     tier.try_all(portfolio(space), clock, share, progress)
     policy = POLICIES.create(name, space, request.seed)
     tier.search(policy, request.max_epochs, clock, share, progress)
-    choice = _quick_enough(conditions, start, _choice(tier, incumbent, places))
+    choice = _quick_enough(conditions, start, _plain_choice(conditions, tier, incumbent, places))
     chosen = choice.whole
     found = start.with_plan(chosen.architecture, chosen.plan)
     if len(conditions.tiers) > 1:  # a later tier compares with it
@@ -76,7 +77,7 @@ def plans_anew(
     moved = {name: value for name, value in start.architecture.choices if name in open_ones}
     near = [conditions.space.complete(one.as_dict() | kept) for one in _near(space.complete(moved), space)]
     tier.try_all(near, conditions.clock, share, progress, least=PLAIN)
-    choice = _quick_enough(conditions, start, _choice(tier, incumbent, places))
+    choice = _quick_enough(conditions, start, _plain_choice(conditions, tier, incumbent, places))
     chosen = choice.whole
     return start.with_plan(chosen.architecture, chosen.plan), choice
 
@@ -89,6 +90,25 @@ def _tier(conditions: Conditions, start: Candidate, places: Sequence[int], polic
 def _plan_by(start: Candidate, space: SearchSpace) -> Callable[[Architecture], Plan]:
     """What no decision is about, such as the adapter learned in this run, stays as it is."""
     return lambda architecture: replace(plan_of(architecture, start.plan, space), adapter=start.plan.adapter)
+
+
+def _plain_choice(conditions: Conditions, tier: PlanTier, incumbent: Scored, places: Sequence[int]) -> PlanChoice:
+    """The choice; where changes of the chosen plan change nothing, such as a walk over links without any, it has none.
+
+    That is nearer to what serves, and quicker.
+    """
+    choice = _choice(tier, incumbent, places)
+    left = chosen = choice.whole
+    for name, value in incumbent.architecture.choices:
+        choices = left.architecture.as_dict()
+        if name in choices and not same(choices[name], value) and _has(conditions.space, name, value):
+            plain = tier.keep_if_alike(conditions.space.complete(choices | {name: value}), left)
+            left = left if plain is None else plain
+    return choice if left is chosen else _choice(tier, incumbent, places)
+
+
+def _has(space: SearchSpace, name: str, value: Scalar) -> bool:
+    return any(same(value, one) for decision in space.decisions if decision.name == name for one in decision.values)
 
 
 def _choice(tier: PlanTier, incumbent: Scored, places: Sequence[int]) -> PlanChoice:

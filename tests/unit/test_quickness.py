@@ -1,7 +1,8 @@
-"""Plans that are too slow: what is left of them is chosen, and a small search may take longer than a large one."""
+"""Plans that are slower than need be: too slow ones, of which a part is given up, and ones with idle changes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +14,12 @@ from retrieval.plan import DiffusionEdges, DiffusionStep, FusionMethod, Plan
 from retrieval.search.request_time import LATENCY_RATIO, REQUEST_MS, is_slower
 from search_core.proof.gate import Latency
 from search_core.spaces.architecture import Architecture
+from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
+from search_core.spaces.scalar import Scalar
+from search_core.spaces.space_file import open_space
 from search_core.stages import plans, quickness
 from search_core.stages.plan_choice import PlanChoice
-from search_core.stages.plan_tier import Scored
+from search_core.stages.plan_tier import PlanTier, Scored
 
 QUESTIONS = 40
 CONDITIONS: Any = SimpleNamespace(
@@ -75,3 +79,35 @@ def test_what_surrounds_a_search_belongs_to_the_time_that_people_wait() -> None:
     assert is_slower(1.0, 0.33)
     assert is_slower(13.5, 10.0) and not is_slower(13.0, 10.0)
     assert not is_slower(LATENCY_RATIO * 2 + (LATENCY_RATIO - 1) * REQUEST_MS - 1e-9, 2.0)
+
+
+class Worth:
+    """Legs where nothing counts but how much the vectors weigh, and how far the words are asked."""
+
+    def __init__(self) -> None:
+        self.questions = [EvalQuery(f"q{at}", f"question {at}", {f"d{at}": 1}) for at in range(QUESTIONS)]
+
+    def only(self, places: Any) -> Worth:
+        return self
+
+    def score(self, plan: Plan, metric: str) -> np.ndarray[Any, Any]:
+        return np.full(QUESTIONS, 0.5 + 0.1 * (plan.dense_weight == 0.4) + 0.001 * (plan.sparse_depth == 50))
+
+
+def test_changes_that_change_nothing_are_left_out_of_the_chosen_plan() -> None:
+    space = open_space("gnn-lm-v1")
+    conditions: Any = SimpleNamespace(space=space)
+    legs: Any = Worth()
+    nothing: Any = None
+    tier = PlanTier(legs, lambda architecture: plan_of(architecture, SERVING, space), "ndcg@10", nothing, "random")
+    incumbent = tier.add(architecture_of(SERVING, plan_space(space)), SERVING)
+    idle: dict[str, Scalar] = {
+        "diffusion.edges": "hyperlinks",
+        "diffusion.steps": 2,
+        "dense_depth": 200,
+        "feedback": 0.3,
+    }
+    told = space.complete(incumbent.architecture.as_dict() | idle | {"dense_weight": 0.4, "sparse_depth": 50})
+    tier.add(told, plan_of(told, SERVING, space))
+    found = plans._plain_choice(conditions, tier, incumbent, range(QUESTIONS)).whole.plan
+    assert found == replace(SERVING, dense_weight=0.4, sparse_depth=50)  # a thousandth more is no change of nothing
