@@ -166,7 +166,7 @@ def _carry_over(connection: sa.Connection, collection: Collection, made_by: dict
 
 
 def _unknown(name: str) -> NotFoundError:  # the names of others are not for every caller
-    return NotFoundError(f"collection {name!r} does not exist; `kb collections` lists those that do")
+    return NotFoundError(f"collection {name!r} does not exist; see GET /v1/collections or `kb collections`")
 
 
 @cache  # made once: every follower asks many times a second
