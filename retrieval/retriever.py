@@ -6,7 +6,7 @@ was deleted, or may not be read by this caller is dropped; a candidate further d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -29,7 +29,9 @@ from retrieval.ranking.fusion import Candidates, FusionSignals, VectorLookup, fu
 from retrieval.search.catalog_check import CatalogCheck
 from retrieval.search.deeper import deepened, with_cuts
 from retrieval.search.highlights import Fragment, highlights, marked_tokens
-from retrieval.search.legs import Legs
+from retrieval.search.hit_evidence import Asked, evidence_of
+from retrieval.search.legs import Legs, legs_of
+from retrieval.search.relevance import Evidence
 from retrieval.search.speller import Speller
 from retrieval.search.spelling import Correction, corrected
 from retrieval.search.stage_clock import StageClock
@@ -113,11 +115,13 @@ class Retriever:
         hits, overtaken = self._check(search, candidates)
         hits = self._rerank(search, hits)
         hits = self._highlight(search, hits[:wanted])
+        evidence = self._weigh(search, found, hits) if request.relevance else None
 
         took, coverage = clock.total(), found.signals.coverage
         degraded = self._degraded(search, graph)
         return SearchResult(
-            tuple(hits), seq, as_of, plan, took, coverage, clock.stages, degraded, overtaken, "", corrections
+            *(tuple(hits), seq, as_of, plan, took, coverage, clock.stages, degraded, overtaken, "", corrections),
+            evidence=evidence,
         )
 
     def _allow(self, request: SearchRequest, principal: Principal, clock: StageClock) -> Allowed:
@@ -257,6 +261,14 @@ class Retriever:
             hits = [_highlighted(hit, highlights(self._analyzer, marked, hit.chunk.text)) for hit in hits]
         search.clock.lap("highlight")
         return hits
+
+    def _weigh(self, search: _Search, found: _Found, hits: Sequence[Hit]) -> Evidence:
+        """What the hits say of how relevant they are, by the legs that answered."""
+        answered = set(legs_of(search.plan.fusion)) - set(search.legs.degraded())
+        about = Asked(search.request.query, found.signals.coverage, answered)
+        evidence = evidence_of(about, hits, self._views, self._analyzer, self._encoder)
+        search.clock.lap("relevance")
+        return evidence
 
     def _degraded(self, search: _Search, graph: GraphState | None) -> tuple[str, ...]:
         """What the search went without, or found behind."""

@@ -14,6 +14,7 @@ from api.wire.presentation import answer_json, result_json
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
 from retrieval.plan import Plan
+from retrieval.search.relevance import FEW
 from retrieval.search.types import Hit, SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Principal
 
@@ -40,7 +41,7 @@ def search(
         raise InvalidInputError(f"--group-by is {group_by!r}; expected document or chunk")
     chosen = None if plan is None else Plan.from_json(plan.read())
     grouped: Literal["chunk", "document"] = "chunk" if group_by == "chunk" else "document"
-    request = SearchRequest(query, top_k, _filter(filter_json), grouped, correct=not as_typed)
+    request = SearchRequest(query, top_k, _filter(filter_json), grouped, correct=not as_typed, relevance=True)
     with knowledge_base() as kb:
         result = kb.search(collection, request, principal(as_group), plan=chosen)
     if as_json:
@@ -73,6 +74,8 @@ def principal(groups: list[str] | None) -> Principal:
 def show_hits(result: SearchResult, explain: bool) -> None:
     """Hits for a person."""
     show_corrections(result)
+    if result.hits and result.relevance is not None and result.relevance < FEW:
+        out.print(Text(f"nothing here seems to be about that (relevance {result.relevance:.2f})", style="yellow"))
     for number, hit in enumerate(result.hits, start=1):
         title = Text(f"{number:>2}. {hit.chunk.title or hit.chunk.key}", style="bold")
         title.append(f"  {hit.document_id}", style="dim")

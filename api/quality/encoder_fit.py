@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.knowledge_base import KnowledgeBase
-from retrieval.answer.question import HAN
+from retrieval.analysis.folding import HAN
 from retrieval.types import OPERATOR
 
 SAMPLED = 40  # documents that are looked at, the first ones by key

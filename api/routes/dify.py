@@ -17,7 +17,7 @@ from api.routes.failures import DIFY_FAILURES
 from api.wire.answers import MetadataCondition, MetadataConditions, RetrievalBody, RetrievalResponse
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
-from retrieval.search.types import Hit, SearchRequest
+from retrieval.search.types import Hit, SearchRequest, SearchResult
 from retrieval.types import Principal
 
 router = APIRouter(tags=["dify"], responses=DIFY_FAILURES)
@@ -45,19 +45,33 @@ _ALIASES = {"null": "empty", "not null": "not empty", "!=": "≠", ">=": "≥", 
 async def retrieve(
     body: RetrievalBody, request: Request, kb: Kb, caller: ReadCaller, state: State, threads: Threads
 ) -> Response:
-    """Passages that the key may read, best first, none scoring below the threshold."""
+    """Passages that the key may read, best first, none scoring below the threshold.
+
+    Dify's scores are absolute: that of the best passage is how likely the passages are about the query, and the others
+    have the same share of it as of the best one's score here.
+    """
     check_reach(state, body.knowledge_id)
     session = session_of(request)
-    hits = await threads.search(lambda: _search(kb, caller.principal, body, session))
+    found = await threads.search(lambda: _search(kb, caller.principal, body, session))
     least = body.retrieval_setting.score_threshold or -math.inf  # 0: what Dify sends where its switch is off
-    return JsonResponse({"records": [_record(hit) for hit in hits if hit.score >= least]})
+    scored = zip(found.hits, absolute_scores(found), strict=True)
+    return JsonResponse({"records": [_record(hit, score) for hit, score in scored if score >= least]})
 
 
-def _search(kb: KnowledgeBase, principal: Principal, body: RetrievalBody, session: str) -> tuple[Hit, ...]:
+def absolute_scores(found: SearchResult) -> list[float]:
+    """0 to 1, falling, one for each hit; relative scores may be negative, or of any size."""
+    scores, relevance = [hit.score for hit in found.hits], found.relevance or 0.0
+    low = min([0.0, *scores])
+    best = max(scores, default=0.0) - low
+    return [relevance * (score - low) / best if best > 0 else relevance for score in scores]
+
+
+def _search(kb: KnowledgeBase, principal: Principal, body: RetrievalBody, session: str) -> SearchResult:
     existing(kb, body.knowledge_id)
     condition = dify_filter(body.metadata_condition)
-    asked = SearchRequest(body.query, body.retrieval_setting.top_k, condition, group_by="chunk", highlight=False)
-    return kb.search(body.knowledge_id, asked, principal, session=session).hits
+    top = body.retrieval_setting.top_k
+    asked = SearchRequest(body.query, top, condition, group_by="chunk", highlight=False, relevance=True)
+    return kb.search(body.knowledge_id, asked, principal, session=session)
 
 
 def dify_filter(conditions: MetadataConditions | None) -> Filter | None:
@@ -78,9 +92,8 @@ def _condition(condition: MetadataCondition) -> dict[str, Any]:
     return {"$or": [_OPERATORS[operator](name, condition.value) for name in names]}
 
 
-def _record(hit: Hit) -> dict[str, Any]:
+def _record(hit: Hit, score: float) -> dict[str, Any]:
     chunk = hit.chunk
     about = {"document_id": hit.document_id, "chunk_id": hit.chunk_id, "uri": chunk.uri, "page": chunk.page}
     metadata = chunk.metadata | about | {"as_of": chunk.as_of.isoformat()}
-    # Dify's scores are 0 to 1; ours go beyond where a hit resembles the best ones, is normalised or reranked.
-    return {"content": chunk.text, "score": max(0.0, min(hit.score, 1.0)), "title": chunk.title, "metadata": metadata}
+    return {"content": chunk.text, "score": round(score, 4), "title": chunk.title, "metadata": metadata}

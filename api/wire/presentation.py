@@ -27,6 +27,8 @@ def result_json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
     }
     if result.arm:
         shown["arm"] = result.arm
+    if result.relevance is not None:
+        shown["relevance"] = round(result.relevance, 3)
     if explain:
         shown["stages"] = {stage: round(ms, 3) for stage, ms in result.stages.items()}
         shown["coverage"] = round(result.coverage, 3)

@@ -56,6 +56,9 @@ class SearchBody(Request):
     correct: Annotated[
         bool, Field(description="Search for the nearest word of the documents instead of one that none of them has.")
     ] = True
+    relevance: Annotated[
+        bool, Field(description="Estimate how likely the hits are about the query; scores tell only their order.")
+    ] = False
     as_groups: AsGroups = None
 
 
@@ -162,6 +165,9 @@ class SearchResponse(Response):
         "adapter, ranker or precedents.",
     )
     corrections: list[CorrectedWord] = Field([], description="Mistyped words; `correct` false searches as typed.")
+    relevance: float | None = Field(
+        None, description="How likely the hits are about the query, 0 to 1, when asked; below 0.3 probably not."
+    )
     stages: dict[str, float] | None = Field(None, description="Milliseconds by stage, when asked to explain.")
     coverage: float | None = Field(None, description="Share of the query's letters the encoder knows, when asked.")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from retrieval.answer.question import HAN, topic_words
+from retrieval.analysis.folding import HAN
+from retrieval.answer.question import topic_words
 from retrieval.answer.types import Turn
 from retrieval.answer.variants import additions
 from retrieval.search.types import MAX_QUERY_LENGTH

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answer import cosine_scale
-from retrieval.answer.question import HAN, Kind, Question, Tokens, content_tokens, fits_kind
+from retrieval.analysis.folding import HAN
+from retrieval.answer.question import Kind, Question, Tokens, content_tokens, fits_kind
 from retrieval.answer.sentences import Span, is_table_row, split_sentences
 from retrieval.answer.types import Passage, TermStatistics
 from retrieval.contracts import Encoder
+from retrieval.encoder import cosine_scale
 from retrieval.types import HEADING_SEPARATOR
 
 Features = NDArray[np.float64]

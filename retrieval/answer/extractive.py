@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from retrieval.analysis.folding import HAN
 from retrieval.answer import weights
 from retrieval.answer.evidence import Evidence, gather
-from retrieval.answer.question import HAN, Tokens, content_tokens, read_question, topic_words
+from retrieval.answer.question import Tokens, content_tokens, read_question, topic_words
 from retrieval.answer.selection import Stretch, choose, citation_of, render, stretches
 from retrieval.answer.small_talk import reply_to
 from retrieval.answer.support import confidence, score_sentences

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from retrieval.answer import cosine_scale
 from retrieval.answer.claims import is_opposed
 from retrieval.answer.evidence import known_share
 from retrieval.answer.numbers import missing_number, numbers_of
@@ -14,6 +13,7 @@ from retrieval.answer.question import Tokens, content_tokens
 from retrieval.answer.sentences import Span, split_sentences, without_list_mark
 from retrieval.answer.types import Citation, Passage, Standing
 from retrieval.contracts import Encoder
+from retrieval.encoder import cosine_scale
 
 SUPPORTED = 0.55  # least support; see docs/answers.md for what it separates
 WINDOW = 2  # a generated sentence may draw on this many neighbouring sentences of a passage

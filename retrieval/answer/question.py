@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from retrieval.analysis.folding import HAN
+
 
 class Tokens(Protocol):
     """The part of the analyzer that answering needs."""
@@ -66,7 +68,6 @@ _HAN_STOP = re.compile(
     "(?<!\\w)那么?(?=\\w{1,20}呢)|哪位|哪家|哪种|哪|谁|誰|如何|怎么样|怎么办|怎样|怎么|怎麼|何时|何处|何地|何人|为何|吗|呢|吧|啊|有没有|是不是|"
     "能不能|可不可以|可以|应该|需要|有哪|我们|你们|他们|她们|它们|这个|那个|的|了|是|在|被|把|于|我|你|您|他|她|它"
 )
-HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = "A-Za-z0-9\u00c0-\u024f"  # with accents: of "für" and "médecin" no letter is a word
 _WORD = re.compile(rf"[{_LATIN}][{_LATIN}'’_.\-/&+#]*[{_LATIN}+#]|[{_LATIN}]")
 _CONTRACTION = re.compile("(?:['’](?:s|t|d|ll|m|re|ve))+$")  # of "what's"; D'Souza is a name

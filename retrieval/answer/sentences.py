@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from retrieval.answer.question import HAN
+from retrieval.analysis.folding import HAN
 
 
 class Span(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from retrieval.analysis.folding import fold
+from retrieval.analysis.folding import HAN, fold
 
 _WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _PHRASES = {  # folded, words with one blank between them
@@ -43,11 +43,10 @@ _REPLIES = {  # in English and Chinese
     ),
 }
 _KIND_OF = {phrase: kind for kind, phrases in _PHRASES.items() for phrase in phrases.split(", ")}
-_HAN = re.compile(r"[㐀-鿿]")
 
 
 def reply_to(message: str) -> str:
     """What to say to a message that is small talk, in its language; "" where it is not."""
     words = _WORDS.findall(fold(message).replace("’", "'"))
     kind = _KIND_OF.get(" ".join(words)) or _KIND_OF.get("".join(words))
-    return "" if kind is None else _REPLIES[kind][bool(_HAN.search(message))]
+    return "" if kind is None else _REPLIES[kind][bool(HAN.search(message))]

@@ -12,6 +12,7 @@ from retrieval.filters import Filter
 from retrieval.plan import Plan
 from retrieval.ranking.fusion import Fused
 from retrieval.search.highlights import Fragment
+from retrieval.search.relevance import Evidence
 from retrieval.search.spelling import Correction
 
 MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
@@ -29,6 +30,7 @@ class SearchRequest:
     group_by: Literal["document", "chunk"] = "document"
     highlight: bool = True
     correct: bool = True  # mistyped words, see spelling.py
+    relevance: bool = False  # whether it is to be estimated, see relevance.py
 
     def __post_init__(self) -> None:
         if not self.query.strip():
@@ -67,3 +69,9 @@ class SearchResult:
     overtaken: bool = False  # passages that belong among the hits were replaced or deleted before they could be shown
     arm: str = ""  # serving or candidate, while a share of the searches is served by a plan that is rolled out
     corrections: tuple[Correction, ...] = ()  # of words that were mistyped: what was searched for instead
+    evidence: Evidence | None = None  # where relevance was asked for
+
+    @property
+    def relevance(self) -> float | None:
+        """The estimated probability that the hits are about the query; None where that was not asked for."""
+        return None if self.evidence is None else self.evidence.relevance

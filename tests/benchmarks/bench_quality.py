@@ -93,7 +93,7 @@ def measure(name: str, work: Path, encoder: str) -> dict[str, Any]:
     }
 
 
-def ingest(name: str, corpus: Path, work: Path, encoder: str) -> None:
+def ingest(name: str, corpus: Path, work: Path, encoder: str = DEFAULT_MODEL) -> None:
     """`kb ingest` in a process of its own, as a user runs it; embeds nothing that is there already."""
     command = [sys.executable, "-m", "api.cli", "ingest", str(corpus), "--collection", name]
     environment = os.environ | {"KB_DATA_DIR": str(work), "KB_ENCODER": encoder}

@@ -109,6 +109,20 @@ def test_difys_threshold_and_conditions_hold(api: served.Served) -> None:
     assert retrieve(api, headers, metadata_condition=nothing).json() == {"records": []}
 
 
+def test_difys_scores_are_absolute(api: served.Served) -> None:
+    """The best of passages that have nothing to do with the query is as far from it as the others."""
+    told = {
+        query: [record["score"] for record in retrieve(api, api.headers(), query=query).json()["records"]]
+        for query in ("warranty of all drives", "stellar nucleosynthesis", "盐水鸭的做法")
+    }
+    assert all(scores == sorted(scores, reverse=True) for scores in told.values())
+    assert told["warranty of all drives"][0] > 0.5
+    for query in ("stellar nucleosynthesis", "盐水鸭的做法"):
+        assert told[query] and max(told[query]) < 0.3
+        setting = {"top_k": 3, "score_threshold": 0.3}
+        assert retrieve(api, api.headers(), query=query, retrieval_setting=setting).json() == {"records": []}
+
+
 def test_dify_gets_all_passages_where_it_asks_for_no_threshold(api: served.Served) -> None:
     admin = api.headers(Scope.ADMIN)
     assert api.client.post("/v1/collections", json={"name": "spread"}, headers=admin).status_code == 201

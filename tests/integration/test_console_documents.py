@@ -304,7 +304,7 @@ def test_a_reader_sees_his_own_documents_and_no_more(chromium: Browser, base: tu
         expect(page.get_by_role("button", name="Save")).to_have_count(0)
     with console_pages.person(chromium, address, served.key(Scope.READ, collections=["other"])) as person:
         page = console_pages.opened(person, LIST)
-        page.get_by_text("does not exist").first.wait_for()
+        page.get_by_text("There is no collection docs here").wait_for()
         assert "Warranty" not in page.locator("main").inner_text()
 
 

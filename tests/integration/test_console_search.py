@@ -53,6 +53,13 @@ def choose_plan(page: Page, which: str, plan: str) -> None:
     page.get_by_role("option", name=plan).click()
 
 
+def test_where_nothing_is_about_the_question_it_is_said(page: Page) -> None:
+    ask(page, "stellar nucleosynthesis")
+    expect(side(page, "left").get_by_text("Nothing here seems to be about that")).to_be_visible()
+    ask(page)
+    expect(side(page, "left").get_by_text("Nothing here seems to be about that")).to_have_count(0)
+
+
 def titles(page: Page, which: str) -> list[str]:
     side(page, which).get_by_role("article").first.wait_for()
     found = side(page, which).get_by_role("article").all()
@@ -231,7 +238,7 @@ def test_a_reader_compares_and_changes_nothing(chromium: Browser, base: tuple[Se
             expect(page.get_by_role("button", name=name)).to_have_count(0)
     with console_pages.person(chromium, address, served.key(Scope.READ, collections=["other"])) as person:
         page = console_pages.opened(person, f"{LAB}?q=warranty")
-        page.get_by_text("does not exist").first.wait_for()
+        page.get_by_text("There is no collection docs here").wait_for()
         expect(page.get_by_role("article")).to_have_count(0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.answer.cosine_scale import KNOWN_ZERO, UNLIKE, of_answers, of_statements
+from retrieval.encoder.cosine_scale import KNOWN_ZERO, UNLIKE, of_answers, of_statements
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.types import Vectors
 

@@ -18,7 +18,7 @@ export interface Asked {
 
 /** What the API needs for that search; hits are explained. */
 function searchBody(asked: Asked): SearchBody {
-  return { min_seq: 0, group_by: "document", highlight: true, explain: true, ...asked };
+  return { min_seq: 0, group_by: "document", highlight: true, explain: true, relevance: true, ...asked };
 }
 
 /** The result of a search; nothing is asked for an empty query. Read again when the collection's content changes. */

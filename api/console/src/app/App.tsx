@@ -7,6 +7,7 @@ import { ConfirmProvider } from "@/components/confirm";
 import { Empty } from "@/components/Empty";
 import { Failure } from "@/components/Failure";
 import { Loading } from "@/components/Loaded";
+import { Page } from "@/components/Page";
 import { useSpeech } from "@/i18n";
 import { Boundary } from "./Boundary";
 import { Login } from "./Login";
@@ -54,7 +55,13 @@ function Guarded({ page }: { page: PageEntry }) {
   const isMissing = useIsMissing(collection);
   // What is loaded already is shown at once: behind a lazy one React shows its placeholder for 300 ms.
   const [Component] = useState(() => page.loaded() ?? page.Component);
-  if (isMissing) return <Empty title={t("shell.no-such-collection", { name: collection ?? "" })}>{t("shell.no-such-collection-text")}</Empty>;
+  if (isMissing) {
+    return (
+      <Page title={t(page.name)}>
+        <Empty title={t("shell.no-such-collection", { name: collection ?? "" })}>{t("shell.no-such-collection-text")}</Empty>
+      </Page>
+    );
+  }
   if (allows(session, page.right)) return <Component key={pathname} />; // begins anew with another collection
   const words = { right: t(`right.${page.right}`), scope: textOr(`right.${session.scope}`, session.scope) };
   return <Empty title={t("shell.not-allowed")}>{t("shell.not-allowed-text", words)}</Empty>;

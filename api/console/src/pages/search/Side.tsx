@@ -80,6 +80,8 @@ export function Side(props: Props) {
   );
 }
 
+const FEW = 0.3; // below it, the API says, what was found is probably about something else
+
 function Found({ found, others, most, grades, judge, open }: Props & { found: SearchResponse }) {
   const { t, textOr, language } = useSpeech();
   const places = others && new Map(others.map((hit, place) => [hit.key, place + 1]));
@@ -99,6 +101,9 @@ function Found({ found, others, most, grades, judge, open }: Props & { found: Se
         </Text>
       )}
       {missed && <Alert color="yellow">{t("search.degraded", { legs: missed })}</Alert>}
+      {found.hits.length > 0 && typeof found.relevance === "number" && found.relevance < FEW && (
+        <Alert color="gray">{t("search.elsewhere", { relevance: found.relevance.toLocaleString(language, { maximumFractionDigits: 2 }) })}</Alert>
+      )}
       {found.hits.length === 0 && <Text size="sm">{t("search.nothing")}</Text>}
       {found.hits.map((hit, place) => (
         <HitCard

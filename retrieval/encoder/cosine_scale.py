@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answer.question import HAN
+from retrieval.analysis.folding import HAN
 from retrieval.contracts import Encoder
 from retrieval.types import Vectors
 
@@ -55,6 +55,11 @@ def of_answers(encoder: Encoder, question: str, passages: Sequence[str]) -> Cosi
     """(passages,) cosines of a question with what may answer it, on the scale of the weights."""
     cosines = encoder.encode_passages(passages) @ encoder.encode_queries([question])[0]
     return _scaled(cosines, _zeros_of(encoder, question)[0])
+
+
+def of_passage(encoder: Encoder, question: str, cosine: float) -> float:
+    """A cosine of a question with a passage, on that scale."""
+    return float(_scaled(np.array([cosine]), _zeros_of(encoder, question)[0])[0])
 
 
 def of_statements(encoder: Encoder, one: str, other: str) -> float:
