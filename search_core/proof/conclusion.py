@@ -117,8 +117,13 @@ def _reasons(conditions: Conditions, finalist: Finalist, verdict: Verdict) -> tu
     if not conditions.log.count:
         return (Reason(ReasonCode.UNTRIED, untried(conditions.clock)),)
     if _is_what_serves(conditions, finalist):
-        return (NOT_BEATEN,)
+        return _given_up(finalist) or (NOT_BEATEN,)
     return verdict.reasons if conditions.supervision.judged else (NOT_JUDGED, *verdict.reasons)
+
+
+def _given_up(finalist: Finalist) -> tuple[Reason, ...]:
+    """Why stages gave up what was better than what serves; empty where none was."""
+    return tuple(stage.reason for stage in finalist.stages if isinstance(stage.reason, Reason))
 
 
 def _metrics(conditions: Conditions, finalist: Finalist, scores: SealedScores) -> dict[str, dict[str, float]]:

@@ -141,7 +141,7 @@ class StageReport:
             "seconds": round(self.seconds, 2),
             "cpu_seconds": round(self.cpu_seconds, 2),
             "kept": self.kept,
-            "reason": self.reason,
+            "reason": str(self.reason),
             **({} if self.steps is None else {"steps": self.steps}),
             "gain": None if self.gain is None else round(self.gain, 5),
             "architecture": None if self.best is None else self.best.architecture.digest,

@@ -14,7 +14,7 @@ from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate, StageReport
 from search_core.stages.plan_tier import PlanTier, Progress
 from search_core.stages.plans import plan_stage
-from search_core.stages.quickness import too_slow
+from search_core.stages.quickness import given_up, too_slow
 from search_core.stages.tiers import shares
 
 SHOWN = 10  # rows of the leaderboard
@@ -93,7 +93,7 @@ def _if_quick(conditions: Conditions, report: StageReport) -> StageReport:
     if report.tier not in _UNTIMED or not report.kept or report.best is None:
         return report
     reasons = too_slow(conditions, report.best)
-    return replace(report, kept=False, reason=str(reasons[0])) if reasons else report
+    return replace(report, kept=False, reason=given_up(reasons[0], report.gain or 0.0)) if reasons else report
 
 
 def _stage(name: str) -> Stage:

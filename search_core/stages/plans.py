@@ -9,6 +9,7 @@ from retrieval.plan import FusionMethod, Plan
 from retrieval.ranking.diffusion import needs_graph
 from search_core.conditions import Conditions
 from search_core.policy import POLICIES
+from search_core.proof.reasons import Reason
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.spaces.scalar import Scalar, same
@@ -18,7 +19,7 @@ from search_core.stages.cross_fitting import crossed_plan
 from search_core.stages.plan_choice import PlanChoice
 from search_core.stages.plan_tier import PlanTier, Progress, Scored, compared_on, untried
 from search_core.stages.portfolio import PLAIN, portfolio
-from search_core.stages.quickness import too_slow
+from search_core.stages.quickness import given_up, too_slow
 from search_core.stages.recording import Stopwatch
 
 PLAN_POLICY = "random"  # of "auto": trials are cheap here, and no policy beats it (docs/search-space.md)
@@ -38,7 +39,7 @@ def plan_stage(
     tier.try_all(portfolio(space), clock, share, progress)
     policy = POLICIES.create(name, space, request.seed)
     tier.search(policy, request.max_epochs, clock, share, progress)
-    choice = _quick_enough(conditions, start, _plain_choice(conditions, tier, incumbent, places))
+    choice, slow = _quick_enough(conditions, start, _plain_choice(conditions, tier, incumbent, places))
     chosen = choice.whole
     found = start.with_plan(chosen.architecture, chosen.plan)
     if len(conditions.tiers) > 1:  # a later tier compares with it
@@ -51,7 +52,7 @@ def plan_stage(
         seconds=watch.seconds,
         cpu_seconds=watch.cpu_seconds,
         kept=kept,
-        reason="" if kept else why_not,
+        reason="" if kept else slow or why_not,
         gain=chosen.mean - incumbent.mean,
         best=found,
         policy=policy.report(),
@@ -77,7 +78,7 @@ def plans_anew(
     moved = {name: value for name, value in start.architecture.choices if name in open_ones}
     near = [conditions.space.complete(one.as_dict() | kept) for one in _near(space.complete(moved), space)]
     tier.try_all(near, conditions.clock, share, progress, least=PLAIN)
-    choice = _quick_enough(conditions, start, _plain_choice(conditions, tier, incumbent, places))
+    choice, _ = _quick_enough(conditions, start, _plain_choice(conditions, tier, incumbent, places))
     chosen = choice.whole
     return start.with_plan(chosen.architecture, chosen.plan), choice
 
@@ -115,17 +116,22 @@ def _choice(tier: PlanTier, incumbent: Scored, places: Sequence[int]) -> PlanCho
     return PlanChoice(tuple(tier.scored.values()), incumbent, tuple(places), tier.questions)
 
 
-def _quick_enough(conditions: Conditions, start: Candidate, choice: PlanChoice) -> PlanChoice:
-    """The choice; where that is too slow, that with one step of diffusion, then with ever less."""
-    left = choice
+def _quick_enough(conditions: Conditions, start: Candidate, choice: PlanChoice) -> tuple[PlanChoice, Reason | None]:
+    """The choice; where that is too slow, that with one step of diffusion, then with ever less.
+
+    The reason is why the first was given up; None where it was not.
+    """
+    left, slow = choice, None
     for simpler in (_takes_one_step, _asks_no_graph, _does_not_diffuse, _asks_words_alone):
         chosen = left.whole
         if simpler(chosen):
             continue
-        if not too_slow(conditions, start.with_plan(chosen.architecture, chosen.plan)):
+        reasons = too_slow(conditions, start.with_plan(chosen.architecture, chosen.plan))
+        if not reasons:
             break
+        slow = slow or given_up(reasons[0], chosen.mean - choice.incumbent.mean)
         left = choice.only([one for one in choice.scored if one is choice.incumbent or simpler(one)])
-    return left
+    return left, slow
 
 
 def _takes_one_step(one: Scored) -> bool:

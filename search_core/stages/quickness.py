@@ -17,3 +17,8 @@ def too_slow(conditions: Conditions, candidate: Candidate) -> tuple[Reason, ...]
     """
     latency = compare_latency(conditions.catalog, conditions.serving, candidate, conditions.split.choose)
     return why_too_slow(latency, conditions.spec.latency_ms)
+
+
+def given_up(reason: Reason, gain: float) -> Reason:
+    """The reason of `too_slow` with what its candidate was worth on the questions that it was chosen by."""
+    return Reason(reason.code, f"{reason}, so {gain:+.4f} on the questions it was chosen by was given up")

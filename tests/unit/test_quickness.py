@@ -46,7 +46,7 @@ def cost(plan: Plan) -> float:
     return 3.0 if plan.diffusion.edges is DiffusionEdges.DENSE else COSTS[plan.diffusion.steps]
 
 
-def chosen(monkeypatch: pytest.MonkeyPatch, most: float) -> Plan:
+def chosen(monkeypatch: pytest.MonkeyPatch, most: float) -> tuple[Plan, str | None]:
     """Where what serves takes a millisecond, and `most` is just what is allowed."""
 
     def timed(catalog: Any, before: Any, plan: Plan, places: tuple[int, ...]) -> Latency:
@@ -60,7 +60,8 @@ def chosen(monkeypatch: pytest.MonkeyPatch, most: float) -> Plan:
     ]
     asked = tuple(EvalQuery(f"q{at}", f"question {at}", {f"d{at}": 1}) for at in range(QUESTIONS))
     choice = PlanChoice(tuple(scored), scored[0], tuple(range(QUESTIONS)), asked)
-    return plans._quick_enough(CONDITIONS, START, choice).whole.plan
+    left, slow = plans._quick_enough(CONDITIONS, START, choice)
+    return left.whole.plan, slow
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,14 @@ def chosen(monkeypatch: pytest.MonkeyPatch, most: float) -> Plan:
 def test_of_a_plan_that_is_too_slow_no_more_is_given_up_than_need_be(
     monkeypatch: pytest.MonkeyPatch, most: float, best: Plan
 ) -> None:
-    assert chosen(monkeypatch, most) == best
+    assert chosen(monkeypatch, most)[0] == best
+
+
+def test_what_was_given_up_is_told_with_its_time_and_its_worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chosen(monkeypatch, 9.0)[1] is None
+    slow = chosen(monkeypatch, 1.5)[1]
+    assert slow is not None and slow.startswith("searches would take 4.33 times as long (4.33 to 4.33)")
+    assert slow.endswith("so +0.5000 on the questions it was chosen by was given up")
 
 
 def test_what_surrounds_a_search_belongs_to_the_time_that_people_wait() -> None:
