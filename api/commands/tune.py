@@ -24,8 +24,11 @@ from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, MAX_
 from search_core.result import Result, waits
 from search_core.trainer import AutoModelTrainer
 
+BESIDE_RESUME = ("resume", "collection", "as_json")  # options that do not say how a run goes
+
 
 def tune(
+    context: typer.Context,
     queries: Annotated[Path | None, typer.Option(help='JSON lines {"id", "text"}.')] = None,
     qrels: Annotated[Path | None, typer.Option(help="Tab separated: query-id, corpus-id, score.")] = None,
     answers: Annotated[
@@ -69,6 +72,10 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Search for a better plan on judged questions, prove it on sealed ones, let it serve. Ctrl-C keeps the best."""
+    if resume:
+        _goes_on_as_asked(context)
+    if eval_set and (queries is not None or answers is not None):
+        raise InvalidInputError("--eval-set and --queries each name the questions; give one of them")
     if answers is not None and (queries is None or task != ANSWER_TASK):
         raise InvalidInputError(f"--answers belongs to --queries and --task {ANSWER_TASK}; give all three")
     if answers is None and (queries is None) != (qrels is None):
@@ -107,6 +114,21 @@ def tune(
                 told = record.result
         told = _with_its_encoder(kb, collection, told or run(kb, request, resume, as_json).to_dict())
     print_json(told) if as_json else _show(told, kb.settings.data_dir)
+
+
+def _goes_on_as_asked(context: typer.Context) -> None:
+    """Raises `InvalidInputError` where options are given that a run which goes on would not heed."""
+    given = []
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name not in BESIDE_RESUME and source is not None and source.name == "COMMANDLINE":
+            no = option.secondary_opts and not context.params.get(option.name or "")
+            given.append((option.secondary_opts if no else option.opts)[0])
+    if given:
+        raise InvalidInputError(
+            f"--resume goes on as the experiment was asked for, without {', '.join(given)}; leave that out, or start "
+            "another one"
+        )
 
 
 def run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) -> Result:
