@@ -63,7 +63,8 @@ def add(
     if as_json:
         print_json(_shown(stored, record.plan_id))
     else:
-        out.print(f"plan {stored.id} ({stored.digest}) is stored; let it serve by `kb plans promote {stored.id}`")
+        serve = f"kb plans promote {stored.id} -c {collection}"
+        out.print(f"plan {stored.id} ({stored.digest}) is stored; let it serve by `{serve}`")
 
 
 @app.command()

@@ -96,7 +96,8 @@ def _show(rollout: dict[str, Any], as_json: bool) -> None:
     for stage in rollout["stages"]:
         _show_stage(stage)
     if rollout["ended_at"] is None:
-        out.print(f"go on by `kb plans advance -c {rollout['collection']}`, end it by `kb plans stop`")
+        here = f"-c {rollout['collection']}"
+        out.print(f"go on by `kb plans advance {here}`, end it by `kb plans stop {here}`")
 
 
 def _show_stage(stage: dict[str, Any]) -> None:

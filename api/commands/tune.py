@@ -113,7 +113,7 @@ def tune(
             if record.result is not None and waits(record.result):  # ended while the generation was built
                 told = record.result
         told = _with_its_encoder(kb, collection, told or run(kb, request, resume, as_json).to_dict())
-    print_json(told) if as_json else _show(told, kb.settings.data_dir)
+    print_json(told) if as_json else _show(told, collection, kb.settings.data_dir)
 
 
 def _goes_on_as_asked(context: typer.Context) -> None:
@@ -183,7 +183,7 @@ def _stopping(trainer: AutoModelTrainer) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _show(told: dict[str, Any], data_dir: Path) -> None:
+def _show(told: dict[str, Any], collection: str, data_dir: Path) -> None:
     asked, before, after = told["supervision"], told.get("serving", told["default"]), told["tuned"]
     out.print(f"{asked['questions']} questions: {asked['origin']}", markup=False)
     for note in asked["notes"]:
@@ -201,9 +201,11 @@ def _show(told: dict[str, Any], data_dir: Path) -> None:
     folder = data_dir / told["artifact"]["folder"]
     out.print(f"{told['trials']} trials in {told['seconds']:.0f} s; artifact in {folder}")
     if told["promoted"]:
-        out.print(f"plan {told['plan']['id']} serves now; `kb plans roll-back` returns to the one before")
+        back = f"`kb plans roll-back -c {collection}` returns to the one before"
+        out.print(f"plan {told['plan']['id']} serves now; {back}")
     if told.get("generation"):
-        out.print(f"generation {told['generation']} serves now; `kb generations rollback` returns to the one before")
+        back = f"`kb generations rollback -c {collection}` returns to the one before"
+        out.print(f"generation {told['generation']} serves now; {back}")
     for reason in told["reasons"]:
         out.print(f"nothing was promoted: {reason}")
 

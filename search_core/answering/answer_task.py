@@ -307,7 +307,7 @@ def _promoted(
     if reasons or plan_id is None:
         return False, reasons
     if not run.request.promote:
-        return False, (not_asked(plan_id),)
+        return False, (not_asked(plan_id, run.collection.name),)
     return promote(
         run.catalog,
         run.collection,

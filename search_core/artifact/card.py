@@ -55,9 +55,9 @@ Encoder {manifest["encoder"]} ({manifest["encoder_fingerprint"][:12]}), autoglm-
 
 ## How to let it serve, and to go back
 
-`kb plans list` shows its number; `kb plans promote` lets it serve at once, `kb plans rollout` step by step, and
-`kb plans roll-back` returns to what served before. `kb artifacts verify` says whether these files are whole;
-`manifest.json` has everything above as data.
+`kb plans list -c {collection}` shows its number. With it and `-c {collection}`, `kb plans promote` lets it serve at
+once and `kb plans rollout` step by step; `kb plans roll-back` returns to what served before. `kb artifacts verify` says
+whether these files are whole; `manifest.json` has everything above as data.
 """
 
 

@@ -36,7 +36,7 @@ from search_core.stages.sealed import SealedScores, stages_on_sealed
 REPORTED = ("ndcg@10", "mrr@10", "recall@10")
 NOT_STEP_BY_STEP = (
     "a tuned encoder cannot go out step by step, for it needs vectors of its own; see `kb reindex --encoder` with the "
-    "model of this run, then `kb plans promote {}`"
+    "model of this run, then `kb plans promote {} -c {}`"
 )
 
 
@@ -214,12 +214,13 @@ def _promoted(
 ) -> tuple[bool, tuple[Reason, ...]]:
     if reasons or plan_id is None:
         return False, reasons
+    name = conditions.collection.name
     if finalist.candidate.model is not None and conditions.request.promote:
         if conditions.request.rollout == AT_ONCE:
             return False, (NOT_EMBEDDED,)
-        return False, (Reason(ReasonCode.NOT_STEP_BY_STEP, NOT_STEP_BY_STEP.format(plan_id)),)
+        return False, (Reason(ReasonCode.NOT_STEP_BY_STEP, NOT_STEP_BY_STEP.format(plan_id, name)),)
     if not conditions.request.promote:
-        return False, (not_asked(plan_id, model_name(conditions, finalist.candidate)),)
+        return False, (not_asked(plan_id, name, model_name(conditions, finalist.candidate)),)
     return promote(
         conditions.catalog,
         conditions.collection,

@@ -77,5 +77,6 @@ def go_out(
             return (Reason(ReasonCode.ROLLOUT_REFUSED, refused),)
         about = {"rollout": begun.id, "stage": way}
         catalog.audit.record(by, "plans.rollout begin", f"{collection.name}/{plan_id}", about)
-    out = f"plan {plan_id} goes out step by step: rollout {begun.id} began as {way}; see `kb plans status`"
+    see = f"see `kb plans status -c {collection.name}`"
+    out = f"plan {plan_id} goes out step by step: rollout {begun.id} began as {way}; {see}"
     return (Reason(ReasonCode.ROLLOUT_BEGAN, out),)

@@ -67,10 +67,11 @@ OTHER_PLAN_OR_ENCODER = Reason(ReasonCode.OVERTAKEN, OVERTAKEN.format("another p
 OTHER_ENCODER = Reason(ReasonCode.OVERTAKEN, "another encoder began to serve during the run; run it again")
 
 
-def not_asked(plan_id: int, model: str | None = None) -> Reason:
+def not_asked(plan_id: int, collection: str, model: str | None = None) -> Reason:
     """What a person can do instead; `model`: the tuned encoder that must embed the collection before."""
-    first = "" if model is None else f"`kb reindex --encoder {model}`, then "
-    return Reason(ReasonCode.NOT_ASKED, f"promotion was not asked for; {first}`kb plans promote {plan_id}` does it")
+    first = "" if model is None else f"`kb reindex -c {collection} --encoder {model}`, then "
+    promote = f"`kb plans promote {plan_id} -c {collection}`"
+    return Reason(ReasonCode.NOT_ASKED, f"promotion was not asked for; {first}{promote} does it")
 
 
 def to_fields(reasons: Sequence[Reason]) -> dict[str, Any]:

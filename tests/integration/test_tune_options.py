@@ -1,8 +1,9 @@
-"""Options of `kb tune` that exclude each other are refused instead of one of them being passed over."""
+"""What `kb tune` is asked and says: options that exclude each other are refused, commands it names can be copied."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from retrieval.catalog import Catalog, sqlite_url
+from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import InvalidInputError
 
@@ -57,3 +59,34 @@ def test_questions_come_from_files_or_from_a_set(tmp_path: Path, named: str) -> 
     }
     told = refusal("--eval-set", "mine", *files[named])
     assert "--eval-set and --queries each name the questions; give one of them" in told
+
+
+def test_commands_that_are_named_are_of_the_collection_that_they_are_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that is copied without `-c` is about the collection `default`."""
+    plan = tmp_path / "plan.json"
+    plan.write_text("{}")
+    with tuning_world(tmp_path / "data") as kb:
+        texts, judged = questions()
+        kb.catalog.eval_sets.create(
+            kb.catalog.collections.get("c"), "mine", [EvalQuery(name, texts[name], judged[name]) for name in texts]
+        )
+    monkeypatch.setenv("KB_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("KB_ENCODER", "hash")
+    run = ["tune", "-c", "c", "--budget", "120s", "--tiers", "plan", "--max-epochs", "1"]
+    said = []
+    for words in (
+        ["plans", "add", str(plan), "-c", "c"],
+        [*run, "--no-promote"],
+        [*run, "--rollout", "shadow"],
+        ["plans", "status", "-c", "c"],
+        ["plans", "stop", "-c", "c"],
+        [*run, "--seed", "1"],
+    ):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output + repr(done.exception)
+        said.append(" ".join(done.output.split()))
+    commands = [re.findall(r"`kb ([^`]+)`", text) for text in said]
+    assert [len(named) for named in commands] == [1, 1, 1, 2, 0, 1], said
+    assert [one for named in commands for one in named if not one.endswith(" -c c")] == []

@@ -50,7 +50,7 @@ def test_an_encoder_that_is_offered_stays(catalog: Catalog, tmp_path: Path, reas
     ("reason", "stays"),
     [
         (NOT_EMBEDDED, True),
-        (not_asked(1, "encoder-a"), True),
+        (not_asked(1, "c", "encoder-a"), True),
         (Reason(ReasonCode.NOT_STEP_BY_STEP, "see `kb reindex --encoder` with the model of this run"), True),
         (Reason(ReasonCode.CHANCE, "a gain of encoder-a may be chance"), False),
     ],

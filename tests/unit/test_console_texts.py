@@ -103,5 +103,12 @@ def _reasons() -> list[Reason]:
     worse = judge(before, before - np.repeat([0.1, 0.0], 20), kinds, seed=0)
     chance = judge(before, np.tile([0.5, -0.4], 20), [()] * 40, seed=0)
     slow = why_too_slow(Latency(5.0, 9.0, 1.7, 1.9), None) + why_too_slow(Latency(5.0, 6.0, 1.1, 1.25), 5.5)
-    known = (NOT_BEATEN, NOT_JUDGED, OTHER_PLAN, OTHER_ENCODER, not_asked(3), not_asked(3, "artifacts/encoder-a"))
+    known = (
+        NOT_BEATEN,
+        NOT_JUDGED,
+        OTHER_PLAN,
+        OTHER_ENCODER,
+        not_asked(3, "c"),
+        not_asked(3, "c", "artifacts/encoder-a"),
+    )
     return [*worse.reasons, *chance.reasons, *slow, *known]
