@@ -6,7 +6,9 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -143,12 +145,17 @@ def write_run(path: Path, run: Run, name: str) -> None:
                 file.write(f"{_token(question)} Q0 {_token(document)} {rank} {last:.9g} {_token(name)}\n")
 
 
-def _open_text(path: Path) -> TextIO:
+@contextmanager
+def _open_text(path: Path) -> Iterator[TextIO]:
+    """Its lines, while it is open. Raises `InvalidInputError` where it is none, or cannot be read to its end."""
     if not path.exists():
         raise InvalidInputError(f"{path} does not exist; expected an evaluation file (.gz is read too)")
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+    try:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+            yield lines
+    except (OSError, UnicodeError, EOFError, zlib.error, csv.Error) as error:
+        raise InvalidInputError(f"{path} cannot be read: {error}; expected text in UTF-8, or that in gzip") from error
 
 
 def _question(line: str, where: str) -> tuple[str, str]:

@@ -169,3 +169,21 @@ def test_a_run_file_orders_by_score_as_the_run_did(tmp_path: Path) -> None:
         read = [d for d in ir_measures.read_trec_run(str(tmp_path / "run")) if d.query_id == question]
         by_score = {np.float32(d.score): d.doc_id for d in read}
         assert [by_score[score] for score in sorted(by_score, reverse=True)] == [document for document, _ in scored]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("latin.tsv", "q1\tmüller\t1\n".encode("latin-1")),
+        ("excel.tsv", "q1\td1\t1\n".encode("utf-16")),
+        ("plain.tsv.gz", b"q1\td1\t1\n"),
+        ("cut.tsv.gz", gzip.compress(b"q1\td1\t1\n" * 100)[:-9]),
+        ("folder.tsv", None),
+    ],
+    ids=["latin-1", "utf-16", "no gzip", "half a gzip", "folder"],
+)
+def test_a_file_that_is_no_text_is_told_by_name(tmp_path: Path, name: str, content: bytes | None) -> None:
+    path = tmp_path / name
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=rf"{name} cannot be read: .*; expected text in UTF-8"):
+        read_qrels(path)
