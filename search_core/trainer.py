@@ -25,6 +25,7 @@ from search_core.conditions import prepare
 from search_core.errors import CorpusError, SearchCoreError
 from search_core.log.run_lock import run_lock
 from search_core.proof.conclusion import conclude
+from search_core.proof.promotion import check_way
 from search_core.questions.splits import BY_DOCUMENT
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
@@ -200,6 +201,8 @@ class AutoModelTrainer:
 
     def _record(self, catalog: Catalog, collection: Collection) -> ExperimentRecord:
         if not self._experiment:
+            if self.request.promote:  # a replay lets nothing serve, whatever its original was asked
+                check_way(catalog, collection, self.request.rollout)
             return catalog.experiments.create(collection, self.request.to_dict())
         return catalog.experiments.get(collection, self._experiment)
 

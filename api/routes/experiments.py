@@ -33,10 +33,10 @@ from api.wire.experiments import (
 )
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord
-from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
+from retrieval.errors import InvalidInputError, NotFoundError
 from search_core.log.log_comparison import compare_runs
 from search_core.policy import POLICIES
-from search_core.proof.promotion import AT_ONCE
+from search_core.proof.promotion import check_way
 from search_core.questions.supervision import choose_set
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request, without_questions
 from search_core.spaces.architecture import Architecture
@@ -125,10 +125,10 @@ def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) ->
         raise InvalidInputError(
             f"task {task!r} is not about a collection; expected one of {', '.join(SEARCH_TASKS)}, or a sentence"
         )
-    if body.rollout != AT_ONCE and kb.catalog.rollouts.running(collection.id):
-        raise ConflictError(f"a rollout of {collection.name!r} runs already; stop it, or tune with rollout none")
     parse_tiers(body.tiers, budget)
     request = Request(**body.model_dump())
+    if request.promote:
+        check_way(kb.catalog, collection, request.rollout)
     if not request.made_questions:
         choose_set(kb.catalog, collection, request.eval_set, answered=request.task == ANSWER_TASK)
     return request

@@ -22,6 +22,12 @@ def store_once(catalog: Catalog, collection: Collection, name: str, plan: Plan, 
     return catalog.plans.add(collection, name, plan.to_dict(), plan.digest, by).id
 
 
+def check_way(catalog: Catalog, collection: Collection, way: str) -> None:
+    """Raises `ConflictError` where a proven plan could not go out this way, since another one does already."""
+    if way != AT_ONCE and catalog.rollouts.running(collection.id):
+        raise ConflictError(f"a rollout of {collection.name!r} runs already; stop it, or tune with rollout none")
+
+
 def promote(
     catalog: Catalog,
     collection: Collection,
