@@ -95,7 +95,8 @@ def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -
     """Those questions from which something can be learned; the rest is left out with a note.
 
     A question is left out that is empty, that has no relevant document in the collection, or that says of the same
-    words the contrary of what another says. Raises `SupervisionError` where none is left.
+    words the contrary of what another says. One that has some of its relevant documents in the collection stays, with a
+    note. Raises `SupervisionError` where none is left.
     """
     asked = [question for question in questions if question.text.strip()]
     contradicted = _contradicted(asked)
@@ -111,7 +112,17 @@ def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -
     if not useful:
         reasons = "; ".join(notes) or "there are no questions"
         raise SupervisionError(f"no judged question ({origin}) can be used: {reasons}; check the ids")
-    return Supervision(useful, origin, True, notes)
+    return Supervision(useful, origin, True, (*notes, *_absent(useful, keys)))
+
+
+def _absent(questions: Sequence[EvalQuery], keys: frozenset[str]) -> tuple[str, ...]:
+    """A note where questions that are asked have relevant documents that no search can find, which lowers all means."""
+    absent = frozenset().union(*map(_relevant, questions)) - keys
+    if not absent:
+        return ()
+    lacking = sum(bool(_relevant(question) & absent) for question in questions)
+    what = f"{len(absent)} of the documents that are judged relevant, to {lacking} of the questions"
+    return (f"{what}, are not in the collection; no search finds them",)
 
 
 def _relevant(question: EvalQuery) -> frozenset[str]:

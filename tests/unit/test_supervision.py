@@ -157,6 +157,14 @@ def test_what_teaches_nothing_is_left_out_with_a_note() -> None:
     )
 
 
+def test_relevant_documents_that_no_search_can_find_are_counted() -> None:
+    found = checked([question(1), question(2, d2=1, gone=2, never=0), question(3, d3=1, gone=1, lost=1)], "given", KEYS)
+    assert [one.id for one in found.questions] == ["q1", "q2", "q3"]
+    told = "2 of the documents that are judged relevant, to 2 of the questions, are not in the collection"
+    assert found.notes == (f"{told}; no search finds them",)
+    assert checked([question(1), question(2, d2=1, never=0)], "given", KEYS).notes == ()
+
+
 def test_files_that_do_not_belong_together_are_told() -> None:
     with pytest.raises(SupervisionError, match="'q9'"):
         given({"q1": "one"}, {"q9": {"d1": 1}}, KEYS)
