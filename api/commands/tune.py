@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation.runs import read_qrels, read_queries
 from search_core.proof.promotion import AT_ONCE
+from search_core.proof.reasons import ReasonCode
 from search_core.questions.splits import BY_DOCUMENT
 from search_core.reader.data import read_answers
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, MAX_THREADS, Request
@@ -206,8 +208,8 @@ def _show(told: dict[str, Any], collection: str, data_dir: Path) -> None:
     if told.get("generation"):
         back = f"`kb generations rollback -c {collection}` returns to the one before"
         out.print(f"generation {told['generation']} serves now; {back}")
-    for reason in told["reasons"]:
-        out.print(f"nothing was promoted: {reason}")
+    for reason, code in zip_longest(told["reasons"], told.get("reason_codes", ())):
+        out.print(reason if code == ReasonCode.ROLLOUT_BEGAN else f"nothing was promoted: {reason}")
 
 
 def _stage_line(stage: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tuning_world import questions, tuning_world
 
+from api.commands import tune
 from retrieval.catalog.rollouts import BEGIN_OPTIONS, Stage
 from retrieval.errors import ConflictError, InvalidInputError
 from retrieval.plan import Plan
@@ -17,7 +18,7 @@ from search_core.stages.plan_tier import Progress
 from search_core.trainer import AutoModelTrainer
 
 
-def test_a_proven_winner_goes_out_by_a_rollout(tmp_path: Path) -> None:
+def test_a_proven_winner_goes_out_by_a_rollout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts, qrels = questions()
     with tuning_world(tmp_path) as kb:
 
@@ -48,6 +49,9 @@ def test_a_proven_winner_goes_out_by_a_rollout(tmp_path: Path) -> None:
             f"experiment {result.experiment}",
         )
         assert kb.catalog.collections.get("c").plan_id is None
+        tune._show(result.to_dict() | {"metric": "ndcg@10"}, "c", tmp_path)
+        told = capsys.readouterr().out
+        assert "rollout 2 began as canary" in told.replace("\n", " ") and "nothing was promoted" not in told
 
 
 def test_another_way_to_go_out_is_refused_before_the_run() -> None:
