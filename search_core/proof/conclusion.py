@@ -91,6 +91,8 @@ def _verdict(conditions: Conditions, finalist: Finalist, scores: SealedScores) -
     before, after = (scores.values(one.legs, one.plan, metric) for one in (finalist.serving, finalist.candidate))
     latency = compare_latency(conditions.catalog, finalist.serving, finalist.candidate, sealed)
     kinds = [kinds_of(conditions.legs.questions[place]) for place in sealed]
+    is_known = finalist.candidate.model is None  # by its plan's digest, which names what was learned by its content
+    candidate = (finalist.plan.digest, conditions.incumbent.digest, metric) if is_known else ()
     return judge(
         before,
         after,
@@ -100,7 +102,7 @@ def _verdict(conditions: Conditions, finalist: Finalist, scores: SealedScores) -
         links=document_links([conditions.legs.questions[place] for place in sealed], scores.documents),
         latency=latency,
         bound_ms=conditions.spec.latency_ms,
-        earlier_tests=begin_test(conditions.catalog.experiments, conditions.collection, conditions.record),
+        earlier_tests=begin_test(conditions.catalog.experiments, conditions.collection, conditions.record, candidate),
     )
 
 

@@ -18,6 +18,7 @@ from search_core.request import ANSWER_TASK, SEALED
 
 DIGITS = 8  # of a hash: two of 2,000 questions each share one by chance in a thousandth of all cases
 EARLIER_TESTS, TEST_BEGUN = "earlier_tests", "test_begun"  # kept beside the fields of the request
+Tested = tuple[str, ...]
 MIN_SHARED = 0.25  # of the sealed questions: with another seed some 40 % are sealed again
 
 
@@ -26,8 +27,13 @@ def hashes_of_sealed(texts: Iterable[str]) -> list[str]:
     return sorted({hash_of(text)[:DIGITS] for text in texts})
 
 
-def begin_test(experiments: Experiments, collection: Collection, record: ExperimentRecord) -> int:
+def begin_test(
+    experiments: Experiments, collection: Collection, record: ExperimentRecord, candidate: Tested = ()
+) -> int:
     """How many tested on the run's sealed questions before the test that it begins now.
+
+    `candidate`: the digests of the plan that is tested and of the one that serves, and the metric; empty where these
+    do not say all of it.
 
     It says that it begins before it counts: of two runs that come to it at once, one at least knows of the other. It
     counts once, so that a run that goes on is held to its own level, and so is one that repeats another.
@@ -36,24 +42,31 @@ def begin_test(experiments: Experiments, collection: Collection, record: Experim
     if (known := request.get(EARLIER_TESTS)) is not None:
         return int(known)
     experiments.note(record.id, {TEST_BEGUN: True})
-    tests = count_earlier_tests(experiments.all(collection), record, request.get(SEALED, ()))
+    tests = count_earlier_tests(experiments.all(collection), record, request.get(SEALED, ()), candidate)
     experiments.note(record.id, {EARLIER_TESTS: tests})
     return tests
 
 
-def count_earlier_tests(others: Iterable[ExperimentRecord], record: ExperimentRecord, sealed: Sequence[str]) -> int:
+def count_earlier_tests(
+    others: Iterable[ExperimentRecord], record: ExperimentRecord, sealed: Sequence[str], candidate: Tested = ()
+) -> int:
     """How many of the other runs of the collection tested a candidate of the same kind on a quarter of these or more.
 
     Of those that run, whoever has begun the test counts. Runs that had nothing to test (p is 1), that repeat another,
-    or that kept no hashes, count nothing.
+    or that kept no hashes, count nothing. The same candidate on the same questions is one test, however often it was
+    made, and none where it is this run's: its p is the same each time.
     """
-    own, kind = set(sealed), _is_of_answers(record)
+    own, kind = frozenset(sealed), _is_of_answers(record)
     least = max(1.0, MIN_SHARED * len(own))
-    return sum(
-        _tested(one) and _is_of_answers(one) is kind and len(own & {*one.request.get(SEALED, ())}) >= least
+    tested = {
+        _test_of(one)
         for one in others
         if one.id != record.id
-    )
+        and _tested(one)
+        and _is_of_answers(one) is kind
+        and len(own & {*one.request.get(SEALED, ())}) >= least
+    }
+    return len(tested - {(candidate, own)})
 
 
 def counted_runs(tests: int) -> str:
@@ -77,6 +90,15 @@ def _tested(one: ExperimentRecord) -> bool:
     if one.state is ExperimentState.RUNNING:
         return bool(one.request.get(TEST_BEGUN))
     return one.state is ExperimentState.FINISHED and (one.result or {}).get("p_value", 1.0) < 1.0
+
+
+def _test_of(one: ExperimentRecord) -> tuple[Tested, frozenset[str]]:
+    """What tells its test from others; one by another encoder, or of answers, is a test of its own."""
+    told = one.result or {}
+    names = [(told.get(plan) or {}).get("digest") or "" for plan in ("plan", "incumbent")]
+    names.append(told.get("metric") or "")
+    is_told = all(names) and not told.get("model") and not _is_of_answers(one)
+    return tuple(names) if is_told else (one.id,), frozenset(one.request.get(SEALED, ()))
 
 
 def _is_of_answers(one: ExperimentRecord) -> bool:

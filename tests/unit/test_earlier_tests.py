@@ -57,6 +57,30 @@ def finished(catalog: Catalog, collection: Collection, sealed: Sequence[str] = S
     return tests
 
 
+def test_the_same_candidate_on_the_same_questions_is_one_test(catalog: Catalog, collection: Collection) -> None:
+    """Who looks first, and promotes by another run, has tested one candidate."""
+
+    def told(plan: str, sealed: Sequence[str] = SEALED, **more: Any) -> int:
+        record = begun(catalog, collection, sealed)
+        about = {
+            "p_value": 0.3,
+            "plan": {"digest": plan},
+            "incumbent": {"digest": "serves"},
+            "metric": "ndcg@10",
+        } | more
+        own = () if about.get("model") else (plan, about["incumbent"]["digest"], about["metric"])
+        tests = begin_test(catalog.experiments, collection, record, own)
+        catalog.experiments.finish(record.id, ExperimentState.FINISHED, about)
+        return tests
+
+    assert [told("a"), told("a"), told("a")] == [0, 0, 0]
+    assert [told("b"), told("a"), told("b")] == [1, 1, 1]
+    assert told("a", metric="recall@10") == 2  # has another p
+    assert told("a", incumbent={"digest": "another"}) == 3
+    assert told("a", SEALED[:30]) == 4  # some of the questions
+    assert [told("a", model="artifacts/encoder-1"), told("a", model="artifacts/encoder-1")] == [5, 6]
+
+
 def test_every_run_that_tested_on_the_same_questions_counts(catalog: Catalog, collection: Collection) -> None:
     assert [finished(catalog, collection) for _ in range(3)] == [0, 1, 2]
     assert finished(catalog, collection, [text.upper() for text in reversed(SEALED)]) == 3  # the same words
