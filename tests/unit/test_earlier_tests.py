@@ -62,7 +62,7 @@ def test_the_same_candidate_on_the_same_questions_is_one_test(catalog: Catalog, 
 
     def told(plan: str, sealed: Sequence[str] = SEALED, **more: Any) -> int:
         record = begun(catalog, collection, sealed)
-        about = {
+        about: dict[str, Any] = {
             "p_value": 0.3,
             "plan": {"digest": plan},
             "incumbent": {"digest": "serves"},
