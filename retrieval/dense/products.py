@@ -10,12 +10,23 @@ from numpy.typing import NDArray
 
 from retrieval.types import Vector, Vectors
 
-BLOCK_ROWS = 500  # rows in one matrix product: large ones make OpenBLAS wake threads, 8 ms instead of 0.2
+BLOCK = 2**18  # multiplications in one product: from 460,800 on OpenBLAS wakes threads, 4 ms or more instead of 0.1
+
+
+def block_rows(dim: int) -> int:
+    """How many rows of that length one product may have."""
+    return max(1, BLOCK // dim)
 
 
 def inner_products(rows: Vectors, query: Vector) -> NDArray[np.float32]:
-    """(n,) inner products of the rows (n, dim) with the query (dim,)."""
-    scores = np.empty(len(rows), np.float32)
-    for low in range(0, len(rows), BLOCK_ROWS):
-        np.dot(rows[low : low + BLOCK_ROWS], query, out=scores[low : low + BLOCK_ROWS])
+    """(n,) inner products of the rows (n, dim), which may be columns of a matrix, with the query (dim,)."""
+    scores, step = np.empty(len(rows), np.float32), block_rows(len(query))
+    # `np.dot` would copy a transposed matrix, and wake threads for it
+    for low in range(0, len(rows), step):
+        np.matmul(rows[low : low + step], query, out=scores[low : low + step])
     return scores
+
+
+def each_times(rows: Vectors, matrix: Vectors) -> Vectors:
+    """(n, m) the product of the rows (n, dim) with the matrix (dim, m), row by row: of one as of many."""
+    return np.array([inner_products(matrix.T, row) for row in rows], np.float32).reshape(len(rows), matrix.shape[1])

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.dense.products import BLOCK_ROWS, inner_products
+from retrieval.dense.products import block_rows, inner_products
 from retrieval.errors import ViewError
 from retrieval.types import Vector, Vectors
 
@@ -57,9 +57,9 @@ class VectorFile:
 
     def scores_at(self, query: Vector, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) inner products of the rows in `slots` with the query."""
-        rows, scores = self._rows, np.empty(len(slots), np.float32)
-        for low in range(0, len(slots), BLOCK_ROWS):
-            np.dot(rows[slots[low : low + BLOCK_ROWS]], query, out=scores[low : low + BLOCK_ROWS])
+        rows, scores, step = self._rows, np.empty(len(slots), np.float32), block_rows(self.dim)
+        for low in range(0, len(slots), step):
+            np.dot(rows[slots[low : low + step]], query, out=scores[low : low + step])
         return scores
 
     def sync(self) -> None:

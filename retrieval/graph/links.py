@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.contracts import Allowed
+from retrieval.dense.products import inner_products
 from retrieval.graph.names import asked_names
 from retrieval.graph.nodes import Hashes, NodeKind, among, changes, node_hashes, of_kinds
 from retrieval.graph.state import GraphState
@@ -206,7 +207,7 @@ class LinkWalk:
         vectors = self._vectors_of(labels)
         if vectors.shape[1] != len(self._question.vector):  # the dense leg fell silent meanwhile
             return np.full(len(labels), UNLIKE)
-        likeness = (vectors @ self._question.vector).astype(np.float64)
+        likeness = inner_products(vectors, self._question.vector).astype(np.float64)
         weighed: NDArray[np.float64] = UNLIKE + LIKENESS * np.maximum(likeness, 0.0)
         return weighed
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.dense.products import each_times
 from retrieval.errors import InvalidInputError
 from retrieval.learned.files import LearnedFile, read_learned, write_learned
 from retrieval.types import Vectors
@@ -62,7 +63,7 @@ class QueryAdapter:
         """(n, dim) unit vectors from (n, dim) unit vectors."""
         moved = vectors.copy()
         if self.delta is not None:
-            moved += vectors @ self.delta
+            moved += each_times(vectors, self.delta)
         if self.down is not None and self.up is not None:
             moved += (vectors @ self.down) @ self.up
         if self.bias is not None:

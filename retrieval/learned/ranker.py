@@ -149,7 +149,7 @@ def read_features(
             _shares(whole.near(whole.mean_of_first(10))),
             _shares(whole.near(vector)),
             nearest(vector - questions),
-            vectors[first] @ corpus,
+            inner_products(vectors[first], corpus),
             np.log([len(labels) for labels in passages]),
         ),
         axis=1,

@@ -9,6 +9,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.dense.products import inner_products
 from retrieval.plan import FusionMethod, Normalisation, Plan
 from retrieval.types import Labels, Ranking, Vectors
 
@@ -299,7 +300,7 @@ def _feedback(
         return np.zeros(len(labels))
     vectors = vectors_of(labels)
     first = np.argsort(-scores, kind="stable")[: plan.feedback_top]
-    likeness: Scores = (vectors @ vectors[first].mean(axis=0)).astype(np.float64)
+    likeness: Scores = inner_products(vectors, vectors[first].mean(axis=0)).astype(np.float64)
     return weight * likeness
 
 

@@ -13,6 +13,7 @@ from pyroaring import BitMap64
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from retrieval.contracts import Encoder
 from retrieval.dense import ranked
+from retrieval.dense.products import inner_products
 from retrieval.evaluation.runs import MAX_DEPTH, Metric
 from retrieval.graph.links import Question
 from retrieval.learned.precedents import SAME, Precedent, Precedents, lift
@@ -55,7 +56,7 @@ class Remembered:
         words = words_of(question.text)
         if words not in self.told:
             if self.asked is None:
-                itself: Sequence[int] = np.flatnonzero(self.precedents.vectors @ vector >= SAME).tolist()
+                itself: Sequence[int] = np.flatnonzero(inner_products(self.precedents.vectors, vector) >= SAME).tolist()
             else:
                 itself = self.asked.get(words, ())
             self.told[words] = self.precedents.near(vector, without=itself)
@@ -180,7 +181,7 @@ class CachedLegs:
             return Ranking.empty()
         if leg == "sparse":
             return snapshot.words.search(self.texts[place], count, BitMap64(others.tolist()))
-        return ranked(others, (snapshot.vectors @ self.query_vectors[place])[left], count)
+        return ranked(others, inner_products(snapshot.vectors, self.query_vectors[place])[left], count)
 
     def best(self, plan: Plan, place: int, hits: int = HITS) -> list[IndexedChunk]:
         """Of each document that a search by this plan finds for one question the chunk, best first, at most `hits`."""
