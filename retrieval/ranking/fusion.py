@@ -15,6 +15,7 @@ from retrieval.types import Labels, Ranking, Vectors
 
 # Places of candidates that a leg did not find, that joined after fusion, and that were left out when it was asked again
 UNFOUND, JOINED, LEFT_OUT = -1, -2, -3
+TIE_DECIMALS = 9  # of moved scores: sums that should be equal differ in the last bits; rounded, they tie
 RRF_K = 60  # Cormack, Clarke, Büttcher 2009: damps the weight of the very first ranks
 
 Scores = NDArray[np.float64]  # (n,)
@@ -212,6 +213,7 @@ class Candidates(Sequence[Fused]):
         labels = np.concatenate((self._labels, new))
         scores = np.concatenate((self._scores, floor + gains[is_new]))
         scores[places[~is_new]] += gains[~is_new]
+        scores = np.round(scores, TIE_DECIMALS)
         best = np.lexsort((labels, -scores))
         legs = [(leg, np.concatenate((places, np.full(len(new), JOINED)))[best]) for leg, places in self._legs]
         feedback = np.concatenate((self._feedback, np.zeros(len(new))))[best]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from retrieval.graph.links import LinkWalk, Question
 from retrieval.graph.smoothing import by_structure, by_vectors, by_words, smoothed
 from retrieval.graph.state import GraphState
 from retrieval.graph.view import GraphView
-from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod, Plan
+from retrieval.plan import DEFAULT_PLAN, DiffusionEdges, DiffusionStep, FusionMethod, Normalisation, Plan
 from retrieval.ranking.diffusion import diffuse, needs_graph
 from retrieval.ranking.fusion import Candidates, fuse
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
@@ -48,10 +49,11 @@ ALBUMS = {
 }
 
 
-def candidates(scores: dict[int, float]) -> Candidates:
+def candidates(scores: dict[int, float], normalisation: Normalisation = Normalisation.BEST) -> Candidates:
     ranked = sorted(scores, key=lambda label: (-scores[label], label))
     ranking = Ranking(np.array(ranked), np.array([scores[label] for label in ranked], np.float32))
-    return fuse(replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE, feedback=0.0), ranking, Ranking.empty())
+    plan = replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE, normalisation=normalisation, feedback=0.0)
+    return fuse(plan, ranking, Ranking.empty())
 
 
 def test_smoothing_is_the_formula() -> None:
@@ -115,6 +117,26 @@ def test_nothing_is_lifted_over_the_anchor_it_comes_from() -> None:
     by_label = {one.label: one for one in found}
     assert by_label[2].graph is not None and by_label[2].graph.source == 1
     assert by_label[1].score * 0.94 < by_label[2].score < by_label[1].score
+
+
+def test_what_is_held_below_one_anchor_ties_and_comes_by_rising_label() -> None:
+    """However their own scores were rounded on the way there: else noise decides which of them is found."""
+    texts = {
+        1: ("Steve Hillage", "He plays the guitar."),
+        **{n: (f"Album {n}", "By Steve Hillage.") for n in range(2, 14)},
+    }
+    step, draw, graph = DiffusionStep(DiffusionEdges.LINKS, 20, strength=0.9), np.random.default_rng(0), graph_of(texts)
+    ties = 0
+    for normalisation in Normalisation:
+        for _ in range(20):
+            scores = {1: 1.0, **dict(zip(range(2, 14), draw.uniform(0.3, 0.6, 12).tolist(), strict=True))}
+            found = diffuse(
+                step, candidates(scores, normalisation), graph, Question("guitar", NO_VECTOR), None
+            ).scored()
+            for (one, above), (other, below) in pairwise(zip(*(array.tolist() for array in found), strict=True)):
+                ties += above == below
+                assert above > below + 1e-8 or (above == below and one < other)
+    assert ties > 400
 
 
 def test_any_walk_names_who_gave_most_and_keeps_below_it() -> None:
