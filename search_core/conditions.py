@@ -27,6 +27,7 @@ from search_core.questions.splits import MIN_PART, MIN_QUESTIONS, PARTS, Split, 
 from search_core.questions.supervision import Supervision, choose_set, given, stored
 from search_core.questions.taught_questions import taught_to
 from search_core.request import Request
+from search_core.spaces.plan_mapping import deepest
 from search_core.spaces.space import SearchSpace
 from search_core.spaces.space_file import stored_space
 from search_core.stages.candidate import Candidate
@@ -109,7 +110,7 @@ def prepare(
         begun = begin(catalog.experiments, record, stands_on, lambda: len(Archive(data_dir / ARCHIVE)), proving)
         notes = (*supervision.notes, *taught.notes, *_kept_out(split), *begun.notes)
         supervision = replace(supervision, notes=notes)
-        legs = ask_legs(snapshot, encoder, supervision.questions)
+        legs = ask_legs(snapshot, encoder, supervision.questions, depth=deepest(incumbent, space))
         served = serving(incumbent, legs, encoder, parts, space)
         events = TensorBoardLog(folder) if request.tensorboard else None
         log = ExperimentLog(catalog.experiments, record.id, folder, seed=request.seed, space=space, events=events)

@@ -20,6 +20,7 @@ from search_core.errors import BudgetError
 from search_core.proof.latency import QUESTIONS, TURNS
 from search_core.questions.splits import Split
 from search_core.questions.supervision import Supervision
+from search_core.spaces.plan_mapping import deepest
 from search_core.stages.plan_tier import compared_on
 
 WARM_UP_QUESTIONS = 4  # not timed, for what is opened with them
@@ -91,7 +92,7 @@ def _costs(
     for sample in samples:
         began = clock.seconds
         vectors = encoder.encode_passages([question.text for question in sample])  # queries are remembered
-        legs = ask_legs(snapshot, encoder, sample, vectors)
+        legs = ask_legs(snapshot, encoder, sample, vectors, deepest(plan))
         asked = clock.seconds
         served = as_served(legs, parts)
         turns = [clock.seconds]

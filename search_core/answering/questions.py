@@ -29,6 +29,7 @@ from search_core.errors import SupervisionError
 from search_core.questions.question_kinds import kinds_of
 from search_core.questions.splits import CHAINED, connected
 from search_core.reader.data import Question, read_squad
+from search_core.spaces.plan_mapping import deepest
 
 PASSAGES = 5  # given to an answer model with a question of a file
 MAX_QUESTIONS = 400  # of files; more make the comparison longer and hardly surer
@@ -129,7 +130,7 @@ def of_collection(
     groups = {at: f"{places[0]}" for places in kept_together(ordered) for at in places}
     analyzer = Analyzer(snapshot.collection.settings.dictionary, snapshot.collection.settings.synonyms)
     reranker = None if plan.rerank is None else build_reranker(plan.rerank.name)
-    legs = as_served(ask_legs(snapshot, encoder, ordered), served_parts(plan, encoder, data_dir))
+    legs = as_served(ask_legs(snapshot, encoder, ordered, depth=deepest(plan)), served_parts(plan, encoder, data_dir))
     return [
         AskedQuestion(
             one.id,

@@ -31,7 +31,7 @@ from search_core.corpus.snapshot import CorpusSnapshot, key_of
 from search_core.questions.repeats import groups_of
 
 HITS = 10  # documents that a search is asked for, where the metric does not look further
-DEPTH = MAX_DEPTH * CHUNKS_PER_DOCUMENT  # candidates kept of each leg; no plan of the spaces asks for more
+DEPTH = MAX_DEPTH * CHUNKS_PER_DOCUMENT  # candidates kept of each leg, where no plan asks for more
 QUESTIONS_PER_PRODUCT = 256  # questions compared with the corpus at once: 100 MB for 100,000 chunks
 
 Values = NDArray[np.float64]  # (questions,)
@@ -69,7 +69,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class CachedLegs:
-    """Rankings of both legs, at most `DEPTH` deep, and the signals of each question, in the order of `questions`.
+    """Rankings of both legs, at most `depth` deep, and the signals of each question, in the order of `questions`.
 
     `texts` are what a search looks for: the questions with their mistyped words corrected.
     """
@@ -85,6 +85,7 @@ class CachedLegs:
     remembered: Remembered | None = None  # needed by plans with precedents
     ranker: Ranker | None = None  # needed by plans with a learned ranker
     rerankings: Rerankings = field(default_factory=Rerankings)
+    depth: int = DEPTH  # no plan that is asked for may look deeper
 
     def remembering(self, precedents: Precedents, asked: Sequence[str] | None) -> CachedLegs:
         """The same with these remembered; `asked`: their texts, None where these are not known."""
@@ -98,12 +99,12 @@ class CachedLegs:
     def with_query_vectors(self, vectors: Vectors) -> CachedLegs:
         """The same with another dense leg: what a query-side adapter would bring."""
         encoded = self.query_vectors if self.encoded is None else self.encoded
-        return replace(self, query_vectors=vectors, dense=_dense(self.snapshot, vectors), encoded=encoded)
+        return replace(self, query_vectors=vectors, dense=_dense(self.snapshot, vectors, self.depth), encoded=encoded)
 
     def with_chunk_vectors(self, vectors: Vectors) -> CachedLegs:
         """The same with other vectors of the chunks: what another index would answer."""
         snapshot = replace(self.snapshot, vectors=vectors)
-        return replace(self, snapshot=snapshot, dense=_dense(snapshot, self.query_vectors))
+        return replace(self, snapshot=snapshot, dense=_dense(snapshot, self.query_vectors, self.depth))
 
     def embedded_by(self, encoder: Encoder, vectors: Vectors) -> CachedLegs:
         """The same questions by another encoder, which gives the chunks these vectors; words are not asked again."""
@@ -115,7 +116,7 @@ class CachedLegs:
             snapshot=snapshot,
             query_vectors=asked,
             coverage=coverage,
-            dense=_dense(snapshot, asked),
+            dense=_dense(snapshot, asked, self.depth),
             encoded=None,  # this and what follows belongs to the former encoder
             remembered=None,
             ranker=None,
@@ -123,24 +124,22 @@ class CachedLegs:
 
     def only(self, places: Sequence[int]) -> CachedLegs:
         """Some of the questions."""
-        return CachedLegs(
-            self.snapshot,
-            tuple(self.questions[place] for place in places),
-            tuple(self.texts[place] for place in places),
-            self.query_vectors[list(places)],
-            tuple(self.coverage[place] for place in places),
-            tuple(self.sparse[place] for place in places),
-            tuple(self.dense[place] for place in places),
-            None if self.encoded is None else self.encoded[list(places)],
-            self.remembered,
-            self.ranker,
-            self.rerankings,
+        return replace(
+            self,
+            questions=tuple(self.questions[place] for place in places),
+            texts=tuple(self.texts[place] for place in places),
+            query_vectors=self.query_vectors[list(places)],
+            coverage=tuple(self.coverage[place] for place in places),
+            sparse=tuple(self.sparse[place] for place in places),
+            dense=tuple(self.dense[place] for place in places),
+            encoded=None if self.encoded is None else self.encoded[list(places)],
         )
 
     def candidates(self, plan: Plan, place: int, hits: int = HITS) -> Candidates:
         """The chunks among which a search by this plan for so many documents finds them, best first."""
         needed = hits * CHUNKS_PER_DOCUMENT
         depths = {"sparse": max(plan.sparse_depth, needed), "dense": max(plan.dense_depth, needed)}
+        assert max(depths.values()) <= self.depth
         first: Mapping[str, Ranking] = {
             leg: _first(ranking[place], depths[leg])
             for leg, ranking in (("sparse", self.sparse), ("dense", self.dense))
@@ -224,12 +223,18 @@ def hits_for(metric: str) -> int:
 
 
 def ask_legs(
-    snapshot: CorpusSnapshot, encoder: Encoder, questions: Sequence[EvalQuery], vectors: Vectors | None = None
+    snapshot: CorpusSnapshot,
+    encoder: Encoder,
+    questions: Sequence[EvalQuery],
+    vectors: Vectors | None = None,
+    depth: int = DEPTH,
 ) -> CachedLegs:
     """Both legs' answers. The dense leg compares with every vector, which an HNSW graph does all but exactly.
 
-    `vectors` (questions, dim): the questions', where they are encoded already.
+    `vectors` (questions, dim): the questions', where they are encoded already. `depth`: the most candidates that a plan
+    asks of a leg, where that is more.
     """
+    depth = max(depth, DEPTH)
     vocabulary = snapshot.vocabulary(encoder)
     asked = [question.text[:MAX_QUERY_LENGTH] for question in questions]
     texts = tuple(corrected(text, correct(text, vocabulary)) for text in asked)
@@ -241,16 +246,17 @@ def ask_legs(
         texts,
         vectors,
         tuple(encoder.coverage(text) for text in texts),
-        tuple(snapshot.words.search(text, DEPTH) for text in texts),
-        _dense(snapshot, vectors),
+        tuple(snapshot.words.search(text, depth) for text in texts),
+        _dense(snapshot, vectors, depth),
+        depth=depth,
     )
 
 
-def _dense(snapshot: CorpusSnapshot, vectors: Vectors) -> tuple[Ranking, ...]:
+def _dense(snapshot: CorpusSnapshot, vectors: Vectors, depth: int) -> tuple[Ranking, ...]:
     found: list[Ranking] = []
     for start in range(0, len(vectors), QUESTIONS_PER_PRODUCT):
         scores = vectors[start : start + QUESTIONS_PER_PRODUCT] @ snapshot.vectors.T
-        found.extend(ranked(snapshot.labels, row, DEPTH) for row in scores)
+        found.extend(ranked(snapshot.labels, row, depth) for row in scores)
     return tuple(found)
 
 

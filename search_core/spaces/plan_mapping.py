@@ -69,6 +69,14 @@ def plan_space(space: SearchSpace) -> SearchSpace:
     return space.only(Tier.PLAN).held(held)
 
 
+def deepest(base: Plan, space: SearchSpace | None = None) -> int:
+    """The most candidates that `base`, or a plan of the space, asks of a leg."""
+    names = ("sparse_depth", "dense_depth")
+    decisions = () if space is None else space.decisions
+    chosen = [value for one in decisions if one.name in names for value in one.values if isinstance(value, int)]
+    return max(base.sparse_depth, base.dense_depth, *chosen)
+
+
 def changes(one: Architecture, other: Architecture) -> int:
     """In how many decisions two architectures differ."""
     ours, theirs = one.as_dict(), other.as_dict()
