@@ -224,7 +224,8 @@ class Retriever:
             return candidates
         ranker = self._parts.ranker(search.plan.ranker)
         if ranker is not None:
-            lookup = Lookup(found.vectors_of, self._views.attributes.document_of, self._views.attributes.labels_of)
+            attributes = self._views.attributes
+            lookup = Lookup(found.vectors_of, attributes.document_of, attributes.passages_of)
             candidates = order(ranker, candidates, found.vector, lookup)
         search.clock.lap("ranker")
         return candidates

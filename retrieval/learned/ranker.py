@@ -49,7 +49,7 @@ class Lookup(NamedTuple):
 
     vectors_of: VectorLookup
     document_of: Callable[[int], int | None]  # the label of a passage -> its document
-    labels_of: Callable[[int], Sequence[int]]  # a document -> the labels of its passages
+    passages_of: Callable[[Sequence[int]], Sequence[Sequence[int]]]  # documents -> the labels of each one's passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,70 +121,70 @@ def read_features(
     if not len(labels) or not len(vector):
         return None
     vectors = lookup.vectors_of(labels)
-    group, first, documents = _documents(labels, lookup)
-    count = len(first)
+    found = _Documents(labels, lookup)
     (words_rank, bm25), (vectors_rank, _) = candidates.in_leg(0), candidates.in_leg(1)
-    passages = _passages(documents, labels[first], lookup)
+    passages = _passages(found.numbers, labels[found.first], lookup)
     whole = _Whole(passages, lookup)
     if not vectors.shape[1] == whole.dim == len(vector):  # the dense leg has fallen silent
         return None
-    cosines = inner_products(vectors, vector)
-    words, best = _best(group, count, bm25), _best(group, count, cosines)
+    words, second_words = found.two_best(bm25)
+    nearest, second_nearest = found.two_best(inner_products(vectors, vector))
     low = min(0.0, float(scores.min()))
     spread = float(scores.max()) - low or 1.0
 
-    def nearest(to: Vector) -> Scores:
-        return _shares(_best(group, count, inner_products(vectors, to)))
+    def near(to: Vector) -> Scores:
+        return _shares(found.best(inner_products(vectors, to)))
 
     features = np.stack(
         (
-            _best(group, count, words_rank),
-            _best(group, count, vectors_rank),
+            found.best(words_rank),
+            found.best(vectors_rank),
             _shares(words),
-            _shares(_second(group, count, bm25), words),
-            _shares(best),
-            _shares(_second(group, count, cosines), best),
-            nearest(vectors[:2].mean(axis=0)),
-            nearest(vectors[:5].mean(axis=0)),
+            _shares(second_words, words),
+            _shares(nearest),
+            _shares(second_nearest, nearest),
+            near(vectors[:2].mean(axis=0)),
+            near(vectors[:5].mean(axis=0)),
             _shares(whole.near(whole.mean_of_first(10))),
             _shares(whole.near(vector)),
-            nearest(vector - questions),
-            inner_products(vectors[first], corpus),
+            near(vector - questions),
+            inner_products(vectors[found.first], corpus),
             np.log([len(labels) for labels in passages]),
         ),
         axis=1,
     )
-    return Told(features, group, (scores[first] - low) / spread, spread, first)
+    return Told(features, found.group, (scores[found.first] - low) / spread, spread, found.first)
 
 
-def _documents(labels: Labels, lookup: Lookup) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
-    """Of each label the row of its document; of each document the place of its first label, and its number.
+class _Documents:
+    """The documents of some labels, in the order of their first ones.
 
-    A label whose document is not known yet is a document of its own, by a number below 0.
+    `numbers` (documents,); `group` (labels,) the row of each one's document; `first` (documents,) the place of its
+    first label. A label whose document is not known yet is a document of its own, by a number below 0.
     """
-    found = [(label, lookup.document_of(label)) for label in labels.tolist()]
-    numbers = np.array([-1 - label if document is None else document for label, document in found], np.int64)
-    documents, first, group = np.unique(numbers, return_index=True, return_inverse=True)
-    rising = np.argsort(first)
-    rows = np.empty(len(rising), np.int64)
-    rows[rising] = np.arange(len(rising))
-    return rows[group.reshape(-1)], first[rising], documents[rising].tolist()
 
+    def __init__(self, labels: Labels, lookup: Lookup) -> None:
+        rows: dict[int, int] = {}
+        group = []
+        for label in labels.tolist():
+            document = lookup.document_of(label)
+            group.append(rows.setdefault(-1 - label if document is None else document, len(rows)))
+        self.numbers = list(rows)
+        self.group = np.array(group, np.int64)
+        self._sorted = np.argsort(self.group, kind="stable")
+        self._starts = np.searchsorted(self.group[self._sorted], np.arange(len(rows)))
+        self._sizes = np.diff(self._starts, append=len(group))
+        self.first = self._sorted[self._starts]
 
-def _best(group: NDArray[np.int64], count: int, values: NDArray[np.floating[Any]]) -> Scores:
-    """(documents,) the best of each one's candidates."""
-    best = np.full(count, -np.inf)
-    np.maximum.at(best, group, values)
-    return best
+    def best(self, values: NDArray[np.floating[Any]]) -> Scores:
+        """(documents,) the best of each one's values (labels,)."""
+        return np.maximum.reduceat(values[self._sorted], self._starts).astype(np.float64)
 
-
-def _second(group: NDArray[np.int64], count: int, values: NDArray[np.floating[Any]]) -> Scores:
-    """(documents,) the second best of each one's candidates, 0 where there is but one."""
-    falling = np.lexsort((-values, group))
-    starts = np.searchsorted(group[falling], np.arange(count))
-    sizes = np.diff(np.append(starts, len(group)))
-    second = values[falling][np.minimum(starts + 1, len(values) - 1)]
-    return np.where(sizes > 1, second, 0.0).astype(np.float64)
+    def two_best(self, values: NDArray[np.floating[Any]]) -> tuple[Scores, Scores]:
+        """((documents,), (documents,)) the best of each one's values, and the second best, 0 where there is but one."""
+        falling = values[np.lexsort((-values, self.group))].astype(np.float64)
+        second = falling[np.minimum(self._starts + 1, len(falling) - 1)]
+        return falling[self._starts], np.where(self._sizes > 1, second, 0.0)
 
 
 def _shares(values: Scores, of: Scores | None = None) -> Scores:
@@ -195,10 +195,7 @@ def _shares(values: Scores, of: Scores | None = None) -> Scores:
 
 def _passages(documents: Sequence[int], own: Labels, lookup: Lookup) -> list[Sequence[int]]:
     """Of each document its passages; what is of no known document stands alone."""
-    return [
-        (lookup.labels_of(document) if document >= 0 else ()) or (label,)
-        for document, label in zip(documents, own.tolist(), strict=True)
-    ]
+    return [found or (label,) for found, label in zip(lookup.passages_of(documents), own.tolist(), strict=True)]
 
 
 class _Whole:

@@ -58,6 +58,11 @@ class FieldIndex:
                     ordered = self._ordered[key[0]]
                     del ordered[bisect_left(ordered, key[1])]
 
+    def having(self, value: Scalar) -> BitMap64:
+        """Labels with this value: as `any_of` of it alone, which takes three times as long."""
+        members = self._by_value.get(key) if (key := value_key(value)) is not None else None
+        return BitMap64() if members is None else members.copy()
+
     def any_of(self, values: Iterable[Scalar]) -> BitMap64:
         """Labels with one of the values."""
         keys = (value_key(value) for value in values)

@@ -6,7 +6,7 @@ It is an accelerator only: the check against the catalog after the search has th
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,15 @@ class AttributeView:
         with self._guard:
             return sorted(self._documents.get(document, ()))
 
+    def passages_of(self, documents: Sequence[int]) -> list[list[int]]:
+        """The chunks of each document, as `labels_of` one by one."""
+        with self._guard:
+            return [sorted(self._documents.get(document, ())) for document in documents]
+
     def labels_of_key(self, key: str) -> BitMap64:
         """The chunks of the document of that key; empty where there is none. The first call indexes the keys."""
         with self._guard:
-            return self._field("_key").any_of((key,))
+            return self._field("_key").having(key)
 
     def apply(self, batch: ViewBatch) -> None:
         """Bring the view to `batch.seq`; visible to `allowed` as a whole."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,6 +45,10 @@ class Attributes(Protocol):
 
     def labels_of(self, document: int) -> list[int]:
         """The chunks of a document, by rising label; empty where it is unknown."""
+        ...
+
+    def passages_of(self, documents: Sequence[int]) -> list[list[int]]:
+        """The chunks of each document, as `labels_of` one by one."""
         ...
 
     def labels_of_key(self, key: str) -> BitMap64:

@@ -96,6 +96,10 @@ class CorpusSnapshot:
         """The chunks of a document."""
         return self._passages.get(document, [])
 
+    def passages_of(self, documents: Sequence[int]) -> list[list[int]]:
+        """The chunks of each document."""
+        return [self.labels_of(document) for document in documents]
+
     def vectors_of(self, labels: Labels) -> Vectors:
         """(n, dim) the vectors of these chunks: a `retrieval.ranking.fusion.VectorLookup`."""
         return self.vectors[self.rows(labels)]
@@ -114,7 +118,7 @@ class CorpusSnapshot:
     @property
     def lookup(self) -> Lookup:
         """What a learned ranker looks up."""
-        return Lookup(self.vectors_of, self.document_of, self.labels_of)
+        return Lookup(self.vectors_of, self.document_of, self.passages_of)
 
     def close(self) -> None:
         """Give up the words index."""

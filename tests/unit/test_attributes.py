@@ -79,6 +79,7 @@ def check_history(history: list[Any], questions: list[tuple[Principal, Filter | 
         assert set(view.labels()) == set(model)
     for document in range(5):
         assert view.labels_of(document) == sorted(label for label in model if label // 3 == document)
+        assert view.passages_of([document, 999]) == [view.labels_of(document), []]
     view.close()
 
 
@@ -89,6 +90,14 @@ def test_an_added_label_overwrites_rights_and_metadata() -> None:
     assert seen(view, Principal("p", frozenset({"staff"}))) == set()
     assert seen(view, Principal("p", frozenset({"board"})), parse_filter({"a": 2})) == {1}
     assert (view.document_of(1), view.document_of(9), view.seq, len(view)) == (0, None, 2, 1)
+
+
+def test_the_chunks_of_a_key_stay_those_of_their_moment() -> None:
+    view = AttributeView(None)
+    view.apply(ViewBatch(1, [], [chunk(label, (), {"_key": "guide"}) for label in (1, 2)]))
+    before = view.labels_of_key("guide")
+    view.apply(ViewBatch(2, [2], [chunk(3, (), {"_key": "guide"})]))
+    assert (set(before), set(view.labels_of_key("guide")), set(view.labels_of_key("other"))) == ({1, 2}, {1, 3}, set())
 
 
 def test_only_those_who_see_all_get_no_restriction() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -45,7 +46,10 @@ class World:
 
     @property
     def lookup(self) -> Lookup:
-        return Lookup(lambda labels: self.vectors[labels], lambda label: label % self.documents, self.labels_of)
+        return Lookup(lambda labels: self.vectors[labels], lambda label: label % self.documents, self.passages_of)
+
+    def passages_of(self, documents: Sequence[int]) -> list[list[int]]:
+        return [self.labels_of(document) if document >= 0 else [] for document in documents]
 
     def labels_of(self, document: int) -> list[int]:
         return list(range(document, len(self.vectors), self.documents))
