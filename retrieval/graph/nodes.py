@@ -12,7 +12,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin
 
 import numpy as np
@@ -83,7 +83,7 @@ def among(numbers: Hashes, few: Hashes) -> NDArray[np.bool_]:
     return found
 
 
-def changes(rising: Hashes) -> NDArray[np.bool_]:
+def changes(rising: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     """(n,) whether each number is another than the one before it; the first is."""
     found = np.ones(len(rising), bool)
     np.not_equal(rising[1:], rising[:-1], out=found[1:])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from retrieval.graph.layer import gathered
 from retrieval.graph.nearest import rare_limit
+from retrieval.graph.nodes import changes
 from retrieval.graph.state import SKETCH, GraphState
 from retrieval.types import Labels, Vectors
 
@@ -56,7 +57,7 @@ def by_words(graph: GraphState, labels: Labels) -> Affinity:
     frequency = graph.frequency[words % SKETCH]
     rare = (frequency >= 2) & (frequency <= rare_limit(chunks))
     owners, words, frequency = owners[rare], words[rare], frequency[rare]
-    order = np.lexsort((words, frequency, owners))
+    order = np.argsort(owners * (rare_limit(chunks) + 1) + frequency, kind="stable")  # words of a chunk rise already
     owners, words, frequency = owners[order], words[order], frequency[order]
     begins = np.searchsorted(owners, np.arange(len(labels)))
     kept = np.arange(len(owners)) - begins[owners] < WORDS_KEPT
@@ -84,10 +85,10 @@ def by_structure(graph: GraphState, labels: Labels) -> Affinity:
 
 def _products(owners: NDArray[np.int64], words: NDArray[np.uint32], weights: Affinity, count: int) -> Affinity:
     """Inner products of the rows of a sparse matrix, over the columns that two rows share."""
-    order = np.argsort(words, kind="stable")
+    order = np.argsort(words)
     owners, words, weights = owners[order], words[order], weights[order]
-    starts = np.flatnonzero(np.r_[True, np.diff(words.astype(np.int64)) != 0]) if len(words) else np.empty(0, np.int64)
-    ends = np.r_[starts[1:], len(words)]
+    starts = np.flatnonzero(changes(words))
+    ends = np.append(starts[1:], len(words))
     shared = ends - starts > 1
     column, places = gathered(starts[shared], ends[shared])
     matrix = np.zeros((count, int(shared.sum())), np.float32)

@@ -202,8 +202,8 @@ class Candidates(Sequence[Fused]):
         graph: Mapping[int, GraphPart] | None = None,
         precedents: Mapping[int, PrecedentPart] | None = None,
     ) -> Candidates:
-        moved = np.array(sorted(parts), np.int64)
-        gains = np.array([parts[label].contribution for label in moved.tolist()], np.float64)
+        moved = np.fromiter(parts, np.int64, len(parts))
+        gains = np.fromiter((part.contribution for part in parts.values()), np.float64, len(parts))
         rising = np.argsort(self._labels)
         places = np.searchsorted(self._labels, moved, sorter=rising)
         is_new = places == len(rising)
