@@ -22,6 +22,7 @@ from pyroaring import BitMap64
 from retrieval.contracts import Allowed
 from retrieval.dense.products import inner_products
 from retrieval.errors import InvalidInputError
+from retrieval.graph.layer import gathered
 from retrieval.learned.files import LearnedFile, read_learned, write_learned
 from retrieval.plan import PrecedentStep
 from retrieval.ranking.fusion import Candidates, PrecedentPart, VectorLookup
@@ -105,13 +106,14 @@ class Precedents:
         weights = np.exp((cosines[rows] - 1.0) / BREADTH)
         least = MIN_SHARE * (whole := float(weights.sum()) + np.exp((STRANGE - 1.0) / BREADTH))
         heavy = weights >= least / max(1, len(rows))  # all the others together weigh less than what lifts anything
-        answered = [self.places[self.starts[row] : self.starts[row + 1]] for row in rows[heavy].tolist()]
-        if not sum(map(len, answered)):
+        rows, weights = rows[heavy], weights[heavy]
+        which, at = gathered(self.starts[rows], self.starts[rows + 1])
+        if not len(which):
             return ()
-        places, counts = np.concatenate(answered), list(map(len, answered))
-        shares = np.bincount(places, np.repeat(weights[heavy], counts)) / whole
+        places = self.places[at]
+        shares = np.bincount(places, weights[which]) / whole
         closest = np.full(len(shares), -1.0)
-        np.maximum.at(closest, places, np.repeat(cosines[rows[heavy]], counts))
+        np.maximum.at(closest, places, cosines[rows[which]])
         known = np.flatnonzero(shares >= MIN_SHARE)
         best = known[np.lexsort((known, -shares[known]))[:MAX_LIFTED]]
         told = zip(best.tolist(), shares[best].tolist(), closest[best].tolist(), strict=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.dense.products import inner_products
+from retrieval.graph.nodes import changes
 from retrieval.plan import FusionMethod, Normalisation, Plan
 from retrieval.types import Labels, Ranking, Vectors
 
@@ -279,7 +280,8 @@ def fuse(
     dense = Ranking.empty() if plan.fusion is FusionMethod.SPARSE else dense
     weight = dense_weight(plan, sparse, dense, signals)
     legs = _sparse_leg(plan, sparse, 1.0 - weight, signals), _dense_leg(plan, dense, weight, signals)
-    labels = np.unique(np.concatenate((sparse.labels, dense.labels)))  # rising: a stable sort breaks ties by them
+    labels = np.sort(np.concatenate((sparse.labels, dense.labels)))
+    labels = labels[changes(labels)]  # rising: a stable sort breaks ties by them
     (sparse_places, scores), (dense_places, more) = (leg.spread(labels) for leg in legs)
     scores += more
     feedback = _feedback(plan, labels, scores, signals, vectors_of)
