@@ -188,7 +188,7 @@ class CachedLegs:
         ranked: dict[str, IndexedChunk] = {}  # a document with its best chunk
         candidates = self.candidates(plan, place, hits)
         for label in candidates.labels(len(candidates)):
-            chunk = self.snapshot.chunks[int(np.searchsorted(self.snapshot.labels, label))]
+            chunk = self.snapshot.chunk_of(label)
             ranked.setdefault(key_of(chunk), chunk)
             if len(ranked) == pool:
                 break

@@ -58,16 +58,15 @@ class CorpusSnapshot:
     vectors: Vectors
     words: SparseView
     graph: Callable[[], GraphState] = no_links  # made when it is first asked for
-    _documents: dict[int, int] = field(init=False, repr=False)  # label -> document
+    _by_label: dict[int, IndexedChunk] = field(init=False, repr=False)
     _passages: dict[int, list[int]] = field(init=False, repr=False)  # document -> labels, rising
 
     def __post_init__(self) -> None:
         # Dictionaries, as the views that serve have them: a search here must not take longer than it will.
-        documents = {chunk.label: chunk.document for chunk in self.chunks}
         passages: dict[int, list[int]] = {}
-        for label, document in documents.items():
-            passages.setdefault(document, []).append(label)
-        object.__setattr__(self, "_documents", documents)
+        for chunk in self.chunks:
+            passages.setdefault(chunk.document, []).append(chunk.label)
+        object.__setattr__(self, "_by_label", {chunk.label: chunk for chunk in self.chunks})
         object.__setattr__(self, "_passages", passages)
 
     @property
@@ -88,9 +87,13 @@ class CorpusSnapshot:
         """(n,) where these labels stand in `chunks` and `vectors`. They must be there."""
         return np.searchsorted(self.labels, labels)
 
+    def chunk_of(self, label: int) -> IndexedChunk:
+        """The chunk of that label, which must be there."""
+        return self._by_label[label]
+
     def document_of(self, label: int) -> int:
         """The document of a chunk, which must be there."""
-        return self._documents[label]
+        return self._by_label[label].document
 
     def labels_of(self, document: int) -> list[int]:
         """The chunks of a document."""
@@ -108,8 +111,7 @@ class CorpusSnapshot:
         """The words by which a search for somebody who sees everything corrects a query."""
 
         def texts(labels: Sequence[int]) -> list[str]:
-            chunks = (self.chunks[row] for row in self.rows(np.array(labels, np.int64)).tolist())
-            return [chunk.words for chunk in chunks]
+            return [self.chunk_of(label).words for label in labels]
 
         settings = self.collection.settings
         lexicon = encoder if isinstance(encoder, Lexicon) else None
