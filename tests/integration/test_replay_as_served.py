@@ -31,7 +31,7 @@ from search_core.corpus.legs import DEPTH, CachedLegs, ask_legs
 from search_core.corpus.snapshot import read_snapshot
 from search_core.spaces.plan_mapping import deepest
 
-DOCUMENTS, QUESTIONS, PLANS = 120, 10, 40
+DOCUMENTS, QUESTIONS, PLANS = 120, 10, 24
 CLOSE = 1e-4  # cosines are rounded to six decimals, whose share of a score a plan may multiply
 DEEPEST = Plan(dense_depth=1000)  # than what a run keeps of a leg by default
 SYLLABLES = ("ba", "ke", "lo", "mi", "nu", "ra", "se", "ti", "vo", "zu", "wen", "tor", "pel")
