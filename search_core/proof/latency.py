@@ -96,7 +96,7 @@ def _outside(count: int) -> int:
 def _search(catalog: Catalog, analyzer: Analyzer, candidate: Candidate, place: int) -> None:
     """What `retrieval.retriever` does for this plan, highlights included, as searches have them by default.
 
-    Where a graph finds the nearest vectors, asking it is left out: comparing with all of them costs many times that.
+    Where a graph finds the nearest vectors, as many are compared as would be without one: that takes about as long.
     """
     legs, plan = candidate.legs, candidate.plan
     text, needed = legs.questions[place].text, HITS * CHUNKS_PER_DOCUMENT
@@ -109,8 +109,8 @@ def _search(catalog: Catalog, analyzer: Analyzer, candidate: Candidate, place: i
             candidate.precedents.near(vector[0])
         if candidate.adapter is not None and plan.adapter is not None:
             vector = candidate.adapter.apply(vector)
-        if "dense" in asked and len(legs.snapshot.vectors) <= FLAT_LIMIT:
-            scores = inner_products(legs.snapshot.vectors, vector[0])
+        if "dense" in asked:
+            scores = inner_products(legs.snapshot.vectors[:FLAT_LIMIT], vector[0])
             np.argpartition(-scores, min(max(plan.dense_depth, needed), len(scores)) - 1)
     found = replace(legs, rerankings=legs.rerankings.anew()).best(plan, place)
     catalog.documents.visible(legs.snapshot.collection, [chunk.label for chunk in found], OPERATOR)

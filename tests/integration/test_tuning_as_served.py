@@ -13,6 +13,7 @@ from tuning_world import documents, questions, tuning_world
 
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.eval_sets import EvalQuery
+from retrieval.dense.products import inner_products
 from retrieval.encoder.hashing import HashEncoder
 from retrieval.evaluation.metrics import ndcg
 from retrieval.learned.adapter import QueryAdapter, write_adapter
@@ -22,9 +23,10 @@ from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan, RerankStep
 from retrieval.ranking.rerank import RERANKERS
 from retrieval.search.types import SearchRequest
 from retrieval.sparse import SparseView
-from retrieval.types import OPERATOR, Document, Vectors
+from retrieval.types import OPERATOR, Document, Vector, Vectors
 from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.snapshot import passage_of, read_snapshot
+from search_core.proof import latency
 from search_core.proof.latency import compare_latency
 from search_core.questions.supervision import given
 from search_core.spaces.plan_mapping import architecture_of, plan_space
@@ -179,13 +181,33 @@ def test_what_the_reranker_makes_up_for_is_no_gain(kb: KnowledgeBase) -> None:
     assert result.lift < 0.05 and not result.promoted
 
 
+def test_a_graph_of_vectors_is_timed_as_what_is_compared_without_one(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legs, encoder, space = asked_legs(kb), kb.open_encoder("hash"), plan_space(open_space("gnn-lm-v1"))
+    one, other = (Candidate(architecture_of(plan, space), plan, legs, legs, encoder) for plan in (WORDS, DEFAULT_PLAN))
+    compared: list[int] = []
+
+    def counted(rows: Vectors, query: Vector) -> Vectors:
+        compared.append(len(rows))
+        return inner_products(rows, query)
+
+    monkeypatch.setattr(latency, "inner_products", counted)
+    for limit, expected in ((4096, len(legs.snapshot.vectors)), (100, 100)):
+        monkeypatch.setattr(latency, "FLAT_LIMIT", limit)
+        compared.clear()
+        compare_latency(kb.catalog, one, other, tuple(range(ASKED)))
+        assert set(compared) == {expected}
+    legs.snapshot.close()
+
+
 def test_words_alone_are_timed_without_the_encoding_that_nobody_waits_for(
     kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     legs, slow, space = asked_legs(kb), Slow(), plan_space(open_space("gnn-lm-v1"))
     one, other = (Candidate(architecture_of(plan, space), plan, legs, legs, slow) for plan in (WORDS, DEFAULT_PLAN))
-    latency = compare_latency(kb.catalog, one, other, tuple(range(ASKED)))
-    assert latency is not None and latency.is_slow
+    measured = compare_latency(kb.catalog, one, other, tuple(range(ASKED)))
+    assert measured is not None and measured.is_slow
     monkeypatch.setattr(kb.runtime("c").retriever, "_encoder", slow)
     took: dict[str, list[float]] = {plan.digest: [] for plan in (WORDS, DEFAULT_PLAN)}
     for question in legs.questions:
@@ -197,5 +219,5 @@ def test_words_alone_are_timed_without_the_encoding_that_nobody_waits_for(
                 turns.append(time.process_time() - began)
             took[plan.digest].append(min(turns))
     served = np.median(np.array(took[DEFAULT_PLAN.digest]) / np.array(took[WORDS.digest]))
-    assert served / 2 < latency.ratio < served * 2
+    assert served / 2 < measured.ratio < served * 2
     legs.snapshot.close()
