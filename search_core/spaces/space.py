@@ -91,6 +91,10 @@ class SearchSpace:
                 made[extra.name] = value
         return Architecture(self.name, made)
 
+    def has(self, name: str, value: Scalar) -> bool:
+        """Whether there is a decision of that name which may be that value."""
+        return any(same(value, one) for decision in self.decisions if decision.name == name for one in decision.values)
+
     def default(self) -> Architecture:
         """What serves before anything was searched."""
         return self.complete({})

@@ -14,7 +14,7 @@ from search_core.spaces.architecture import Architecture
 from search_core.stages.candidate import Candidate, StageReport
 from search_core.stages.plan_tier import PlanTier, Progress
 from search_core.stages.plans import plan_stage
-from search_core.stages.quickness import given_up, too_slow
+from search_core.stages.quickness import kept_if_quick
 from search_core.stages.tiers import shares
 
 SHOWN = 10  # rows of the leaderboard
@@ -25,7 +25,7 @@ STAGES = {  # imported when a run comes to them: torch stands behind most
     "encoder": ("search_core.stages.encoder_stage", "encoder_stage"),
     "precedents": ("search_core.stages.precedent_stage", "precedent_stage"),
 }
-_UNTIMED = ("ranker", "precedents")  # tiers that choose no plan
+_UNTIMED = ("ranker", "precedents")  # tiers that choose no plan; who chooses one looks at its time himself
 Stage = Callable[[Conditions, Candidate, float, float, Progress], tuple[Candidate, StageReport]]
 
 
@@ -68,7 +68,9 @@ def find_finalist(conditions: Conditions, progress: Progress) -> Finalist:
     reports, mean, final = [report], tier.best.mean, best
     for name in conditions.tiers[1:]:
         found, report = _stage(name)(conditions, best, mean, ends[name], progress)
-        report = _if_quick(conditions, _on_top(final, report))
+        report = _on_top(final, report)
+        if name in _UNTIMED:
+            found, report = kept_if_quick(conditions, best, found, report)
         reports.append(report)
         if report.kept and report.best is not None:
             mean += report.gain or 0.0
@@ -86,14 +88,6 @@ def _on_top(final: Candidate, report: StageReport) -> StageReport:
     if report.tier == "precedents":
         return replace(report, best=final.remembering_as(found))
     return report
-
-
-def _if_quick(conditions: Conditions, report: StageReport) -> StageReport:
-    """The report, with nothing kept where it makes searches too slow; who chooses a plan has looked at that himself."""
-    if report.tier not in _UNTIMED or not report.kept or report.best is None:
-        return report
-    reasons = too_slow(conditions, report.best)
-    return replace(report, kept=False, reason=given_up(reasons[0], report.gain or 0.0)) if reasons else report
 
 
 def _stage(name: str) -> Stage:

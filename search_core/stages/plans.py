@@ -12,7 +12,7 @@ from search_core.policy import POLICIES
 from search_core.proof.reasons import Reason
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
-from search_core.spaces.scalar import Scalar, same
+from search_core.spaces.scalar import same
 from search_core.spaces.space import SearchSpace
 from search_core.stages.candidate import Candidate, StageReport
 from search_core.stages.cross_fitting import crossed_plan
@@ -102,14 +102,10 @@ def _plain_choice(conditions: Conditions, tier: PlanTier, incumbent: Scored, pla
     left = chosen = choice.whole
     for name, value in incumbent.architecture.choices:
         choices = left.architecture.as_dict()
-        if name in choices and not same(choices[name], value) and _has(conditions.space, name, value):
+        if name in choices and not same(choices[name], value) and conditions.space.has(name, value):
             plain = tier.keep_if_alike(conditions.space.complete(choices | {name: value}), left)
             left = left if plain is None else plain
     return choice if left is chosen else _choice(tier, incumbent, places)
-
-
-def _has(space: SearchSpace, name: str, value: Scalar) -> bool:
-    return any(same(value, one) for decision in space.decisions if decision.name == name for one in decision.values)
 
 
 def _choice(tier: PlanTier, incumbent: Scored, places: Sequence[int]) -> PlanChoice:

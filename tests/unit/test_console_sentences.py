@@ -42,6 +42,7 @@ OTHERS = (
     "began anew",
     UNKNOWN.format("the serving adapter"),
     STOPPED,
+    "in place of the diffusion, beside which searches would be too slow",
     NOT_SERVED,
     *notes_of(1),
     *notes_of(4),

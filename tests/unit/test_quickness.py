@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.spaces.scalar import Scalar
 from search_core.spaces.space_file import open_space
 from search_core.stages import plans, quickness
+from search_core.stages.candidate import StageReport
 from search_core.stages.plan_choice import PlanChoice
 from search_core.stages.plan_tier import PlanTier, Scored
 
@@ -119,3 +121,57 @@ def test_changes_that_change_nothing_are_left_out_of_the_chosen_plan() -> None:
     tier.add(told, plan_of(told, SERVING, space))
     found = plans._plain_choice(conditions, tier, incumbent, range(QUESTIONS)).whole.plan
     assert found == replace(SERVING, dense_weight=0.4, sparse_depth=50)  # a thousandth more is no change of nothing
+
+
+@dataclass(frozen=True)
+class Walker:
+    """A candidate to which diffusion is worth 0.01; searches take 3 ms with it, and `extra` for what it learned."""
+
+    plan: Plan
+    architecture: Architecture
+    extra: float = 0.0
+
+    def with_plan(self, architecture: Architecture, plan: Plan) -> Walker:
+        return replace(self, architecture=architecture, plan=plan)
+
+    def values(self, places: Sequence[int], metric: str) -> np.ndarray[Any, Any]:
+        return np.full(QUESTIONS, 0.5 + 0.01 * (self.plan.diffusion is not None))
+
+
+@pytest.mark.parametrize(
+    ("diffuses", "gain", "most", "kept", "left"),
+    [
+        (True, 0.05, 4.5, True, 0.05),  # quick enough as it is
+        (True, 0.05, 3.5, True, 0.04),  # worth more than the diffusion
+        (True, 0.005, 3.5, False, 0.005),  # worth less
+        (True, 0.05, 1.5, False, 0.05),  # too slow without it, too
+        (False, 0.05, 1.5, False, 0.05),
+    ],
+)
+def test_diffusion_is_given_up_for_what_is_worth_more(
+    monkeypatch: pytest.MonkeyPatch, diffuses: bool, gain: float, most: float, kept: bool, left: float
+) -> None:
+    def timed(catalog: Any, before: Any, after: Walker, places: Any) -> Latency:
+        ratio = LATENCY_RATIO * (after.extra + (3.0 if after.plan.diffusion is not None else 1.0)) / most
+        return Latency(1.0, ratio, ratio, ratio)
+
+    monkeypatch.setattr(quickness, "compare_latency", timed)
+    space = open_space("gnn-lm-v1")
+    conditions: Any = SimpleNamespace(
+        **{"space": space, "catalog": None, "serving": None},
+        split=SimpleNamespace(choose=tuple(range(QUESTIONS))),
+        spec=SimpleNamespace(latency_ms=None, metric="ndcg@10"),
+    )
+    plan = walk(1) if diffuses else SERVING
+    start: Any = Walker(plan, architecture_of(plan, plan_space(space)))
+    found: Any = replace(start, extra=1.0)
+    told = StageReport("ranker", 4, 1.0, 1.0, True, "", gain, found)
+    handed_on: Any
+    handed_on, report = quickness.kept_if_quick(conditions, start, found, told)
+    assert report.kept is kept
+    assert report.gain == pytest.approx(left)
+    assert handed_on.extra == (1.0 if kept else 0.0)
+    gave_up = kept and left < gain
+    assert (handed_on.plan.diffusion is None) == (gave_up or not diffuses)
+    assert (report.best == handed_on) if kept else ("given up" in report.reason)
+    assert space.complete(handed_on.architecture.as_dict()) == handed_on.architecture
