@@ -63,7 +63,8 @@ def absolute_scores(found: SearchResult) -> list[float]:
     scores, relevance = [hit.score for hit in found.hits], found.relevance or 0.0
     low = min([0.0, *scores])
     best = max(scores, default=0.0) - low
-    return [relevance * (score - low) / best if best > 0 else relevance for score in scores]
+    shares = [(score - low) / best if best > 0 else 1.0 for score in scores]
+    return [round(relevance * share, 4) for share in shares]  # before the threshold, which may be one of them
 
 
 def _search(kb: KnowledgeBase, principal: Principal, body: RetrievalBody, session: str) -> SearchResult:
@@ -96,4 +97,4 @@ def _record(hit: Hit, score: float) -> dict[str, Any]:
     chunk = hit.chunk
     about = {"document_id": hit.document_id, "chunk_id": hit.chunk_id, "uri": chunk.uri, "page": chunk.page}
     metadata = chunk.metadata | about | {"as_of": chunk.as_of.isoformat()}
-    return {"content": chunk.text, "score": round(score, 4), "title": chunk.title, "metadata": metadata}
+    return {"content": chunk.text, "score": score, "title": chunk.title, "metadata": metadata}

@@ -153,6 +153,7 @@ export const tuning = {
   "said.left-empty": "{count} question without text was left out.|{count} questions without text were left out.",
   "said.left-unjudged": "{count} question without judged documents was left out.|{count} questions without judged documents were left out.",
   "said.left-absent": "{count} question was left out, for its relevant documents are not in the collection.|{count} questions were left out, for their relevant documents are not in the collection.",
+  "said.absent": "{count} document that is judged relevant is not in the collection; {questions} of the questions ask for it.|{count} documents that are judged relevant are not in the collection; {questions} of the questions ask for them.",
   "said.left-contrary": "{count} question was left out, for it contradicts another one.|{count} questions were left out, for they contradict each other.",
   "said.passed-over": "Evaluation set {name} was passed over: it has {size} questions, and {least} are needed.",
   "said.worn": "{count} earlier run tested on these sealed questions, so p must be below {level}. New questions make a stronger test.|{count} earlier runs tested on these sealed questions, so p must be below {level}. New questions make a stronger test.",

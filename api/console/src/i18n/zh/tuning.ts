@@ -152,6 +152,7 @@ export const tuning: Translation<typeof en> = {
   "said.left-empty": "{count} 个没有文字的问题未被采用。",
   "said.left-unjudged": "{count} 个没有判断文档的问题未被采用。",
   "said.left-absent": "{count} 个问题未被采用，因为其相关文档不在此知识库中。",
+  "said.absent": "有 {count} 个被判为相关的文档不在此知识库中，涉及 {questions} 个问题；任何检索都找不到它们。",
   "said.left-contrary": "{count} 个相互矛盾的问题未被采用。",
   "said.passed-over": "评测集 {name} 只有 {size} 个问题，至少需要 {least} 个，因此未被采用。",
   "said.worn": "此前已有 {count} 次实验用过这些封存的问题，因此 p 必须低于 {level}。换用新问题，证据会更有力。",

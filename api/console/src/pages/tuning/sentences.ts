@@ -22,6 +22,7 @@ const SENTENCES: readonly (readonly [sentence: RegExp, key: string])[] = [
   [/^(?<count>\d+) questions without text were left out$/, "said.left-empty"],
   [/^(?<count>\d+) questions without judged documents were left out$/, "said.left-unjudged"],
   [/^(?<count>\d+) questions whose relevant documents are not in the collection were left out$/, "said.left-absent"],
+  [/^(?<count>\d+) of the documents that are judged relevant, to (?<questions>\d+) of the questions, are not in/, "said.absent"],
   [/^(?<count>\d+) questions that contradict each other were left out$/, "said.left-contrary"],
   [/^evaluation set (?<quote>['"])(?<name>.+)\k<quote> was passed over: it has (?<size>\d+) .+, at least (?<least>\d+) /, "said.passed-over"],
   [/^(?<count>\d+) earlier runs? tested on these sealed questions.+ below (?<level>[\d.e-]+) instead of/, "said.worn"],
