@@ -42,7 +42,8 @@ OTHERS = (
     "began anew",
     UNKNOWN.format("the serving adapter"),
     STOPPED,
-    "4 of the documents that are judged relevant, to 3 of the questions, are not in the collection; no search finds them",
+    "4 of the documents that are judged relevant, to 3 of the questions, are not in the collection; no search finds "
+    "them",
     "in place of the diffusion, beside which searches would be too slow",
     NOT_SERVED,
     *notes_of(1),
