@@ -111,11 +111,13 @@ def test_a_winner_is_chosen_and_proven_by_the_metric_that_was_asked_for(kb: Know
     assert f"| on {told['sealed_questions']} sealed questions | recall@3 |" in (result.folder / "README.md").read_text()
 
 
-def test_a_second_run_on_the_same_sealed_questions_is_held_to_a_smaller_p(kb: KnowledgeBase) -> None:
-    first, second = (tuned(kb, promote=False).to_dict() for _ in range(2))
-    assert (first["earlier_tests"], first["level"]) == (0, 0.05)
+def test_a_second_test_on_the_same_sealed_questions_is_held_to_a_smaller_p(kb: KnowledgeBase) -> None:
+    first, same = (tuned(kb, promote=False).to_dict() for _ in range(2))
+    assert (first["earlier_tests"], first["level"]) == (same["earlier_tests"], same["level"]) == (0, 0.05)
+    assert same["p_value"] == first["p_value"]  # of the same candidate, which is one test
+    second = tuned(kb, promote=False, metric="recall@1").to_dict()
     assert (second["earlier_tests"], second["level"]) == (1, 0.025)
-    assert second["p_value"] == first["p_value"] < 0.025
+    assert second["p_value"] < 0.025
     (note,) = [note for note in second["supervision"]["notes"] if "tested on these sealed questions" in note]
     assert note.startswith("1 earlier run ")
 
