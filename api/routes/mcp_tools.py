@@ -61,7 +61,7 @@ def call_tool(call: ToolCall, name: str, arguments: dict[str, Any]) -> dict[str,
 
 def _search(call: ToolCall, asked: SearchArguments) -> dict[str, Any]:
     call.collection(asked.collection)
-    request = SearchRequest(asked.query, asked.top_k, highlight=False)
+    request = SearchRequest(asked.query, asked.top_k, highlight=False, relevance=True)
     return result_json(
         call.kb.search(asked.collection, request, call.caller.principal, session=call.session), explain=False
     )
@@ -107,7 +107,12 @@ def _source_freshness(call: ToolCall, asked: CollectionArguments) -> dict[str, A
 
 
 _TABLE: Mapping[str, _Tool] = {
-    "search": _Tool("Passages that match a query by words and by meaning, best first.", SearchArguments, _search),
+    "search": _Tool(
+        "Passages that match a query by words and by meaning, best first. `relevance`, 0 to 1, says how likely they "
+        "are about the query at all; below 0.3 probably not.",
+        SearchArguments,
+        _search,
+    ),
     "fetch": _Tool("A whole document by its key.", FetchArguments, _fetch),
     "ask": _Tool("An answer with citations, or a refusal when the documents hold none.", AskArguments, _ask),
     "list_sources": _Tool("Where the documents come from.", CollectionArguments, _list_sources),

@@ -173,6 +173,7 @@ def test_mcp_introduces_itself_and_its_tools(api: served.Served) -> None:
     ("tool", "arguments", "expected"),
     [
         ("search", {"query": "warranty", "collection": "docs"}, "24 months"),
+        ("search", {"query": "stellar nucleosynthesis", "collection": "docs"}, '"relevance":0.0'),
         ("fetch", {"collection": "docs", "key": "faq/warranty"}, "24 months"),
         ("ask", {"question": QUESTION, "collection": "docs"}, "24 months"),
         ("list_sources", {}, "sources"),
