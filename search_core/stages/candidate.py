@@ -79,6 +79,10 @@ class Candidate:
         """The same with this ranker in place of the one that it may have."""
         return self._ranked(ranker, replace(self.plan, ranker=ranker_name(ranker)), architecture)
 
+    def without_ranker(self, architecture: Architecture) -> Candidate:
+        """The same without the ranker that it has."""
+        return self._ranked(None, replace(self.plan, ranker=None), architecture)
+
     def ranked_as(self, other: Candidate) -> Candidate:
         """The same with the ranker of another candidate of the same encoder."""
         return self._ranked(other.ranker, replace(self.plan, ranker=other.plan.ranker), other.architecture)

@@ -70,7 +70,7 @@ def find_finalist(conditions: Conditions, progress: Progress) -> Finalist:
         found, report = _stage(name)(conditions, best, mean, ends[name], progress)
         report = _on_top(final, report)
         if name in _UNTIMED:
-            found, report = kept_if_quick(conditions, best, found, report)
+            found, report = kept_if_quick(conditions, best, found, report, reports)
         reports.append(report)
         if report.kept and report.best is not None:
             mean += report.gain or 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from search_core.conditions import Conditions
@@ -10,7 +11,7 @@ from search_core.proof.latency import compare_latency
 from search_core.proof.reasons import Reason
 from search_core.stages.candidate import Candidate, StageReport
 
-DIFFUSION = "diffusion.edges"  # of the search space
+DIFFUSION, RANKER = "diffusion.edges", "ranker"  # of the search space
 
 
 def too_slow(conditions: Conditions, candidate: Candidate) -> tuple[Reason, ...]:
@@ -29,12 +30,12 @@ def given_up(reason: Reason, gain: float) -> Reason:
 
 
 def kept_if_quick(
-    conditions: Conditions, start: Candidate, found: Candidate, report: StageReport
+    conditions: Conditions, start: Candidate, found: Candidate, report: StageReport, earlier: Sequence[StageReport] = ()
 ) -> tuple[Candidate, StageReport]:
-    """What a tier that chooses no plan hands on, and its report; the tier began with `start`.
+    """What a tier that chooses no plan hands on, and its report; it began with `start`, which the `earlier` tiers made.
 
-    Where what it found makes searches too slow, the plan's diffusion is given up for it if that loses less than was
-    gained, both on `choose`; else nothing is kept.
+    Where what it found makes searches too slow, the plan's diffusion or the ranker is given up for it, if that loses
+    less than was gained; else nothing is kept.
     """
     if not report.kept or report.best is None:
         return start, report
@@ -42,20 +43,41 @@ def kept_if_quick(
     if not reasons:
         return found, report
     gain = report.gain or 0.0
-    plain, best = (_without_diffusion(conditions, one) for one in (start, report.best))
-    if plain is not None and best is not None:
-        places, metric = conditions.split.choose, conditions.spec.metric
-        left = gain + float((plain.values(places, metric) - start.values(places, metric)).mean())
-        handed_on = _without_diffusion(conditions, found) or found
+    offers: list[tuple[float, str, Candidate, Candidate]] = []
+    for part, without in (("diffusion", _without_diffusion), ("ranker", _without_ranker)):
+        best = None if part == report.tier else without(conditions, report.best)
+        if best is not None:
+            left = gain - _worth(conditions, part, start, without(conditions, start), earlier)
+            offers.append((left, part, best, without(conditions, found) or found))
+    for left, part, best, handed_on in sorted(offers, key=lambda offer: -offer[0]):
         if left > 0 and not too_slow(conditions, best):
-            reason = "in place of the diffusion, beside which searches would be too slow"
+            reason = f"in place of the {part}, beside which searches would be too slow"
             return handed_on, replace(report, best=best, gain=left, reason=reason)
     return start, replace(report, kept=False, reason=given_up(reasons[0], gain))
 
 
+def _worth(
+    conditions: Conditions, part: str, start: Candidate, plain: Candidate | None, earlier: Sequence[StageReport]
+) -> float:
+    """What a part of the start is worth on `choose`; by the report of its tier, which judged it by other questions."""
+    told = next((one.gain for one in earlier if one.tier == part and one.kept), None)
+    if told is not None or plain is None:
+        return told or 0.0
+    places, metric = conditions.split.choose, conditions.spec.metric
+    return float((start.values(places, metric) - plain.values(places, metric)).mean())
+
+
 def _without_diffusion(conditions: Conditions, one: Candidate) -> Candidate | None:
     """The candidate by its plan without diffusion; None where it has none, or the space cannot say so."""
-    choices = one.architecture.as_dict()
     if one.plan.diffusion is None or not conditions.space.has(DIFFUSION, "none"):
         return None
-    return one.with_plan(conditions.space.complete(choices | {DIFFUSION: "none"}), replace(one.plan, diffusion=None))
+    choices = one.architecture.as_dict() | {DIFFUSION: "none"}
+    return one.with_plan(conditions.space.complete(choices), replace(one.plan, diffusion=None))
+
+
+def _without_ranker(conditions: Conditions, one: Candidate) -> Candidate | None:
+    """The candidate without its ranker; None where it has none."""
+    if one.plan.ranker is None:
+        return None
+    choices = {name: value for name, value in one.architecture.choices if name != RANKER}
+    return one.without_ranker(conditions.space.complete(choices))

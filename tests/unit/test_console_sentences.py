@@ -44,7 +44,7 @@ OTHERS = (
     STOPPED,
     "4 of the documents that are judged relevant, to 3 of the questions, are not in the collection; no search finds "
     "them",
-    "in place of the diffusion, beside which searches would be too slow",
+    *(f"in place of the {part}, beside which searches would be too slow" for part in ("diffusion", "ranker")),
     NOT_SERVED,
     *notes_of(1),
     *notes_of(4),

@@ -134,6 +134,9 @@ class Walker:
     def with_plan(self, architecture: Architecture, plan: Plan) -> Walker:
         return replace(self, architecture=architecture, plan=plan)
 
+    def without_ranker(self, architecture: Architecture) -> Walker:
+        return replace(self, architecture=architecture, plan=replace(self.plan, ranker=None))
+
     def values(self, places: Sequence[int], metric: str) -> np.ndarray[Any, Any]:
         return np.full(QUESTIONS, 0.5 + 0.01 * (self.plan.diffusion is not None))
 
@@ -175,3 +178,43 @@ def test_diffusion_is_given_up_for_what_is_worth_more(
     assert (handed_on.plan.diffusion is None) == (gave_up or not diffuses)
     assert (report.best == handed_on) if kept else ("given up" in report.reason)
     assert space.complete(handed_on.architecture.as_dict()) == handed_on.architecture
+
+
+@pytest.mark.parametrize(
+    ("worth", "most", "given_up"),
+    [
+        (0.03, 4.5, ""),
+        (0.03, 3.5, "diffusion"),  # worth 0.01, the ranker more
+        (0.005, 3.5, "ranker"),
+        (0.03, 2.5, ""),  # neither alone suffices, so nothing is kept
+    ],
+)
+def test_of_diffusion_and_ranker_the_lesser_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, worth: float, most: float, given_up: str
+) -> None:
+    def timed(catalog: Any, before: Any, after: Walker, places: Any) -> Latency:
+        parts = 1.0 + (after.plan.diffusion is not None) + (after.plan.ranker is not None) + after.extra
+        ratio = LATENCY_RATIO * parts / most
+        return Latency(1.0, ratio, ratio, ratio)
+
+    monkeypatch.setattr(quickness, "compare_latency", timed)
+    space = open_space("gnn-lm-v1")
+    conditions: Any = SimpleNamespace(
+        **{"space": space, "catalog": None, "serving": None},
+        split=SimpleNamespace(choose=tuple(range(QUESTIONS))),
+        spec=SimpleNamespace(latency_ms=None, metric="ndcg@10"),
+    )
+    plan = replace(walk(1), ranker="ranker-0123456789abcdef")
+    start: Any = Walker(plan, space.complete(architecture_of(walk(1), space).as_dict() | {"ranker": 0.01}))
+    told = StageReport("precedents", 3, 1.0, 1.0, True, "", 0.05, replace(start, extra=1.0))
+    earlier = StageReport("ranker", 4, 1.0, 1.0, True, "", worth, start)
+    handed_on, report = quickness.kept_if_quick(conditions, start, replace(start, extra=1.0), told, [earlier])
+    assert report.kept is (most > 3.0)
+    assert given_up in report.reason if report.kept else "was given up" in report.reason
+    assert (handed_on.plan.diffusion is None, handed_on.plan.ranker is None) == (
+        given_up == "diffusion",
+        given_up == "ranker",
+    )
+    assert ("ranker" in handed_on.architecture.as_dict()) is (given_up != "ranker")
+    if given_up:
+        assert report.gain == pytest.approx(0.05 - min(0.01, worth))

@@ -147,6 +147,7 @@ export const tuning = {
   "said.not-served": "Vectors that a graph network gives are measured, not served.",
   "said.space": "The search space leaves nothing to choose here.",
   "said.instead": "In place of the diffusion, beside which searches would be too slow.",
+  "said.instead-ranker": "In place of the learned ranking, beside which searches would be too slow.",
   "said.slower": "Searches would take {ratio} times as long as by what serves.",
   "said.knows": "The encoder knows {share} % of the words, and {count} judged question is too few to learn more from ({least} are needed).|The encoder knows {share} % of the words, and {count} judged questions are too few to learn more from ({least} are needed).",
   "said.steps": "The time suffices for {count} step of training at {seconds} s each; {least} are needed. Give more time, threads, bf16 or a GPU.|The time suffices for {count} steps of training at {seconds} s each; {least} are needed. Give more time, threads, bf16 or a GPU.",

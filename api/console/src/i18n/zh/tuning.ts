@@ -146,6 +146,7 @@ export const tuning: Translation<typeof en> = {
   "said.not-served": "图网络给出的向量只用于测量，不投入使用。",
   "said.space": "搜索空间在这里没有可供选择的项。",
   "said.instead": "替代了扩散：两者并用会使检索过慢。",
+  "said.instead-ranker": "替代了学习排序：两者并用会使检索过慢。",
   "said.slower": "检索耗时会变为当前方案的 {ratio} 倍。",
   "said.knows": "编码器已认识 {share}% 的词，而 {count} 个已判断的问题太少，学不到更多（至少需要 {least} 个）。",
   "said.steps": "时间只够训练 {count} 步（每步 {seconds} 秒），至少需要 {least} 步。请增加时间、线程，或使用 bf16、GPU。",

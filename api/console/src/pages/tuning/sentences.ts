@@ -16,6 +16,7 @@ const SENTENCES: readonly (readonly [sentence: RegExp, key: string])[] = [
   [/^vectors that a graph network gives are measured, not served$/, "said.not-served"],
   [/^the search space (?:has no|does not fit)/, "said.space"],
   [/^in place of the diffusion/, "said.instead"],
+  [/^in place of the ranker/, "said.instead-ranker"],
   [/^searches would take (?<ratio>[\d.]+) times as long/, "said.slower"],
   [/^the encoder knows (?<share>[\d.]+)% of the words, and (?<count>\d+) judged questions .+\(expected (?<least>\d+)\)/, "said.knows"],
   [/^the time suffices for (?<count>\d+) steps of training at (?<seconds>[\d.]+) s each, expected at least (?<least>\d+)/, "said.steps"],
