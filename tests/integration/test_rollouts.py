@@ -300,7 +300,7 @@ def test_a_plan_whose_learned_part_is_lost_serves_nobody(world: Going, part: dic
     world.served.kb.runtime(world.collection).refresh()
     found = [world.search("pump", session) for session in SESSIONS]
     assert {one["plan"] for one in found} == {MEANING.digest}
-    assert {one.get("arm", "serving") for one in found} == {"serving"}  # none once the server's own watch rolled it back
+    assert {one.get("arm", "serving") for one in found} == {"serving"}  # none after a roll-back
     world.watch.look()
     assert stage_of(world.rollout(), "canary")["candidate"]["errors"] > 0
 
