@@ -233,7 +233,8 @@ def test_no_file_takes_more_time_for_each_byte_the_longer_it_is(before: bytes, p
         return time.thread_time() - start
 
     seconds(1_000)
-    assert seconds(60_000) < 20 * seconds(6_000) + 0.1  # ten times the bytes; a hundred times the time if quadratic
+    longer = min(seconds(60_000) for _ in range(3))  # a collection of all garbage falls into one of them at most
+    assert longer < 20 * seconds(6_000) + 0.1  # ten times the bytes; a hundred times the time if quadratic
 
 
 @pytest.mark.parametrize("piece", [b"{}", b"\r\n{", rb"\b"])
