@@ -119,10 +119,8 @@ class Retriever:
 
         took, coverage = clock.total(), found.signals.coverage
         degraded = self._degraded(search, graph)
-        return SearchResult(
-            *(tuple(hits), seq, as_of, plan, took, coverage, clock.stages, degraded, overtaken, "", corrections),
-            evidence=evidence,
-        )
+        told = (degraded, overtaken, "", corrections, evidence)
+        return SearchResult(tuple(hits), seq, as_of, plan, took, coverage, clock.stages, *told)
 
     def _allow(self, request: SearchRequest, principal: Principal, clock: StageClock) -> Allowed:
         """The chunks that the caller may read and that pass the filter, before any leg searches."""

@@ -11,6 +11,8 @@ from api.knowledge_base import KnowledgeBase
 from api.serving.exclusive import exclusively
 from ingest.regeneration import Pace, cut_missing, embed_missing
 from ingest.targets import chunker_of, cutting_of
+from retrieval.catalog import Collection
+from retrieval.catalog.eval_sets import EvalSetRecord
 from retrieval.catalog.generations import Generation
 
 Report = Callable[[int, int | None], None]  # (done, total); raises where the work is to stop
@@ -19,12 +21,11 @@ Report = Callable[[int, int | None], None]  # (done, total); raises where the wo
 def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions, report: Report) -> Generation:
     """A complete generation with its evidence, not serving yet. Raises `ConflictError` while another one is built.
 
-    What cannot be compared by is said before anything is begun, see `evaluation_set`.
+    What cannot be built, or compared by, is said before anything is begun, see `checked_options`.
     """
     serving = kb.catalog.collections.get(collection)
     encoder = options.encoder or kb.settings.encoder
-    chunker_of(options.settings(serving))  # says what is wrong before anything is begun
-    eval_set = evaluation_set(kb, serving, options.eval_set)
+    eval_set = checked_options(kb, serving, options)
     with exclusively(kb.catalog.leases, f"reindex/{serving.id}", f"collection {collection!r} is being reindexed"):
         fingerprint = kb.open_encoder(encoder).fingerprint
         generation = kb.catalog.generations.begin(serving, encoder, fingerprint, options.settings(serving))
@@ -37,6 +38,12 @@ def build_generation(kb: KnowledgeBase, collection: str, options: ReindexOptions
         evidence = compare(kb, serving, mine, eval_set, Pace(options.share), steps.advance)
         kb.catalog.generations.finish(serving, generation.id, evidence | {"embedded": embedded})
         return kb.catalog.generations.get(serving, generation.id)
+
+
+def checked_options(kb: KnowledgeBase, serving: Collection, options: ReindexOptions) -> EvalSetRecord | None:
+    """The set to compare by; None: none. Raises what tells that options do not fit, before anything is begun."""
+    chunker_of(options.settings(serving))
+    return evaluation_set(kb, serving, options.eval_set)
 
 
 @dataclass(slots=True)

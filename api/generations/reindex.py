@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from api.generations.build import Report, build_generation
+from api.generations.build import Report, build_generation, checked_options
 from api.generations.build_apart import build_apart
-from api.generations.comparison import WITHOUT_ADAPTER, evaluation_set
+from api.generations.comparison import WITHOUT_ADAPTER
 from api.generations.options import ReindexOptions
 from api.knowledge_base import KnowledgeBase
 from api.serving.collection_runtime import drop_generation_views, encoder_of
@@ -21,7 +21,6 @@ from api.serving.exclusive import exclusively
 from api.serving.fitting_plan import leave_foreign_parts_out
 from api.serving.view_opening import drop_shared_views
 from ingest.regeneration import embed_missing
-from ingest.targets import chunker_of
 from retrieval.catalog import Collection
 from retrieval.catalog.generations import Generation, GenerationState
 from retrieval.contracts import Encoder
@@ -58,9 +57,8 @@ def check_reindex(kb: KnowledgeBase, collection: str, arguments: dict[str, Any])
 
     A name that is no path may be a model's id, which only fetching it can tell.
     """
-    options, record = ReindexOptions.of(arguments), kb.catalog.collections.get(collection)
-    chunker_of(options.settings(record))
-    evaluation_set(kb, record, options.eval_set)
+    options = ReindexOptions.of(arguments)
+    checked_options(kb, kb.catalog.collections.get(collection), options)
     check_folder(options.encoder, kb.settings.data_dir)
 
 

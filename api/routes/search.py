@@ -39,7 +39,7 @@ def _search(kb: KnowledgeBase, caller: Caller, body: SearchBody, session: str) -
     principal = principal_of(caller, body.as_groups)
     condition = None if body.filter is None else parse_filter(body.filter)
     request = SearchRequest(
-        *(body.query, body.top_k, condition, body.group_by, body.highlight, body.correct), relevance=body.relevance
+        body.query, body.top_k, condition, body.group_by, body.highlight, body.correct, body.relevance
     )
     plan = None if body.plan is None else plan_of(kb, body.collection, body.plan, caller)
     if body.min_seq:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-HAN = re.compile(r"[\u3400-\u9fff]")
+HAN = re.compile(r"[\u3400-\u9fff]")  # a Chinese character
 _CLUSTER = re.compile(
     r"[^\W\d_][\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u064b-\u065f\u3099\u309a]+"  # letter and accents
     r"|[\uff66-\uff9d][\uff9e\uff9f]"  # half-width Kana and its voicing mark

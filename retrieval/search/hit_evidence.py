@@ -36,7 +36,7 @@ def evidence_of(asked: Asked, hits: Sequence[Hit], views: Views, analyzer: Analy
         counts = views.sparse.frequencies(tokens) if "sparse" in legs else {}
     except (OutageError, ViewError):
         counts, legs = {}, legs - {"sparse"}
-    rarity = rarities(tokens, counts, len(views.attributes.labels()))
+    rarity = rarities(tokens, counts, len(views.attributes))
     texts = [passage_text(hit.chunk.title, hit.chunk.heading, hit.chunk.text) for hit in hits]
     cosine = _best(hit.fused.dense for hit in hits)
     return Evidence(

@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 class Attributes(Protocol):
     """What the attribute view offers beside following the log."""
 
+    def __len__(self) -> int:
+        """How many chunks it describes."""
+        ...
+
     @property
     def seq(self) -> int:
         """The last operation applied."""

@@ -18,8 +18,9 @@ from search_core.request import ANSWER_TASK, SEALED
 
 DIGITS = 8  # of a hash: two of 2,000 questions each share one by chance in a thousandth of all cases
 EARLIER_TESTS, TEST_BEGUN = "earlier_tests", "test_begun"  # kept beside the fields of the request
-Tested = tuple[str, ...]
 MIN_SHARED = 0.25  # of the sealed questions: with another seed some 40 % are sealed again
+
+Tested = tuple[str, ...]  # what names a candidate, or, where nothing does, its run
 
 
 def hashes_of_sealed(texts: Iterable[str]) -> list[str]:

@@ -123,6 +123,14 @@ def test_changes_that_change_nothing_are_left_out_of_the_chosen_plan() -> None:
     assert found == replace(SERVING, dense_weight=0.4, sparse_depth=50)  # a thousandth more is no change of nothing
 
 
+SPACE = open_space("gnn-lm-v1")
+CHOOSING: Any = SimpleNamespace(
+    **{"space": SPACE, "catalog": None, "serving": None},
+    split=SimpleNamespace(choose=tuple(range(QUESTIONS))),
+    spec=SimpleNamespace(latency_ms=None, metric="ndcg@10"),
+)
+
+
 @dataclass(frozen=True)
 class Walker:
     """A candidate to which diffusion is worth 0.01; searches take 3 ms with it, and `extra` for what it learned."""
@@ -159,25 +167,19 @@ def test_diffusion_is_given_up_for_what_is_worth_more(
         return Latency(1.0, ratio, ratio, ratio)
 
     monkeypatch.setattr(quickness, "compare_latency", timed)
-    space = open_space("gnn-lm-v1")
-    conditions: Any = SimpleNamespace(
-        **{"space": space, "catalog": None, "serving": None},
-        split=SimpleNamespace(choose=tuple(range(QUESTIONS))),
-        spec=SimpleNamespace(latency_ms=None, metric="ndcg@10"),
-    )
     plan = walk(1) if diffuses else SERVING
-    start: Any = Walker(plan, architecture_of(plan, plan_space(space)))
+    start: Any = Walker(plan, architecture_of(plan, plan_space(SPACE)))
     found: Any = replace(start, extra=1.0)
     told = StageReport("ranker", 4, 1.0, 1.0, True, "", gain, found)
     handed_on: Any
-    handed_on, report = quickness.kept_if_quick(conditions, start, found, told)
+    handed_on, report = quickness.kept_if_quick(CHOOSING, start, found, told)
     assert report.kept is kept
     assert report.gain == pytest.approx(left)
     assert handed_on.extra == (1.0 if kept else 0.0)
     gave_up = kept and left < gain
     assert (handed_on.plan.diffusion is None) == (gave_up or not diffuses)
     assert (report.best == handed_on) if kept else ("given up" in report.reason)
-    assert space.complete(handed_on.architecture.as_dict()) == handed_on.architecture
+    assert SPACE.complete(handed_on.architecture.as_dict()) == handed_on.architecture
 
 
 @pytest.mark.parametrize(
@@ -198,17 +200,11 @@ def test_of_diffusion_and_ranker_the_lesser_is_given_up(
         return Latency(1.0, ratio, ratio, ratio)
 
     monkeypatch.setattr(quickness, "compare_latency", timed)
-    space = open_space("gnn-lm-v1")
-    conditions: Any = SimpleNamespace(
-        **{"space": space, "catalog": None, "serving": None},
-        split=SimpleNamespace(choose=tuple(range(QUESTIONS))),
-        spec=SimpleNamespace(latency_ms=None, metric="ndcg@10"),
-    )
     plan = replace(walk(1), ranker="ranker-0123456789abcdef")
-    start: Any = Walker(plan, space.complete(architecture_of(walk(1), space).as_dict() | {"ranker": 0.01}))
+    start: Any = Walker(plan, SPACE.complete(architecture_of(walk(1), SPACE).as_dict() | {"ranker": 0.01}))
     told = StageReport("precedents", 3, 1.0, 1.0, True, "", 0.05, replace(start, extra=1.0))
     earlier = StageReport("ranker", 4, 1.0, 1.0, True, "", worth, start)
-    handed_on, report = quickness.kept_if_quick(conditions, start, replace(start, extra=1.0), told, [earlier])
+    handed_on, report = quickness.kept_if_quick(CHOOSING, start, replace(start, extra=1.0), told, [earlier])
     assert report.kept is (most > 3.0)
     assert given_up in report.reason if report.kept else "was given up" in report.reason
     assert (handed_on.plan.diffusion is None, handed_on.plan.ranker is None) == (
