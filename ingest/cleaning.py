@@ -50,7 +50,12 @@ def clean_text(text: str, *, code: bool = False) -> str:
 
 def clean_prose(text: str) -> str:
     """As `clean_text`, with runs of blanks inside a line as one: for text whose layout says nothing."""
-    return "\n".join(" ".join(line.split()) for line in clean_text(text).split("\n")).strip()
+    for _ in range(_MAX_ROUNDS):
+        cleaned = "\n".join(" ".join(line.split()) for line in clean_text(text).split("\n")).strip()
+        if cleaned == text or cleaned.isascii():  # what was read in a wrong encoding may show by its single blank only
+            return cleaned
+        text = cleaned
+    return text
 
 
 def clean_title(text: str) -> str:

@@ -59,6 +59,7 @@ def test_code_keeps_entities_and_blank_lines() -> None:
 @settings(max_examples=400)
 @given(st.one_of(st.text(), st.text("&;#amplt39 <b>é\u00c3\u00a9\u200b\n\r \u3000e\u0301中")), st.booleans())
 @example("&amp;amp;amp;#8203;", False)
+@example("\u00c2\t0", False)
 def test_cleaning_twice_changes_nothing(text: str, code: bool) -> None:
     once = clean_text(text, code=code)
     assert clean_text(once, code=code) == once
