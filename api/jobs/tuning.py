@@ -14,6 +14,7 @@ from search_core.errors import RunningError
 from search_core.request import Request
 from search_core.result import waits
 from search_core.stages.plan_tier import CANDIDATES_PER_EPOCH
+from search_core.stages.tiers import TIERS
 from search_core.trainer import AutoModelTrainer
 
 logger = logging.getLogger(__name__)
@@ -28,12 +29,13 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
     if record.result is not None and waits(record.result):  # ended while the generation was built
         return dict(let_serve(kb, collection, record.id, record.result, report))
     request = Request.from_dict(record.request)
-    passed, total = 0, request.max_epochs * CANDIDATES_PER_EPOCH
+    trials: tuple[int, int | None] = (0, request.max_epochs * CANDIDATES_PER_EPOCH)  # done, total
 
     def advance(told: dict[str, Any]) -> None:
-        nonlocal passed
-        passed = min(int(told["trial"]), total)
-        report(passed, total)
+        nonlocal trials
+        done, total = int(told["trial"]), request.max_epochs * CANDIDATES_PER_EPOCH
+        trials = (min(done, total), total) if told["tier"] == TIERS[0] else (done, None)  # others go on by time
+        report(*trials)
 
     trainer = AutoModelTrainer.of(
         request,
@@ -41,7 +43,7 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
         catalog=kb.catalog,
         encoder_of=kb.open_encoder,
         progress=advance,
-        wanted=lambda: report(passed, total),  # cancelled after the last trial, nothing serves either
+        wanted=lambda: report(*trials),  # cancelled after the last trial, nothing serves either
         experiment=record.id,
     )
     logger.info("experiment %s of %s: task understood as: %s", record.id, collection, trainer.spec.describe())

@@ -51,7 +51,9 @@ class Example:
 def read_squad(file: Path, articles: Collection[str] | None = None) -> list[Question]:
     """The questions of a SQuAD file (plain or .gz), of these articles only if given. Raises `SupervisionError`."""
     try:
-        opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+        opened = (
+            gzip.open(file, "rt", encoding="utf-8-sig") if file.suffix == ".gz" else file.open(encoding="utf-8-sig")
+        )
         with opened as stream:
             found = list(_questions(json.load(stream)))
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -87,7 +89,9 @@ def _lines(file: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines that have these fields."""
     place = ""
     try:
-        opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+        opened = (
+            gzip.open(file, "rt", encoding="utf-8-sig") if file.suffix == ".gz" else file.open(encoding="utf-8-sig")
+        )
         with opened as stream:
             for number, line in enumerate(stream, start=1):
                 place = f":{number}"

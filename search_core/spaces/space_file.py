@@ -7,6 +7,8 @@ entry point group `autoglm_kb.space`. See docs/search-space.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -15,11 +17,13 @@ from typing import Any
 import yaml
 
 from infra.registry import Registry
+from retrieval.plan import Plan
 from search_core.errors import SpaceError
 from search_core.spaces.decision import NOTHING, Decision, Tier
 from search_core.spaces.scalar import Scalar
 from search_core.spaces.space import SearchSpace
 
+DEFAULT_FILE = "gnn-lm-v1.yaml"
 _FIELDS = {"tier", "values", "default", "summary", "when", "trial_cost", "serving_cost"}
 _SPACE_FIELDS = {"name", "extends", "decisions", "extras"}
 
@@ -31,7 +35,7 @@ def _built_in(file: str) -> SearchSpace:
     return read_space(resources.files("search_core.spaces").joinpath(file).read_text("utf-8"), file)
 
 
-SPACES.register("gnn-lm-v1", lambda: _built_in("gnn-lm-v1.yaml"), "retrieval plan, graph network and encoder")
+SPACES.register("gnn-lm-v1", lambda: _built_in(DEFAULT_FILE), "retrieval plan, graph network and encoder")
 
 
 def open_space(name: str) -> SearchSpace:
@@ -85,9 +89,27 @@ def _read_once(text: str, name: str) -> SearchSpace:
 def text_to_store(name: str) -> str:
     """What tells a space of a file whatever becomes of that file and of those it extends; "" of a registered one.
 
-    Raises `SpaceError` where there is none of that name or path.
+    Raises `SpaceError` where there is none of that name or path, or where a decision is about nothing that a run reads.
     """
-    return "" if name in SPACES else space_text(open_space(name))
+    if name in SPACES:
+        return ""
+    space = open_space(name)
+    _check_names(space, Path(name).name)
+    return space_text(space)
+
+
+def _check_names(space: SearchSpace, origin: str) -> None:
+    """A mistyped decision would be held at its default without a word."""
+    known = dict.fromkeys((*_names(_built_in(DEFAULT_FILE)), *(field.name for field in fields(Plan))))
+    for name in _names(space):
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+            raise SpaceError(f"{origin}: no stage of a run reads decision {name!r}; {meant}")
+
+
+def _names(space: SearchSpace) -> list[str]:
+    return [decision.name for decision in (*space.decisions, *space.extras)]
 
 
 def space_text(space: SearchSpace) -> str:

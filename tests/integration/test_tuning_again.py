@@ -71,6 +71,17 @@ def test_a_job_that_is_delivered_again_has_the_same_result(kb: KnowledgeBase) ->
     assert first["promoted"] and again["trajectory"] == first["trajectory"] and again["plan"] == first["plan"]
 
 
+def test_a_job_counts_towards_its_end_while_that_is_known_and_on_its_own_after_that(kb: KnowledgeBase) -> None:
+    told: list[tuple[int, int | None]] = []
+    record = kb.catalog.experiments.create(
+        kb.catalog.collections.get("c"), replace(asked(), tiers="plan,adapter").to_dict()
+    )
+    stages = tune(kb, "c", {"experiment": record.id}, lambda done, total: told.append((done, total)))["stages"]
+    plans, whole = stages[0]["trials"], sum(stage["trials"] for stage in stages)
+    assert {total for done, total in told if done < plans} == {8}
+    assert told[-1] == (whole, None) and whole > plans
+
+
 def test_a_job_cancelled_after_the_last_trial_lets_nothing_serve(
     kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,5 +228,5 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "t.jsonl.gz", "wt") as lines:
         lines.write(json.dumps({"text": "one"}) + "\n")
     assert read_texts(tmp_path / "t.jsonl.gz") == ["one"]
-    (tmp_path / "answers.jsonl").write_text('{"id": 1, "answers": ["x", 2]}\n')
+    (tmp_path / "answers.jsonl").write_text('{"id": 1, "answers": ["x", 2]}\n', encoding="utf-8-sig")
     assert read_answers(tmp_path / "answers.jsonl") == {"1": ["x", "2"]}

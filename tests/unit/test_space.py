@@ -177,20 +177,33 @@ def test_a_third_party_extends_a_space_by_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
         "name: mine\nextends: gnn-lm-v1\ndecisions:\n"
-        "  boost: {tier: plan, values: [1, 2], summary: weight of titles, when: {fusion: [sparse]}}\n"
+        "  top: {tier: plan, values: [10, 20], summary: hits returned, when: {fusion: [sparse]}}\n"
         "  dense_weight: {tier: plan, values: [0.5], summary: the only weight I want, when: {fusion: [convex]}}\n"
     )
     mine = open_space(str(path))
-    assert mine["boost"].values == (1, 2) and mine["dense_weight"].values == (0.5,)
-    assert mine.complete({"fusion": "sparse", "boost": 2})["boost"] == 2
+    assert mine["top"].values == (10, 20) and mine["dense_weight"].values == (0.5,)
+    assert mine.complete({"fusion": "sparse", "top": 20})["top"] == 20
     assert [d.name for d in mine.decisions][:-1] == [d.name for d in SPACE.decisions]
     assert read_space(space_text(mine), "stored") == mine and read_space(space_text(SPACE), "stored") == SPACE
-    assert plan_choices(mine.complete({"fusion": "sparse", "boost": 2}), mine)["boost"] == 2
+    assert plan_choices(mine.complete({"fusion": "sparse", "top": 20}), mine)["top"] == 20
     stored = text_to_store(str(path))
     path.unlink()
     assert stored_space(str(path), stored) == mine and stored_space("gnn-lm-v1", text_to_store("gnn-lm-v1")) is SPACE
     with pytest.raises(SpaceError, match=r"expected a registered one \(.*gnn-lm-v1.*\) or a path"):
         open_space("gnn-lm-v0")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("dense_wieght", "did you mean 'dense_weight'"), ("boost", "expected one of fusion, .*precedents")],
+)
+def test_a_decision_that_nothing_reads_is_refused_when_a_run_begins(tmp_path: Path, name: str, meant: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"name: mine\nextends: gnn-lm-v1\ndecisions: {{{name}: {{tier: plan, values: [1, 2], summary: s}}}}"
+    )
+    with pytest.raises(SpaceError, match=f"^mine.yaml: no stage of a run reads decision '{name}'; {meant}"):
+        text_to_store(str(path))
 
 
 def test_the_description_tells_what_differs() -> None:
