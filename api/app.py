@@ -8,7 +8,7 @@ then its route, which asks for the scope it needs.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -109,20 +109,13 @@ def _add_layers(app: FastAPI, kb: KnowledgeBase, settings: Settings, in_flight: 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.readiness.start()
-    app.state.jobs.start()
-    app.state.source_monitor.start()
-    app.state.searchable.start()
-    app.state.rollout_watch.start()
-    app.state.overview.start()
-    try:
+    state = app.state
+    with ExitStack() as stack:  # stopped from the last to the first; one that fails keeps no other running
+        if state.traces is not None:
+            stack.callback(state.traces.close)
+        state.jobs.start()
+        stack.callback(state.jobs.close)
+        for part in (state.rollout_watch, state.searchable, state.source_monitor, state.readiness, state.overview):
+            part.start()
+            stack.callback(part.stop)
         yield
-    finally:
-        app.state.overview.stop()
-        app.state.readiness.stop()
-        app.state.source_monitor.stop()
-        app.state.searchable.stop()
-        app.state.rollout_watch.stop()
-        app.state.jobs.close()
-        if app.state.traces is not None:
-            app.state.traces.close()

@@ -79,9 +79,10 @@ class KnowledgeBase:
 
     def close(self) -> None:
         """Save the views and release everything."""
-        self.live.close()
-        self.runtimes.close()
-        self.catalog.close()
+        with ExitStack() as stack:  # from the last to the first; one that fails keeps no other open
+            stack.callback(self.catalog.close)
+            stack.callback(self.runtimes.close)
+            stack.callback(self.live.close)
 
     def __enter__(self) -> KnowledgeBase:
         return self

@@ -47,7 +47,7 @@ class Prepared:
 
 def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     """Bind the address. Raises `SettingsError` beyond loopback without a valid key, and for an address in use."""
-    first_key = _first_key(kb.catalog, settings.host)
+    lacks_key = _lacks_key(kb.catalog, settings.host)
     app = create_app(kb, settings)
     config = uvicorn.Config(
         app,
@@ -65,22 +65,27 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     listening = _listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
+    first_key = _first_key(kb.catalog) if lacks_key else None  # last: what fails before would leave one nobody has seen
     server = uvicorn.Server(config)
     app.state.overview.is_ending = lambda: server.should_exit  # else listeners would hold up the end
     return Prepared(server, listening, f"http://{shown}:{port}", first_key, app.state.metrics, app.state.traces)
 
 
-def _first_key(catalog: Catalog, host: str) -> str | None:
-    """On loopback without any valid key, a new admin key; elsewhere a refusal."""
+def _lacks_key(catalog: Catalog, host: str) -> bool:
+    """Whether no key is valid. Raises `SettingsError` where that is so beyond loopback."""
     now = datetime.now(UTC)
-    if any(key.is_valid(now) for key in catalog.keys.all()):
-        return None
-    if not is_loopback(host):
+    lacks = not any(key.is_valid(now) for key in catalog.keys.all())
+    if lacks and not is_loopback(host):
         raise SettingsError(
             f"setting host (KB_HOST) = {host!r}: beyond loopback a key must exist first; "
             "run `kb keys create --scope admin`, then start again"
         )
-    record, key = catalog.keys.create("first admin key", Scope.ADMIN, expires_at=now + timedelta(days=FIRST_KEY_DAYS))
+    return lacks
+
+
+def _first_key(catalog: Catalog) -> str:
+    expires_at = datetime.now(UTC) + timedelta(days=FIRST_KEY_DAYS)
+    record, key = catalog.keys.create("first admin key", Scope.ADMIN, expires_at=expires_at)
     catalog.audit.record("operator", "keys.create", record.id, {"scope": Scope.ADMIN.value, "first": True})
     return key
 

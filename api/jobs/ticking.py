@@ -56,7 +56,6 @@ class Ticker:
     def _run(self) -> None:
         has_defaults = False
         while not self._closing:
-            self._nudged.clear()
             try:
                 has_defaults = has_defaults or make_default_schedules(self._kb)
                 tick(self._kb)
@@ -66,3 +65,4 @@ class Ticker:
             except Exception:  # the clock must not stop silently: nothing scheduled would ever run again
                 logger.exception("schedules and lost jobs were not looked at; tried again in %g s", TICK_SECONDS)
             self._nudged.wait(TICK_SECONDS)
+            self._nudged.clear()  # and not before the tick: a nudge, or the end, that came meanwhile would be lost

@@ -6,6 +6,7 @@ import logging
 import shutil
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,7 +68,11 @@ class CollectionRuntime:
         self._heir_at = time.monotonic() + HEIR_SECONDS
         self._reading = threading.Lock()  # who read an older row must not overwrite a newer one
         self._folder = folder = view_folder(settings.data_dir, collection, self.analyzer)
-        opened = open_views(folder, catalog, collection, settings, self.analyzer, encoder.dim)
+        self.answerers = Answerers(settings, encoder, self.analyzer)  # may fail: before the views, which lock a folder
+        with ExitStack() as stack:
+            stack.callback(self.answerers.close)
+            opened = open_views(folder, catalog, collection, settings, self.analyzer, encoder.dim)
+            stack.pop_all()
         views, self._server = opened.views, opened.server
         self.follower = Follower(catalog, collection, views, durable=opened.durable)
         learned = settings.data_dir / ARTIFACTS, encoder.fingerprint, encoder.dim
@@ -81,7 +86,6 @@ class CollectionRuntime:
             catalog, encoder, self.analyzer, views, OpenRerankers(), adapters, self.graph, precedents, rankers
         )
         self.inquiry = Inquiry(catalog, encoder, self.analyzer, views, self.retriever)
-        self.answerers = Answerers(settings, encoder, self.analyzer)
         self.pipeline = Pipeline(catalog, collection, LiveTargets(catalog, collection.id, open_encoder))
 
     @property
@@ -221,11 +225,12 @@ class CollectionRuntime:
 
     def stop(self, *, save: bool = True) -> None:
         """Stop following, save and close the views."""
-        self.graph.close()
-        self.follower.stop(save=save)
-        self.answerers.close()
-        if self._server is not None:
-            self._server.close()
+        with ExitStack() as stack:  # from the last to the first; one that fails keeps no other open
+            if self._server is not None:
+                stack.callback(self._server.close)
+            stack.callback(self.answerers.close)
+            stack.callback(self.follower.stop, save=save)
+            stack.callback(self.graph.close)
 
 
 def encoder_of(collection: Collection, open_encoder: OpenEncoder) -> Encoder:

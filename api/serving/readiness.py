@@ -6,7 +6,7 @@ import logging
 import threading
 
 from api.knowledge_base import KnowledgeBase
-from retrieval.errors import ConflictError, EncoderError, NotFoundError, RetrievalError
+from retrieval.errors import ConflictError, EncoderError, NotFoundError, ReaderError, RetrievalError
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Readiness:
             self._kb.runtime(name).prepare()
         except NotFoundError:  # deleted meanwhile
             self.unusable.pop(name, None)
-        except (ConflictError, EncoderError) as error:
+        except (ConflictError, EncoderError, ReaderError) as error:
             if self.unusable.get(name) != str(error):
                 logger.error("collection %s is not served: %s", name, error)
             self.unusable[name] = str(error)

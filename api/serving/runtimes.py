@@ -196,9 +196,7 @@ class Runtimes:
                 closing = [runtime] if runtime is not None else []
                 closing += [former.runtime for former in self._former if former.runtime.name == name]
                 self._former = [former for former in self._former if former.runtime.name != name]
-            with ExitStack() as stack:  # one that fails keeps no other open
-                for one in closing:
-                    stack.callback(one.stop, save=save)
+            _stop_all(closing, save=save)
 
     def discard(self, name: str, generation: int) -> None:
         """Close a generation that was exchanged, without saving: it is not to come back."""
@@ -206,8 +204,7 @@ class Runtimes:
             with self._guard:
                 gone = [one for one in self._former if one.runtime.is_of(name, generation)]
                 self._former = [one for one in self._former if one not in gone]
-            for former in gone:
-                former.runtime.stop(save=False)
+            _stop_all([former.runtime for former in gone], save=False)
 
     def open_names(self) -> list[str]:
         """The collections that are open."""
@@ -294,8 +291,13 @@ class Runtimes:
             with self._guard:
                 closing = [former for former in self._former if self._is_over(former)]
                 self._former = [former for former in self._former if former not in closing]
-            for former in closing:
-                former.runtime.stop()
+            _stop_all([former.runtime for former in closing])
 
     def _is_over(self, former: _Former) -> bool:
         return id(former.runtime) not in self._users and time.monotonic() - former.since > LINGER_SECONDS
+
+
+def _stop_all(runtimes: list[CollectionRuntime], *, save: bool = True) -> None:
+    with ExitStack() as stack:  # one that fails keeps no other open
+        for runtime in runtimes:
+            stack.callback(runtime.stop, save=save)

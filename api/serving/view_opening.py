@@ -72,16 +72,24 @@ def open_views(
             stack.pop_all()
             return views
 
-    try:
-        return OpenedViews(opened(folder, read_only=False), True, server)
-    except ViewLockedError:
-        logger.debug("another process maintains %s; this one follows the log in a private copy", folder)
-        return OpenedViews(_private_copy(opened, folder), False, server)
-    except ViewError as error:
-        logger.warning("%s; it is built again from the catalog, which takes a moment", error)
-        delete_views(folder)
-        folder.mkdir()
-        return OpenedViews(opened(folder, read_only=False), True, server)
+    def opened_somehow() -> tuple[Views, bool]:
+        try:
+            return opened(folder, read_only=False), True
+        except ViewLockedError:
+            logger.debug("another process maintains %s; this one follows the log in a private copy", folder)
+            return _private_copy(opened, folder), False
+        except ViewError as error:
+            logger.warning("%s; it is built again from the catalog, which takes a moment", error)
+            delete_views(folder)
+            folder.mkdir()
+            return opened(folder, read_only=False), True
+
+    with ExitStack() as stack:
+        if server is not None:
+            stack.callback(server.close)
+        views, durable = opened_somehow()
+        stack.pop_all()
+    return OpenedViews(views, durable, server)
 
 
 def open_graph(

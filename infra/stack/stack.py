@@ -28,7 +28,6 @@ from infra.stack.status import Status
 from infra.stack.unit import Unit
 
 LOCK_SECONDS = 900.0  # longest wait for another command on the same folder
-LAST_FIRST = ("connect", "kafka", "elasticsearch", "redis", "mariadb", "postgres")  # the order of stopping
 
 
 class Stack:
@@ -76,10 +75,10 @@ class Stack:
         with self._locked():
             units = self._units()
             stopped = []
-            for name in LAST_FIRST:
-                if name in wanted and units[name].stop(politely=politely):
-                    self._progress.step(name, "stopped")
-                    stopped.append(name)
+            for server in reversed(with_needs(SERVERS)):
+                if server.name in wanted and units[server.name].stop(politely=politely):
+                    self._progress.step(server.name, "stopped")
+                    stopped.append(server.name)
         return stopped
 
     def purge(self) -> None:

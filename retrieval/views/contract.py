@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -124,5 +125,6 @@ class Views:
 
     def close(self) -> None:
         """Release all three."""
-        for view in (self.sparse, self.dense, self.attributes):
-            view.close()
+        with ExitStack() as stack:  # one that fails keeps no other open, and no folder locked
+            for view in (self.sparse, self.dense, self.attributes):
+                stack.callback(view.close)

@@ -81,6 +81,8 @@ def test_an_address_in_use_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         message = refused(tmp_path, "--port", str(port))
     assert str(port) in message and "KB_PORT" in message
+    with serving(tmp_path) as (_, printed):
+        assert printed["first_key"], "the start that failed has used it up"
 
 
 def test_requests_under_way_are_finished(tmp_path: Path) -> None:
@@ -106,6 +108,9 @@ def test_requests_under_way_are_finished(tmp_path: Path) -> None:
 def test_settings_that_do_not_fit_stop_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KB_OIDC_ISSUER", "https://id.example")
     assert "KB_OIDC_AUDIENCE" in refused(tmp_path)
+    monkeypatch.delenv("KB_OIDC_ISSUER")
+    with serving(tmp_path) as (_, printed):
+        assert printed["first_key"], "the start that failed has used it up"
 
 
 @pytest.mark.parametrize(("trusted", "address"), [("", "127.0.0.1"), ("10.0.0.0/8, 127.0.0.1", "192.0.2.7")])
