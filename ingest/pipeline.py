@@ -178,8 +178,11 @@ class Pipeline:
         access = self._own(record, batch.access)
 
         def prepared(reuse: bool) -> Commit:
-            again = self._preparation.prepare
-            commit = step.prepared.result() if reuse else again(step.changes, step.counted, reuse=False)
+            if reuse:
+                commit = step.prepared.result()
+            else:
+                step.counted.chunks = 0  # the same are counted anew
+                commit = self._preparation.prepare(step.changes, step.counted, reuse=False)
             return replace(commit, cursor=cursor, dead_letters=letters, rows=step.rows, access=access)
 
         receipt = self._write(prepared)

@@ -1,15 +1,13 @@
 """Learns a query adapter from judged questions; the index stays as it is.
 
 The loss is the softmax over the whole corpus, spread by grade over what is judged relevant, plus L2 on the distance to
-the identity. Other parts of a relevant document stand in it for nothing: it was judged as a whole. How many steps to
-keep is chosen on held-out questions, with none (the identity) among the choices, and then all questions are used for
-that many steps.
+the identity. Other parts of a relevant document stand in it for nothing: it was judged as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,92 +16,22 @@ from numpy.typing import NDArray
 from retrieval.learned.adapter import QueryAdapter
 from retrieval.types import Vectors
 from search_core.errors import SupervisionError, TrainingError
-from search_core.tuning.documents import check_documents, document_ndcg, rows_alike
+from search_core.tuning.documents import check_documents, rows_alike
 
 if TYPE_CHECKING:
     import torch
 
-AdapterKind = Literal["none", "bias", "low-rank-16", "low-rank-64", "full"]
-KINDS: tuple[AdapterKind, ...] = ("none", "bias", "low-rank-16", "low-rank-64", "full")
+AdapterKind = Literal["bias", "low-rank-16", "low-rank-64", "full"]
 RATE = 2e-3  # Adam's, measured on Cranfield
 L2 = 1e-2  # weight of the squared distance from the identity
 SCALE = 20.0  # of cosines before the softmax
 CHECK_EVERY = 25  # steps between two looks at the held-out questions
-HELD_OUT = 0.2  # share of the questions the number of steps is chosen on
 MIN_QUESTIONS = 10
-STANDARD_ERRORS = 1.0  # of the paired gain over the identity that the gain must exceed; less is noise
 ROWS_PER_BATCH = 1024  # questions compared with the corpus at once
 
-Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
 _Look = Callable[[int, QueryAdapter], None]
 Judged = Sequence[Mapping[int, int]]  # per question: row of the passage -> grade, relevant above 0
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """A learned adapter. `steps` 0 is the identity: nothing tried was better on the held-out questions."""
-
-    kind: AdapterKind
-    map: QueryAdapter
-    steps: int
-    held_out: float  # nDCG@10 of the chosen steps on the held-out questions
-    held_out_before: float  # of the identity
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether it leaves queries as they are."""
-        return self.steps == 0
-
-
-def fit_adapter(
-    query_vectors: Vectors,
-    passage_vectors: Vectors,
-    judgements: Judged,
-    kind: AdapterKind = "full",
-    *,
-    encoder: str = "",
-    seed: int = 0,
-    steps: int = 150,
-    l2: float = L2,
-    documents: Sequence[str] = (),
-) -> Adapter:
-    """An adapter of (q, dim) queries for (n, dim) passages, both unit rows; the same seed gives the same adapter.
-
-    `documents`: whose passage each row is. Of a relevant document no passage is a negative, and held-out questions rank
-    documents. Without it each passage is a document of its own. Raises `SupervisionError` for fewer than
-    `MIN_QUESTIONS` questions with a relevant passage, `CorpusError` for another number of documents than of passages,
-    and `TrainingError` where training goes astray.
-    """
-    check_documents(documents, len(passage_vectors))
-    known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
-    if len(known) < MIN_QUESTIONS:
-        raise SupervisionError(
-            f"{len(known)} questions have a relevant passage; an adapter is learned from {MIN_QUESTIONS} or more"
-        )
-    queries, judged = query_vectors[known], [judgements[place] for place in known]
-    dim = int(queries.shape[1])
-    order = np.random.default_rng(seed).permutation(len(known))
-    held = order[: max(2, int(len(known) * HELD_OUT))]
-    keys = documents or range(len(passage_vectors))
-    before = _ndcg(queries[held], passage_vectors, [judged[place] for place in held], keys)
-    nothing = Adapter(kind, QueryAdapter(encoder, dim), 0, float(before.mean()), float(before.mean()))
-    if kind == "none" or steps == 0:
-        return nothing
-    kept = np.setdiff1d(order, held)
-    looks: dict[int, Values] = {}
-
-    def look(step: int, adapter: QueryAdapter) -> None:
-        looks[step] = _ndcg(adapter.apply(queries[held]), passage_vectors, [judged[place] for place in held], keys)
-
-    train = _Training(queries[kept], passage_vectors, [judged[place] for place in kept], kind, seed, l2, documents)
-    train.run(steps, look)
-    best = max(looks, key=lambda step: (looks[step].mean(), -step))
-    gains = looks[best] - before
-    if gains.mean() <= STANDARD_ERRORS * gains.std(ddof=1) / len(gains) ** 0.5:
-        return nothing
-    final = _Training(queries, passage_vectors, judged, kind, seed, l2, documents).run(best)
-    return Adapter(kind, replace(final, encoder=encoder), best, float(looks[best].mean()), float(before.mean()))
 
 
 def adapter_path(
@@ -117,9 +45,12 @@ def adapter_path(
     steps: int = 100,
     documents: Sequence[str] = (),
 ) -> list[tuple[int, QueryAdapter]]:
-    """Steps and the adapter after them, every `CHECK_EVERY` and after the last: for who has questions to choose by.
+    """Steps and the adapter after them, every `CHECK_EVERY` and after the last, of which a caller chooses by questions.
 
-    `documents` and what is raised are as for `fit_adapter`.
+    For (q, dim) queries and (n, dim) passages, both unit rows; the same seed gives the same adapters. `documents`:
+    whose passage each row is; of a relevant document no passage is a negative. Without it each passage is a document of
+    its own. Raises `SupervisionError` for fewer than `MIN_QUESTIONS` questions with a relevant passage, `CorpusError`
+    for another number of documents than of passages, and `TrainingError` where training goes astray.
     """
     check_documents(documents, len(passage_vectors))
     known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
@@ -129,7 +60,7 @@ def adapter_path(
         )
     path: list[tuple[int, QueryAdapter]] = []
     judged = [judgements[at] for at in known]
-    training = _Training(query_vectors[known], passage_vectors, judged, kind, seed, L2, documents)
+    training = _Training(query_vectors[known], passage_vectors, judged, kind, seed, documents)
     training.run(steps, lambda step, adapter: path.append((step, replace(adapter, encoder=encoder))))
     return path
 
@@ -144,7 +75,6 @@ class _Training:
         judged: Judged,
         kind: AdapterKind,
         seed: int,
-        l2: float,
         documents: Sequence[str],
     ) -> None:
         import torch
@@ -155,11 +85,10 @@ class _Training:
         self._targets = [_targets(one) for one in judged]
         mates = rows_alike(documents)
         self._also_right = [_also_right(columns, mates) for columns, _ in self._targets]
-        self._l2 = l2
         self._weights = _first_weights(kind, int(queries.shape[1]), seed)
 
-    def run(self, steps: int, look: _Look | None = None) -> QueryAdapter:
-        """The adapter after `steps`; `look` is called every `CHECK_EVERY` of them and after the last."""
+    def run(self, steps: int, look: _Look) -> None:
+        """Train; `look` is told the step and the adapter every `CHECK_EVERY` of them and after the last."""
         torch = self._torch
         torch.set_num_threads(1)
         optimiser = torch.optim.Adam(list(self._weights.values()), lr=RATE)
@@ -171,9 +100,8 @@ class _Training:
                     f"the adapter's loss is {loss} at step {step}; expected a number: check the vectors"
                 )
             optimiser.step()
-            if look is not None and (step % CHECK_EVERY == 0 or step == steps):
+            if step % CHECK_EVERY == 0 or step == steps:
                 look(step, self._adapter())
-        return self._adapter()
 
     def _backward(self) -> float:
         """Gradients of the whole batch, in parts that fit in memory; the loss."""
@@ -183,7 +111,7 @@ class _Training:
             loss = self._loss(part) / count
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
-        penalty = self._l2 * self._torch.stack([(weight * weight).sum() for weight in self._deltas()]).sum()
+        penalty = L2 * self._torch.stack([(weight * weight).sum() for weight in self._deltas()]).sum()
         penalty.backward()  # type: ignore[no-untyped-call]
         return total + penalty.item()
 
@@ -251,14 +179,3 @@ def _places(columns: Sequence[Rows]) -> tuple[torch.Tensor, torch.Tensor]:
 
     rows = np.concatenate([np.full(len(mine), row) for row, mine in enumerate(columns)])
     return torch.from_numpy(rows), torch.from_numpy(np.concatenate(columns))
-
-
-def _ndcg(queries: Vectors, passages: Vectors, judged: Judged, documents: Sequence[Hashable]) -> Values:
-    """(q,) nDCG@10 of exact search."""
-    everything = range(len(passages))
-    values: list[float] = []
-    for start in range(0, len(queries), ROWS_PER_BATCH):
-        scores = queries[start : start + ROWS_PER_BATCH] @ passages.T
-        for row, one in zip(scores, judged[start : start + ROWS_PER_BATCH], strict=True):
-            values.append(document_ndcg(row, everything, one, documents))
-    return np.array(values)
