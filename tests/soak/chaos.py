@@ -25,7 +25,7 @@ from . import databases, judgement
 from .faults import LONG_OUTAGE, ROUND, SMALL, Chaos, Fault
 from .history import History
 from .processes import Processes
-from .searcher import COLLECTION, Calm, Searcher
+from .searcher import COLLECTION, STRICT, Calm, Searcher
 from .writer import Writer
 
 SERVERS = ("postgres", "mariadb", "kafka", "connect", "elasticsearch")
@@ -41,7 +41,7 @@ class Options:
     changes: int
     seed: int = 0
     per_second: float = 40.0  # changes
-    pause: float = 4.0  # seconds of calm between two faults
+    pause: float = 3 * FRESHNESS_SECONDS  # of calm between two faults; within the bound nothing can be told too old
     faults: Sequence[Fault] = SMALL
     snapshot_seconds: float = 120.0
     catch_up_seconds: float = 300.0
@@ -107,6 +107,7 @@ def under_fire(stack: Stack, processes: Processes, urls: Mapping[str, str], opti
         "writing_seconds": round(time.monotonic() - began, 1),
         "searches": dict(sorted(searcher.counts.items())),
         "freshness_bound": FRESHNESS_SECONDS,
+        "judged_beyond_it": searcher.counts[STRICT],
         "oldest_answer": round(searcher.oldest, 3),
         "faults": chaos.told,
         "largest_resident_mb": memory,
@@ -162,7 +163,7 @@ def main() -> int:
     parser.add_argument("--changes", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--per-second", type=float, default=40.0)
-    parser.add_argument("--pause", type=float, default=4.0, help="seconds between two faults")
+    parser.add_argument("--pause", type=float, default=3 * FRESHNESS_SECONDS, help="seconds between two faults")
     parser.add_argument("--small", action="store_true", help="three kills only")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, help="folder for the processes' data and logs; default: a temporary one")

@@ -16,6 +16,7 @@ from .history import MARK, History
 PER_SECOND = 10.0
 COLLECTION = "shop"
 EXAMPLES = 20
+STRICT = "searches that anything out of date would have failed"
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Calm:
     """The moments at which every server was up and a row written after its return had been found."""
 
     faults: list[tuple[float, float]] = field(default_factory=list)  # begin, end; infinite: not over
+    since: float = field(default_factory=time.monotonic)
 
     def began(self) -> None:
         self.faults.append((time.monotonic(), float("inf")))
@@ -33,6 +35,10 @@ class Calm:
     def through(self, since: float, until: float) -> bool:
         """Whether nothing was wrong between."""
         return all(end < since or begin > until for begin, end in list(self.faults))
+
+    def lasts(self, at: float) -> float:
+        """Seconds since the last fault was over, or since the beginning; below 0 during one."""
+        return at - max([self.since, *(end for begin, end in list(self.faults) if begin <= at)])
 
     def age(self, since: float, at: float) -> float:
         """Seconds from `since` to `at`, counted from the end of the last fault where one was between."""
@@ -69,6 +75,7 @@ class Searcher:
         expected = self.history.latest(subject)
         found = self.ask(subject)
         self.counts["searches"] += 1
+        self.counts[STRICT] += self.calm.lasts(began) > self.bound
         if found is None:
             self.counts["searches not answered"] += 1
             if self.calm.through(began, time.monotonic()):

@@ -16,3 +16,4 @@ def test_nothing_is_lost_and_nothing_is_stale(own_stack_of: StackOf, tmp_path: P
     assert report["failures"] == []
     assert report["committed"] >= 10_000
     assert len(report["faults"]) >= len(FULL_FAULTS)
+    assert report["judged_beyond_it"] > 500, "searches that no fault excuses"
