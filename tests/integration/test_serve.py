@@ -128,3 +128,31 @@ def test_only_named_proxies_say_who_asks(
 def test_a_proxy_that_is_no_address_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KB_TRUSTED_PROXIES", "proxy")
     assert "KB_TRUSTED_PROXIES" in refused(tmp_path)
+
+
+LIGHT = """
+import sys
+from pathlib import Path
+from served import fill, in_process
+from retrieval.catalog.keys import Scope
+
+with in_process(Path(sys.argv[1])) as served:
+    fill(served)
+    headers = served.headers(Scope.ADMIN)
+    for path, name in (("search", "query"), ("answers", "question")):
+        body = {name: "How long is the warranty?", "collection": "docs"}
+        served.client.post(f"/v1/{path}", json=body, headers=headers).raise_for_status()
+    served.client.get("/v1/jobs", headers=headers).raise_for_status()
+heavy = ("torch", "transformers", "sentence_transformers", "torch_geometric", "optuna", "onnx", "peft", "docx", "pptx")
+print([name for name in heavy if name in sys.modules])
+"""
+
+
+def test_a_server_that_writes_searches_and_answers_loads_nothing_that_only_training_or_reading_files_needs(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", LIGHT, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == "[]"
