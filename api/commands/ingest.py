@@ -38,7 +38,7 @@ def ingest(
     what: Annotated[str, typer.Argument(help="A file, a folder, or a database URL.", metavar="PATH|URL")],
     collection: CollectionOption = "default",
     source: Annotated[str, typer.Option(help="Name of the source; default: made from what is ingested.")] = "",
-    kind: Annotated[str, typer.Option("--format", help="auto, files, jsonl, debezium or sql.")] = "auto",
+    kind: Annotated[str, typer.Option("--format", help="auto, files, jsonl, debezium, sql, or a package's.")] = "auto",
     mapping: Annotated[Path | None, typer.Option(help="YAML: tables to documents; for databases and events.")] = None,
     mirror: Annotated[
         bool | None, typer.Option(help="Delete what the source no longer has; default: folders and databases do.")

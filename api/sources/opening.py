@@ -14,7 +14,7 @@ import orjson
 
 from api.knowledge_base import KnowledgeBase
 from api.sources.names import check_tables_free
-from ingest.contracts import Source
+from ingest.contracts import SOURCES, Source
 from ingest.errors import SourceError
 from ingest.pipeline import RowRenderer
 from ingest.row_values import link_value
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ingest.sources.files import FileSource
     from ingest.sources.jsonl import JsonlSource
 
-KINDS = ("auto", "files", "jsonl", "debezium", "sql")
+AUTO = "auto"
+_OURS = ("files", "jsonl", "debezium", "sql")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
 _FILE = "file://"
 _WEB = ("http://", "https://", "ftp://")
@@ -48,7 +49,7 @@ def open_source(
     collection: str,
     what: str,
     name: str = "",
-    kind: str = "auto",
+    kind: str = AUTO,
     mapping: Path | None = None,
     mirror: bool | None = None,
     acl: list[str] | None = None,
@@ -58,10 +59,13 @@ def open_source(
 
     `acl` and `prefix` None: as last time.
     """
-    if kind not in KINDS:
-        raise SourceError(f"format {kind!r} is unknown; expected one of {', '.join(KINDS)}")
+    if kind != AUTO and kind not in SOURCES:
+        known = ", ".join((AUTO, *(entry.name for entry in SOURCES)))
+        raise SourceError(f"format {kind!r} is unknown; expected one of {known}")
+    if kind != AUTO and kind not in _OURS:
+        return _third_party(kind, what, name, {"mapping": mapping, "mirror": mirror, "acl": acl, "prefix": prefix})
     what = _path(what)
-    chosen = _detect(what) if kind == "auto" else kind
+    chosen = _detect(what) if kind == AUTO else kind
     groups = None if acl is None else tuple(acl)
     if chosen in ("sql", "debezium"):
         if groups is not None:
@@ -86,6 +90,14 @@ def open_source(
         kb.catalog.sources.failed_keys(found, source.name), lambda: kb.catalog.documents.keys(found, source.name)
     )
     return OpenedSource(source)
+
+
+def _third_party(kind: str, what: str, name: str, options: dict[str, Any]) -> OpenedSource:
+    """A source of a package, which yields documents: rights, keys and what is gone are its own matter."""
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise SourceError(f"a source of format {kind!r} says itself what its documents are; leave out --{given[0]}")
+    return OpenedSource(SOURCES.create(kind, what, name))
 
 
 def _remember(kb: KnowledgeBase, collection: str, source: FileSource | JsonlSource, prefix: str | None) -> None:

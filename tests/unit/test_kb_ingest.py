@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from api.sources.names import check_free
 from api.sources.opening import open_source
 from api.sources.removal import remove_source
 from ingest import pipeline
+from ingest.changes import ChangeBatch
+from ingest.contracts import SOURCES
 from ingest.errors import SourceError
 from ingest.pipeline import Pipeline
 from ingest.sources.files import FileSource
 from ingest.table_mapping import load_mapping
 from retrieval.catalog import Outcome
 from retrieval.errors import ConflictError, NotFoundError
+from retrieval.types import Document
 
 __all__ = ["folder", "ingestion", "kb"]
 
@@ -32,6 +36,31 @@ def test_a_file_url_is_the_path_it_stands_for(ingestion: Ingestion, tmp_path: Pa
     ingestion.run((tmp_path / "our notes").as_uri())
     ingestion.run(put(tmp_path / "our notes" / "s.jsonl", A).as_uri())
     assert set(ingestion.documents()) == {"a.txt", "a"}
+
+
+class Mailbox:
+    """A source as a package brings it."""
+
+    kind, mirror = "mailbox", True
+
+    def __init__(self, what: str, name: str) -> None:
+        self.name, self._count = name or what, int(what.removeprefix("box:"))
+
+    def poll(self, cursor: str | None) -> Iterator[ChangeBatch]:
+        letters = tuple(Document(f"letter {number}", f"Words of letter {number}") for number in range(self._count))
+        yield ChangeBatch(letters, cursor=str(self._count))
+
+
+def test_a_source_of_a_package_is_read_by_its_name(ingestion: Ingestion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SOURCES, "_entries", dict(SOURCES._entries))
+    with pytest.raises(SourceError, match="format 'mailbox' is unknown; expected one of auto, debezium, files"):
+        ingestion.run("box:2", kind="mailbox")
+    SOURCES.register("mailbox", Mailbox)
+    assert ingestion.run("box:3", kind="mailbox", name="post").outcomes[Outcome.CREATED] == 3
+    assert ingestion.run("box:1", kind="mailbox", name="post", allow_mass_deletion=True).outcomes[Outcome.DELETED] == 2
+    assert set(ingestion.documents()) == {"letter 0"}
+    with pytest.raises(SourceError, match="a source of format 'mailbox' says itself .* leave out --acl"):
+        ingestion.run("box:1", kind="mailbox", acl=["hr"])
 
 
 def test_two_processes_that_make_one_collection_get_the_same(
