@@ -41,17 +41,12 @@ class FusionSignals:
     """What a search knows of its query before fusing, without any label.
 
     `coverage`: `Encoder.coverage(query)`, the share of its letters that the encoder's vocabulary knows.
-    `dense_zero`: the query's mean cosine with the whole collection, where a passage says nothing; 0 when unknown,
-    which is right for encoders that spread over the sphere. For `Normalisation.BEST`.
     `sparse_asked`: how many candidates the sparse leg was asked for; None: the plan's depth.
     `sparse_cut`, `dense_cut`: where that leg ended at first; None where it was asked once.
-    `sparse_bound`: the most BM25 could give any passage for this query; None when unknown. For `Normalisation.BOUNDS`.
     """
 
     coverage: float = 1.0
-    dense_zero: float = 0.0
     sparse_asked: int | None = None
-    sparse_bound: float | None = None
     sparse_cut: LegCut | None = None
     dense_cut: LegCut | None = None
 
@@ -347,7 +342,7 @@ def bounded(scores: NDArray[np.float32], low: float, high: float) -> Scores:
 
 
 def _sparse_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
-    parts = weight * _shares(plan, ranking, (0.0, None), (0.0, signals.sparse_bound))
+    parts = weight * _shares(plan, ranking, (0.0, None))
     complete = len(ranking) < (signals.sparse_asked or plan.sparse_depth)
     absent, cut = _absent(plan, parts, complete=complete), signals.sparse_cut
     if cut is None:
@@ -359,7 +354,7 @@ def _sparse_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSign
 
 
 def _dense_leg(plan: Plan, ranking: Ranking, weight: float, signals: FusionSignals) -> _Leg:
-    parts = weight * _shares(plan, ranking, (signals.dense_zero, None), (-1.0, 1.0))
+    parts = weight * _shares(plan, ranking, (-1.0, 1.0))
     absent = _last(parts) if plan.fusion is FusionMethod.CONVEX else 0.0
     cut = signals.dense_cut
     return _Leg(ranking, weight, parts, absent, cut, 0.0 if cut is None else _last(parts[: cut.depth]))
@@ -369,8 +364,8 @@ def _last(parts: Scores) -> float:
     return float(parts[-1]) if len(parts) else 0.0
 
 
-def _shares(plan: Plan, ranking: Ranking, best: Bounds, theory: Bounds) -> Scores:
-    """(n,) what each candidate of a leg is worth before weighting; `best` and `theory` are (low, high) scores."""
+def _shares(plan: Plan, ranking: Ranking, theory: Bounds) -> Scores:
+    """(n,) what each candidate of a leg is worth before weighting; `theory`: the least and the most a score can be."""
     if not len(ranking):
         return np.empty(0)
     if plan.fusion is FusionMethod.RRF:
@@ -379,7 +374,7 @@ def _shares(plan: Plan, ranking: Ranking, best: Bounds, theory: Bounds) -> Score
         return min_max(ranking.scores)
     if plan.normalisation is Normalisation.Z_SCORE:
         return z_score(ranking.scores)
-    low, high = best if plan.normalisation is Normalisation.BEST else theory
+    low, high = (0.0, None) if plan.normalisation is Normalisation.BEST else theory
     low = min(low, float(ranking.scores.min()))  # cosines below zero keep their order: a small collection has them
     return bounded(ranking.scores, low, float(ranking.scores.max()) if high is None else high)
 

@@ -45,17 +45,16 @@ def test_z_score_convex_by_hand() -> None:
 
 def test_bounds_convex_by_hand() -> None:
     plan = Plan(normalisation=Normalisation.BOUNDS, dense_weight=0.5)
-    fused = fuse(plan, ranking(_1=10.0), ranking(_1=0.5), FusionSignals(sparse_bound=20.0))
-    assert fused[0].score == pytest.approx((10 / 20 + 1.5 / 2) / 2)
+    fused = fuse(plan, ranking(_1=10.0, _2=5.0), ranking(_1=0.5))
+    assert [hit.score for hit in fused] == pytest.approx([(1 + 1.5 / 2) / 2, (5 / 10 + 1.5 / 2) / 2])
 
 
 def test_best_convex_by_hand() -> None:
-    signals = FusionSignals(dense_zero=0.2)
-    found_all = {1: 0.5 + 0.5 * 0.2 / 0.6, 2: 0.3 + 0.5 * 0.2 / 0.6, 3: 0.1 + 0.5, 4: 0.5 * 0.5 / 0.6}
-    fused = fuse(Plan(dense_weight=0.5, sparse_depth=4), SPARSE, DENSE, signals)
+    found_all = {1: 0.5 + 0.5 * 0.4 / 0.8, 2: 0.3 + 0.5 * 0.4 / 0.8, 3: 0.1 + 0.5, 4: 0.5 * 0.7 / 0.8}
+    fused = fuse(Plan(dense_weight=0.5, sparse_depth=4), SPARSE, DENSE)
     assert {hit.label: hit.score for hit in fused} == pytest.approx(found_all), "no word of the query: nothing"
-    fused = fuse(Plan(dense_weight=0.5, sparse_depth=3), SPARSE, DENSE, signals)
-    cut_off = found_all | {4: 0.5 * 0.5 / 0.6 + 0.05}
+    fused = fuse(Plan(dense_weight=0.5, sparse_depth=3), SPARSE, DENSE)
+    cut_off = found_all | {4: 0.5 * 0.7 / 0.8 + 0.05}
     assert {hit.label: hit.score for hit in fused} == pytest.approx(cut_off), "half of the last one's share"
 
 
@@ -64,14 +63,6 @@ def test_the_dense_leg_has_weight_as_far_as_its_encoder_knows_the_letters() -> N
     assert dense_weight(Plan(dense_weight=0.6, adaptive=False), SPARSE, DENSE, FusionSignals(coverage=0.25)) == 0.6
     unknown = fuse(Plan(), SPARSE, DENSE, FusionSignals(coverage=0.0))
     assert [hit.label for hit in unknown][:3] == [1, 2, 3], "words alone decide"
-
-
-def test_an_affine_change_of_cosines_changes_nothing_where_their_zero_is_known() -> None:
-    squeezed = Ranking(DENSE.labels, DENSE.scores * np.float32(0.2) + np.float32(0.7))
-    plain = fuse(Plan(), SPARSE, DENSE, FusionSignals(dense_zero=0.1))
-    other = fuse(Plan(), SPARSE, squeezed, FusionSignals(dense_zero=0.72))
-    assert [hit.label for hit in plain] == [hit.label for hit in other]
-    assert [hit.score for hit in plain] == pytest.approx([hit.score for hit in other], abs=1e-5)
 
 
 def test_feedback_by_hand() -> None:
@@ -103,7 +94,7 @@ def test_explain_shows_each_legs_rank_score_and_weight() -> None:
 @pytest.mark.parametrize("normalisation", list(Normalisation))
 def test_explained_parts_add_up_where_a_leg_was_cut_before_the_hit(normalisation: Normalisation) -> None:
     plan = Plan(sparse_depth=3, normalisation=normalisation)
-    found = {hit.label: hit for hit in fuse(plan, SPARSE, DENSE, FusionSignals(sparse_bound=20.0))}
+    found = {hit.label: hit for hit in fuse(plan, SPARSE, DENSE)}
     for hit in found.values():
         assert hit.score == pytest.approx(sum(part.contribution for part in (hit.sparse, hit.dense) if part))
     unfound = found[2].dense
@@ -159,12 +150,12 @@ def test_any_two_rankings_fuse_into_all_their_candidates_once(
     assert all(np.isfinite(hit.score) for hit in fused)
 
 
-@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=12, unique=True), st.floats(-0.5, 0.9))
-def test_vectors_alone_keep_the_order_of_their_cosines(cosines: list[float], zero: float) -> None:
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=12, unique=True))
+def test_vectors_alone_keep_the_order_of_their_cosines(cosines: list[float]) -> None:
     """Whatever their signs: of a small collection even the best may be below zero."""
     dense = ranking(**{f"_{label}": cosine for label, cosine in enumerate(cosines)})
     plan = Plan(fusion=FusionMethod.CONVEX, dense_weight=1.0, feedback=0.0)
-    fused = list(fuse(plan, Ranking.empty(), dense, FusionSignals(dense_zero=zero)))
+    fused = list(fuse(plan, Ranking.empty(), dense))
     assert all(0.0 <= hit.score <= 1.0 for hit in fused)
     ordered = [hit.score for label in dense.labels.tolist() for hit in fused if hit.label == label]
     assert ordered == sorted(ordered, reverse=True)
