@@ -117,10 +117,19 @@ class Retriever:
         hits = self._highlight(search, hits[:wanted])
         evidence = self._weigh(search, found, hits) if request.relevance else None
 
-        took, coverage = clock.total(), found.signals.coverage
-        degraded = self._degraded(search, graph)
-        told = (degraded, overtaken, "", corrections, evidence)
-        return SearchResult(tuple(hits), seq, as_of, plan, took, coverage, clock.stages, *told)
+        return SearchResult(
+            hits=tuple(hits),
+            seq=seq,
+            as_of=as_of,
+            plan=plan,
+            took_ms=clock.total(),
+            coverage=found.signals.coverage,
+            stages=clock.stages,
+            degraded=self._degraded(search, graph),
+            overtaken=overtaken,
+            corrections=corrections,
+            evidence=evidence,
+        )
 
     def _allow(self, request: SearchRequest, principal: Principal, clock: StageClock) -> Allowed:
         """The chunks that the caller may read and that pass the filter, before any leg searches."""

@@ -137,11 +137,19 @@ class OverviewThread:
     def _source(self, collection: Collection, record: SourceRecord, notices: int) -> SourceNow:
         seen: SourceStatus | None = self._monitor.seen.get((collection.name, record.name))
         dead_letters = self._kb.catalog.sources.count_dead_letters(record)
-        common = (collection.name, record.name, record.kind, record.state.value, record.updated_at, dead_letters)
-        if seen is None:
-            return SourceNow(*common, None, None, None, (), notices)
-        problems = tuple(seen.problems)
-        return SourceNow(*common, seen.connector.state, seen.lag_events, seen.lag_seconds, problems, notices)
+        return SourceNow(
+            collection=collection.name,
+            name=record.name,
+            kind=record.kind,
+            state=record.state.value,
+            updated_at=record.updated_at,
+            dead_letters=dead_letters,
+            connector=None if seen is None else seen.connector.state,
+            lag_events=None if seen is None else seen.lag_events,
+            lag_seconds=None if seen is None else seen.lag_seconds,
+            problems=() if seen is None else tuple(seen.problems),
+            notices=notices,
+        )
 
     def _jobs(self) -> tuple[JobRecord, ...]:
         jobs = self._kb.catalog.jobs

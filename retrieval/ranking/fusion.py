@@ -180,8 +180,8 @@ class Candidates(Sequence[Fused]):
         scores = self._scores + gains
         best = np.lexsort((self._labels, -scores))
         legs = [(leg, places[best]) for leg, places in self._legs]
-        told = (self._graph, self._precedents, gains[best])
-        return Candidates(self._labels[best], scores[best], self._feedback[best], legs, *told)
+        labels, feedback = self._labels[best], self._feedback[best]
+        return Candidates(labels, scores[best], feedback, legs, self._graph, self._precedents, gains[best])
 
     def with_graph(self, parts: Mapping[int, GraphPart], floor: float) -> Candidates:
         """The same with what the graph gave added to the scores; labels that were none join, from `floor` on."""
@@ -213,8 +213,9 @@ class Candidates(Sequence[Fused]):
         best = np.lexsort((labels, -scores))
         legs = [(leg, np.concatenate((places, np.full(len(new), JOINED)))[best]) for leg, places in self._legs]
         feedback = np.concatenate((self._feedback, np.zeros(len(new))))[best]
-        told = (self._graph if graph is None else graph, self._precedents if precedents is None else precedents)
-        return Candidates(labels[best], scores[best], feedback, legs, *told)
+        graph = self._graph if graph is None else graph
+        precedents = self._precedents if precedents is None else precedents
+        return Candidates(labels[best], scores[best], feedback, legs, graph, precedents)
 
     def __len__(self) -> int:
         return len(self._labels)
