@@ -69,10 +69,7 @@ def start_experiment(body: ExperimentBody, kb: Kb, caller: AdminCaller, state: S
 def list_experiments(kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """The experiments of a collection, newest first."""
     found = existing(kb, collection)
-    records = kb.catalog.experiments.all(found)
-    after = page.after_text()
-    start = next((place + 1 for place, one in enumerate(records) if one.id == after), 0)
-    shown = records[start : start + page.limit]
+    shown = kb.catalog.experiments.page(found, page.limit, page.after_text())
     views = [_view(kb, found, one) for one in shown]
     return page_json("experiments", views, page.next_cursor(shown, lambda one: one.id))
 

@@ -77,6 +77,16 @@ class Experiments:
         with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 
+    def page(self, collection: Collection, limit: int, after: str = "") -> list[ExperimentRecord]:
+        """The newest, or those after the experiment of that id. Raises `NotFoundError` where there is none of it."""
+        e = schema.experiments.c
+        query = _records().where(e.collection_id == collection.id).order_by(e.created_at.desc(), e.id).limit(limit)
+        if after:
+            begun = self.get(collection, after).created_at
+            query = query.where(sa.or_(e.created_at < begun, sa.and_(e.created_at == begun, e.id > after)))
+        with reading(self._engine) as connection:
+            return [_record(row) for row in connection.execute(query)]
+
     def append(self, experiment_id: str, number: int, body: Mapping[str, Any]) -> None:
         """Add one trial; numbers rise from 1. A number that is there already stays as it is.
 
@@ -111,8 +121,11 @@ class Experiments:
 
     def best(self, experiment_id: str) -> float | None:
         """The highest mean on all working questions so far; None before the first."""
-        wholes = [trial["whole"] for trial in self.trials(experiment_id) if trial.get("whole") is not None]
-        return max(wholes, default=None)
+        t = schema.trials.c
+        query = sa.select(sa.func.max(t.body["whole"].as_float())).where(t.experiment_id == experiment_id)
+        with reading(self._engine) as connection:
+            best: float | None = connection.execute(query).scalar_one()
+            return best
 
     def note(self, experiment_id: str, about: Mapping[str, Any]) -> None:
         """Keep more with what was asked, as it is known once the run has begun."""
