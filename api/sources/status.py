@@ -5,7 +5,7 @@ Three servers are asked, and each may be down: what could not be asked is told a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from ingest.connect.database import open_database
 from ingest.connect.schema_history import replaced_tables
 from ingest.errors import IngestError
 from ingest.kafka.live_sources import LIVE, mapping_of
+from retrieval.catalog.offsets import Partition
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 NOTICES = 50  # of the newest that are shown
@@ -104,12 +105,15 @@ class StatusReader:
 
     def _lag(self, record: SourceRecord, status: SourceStatus) -> None:
         """Events in the topics that no worker has read, and how old the oldest knowledge is by it."""
+        committed = self._catalog.offsets.committed(record.id)  # first: what is read meanwhile only seems older
         topics = names.table_topics(record.config["topic_prefix"], mapping_of(record).all_tables)
         read = self._catalog.offsets.read(record.id)
         reach = self._live.setup.topics().reach(topics)
-        status.lag_events = sum(max(0, end - read.get(place, first)) for place, (first, end) in reach.items())
-        status.last_event_at = self._catalog.offsets.last_committed_at(record.id)
-        status.lag_seconds = _seconds_behind(status)
+        unread = {place: end - read.get(place, first) for place, (first, end) in reach.items()}
+        unread = {place: events for place, events in unread.items() if events > 0}
+        status.lag_events = sum(unread.values())
+        status.last_event_at = max(committed.values(), default=None)
+        status.lag_seconds = _seconds_behind(status, true_until(unread, committed))
         lost = {topic for (topic, number), (first, _) in reach.items() if read.get((topic, number), 0) < first}
         lost |= set(topics) - {topic for topic, _ in reach}
         if lost:
@@ -182,13 +186,27 @@ def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, A
     return shown
 
 
-def _seconds_behind(status: SourceStatus) -> float | None:
+def true_until(unread: Collection[Partition], committed: Mapping[Partition, datetime]) -> datetime | None:
+    """Until when, at the least, what is known of a source was true; None where no event that was read tells.
+
+    That is the oldest of the partitions with unread events. One of which nothing was read is as old as the oldest
+    of all. Where everything is read, the newest event that came shows until when the connector was there.
+    """
+    if not committed:
+        return None
+    if not unread:
+        return max(committed.values())
+    oldest = min(committed.values())
+    return min(committed.get(place, oldest) for place in unread)
+
+
+def _seconds_behind(status: SourceStatus, true_until: datetime | None) -> float | None:
     """How long ago, at the most, what is known was true: 0 where everything is read and the connector runs.
 
     None where nothing ever was read, or nobody can say whether the connector runs.
     """
     if status.lag_events == 0 and status.connector.running:
         return 0.0
-    if status.last_event_at is None or (status.lag_events == 0 and status.connector is UNKNOWN):
+    if true_until is None or (status.lag_events == 0 and status.connector is UNKNOWN):
         return None
-    return max(0.0, (datetime.now(UTC) - status.last_event_at).total_seconds())
+    return max(0.0, (datetime.now(UTC) - true_until).total_seconds())

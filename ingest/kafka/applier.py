@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -117,7 +117,7 @@ class Applier:
             prepared,
             rows=mapper.drain(),
             dead_letters=batch.letters,
-            offsets=advances(self._source, batch.messages, self._positions, _latest(changes)),
+            offsets=advances(self._source, batch.messages, self._positions, _newest(batch)),
             rows_read=read,
         )
         with stages.stage("commit"):
@@ -160,7 +160,7 @@ class Applier:
         self._check_encoder()
         logger.warning("message %s became a dead letter: %s", message.place, error, exc_info=error)
         letters = [self._letter(message, error)]
-        commit = Commit(dead_letters=letters, offsets=advances(self._source, [message], self._positions, None))
+        commit = Commit(dead_letters=letters, offsets=advances(self._source, [message], self._positions, {}))
         self._pipeline.commit(commit)
         self._advance(commit)
         self._observer.applied(_applied(self._source.record, _Batch([message], letters=letters), ()))
@@ -203,18 +203,24 @@ def parts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
 
 
 def advances(
-    source: LiveSource, messages: Sequence[Message], positions: Positions, committed_at: datetime | None
+    source: LiveSource, messages: Sequence[Message], positions: Positions, newest: Mapping[Partition, datetime]
 ) -> list[OffsetAdvance]:
-    """How far these messages bring each partition they came from."""
+    """How far these messages bring each partition they came from; `newest` of them was committed at its source then."""
     ends = {message.stream: message.offset + 1 for message in messages}
     return [
-        OffsetAdvance(source.record.id, topic, partition, positions.get((topic, partition)), end, committed_at)
-        for (topic, partition), end in sorted(ends.items())
+        OffsetAdvance(source.record.id, *stream, positions.get(stream), end, newest.get(stream))
+        for stream, end in sorted(ends.items())
     ]
 
 
-def _latest(changes: Sequence[Change]) -> datetime | None:
-    return max((change.committed_at for change in changes if change.committed_at is not None), default=None)
+def _newest(batch: _Batch) -> dict[Partition, datetime]:
+    """When the newest event of each partition was committed at the source, where one tells."""
+    found: dict[Partition, datetime] = {}
+    for message, events in batch.parsed:
+        told = [event.committed_at for event in events if event.committed_at is not None]
+        if told:
+            found[message.stream] = max(*told, found.get(message.stream, told[0]))
+    return found
 
 
 def _applied(

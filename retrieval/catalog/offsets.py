@@ -31,7 +31,7 @@ class OffsetAdvance:
     partition: int
     start: int | None
     end: int
-    committed_at: datetime | None = None  # at the source, of the newest event before `end`
+    committed_at: datetime | None = None  # at the source, of the newest event that was read; None: as before
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,10 @@ def _advance() -> sa.Update:
         c.topic == sa.bindparam("in_topic"),
         c.partition == sa.bindparam("number"),
     )
-    values: dict[str, Any] = {
-        name: sa.bindparam(f"new_{name}") for name in ("next_offset", "committed_at", "updated_at")
-    }
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in ("next_offset", "updated_at")}
+    # Tombstones and dead letters tell no time: what was known before still is.
+    told = sa.bindparam("new_committed_at", type_=schema.UtcTime())
+    values["committed_at"] = sa.func.coalesce(told, c.committed_at)
     return schema.source_offsets.update().where(*mine, c.next_offset == sa.bindparam("from")).values(values)
 
 
@@ -124,14 +125,13 @@ class Offsets:
         with reading(self._engine) as connection:
             return {(row.topic, row.partition): row.next_offset for row in connection.execute(query)}
 
-    def last_committed_at(self, source_id: int) -> datetime | None:
-        """When the newest event that was read was committed at the source; None where none told."""
-        query = sa.select(sa.func.max(schema.source_offsets.c.committed_at, type_=schema.UtcTime()))
+    def committed(self, source_id: int) -> dict[Partition, datetime]:
+        """When the newest event that was read of each partition was committed at the source, where one told."""
+        c = schema.source_offsets.c
+        query = sa.select(c.topic, c.partition, c.committed_at).where(c.source_id == source_id)
         with reading(self._engine) as connection:
-            latest: datetime | None = connection.execute(
-                query.where(schema.source_offsets.c.source_id == source_id)
-            ).scalar_one()
-        return latest
+            rows = connection.execute(query.where(c.committed_at.is_not(None)))
+            return {(row.topic, row.partition): row.committed_at for row in rows}
 
     def rows_version(self, source_id: int) -> RowsRead:
         """The version of the rows as they are now; read it before any row."""

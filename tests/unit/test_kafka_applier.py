@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,29 @@ def test_a_source_that_was_deleted_in_mid_batch_writes_nothing(shop: Shop) -> No
         applier.apply(logged([event("public.faqs", "c", 1, {"id": 1, "title": "A", "body": "b", "status": "x"}, 100)]))
     assert shop.documents == {}
     assert shop.catalog.sources.dead_letters(shop.collection) == []
+
+
+def test_each_partition_keeps_the_time_of_its_own_newest_event(shop: Shop) -> None:
+    """Neither a current partition nor what tells no time makes a late one seem current, or its time unknown."""
+    (old, newer), tombstone = [happened(key, f"2026-05-01T{hour}:00") for key, hour in ((1, 10), (2, 11))], b'{"id": 9}'
+    late, current = (TOPIC, 0), (TOPIC, 1)
+    shop.applier({}).apply([Message(*late, 0, *old.message), Message(*current, 0, *newer.message)])
+    hours = {late: 10, current: 11}
+    assert {place: at.hour for place, at in shop.catalog.offsets.committed(shop.source.record.id).items()} == hours
+    spoilt = [Message(*late, 2, b"{}", b"not json"), Message(*current, 1, *happened(3, "2026-05-01T12:00").message)]
+    poison = happened(4, "2026-05-01T13:00", body="poison")
+    for batch in ([Message(*late, 1, tombstone, None)], spoilt, [Message(*late, 3, *poison.message)]):
+        shop.applier(shop.positions()).apply(batch)
+    hours = {late: 10, current: 12}
+    assert {place: at.hour for place, at in shop.catalog.offsets.committed(shop.source.record.id).items()} == hours
+    assert shop.positions() == {late: 4, current: 2}
+    assert len(shop.catalog.sources.dead_letters(shop.collection)) == 2
+
+
+def happened(key: int, at: str, body: str = "fine") -> Event:
+    """A row that was committed at its source then."""
+    made = event("public.faqs", "c", key, {"id": key, "title": "T", "body": body, "status": "s"}, 100 + key)
+    assert made.value is not None
+    moment = int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp())
+    made.value["source"] |= {"ts_ms": moment * 1_000, "ts_us": moment * 1_000_000, "ts_ns": moment * 1_000_000_000}
+    return made

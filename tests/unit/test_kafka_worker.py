@@ -53,7 +53,7 @@ def test_many_small_messages_are_cut_by_their_number() -> None:
 def test_advances_begin_where_the_catalog_stands(catalog: Catalog, collection: Collection) -> None:
     source = LiveSource.of(live_source(catalog, collection, "faqs", "kb-1"))
     some = [Message("t", 1, 5, None, None), Message("t", 0, 9, None, None), Message("t", 1, 6, None, None)]
-    found = advances(source, some, {("t", 1): 5}, None)
+    found = advances(source, some, {("t", 1): 5}, {})
     assert [(one.partition, one.start, one.end) for one in found] == [(0, None, 10), (1, 5, 7)]
 
 
