@@ -11,15 +11,16 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from api.knowledge_base import KnowledgeBase
+from api.serving.exclusive import exclusively
 from api.sources.live_changes import table_uses, tables_to_read
 from api.sources.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from api.sources.names import check_free
-from api.sources.removal import Fate, delete_documents, delete_keys, remove_source
+from api.sources.removal import Fate, delete_documents, remove_source, remove_unbrought
 from infra.hiding import HIDDEN
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.column_types import column_types
@@ -34,7 +35,7 @@ from ingest.sources.column_kinds import read_alike
 from ingest.table_mapping import TableForms, TablesMapping, mapping_of_tables
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord, SourceState, being_deleted
-from retrieval.errors import ConflictError, NotFoundError
+from retrieval.errors import ConflictError, NotFoundError, OutageError
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +190,8 @@ class LiveSources:
             known = ", ".join(sorted(mapping.all_tables))
             raise MappingError(f"source {record.name!r} does not read {', '.join(sorted(unknown))}; it reads: {known}")
         if full:
-            return self._begin_anew(record, mapping)
+            with self._alone(record) as record:
+                return self._begin_anew(record, mapping_of(record))
         _require_active(record)
         return self._signal(record, capture_of(record.config), chosen)
 
@@ -198,6 +200,10 @@ class LiveSources:
 
         Documents of tables that are not mapped any more are deleted.
         """
+        with self._alone(record) as record:
+            return self._change(record, tables, url)
+
+    def _change(self, record: SourceRecord, tables: TableForms | None, url: str | None) -> SourceRecord:
         _require_active(record)
         address = self.address(record) if url is None else same_database(record, DatabaseAddress.parse(url))
         before, capture = mapping_of(record), capture_of(record.config)
@@ -206,29 +212,45 @@ class LiveSources:
         check_free(self._kb, collection, after, but=record.id)
         excluded, prefix = self.setup.check_database(address, after), record.config["topic_prefix"]
         with compensation(address) as undo:
-            former = self.address(record)
-            undo(f"the former configuration of {prefix}", lambda: self._configure(prefix, former, capture, capture))
+            undo(f"the former configuration of {prefix}", lambda: self._configure_as_stored(record))
             self.setup.topics().add_tables(prefix, sorted(after.all_tables), record.config["partitions"])
             wanted = replace(capture, tables=tuple(sorted(after.all_tables)), excluded=tuple(excluded))
             capture_now = self._configure(prefix, address, capture, wanted)
-            config = with_capture(record.config, capture_now) | {"url": address.plain}
-            config |= {"types": column_types(address, after.all_tables)}
-            config |= {} if tables is None else {"tables": dict(tables)}
-            record = self._sources.change(record, config=config, secret=self.setup.encrypted(address))
+            changes = with_capture({}, capture_now) | {"url": address.plain}
+            changes |= {"types": column_types(address, after.all_tables)}
+            changes |= {} if tables is None else {"tables": dict(tables)}
+            changed = self._sources.merge(record, changes, secret=self.setup.encrypted(address))
         if before != after or set(capture.excluded) != set(excluded):
             time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
         for table in sorted(set(before.tables) - set(after.tables)):
-            delete_documents(self._kb, collection, record, table)
+            delete_documents(self._kb, collection, changed, table)
         # always: a change that was cut off here, and is asked for again, must not leave rows that nobody reads any more
-        self._sources.refit(record, table_uses(before, after, set(capture.excluded) ^ set(excluded)), link_value)
+        self._sources.refit(changed, table_uses(before, after, set(capture.excluded) ^ set(excluded)), link_value)
         if again := sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded))):
-            self._signal(record, capture_now, again)
-        return record
+            self._signal(changed, capture_now, again)
+        return changed
 
     def _configure(self, prefix: str, address: DatabaseAddress, held: Capture, wanted: Capture) -> Capture:
         capture = open_database(address).change(held, wanted.tables, wanted.excluded)
         self.setup.configure(prefix, address, capture)
         return capture
+
+    def _configure_as_stored(self, record: SourceRecord) -> None:
+        """As the catalog has it by now: whoever was slow must not take back what another has changed since."""
+        with suppress(OutageError):
+            record = self._sources.now(record)
+        if record.state is not SourceState.DELETING and "capture" in record.config:
+            held = capture_of(record.config)
+            self._configure(record.config["topic_prefix"], self.address(record), held, held)
+
+    @contextmanager
+    def _alone(self, record: SourceRecord) -> Iterator[SourceRecord]:
+        """The source as it is by now; inside the `with` nobody else changes what it has at the servers.
+
+        Raises `ConflictError` while somebody does, `NotFoundError`.
+        """
+        with exclusively(self._kb.catalog.leases, f"source/{record.id}", f"source {record.name!r} is being changed"):
+            yield self._sources.now(record)
 
     def delete(self, record: SourceRecord, documents: Fate = "delete") -> Deleted:
         """Remove a source, live or not, wherever it left anything.
@@ -239,25 +261,23 @@ class LiveSources:
         collection = self.collection_of(record)
         if record.kind != LIVE:
             return Deleted(remove_source(self._kb, collection, record, documents), [])
-        record = self._sources.change(record, state=SourceState.DELETING.value)
-        time.sleep(SETTLE_SECONDS)
-        leftovers = self.setup.detach(record.config, lambda: self.address(record))
-        gone = remove_source(self._kb, collection, record, documents)
+        with self._alone(record):
+            deleted = self._sources.change(record, state=SourceState.DELETING.value)
+            time.sleep(SETTLE_SECONDS)
+            leftovers = self.setup.detach(deleted.config, lambda: self.address(deleted))
+            gone = remove_source(self._kb, collection, deleted, documents)
         if documents == "delete":
-            gone += delete_documents(self._kb, collection, record)  # of a worker that was late
+            gone += delete_documents(self._kb, collection, deleted)  # of a worker that was late
         return Deleted(gone, leftovers)
 
     def finish_rebuild(self, record: SourceRecord) -> int:
-        """After a full snapshot was read to its end: remove the documents that it did not bring; how many."""
-        collection = self.collection_of(record)
-        beginnings = tuple(f"{table}/" for table in mapping_of(record).tables)  # what others wrote under its name stays
-        keys = self._sources.unplaced_keys(collection, record.name)
-        unseen = sorted(key for key in keys if key.startswith(beginnings))
-        delete_keys(self._kb, collection, unseen)
-        config = {name: value for name, value in record.config.items() if name != "rebuilding"}
-        self._sources.change(record, config=config)
-        logger.info("source %s: its full snapshot is read; %d documents are gone with it", record.name, len(unseen))
-        return len(unseen)
+        """After a full snapshot was read to its end: remove the documents that it did not bring; how many.
+
+        Raises `ConflictError` where the source was changed since `record`: look again.
+        """
+        gone = remove_unbrought(self._kb, self.collection_of(record), record, mapping_of(record).tables)
+        logger.info("source %s: its full snapshot is read; %d documents are gone with it", record.name, gone)
+        return gone
 
     def collection_of(self, record: SourceRecord) -> Collection:
         """The collection that a source fills. Raises `NotFoundError` where it was deleted meanwhile."""

@@ -76,6 +76,8 @@ class SourceMonitor(Lookout):
         try:
             if self._reader.rebuilt(record):
                 self._live.finish_rebuild(record)
+        except (ConflictError, NotFoundError) as error:
+            logger.info("source %s: its full snapshot is finished at a later look: %s", record.name, error)
         except (IngestError, RetrievalError) as error:
             logger.warning("source %s: its full snapshot is not finished yet: %s", record.name, error)
 

@@ -126,21 +126,30 @@ class Sources:
         Raises `NotFoundError` when the source is gone, `ConflictError` where it is being deleted and would come back,
         or was changed meanwhile.
         """
-        c, final = schema.sources.c, SourceState.DELETING.value
         with writing(self._engine) as connection:
-            statement = schema.sources.update().where(c.id == source.id)
-            if values.get("state") != final:
-                statement = statement.where(c.state != final)
-            if unless_changed:
-                statement = statement.where(c.updated_at == source.updated_at)
-            if connection.execute(statement.values(**values, updated_at=schema.utc_now())).rowcount != 1:
-                state = connection.execute(sa.select(c.state).where(c.id == source.id)).scalar_one_or_none()
-                if state is None:
-                    raise NotFoundError(f"source {source.name!r} was deleted meanwhile")
-                if state == final:
-                    raise being_deleted(source)
-                raise ConflictError(f"source {source.name!r} was changed meanwhile; try again")
-            return _source(connection.execute(_sources().where(c.id == source.id)).one())
+            return _change(connection, source, unless_changed, values)
+
+    def merge(self, source: SourceRecord, changes: Mapping[str, Any], **values: Any) -> SourceRecord:
+        """Replace these parts of its configuration, and columns; its other parts stay as they are by now.
+
+        Raises `ConflictError` where one of these parts was changed since `source`, and as `change` does.
+        """
+        with writing(self._engine) as connection:
+            mine = _sources().where(schema.sources.c.id == source.id).with_for_update(of=schema.sources)
+            found = connection.execute(mine).one_or_none()
+            if found is None:
+                raise _deleted(source)
+            if any(found.config.get(part) != source.config.get(part) for part in changes):
+                raise _changed(source)
+            return _change(connection, source, False, {**values, "config": {**found.config, **changes}})
+
+    def now(self, source: SourceRecord) -> SourceRecord:
+        """The source as it is by now. Raises `NotFoundError`."""
+        with reading(self._engine) as connection:
+            found = connection.execute(_sources().where(schema.sources.c.id == source.id)).one_or_none()
+        if found is None:
+            raise _deleted(source)
+        return _source(found)
 
     def forget_positions(self, collection: Collection, source: str) -> None:
         """Let any later change of its documents count, deleted ones included: its positions have lost their meaning."""
@@ -247,6 +256,31 @@ class Sources:
         for key in self.failed_keys(collection, source) & keys:
             with writing(self._engine) as connection:
                 connection.execute(schema.dead_letters.delete().where(mine, c.key == key))
+
+
+def _change(
+    connection: sa.Connection, source: SourceRecord, unless_changed: bool, values: Mapping[str, Any]
+) -> SourceRecord:
+    c, final = schema.sources.c, SourceState.DELETING.value
+    statement = schema.sources.update().where(c.id == source.id)
+    if values.get("state") != final:
+        statement = statement.where(c.state != final)
+    if unless_changed:
+        statement = statement.where(c.updated_at == source.updated_at)
+    if connection.execute(statement.values(**values, updated_at=schema.utc_now())).rowcount != 1:
+        state = connection.execute(sa.select(c.state).where(c.id == source.id)).scalar_one_or_none()
+        if state is None:
+            raise _deleted(source)
+        raise being_deleted(source) if state == final else _changed(source)
+    return _source(connection.execute(_sources().where(c.id == source.id)).one())
+
+
+def _deleted(source: SourceRecord) -> NotFoundError:
+    return NotFoundError(f"source {source.name!r} was deleted meanwhile")
+
+
+def _changed(source: SourceRecord) -> ConflictError:
+    return ConflictError(f"source {source.name!r} was changed meanwhile; try again")
 
 
 def _sources() -> sa.Select[Any]:
