@@ -48,7 +48,8 @@ def show(
     with knowledge_base() as kb:
         found = kb.catalog.sources.dead_letter(kb.catalog.collections.get(collection), letter)
     payload = None if found.payload is None else found.payload.decode(errors="replace")
-    print_json(_values(found) | {"payload": payload})
+    headers = [{"name": name, "value": value.decode(errors="replace")} for name, value in found.headers]
+    print_json(_values(found) | {"headers": headers, "payload": payload})
 
 
 @app.command()

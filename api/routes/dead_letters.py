@@ -77,7 +77,8 @@ def drop_dead_letter(kb: Kb, caller: AdminCaller, collection: CollectionQuery, l
 
 def _letter(letter: DeadLetterRecord) -> dict[str, Any]:
     values = {name: value for name, value in asdict(letter).items() if name != "payload"}
-    return values | {"message_key": _text(letter.message_key)}
+    headers = [{"name": name, "value": _text(value)} for name, value in letter.headers]
+    return values | {"message_key": _text(letter.message_key), "headers": headers}
 
 
 def _text(data: bytes | None) -> str | None:

@@ -52,7 +52,8 @@ def _row(kb: KnowledgeBase, collection: Collection, letter: DeadLetterRecord) ->
 
 def _received(source: LiveSource, letter: DeadLetterRecord) -> tuple[dict[str, Any] | None, str]:
     """The row as the message has it and its key; decoded as rows are stored where the message is understood."""
-    message = Message(letter.topic or "", letter.partition or 0, letter.offset or 0, letter.message_key, letter.payload)
+    place = (letter.topic or "", letter.partition or 0, letter.offset or 0)
+    message = Message(*place, letter.message_key, letter.payload, letter.headers)
     try:
         events = [one for one in row_events(message, source.kinds) if isinstance(one, RowChange)]
     except EventError:

@@ -139,6 +139,13 @@ class LetterDocument(Response):
     as_of: datetime
 
 
+class LetterHeader(Response):
+    """A header of a message, as text."""
+
+    name: str
+    value: str
+
+
 class DeadLetterView(Response):
     """An input that could not become a document."""
 
@@ -152,6 +159,7 @@ class DeadLetterView(Response):
     partition: int | None = None
     offset: int | None = None
     message_key: str | None = None
+    headers: list[LetterHeader] = Field([], description="Of the message, such as the former key of a row.")
     at: datetime
     payload: str | None = Field(None, description="What was received, as text; only when one letter is asked for.")
     row: LetterRow | None = Field(None, description="Of live databases; only when one letter is asked for.")

@@ -75,6 +75,7 @@ def dead_letter(source: str, message: Message, error: Exception) -> DeadLetter:
         partition=message.partition,
         offset=message.offset,
         message_key=message.key,
+        headers=message.headers,
     )
 
 

@@ -100,10 +100,11 @@ class Replay:
 
     def _message(self, letter: DeadLetterRecord) -> Message:
         assert letter.topic is not None and letter.partition is not None and letter.offset is not None
-        kept = Message(letter.topic, letter.partition, letter.offset, letter.message_key, letter.payload)
+        place = (letter.topic, letter.partition, letter.offset)
+        kept = Message(*place, letter.message_key, letter.payload, letter.headers)
         if letter.payload is None or len(letter.payload) < DEAD_LETTER_PAYLOAD_BYTES:
             return kept
-        whole = self._fetch(letter.topic, letter.partition, letter.offset)
+        whole = self._fetch(*place)
         if whole is None:
             raise EventError(
                 f"only the first {DEAD_LETTER_PAYLOAD_BYTES} bytes were kept, and Kafka no longer has the message",
@@ -126,5 +127,5 @@ def fetch_message(bootstrap_servers: str, topic: str, partition: int, offset: in
             consumer.seek(wanted, offset)
             for found in consumer.poll(timeout_ms=FETCH_MS, max_records=1).get(wanted, []):
                 if found.offset == offset:
-                    return Message(topic, partition, offset, found.key, found.value)
+                    return Message(topic, partition, offset, found.key, found.value, tuple(found.headers))
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +33,21 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
         if value is None:
             return None
         return EPOCH + timedelta(microseconds=min(max(value, _FIRST), _LAST))
+
+
+class MessageHeaders(sa.types.TypeDecorator[tuple[tuple[str, bytes], ...]]):
+    """Names and values of a message's headers, values in Base64; NULL, of former versions, is none."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[tuple[str, bytes], ...] | None, dialect: sa.Dialect) -> Any:
+        """A list of pairs. Kafka allows a header without a value: it is an empty one."""
+        return [(name, b64encode(content or b"").decode()) for name, content in value or ()]
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> tuple[tuple[str, bytes], ...]:
+        """The pairs."""
+        return tuple((name, b64decode(content)) for name, content in value or ())
 
 
 def _microseconds(moment: datetime) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from retrieval.catalog.columns import MessageHeaders
 from retrieval.catalog.schema_base import METADATA as METADATA
 from retrieval.catalog.schema_base import UtcTime as UtcTime
 from retrieval.catalog.schema_base import collection_key
@@ -255,6 +256,7 @@ dead_letters = sa.Table(
     sa.Column("partition", sa.Integer),
     sa.Column("offset", sa.BigInteger),
     sa.Column("message_key", sa.LargeBinary),
+    sa.Column("headers", MessageHeaders),
     sa.Column("at", UtcTime, nullable=False),
     sa.UniqueConstraint("collection_id", "source", "key"),  # the same failure seen again replaces the first
 )

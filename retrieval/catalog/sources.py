@@ -63,6 +63,7 @@ class DeadLetterRecord:
     partition: int | None
     offset: int | None
     message_key: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
     at: datetime
 
 
@@ -298,5 +299,5 @@ def _source(row: sa.Row[Any]) -> SourceRecord:
 def _letters(collection: Collection) -> sa.Select[Any]:
     c = schema.dead_letters.c
     columns = (c.id, c.source, c.key, c.reason, c.remedy, c.position, c.payload)
-    of_message = (c.topic, c.partition, c.offset, c.message_key)
+    of_message = (c.topic, c.partition, c.offset, c.message_key, c.headers)
     return sa.select(*columns, *of_message, c.at).where(c.collection_id == collection.id)

@@ -78,6 +78,7 @@ class DeadLetter:
     partition: int | None = None
     offset: int | None = None
     message_key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +361,7 @@ def _write_dead_letters(connection: sa.Connection, collection_id: int, letters: 
             "partition": letter.partition,
             "offset": letter.offset,
             "message_key": letter.message_key,
+            "headers": letter.headers,
             "at": schema.utc_now(),
         }
         for letter in letters

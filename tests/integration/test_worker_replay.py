@@ -14,6 +14,7 @@ from worker_world import World, world
 
 from api.app import create_app
 from ingest.kafka.message import Message, dead_letter
+from ingest.kafka.replay import fetch_message
 from retrieval.catalog import Commit
 from retrieval.catalog.keys import Scope
 
@@ -82,9 +83,14 @@ def test_what_fails_again_stays_with_the_reason_of_today(shop: World, client: Te
 def test_a_payload_that_was_cut_is_read_from_kafka_again(shop: World, client: TestClient) -> None:
     long = {"id": 1, "title": "Long", "body": "word " * 20_000, "status": "a"}
     key, value = event("public.faqs", "c", 1, long, 100).message
-    shop.send_raw(key, value)
-    letter = dead_letter(shop.source.name, Message(shop.topic, 0, 0, key, value), ValueError("then"))
+    headers = (("__debezium.oldkey", b'{"id": 9}'),)
+    shop.send_raw(key, value, headers=headers)
+    message = Message(shop.topic, 0, 0, key, value, headers)
+    assert fetch_message(shop.servers, shop.topic, 0, 0) == message
+    letter = dead_letter(shop.source.name, message, ValueError("then"))
     shop.kb.catalog.writer.commit(shop.collection.id, Commit(dead_letters=[letter]))
+    (shown,) = client.get("/v1/dead-letters", params={"collection": "shop"}).json()["dead_letters"]
+    assert shown["headers"] == [{"name": "__debezium.oldkey", "value": '{"id": 9}'}]
     done = client.post("/v1/dead-letters/replay", params={"collection": "shop"})
     assert done.json()["replayed"] == 1
     assert shop.documents.keys() == {"public.faqs/1"}

@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,9 +42,16 @@ class World:
         with change_events.producer(self.servers) as producer:
             return change_events.send(producer, self.prefix, events, partition)  # type: ignore[arg-type]
 
-    def send_raw(self, key: bytes | None, value: bytes | None, partition: int = 0) -> None:
+    def send_raw(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int = 0,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
         with change_events.producer(self.servers) as producer:
-            producer.send(self.topic, key=key, value=value, partition=partition).get(timeout=30)
+            sent = producer.send(self.topic, key=key, value=value, partition=partition, headers=list(headers))
+            sent.get(timeout=30)
 
     def worker(self) -> tuple[Worker, WorkerMetrics]:
         metrics = WorkerMetrics()
