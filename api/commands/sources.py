@@ -14,7 +14,8 @@ import typer
 import yaml
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
-from api.sources.live_sources import LiveSources, source_view
+from api.sources.live_sources import LiveSources
+from api.sources.source_view import source_view
 from api.sources.status import StatusReader
 from ingest.errors import MappingError
 from ingest.mapping_form import read_form

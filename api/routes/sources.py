@@ -24,8 +24,9 @@ from api.http.dependencies import (
 from api.http.paging import page_json
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import GUARDED, failures
-from api.sources.live_sources import LiveSources, source_view
+from api.sources.live_sources import LiveSources
 from api.sources.snapshot_sources import SNAPSHOT, SnapshotSources
+from api.sources.source_view import source_view
 from api.sources.status import StatusReader
 from api.wire.sources import (
     SOURCE_PATTERN,

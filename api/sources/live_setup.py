@@ -73,9 +73,9 @@ class LiveSetup:
         """Whether the settings name Kafka and Kafka Connect."""
         return bool(self._settings.connect_url and self._settings.kafka_bootstrap_servers)
 
-    def connect(self, address: DatabaseAddress | None = None) -> ConnectClient:
-        """Kafka Connect; what it says is repeated without the password of `address`."""
-        return ConnectClient(self._settings.connect_url, address.scrub if address else lambda text: text)
+    def connect(self, scrub: Callable[[str], str] = lambda text: text) -> ConnectClient:
+        """Kafka Connect; what it says is repeated as `scrub` makes it."""
+        return ConnectClient(self._settings.connect_url, scrub)
 
     def topics(self) -> Topics:
         """Kafka."""
@@ -98,7 +98,7 @@ class LiveSetup:
 
     def check_connect(self, address: DatabaseAddress) -> None:
         """Raises `SourceError` where Kafka Connect is not there, or cannot read such a database."""
-        with self.connect(address) as connect:
+        with self.connect(address.scrub) as connect:
             if CLASSES[address.engine] not in connect.plugins():
                 raise SourceError(
                     f"Kafka Connect has no connector {CLASSES[address.engine]}; "
@@ -138,7 +138,7 @@ class LiveSetup:
         """Make the connector, or change it; returns when it streams. Raises `SourceError` with its own reason."""
         password = ConnectSecrets(self._settings.connect_secrets_dir).put(prefix, address.password)
         config = connector_config(prefix, address, capture, password, self._settings.kafka_bootstrap_servers)
-        with self.connect(address) as connect:
+        with self.connect(address.scrub) as connect:
             connect.create(prefix, config)
             status = self._wait_started(connect, prefix, address, capture)
             if status.failed and STUMBLED in status.trace:

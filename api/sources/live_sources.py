@@ -23,6 +23,7 @@ from api.sources.names import check_free
 from api.sources.removal import Fate, delete_documents, remove_source, remove_unbrought
 from infra.hiding import HIDDEN
 from ingest.connect.address import DatabaseAddress
+from ingest.connect.client import ConnectClient
 from ingest.connect.column_types import column_types
 from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
@@ -132,10 +133,19 @@ class LiveSources:
         """Where a source's database is, with its password. Raises `SourceError` where that cannot be read."""
         return self.setup.decrypted(record.config["url"], self._sources.secret(record), record.name)
 
+    def connect(self, record: SourceRecord) -> ConnectClient:
+        """Kafka Connect; what it says is repeated without the source's password, or not where that cannot be read."""
+        if "url" not in record.config:
+            return self.setup.connect()
+        try:
+            return self.setup.connect(self.address(record).scrub)
+        except SourceError:
+            return self.setup.connect(lambda _: HIDDEN)
+
     def pause(self, record: SourceRecord) -> SourceRecord:
         """Let connector and workers rest; what happens meanwhile is read after `resume`."""
         _refuse_deleting(record)
-        with self.setup.connect() as connect:
+        with self.connect(record) as connect:
             connect.pause(record.config["connector"])
         return self._sources.change(record, state=SourceState.PAUSED.value)
 
@@ -143,7 +153,7 @@ class LiveSources:
         """Go on where it was paused."""
         _refuse_deleting(record)
         record = self.learn_types(record)  # first: a source that somebody else changes meanwhile stays paused
-        with self.setup.connect() as connect:
+        with self.connect(record) as connect:
             connect.resume(record.config["connector"])
         return self._sources.change(record, state=SourceState.ACTIVE.value)
 
@@ -151,7 +161,7 @@ class LiveSources:
         """Start the connector again, for example after what made it fail was mended."""
         _require_active(record)
         record = self.learn_types(record)
-        with self.setup.connect() as connect:
+        with self.connect(record) as connect:
             connect.restart(record.config["connector"])
         return record
 
@@ -365,18 +375,6 @@ def named_by_caller() -> Iterator[None]:
         yield
     except SourceOutageError as error:
         raise SourceError(str(error)) from None
-
-
-def source_view(record: SourceRecord, collection: str) -> dict[str, Any]:
-    """A source as it is shown: without any password. What only databases have is null where it is none."""
-    config = record.config
-    url = None
-    if "url" in config:
-        url = DatabaseAddress.parse(config["url"]).with_password(HIDDEN).shown
-    shown: dict[str, Any] = {"name": record.name, "collection": collection, "kind": record.kind}
-    shown |= {"state": record.state.value}
-    shown |= {"engine": config.get("engine"), "url": url, "tables": config.get("tables", {})}
-    return shown | {"topic_prefix": config.get("topic_prefix"), "updated_at": record.updated_at}
 
 
 def _refuse_deleting(record: SourceRecord) -> None:

@@ -96,7 +96,7 @@ class StatusReader:
                 status.problems.append(str(error))
 
     def _connector(self, record: SourceRecord, status: SourceStatus) -> None:
-        with self._live.setup.connect() as connect:
+        with self._live.connect(record) as connect:
             status.connector = connect.status(record.config["connector"])
         if status.connector.failed:
             status.problems.append(failure(record.name, status.connector))
