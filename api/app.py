@@ -67,6 +67,7 @@ def create_app(
     app.state.authenticator = Authenticator(kb.catalog.keys, app.state.sessions, TokenVerifier.of(settings))
     app.state.oidc_login = OidcLogin.of(settings)
     app.state.metrics = Metrics(kb)
+    kb.live.served = app.state.metrics.search
     app.state.jobs = open_jobs(kb, settings, app.state.metrics.job)
     app.state.job_followers = Listeners()
     app.state.workers = Workers()

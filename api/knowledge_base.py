@@ -166,10 +166,7 @@ class KnowledgeBase:
         with self.runtimes.use(collection) as runtime:
             if min_seq:
                 runtime.follower.wait_for(min_seq, timeout)
-            if plan is None:
-                result = self.live.search(runtime, request, principal, session)
-            else:
-                result = runtime.search(plan, request, principal)
+            result = self.live.search(runtime, request, principal, session, plan=plan)
             if min_seq and result.degraded:  # a server went away just now, and what is kept before it is no use
                 runtime.follower.wait_for(min_seq, timeout)
             return result
@@ -202,7 +199,7 @@ class KnowledgeBase:
     ) -> AnswerResult:
         """A grounded answer, or a refusal when the caller's documents do not support one.
 
-        Without a plan, by the one that serves this caller, as in `search`.
+        Without a plan, by the one that serves this caller, as in `search`. Only evaluations name one.
         """
         with self.runtimes.use(collection) as runtime:
             search = self._passages_for(runtime, question, principal, history, filter, top_k, session, plan)

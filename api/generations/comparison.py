@@ -100,7 +100,8 @@ def _quality(
     plan_now = runtime.plan
 
     def search_serving(request: SearchRequest) -> SearchResult:
-        return kb.search(serving.name, request, OPERATOR, plan=plan_now)
+        with kb.runtimes.use(serving.name) as served:
+            return served.search(plan_now, request, OPERATOR)
 
     def search_new(request: SearchRequest) -> SearchResult:
         return runtime.retriever.search(runtime.collection, plan, request, OPERATOR)

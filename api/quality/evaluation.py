@@ -57,9 +57,12 @@ def evaluate_collection(
     """
     _check_documents(kb, collection, qrels, principal)
     chosen = plan or kb.plan_of(collection)
-    return evaluate_search(
-        lambda request: kb.search(collection, request, principal, plan=chosen), chosen, questions, qrels, progress
-    )
+
+    def search(request: SearchRequest) -> SearchResult:
+        with kb.runtimes.use(collection) as runtime:
+            return runtime.search(chosen, request, principal)
+
+    return evaluate_search(search, chosen, questions, qrels, progress)
 
 
 def absent_documents(kb: KnowledgeBase, collection: str, qrels: Qrels, principal: Principal) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 from api.rollout.assignment import Unit, is_chosen, unit_of
@@ -51,10 +52,14 @@ def judged_arm(
 
 
 class LiveSearch:
-    """Searches by the plan that serves the caller. A candidate that fails costs its caller nothing but time."""
+    """Searches by the plan that serves the caller. A candidate that fails costs its caller nothing but time.
 
-    def __init__(self, runtimes: Runtimes) -> None:
+    `served` hears what came of each, whatever way the caller came; evaluations and comparisons do not search here.
+    """
+
+    def __init__(self, runtimes: Runtimes, served: Callable[[SearchResult], None] = lambda result: None) -> None:
         self.tally = Tally()
+        self.served = served
         self._runtimes = runtimes
         self._shadow = Shadow(runtimes, self.tally)
 
@@ -70,11 +75,22 @@ class LiveSearch:
         session: str = "",
         *,
         asked: str | None = None,
+        plan: Plan | None = None,
     ) -> SearchResult:
-        """Hits by what serves this caller now.
+        """Hits by what serves this caller now, or by the `plan` that the caller names.
 
         `asked`: the question in the caller's words, where the search's are others; feedback will name it by these.
         """
+        if plan is None:
+            result = self._search(runtime, request, principal, session, request.query if asked is None else asked)
+        else:
+            result = runtime.search(plan, request, principal)
+        self.served(result)
+        return result
+
+    def _search(
+        self, runtime: CollectionRuntime, request: SearchRequest, principal: Principal, session: str, asked: str
+    ) -> SearchResult:
         serving, rollout, candidate = runtime.plans_now()
         if rollout is None or candidate is None:
             return runtime.search(serving, request, principal)
@@ -83,7 +99,7 @@ class LiveSearch:
             if random.random() < rollout.share:  # noqa: S311  # which searches are compared is no secret
                 self._shadow.offer(rollout, request, principal)
             return result
-        if arm_of(rollout, principal.name, session, request.query if asked is None else asked) == CANDIDATE:
+        if arm_of(rollout, principal.name, session, asked) == CANDIDATE:
             return self._by_candidate(runtime, rollout, candidate, serving, request, principal)
         return self._by_serving(runtime, rollout, serving, request, principal)
 

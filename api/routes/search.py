@@ -30,7 +30,6 @@ async def search(body: SearchBody, caller: ReadCaller, request: Request) -> Resp
     check_reach(state, body.collection)
     session = session_of(request)
     result: SearchResult = await served.workers.search(lambda: _search(served.kb, caller, body, session))
-    served.metrics.search(result.stages)
     state.searched = result
     return JsonResponse(result_json(result, explain=body.explain))
 

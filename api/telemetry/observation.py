@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
@@ -16,6 +16,7 @@ from api.knowledge_base import KnowledgeBase
 from api.telemetry.history import History
 from retrieval.catalog.jobs import JobState
 from retrieval.errors import ConflictError, EncoderError, RetrievalError
+from retrieval.search.types import SearchResult
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -38,7 +39,11 @@ class Metrics:
             "kb_request_seconds", "Time to the last byte.", ("route",), registry=self._registry, buckets=SECONDS
         )
         self._stages = Histogram(
-            "kb_search_stage_seconds", "POST /v1/search by stage.", ("stage",), registry=self._registry, buckets=SECONDS
+            "kb_search_stage_seconds",
+            "Searches for callers by stage.",
+            ("stage",),
+            registry=self._registry,
+            buckets=SECONDS,
         )
         self._by_stage: dict[str, Histogram] = {}  # looking a label up costs more than counting
         self._jobs = Histogram(
@@ -63,9 +68,9 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
         self.history.request(route, status, seconds)
 
-    def search(self, stages: Mapping[str, float]) -> None:
-        """One search spent these milliseconds by stage."""
-        for stage, milliseconds in stages.items():
+    def search(self, result: SearchResult) -> None:
+        """One search served a caller."""
+        for stage, milliseconds in result.stages.items():
             histogram = self._by_stage.get(stage)
             if histogram is None:
                 histogram = self._by_stage[stage] = self._stages.labels(stage)

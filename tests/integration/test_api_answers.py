@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import served
 
+from api.quality.evaluation import evaluate_collection
 from retrieval.catalog.keys import Scope
+from retrieval.types import OPERATOR
 
 QUESTION = "How long is the warranty of all drives?"
 SECRET = "What is the salary of the chief drive engineer?"
@@ -222,3 +224,33 @@ def test_mcp_refuses_what_it_does_not_know(api: served.Served) -> None:
     assert rpc(api, "ping", origin="http://evil.example").status_code == 403
     assert rpc(api, "ping", origin="http://testserver").status_code == 200
     assert api.client.get("/mcp", headers=api.headers()).status_code == 405
+
+
+def test_every_search_for_a_caller_is_counted_by_stage(api: served.Served) -> None:
+    asked = {"question": QUESTION, "collection": "docs"}
+    chat = {"model": "docs", "messages": [{"role": "user", "content": QUESTION}]}
+    searched = {"query": "warranty", "collection": "docs"}
+    doors: dict[str, Callable[[], Any]] = {
+        "search": lambda: api.client.post("/v1/search", json=searched, headers=api.headers()),
+        "a named plan": lambda: api.client.post("/v1/search", json=searched | {"plan": {}}, headers=api.headers()),
+        "answer": lambda: api.client.post("/v1/answers", json=asked | {"stream": False}, headers=api.headers()),
+        "stream": lambda: api.client.post("/v1/answers", json=asked, headers=api.headers()),
+        "Dify": lambda: retrieve(api, api.headers()),
+        "chat": lambda: api.client.post("/v1/chat/completions", json=chat, headers=api.headers()),
+        "MCP search": lambda: rpc(api, "tools/call", {"name": "search", "arguments": searched}),
+        "MCP ask": lambda: rpc(api, "tools/call", {"name": "ask", "arguments": asked}),
+    }
+    for door, enter in doors.items():
+        before = dense_searches(api)
+        response = enter()
+        assert response.status_code == 200, response.text
+        assert dense_searches(api) == before + 1, door
+    before = dense_searches(api)
+    evaluate_collection(api.kb, "docs", {"1": "warranty"}, {"1": {"faq/warranty": 1}}, OPERATOR)
+    assert dense_searches(api) == before, "nobody waits for these"
+
+
+def dense_searches(api: served.Served) -> float:
+    text = api.client.get("/metrics", headers=api.headers()).text
+    begin = 'kb_search_stage_seconds_count{stage="dense"} '
+    return sum(float(line.removeprefix(begin)) for line in text.splitlines() if line.startswith(begin))
