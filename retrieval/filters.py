@@ -4,17 +4,20 @@
 
 A list in the metadata matches when any of its elements does. Numbers compare with numbers and text with text (dates are
 ISO 8601 text); `true` is not 1. A missing field matches nothing but `$ne`, `$nin` and `{"$exists": false}`.
+`$contains`, `$prefix` and `$suffix` look for a part of a text, letter by letter: no patterns, and case matters as it
+does where texts are equal.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as derived
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from operator import methodcaller
 from typing import Any, TypeAlias
 
 from retrieval.errors import InvalidInputError
@@ -22,6 +25,8 @@ from retrieval.errors import InvalidInputError
 MAX_CONDITIONS = 1000  # conditions in one filter; more is an attack or a mistake
 MAX_VALUES = 10_000  # of one $in or $nin
 MAX_DEPTH = 16  # nesting of $and, $or and $not
+MAX_PART = 256  # characters that $contains, $prefix or $suffix look for
+MAX_SCANS = 16  # $contains, $prefix and $suffix of one filter: each looks at every text that its field has
 
 Scalar: TypeAlias = str | int | float | bool
 ValueKey: TypeAlias = tuple[str, Any]  # (kind, value), so that True and 1 differ while 1 and 1.0 agree
@@ -34,6 +39,21 @@ class Bound(StrEnum):
     GTE = "$gte"
     LT = "$lt"
     LTE = "$lte"
+
+
+class PartOperator(StrEnum):
+    """Where in a text a part of it is looked for."""
+
+    CONTAINS = "$contains"
+    PREFIX = "$prefix"
+    SUFFIX = "$suffix"
+
+
+_PART_METHODS = {  # of `str`
+    PartOperator.CONTAINS: "__contains__",
+    PartOperator.PREFIX: "startswith",
+    PartOperator.SUFFIX: "endswith",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,19 @@ class Compare:
     field: str
     bound: Bound
     limit: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class HasPart:
+    """The field has a text with this part at that place; every text has the empty one."""
+
+    field: str
+    operator: PartOperator
+    part: str
+    holds: Callable[[str], bool] = derived(init=False, repr=False, compare=False)  # for a text; made once, asked often
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holds", methodcaller(_PART_METHODS[self.operator], self.part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +118,7 @@ class Not:
     part: Filter
 
 
-Filter: TypeAlias = AnyOf | Compare | Exists | And | Or | Not
+Filter: TypeAlias = AnyOf | Compare | HasPart | Exists | And | Or | Not
 
 
 def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:
@@ -95,6 +128,8 @@ def matches(condition: Filter, metadata: Mapping[str, Any]) -> bool:
             return any(key in condition.keys for key in value_keys(metadata.get(field)))
         case Compare(field, bound, limit):
             return any(satisfies(key, bound, limit) for key in value_keys(metadata.get(field)))
+        case HasPart(field):
+            return any(kind == "text" and condition.holds(value) for kind, value in value_keys(metadata.get(field)))
         case Exists(field):
             return metadata.get(field) is not None
         case And(parts):
@@ -147,10 +182,15 @@ def satisfies(key: ValueKey, bound: Bound, limit: Scalar) -> bool:
 def parse_filter(json: Any) -> Filter:
     """The filter that this JSON value describes. Raises `InvalidInputError` naming the part that does not fit."""
     parsed = _parse_object(json, "filter", 0)
-    size = _count(parsed)
-    if size > MAX_CONDITIONS:
+    conditions = list(_conditions(parsed))
+    if len(conditions) > MAX_CONDITIONS:
         raise InvalidInputError(
-            f"filter has {size} conditions, expected at most {MAX_CONDITIONS}; use $in for many values"
+            f"filter has {len(conditions)} conditions, expected at most {MAX_CONDITIONS}; use $in for many values"
+        )
+    scans = sum(isinstance(one, HasPart) for one in conditions)
+    if scans > MAX_SCANS:
+        raise InvalidInputError(
+            f"filter looks for {scans} parts of texts, expected at most {MAX_SCANS}; use $in where whole values will do"
         )
     return parsed
 
@@ -208,11 +248,13 @@ def _parse_operator(field: str, operator: Any, operand: Any, path: str) -> Filte
             return Not(AnyOf(field, _scalars(operand, path)))
         case "$gt" | "$gte" | "$lt" | "$lte":
             return Compare(field, Bound(operator), _limit(operand, path))
+        case "$contains" | "$prefix" | "$suffix":
+            return HasPart(field, PartOperator(operator), _part(operand, path))
         case "$exists" if isinstance(operand, bool):
             return Exists(field) if operand else Not(Exists(field))
         case "$exists":
             raise InvalidInputError(f"{path} is {operand!r}, expected true or false")
-    known = "$eq, $ne, $in, $nin, $gt, $gte, $lt, $lte, $exists"
+    known = "$eq, $ne, $in, $nin, $gt, $gte, $lt, $lte, $contains, $prefix, $suffix, $exists"
     raise InvalidInputError(f"{path}: unknown operator {operator!r}; known: {known}")
 
 
@@ -237,10 +279,20 @@ def _limit(value: Any, path: str) -> Scalar:
     return scalar
 
 
-def _count(condition: Filter) -> int:
+def _part(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{path} is {value!r}, expected text to look for")
+    if len(value) > MAX_PART:
+        raise InvalidInputError(f"{path} has {len(value)} characters, expected at most {MAX_PART}; look for fewer")
+    return value
+
+
+def _conditions(condition: Filter) -> Iterator[Filter]:
+    """The condition and all that it is made of."""
+    yield condition
     match condition:
         case And(parts) | Or(parts):
-            return 1 + sum(map(_count, parts))
+            for part in parts:
+                yield from _conditions(part)
         case Not(part):
-            return 1 + _count(part)
-    return 1
+            yield from _conditions(part)

@@ -27,8 +27,12 @@ _OPERATORS: Mapping[str, Callable[[str, Any], dict[str, Any]]] = {
     "=": lambda field, value: {field: value},
     "is not": lambda field, value: {field: {"$ne": value}},
     "≠": lambda field, value: {field: {"$ne": value}},
-    "in": lambda field, value: {field: {"$in": value}},
-    "not in": lambda field, value: {field: {"$nin": value}},
+    "contains": lambda field, value: {field: {"$contains": _as_text(value)}},
+    "not contains": lambda field, value: {"$not": {field: {"$contains": _as_text(value)}}},
+    "start with": lambda field, value: {field: {"$prefix": _as_text(value)}},
+    "end with": lambda field, value: {field: {"$suffix": _as_text(value)}},
+    "in": lambda field, value: {field: {"$in": _listed(value)}},
+    "not in": lambda field, value: {field: {"$nin": _listed(value)}},
     ">": lambda field, value: {field: {"$gt": value}},
     "<": lambda field, value: {field: {"$lt": value}},
     "≥": lambda field, value: {field: {"$gte": value}},
@@ -91,6 +95,18 @@ def _condition(condition: MetadataCondition) -> dict[str, Any]:
         raise InvalidInputError(f"comparison_operator {operator!r} is not supported; known: {known}")
     names = [condition.name] if isinstance(condition.name, str) else condition.name
     return {"$or": [_OPERATORS[operator](name, condition.value) for name in names]}
+
+
+def _as_text(value: Any) -> Any:
+    """A part to look for; Dify writes numbers in the same place as text."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _listed(value: Any) -> Any:
+    """Dify's list of values, which a variable of it may hold as one text with commas."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [value] if isinstance(value, int | float) else value
 
 
 def _record(hit: Hit, score: float) -> dict[str, Any]:

@@ -15,7 +15,10 @@ AsGroups = Annotated[
 ]
 FilterField = Annotated[
     Json | None,
-    Field(description="Conditions on metadata: $and $or $not $eq $ne $in $nin $gt $gte $lt $lte $exists."),
+    Field(
+        description="Conditions on metadata: $and $or $not $eq $ne $in $nin $gt $gte $lt $lte $contains $prefix "
+        "$suffix $exists."
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from retrieval.elastic.terms import GROUPS_FIELD, PRESENT_FIELD, VALUES_FIELD
 
-FORMAT = 1  # raise it with any change of fields or settings: indexes built before are then built again
+FORMAT = 2  # raise it with any change of fields or settings: indexes built before are then built again
 MAX_WINDOW = 50_000  # hits of one search
 GC_DELETES = "1h"  # how long a deletion keeps its version, against a writer that was asleep
 OWNER = "catalog"  # in an index's _meta: a mark of the catalog whose view it is

@@ -2,7 +2,8 @@
 
 A value becomes `name kind value` (U+001F between name and kind). Text keeps its order by code point; a number becomes
 hexadecimal digits whose order is that of the numbers, exact for integers of any size beside floats, as Python compares
-them. So one field serves equality and ranges of every kind, and agrees with `retrieval.filters.matches`.
+them. A text too long for a term becomes its beginning and its hash, beside overlapping pieces in which its parts are
+looked for. So one field serves equality, ranges and parts of texts, and agrees with `retrieval.filters.matches`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,22 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from retrieval.filters import And, AnyOf, Bound, Compare, Exists, Filter, Not, Or, ValueKey, value_key, value_keys
+from retrieval.filters import (
+    MAX_PART,
+    And,
+    AnyOf,
+    Bound,
+    Compare,
+    Exists,
+    Filter,
+    HasPart,
+    Not,
+    Or,
+    PartOperator,
+    ValueKey,
+    value_key,
+    value_keys,
+)
 from retrieval.types import Principal
 
 VALUES_FIELD, PRESENT_FIELD, GROUPS_FIELD = "values", "present", "groups"
@@ -21,7 +37,15 @@ MAX_TERMS = 65_536  # of one terms query: index.max_terms_count
 MAX_TEXT_LENGTH = 4_096  # characters of a value; a term of Lucene holds 32,766 bytes
 MAX_NAME_LENGTH = 256  # characters of a field's or group's name
 SEPARATOR = "\x1f"
-KIND_LETTERS = {"number": "n", "text": "t", "truth": "b"}
+NUMBER, TEXT, LONG_TEXT, TRUTH = "n", "t", "u", "b"  # letters of kinds
+PIECE, ENDING = "p", "e"  # of a long text
+KIND_LETTERS = {"number": (NUMBER,), "text": (TEXT, LONG_TEXT), "truth": (TRUTH,)}
+PART_LETTERS = {  # where parts of texts are looked for: in whole texts, and in what is kept of long ones
+    PartOperator.CONTAINS: (TEXT, PIECE),
+    PartOperator.PREFIX: (TEXT, LONG_TEXT),
+    PartOperator.SUFFIX: (TEXT, ENDING),
+}
+WILD = str.maketrans({letter: f"\\{letter}" for letter in "\\*?"})  # what a wildcard query does not take literally
 SIGN_BIT = 1 << 63
 
 Query = dict[str, Any]
@@ -29,7 +53,7 @@ Query = dict[str, Any]
 
 def attribute_fields(groups: Sequence[str], metadata: Mapping[str, Any]) -> dict[str, list[str]]:
     """What a chunk's document in the index says of who may read it and of its metadata."""
-    values = {_term(name, key) for name, value in metadata.items() for key in value_keys(value)}
+    values = {term for name, value in metadata.items() for key in value_keys(value) for term in _terms(name, key)}
     return {
         GROUPS_FIELD: sorted({_name(group) for group in groups}),
         PRESENT_FIELD: sorted(_name(name) for name, value in metadata.items() if value is not None),
@@ -51,6 +75,8 @@ def filter_query(condition: Filter) -> Query:
             return _any_term(VALUES_FIELD, (_term(name, key) for key in keys if key is not None))
         case Compare(name, bound, limit):
             return _range(name, bound, value_key(limit))
+        case HasPart(name, operator, part):
+            return any_of([_part_query(_start(name, letter), operator, part) for letter in PART_LETTERS[operator]])
         case Exists(name):
             return {"term": {PRESENT_FIELD: _name(name)}}
         case And(parts):
@@ -63,6 +89,8 @@ def filter_query(condition: Filter) -> Query:
 
 def any_of(queries: Sequence[Query]) -> Query:
     """What one of the queries matches; nothing where there are none."""
+    if len(queries) == 1:
+        return queries[0]
     return {"bool": {"should": queries, "minimum_should_match": 1}} if queries else {"match_none": {}}
 
 
@@ -82,27 +110,57 @@ def _range(name: str, bound: Bound, limit: ValueKey | None) -> Query:
     """The values of the limit's kind on its side: terms between the limit and the end of the kind."""
     if limit is None:
         return {"match_none": {}}
-    prefix = _name(name) + SEPARATOR + KIND_LETTERS[limit[0]]
-    after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-    edge = _term(name, limit)
+    return any_of([_range_of(_start(name, letter), bound, _written(limit)) for letter in KIND_LETTERS[limit[0]]])
+
+
+def _range_of(start: str, bound: Bound, limit: str) -> Query:
+    after = start[:-1] + chr(ord(start[-1]) + 1)
     match bound:
         case Bound.GT | Bound.GTE:
-            within = {bound.value[1:]: edge, "lt": after}
+            within = {bound.value[1:]: start + limit, "lt": after}
         case Bound.LT | Bound.LTE:
-            within = {"gte": prefix, bound.value[1:]: edge}
+            within = {"gte": start, bound.value[1:]: start + limit}
     return {"range": {VALUES_FIELD: within}}
 
 
+def _part_query(start: str, operator: PartOperator, part: str) -> Query:
+    sent = _sendable(part)
+    if operator is PartOperator.PREFIX:
+        return {"prefix": {VALUES_FIELD: {"value": start + sent}}}
+    pattern = f"{start.translate(WILD)}*{sent.translate(WILD)}{'*' if operator is PartOperator.CONTAINS else ''}"
+    return {"wildcard": {VALUES_FIELD: {"value": pattern}}}
+
+
+def _terms(name: str, key: ValueKey) -> list[str]:
+    """The value's own term, and those by which parts of a long text are found."""
+    own = [_term(name, key)]
+    if key[0] != "text" or len(text := _sendable(key[1])) <= MAX_TEXT_LENGTH:
+        return own
+    step = MAX_TEXT_LENGTH - MAX_PART + 1  # so that each part is whole in one piece
+    pieces = [text[begin : begin + MAX_TEXT_LENGTH] for begin in range(0, len(text) - MAX_PART + 1, step)]
+    return [*own, *(_start(name, PIECE) + piece for piece in pieces), _start(name, ENDING) + text[-MAX_PART:]]
+
+
 def _term(name: str, key: ValueKey) -> str:
+    letter = KIND_LETTERS[key[0]][0]
+    if letter == TEXT and len(_sendable(key[1])) > MAX_TEXT_LENGTH:
+        letter = LONG_TEXT
+    return _start(name, letter) + _written(key)
+
+
+def _start(name: str, letter: str) -> str:
+    """How the terms of a field and kind begin."""
+    return f"{_name(name)}{SEPARATOR}{letter}"
+
+
+def _written(key: ValueKey) -> str:
     kind, value = key
     match kind:
         case "number":
-            text = _ordered_number(value)
+            return _ordered_number(value)
         case "truth":
-            text = "1" if value else "0"
-        case _:
-            text = _short(_sendable(value), MAX_TEXT_LENGTH)
-    return f"{_name(name)}{SEPARATOR}{KIND_LETTERS[kind]}{text}"
+            return "1" if value else "0"
+    return _short(_sendable(value), MAX_TEXT_LENGTH)
 
 
 def _name(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pyroaring import BitMap64
@@ -85,6 +85,12 @@ class FieldIndex:
             case Bound.LTE:
                 chosen = ordered[: bisect_right(ordered, edge)]
         return BitMap64().union(*(self._by_value[kind, value] for value in chosen))
+
+    def with_text(self, holds: Callable[[str], bool]) -> BitMap64:
+        """Labels with a text for which that holds. It is asked of each text once, however many labels have it."""
+        # As they were put in, which is how they lie in memory: by rising value it takes five times as long.
+        found = [labels for (kind, text), labels in self._by_value.items() if kind == "text" and holds(text)]
+        return BitMap64().union(*found)
 
     def _ordered_values(self, kind: str) -> list[Any]:
         ordered = self._ordered.get(kind)

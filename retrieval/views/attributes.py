@@ -15,7 +15,7 @@ import orjson
 from pyroaring import BitMap64
 
 from retrieval.errors import ViewError
-from retrieval.filters import And, AnyOf, Compare, Exists, Filter, Not, Or
+from retrieval.filters import And, AnyOf, Compare, Exists, Filter, HasPart, Not, Or
 from retrieval.types import IndexedChunk, Principal, ViewBatch
 from retrieval.views.attribute_fields import FieldIndex
 from retrieval.views.folder import Reached, lock_folder, read_manifest, replace_file, write_manifest
@@ -198,6 +198,8 @@ class AttributeView:
                 return self._field(name).any_of(values)
             case Compare(name, bound, limit):
                 return self._field(name).compare(bound, limit)
+            case HasPart(name):
+                return self._field(name).with_text(condition.holds)
             case Exists(name):
                 return self._field(name).present
             case And(parts):

@@ -7,12 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import filter_strategies
 import numpy as np
 import pytest
 from elastic import collection_of, elastic_server, elastic_url, stack_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pyroaring import BitMap64
 
 from retrieval.analysis.analyzer import Analyzer
@@ -22,7 +19,7 @@ from retrieval.elastic import ElasticDenseView, ElasticServer, ElasticSparseView
 from retrieval.elastic.index import drop_indexes
 from retrieval.elastic.layout import MAX_WINDOW
 from retrieval.errors import OutageError, ViewLostError, ViewOvertakenError
-from retrieval.filters import AnyOf, Filter
+from retrieval.filters import AnyOf
 from retrieval.sparse import SparseView
 from retrieval.testing.views import (
     DIM,
@@ -34,17 +31,11 @@ from retrieval.testing.views import (
     topic_vector,
 )
 from retrieval.testing.words import WordViewContract
-from retrieval.types import OPERATOR, IndexedChunk, Principal, Ranking, ViewBatch
-from retrieval.views.attributes import AttributeView
+from retrieval.types import OPERATOR, IndexedChunk, Ranking, ViewBatch
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-
-GROUPS = ["everyone", "staff", "board"]
-SCALARS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", "", "2024", -0.5, 2.0**53, 2**53 + 1, True, False]))
-CONDITIONS = filter_strategies.conditions(["a", "b"], SCALARS, SCALARS)
-PRINCIPALS = filter_strategies.principals(GROUPS)
 
 
 class _Elastic(IndexViewContract):
@@ -111,86 +102,6 @@ class TestElasticDense(_Elastic):
 
     def query(self, topic: int) -> Any:
         return topic_vector(topic)
-
-
-@pytest.fixture(scope="module")
-def module_server(elastic_url: str) -> Iterator[ElasticServer]:
-    server = ElasticServer(ServerOptions(elastic_url))
-    yield server
-    server.close()
-
-
-def random_chunks(seed: int, labels: range) -> list[IndexedChunk]:
-    """Chunks of topic 0 with random groups and metadata of every kind, lists and nulls among them."""
-    choose = np.random.default_rng(seed)
-    scalars: list[Any] = [
-        *range(-2, 3),
-        2**53,
-        2**53 + 1,
-        1.0,
-        -0.5,
-        1e300,
-        "x",
-        "y",
-        "xy",
-        "2024-01-01",
-        "",
-        True,
-        False,
-    ]
-
-    def value() -> Any:
-        kind = choose.integers(4)
-        if kind == 0:
-            return None
-        if kind == 1:
-            return [scalars[i] for i in choose.integers(len(scalars), size=choose.integers(4))]
-        return scalars[choose.integers(len(scalars))]
-
-    return [
-        replace(
-            make_chunk(label, 0),
-            groups=tuple(group for group in GROUPS if choose.random() < 0.4),
-            metadata={name: value() for name in ("a", "b") if choose.random() < 0.8},
-        )
-        for label in labels
-    ]
-
-
-@pytest.fixture(scope="module", params=["sparse", "dense"])
-def filtered(
-    request: pytest.FixtureRequest, module_server: ElasticServer
-) -> Iterator[tuple[ElasticSparseView | ElasticDenseView, AttributeView, Any]]:
-    """A view and bitmaps after the same history, part of which changed rights and metadata only."""
-    collection, analyzer = collection_of(None), Analyzer()
-    view: ElasticSparseView | ElasticDenseView
-    if request.param == "sparse":
-        view, query = ElasticSparseView(module_server, collection, analyzer), topic_text(0)
-    else:
-        view, query = ElasticDenseView(module_server, collection, DIM, "test"), topic_vector(0)
-    view.resume()
-    attributes = AttributeView(None)
-    for seq, labels in enumerate((range(1, 80), range(20, 60), range(70, 100)), start=1):
-        for each in (view, attributes):
-            each.apply(ViewBatch(seq, [seq], random_chunks(seq, labels)))
-    yield view, attributes, query
-    drop_indexes(module_server, collection)
-
-
-@settings(max_examples=60)
-@given(PRINCIPALS, st.none() | CONDITIONS)
-def test_a_scope_lets_through_what_the_bitmaps_do(
-    filtered: tuple[ElasticSparseView | ElasticDenseView, AttributeView, Any],
-    principal: Principal,
-    condition: Filter | None,
-) -> None:
-    view, attributes, query = filtered
-    allowed = attributes.allowed(principal, condition)
-    expected = sorted(attributes.labels() if allowed is None else allowed)
-    found = view.search(query, 1000, None, Scope(principal, condition))
-    assert found.labels.tolist() == expected
-    rest = view.search(query, 1000, None, Scope(principal, condition, BitMap64(expected[::2])))
-    assert rest.labels.tolist() == expected[1::2]
 
 
 def test_an_index_taken_away_is_noticed_and_made_again(elastic_server: ElasticServer) -> None:

@@ -19,7 +19,8 @@ from retrieval.views.attributes import AttributeView
 
 GROUPS = ["everyone", "staff", "board"]
 FIELDS = ["a", "b"]
-SCALARS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", "2024-01-01", -0.5, 1.0, True, False]))
+TEXTS = ["x", "y", "2024-01-01", *filter_strategies.HOSTILE_TEXTS]
+SCALARS = st.one_of(st.integers(-2, 2), st.sampled_from(TEXTS), st.sampled_from([-0.5, 1.0, True, False]))
 VALUES = st.one_of(st.none(), SCALARS, st.lists(SCALARS, max_size=3))
 METADATA = st.dictionaries(st.sampled_from(FIELDS), VALUES)
 LIMITS = st.one_of(st.integers(-2, 2), st.sampled_from(["x", "y", 0.5]))

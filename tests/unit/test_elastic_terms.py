@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.elastic.client import FullServerError, failure
-from retrieval.elastic.terms import attribute_fields, filter_query
+from retrieval.elastic.terms import MAX_TEXT_LENGTH, attribute_fields, filter_query
 from retrieval.errors import OutageError, RetrievalError, ViewError, ViewLostError
-from retrieval.filters import AnyOf, Bound, Compare
+from retrieval.filters import MAX_PART, AnyOf, Bound, Compare, HasPart, PartOperator
 
 EDGES = [0.0, -0.0, 1.5, 2**53, 2**53 + 1, -(2**53) - 1, 10**400, -(10**400), 5e-324, math.inf, -math.inf, 1e308]
 numbers = st.one_of(
@@ -19,9 +19,19 @@ numbers = st.one_of(
 )
 
 
+def terms(value: object) -> list[str]:
+    return attribute_fields((), {"n": value})["values"]
+
+
 def term(value: object) -> str:
-    (only,) = attribute_fields((), {"n": value})["values"]
-    return only
+    (own,) = terms(value)
+    return own
+
+
+def own_term(text: str) -> str:
+    """The term of a long text that is not for its parts."""
+    (own,) = (term for term in terms(text) if term.startswith("n\x1fu"))
+    return own
 
 
 @given(numbers, numbers)
@@ -43,9 +53,28 @@ def test_terms_of_kinds_and_fields_do_not_meet() -> None:
 
 def test_a_long_value_stays_below_what_lucene_takes_and_is_equal_to_itself_only() -> None:
     long = "长" * 50_000
-    assert len(term(long).encode()) < 32_766
-    assert term(long) != term(long + "长")
-    assert term(long) == term("长" * 50_000)
+    assert all(len(term.encode()) < 32_766 for term in terms(long))
+    assert own_term(long) != own_term(long + "长")
+    assert own_term(long) == own_term("长" * 50_000)
+    assert [terms("长" * MAX_TEXT_LENGTH)] == [["n\x1ft" + "长" * MAX_TEXT_LENGTH]]
+
+
+@pytest.mark.parametrize("more", [1, MAX_PART, MAX_TEXT_LENGTH - MAX_PART, MAX_TEXT_LENGTH, 9_000])
+def test_each_part_of_a_long_text_is_whole_in_one_piece(more: int) -> None:
+    text = "".join(chr(0x4E00 + number) for number in range(MAX_TEXT_LENGTH + more))
+    pieces = [term.removeprefix("n\x1fp") for term in terms(text) if term.startswith("n\x1fp")]
+    for length in (1, 2, MAX_PART):
+        for begin in range(len(text) - length + 1):
+            assert any(text[begin : begin + length] in piece for piece in pieces), (begin, length)
+    assert all(piece in text for piece in pieces)
+    assert "n\x1fe" + text[-MAX_PART:] in terms(text)
+
+
+def test_what_a_part_is_looked_for_by_is_no_pattern() -> None:
+    contains, _ = filter_query(HasPart("a*", PartOperator.CONTAINS, "x?\\*"))["bool"]["should"]
+    assert contains == {"wildcard": {"values": {"value": "a\\*\x1ft*x\\?\\\\\\**"}}}
+    prefix, _ = filter_query(HasPart("a*", PartOperator.PREFIX, "x?"))["bool"]["should"]
+    assert prefix == {"prefix": {"values": {"value": "a*\x1ftx?"}}}
 
 
 def test_half_a_surrogate_pair_can_be_sent() -> None:
@@ -59,6 +88,12 @@ def test_a_range_ends_with_its_kind() -> None:
     within = filter_query(Compare("n", Bound.GTE, 5))["range"]["values"]
     assert within["gte"] <= term(10**9) < within["lt"]
     assert not within["gte"] <= term("5") < within["lt"]
+
+
+def test_a_range_of_texts_has_the_long_ones() -> None:
+    short, long = (one["range"]["values"] for one in filter_query(Compare("n", Bound.GT, "5"))["bool"]["should"])
+    assert short["gt"] < term("6") < short["lt"] <= long["gt"] < own_term("6" * 9_000) < long["lt"]
+    assert not long["gt"] < own_term("4" * 9_000)
 
 
 def test_many_values_are_asked_for_in_parts() -> None:

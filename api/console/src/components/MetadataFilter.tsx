@@ -4,12 +4,14 @@ import { Plus, X } from "lucide-react";
 import { useDraft } from "@/hooks/draft";
 import { type PlainKey, useSpeech } from "@/i18n";
 
-type Operator = "$eq" | "$ne" | "$gte" | "$lte" | "$exists";
+type Operator = "$eq" | "$ne" | "$gte" | "$lte" | "$contains" | "$prefix" | "$exists";
 const OPERATORS: readonly (readonly [Operator, PlainKey])[] = [
   ["$eq", "filter.is"],
   ["$ne", "filter.is-not"],
   ["$gte", "filter.least"],
   ["$lte", "filter.most"],
+  ["$contains", "filter.contains"],
+  ["$prefix", "filter.prefix"],
   ["$exists", "filter.exists"],
 ];
 
@@ -99,12 +101,13 @@ function filterOf(conditions: readonly Condition[]): Record<string, unknown> | n
   return parts.length === 1 ? (parts[0] as Record<string, unknown>) : { $and: parts };
 }
 
+const OF_TEXTS: readonly Operator[] = ["$contains", "$prefix"];
 const EITHER: Readonly<Partial<Record<Operator, string>>> = { $eq: "$in", $ne: "$nin" };
 
 /** The form does not tell text from numbers: "1200" is, or is not, either of them. */
 function conditionOf(operator: Operator, text: string): Record<string, unknown> {
   if (operator === "$exists") return { $exists: true };
-  const value = typed(text);
+  const value = OF_TEXTS.includes(operator) ? text : typed(text);
   const either = EITHER[operator];
   return either && value !== text ? { [either]: [text, value] } : { [operator]: value };
 }

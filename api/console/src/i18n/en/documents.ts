@@ -67,7 +67,8 @@ export const documents = {
   "documents.rights-changed": "The rights are changed, and searches follow them.",
   "documents.rights-source": "It comes from the source {source}: when it changes there, the groups of the source hold again.",
   "filter.name": "Conditions on metadata",
-  "filter.hint": "All conditions must hold. Numbers are compared as numbers, dates as text like 2026-01-31.",
+  "filter.hint":
+    "All conditions must hold. Numbers are compared as numbers, dates as text like 2026-01-31. Case matters in texts.",
   "filter.field": "Field",
   "filter.operator": "Comparison",
   "filter.value": "Value",
@@ -75,6 +76,8 @@ export const documents = {
   "filter.is-not": "is not",
   "filter.least": "at least",
   "filter.most": "at most",
+  "filter.contains": "contains",
+  "filter.prefix": "begins with",
   "filter.exists": "is there",
   "filter.add": "Add a condition",
   "filter.remove": "Take this condition away",
