@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 MAX_SHOWN = 200  # characters of a path in a message
+NO_SUCH_ROUTE = "no_such_route"  # a code
 RETRY_AFTER_SECONDS = 1  # of conditions that pass by themselves, such as a busy server
 
 
@@ -80,7 +81,7 @@ def no_such_collection(name: str) -> ApiError:
 def no_such_route(method: str, path: str) -> ApiError:
     """404: no route has this path."""
     shown = path if len(path) <= MAX_SHOWN else f"{path[:MAX_SHOWN]}…"
-    return ApiError(404, "no_such_route", f"there is no route {method} {shown}; see GET /openapi.json")
+    return ApiError(404, NO_SUCH_ROUTE, f"there is no route {method} {shown}; see GET /openapi.json")
 
 
 def wrong_method(method: str, allowed: Sequence[str]) -> ApiError:
@@ -121,7 +122,7 @@ _BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
     ingest_errors.SourceError: (422, "unreadable_source"),
     SettingsError: (503, "not_set_up"),  # such as a key file that cannot be made: the message says what to mend
 }
-_CODES: Mapping[int, str] = {404: "no_such_route", 405: "method_not_allowed", 400: "malformed_request"}
+_CODES: Mapping[int, str] = {404: NO_SUCH_ROUTE, 405: "method_not_allowed", 400: "malformed_request"}
 
 
 def as_api_error(error: Exception) -> ApiError:
@@ -213,8 +214,14 @@ def _openai_status(status: int) -> int:
     return 400 if status == 422 else status  # OpenAI's word for a request that does not fit
 
 
+def _openai_kind(status: int) -> str:
+    return "invalid_request_error" if status < 500 else "server_error"
+
+
 def _openai(error: ApiError) -> dict[str, Any]:
-    kind, code = _OPENAI_CODES.get(_openai_status(error.status), ("server_error", error.code))
+    kind, code = _OPENAI_CODES.get(_openai_status(error.status), (_openai_kind(error.status), error.code))
+    if error.code == NO_SUCH_ROUTE:  # there is no model that could be missing
+        code = error.code
     first = error.detail[0] if isinstance(error.detail, list) and error.detail else {}
     param = first.get("field") if isinstance(first, dict) else None
     return {

@@ -12,7 +12,8 @@ from api_world import World, check_native_error, world
 from httpx import Response
 from waiting import eventually
 
-from api.http.errors import ApiError, as_api_error
+from api.http.errors import ApiError, as_api_error, render
+from api.http.request_state import RequestState
 from infra.secrets import KEY_FILE
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors
@@ -236,7 +237,33 @@ def test_openai_routes_speak_openai(served: World, path: str) -> None:
         error = response.json()["error"]
         assert set(error) == {"message", "type", "param", "code"} and error["message"]
         assert response.headers["x-request-id"]
+        assert error["type"] == "invalid_request_error"
     assert served.call("POST", path, "wrong", json={}).json()["error"]["code"] == "invalid_api_key"
+    assert served.call("GET", path).json()["error"]["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/v1/chat/nowhere", "no_such_route"), ("/v1/embeddings/x", "no_such_route"), ("/v1/models/x", "model_not_found")],
+)
+def test_openai_is_told_apart_a_route_and_a_model_that_are_not_there(served: World, path: str, code: str) -> None:
+    refused = served.call("GET", path)
+    assert refused.status_code == 404
+    assert (refused.json()["error"]["type"], refused.json()["error"]["code"]) == ("invalid_request_error", code)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((status, "invalid_request_error") for status in (405, 408, 409, 415, 422)),
+        (429, "requests"),
+        (503, "server_error"),
+    ],
+)
+def test_openai_is_told_whose_fault_it_is(status: int, kind: str) -> None:
+    told = json.loads(bytes(render(RequestState("r"), "/v1/embeddings", ApiError(status, "own_code", "words")).body))
+    assert told["error"]["type"] == kind
+    assert told["error"]["code"] == {422: "invalid_request", 429: "rate_limit_exceeded"}.get(status, "own_code")
 
 
 def test_dify_speaks_dify(served: World) -> None:
