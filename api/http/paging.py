@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from api.http.errors import ApiError
 
 T = TypeVar("T")
+_ID = re.compile("[0-9a-f]{1,64}")
 
 MAX_PAGE = 1_000  # items of one page
 DEFAULT_PAGE = 100  # items
@@ -43,11 +46,30 @@ class Page:
             raise _not_ours(self.cursor or "")
         return int(text)
 
+    def after_moment(self) -> tuple[datetime, str] | None:
+        """The time and id that the cursor stands for (`moment_position`); None at the beginning. Raises likewise."""
+        text = self.after_text()
+        if not text:
+            return None
+        written, _, identity = text.partition(" ")
+        try:
+            moment = datetime.fromisoformat(written)
+        except ValueError:
+            raise _not_ours(self.cursor or "") from None
+        if moment.utcoffset() != timedelta(0) or not _ID.fullmatch(identity):
+            raise _not_ours(self.cursor or "")
+        return moment, identity
+
     def next_cursor(self, items: Sequence[T], position: Callable[[T], str | int]) -> str | None:
         """The cursor of the following page; None where this one was not full, so that nothing follows."""
         if len(items) < self.limit:
             return None
         return base64.urlsafe_b64encode(str(position(items[-1])).encode()).decode()
+
+
+def moment_position(moment: datetime, identity: str) -> str:
+    """Where an item stands in a list by time and, of one time, by hexadecimal id."""
+    return f"{moment.astimezone(UTC).isoformat()} {identity}"
 
 
 def page_json(name: str, items: Sequence[Any], next_cursor: str | None) -> dict[str, Any]:

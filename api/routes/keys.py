@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 
 from api.http.dependencies import Authentication, Kb, Operator, PageQuery, State
 from api.http.errors import ApiError
-from api.http.paging import page_json
+from api.http.paging import moment_position, page_json
 from api.routes.failures import GUARDED
 from api.wire.administration import KeyBody, KeyPage, KeyView, NewKey
 
@@ -36,10 +36,9 @@ def create_key(body: KeyBody, kb: Kb, caller: Operator, state: State) -> dict[st
 @router.get("", response_model=KeyPage, summary="List the keys")
 def list_keys(kb: Kb, caller: Operator, page: PageQuery) -> dict[str, Any]:
     """Every key without its secret, revoked ones included, oldest first."""
-    after = page.after_number() or 0
-    numbered = list(enumerate(kb.catalog.keys.all(), start=1))[after : after + page.limit]
-    shown = [asdict(record) for _, record in numbered]
-    return page_json("keys", shown, page.next_cursor(numbered, lambda pair: pair[0]))
+    found = kb.catalog.keys.page(page.limit, page.after_moment())
+    shown = [asdict(record) for record in found]
+    return page_json("keys", shown, page.next_cursor(found, lambda key: moment_position(key.created_at, key.id)))
 
 
 @router.delete("/{key_id}", response_model=KeyView, summary="Revoke a key")

@@ -114,7 +114,16 @@ class Keys:
     def all(self) -> list[KeyRecord]:
         """Every key, oldest first, revoked ones included."""
         with reading(self._engine) as connection:
-            query = sa.select(schema.api_keys).order_by(schema.api_keys.c.created_at)
+            return [_record(row) for row in connection.execute(_oldest_first())]
+
+    def page(self, limit: int, after: tuple[datetime, str] | None = None) -> list[KeyRecord]:
+        """Up to `limit` keys as in `all`, following the one made at that time under that id, forgotten or not."""
+        query = _oldest_first().limit(limit)
+        if after is not None:
+            c = schema.api_keys.c
+            moment, key_id = after
+            query = query.where((c.created_at > moment) | ((c.created_at == moment) & (c.id > key_id)))
+        with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 
     def revoke(self, key_id: str) -> None:
@@ -138,6 +147,10 @@ class Keys:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _oldest_first() -> sa.Select[Any]:
+    return sa.select(schema.api_keys).order_by(schema.api_keys.c.created_at, schema.api_keys.c.id)
 
 
 def _record(row: sa.Row[Any]) -> KeyRecord:
