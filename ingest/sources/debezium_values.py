@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +22,11 @@ Decode = Callable[[Any], Any]
 
 _MARK = "__debezium_unavailable_value"  # the default of unavailable.value.placeholder
 _MARK_BASE64 = base64.b64encode(_MARK.encode()).decode()  # the same in a column of bytes
+_MARK_UUID = str(uuid.UUID(bytes=hashlib.md5(_MARK.encode(), usedforsecurity=False).digest(), version=3))
+_MARK_HSTORE = f'{{"{_MARK}":"{_MARK}"}}'  # in a column of type hstore, which connectors may send as JSON text
+_TEXT_MARKS = frozenset({_MARK, _MARK_BASE64, _MARK_HSTORE})
+# In arrays: of texts, bytes, UUIDs; and of integers and days, as the codes of the mark's characters.
+_ARRAY_MARKS: tuple[list[Any], ...] = ([_MARK], [_MARK_BASE64], [_MARK_UUID], list(_MARK.encode()))
 _EPOCH = datetime(1970, 1, 1)  # columns without a time zone
 _ENDLESS = 9_000_000_000_000_000_000  # microseconds; Java's clock ends a little later
 _MAX_BITS = 83_886_080  # PostgreSQL's longest fixed bit string; varying ones say more
@@ -97,9 +104,9 @@ def decode_value(value: Any, schema: Any) -> Any:
 
 def _is_unavailable(value: Any) -> bool:
     if isinstance(value, str):
-        return value in (_MARK, _MARK_BASE64)
+        return value in _TEXT_MARKS
     if isinstance(value, list):
-        return value == [_MARK]
+        return value in _ARRAY_MARKS
     return isinstance(value, dict) and _MARK in value
 
 

@@ -14,8 +14,11 @@ CREATE TABLE types (
   c_hstore hstore, c_tsvector tsvector, c_xml xml, c_bit bit(1), c_bits bit(10), c_varbit varbit(12),
   c_int4range int4range, c_daterange daterange, c_tstzrange tstzrange, c_point point, c_circle circle
 );
-CREATE TABLE notes (id int PRIMARY KEY, title text, body text, photo bytea, tags text[]);
-ALTER TABLE notes ALTER body SET STORAGE EXTERNAL, ALTER photo SET STORAGE EXTERNAL, ALTER tags SET STORAGE EXTERNAL;
+CREATE TABLE notes (id int PRIMARY KEY, title text, body text, photo bytea, tags text[],
+  groups int[], numbers bigint[], codes uuid[], files bytea[], facts hstore, days date[]) WITH (toast_tuple_target = 128);
+ALTER TABLE notes ALTER body SET STORAGE EXTERNAL, ALTER photo SET STORAGE EXTERNAL, ALTER tags SET STORAGE EXTERNAL,
+  ALTER groups SET STORAGE EXTERNAL, ALTER numbers SET STORAGE EXTERNAL, ALTER codes SET STORAGE EXTERNAL,
+  ALTER files SET STORAGE EXTERNAL, ALTER facts SET STORAGE EXTERNAL, ALTER days SET STORAGE EXTERNAL;
 CREATE TABLE bare (name text, amount int);
 ALTER TABLE bare REPLICA IDENTITY FULL;
 CREATE TABLE pairs (a int, b text, note text, PRIMARY KEY (a, b));
@@ -33,14 +36,17 @@ INSERT INTO types VALUES (1, -32768, 9223372036854775807, 12345678901234567890.1
   '[1,5)', '[2026-01-01,2026-02-01)', '["2026-01-01 00:00+00",)', '(1.5,-2)', '<(1,2),3>');
 INSERT INTO types (id) VALUES (2);
 INSERT INTO types (id, c_smallint, c_numeric, c_numeric_2, c_real, c_double, c_boolean, c_text, c_date, c_time, c_timestamp, c_timestamptz,
-  c_interval, c_bytea, c_texts, c_ints, c_jsonb, c_money) VALUES (3, 0, 'NaN', 'NaN', 'NaN', '-Infinity', false, '', '0044-03-15 BC', '00:00:00',
-  '0044-03-15 12:00:00 BC', '12026-01-02 03:04:05+00', '-1 days -02:00:00', '', '{}', '{}', 'null', 0);
+  c_interval, c_bytea, c_texts, c_ints, c_jsonb, c_money, c_bit, c_varbit) VALUES (3, 0, 'NaN', 'NaN', 'NaN', '-Infinity', false, '', '0044-03-15 BC', '00:00:00',
+  '0044-03-15 12:00:00 BC', '12026-01-02 03:04:05+00', '-1 days -02:00:00', '', '{}', '{}', 'null', 0, '0', '0011');
 INSERT INTO types (id, c_numeric, c_double, c_real, c_date, c_timestamp, c_timestamptz, c_time, c_text) VALUES
   (4, 1e-10, 1e300, 3.4e38, 'infinity', 'infinity', '-infinity', '24:00:00', '2026-01-02Z');
 INSERT INTO types (id, c_numeric, c_numeric_2, c_double, c_real, c_bigint, c_date, c_timestamp) VALUES
   (5, 100000000000000000000, 1000, 123456789, 16777216, -9223372036854775808, '1582-10-10', '0001-01-01 00:00:00');
 INSERT INTO types (id, c_date, c_timestamp, c_timestamptz) VALUES (6, '-infinity', '-infinity', 'infinity');
-INSERT INTO notes VALUES (1, 'first', repeat('large ', 400), decode(repeat('00ff', 1300), 'hex'), ARRAY[repeat('t', 2200)]), (2, 'second', 'small', NULL, NULL);
+INSERT INTO notes VALUES (1, 'first', repeat('large ', 400), decode(repeat('00ff', 1300), 'hex'), ARRAY[repeat('t', 2200)],
+  ARRAY[10, 20, 30], ARRAY[9007199254740993, -1], ARRAY['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11']::uuid[], ARRAY['\x0001ff']::bytea[],
+  'a=>1, b=>"two words"', ARRAY['2026-01-02', '2026-01-03']::date[]);
+INSERT INTO notes VALUES (2, 'second', 'small', NULL, NULL);
 INSERT INTO bare VALUES ('one', 1);
 INSERT INTO pairs VALUES (1, 'a,b', 'composite');
 INSERT INTO "Größe"."订单 Tab" VALUES (1, 'Öl', '油');
