@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from ingest.connect.address import CONNECT_SECONDS, STATEMENT_SECONDS, DatabaseAddress
 from ingest.errors import MappingError, SourceError, SourceOutageError
-from ingest.sources.sql_tables import keyed_table
+from ingest.sources.sql_tables import keyed_table, know_geometries
 from ingest.table_mapping import TablesMapping
 
 _SYSTEM = {
@@ -99,6 +99,7 @@ def reading(address: DatabaseAddress) -> Iterator[sa.Connection]:
         poolclass=sa.NullPool,
         isolation_level="AUTOCOMMIT",
     )
+    know_geometries(engine.dialect)
     try:
         with engine.connect() as connection:
             if address.engine == "postgresql":

@@ -6,10 +6,11 @@ Both forms: OGC Simple Feature Access 1.2.1, chapters 7 and 8; a reference syste
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 _NAMES = {1: "POINT", 2: "LINESTRING", 3: "POLYGON", 4: "MULTIPOINT", 5: "MULTILINESTRING", 6: "MULTIPOLYGON"}
 _COLLECTION = 7
-_HAS_SRID, _HAS_Z = 0x20000000, 0x80000000  # PostGIS's flags in the type
+_HAS_SRID, _HAS_M, _HAS_Z = 0x20000000, 0x40000000, 0x80000000  # PostGIS's flags in the type
 
 
 def geometry_text(data: bytes) -> str:
@@ -25,6 +26,11 @@ def geometry_text(data: bytes) -> str:
     return text
 
 
+def point_text(numbers: Iterable[float]) -> str:
+    """The text of a point at these numbers."""
+    return f"POINT({_numbers(numbers)})"
+
+
 class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -33,7 +39,7 @@ class _Reader:
         order = "<" if self._data[at : at + 1] == b"\x01" else ">"
         (kind,) = struct.unpack_from(order + "I", self._data, at + 1)
         at += 9 if kind & _HAS_SRID else 5
-        size = 3 if kind & _HAS_Z else 2
+        size = 2 + bool(kind & _HAS_Z) + bool(kind & _HAS_M)
         kind &= 0xFFFF
         if kind == _COLLECTION:
             parts, at = self._parts(order, at)
@@ -77,4 +83,8 @@ class _Reader:
 
     def _point(self, order: str, size: int, at: int) -> tuple[str, int]:
         numbers = struct.unpack_from(f"{order}{size}d", self._data, at)
-        return " ".join(f"{number:.15g}" for number in numbers), at + 8 * size
+        return _numbers(numbers), at + 8 * size
+
+
+def _numbers(numbers: Iterable[float]) -> str:
+    return " ".join(f"{number:.15g}" for number in numbers)

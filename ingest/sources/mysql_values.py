@@ -1,20 +1,25 @@
 """Values of MySQL and MariaDB that SQLAlchemy would read as something else, read as a live source's log has them.
 
 It makes an unordered set of a SET, a time of day of a TIME, which may be negative or longer than a day, a number of the
-ones and zeros of a BIT(n), and rounds a DOUBLE to ten digits after the point. The log has no value at all of a TIME
-that is negative or longer than a day (Debezium sends null); here it is read.
+ones and zeros of a BIT(n), rounds a DOUBLE to ten digits after the point, and leaves a geometry in bytes. The log has
+no value at all of a TIME that is negative or longer than a day (Debezium sends null); here it is read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
+from ingest.sources.geometry import geometry_text
+from ingest.sources.geometry_types import GeometryType, named
+
 _SECOND = timedelta(seconds=1)
 HOURS_OF_A_DAY = 24
+_SRID_BYTES = 4  # before the well-known binary form of a geometry: the number of its reference system
 COLLATION = "utf8mb4_bin"  # tells all texts apart, whatever the connection's would
 
 
@@ -74,6 +79,26 @@ class BitText(sa.types.TypeDecorator[str]):
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         """The driver's bytes, highest first, as text."""
         return value if value is None else f"{int.from_bytes(value, 'big'):0{self.length}b}"
+
+
+class GeometryText(GeometryType):
+    """A geometry as well-known text, such as `POINT(1.5 -2)`."""
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
+        """From the driver's bytes; they stay where they are no geometry that we know."""
+
+        def read(value: Any) -> Any:
+            try:
+                return value if value is None else geometry_text(value[_SRID_BYTES:])
+            except ValueError:
+                return value
+
+        return read
+
+
+_SHAPES = ("point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon")
+_COLLECTIONS = ("geometry", "geometrycollection", "geomcollection")
+GEOMETRIES = named((*_SHAPES, *_COLLECTIONS), GeometryText)
 
 
 def in_order_of_text(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

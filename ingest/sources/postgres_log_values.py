@@ -41,8 +41,12 @@ def logged_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
     item = kind.item_type if isinstance(kind, sa.ARRAY) else kind
     if isinstance(item, postgresql.ranges.AbstractRange):
         return sa.types.NULLTYPE  # the usual one expects the driver's ranges
-    if isinstance(kind, sa.Time) and kind.timezone and not column.primary_key:  # a key keeps its zone
+    if column.primary_key:
+        return kind  # with all that tells one key from another
+    if isinstance(kind, sa.Time) and kind.timezone:
         return ZonedTimeText()
+    if isinstance(kind, postgresql.BIT) and kind.varying:
+        return VaryingBits()
     return kind
 
 
@@ -58,6 +62,17 @@ class ZonedTimeText(sa.types.TypeDecorator[str]):
             return value
         clock = datetime.combine(_ANY_DAY, value).astimezone(UTC).strftime("%H:%M:%S.%f")
         return clock.rstrip("0").rstrip(".") + "Z" if value.microsecond else clock[:8] + "Z"
+
+
+class VaryingBits(sa.types.TypeDecorator[str]):
+    """A bit varying without the zeros at its beginning, of which the log has the number only."""
+
+    impl = postgresql.BIT(varying=True)
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        """The number in ones and zeros."""
+        return value if value is None else str(value.lstrip("0")) or "0"
 
 
 class _IntervalText(Loader):

@@ -28,7 +28,10 @@ POSTGRES = {
     "tz": ("timestamptz(3)", "2026-01-02 03:04:05+08", "timestamp(3) with time zone"),
     "tt": ("timetz", "03:04:05+02", "time with time zone"),
     "b": ("bit(10)", "1010101010", "bit(10)"),
-    "vb": ("bit varying(7)", "101", "bit varying(7)"),
+    "vb": ("bit varying(7)", "0101", "bit varying(7)"),
+    "b1": ("bit(1)", "1", "bit(1)"),
+    "c": ("money", "-1234.56", "money"),
+    "p": ("point", "(1.5,-2)", "point"),
     "ds": ("date[]", "{2026-01-02}", "date[]"),
     "ns": ("numeric(5,2)[]", "{1.5,2}", "numeric(5,2)[]"),
     "tss": ("timestamp[]", "{2026-01-02 03:04:05}", "timestamp without time zone[]"),
@@ -55,7 +58,7 @@ TABLES = {
     "public.typed": {
         "title": "id",
         "body": "\n".join(f"{name} {{{name}}}" for name in POSTGRES),
-        "metadata": ["ns", "a", "ts"],
+        "metadata": ["ns", "a", "ts", "b1", "c"],
     },
     "public.keyed": {"title": "title", "body": "{title}"},
 }
@@ -113,7 +116,9 @@ def test_a_streamed_row_is_what_a_select_reads_also_after_types_of_an_earlier_ve
             query(database, "UPDATE typed SET ts = '2026-02-03 04:05:06', d = '2026-02-03', ns = '{7,8.25}'")
             query(database, "UPDATE keyed SET title = 'two'")
             eventually(lambda: held(served), lambda found: found == selected(served, database))
-            assert held(served)["public.typed/1"][1] == {"ns": [7, 8.25], "a": 12.5, "ts": "2026-02-03T04:05:06"}
+            assert held(served)["public.typed/1"][1] == {
+                "ns": [7, 8.25], "a": 12.5, "ts": "2026-02-03T04:05:06", "b1": True, "c": -1234.56
+            }  # fmt: skip
             assert verify_collection(kb, "typed").in_step
 
             collection = kb.catalog.collections.get("typed")

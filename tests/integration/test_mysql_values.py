@@ -31,6 +31,17 @@ COLUMNS: dict[str, tuple[str, tuple[str, str], tuple[Any, Any]]] = {
     "yes": ("BIT(1)", ("b'1'", "b'0'"), (True, False)),
     "small": ("DOUBLE", ("1.23456789012345e-12", "-1e300"), (1.23456789012345e-12, -1e300)),
     "nothing": ("TIME", ("NULL", "NULL"), (None, None)),
+    "spot": ("POINT", ("POINT(1.5, -2)", "NULL"), ("POINT(1.5 -2)", None)),
+    "shape": (
+        "GEOMETRY",
+        ("ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 0))', 4326)", "ST_GeomFromText('LINESTRING(0 0, 1 1)')"),
+        ("POLYGON((0 0,1 0,1 1,0 0))", "LINESTRING(0 0,1 1)"),
+    ),
+    "several": (
+        "GEOMETRYCOLLECTION",
+        ("ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2), MULTIPOINT(3 4, 5 6))')", "NULL"),
+        ("GEOMETRYCOLLECTION(POINT(1 2),MULTIPOINT((3 4),(5 6)))", None),
+    ),
 }
 EXPECTED = [{"id": n + 1} | {name: rows[n] for name, (_, _, rows) in COLUMNS.items()} for n in range(2)]
 

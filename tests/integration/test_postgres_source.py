@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings
 from ingest.changes import RowChange
 from ingest.connect.address import DatabaseAddress
+from ingest.connect.preview import preview
 from ingest.connect.scan import TableScan
 from ingest.connect.tables import reading
 from ingest.report import IngestReport
@@ -170,7 +172,7 @@ def test_reading_tables_sees_what_is_committed_by_then_and_holds_no_lock(fresh_p
             connection.execute("ALTER TABLE faqs ADD note text")
 
 
-LOGGED: dict[str, tuple[str, str, str]] = {  # column -> type, value as SQL, as Debezium writes it (tests/golden)
+LOGGED: dict[str, tuple[str, str, Any]] = {  # column -> type, value as SQL, what the log makes of it (tests/golden)
     "span": ("interval", "1 year 2 mons 3 days 04:05:06.7", "P1Y2M3DT4H5M6.7S"),
     "ago": ("interval", "-1 days -02:00:00", "P0Y0M-1DT-2H0M0S"),
     "none": ("interval", "0", "P0Y0M0DT0H0M0S"),
@@ -182,11 +184,20 @@ LOGGED: dict[str, tuple[str, str, str]] = {  # column -> type, value as SQL, as 
     "local": ("tsrange", "[2026-01-01,2026-01-02)", '["2026-01-01 00:00:00","2026-01-02 00:00:00")'),
     "days": ("daterange", "[2026-01-01,2026-01-03)", "[2026-01-01,2026-01-03)"),
     "places": ("int4range", "[1,5]", "[1,6)"),
+    "cost": ("money", "-1234.56", -1234.56),
+    "price": ("price", "12", 12),
+    "yes": ("bit(1)", "1", True),
+    "no": ("bit", "0", False),
+    "flags": ("bit(10)", "0010101010", "0010101010"),
+    "marks": ("bit varying", "00101", "101"),
+    "unset": ("bit varying(7)", "000", "0"),
+    "spot": ("point", "(1.5,-2)", "POINT(1.5 -2)"),
+    "far": ("point", "(1e+30,0.1)", "POINT(1e+30 0.1)"),
     "parts": ("tsmultirange", "{[2026-01-01,2026-01-02)}", '{["2026-01-01 00:00:00","2026-01-02 00:00:00")}'),
 }
 
 
-@pytest.mark.parametrize("keys", ["id", "valid, id", "span, id", "noon, abroad, id"])
+@pytest.mark.parametrize("keys", ["id", "valid, id", "span, id", "noon, abroad, id", "cost, yes, id"])
 def test_a_comparison_reads_values_as_the_log_has_them(
     fresh_postgres: str, keys: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +205,7 @@ def test_a_comparison_reads_values_as_the_log_has_them(
     url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
     with psycopg.connect(url, autocommit=True) as connection:
         declared = ", ".join(f"{name} {kind}" for name, (kind, _, _) in LOGGED.items())
+        connection.execute("CREATE DOMAIN price AS money")
         connection.execute(f"CREATE TABLE odd (id int, {declared}, PRIMARY KEY ({keys}))".encode())
         places = ", ".join(["%s"] * (len(LOGGED) + 1))
         for number in (1, 2, 3):
@@ -221,3 +233,41 @@ def test_arrays_and_domains_of_ranges_can_be_compared(fresh_postgres: str) -> No
         (page,) = TableScan(connection, "public.odd", frozenset({"stays", "one", "spans"})).pages()
     one, spans = "[2026-01-01,)", ["P0Y1M0DT0H0M0S"]
     assert page["1"] == {"id": 1, "stays": ["[2026-01-01,2026-01-03)"], "one": one, "spans": spans}
+
+
+# column -> type, value as SQL, what a document shows of it. The type `geometry` has the output of PostGIS's, no more.
+SHOWN: dict[str, tuple[str, str, Any]] = {
+    "cost": ("money", "-1234.56", -1234.56),
+    "yes": ("bit(1)", "1", True),
+    "spot": ("point", "(1.5,-2)", "POINT(1.5 -2)"),
+    "spots": ("point[]", '{"(1,2)","(-Infinity,4)"}', ["POINT(1 2)", "POINT(-inf 4)"]),
+    "place": ("geometry", "0101000020E6100000000000000000F03F0000000000000040", "POINT(1 2)"),
+    "odd_one": ("geometry", "unknown", "unknown"),
+    "nothing": ("point", "", None),
+}
+
+
+def test_a_snapshot_and_a_preview_show_money_bits_and_geometries_as_the_log_does(fresh_postgres: str) -> None:
+    url = fresh_postgres.replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("""
+            CREATE TYPE geometry;
+            CREATE FUNCTION geometry_in(cstring) RETURNS geometry IMMUTABLE STRICT LANGUAGE internal AS 'textin';
+            CREATE FUNCTION geometry_out(geometry) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'textout';
+            CREATE TYPE geometry (INPUT = geometry_in, OUTPUT = geometry_out)""")
+        declared = ", ".join(f"{name} {kind}" for name, (kind, _, _) in SHOWN.items())
+        connection.execute(f"CREATE TABLE odd (id int PRIMARY KEY, {declared})".encode())
+        values = [1, *(value or None for _, value, _ in SHOWN.values())]
+        connection.execute(f"INSERT INTO odd VALUES ({', '.join(['%s'] * len(values))})".encode(), values)
+    body = "\n".join(f"{name}: {{{name}}}" for name in SHOWN)
+    mapping = parse_mapping({"tables": {"public.odd": {"title": "id", "body": body, "metadata": list(SHOWN)}}})
+    row, *_ = [event for batch in SqlSource(url, mapping).poll(None) for event in batch.row_changes]
+    assert isinstance(row, RowChange) and row.row is not None
+    expected = {name: value for name, (_, _, value) in SHOWN.items()}
+    assert repr(json_row(row.row)) == repr({"id": 1} | expected)  # 1 is no true
+    (document,) = preview(DatabaseAddress.parse(url), mapping, 1).documents
+    assert document.metadata["cost"] == -1234.56 and document.metadata["yes"] is True
+    assert "spot: POINT(1.5 -2)\n" in document.text and "place: POINT(1 2)\n" in document.text
+    with reading(DatabaseAddress.parse(url)) as connected:
+        scan = TableScan(connected, "public.odd", frozenset(SHOWN))
+        assert all(scan.same(live, row.row) for page in scan.pages() for live in page.values())

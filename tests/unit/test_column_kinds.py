@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from ingest.row_values import json_row
 from ingest.sources.column_kinds import decoder_of
 from ingest.sources.debezium_values import decode_row
+from ingest.sources.geometry import geometry_text
 
 # A collection of a collection of a collection …, each in little-endian well-known binary.
 DEEP = {"wkb": base64.b64encode(b"\x01\x07\x00\x00\x00\x01\x00\x00\x00" * 5_000).decode(), "srid": None}
@@ -45,6 +47,21 @@ def test_a_column_of_a_type_that_nobody_knows_is_taken_as_it_is_sent(sent: Any) 
     row = decode_row({"id": 1, "new": sent}, {"fields": fields})
     assert row == {"id": 1, "new": sent}
     assert json_row(row) == row
+
+
+@pytest.mark.parametrize(
+    ("flags", "numbers", "text"),
+    [
+        (0, (1.5, -2.0), "POINT(1.5 -2)"),
+        (0x80000000, (1.0, 2.0, 3.0), "POINT(1 2 3)"),
+        (0x40000000, (1.0, 2.0, 4.0), "POINT(1 2 4)"),
+        (0xE0000000, (1.0, 2.0, 3.0, 4.0), "POINT(1 2 3 4)"),
+    ],
+)
+def test_a_point_of_postgis_has_its_height_and_measure(flags: int, numbers: tuple[float, ...], text: str) -> None:
+    system = struct.pack("<I", 4326) if flags & 0x20000000 else b""
+    data = b"\x01" + struct.pack("<I", 1 | flags) + system + struct.pack(f"<{len(numbers)}d", *numbers)
+    assert geometry_text(data) == text
 
 
 @pytest.mark.parametrize("sent", [DEEP, {"wkb": "AA==", "srid": 4326}, {"wkb": None}, "text"])
