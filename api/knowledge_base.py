@@ -19,9 +19,9 @@ from infra.settings import Settings
 from ingest.changes import Change
 from ingest.contracts import Source
 from ingest.duplicates import DuplicateFinder
-from ingest.language import detect_language
 from ingest.pipeline import Progress, RowRenderer
 from ingest.report import IngestReport
+from retrieval.analysis.language import detect_language
 from retrieval.answer.choice import READERS
 from retrieval.answer.condense import standalone_question
 from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Passage, Standing, Turn

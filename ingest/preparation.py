@@ -11,9 +11,9 @@ from dataclasses import replace
 from ingest.changes import Change
 from ingest.cleaning import clean_text, clean_title
 from ingest.embedding import EmbeddingRun
-from ingest.language import detect_language
 from ingest.report import IngestReport
 from ingest.targets import Targets, TargetSource
+from retrieval.analysis.language import detect_language
 from retrieval.catalog import Catalog, Collection, Commit, Upsert
 from retrieval.catalog.documents import StoredInput
 from retrieval.catalog.integrity import text_digest

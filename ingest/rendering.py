@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from ingest.language import language_code
 from ingest.row_values import JsonRow, link_value
 from ingest.table_mapping import Include, TableMapping, TablesMapping
 from ingest.template import Reference, Scope, Template
+from retrieval.analysis.language import language_code
 from retrieval.types import Document, SourcePosition
 
 _GROUP_SEPARATORS = re.compile(r"[,;，；、\s]+")

@@ -184,7 +184,7 @@ class EvalRunBody(Request):
 class RunSlice(Response):
     """What the plan is worth on one kind of question, such as those in Chinese."""
 
-    name: str = Field(description="english, chinese or mixed; short or long.")
+    name: str = Field(description="A language such as english, mixed (Chinese and English), other; short or long.")
     queries: int
     metrics: dict[str, float]
     interval: tuple[float, float] = Field(description="Of ndcg@10, 95 %; that of few questions says little.")

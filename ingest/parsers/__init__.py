@@ -6,10 +6,10 @@ from pathlib import PurePath
 
 from ingest.contracts import PARSERS, ParsedDocument, ReadsPictures
 from ingest.errors import ParseError, UnsupportedError
-from ingest.language import detect_language
 from ingest.parsers.guard import damaged
 from ingest.parsers.recognition import check_readable
 from ingest.parsers.signature import check_signature
+from retrieval.analysis.language import detect_language
 from retrieval.analysis.surrogates import whole_text
 
 MAX_FILE_BYTES = 100 * 2**20  # larger files are data sets or media, not documents

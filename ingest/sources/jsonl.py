@@ -14,11 +14,11 @@ from ingest.changes import Change, ChangeBatch, Failure
 from ingest.cleaning import clean_text
 from ingest.errors import IngestError, SourceError
 from ingest.json_reading import read_json
-from ingest.language import language_code
 from ingest.row_values import MAX_KEY_BYTES, is_too_long
 from ingest.sources.lines import MAX_LINE_BYTES, Line, read_lines
 from ingest.sources.readers import Groups, Readers
 from ingest.sources.scan import Clock, next_scan
+from retrieval.analysis.language import language_code
 from retrieval.types import Deletion, Document, SourcePosition
 
 BATCH_DOCUMENTS = 256

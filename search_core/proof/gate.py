@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
 from retrieval.search.request_time import LATENCY_RATIO
 from search_core.proof.reasons import Reason, ReasonCode
+from search_core.questions.question_kinds import merged
 from search_core.questions.repeats import groups_of, once
 from search_core.questions.splits import independent_groups
 
@@ -107,6 +108,7 @@ def judge(
 ) -> Verdict:
     """Compare question by question; `kinds[i]` are the strata that question i belongs to, such as its language.
 
+    Languages of fewer than `MIN_STRATUM` questions are one stratum, so that a loss on all of them is seen.
     `texts`: what the questions ask; those that ask the same count as one, by their mean. Without it all differ.
     `links`: what each question has in common with others, such as the documents that answer it; questions that are
     linked are no independent evidence, and are flipped and drawn together. Without it all are independent.
@@ -161,7 +163,7 @@ def _strata(
     differences: Values, kinds: Sequence[Sequence[str]], seed: int, links: Sequence[Sequence[str]] | None
 ) -> tuple[Stratum, ...]:
     places: dict[str, list[int]] = {}
-    for place, names in enumerate(kinds):
+    for place, names in enumerate(merged(kinds, MIN_STRATUM)):
         for name in names:
             places.setdefault(name, []).append(place)
     found = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.language import detect_language
+from retrieval.analysis.language import detect_language
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import { connect } from "./connect";
 import { common } from "./common";
 import { documents } from "./documents";
 import { jobs } from "./jobs";
+import { kinds } from "./kinds";
 import { models } from "./models";
 import { overview } from "./overview";
 import { quality } from "./quality";
@@ -29,6 +30,7 @@ export const en = {
   ...search,
   ...shell,
   ...quality,
+  ...kinds,
   ...tuning,
   ...jobs,
   ...models,

@@ -13,11 +13,6 @@ export const quality = {
   "metric.recall10-hint": "The share of the right documents that are among the first ten hits.",
   "metric.recall100": "Recall@100",
   "metric.recall100-hint": "The share of the right documents that are found at all, among one hundred hits.",
-  "kind.english": "English",
-  "kind.chinese": "Chinese",
-  "kind.mixed": "Chinese and English mixed",
-  "kind.short": "short questions",
-  "kind.long": "long questions",
   "eval.lead":
     "Questions whose right documents are known tell what a way of searching is worth, and whether a change made it better or worse.",
   "eval.new": "New set",

@@ -11,6 +11,7 @@ import { connect } from "./connect";
 import { common } from "./common";
 import { documents } from "./documents";
 import { jobs } from "./jobs";
+import { kinds } from "./kinds";
 import { models } from "./models";
 import { overview } from "./overview";
 import { quality } from "./quality";
@@ -31,6 +32,7 @@ export const zh: Translation<typeof en> = {
   ...search,
   ...shell,
   ...quality,
+  ...kinds,
   ...tuning,
   ...jobs,
   ...models,

@@ -44,6 +44,7 @@ _SINGLE = {  # scripts that, in documents, stand for one language
     "lo": re.compile(r"[\u0e80-\u0eff]"),
     "ta": re.compile(r"[\u0b80-\u0bff]"),
 }
+LANGUAGES = (*_LANGUAGES, "ja", "ko", "zh", *(code for code in _SINGLE if code not in _LANGUAGES))  # that are told
 
 
 def language_code(name: str) -> str:
