@@ -35,7 +35,9 @@ class Tower:
         self._inputs = [part.name for part in self._session.get_inputs()]
 
     def encode(self, texts: Sequence[str], pool: ThreadPoolExecutor) -> Vectors:
-        """(n, dim), rows L2-normalised, in the order given."""
+        """(n, dim), rows L2-normalised, in the order given; a single text on the calling thread."""
+        if len(texts) == 1:
+            return self.encode_one(texts[0])[np.newaxis]
         vectors = np.empty((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), SLAB_TEXTS):
             slab = self._tokenise(texts[start : start + SLAB_TEXTS])

@@ -1,8 +1,11 @@
 """How much longer a request takes by one plan than by another: pairs of searches, until the answer is certain.
 
-The time is the processor's, of this process with the encoder's threads: what other programs do to the clock by the
-wall once made a gate refuse one day what it let through on another. A busy machine still disturbs caches, which only
-ever lengthens a search, so the quickest of some turns counts, and the median over questions of the ratio of both.
+The time is the processor's, of this thread, on which a search does all of its work: what other programs do to the
+clock by the wall once made a gate refuse one day what it let through on another, and what other jobs and searches of
+the same process do would count in its processor time. A busy machine still disturbs caches, which only ever lengthens a
+search, so the quickest of some turns counts, and the median over questions of the ratio of both.
+
+Not counted are the helper threads of a reranker that has some; both plans have the same one.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ def compare_latency(catalog: Catalog, before: Candidate, after: Candidate, place
 
 
 def time_pairs(
-    pairs: Iterable[tuple[Search, Search]], clock: Callable[[], float] = time.process_time, around: float = 0.0
+    pairs: Iterable[tuple[Search, Search]], clock: Callable[[], float] = time.thread_time, around: float = 0.0
 ) -> Latency:
     """Time searches before and after, question by question, until the interval of the ratio leaves out the limit.
 

@@ -28,7 +28,7 @@ class Stopwatch:
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor seconds of this process."""
+        """Processor seconds of this process, for trainings and encoders have threads; others' work in it counts in."""
         return time.process_time() - self.cpu_began
 
 

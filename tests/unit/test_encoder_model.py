@@ -100,6 +100,19 @@ def test_bert_shaped_models_pass_their_parity_check(tmp_path: Path, family: str,
     assert encoder.dim == HIDDEN
 
 
+def test_a_single_text_is_encoded_on_the_calling_thread(tmp_path: Path) -> None:
+    """Else the time of a search could not be told from that of others in the process."""
+    write_model(tmp_path / "model")
+    encoder = open_encoder(str(tmp_path / "model"), tmp_path / "cache")
+    assert isinstance(encoder, OnnxEncoder)
+    texts = ["the cat sat", "a dog"]
+    together = encoder.encode_passages(texts)
+    encoder.close()  # its threads
+    alone = [encoder.encode_passages([text])[0] for text in texts]
+    assert np.array_equal(together, np.array(alone))
+    assert encoder.encode_passages([]).shape == (0, encoder.dim)
+
+
 def test_prefixes_make_two_towers_of_one_model(tmp_path: Path) -> None:
     prompts = {"query": "refund ", "document": "pump "}
     plain = open_encoder(str(write_model(tmp_path / "plain")), tmp_path / "cache", "fp32", 1)

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -136,3 +140,30 @@ def test_latency_is_told_from_few_questions_too() -> None:
     latency = time_pairs([(lambda: weather.search(1.0), lambda: weather.search(9.0))], weather)
     assert latency.is_slow
     assert latency.low == latency.high
+
+
+def test_what_other_threads_do_is_no_part_of_a_search() -> None:
+    """As where another job, or searches, run in the process: each lets go of the lock while it works."""
+    over, started = threading.Event(), threading.Event()
+
+    def other_job() -> None:
+        while not over.is_set():
+            hashlib.sha256(bytes(2**22)).digest()
+            started.set()
+
+    def search() -> None:
+        until = time.thread_time() + 0.002
+        while time.thread_time() < until:
+            hashlib.sha256(bytes(2**14)).digest()
+
+    others = [threading.Thread(target=other_job) for _ in range(3)]
+    for other in others:
+        other.start()
+    try:
+        assert started.wait(10)
+        latency = time_pairs([(search, search)] * QUESTIONS)
+    finally:
+        over.set()
+        for other in others:
+            other.join()
+    assert latency.before_ms == pytest.approx(2.0, rel=0.2) and latency.ratio == pytest.approx(1.0, rel=0.2)
