@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from infra.commit import DISTRIBUTION, running_commit
 from infra.settings import Settings
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.choice import READER, READERS, AnswerChoice
@@ -346,7 +347,8 @@ def _manifest(
     return {
         "kind": "answer-model",
         "collection": run.collection.name,
-        "version": metadata.version("autoglm-kb"),
+        "version": metadata.version(DISTRIBUTION),
+        "commit": running_commit(),
         "seed": run.request.seed,
         "task": run.spec.to_dict(),
         "metric": "quality",

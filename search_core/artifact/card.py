@@ -46,7 +46,7 @@ def write_card(
 
 Questions: {manifest["supervision"]["origin"]} ({manifest["supervision"]["questions"]} of them); \
 corpus as of operation {manifest["seq"]}, SHA-256 {manifest["data_sha256"][:12]}; seed {manifest["seed"]}. \
-Encoder {manifest["encoder"]} ({manifest["encoder_fingerprint"][:12]}), autoglm-kb {manifest["version"]}.
+Encoder {manifest["encoder"]} ({manifest["encoder_fingerprint"][:12]}), {_software(manifest)}.
 
 ## What it cost, and costs
 
@@ -59,6 +59,11 @@ Encoder {manifest["encoder"]} ({manifest["encoder_fingerprint"][:12]}), autoglm-
 once and `kb plans rollout` step by step; `kb plans roll-back` returns to what served before. `kb artifacts verify` says
 whether these files are whole; `manifest.json` has everything above as data.
 """
+
+
+def _software(manifest: Mapping[str, Any]) -> str:
+    commit = manifest.get("commit")
+    return f"autoglm-kb {manifest['version']}" + (f", commit {commit}" if commit else "")
 
 
 def _reused(verdict: Verdict) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Any
 
+from infra.commit import DISTRIBUTION, running_commit
 from retrieval.plan import DEFAULT_PLAN
 from search_core.artifact.artifacts import RUN_ARTIFACT, Artifact, write_artifact
 from search_core.artifact.card import write_card
@@ -158,7 +159,8 @@ def _manifest(
         "documents": snapshot.documents,
         "chunks": len(snapshot.chunks),
         "data_sha256": snapshot.digest,
-        "version": metadata.version("autoglm-kb"),
+        "version": metadata.version(DISTRIBUTION),
+        "commit": running_commit(),
         "seed": conditions.request.seed,
         "task": conditions.spec.to_dict(),
         "metric": conditions.spec.metric,

@@ -22,6 +22,7 @@ from api.jobs.tasks import InterruptedJobError
 from api.quality.answer_evaluation import evaluate_answers
 from api.rollout.live import arm_of
 from api.rollout.watch import RolloutWatch
+from infra.commit import running_commit
 from retrieval.answer.choice import AnswerChoice
 from retrieval.answer.extractive import ExtractiveGenerator
 from retrieval.answer.generated import LanguageModelGenerator
@@ -66,6 +67,7 @@ def test_a_better_endpoint_is_proven_and_serves(endpoint: str, tmp_path: Path) -
         assert "sentences" in asked
         assert sum(answer.startswith("endpoint") for answer in asked) >= 6  # the default and each slot changed
         manifest = json.loads((result.folder / "manifest.json").read_text())
+        assert manifest["commit"] == running_commit()
         first_calls = manifest["cost"]["endpoint_calls"]
         assert first_calls > 0
 
