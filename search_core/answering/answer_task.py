@@ -56,6 +56,7 @@ from search_core.questions.supervision import choose_set, stored_answers
 from search_core.request import ANSWER_TASK
 from search_core.result import Result
 from search_core.spaces.plan_mapping import architecture_of
+from search_core.stages.recording import Stopwatch
 
 REPLIES = Path(RUNS, "replies.jsonl")  # in the data folder: what an endpoint said, in any run
 NOT_COMPARED = "the run ended before every model had answered a question, so nothing was compared; give it more time"
@@ -84,7 +85,7 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
     entries = entered(models, _serving(run.settings, plan))
     log = ExperimentLog(run.catalog.experiments, run.record.id, run.folder, seed=run.request.seed)
     try:
-        told = _teller(run, plan, log, progress)
+        told = _teller(run, plan, log, progress, len(questions.choose))
         standing = race(entries, models, questions.choose, run.clock, told, run.spec.latency_ms)
         return _concluded(run, plan, questions, models, standing, log)
     finally:
@@ -147,33 +148,32 @@ def _serving(settings: Settings, plan: Plan) -> AnswerChoice:
 
 
 def _teller(
-    run: AnswerRun, plan: Plan, log: ExperimentLog, progress: Callable[[dict[str, Any]], None]
+    run: AnswerRun, plan: Plan, log: ExperimentLog, progress: Callable[[dict[str, Any]], None], questions: int
 ) -> Callable[[Entry, int], None]:
-    """Writes each round of each model down as a trial, and says it."""
+    """Writes each round of each model down as a trial, and says it; `questions`: how many all of them are."""
     architecture = architecture_of(plan, run.space)
     chosen = architecture.to_dict() | {"digest": architecture.digest}
-    best, cpu_before = 0.0, run.clock.cpu_seconds
+    best, watch = 0.0, Stopwatch()
 
     def tell(entry: Entry, count: int) -> None:
-        nonlocal best, cpu_before
-        mean = entry.mean(count)
+        nonlocal best, watch
+        mean, share = round(entry.mean(count), 6), count / questions
         best = max(best, mean)
         shown = replace(plan, answer=entry.choice)
-        cpu_now = run.clock.cpu_seconds
         body = {
             "tier": ANSWER_TASK,
             "policy": "race",
             "architecture": chosen | {"digest": shown.digest},
             "plan": shown.digest,
             "answer": entry.choice.to_dict(),
-            "fidelity": float(count),
-            "reward": round(mean, 6),
-            "whole": None,
-            "seconds": round(sum(one.milliseconds for one in entry.scored) / 1000, 4),
-            "cpu_seconds": round(cpu_now - cpu_before, 4),
+            "fidelity": share,
+            "reward": mean,
+            "whole": mean if count == questions else None,
+            "seconds": round(watch.seconds, 4),
+            "cpu_seconds": round(watch.cpu_seconds, 4),
         }
-        cpu_before = cpu_now
-        if log.recall(shown.digest, float(count)) is None:
+        watch = Stopwatch()
+        if log.recall(shown.digest, share) is None:
             log.append(body)
         progress({"tier": ANSWER_TASK, "trial": log.count, "best": best, "left": run.clock.left()})
 
