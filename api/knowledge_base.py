@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from api.rollout.answering import LiveAnswers
 from api.rollout.live import LiveSearch
+from api.serving.citation_places import CitationPlaces
 from api.serving.collection_runtime import CollectionRuntime, drop_views
 from api.serving.runtimes import Runtimes
 from api.serving.view_opening import drop_shared_views
@@ -24,7 +25,7 @@ from ingest.report import IngestReport
 from retrieval.analysis.language import detect_language
 from retrieval.answer.choice import READERS
 from retrieval.answer.condense import standalone_question
-from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Passage, Standing, Turn
+from retrieval.answer.types import PASSAGES_PER_ANSWER, Answer, AnswerEvent, Origin, Passage, Standing, Turn
 from retrieval.catalog import AccessChange, Catalog, Collection, CollectionSettings, Commit, Receipt, sqlite_url
 from retrieval.contracts import Encoder
 from retrieval.encoder import open_encoder
@@ -206,8 +207,9 @@ class KnowledgeBase:
             passages = [_passage(hit) for hit in search.hits]
             standing = self._standing(runtime, search, principal)
             asked = corrected(question, search.corrections)
+            places = CitationPlaces(self.catalog.places, runtime.collection, search, principal)
             answer, search = self.live_answers.answer(runtime, search, asked, passages, history, standing)
-        return AnswerResult(answer, search)
+            return AnswerResult(places.of_answer(answer), search)
 
     def stream_answer(
         self,
@@ -227,7 +229,9 @@ class KnowledgeBase:
             passages = [_passage(hit) for hit in search.hits]
             standing = self._standing(runtime, search, principal)
             asked = corrected(question, search.corrections)
-            yield from self.live_answers.stream(runtime, search, asked, passages, history, standing)
+            places = CitationPlaces(self.catalog.places, runtime.collection, search, principal)
+            with closing(self.live_answers.stream(runtime, search, asked, passages, history, standing)) as events:
+                yield from map(places.of_event, events)
 
     def _passages_for(
         self,
@@ -349,15 +353,18 @@ class KnowledgeBase:
 
 def _passage(hit: Hit) -> Passage:
     explain = {"sparse": hit.fused.sparse, "dense": hit.fused.dense}
+    chunk = hit.chunk
     return Passage(
         chunk_id=hit.chunk_id,
         document_id=hit.document_id,
-        title=hit.chunk.title,
-        text=hit.chunk.text,
-        start=hit.chunk.start,
+        title=chunk.title,
+        text=chunk.text,
+        start=chunk.start,
         score=hit.score,
-        uri=hit.chunk.uri,
-        as_of=hit.chunk.as_of,
+        uri=chunk.uri,
+        as_of=chunk.as_of,
         explain=explain,
-        heading=hit.chunk.heading,
+        heading=chunk.heading,
+        page=chunk.page,
+        source=Origin(chunk.source, chunk.table, chunk.key, chunk.position),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ingest.cleaning import shortened
@@ -43,6 +44,10 @@ def sections_of(document: Document) -> list[Section]:
 
 
 def _path(document: Document, headings: list[Block]) -> str:
-    """The headings' texts in order; one that repeats the document's title says nothing new and is left out."""
-    names = (shortened(" ".join(document.text[block.start : block.end].split())) for block in headings)
-    return HEADING_SEPARATOR.join(name for name in names if name != document.title.strip())
+    return joined_headings((document.text[block.start : block.end] for block in headings), document.title)
+
+
+def joined_headings(headings: Iterable[str], title: str) -> str:
+    """Headings on one line, in order; one that repeats the document's title says nothing new and is left out."""
+    names = (shortened(" ".join(heading.split())) for heading in headings)
+    return HEADING_SEPARATOR.join(name for name in names if name != title.strip())

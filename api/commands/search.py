@@ -11,6 +11,7 @@ from rich.text import Text
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
 from api.knowledge_base import AnswerResult
 from api.wire.presentation import answer_json, result_json
+from retrieval.answer.types import Citation
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
 from retrieval.plan import Plan
@@ -122,7 +123,15 @@ def show_answer(result: AnswerResult) -> None:
         source = Text(f"[{citation.number}] {citation.title or citation.document_id}", style="cyan")
         source.append(f"  {citation.document_id} @ {citation.start}–{citation.end}", style="dim")
         out.print(source)
+        if where := _where(citation):
+            out.print(Text(f"    {where}", style="dim"))
     out.print(Text(f"confidence {answer.confidence:.2f}, {answer.generator}{_note(answer.degraded)}", style="dim"))
+
+
+def _where(citation: Citation) -> str:
+    """Page and headings of a quote, those that are known."""
+    page = "" if citation.page is None else f"page {citation.page}"
+    return ", ".join(part for part in (page, citation.heading) if part)
 
 
 def _note(degraded: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from api.rollout.live import CANDIDATE, SERVING
@@ -55,7 +55,7 @@ class LiveAnswers:
         passages: Sequence[Passage],
         history: Sequence[Turn],
         standing: Standing,
-    ) -> Iterator[AnswerEvent]:
+    ) -> Generator[AnswerEvent, None, None]:
         """The answer as it is written; what was said cannot be taken back, so an error stays one."""
         rollout, began = _counted(runtime, search), time.perf_counter()
         try:

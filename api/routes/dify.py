@@ -15,6 +15,7 @@ from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import DIFY_FAILURES
 from api.wire.answers import MetadataCondition, MetadataConditions, RetrievalBody, RetrievalResponse
+from retrieval.catalog.documents import own_fields
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
 from retrieval.search.types import Hit, SearchRequest, SearchResult
@@ -112,5 +113,6 @@ def _listed(value: Any) -> Any:
 def _record(hit: Hit, score: float) -> dict[str, Any]:
     chunk = hit.chunk
     about = {"document_id": hit.document_id, "chunk_id": hit.chunk_id, "uri": chunk.uri, "page": chunk.page}
-    metadata = chunk.metadata | about | {"as_of": chunk.as_of.isoformat()}
+    own = own_fields(chunk.source, chunk.table, chunk.language, chunk.key)  # as `metadata_condition` knows them
+    metadata = {"heading": chunk.heading} | chunk.metadata | own | about | {"as_of": chunk.as_of.isoformat()}
     return {"content": chunk.text, "score": score, "title": chunk.title, "metadata": metadata}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.wire.base import CollectionName, Line, Request, Response, Text, storable
-from api.wire.search import AsGroups, CorrectedWord, FilterField
+from api.wire.search import AsGroups, CorrectedWord, FilterField, SourcePlace
 from retrieval.filters import MAX_CONDITIONS
 from retrieval.search.types import MAX_QUERY_LENGTH
 
@@ -54,7 +54,10 @@ class Citation(Response):
     end: int
     quote: str
     title: str
+    heading: str = Field(description='The headings above the quote, as in "Chapter › Section".')
+    page: int | None = Field(description="The page that the quote begins on, from 1; null: no pages.")
     uri: str | None
+    source: SourcePlace
     as_of: str | None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from retrieval.answer.types import Answer, Citation
+from retrieval.answer.types import Answer, Citation, Origin
 from retrieval.graph.explain import as_indexed, name_of_node
 from retrieval.plan import Plan
 from retrieval.ranking.fusion import LegPart
@@ -63,7 +63,7 @@ def hit_json(hit: Hit, *, explain: bool, others: Sequence[Hit] = ()) -> dict[str
         "language": chunk.language,
         "highlights": [{"text": fragment.text, "marks": fragment.marks} for fragment in hit.highlights],
         "uri": chunk.uri,
-        "source": {"name": chunk.source, "table": chunk.table, "key": chunk.key, "position": chunk.position},
+        "source": _source(Origin(chunk.source, chunk.table, chunk.key, chunk.position)),
         "metadata": chunk.metadata,
         "version": chunk.version,
         "as_of": chunk.as_of.isoformat(),
@@ -105,7 +105,7 @@ def _without(search: SearchResult) -> str:
 
 
 def citation_json(citation: Citation) -> dict[str, Any]:
-    """One citation: the span of the document's stored text that it quotes."""
+    """One citation: the span of the document's stored text that it quotes, and where a person finds it."""
     return {
         "number": citation.number,
         "document_id": citation.document_id,
@@ -114,9 +114,16 @@ def citation_json(citation: Citation) -> dict[str, Any]:
         "end": citation.end,
         "quote": citation.quote,
         "title": citation.title,
+        "heading": citation.heading,
+        "page": citation.page,
         "uri": citation.uri,
+        "source": _source(citation.source),
         "as_of": None if citation.as_of is None else citation.as_of.isoformat(),
     }
+
+
+def _source(origin: Origin) -> dict[str, Any]:
+    return {"name": origin.name, "table": origin.table, "key": origin.key, "position": origin.position}
 
 
 def _graph(hit: Hit, others: Sequence[Hit]) -> dict[str, Any] | None:

@@ -11,10 +11,21 @@ PASSAGES_PER_ANSWER = 8  # chunks an answer is read from, unless a request says 
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document comes from: the source's name, the table, the document's key, how far the source was read."""
+
+    name: str = ""
+    table: str = ""
+    key: str = ""
+    position: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A retrieved stretch of a document: `text` stands at `start` in the document's text. Best first in a sequence.
 
-    `heading` is that of its chunk, which ends with the header row of a table that the stretch continues.
+    `heading` is that of its chunk, which ends with the header row of a table that the stretch continues. `page`,
+    1-based, is the one it begins on.
     """
 
     chunk_id: str
@@ -27,11 +38,17 @@ class Passage:
     as_of: datetime | None = None
     explain: Mapping[str, Any] = field(default_factory=dict)
     heading: str = ""
+    page: int | None = None
+    source: Origin = Origin()
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """The evidence `[number]` of an answer: `quote` is the document's text from `start` to `end`."""
+    """The evidence `[number]` of an answer: `quote` is the document's text from `start` to `end`.
+
+    `page`, 1-based, and `heading` ("Chapter › Section") say where the quote begins. As made from a passage, they are
+    the passage's; only the document's outline knows the quote's own.
+    """
 
     number: int
     chunk_id: str
@@ -42,6 +59,9 @@ class Citation:
     title: str = ""
     uri: str | None = None
     as_of: datetime | None = None
+    heading: str = ""
+    page: int | None = None
+    source: Origin = Origin()
 
     @classmethod
     def of(cls, number: int, passage: Passage, start: int, end: int) -> Citation:
@@ -56,6 +76,9 @@ class Citation:
             title=passage.title,
             uri=passage.uri,
             as_of=passage.as_of,
+            heading=passage.heading,
+            page=passage.page,
+            source=passage.source,
         )
 
 

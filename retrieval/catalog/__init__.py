@@ -19,6 +19,7 @@ from retrieval.catalog.leases import Leases
 from retrieval.catalog.log import OperationLog
 from retrieval.catalog.notices import Notices
 from retrieval.catalog.offsets import Offsets
+from retrieval.catalog.places import Places
 from retrieval.catalog.plans import Plans
 from retrieval.catalog.positions import Positions
 from retrieval.catalog.pruning import Pruning
@@ -62,6 +63,7 @@ class Catalog:
         self.references = References(self._engine)
         self.pruning = Pruning(self._engine)
         self.documents = Documents(self._engine)
+        self.places = Places(self._engine)
         self.integrity = Integrity(self._engine)
         self.versions = Versions(self._engine)
         self.writer = Writer(self._engine, kept_versions)

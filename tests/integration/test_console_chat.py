@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import console_axe
 import console_pages
 import console_reading as library
+import drawn_pdf
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from served import SALARY, WARRANTY, Served
@@ -75,6 +76,32 @@ def test_spans_are_exact_behind_characters_beyond_16_bits(page: Page, base: tupl
     ask(page, question)
     page.get_by_role("article", name=question).get_by_role("button", name="Source 1: Signs 😀").click()
     assert library.marked(page) == quote
+
+
+def test_a_citation_tells_page_and_headings_and_older_chats_load_without(page: Page, base: tuple[Served, str]) -> None:
+    served, _ = base
+    lines = (["1 Safety", "Wear gloves."], ["2 Operation", "Ask first."], ["2.1 Valves", "The flap opens at ten bar."])
+    files = [("files", ("flaps.pdf", drawn_pdf.pdf([drawn_pdf.text(one) for one in lines], "Flaps")))]
+    path = "/v1/collections/docs/documents:upload?wait_for=searchable"
+    served.client.post(path, files=files, headers=served.headers(Scope.WRITE)).raise_for_status()
+    question, place = "At how many bar does the flap open?", "page 3 · 2 Operation › 2.1 Valves"
+    ask(page, question)
+    article = page.get_by_role("article", name=question)
+    expect(article.get_by_role("list", name="Sources of the answer")).to_contain_text(f"flaps.pdf · {place} · As of")
+    article.get_by_role("button", name=f"Source 1: Flaps · {place}").click()
+    assert "ten bar" in library.marked(page)
+    expect(page.get_by_role("dialog")).to_contain_text(f"flaps.pdf · {place} · As of")
+    page.evaluate(
+        """() => {
+            const forget = (key, value) => (["page", "heading", "source"].includes(key) ? undefined : value);
+            const kept = Object.keys(sessionStorage).filter((key) => key.startsWith("kb-chat-"));
+            if (kept.length !== 1) throw new Error(`${kept.length} conversations are kept`);
+            sessionStorage.setItem(kept[0], JSON.stringify(JSON.parse(sessionStorage.getItem(kept[0])), forget));
+        }"""
+    )
+    page.reload()
+    article.get_by_role("button", name="Source 1: Flaps", exact=True).click()
+    assert "ten bar" in library.marked(page)
 
 
 def test_what_the_documents_do_not_say_is_refused(page: Page, base: tuple[Served, str]) -> None:

@@ -15,6 +15,8 @@ export interface Pointed {
   readonly end: number;
   /** What it said when it was cited; told where the document says something else by now. */
   readonly quote?: string;
+  /** Page and headings, in words. */
+  readonly place?: string;
 }
 
 interface Props {
@@ -46,7 +48,8 @@ function Content({ collection, pointed }: { collection: string; pointed: Pointed
         <Stack gap="sm">
           <Group justify="space-between" gap="xs">
             <Text size="sm" c="dimmed">
-              {found.key} · {t("documents.as-of")} <Time value={found.as_of} />
+              {found.key} · {pointed.place && `${pointed.place} · `}
+              {t("documents.as-of")} <Time value={found.as_of} />
             </Text>
             <Anchor component={Link} to={documentPath(collection, key, { start, end })} size="sm" underline="always">
               {t("documents.open")}

@@ -1,6 +1,7 @@
 /** The words of an answer; `[n]` in them is a button that opens what it cites. Never markup, whatever was written. */
 import type { Citation } from "@/api/answers";
 import { useSpeech } from "@/i18n";
+import { placedTitle } from "@/lib/place";
 import classes from "./Chat.module.css";
 
 const CITED = /\[(\d{1,3})\]/g;
@@ -12,7 +13,7 @@ interface Props {
 }
 
 export function Answer({ text, citations, cite }: Props) {
-  const { t } = useSpeech();
+  const speech = useSpeech();
   const known = new Map(citations.map((one) => [one.number, one]));
   return (
     <div className={classes.answer}>
@@ -26,7 +27,8 @@ export function Answer({ text, citations, cite }: Props) {
             type="button"
             className={classes.cited}
             onClick={() => cite(cited.number)}
-            aria-label={t("chat.open-citation", { number: cited.number, title: cited.title })}
+            title={placedTitle(cited, speech)}
+            aria-label={speech.t("chat.open-citation", { number: cited.number, title: placedTitle(cited, speech) })}
           >
             {piece}
           </button>

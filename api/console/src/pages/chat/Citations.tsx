@@ -4,6 +4,7 @@ import type { Citation } from "@/api/answers";
 import { keyOf } from "@/api/documents";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
+import { placeOf } from "@/lib/place";
 import classes from "./Chat.module.css";
 
 interface Props {
@@ -12,7 +13,8 @@ interface Props {
 }
 
 export function Citations({ citations, cite }: Props) {
-  const { t } = useSpeech();
+  const speech = useSpeech();
+  const { t } = speech;
   if (citations.length === 0) return null;
   return (
     <Stack gap={8} component="ol" className={classes.citations} aria-label={t("chat.citations")}>
@@ -23,7 +25,8 @@ export function Citations({ citations, cite }: Props) {
             <Anchor component="button" type="button" onClick={() => cite(one.number)} fz="xs" fw={600}>
               {one.title || keyOf(one.document_id)}
             </Anchor>{" "}
-            · {keyOf(one.document_id)} · {t("documents.as-of")} <Time value={one.as_of} />
+            · {keyOf(one.document_id)} · {placeOf(one, speech) && `${placeOf(one, speech)} · `}
+            {t("documents.as-of")} <Time value={one.as_of} />
           </Text>
           <Text size="sm" lineClamp={3}>
             {one.quote}

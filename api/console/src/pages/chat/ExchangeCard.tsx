@@ -6,6 +6,7 @@ import { Failure } from "@/components/Failure";
 import type { Pointed } from "@/components/SpanDrawer";
 import { Time } from "@/components/Time";
 import { useSpeech } from "@/i18n";
+import { placeOf } from "@/lib/place";
 import { Answer } from "./Answer";
 import { Citations } from "./Citations";
 import classes from "./Chat.module.css";
@@ -22,11 +23,14 @@ interface Props {
 }
 
 export function ExchangeCard({ collection, exchange, open, again, judge }: Props) {
-  const { t } = useSpeech();
+  const speech = useSpeech();
+  const { t } = speech;
   const { final, state } = exchange;
   const cite = (number: number) => {
     const cited = exchange.citations.find((one) => one.number === number);
-    if (cited) open({ key: keyOf(cited.document_id), title: cited.title, start: cited.start, end: cited.end, quote: cited.quote });
+    if (!cited) return;
+    const { title, start, end, quote } = cited;
+    open({ key: keyOf(cited.document_id), title, start, end, quote, place: placeOf(cited, speech) });
   };
   return (
     <Stack gap="xs" component="article" aria-label={exchange.question}>

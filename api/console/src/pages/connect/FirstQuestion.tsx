@@ -8,6 +8,7 @@ import { documentPath, keyOf } from "@/api/documents";
 import { Failure } from "@/components/Failure";
 import { SectionHead } from "@/components/SectionHead";
 import { useSpeech } from "@/i18n";
+import { placeOf } from "@/lib/place";
 
 export function FirstQuestion({ collection }: { collection: string }) {
   const { t } = useSpeech();
@@ -46,7 +47,7 @@ export function FirstQuestion({ collection }: { collection: string }) {
 }
 
 function Answered({ answer, collection }: { answer: Model<"AnswerResponse">; collection: string }) {
-  const { t } = useSpeech();
+  const speech = useSpeech();
   if (answer.refused) {
     return (
       <Alert color="yellow" role="status">
@@ -55,7 +56,7 @@ function Answered({ answer, collection }: { answer: Model<"AnswerResponse">; col
     );
   }
   return (
-    <Stack gap={6} role="status" aria-label={t("connect.answer")}>
+    <Stack gap={6} role="status" aria-label={speech.t("connect.answer")}>
       <Text>{answer.answer}</Text>
       {answer.citations.map((one) => (
         <Text size="sm" key={one.number}>
@@ -63,7 +64,7 @@ function Answered({ answer, collection }: { answer: Model<"AnswerResponse">; col
           <Anchor underline="always" component={Link} to={documentPath(collection, keyOf(one.document_id), { start: one.start, end: one.end })}>
             {one.title || keyOf(one.document_id)}
           </Anchor>
-          : “{one.quote}”
+          {placeOf(one, speech) && ` · ${placeOf(one, speech)}`}: “{one.quote}”
         </Text>
       ))}
     </Stack>
