@@ -1,4 +1,4 @@
-"""Word documents: headings by style, lists, tables with merged cells, notes of headers left out."""
+"""Word documents: headings by style, lists, tables with merged cells, notes after their paragraph."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from docx.text.paragraph import Paragraph
 from ingest.contracts import ParsedDocument
 from ingest.errors import ParseError
 from ingest.parsers.builder import TextBuilder
+from ingest.parsers.docx_notes import REFERENCES, DocxNotes
 from ingest.parsers.guard import damaged
 from ingest.parsers.limits import Deadline
 
@@ -38,9 +39,10 @@ class DocxParser:
         with damaged(name, "open it in Word and save it again"):
             document = _opened(data, name)
             builder = TextBuilder(name)
-            title = _add_body(document, builder, Deadline(name))
+            body = _Body(document, builder, Deadline(name), name)
+            body.add()
             author = document.core_properties.author
-            title = title or document.core_properties.title or builder.first_heading
+            title = body.title or document.core_properties.title or builder.first_heading
         return builder.build(title, {"author": author} if author else {})
 
 
@@ -51,30 +53,56 @@ def _opened(data: bytes, name: str) -> Any:
     return part.document
 
 
-def _add_body(document: Any, builder: TextBuilder, deadline: Deadline) -> str:
-    """Adds all blocks; gives the title paragraph, "" without one."""
-    title = ""
-    items: list[str] = []
-    styles = _styles(document)
-    for element in _blocks(document.element.body, document):
-        deadline.check()
-        if isinstance(element, Table):
-            builder.listing(items)
-            items.clear()
-            builder.table(table_rows(element))
-            continue
-        style = styles.get(element._p.style, styles[None])
-        level = _heading_level(element, style)
-        text = _paragraph_text(element)
-        if level is None and _is_item(element, style.name) and text.strip():
-            items.append("  " * _item_depth(element) + _BULLET + text.strip())
-            continue
-        builder.listing(items)
-        items.clear()
-        title = title or (text.strip() if level == 0 else "")
-        _add_paragraph(builder, text, level)
-    builder.listing(items)
-    return title
+class _Body:
+    """Adds the blocks of a document to the builder in order, and each note after the paragraph that refers to it."""
+
+    def __init__(self, document: Any, builder: TextBuilder, deadline: Deadline, name: str) -> None:
+        self.title = ""  # the title paragraph
+        self._document, self._builder, self._deadline = document, builder, deadline
+        self._styles = _styles(document)
+        self._notes = DocxNotes(document.part, name)
+        self._items: list[str] = []
+
+    def add(self) -> None:
+        """Add all blocks."""
+        for element in _blocks(self._document.element.body, self._document):
+            self._deadline.check()
+            if isinstance(element, Table):
+                self._finish_list()
+                self._builder.table(table_rows(element))
+                self._add_notes(element._tbl)
+            else:
+                self._add_paragraph(element)
+                self._add_notes(element._p)
+        self._finish_list()
+
+    def _add_paragraph(self, paragraph: Paragraph) -> None:
+        style = self._styles.get(paragraph._p.style, self._styles[None])
+        level = _heading_level(paragraph, style)
+        text = _paragraph_text(paragraph)
+        if level is None and _is_item(paragraph, style.name) and text.strip():
+            self._items.append("  " * _item_depth(paragraph) + _BULLET + text.strip())
+            return
+        self._finish_list()
+        self.title = self.title or (text.strip() if level == 0 else "")
+        if level is None:
+            self._builder.paragraph(text)
+        else:
+            self._builder.heading(text, max(level, 1))
+
+    def _add_notes(self, parent: Any) -> None:
+        for note in self._notes.take(_read(parent, *REFERENCES)):
+            self._finish_list()
+            for element in _blocks(note, self._document):
+                self._deadline.check()
+                if isinstance(element, Table):
+                    self._builder.table(table_rows(element))
+                else:
+                    self._builder.paragraph(_paragraph_text(element).strip())
+
+    def _finish_list(self) -> None:
+        self._builder.listing(self._items)
+        self._items.clear()
 
 
 class _Style(NamedTuple):
@@ -127,20 +155,16 @@ def _children(parent: Any, *names: str) -> Iterator[Any]:
                 yield from _children(content, *names)
 
 
-def _add_paragraph(builder: TextBuilder, text: str, level: int | None) -> None:
-    if level is None:
-        builder.paragraph(text)
-    else:
-        builder.heading(text, max(level, 1))
-
-
 def _paragraph_text(paragraph: Paragraph) -> str:
     """The words of a paragraph, those in text boxes, insertions and links too."""
-    parts = []
-    for node in paragraph._p.iter(qn("w:t"), *_MARKS):
-        if not any(parent.tag in _UNREAD or _is_hidden(parent) for parent in node.iterancestors()):
-            parts.append(_MARKS.get(node.tag) or node.text or "")
-    return "".join(parts)
+    return "".join(_MARKS.get(node.tag) or node.text or "" for node in _read(paragraph._p, qn("w:t"), *_MARKS))
+
+
+def _read(parent: Any, *names: str) -> Iterator[Any]:
+    """The elements of these names below it which a reader sees."""
+    for node in parent.iter(*names):
+        if not any(above.tag in _UNREAD or _is_hidden(above) for above in node.iterancestors()):
+            yield node
 
 
 def _is_hidden(element: Any) -> bool:

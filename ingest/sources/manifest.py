@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ingest.sources.readers import Readers
 
 # Bumped when parsers or cleaning change what they make of a file, so that every file is read again.
-READER_VERSION = 7
+READER_VERSION = 8
 
 # A file written to within this long before the scan may change once more under the same time stamp: file systems
 # count in steps of up to 2 s (FAT).
