@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -13,15 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from retrieval.catalog import schema
-from retrieval.catalog.batching import in_parts
+from retrieval.catalog.batching import in_parts, passing
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, reading_once
 from retrieval.catalog.prepared import PreparedRead, Reader
+from retrieval.catalog.rights import may_read, perhaps_readable, readers
 from retrieval.errors import NotFoundError
 from retrieval.filters import Filter, matches
 from retrieval.types import Block, Chunk, Document, Principal, SourcePosition
-
-FILTERED_AT_ONCE = 1_000  # rows read together where each is looked at by a filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,6 @@ def filter_fields(document: Document) -> dict[str, Any]:
     return dict(document.metadata) | own_fields(document.source, document.table, document.language, document.key)
 
 
-def may_read(acl: Iterable[str], principal: Principal) -> bool:
-    """Whether one of the caller's groups is on the list. An empty list lets nobody but operators in."""
-    return principal.sees_all or not principal.groups.isdisjoint(acl)
-
-
 def document_id(collection: str, key: str) -> str:
     """The stable name of a document: collection / key, where a row's key is schema.table/primary-key."""
     return f"{collection}/{key}"
@@ -117,7 +112,7 @@ class Documents:
             rows = self._visible.rows({"collection": collection.id, "numbers": self._lists.value(part)})
             for acl, *values in rows:
                 listed = acl if acl is None or self._read_acl is None else self._read_acl(acl)
-                if may_read(collection.settings.default_acl if listed is None else listed, principal):
+                if may_read(readers(collection, listed), principal):
                     chunk = StoredChunk(*_read(values, self._readers))
                     found[chunk.label] = chunk
         return found
@@ -154,20 +149,19 @@ class Documents:
 
         `words`: what the key or the title contains, in any case. `filter`: what the metadata must be like.
         """
-        listed: list[StoredVersion] = []
-        narrowed = _narrowed(_versions(collection, False), source, prefix, words, language)
         d = schema.documents.c
-        batch = limit if filter is None else max(limit, FILTERED_AT_ONCE)
+        rights = perhaps_readable(d.acl, collection, principal, self._engine.dialect.name)
+        living = sa.select(schema.documents).where(d.collection_id == collection.id, d.deleted.is_(False), rights)
+        query = _narrowed(living, source, prefix, words, language).order_by(d.key)
+
+        def keep(row: sa.Row[Any]) -> bool:
+            readable = may_read(readers(collection, row.acl), principal)
+            return readable and (filter is None or matches(filter, filter_fields(document_of(row))))
+
         with reading(self._engine) as connection:
-            while len(listed) < limit:
-                rows = connection.execute(narrowed.where(d.key > after).order_by(d.key).limit(batch)).all()
-                readable = (row for row in rows if may_read(_acl(collection, row), principal))
-                found = (_version(row, "", []) for row in readable)
-                listed += [one for one in found if filter is None or matches(filter, filter_fields(one.document))]
-                if len(rows) < batch:
-                    break
-                after = rows[-1].key
-        return listed[:limit]
+            rows = list(islice(passing(connection, query, d.key, keep, after, limit, filter is not None), limit))
+            cut = _chunk_counts(connection, collection, [row.number for row in rows])
+        return [_version(row, cut.get(row.number, 0)) for row in rows]
 
     def facets(self, collection: Collection, principal: Principal) -> dict[tuple[str, str], int]:
         """How many living documents the caller may read, by (source, language)."""
@@ -178,8 +172,8 @@ class Documents:
         with reading(self._engine) as connection:
             rows = connection.execute(query.where(d.collection_id == collection.id, d.deleted.is_(False)))
             for source, language, groups, count in rows:
-                allowed = collection.settings.default_acl if groups is None else orjson.loads(groups)
-                if may_read(allowed, principal):
+                allowed = None if groups is None else orjson.loads(groups)
+                if may_read(readers(collection, allowed), principal):
                     found[source, language] = found.get((source, language), 0) + count
         return found
 
@@ -218,7 +212,7 @@ class Documents:
     def readable(self, collection: Collection, keys: Iterable[str], principal: Principal) -> set[str]:
         """Those of the keys whose document lives and may be read by the caller."""
         rows = self._living(collection, keys, schema.documents.c.acl)
-        return {row.key for row in rows if may_read(_acl(collection, row), principal)}
+        return {row.key for row in rows if may_read(readers(collection, row.acl), principal)}
 
     def texts(self, collection: Collection, keys: Iterable[str]) -> dict[str, str]:
         """The text of each living document among `keys`. All are held at once, so ask for few."""
@@ -254,10 +248,11 @@ class Documents:
 
 
 def _readable(connection: sa.Connection, collection: Collection, key: str, principal: Principal) -> StoredVersion:
-    row = connection.execute(_versions(collection, True).where(schema.documents.c.key == key)).one_or_none()
-    if row is None or not may_read(_acl(collection, row), principal):
+    row = connection.execute(_with_text(collection, key)).one_or_none()
+    if row is None or not may_read(readers(collection, row.acl), principal):
         raise NotFoundError(f"document {key!r} does not exist in collection {collection.name!r}")
-    return _version(row, row.text, row.outline)
+    cut = _chunk_counts(connection, collection, [row.number])
+    return _version(row, cut.get(row.number, 0), row.text, row.outline)
 
 
 def _chunks(connection: sa.Connection, collection: Collection, key: str) -> list[tuple[int, Chunk]]:
@@ -338,21 +333,20 @@ def _visible_chunks(lists: _Lists) -> sa.Select[Any]:
     )
 
 
-def _versions(collection: Collection, with_text: bool) -> sa.Select[Any]:
-    d, t, c = schema.documents.c, schema.document_texts.c, schema.chunks.c
-    count = (
-        sa.select(sa.func.count())
-        .where(c.collection_id == d.collection_id, c.document == d.number, c.chunking == collection.chunking)
-        .scalar_subquery()
-        .label("chunk_count")
-    )
-    query = sa.select(schema.documents, count).where(d.collection_id == collection.id, d.deleted.is_(False))
-    if with_text:
-        joined = schema.documents.join(
-            schema.document_texts, (t.collection_id == d.collection_id) & (t.number == d.number)
-        )
-        query = query.add_columns(t.text, t.outline).select_from(joined)
-    return query
+def _with_text(collection: Collection, key: str) -> sa.Select[Any]:
+    d, t = schema.documents.c, schema.document_texts.c
+    joined = schema.documents.join(schema.document_texts, (t.collection_id == d.collection_id) & (t.number == d.number))
+    query = sa.select(schema.documents, t.text, t.outline).select_from(joined)
+    return query.where(d.collection_id == collection.id, d.deleted.is_(False), d.key == key)
+
+
+def _chunk_counts(connection: sa.Connection, collection: Collection, numbers: Sequence[int]) -> dict[int, int]:
+    """Document -> how many chunks it is cut into; without those that have none."""
+    c = schema.chunks.c
+    mine = (c.collection_id == collection.id, c.chunking == collection.chunking)
+    query = sa.select(c.document, sa.func.count()).where(*mine).group_by(c.document)
+    parts = (connection.execute(query.where(c.document.in_(part))) for part in in_parts(numbers))
+    return {document: count for part in parts for document, count in part}
 
 
 def _narrowed(
@@ -367,12 +361,11 @@ def _narrowed(
     return query
 
 
-def _acl(collection: Collection, row: sa.Row[Any]) -> Sequence[str]:
-    return collection.settings.default_acl if row.acl is None else row.acl
-
-
 def document_of(
-    row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]], position: SourcePosition | None = None
+    row: sa.Row[Any],
+    text: str = "",
+    outline: Sequence[Sequence[Any]] = (),
+    position: SourcePosition | None = None,
 ) -> Document:
     """The document of a row of `documents` or of their former versions."""
     return Document(
@@ -391,7 +384,7 @@ def document_of(
     )
 
 
-def _version(row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]]) -> StoredVersion:
+def _version(row: sa.Row[Any], chunks: int, text: str = "", outline: Sequence[Sequence[Any]] = ()) -> StoredVersion:
     position = None if row.position is None else SourcePosition.decode(row.position)
     document = document_of(row, text, outline, position)
-    return StoredVersion(row.number, document, row.version, row.seq, row.cataloged_at, row.chunk_count)
+    return StoredVersion(row.number, document, row.version, row.seq, row.cataloged_at, chunks)

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
-from retrieval.catalog.batching import in_parts
+from retrieval.catalog.batching import in_parts, passing
 from retrieval.catalog.collections import Collection
-from retrieval.catalog.documents import document_of, may_read
+from retrieval.catalog.documents import document_of
 from retrieval.catalog.engine import reading, writing
+from retrieval.catalog.rights import may_read, perhaps_readable, readers
 from retrieval.catalog.version_table import document_versions
 from retrieval.errors import NotFoundError
 from retrieval.types import Document, Principal
@@ -103,7 +104,7 @@ class Versions:
         Empty, too, where the caller may not read the document as it is now, or was when it was deleted: a version
         that somebody may not read hides those before it, for its rights may have been narrowed because of them.
         """
-        return [_former(row, "", []) for row in self._rows(_query(collection).where(_key(key)), collection, principal)]
+        return [_former(row) for row in self._rows(_query(collection).where(_key(key)), collection, principal)]
 
     def get(self, collection: Collection, key: str, version: int, principal: Principal) -> FormerVersion:
         """One of them with its text. Raises `NotFoundError`."""
@@ -122,17 +123,18 @@ class Versions:
     ) -> list[FormerVersion]:
         """Up to `limit` deleted documents by key, after the key `after`: each as it was last, without text."""
         v, d = document_versions.c, schema.documents.c
-        found: list[FormerVersion] = []
-        while len(found) < limit:
-            newest = sa.select(sa.func.max(v.version)).where(v.collection_id == d.collection_id, v.number == d.number)
-            query = _query(collection).where(d.deleted.is_(True), d.key > after)
-            query = query.where(v.version == newest.correlate(schema.documents).scalar_subquery())
-            rows = self._execute(query.order_by(None).order_by(d.key).limit(limit))
-            found += [_former(row, "", []) for row in rows if _may_read(row, collection, principal)]
-            if len(rows) < limit:
-                break
-            after = rows[-1].key
-        return found[:limit]
+        newest = sa.select(sa.func.max(v.version)).where(v.collection_id == d.collection_id, v.number == d.number)
+        last = v.version == newest.correlate(schema.documents).scalar_subquery()
+        dialect = self._engine.dialect.name
+        rights = [perhaps_readable(acl, collection, principal, dialect) for acl in (d.acl, v.acl)]
+        query = _query(collection).where(d.deleted.is_(True), *rights, last).order_by(None).order_by(d.key)
+
+        def keep(row: sa.Row[Any]) -> bool:
+            return _may_read(row, collection, principal)
+
+        with reading(self._engine) as connection:
+            rows = list(islice(passing(connection, query, d.key, keep, after, limit, is_rare=False), limit))
+        return [_former(row) for row in rows]
 
     def prune(self, collection: Collection, before: datetime) -> int:
         """Forget what was replaced or deleted before that moment; how many versions."""
@@ -168,9 +170,8 @@ def _key(key: str) -> sa.ColumnElement[bool]:
 
 def _may_read(row: sa.Row[Any], collection: Collection, principal: Principal) -> bool:
     """Under the rights it had, and under those that the document has or had when it was deleted."""
-    lists = [row.acl, row.acl_now]
-    return all(may_read(collection.settings.default_acl if acl is None else acl, principal) for acl in lists)
+    return all(may_read(readers(collection, acl), principal) for acl in (row.acl, row.acl_now))
 
 
-def _former(row: sa.Row[Any], text: str, outline: Sequence[Sequence[Any]]) -> FormerVersion:
+def _former(row: sa.Row[Any], text: str = "", outline: Sequence[Sequence[Any]] = ()) -> FormerVersion:
     return FormerVersion(document_of(row, text, outline), row.version, row.cataloged_at, row.replaced_at, row.deleted)

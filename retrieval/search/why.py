@@ -14,7 +14,8 @@ from pyroaring import BitMap64
 
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import Catalog, Collection
-from retrieval.catalog.documents import StoredVersion, chunk_id, filter_fields, may_read
+from retrieval.catalog.documents import StoredVersion, chunk_id, filter_fields
+from retrieval.catalog.rights import may_read
 from retrieval.contracts import Encoder, Scope
 from retrieval.errors import OutageError, ViewError
 from retrieval.filters import matches, parse_filter
