@@ -25,6 +25,7 @@ from api.http.envelope import Envelope
 from api.http.limits import MAX_IN_FLIGHT, ConcurrencyLimit, RateLimit
 from api.http.listeners import Listeners
 from api.http.openapi import DESCRIPTION, TAGS, describe
+from api.http.waits import Waits
 from api.http.workers import Workers
 from api.jobs.opening import open_jobs
 from api.knowledge_base import KnowledgeBase
@@ -71,6 +72,7 @@ def create_app(
     app.state.jobs = open_jobs(kb, settings, app.state.metrics.job)
     app.state.job_followers = Listeners()
     app.state.workers = Workers()
+    app.state.waits = Waits(kb.runtimes)
     app.state.readiness = Readiness(kb)
     app.state.source_monitor = SourceMonitor(kb)
     app.state.overview = OverviewThread(kb, app.state.source_monitor, app.state.readiness, app.state.metrics.history)

@@ -23,6 +23,7 @@ class ConcurrencyLimit:
     """ASGI middleware: 503 rather than an ever longer queue.
 
     Logins need no key, so they have few places of their own: whoever takes them all keeps nobody else from working.
+    Who waits for views lends his place to others meanwhile; api/http/waits.py has the bounds of that.
     """
 
     def __init__(self, app: ASGIApp, most: int = MAX_IN_FLIGHT) -> None:
@@ -36,6 +37,7 @@ class ConcurrencyLimit:
         if places is None:
             return await self._app(scope, receive, send)
         with places.taken():
+            state_of(scope).aside = places.lent
             await self._app(scope, receive, send)
 
     def _places_for(self, scope: Scope) -> _Places | None:
@@ -64,6 +66,15 @@ class _Places:
             yield
         finally:
             self._count -= 1
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """One fewer inside the `with`, for a request that only waits there; afterwards it may be one too many."""
+        self._count -= 1
+        try:
+            yield
+        finally:
+            self._count += 1
 
 
 class TokenBuckets:

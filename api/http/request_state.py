@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import string
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +33,7 @@ class RequestState:
     asks_who: bool = False  # shows no key and no cookie, and asks who is logged in: a login page does
     target: str = ""  # what it acts on; "" means the path
     searched: SearchResult | None = None  # what came of the search that it made, for its trace
+    aside: Callable[[], AbstractContextManager[None]] = nullcontext  # inside, others have its place among those at work
     detail: dict[str, Any] = field(default_factory=dict)  # for the audit log; never secrets
 
 

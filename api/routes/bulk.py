@@ -73,24 +73,27 @@ async def write_documents(
     wait_for: WaitFor = "committed",
 ) -> Response:
     """Write and delete documents, a JSON line each. Lines that do not fit are told and left out."""
-    body = await request.body()
+    lines = [part async for part in request.stream()]
 
-    def write() -> Response:
+    def write() -> tuple[_Work, Counter[str]]:
         existing(kb, collection)
+        body = b"".join(lines)
+        lines.clear()  # so that nobody who waits holds so much
         work = _write(kb, collection, body)
-        counts = Counter(item["outcome"] for item in work.items)
-        state.detail |= {"seq": work.seq, "counts": dict(counts), "failed": len(work.failures)}
-        searchable = wait(kb, collection, work.seq, work.collection_id, wait_for)
-        shown = {
-            "seq": work.seq,
-            "counts": counts,
-            "items": work.items,
-            "failures": work.failures,
-            "searchable": searchable,
-        }
-        return JsonResponse(shown, 207 if work.failures else write_status(searchable, wait_for))
+        return work, Counter(item["outcome"] for item in work.items)
 
-    return await run_in_threadpool(write)
+    work, counts = await run_in_threadpool(write)
+    state.detail |= {"seq": work.seq, "counts": dict(counts), "failed": len(work.failures)}
+    searchable = await wait(request, collection, work.seq, work.collection_id, wait_for)
+    shown = {
+        "seq": work.seq,
+        "counts": counts,
+        "items": work.items,
+        "failures": work.failures,
+        "searchable": searchable,
+    }
+    status = 207 if work.failures else write_status(searchable, wait_for)
+    return await run_in_threadpool(JsonResponse, shown, status)  # of up to 100,000 lines
 
 
 def _write(kb: KnowledgeBase, collection: str, body: bytes) -> _Work:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http.dependencies import CollectionName, Kb, PageQuery, State, WriteCaller, existing
@@ -17,6 +18,7 @@ from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, written
 from api.wire.base import Key
 from api.wire.documents import FormerPage, FormerVersions, FormerView, RestoreBody, WriteResponse
+from retrieval.catalog import Receipt
 from retrieval.catalog.versions import FormerVersion
 
 KeyQuery = Annotated[Key, Query(description="The document's key.", examples=["faq/1"])]
@@ -58,7 +60,8 @@ def list_deleted(kb: Kb, caller: WriteCaller, collection: CollectionName, page: 
 
 
 @router.post("/documents:restore", response_model=WriteResponse, responses=_LATE, summary="Bring a former version back")
-def restore_version(
+async def restore_version(
+    request: Request,
     kb: Kb,
     caller: WriteCaller,
     collection: CollectionName,
@@ -67,10 +70,14 @@ def restore_version(
     wait_for: WaitFor = "committed",
 ) -> Response:
     """Let a former version be the document again, deleted or not; the next change at its source replaces it."""
-    former = kb.catalog.versions.get(existing(kb, collection), body.key, body.version, caller.principal)
-    receipt = kb.write(collection, [replace(former.document, committed_at=None)])
+
+    def restore() -> Receipt:
+        former = kb.catalog.versions.get(existing(kb, collection), body.key, body.version, caller.principal)
+        return kb.write(collection, [replace(former.document, committed_at=None)])
+
+    receipt = await run_in_threadpool(restore)
     state.detail |= {"key": body.key, "version": body.version, "seq": receipt.seq}
-    return written(kb, collection, body.key, receipt, wait_for)
+    return await written(request, collection, body.key, receipt, wait_for)
 
 
 def _view(former: FormerVersion) -> dict[str, Any]:

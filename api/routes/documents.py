@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, WriteCaller, existing
@@ -24,7 +25,7 @@ from api.wire.documents import (
     DocumentView,
     WriteResponse,
 )
-from retrieval.catalog import Outcome
+from retrieval.catalog import Outcome, Receipt
 from retrieval.catalog.documents import StoredVersion, chunk_id, document_id
 from retrieval.errors import NotFoundError
 from retrieval.filters import parse_filter
@@ -43,7 +44,8 @@ router = APIRouter(prefix="/collections/{collection}", tags=["documents"], respo
 
 
 @router.put("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Store a document")
-def put_document(
+async def put_document(
+    request: Request,
     kb: Kb,
     caller: WriteCaller,
     collection: CollectionName,
@@ -53,14 +55,19 @@ def put_document(
     wait_for: WaitFor = "committed",
 ) -> Response:
     """Store a document, replacing the former one of that key. Sent twice, it changes nothing the second time."""
-    existing(kb, collection)
-    receipt = kb.write(collection, [document_of(key, body)])
+
+    def write() -> Receipt:
+        existing(kb, collection)
+        return kb.write(collection, [document_of(key, body)])
+
+    receipt = await run_in_threadpool(write)
     state.detail |= {"seq": receipt.seq, "outcome": receipt.outcomes[0].value}
-    return written(kb, collection, key, receipt, wait_for)
+    return await written(request, collection, key, receipt, wait_for)
 
 
 @router.patch("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Change who may read it")
-def change_document(
+async def change_document(
+    request: Request,
     kb: Kb,
     caller: AdminCaller,
     collection: CollectionName,
@@ -70,16 +77,21 @@ def change_document(
     wait_for: WaitFor = "committed",
 ) -> Response:
     """Change a document's groups; the rest stays. The next change at its source brings the source's groups again."""
-    kb.catalog.documents.get(existing(kb, collection), key, caller.principal)
-    receipt = kb.change_access(collection, key, None if body.acl is None else tuple(body.acl))
+
+    def change() -> Receipt:
+        kb.catalog.documents.get(existing(kb, collection), key, caller.principal)
+        return kb.change_access(collection, key, None if body.acl is None else tuple(body.acl))
+
+    receipt = await run_in_threadpool(change)
     state.detail |= {"seq": receipt.seq, "outcome": receipt.outcomes[0].value, "acl": body.acl}
     if receipt.outcomes[0] is Outcome.ABSENT:
         raise NotFoundError(f"document {key!r} of collection {collection!r} was deleted meanwhile")
-    return written(kb, collection, key, receipt, wait_for)
+    return await written(request, collection, key, receipt, wait_for)
 
 
 @router.delete("/documents/{key:path}", response_model=WriteResponse, responses=_LATE, summary="Delete a document")
-def delete_document(
+async def delete_document(
+    request: Request,
     kb: Kb,
     caller: WriteCaller,
     collection: CollectionName,
@@ -89,10 +101,14 @@ def delete_document(
     version: Version = None,
 ) -> Response:
     """Delete a document; `outcome` is `absent` when there is none. A late write of an older version stays ignored."""
-    existing(kb, collection)
-    receipt = kb.write(collection, [Deletion(key, position=position_of(version))])
+
+    def delete() -> Receipt:
+        existing(kb, collection)
+        return kb.write(collection, [Deletion(key, position=position_of(version))])
+
+    receipt = await run_in_threadpool(delete)
     state.detail |= {"seq": receipt.seq, "outcome": receipt.outcomes[0].value}
-    return written(kb, collection, key, receipt, wait_for)
+    return await written(request, collection, key, receipt, wait_for)
 
 
 @router.get("/documents/{key:path}", response_model=DocumentView, summary="Read a document")

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
@@ -22,6 +22,7 @@ from api.routes.writes import WaitFor, wait, write_status
 from api.wire.base import WITHOUT_NUL, Groups, Metadata
 from api.wire.documents import UploadResponse
 from api.wire.jobs import JobView
+from retrieval.catalog import Receipt
 from retrieval.types import Document
 
 MAX_FILES = 100  # of one request
@@ -41,6 +42,7 @@ router = APIRouter(prefix="/collections/{collection}", tags=["documents"], respo
     summary="Upload files",
 )
 async def upload_files(
+    request: Request,
     kb: Kb,
     caller: WriteCaller,
     collection: CollectionName,
@@ -68,7 +70,7 @@ async def upload_files(
     groups = None if acl is None else tuple(_parsed("acl", _GROUPS, acl))
     about = About(prefix, _parsed("metadata", _METADATA, _json(metadata)), groups)
 
-    def store() -> Response:
+    def store() -> Response | tuple[Receipt, list[dict[str, Any]]]:
         found = existing(kb, collection)
         if background:
             upload = keep(kb.settings, found, contents, about)
@@ -88,11 +90,16 @@ async def upload_files(
             {"file": name, "key": one.key, "outcome": next(outcomes).value} if isinstance(one, Document) else one
             for (name, _), one in zip(contents, read, strict=True)
         ]
-        searchable = wait(kb, collection, receipt.seq, receipt.collection_id, wait_for)
-        status = 207 if len(documents) < len(read) else write_status(searchable, wait_for)
-        return JsonResponse({"seq": receipt.seq, "files": shown, "searchable": searchable}, status)
+        contents.clear()  # so that nobody who waits holds so much
+        return receipt, shown
 
-    return await run_in_threadpool(store)
+    stored = await run_in_threadpool(store)
+    if isinstance(stored, Response):
+        return stored
+    receipt, shown = stored
+    searchable = await wait(request, collection, receipt.seq, receipt.collection_id, wait_for)
+    status = 207 if len(receipt.outcomes) < len(shown) else write_status(searchable, wait_for)
+    return JsonResponse({"seq": receipt.seq, "files": shown, "searchable": searchable}, status)
 
 
 def _name(file: UploadFile, folders: bool) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+from fastapi import Query, Request
+from starlette.requests import ClientDisconnect
 
 from api.http.responses import JsonResponse
-from api.knowledge_base import KnowledgeBase
+from api.http.waits import TooManyWaitingError
 from api.wire.documents import DocumentBody
 from retrieval.catalog import Receipt
 from retrieval.catalog.documents import document_id
@@ -20,13 +21,18 @@ WaitFor = Annotated[
 ]
 
 
-def wait(kb: KnowledgeBase, collection: str, seq: int, collection_id: int | None, wait_for: str) -> bool:
-    """Whether searches were waited for and see `seq` now. Raises `NotFoundError` where the collection was deleted."""
+async def wait(request: Request, collection: str, seq: int, collection_id: int | None, wait_for: str) -> bool:
+    """Whether searches were waited for and see `seq` now. Raises `NotFoundError` where the collection was deleted.
+
+    False, too, where too many wait, and where the client has left: the write is safe, and the audit log must have it.
+    """
     if wait_for != "searchable":
         return False
+    served = request.app.state
+    timeout = served.kb.settings.request_timeout_seconds
     try:
-        kb.wait_searchable(collection, seq, kb.settings.request_timeout_seconds, collection_id)
-    except NotYetSearchableError:
+        await served.waits.until_searchable(request, collection, seq, timeout, collection_id)
+    except (NotYetSearchableError, TooManyWaitingError, ClientDisconnect):
         return False
     return True
 
@@ -36,9 +42,9 @@ def write_status(searchable: bool, wait_for: str) -> int:
     return 202 if wait_for == "searchable" and not searchable else 200
 
 
-def written(kb: KnowledgeBase, collection: str, key: str, receipt: Receipt, wait_for: str) -> JsonResponse:
+async def written(request: Request, collection: str, key: str, receipt: Receipt, wait_for: str) -> JsonResponse:
     """What one write answers."""
-    searchable = wait(kb, collection, receipt.seq, receipt.collection_id, wait_for)
+    searchable = await wait(request, collection, receipt.seq, receipt.collection_id, wait_for)
     shown: dict[str, Any] = {
         "document_id": document_id(collection, key),
         "key": key,

@@ -56,6 +56,7 @@ class Runtimes:
         runtime = self._serving.get(name)
         if runtime is not None:
             return runtime
+        self._catalog.collections.get(name)  # else whoever asks for what is gone waits until it, or another, is closed
         with self._changing:
             if name not in self._serving:
                 opened = self._opened(self._catalog.collections.get(name))
@@ -63,6 +64,10 @@ class Runtimes:
                     self._serving[name] = opened
                 self._watch()
             return self._serving[name]
+
+    def open_now(self, name: str) -> CollectionRuntime | None:
+        """What serves that collection now, where it is open here; never blocks."""
+        return self._serving.get(name)
 
     @contextmanager
     def use(self, name: str) -> Iterator[CollectionRuntime]:

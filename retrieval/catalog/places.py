@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
-from retrieval.catalog.documents import may_read
+from retrieval.catalog.rights import may_read
 from retrieval.catalog.engine import reading
 from retrieval.types import BlockKind, Principal
 

@@ -43,6 +43,7 @@ class Follower:
         self._durable = durable
         self._save_due = 0.0
         self._changed = threading.Condition()
+        self._told_of: list[tuple[int, Callable[[], None]]] = []  # operations that somebody waits for
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._recent = {name: view.recent for name, view in views.legs if isinstance(view, FreshView)}
@@ -138,14 +139,41 @@ class Follower:
         self.nudge()
         with self._changed:
             self._changed.wait_for(lambda: self.seq >= seq or self._defect() is not None, timeout)
+        if not self.sees(seq):
+            raise self.late(seq, timeout)
+
+    def sees(self, seq: int) -> bool:
+        """Whether searches see `seq` in every leg. Raises `RetrievalError` where they never will: the views stopped."""
         if self.seq >= seq:
-            return
+            return True
         if (defect := self._defect()) is not None:
             raise RetrievalError(f"the views stopped following the catalog: {defect}") from defect
-        raise NotYetSearchableError(
-            f"operation {seq} is not searchable after {timeout:g} s (views are at {self.seq}{self._troubles()}); "
-            "the write is safe, search again later"
+        return False
+
+    def late(self, seq: int, seconds: float) -> NotYetSearchableError:
+        """What to raise where `seq` was waited for in vain."""
+        return NotYetSearchableError(
+            f"operation {seq} is not searchable after {round(seconds, 1):g} s "
+            f"(views are at {self.seq}{self._troubles()}); the write is safe, search again later"
         )
+
+    @contextmanager
+    def telling(self, seq: int, tell: Callable[[], None]) -> Iterator[None]:
+        """Inside the `with`, call `tell` whenever `sees` may have something new to say of `seq`, and at the end.
+
+        For those who wait without a thread. It is called in the thread that follows, or ends this: be quick.
+        """
+        waiting = (seq, tell)
+        with self._changed:
+            self._told_of.append(waiting)
+        self.nudge()
+        if self._stopping.is_set():
+            tell()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._told_of.remove(waiting)
 
     def wait_while_advancing(self, seq: int, patience: float) -> None:
         """As `wait_for`, as long as it takes: gives up only when nothing at all was applied for `patience` seconds."""
@@ -178,6 +206,8 @@ class Follower:
     def stop(self, *, save: bool = True) -> None:
         """End the threads, save what they applied, and close the views."""
         self._stopping.set()
+        with self._changed:
+            self._tell()
         self._catalog.notices.forget(self._collection.id, self.nudge)
         self.nudge()
         for thread, convoy in zip(self._threads, self._convoys, strict=False):
@@ -269,6 +299,7 @@ class Follower:
             if self._heard is not None and self._told > before:
                 self._heard(self._told)
             self._changed.notify_all()
+            self._tell()
 
     def _troubles(self) -> str:
         return "".join(f"; {leg}: {reason}" for leg, reason in self.health.troubles().items())
@@ -283,3 +314,11 @@ class Follower:
         with self._changed:
             self._failure = error
             self._changed.notify_all()
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._told_of:
+            ends, seq = self._stopping.is_set() or self._defect() is not None, self.views.seq
+            for wanted, tell in self._told_of:
+                if ends or wanted <= seq:
+                    tell()

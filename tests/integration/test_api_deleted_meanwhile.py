@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from api_world import World, check_native_error, world
-from waiting import job_ended
+from starlette.requests import Request
+from starlette.types import Message
+from waiting import PATIENCE_SECONDS, job_ended
 
 from api.knowledge_base import KnowledgeBase
-from api.routes.writes import written
 from retrieval.errors import NotFoundError
 from retrieval.types import Document
 
@@ -25,19 +27,33 @@ def served(tmp_path: Path) -> Iterator[World]:
         yield opened
 
 
+async def never() -> Message:
+    """What comes of a client that waits."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 def test_nobody_waits_for_a_namesake(served: World) -> None:
     kb = served.kb
     kb.create_collection("short-lived")
     receipt = kb.write("short-lived", [Document("a", "one")])
     kb.drop_collection("short-lived")
     kb.create_collection("short-lived")
+    asking = Request({"type": "http"}, never)
+
+    def wait() -> None:
+        seq, collection_id = receipt.seq, receipt.collection_id
+        asyncio.run(
+            served.app.state.waits.until_searchable(asking, "short-lived", seq, PATIENCE_SECONDS, collection_id)
+        )
+
     began = time.monotonic()
     with pytest.raises(NotFoundError, match="made anew"):
-        written(kb, "short-lived", "a", receipt, "searchable")
-    assert time.monotonic() - began < kb.settings.request_timeout_seconds
+        wait()
+    assert time.monotonic() - began < PATIENCE_SECONDS
     kb.write("short-lived", [Document(key, "one") for key in "abc"])
     with pytest.raises(NotFoundError, match="made anew"):
-        written(kb, "short-lived", "a", receipt, "searchable")
+        wait()
 
 
 def test_the_overview_leaves_out_what_is_deleted_meanwhile(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
