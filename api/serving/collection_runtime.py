@@ -66,6 +66,7 @@ class CollectionRuntime:
         self._plans: dict[int, Plan] = {}
         self._now = (collection, self._running_rollout())
         self._heir_at = time.monotonic() + HEIR_SECONDS
+        self._missed_seq = 0  # newest operation that a search waited for in vain
         self._reading = threading.Lock()  # who read an older row must not overwrite a newer one
         self._folder = folder = view_folder(settings.data_dir, collection, self.analyzer)
         self.answerers = Answerers(settings, encoder, self.analyzer)  # may fail: before the views, which lock a folder
@@ -165,7 +166,8 @@ class CollectionRuntime:
         """Hits by a plan; where what was found is replaced in this moment, once more when the views have followed.
 
         Else a document would be missing while its new passages are on their way. Views that are still behind after
-        `FOLLOW_SECONDS` are told as degraded.
+        `FOLLOW_SECONDS` are told as degraded; until they have caught up with that no other search waits for them, since
+        those that wait hold threads that searches of all collections need.
         """
         began = time.monotonic()
         result = self.retriever.search(self.collection, plan, request, principal)
@@ -187,10 +189,13 @@ class CollectionRuntime:
 
     def _followed(self, deadline: float) -> bool:
         """Whether the views have what the catalog has now, before that moment of the monotonic clock."""
+        if self.follower.seq < self._missed_seq:
+            return False
         last_seq = self._catalog.collections.last_seq(self.collection_id)
         try:
             self.follower.wait_for(last_seq, max(0.0, deadline - time.monotonic()))
         except RetrievalError:
+            self._missed_seq = last_seq
             return False
         return True
 

@@ -85,6 +85,28 @@ def test_views_that_do_not_follow_are_told(tmp_path: Path) -> None:
         assert [hit.chunk.text for hit in found(served.kb).hits] == ["the new pump"] and later.seq
 
 
+def test_views_that_were_waited_for_in_vain_are_not_waited_for_by_every_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with in_process(tmp_path) as served:
+        served.kb.create_collection("c")
+        served.kb.write("c", [Document("a", "the pump")], wait=True)
+        follower = served.kb.runtime("c").follower
+        waits: list[int] = []
+        wait_for = follower.wait_for
+        monkeypatch.setattr(follower, "wait_for", lambda seq, timeout: (waits.append(seq), wait_for(seq, timeout)))
+        with follower.paused():
+            newest = served.kb.write("c", [Document("a", "the new pump")]).seq
+            results = [found(served.kb) for _ in range(3)]
+            assert [one.degraded for one in results] == [("sparse", "dense")] * 3
+            assert waits == [newest], "one search for all of them"
+        wait_for(newest, PATIENCE_SECONDS)
+        with follower.paused():
+            newest = served.kb.write("c", [Document("a", "the newest pump")]).seq
+            assert found(served.kb).degraded == ("sparse", "dense")
+            assert waits[1:] == [newest], "they had caught up"
+
+
 def test_what_only_a_view_holds_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection_runtime, "FOLLOW_SECONDS", 60.0)
     with in_process(tmp_path) as served:
