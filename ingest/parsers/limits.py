@@ -17,9 +17,14 @@ class Deadline:
         self._seconds = seconds
         self._end = time.thread_time() + seconds
 
+    @property
+    def left(self) -> float:
+        """Seconds of processor time until it ends; negative afterwards."""
+        return self._end - time.thread_time()
+
     def check(self) -> None:
         """Raises `ParseError` once the time is over."""
-        if time.thread_time() > self._end:
+        if self.left < 0:
             raise ParseError(
                 f"{self._name} takes more than {self._seconds:.0f} s of processor time to read",
                 "split it, or print it to a new file: its structure may be damaged",

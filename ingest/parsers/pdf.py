@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-import pdfplumber
 import pypdf
 from pypdf.errors import PyPdfError
 
@@ -19,12 +18,9 @@ from ingest.parsers.builder import TextBuilder
 from ingest.parsers.limits import Deadline
 from ingest.parsers.pdf_layout import add_page_text
 from ingest.parsers.pdf_scans import is_scan, read_scans
+from ingest.parsers.pdf_tables import may_have_tables, read_tables
 from ingest.parsers.pdfium import opened, pages_of
 
-_MIN_RULES = 4  # drawn lines or boxes on a page below which no ruled table is looked for
-_MAX_RULES = 3_000  # above, the page is a drawing, and looking for tables takes many seconds
-_MAX_TABLE_PAGES = 50  # pages looked at for tables, the slow part (about 0.1 s each)
-_MIN_CELLS_FILLED = 0.3  # share; emptier grids are boxes around text
 _FILE_NAME = re.compile(
     r"(?i)\.(docx?|xlsx?|pptx?|pdf|indd|tex|wpd|qxd|jpe?g|png|tiff?)$"
     r"|^microsoft |^untitled|^\(anonymous\)|^\W*$"
@@ -43,11 +39,12 @@ class PdfParser:
         """The text with page numbers; running headers and footers go. Raises `ParseError`."""
         metadata = _inspect(data, name)
         deadline = Deadline(name)
-        texts, scanned = _page_texts(data, name, deadline)
-        tables = _tables(data, len(texts), deadline)
+        texts, scanned, ruled = _read_pages(data, name, deadline)
+        tables, about = read_tables(data, name, ruled, deadline)
+        metadata |= about
         if scanned:
-            recognised, about = read_scans(data, name, texts, scanned, self.ocr)
-            texts, metadata = recognised, metadata | about
+            texts, about = read_scans(data, name, texts, scanned, self.ocr)
+            metadata |= about
         pages = without_running_lines(texts)
         builder = TextBuilder(name)
         for number, text in enumerate(pages, start=1):
@@ -76,18 +73,27 @@ def _is_file_name(title: str) -> bool:
     return bool(_FILE_NAME.search(title))
 
 
-def _page_texts(data: bytes, name: str, deadline: Deadline) -> tuple[list[str], list[int]]:
-    """The text layer of each page, and the numbers (from 1) of the pages whose text is in pictures."""
-    texts, scanned = [], []
+class _Pages(NamedTuple):
+    """The text layer of each page, and the numbers (from 1) of some of them."""
+
+    texts: list[str]
+    scanned: list[int]  # those whose text is in pictures
+    ruled: set[int]  # those that may have tables
+
+
+def _read_pages(data: bytes, name: str, deadline: Deadline) -> _Pages:
+    read = _Pages([], [], set())
     with pages_of(data, name) as document:
-        for number in range(len(document)):
+        for number in range(1, len(document) + 1):
             deadline.check()
-            with opened(document, number, name) as page:
+            with opened(document, number - 1, name) as page:
                 text = _text(page)
                 if is_scan(page, text):
-                    scanned.append(number + 1)
-            texts.append(text)
-    return texts, scanned
+                    read.scanned.append(number)
+                if may_have_tables(page):
+                    read.ruled.add(number)
+            read.texts.append(text)
+    return read
 
 
 def _text(page: Any) -> str:
@@ -96,26 +102,3 @@ def _text(page: Any) -> str:
     layer.close()
     # PDFium marks a hyphen at a line end that it joined by U+FFFE (and U+0002 in older versions)
     return re.sub("[\ufffe\x02]\n?", "", text.replace("\r\n", "\n"))
-
-
-def _tables(data: bytes, pages: int, deadline: Deadline) -> dict[int, Sequence[list[list[str | None]]]]:
-    """Ruled tables by page, 1-based. A table that cannot be read leaves its words in the page's text."""
-    found: dict[int, Sequence[list[list[str | None]]]] = {}
-    try:
-        with pdfplumber.open(io.BytesIO(data)) as document:
-            for number, page in enumerate(document.pages[: min(pages, _MAX_TABLE_PAGES)], start=1):
-                deadline.check()
-                if _MIN_RULES <= len(page.lines) + len(page.rects) <= _MAX_RULES:
-                    found[number] = [table for table in page.extract_tables() if _is_table(table)]
-                page.close()
-    except ParseError:
-        raise
-    except Exception as error:
-        logger.info("tables of a PDF are left as running text: %s: %s", type(error).__name__, error)
-    return found
-
-
-def _is_table(table: list[list[str | None]]) -> bool:
-    cells = [cell for row in table for cell in row]
-    filled = sum(bool(cell and cell.strip()) for cell in cells)
-    return len(table) > 1 and len(table[0]) > 1 and filled >= _MIN_CELLS_FILLED * len(cells)

@@ -14,10 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pypdf
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-import ingest.parsers.pdf as pdf
 from ingest.parsers import parse_file
 
-pdf._MAX_TABLE_PAGES = 0  # tables are looked for by another library
 writer = pypdf.PdfWriter()
 font = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
 named = DictionaryObject({NameObject(key): NameObject(value) for key, value in font.items()})
