@@ -33,6 +33,7 @@ from search_core.spaces.space_file import stored_space
 from search_core.stages.candidate import Candidate
 from search_core.stages.tiers import parse_tiers
 from search_core.task import TaskSpec
+from search_core.time_decisions import TimeDecisions
 from search_core.time_needed import keep_time
 
 ARCHIVE = Path(RUNS, "archive.jsonl")  # in the data folder: the runs of this installation
@@ -62,6 +63,7 @@ class Conditions:
     earlier_runs: int  # of the archive, that a policy is told
     log: ExperimentLog
     clock: Clock
+    timed: TimeDecisions
     wanted: Callable[[], None]  # raises where the run itself is to end
 
     @property
@@ -138,6 +140,7 @@ def prepare(
         earlier_runs=begun.earlier_runs,
         log=log,
         clock=clock,
+        timed=TimeDecisions.of(clock, begun.timed, catalog.experiments, record),
         wanted=wanted,
     )
 

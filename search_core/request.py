@@ -53,7 +53,7 @@ class Request:
     threads: int = 1  # that train encoders; equal numbers give equal bytes
     fast: bool = False  # train encoders in bf16 where that is faster; a replay agrees then, within a tolerance
     encoders: str = ""  # names with commas that the encoder tier may begin from, beside the one that serves
-    encoder_steps: int | None = None  # of the longest training of an encoder; None: what pays and fits in the time
+    timed: Mapping[str, Any] | None = None  # what the clock decided in the run that this repeats, or goes on with
     split: str = BY_DOCUMENT  # what no two parts have in common, where that is possible: a document, or a question
     made_questions: bool = False  # ask what is made from the corpus, also where there are evaluation sets
     space_text: str = ""  # of a search space that is a file: what it was when the run began; "": it is registered

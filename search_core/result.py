@@ -14,6 +14,7 @@ from search_core.proof.reasons import NOT_EMBEDDED, Reason, ReasonCode, codes_of
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.drawing import describe
 from search_core.spaces.space import SearchSpace
+from search_core.time_decisions import TIMED
 
 OFFERED = frozenset({ReasonCode.NOT_EMBEDDED, ReasonCode.NOT_ASKED, ReasonCode.NOT_STEP_BY_STEP})
 
@@ -38,6 +39,7 @@ class Result:
     supervision: Mapping[str, Any]
     stages: tuple[Mapping[str, Any], ...]  # what each tier did, with its sealed mean
     earlier_runs: int  # of the archive, that the policies were told
+    timed: Mapping[str, Any]  # what the clock decided, which a replay is told
     model: str | None  # a tuned encoder of the data folder, that must embed the collection before the plan can serve
     trials: int
     trajectory: str
@@ -77,6 +79,7 @@ class Result:
             "supervision": dict(self.supervision),
             "stages": [dict(stage) for stage in self.stages],
             "earlier_runs": self.earlier_runs,
+            TIMED: dict(self.timed),
             "model": self.model,
             "leaderboard": [dict(row) for row in self.leaderboard],
             "trajectory": self.trajectory,

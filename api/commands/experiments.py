@@ -18,11 +18,12 @@ from search_core.artifact.artifacts import RUN_ARTIFACT, RUNS, load_artifact
 from search_core.errors import ArtifactError
 from search_core.log.log_check import log_troubles
 from search_core.log.log_comparison import compare_runs, is_cut_short
-from search_core.log.replaying import replay_verdict, steps_of
+from search_core.log.replaying import replay_verdict, timed_of
 from search_core.log.run_lock import is_running
 from search_core.log.run_start import STANDS_ON
 from search_core.questions.supervision import origin_of
 from search_core.request import Request, without_questions
+from search_core.time_decisions import TIMED
 
 app = typer.Typer(help="Experiments: what the search core tried.", no_args_is_help=True)
 
@@ -118,7 +119,7 @@ def replay(experiment: ExperimentId, collection: CollectionOption = "default", a
             )
         against = {name: value for name, value in record.result["incumbent"].items() if name != "digest"}
         about = {"promote": False, "against": against, "earlier_runs": record.result.get("earlier_runs")}
-        about |= _same_questions(kb, found, record) | {"encoder_steps": steps_of(record.result)}
+        about |= _same_questions(kb, found, record) | {TIMED: timed_of(record.result)}
         request = Request.from_dict(record.request | about)
         again = run(kb, request, "", as_json).to_dict()
         runs = [kb.catalog.experiments.trials(name) for name in (record.id, again["experiment"])]

@@ -37,7 +37,7 @@ from search_core.answering.questions import (
     shared_documents,
     split,
 )
-from search_core.answering.race import MAX_FAILURES, Entry, Standing, entered, race, row
+from search_core.answering.race import MAX_FAILURES, Entry, Standing, entered, over_latency, race, row
 from search_core.answering.replies import Replies
 from search_core.answering.run import AnswerRun
 from search_core.answering.scoring import Scored, summary
@@ -57,6 +57,7 @@ from search_core.request import ANSWER_TASK
 from search_core.result import Result
 from search_core.spaces.plan_mapping import architecture_of
 from search_core.stages.recording import Stopwatch
+from search_core.time_decisions import TimeDecisions
 
 REPLIES = Path(RUNS, "replies.jsonl")  # in the data folder: what an endpoint said, in any run
 NOT_COMPARED = "the run ended before every model had answered a question, so nothing was compared; give it more time"
@@ -81,13 +82,14 @@ def tune_answers(run: AnswerRun, progress: Callable[[dict[str, Any]], None]) -> 
     models = Models(run.settings, run.encoder, analyzer, replies, questions.left_out)
     stands_on = [plan.digest, *_stands_on(questions)]
     begun = begin(run.catalog.experiments, run.record, stands_on, lambda: 0, [one.text for one in questions.sealed])
+    timed = TimeDecisions.of(run.clock, begun.timed, run.catalog.experiments, run.record)
     questions = replace(questions, notes=(*questions.notes, *begun.notes))
     entries = entered(models, _serving(run.settings, plan))
     log = ExperimentLog(run.catalog.experiments, run.record.id, run.folder, seed=run.request.seed)
     try:
         told = _teller(run, plan, log, progress, len(questions.choose))
-        standing = race(entries, models, questions.choose, run.clock, told, run.spec.latency_ms)
-        return _concluded(run, plan, questions, models, standing, log)
+        standing = race(entries, models, questions.choose, timed, told, run.spec.latency_ms)
+        return _concluded(run, plan, questions, models, standing, log, timed)
     finally:
         log.close()
         for entry in entries:
@@ -181,7 +183,13 @@ def _teller(
 
 
 def _concluded(
-    run: AnswerRun, plan: Plan, questions: Questions, models: Models, standing: Standing, log: ExperimentLog
+    run: AnswerRun,
+    plan: Plan,
+    questions: Questions,
+    models: Models,
+    standing: Standing,
+    log: ExperimentLog,
+    timed: TimeDecisions,
 ) -> Result:
     before, after, asked = _sealed(run, questions.sealed, models, standing)
     verdict = judge(
@@ -238,6 +246,7 @@ def _concluded(
         supervision=manifest["supervision"],
         stages=(),
         earlier_runs=0,
+        timed=timed.to_dict(),
         model=None,
         trials=len(trials),
         trajectory=trajectory(trials),
@@ -284,8 +293,7 @@ def _reasons(
     found = list(verdict.reasons)
     median = float(np.median([one.milliseconds for one in after]))
     if run.spec.latency_ms is not None and median > run.spec.latency_ms:
-        slow = f"an answer would take {median:.0f} ms; the task says at most {run.spec.latency_ms:g} ms"
-        found.append(Reason(ReasonCode.OVER_LATENCY, slow))
+        found.append(over_latency(median, run.spec.latency_ms))
     if prices.too_dear(after):
         cost = prices.of_questions(after)
         dear = f"1,000 questions would cost {cost:.4g}; KB_LLM_MOST_COST says at most {prices.most:g}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from search_core.answering.models import AnswerModel, Models, combined, variants
 from search_core.answering.prices import Prices
 from search_core.answering.questions import AskedQuestion
 from search_core.answering.scoring import Scored, score, summary
-from search_core.clock import Clock
+from search_core.proof.reasons import Reason, ReasonCode
+from search_core.time_decisions import TimeDecisions
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +54,10 @@ class Entry:
         """Whether too often something else answered in its place."""
         return bool(self.scored) and sum(one.failed for one in self.scored) > MAX_FAILURES * len(self.scored)
 
-    def is_slow(self, bound_ms: float | None) -> bool:
-        """Whether its median answer takes longer than that; None: there is no bound."""
-        if bound_ms is None or not self.scored:
-            return False
-        return float(np.median([one.milliseconds for one in self.scored])) > bound_ms
+    @property
+    def milliseconds(self) -> float:
+        """Of its median answer, 0 of none."""
+        return float(np.median([one.milliseconds for one in self.scored])) if self.scored else 0.0
 
     def ask(self, question: AskedQuestion, models: Models) -> Scored:
         """One more answer."""
@@ -95,7 +96,7 @@ def race(
     entries: list[Entry],
     models: Models,
     questions: Sequence[AskedQuestion],
-    clock: Clock,
+    timed: TimeDecisions,
     told: Told,
     bound_ms: float | None = None,
 ) -> Standing:
@@ -103,26 +104,28 @@ def race(
 
     `bound_ms`: what the median answer may take; whoever takes longer leaves with the round.
     """
-    left, asked = list(entries), 0
+    left, asked, is_slow = list(entries), 0, partial(_is_slow, timed, bound_ms)
     for target in (*(size for size in ROUNDS if size < len(questions)), len(questions)):
-        reached = [_asked_to(entry, questions[:target], models, clock, told) for entry in left]
+        reached = [_asked_to(entry, questions[:target], models, timed, told) for entry in left]
         asked = min(reached)
         if asked < target:  # out of time: those with equally many answers are compared
             break
-        left = _better_half(left, asked, bound_ms)
+        left = _better_half(left, asked, is_slow)
         if target == ROUNDS[0]:
-            left = _with_combined(left, entries, models, questions[:target], clock, told)
-    fit = [entry for entry in left if not entry.fails and not entry.is_slow(bound_ms)]
+            left = _with_combined(left, entries, models, questions[:target], timed, told)
+    fit = [entry for entry in left if not entry.fails and not is_slow(entry)]
     running = [entry for entry in fit if not models.prices.too_dear(entry.scored)] or [entries[0]]
     best = _cheapest_of_best(running, asked) if asked else entries[0]
-    slow = sum(entry.is_slow(bound_ms) for entry in entries[1:])
+    slow = sum(map(is_slow, entries[1:]))
     return Standing(entries[0], best, tuple(entries), asked, slow)
 
 
-def _asked_to(entry: Entry, questions: Sequence[AskedQuestion], models: Models, clock: Clock, told: Told) -> int:
+def _asked_to(
+    entry: Entry, questions: Sequence[AskedQuestion], models: Models, timed: TimeDecisions, told: Told
+) -> int:
     """Ask until the model has answered all of these, it fails, or time is up; how many it has."""
     for question in questions[len(entry.scored) :]:
-        if clock.left(SEARCH_SHARE) <= 0 or (len(entry.scored) >= ROUNDS[0] and entry.fails):
+        if timed.is_over(SEARCH_SHARE) or (len(entry.scored) >= ROUNDS[0] and entry.fails):
             break
         entry.scored.append(entry.ask(question, models))
     if entry.scored:
@@ -130,9 +133,26 @@ def _asked_to(entry: Entry, questions: Sequence[AskedQuestion], models: Models, 
     return len(questions) if entry.fails else len(entry.scored)
 
 
-def _better_half(entries: list[Entry], count: int, bound_ms: float | None) -> list[Entry]:
+def _is_slow(timed: TimeDecisions, bound_ms: float | None, entry: Entry) -> bool:
+    """Whether its median answer takes longer than that; None: there is no bound."""
+    if bound_ms is None:
+        return False
+
+    def measured() -> tuple[Reason, ...]:
+        return (over_latency(entry.milliseconds, bound_ms),) if entry.milliseconds > bound_ms else ()
+
+    return bool(timed.too_slow(f"{entry.choice.to_dict()} after {len(entry.scored)} questions", measured))
+
+
+def over_latency(milliseconds: float, bound_ms: float) -> Reason:
+    """Why an answer model may not serve whose answers take so long."""
+    slow = f"an answer would take {milliseconds:.0f} ms; the task says at most {bound_ms:g} ms"
+    return Reason(ReasonCode.OVER_LATENCY, slow)
+
+
+def _better_half(entries: list[Entry], count: int, is_slow: Callable[[Entry], bool]) -> list[Entry]:
     """What serves, and the better half of the others that may serve; equal ones in the order given."""
-    first, others = entries[0], [entry for entry in entries[1:] if not entry.fails and not entry.is_slow(bound_ms)]
+    first, others = entries[0], [entry for entry in entries[1:] if not entry.fails and not is_slow(entry)]
     ranked = sorted(others, key=lambda entry: -entry.mean(count))
     return [first, *ranked[: max(1, (len(ranked) + 1) // 2)]]
 
@@ -142,7 +162,7 @@ def _with_combined(
     entries: list[Entry],
     models: Models,
     questions: Sequence[AskedQuestion],
-    clock: Clock,
+    timed: TimeDecisions,
     told: Told,
 ) -> list[Entry]:
     """With one more: the endpoint asked in all the ways that were better than its default."""
@@ -156,7 +176,7 @@ def _with_combined(
         return left
     entry = Entry(models.endpoint(slots))
     entries.append(entry)
-    has_all = _asked_to(entry, questions, models, clock, told) == count
+    has_all = _asked_to(entry, questions, models, timed, told) == count
     return [*left, entry] if has_all else left  # else all were compared on the few that it has answered
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from search_core.time_decisions import ENCODER_STEPS, NUMBERS, TIMED
+
 SPENT = ("milliseconds", "prompt_tokens", "completion_tokens", "cost")  # of an answer: what it took, not its quality
 TOLERANCE = 0.02  # of each sealed mean: bf16 rounds to three digits, and training multiplies what it rounds
 
@@ -34,6 +36,10 @@ def replay_verdict(first: Mapping[str, Any], again: Mapping[str, Any], *, cut_sh
     return shown | {"tolerance": TOLERANCE if is_fast else 0.0, "agrees": agrees}
 
 
-def steps_of(result: Mapping[str, Any]) -> int | None:
-    """How long that run trained encoders, which depended on its time; None where it trained none."""
-    return next((stage["steps"] for stage in result.get("stages") or () if "steps" in stage), None)
+def timed_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the clock decided in that run; a result of an earlier version tells the steps of encoders alone."""
+    if TIMED in result:
+        timed: Mapping[str, Any] = result[TIMED]
+        return timed
+    steps = next((stage["steps"] for stage in result.get("stages") or () if "steps" in stage), None)
+    return {} if steps is None else {NUMBERS: {ENCODER_STEPS: steps}}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord, Experiments
@@ -17,15 +18,17 @@ from retrieval.plan import Plan
 from retrieval.stored_plan import serving_plan, stored_plan
 from search_core.proof.earlier_tests import EARLIER_TESTS, TEST_BEGUN, hashes_of_sealed
 from search_core.request import SEALED
+from search_core.time_decisions import TIMED
 
 STANDS_ON, EARLIER_RUNS = "stands_on", "earlier_runs"  # kept beside the fields of the request
 
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """How many runs of the archive a policy is told, and what is to be said."""
+    """How many runs of the archive a policy is told, what the clock decided before, and what is to be said."""
 
     earlier_runs: int
+    timed: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
 
@@ -61,12 +64,13 @@ def begin(
     known, earlier = record.request.get(STANDS_ON), record.request.get(EARLIER_RUNS)
     earlier = count() if earlier is None else int(earlier)
     kept = {STANDS_ON: digest, EARLIER_RUNS: earlier, SEALED: hashes_of_sealed(sealed)}
-    notes: tuple[str, ...] = ()
+    timed, notes = record.request.get(TIMED) or {}, tuple[str, ...]()
     if known not in (None, digest):
-        kept |= {EARLIER_TESTS: None, TEST_BEGUN: False}  # whatever it tested was something else
+        kept |= {EARLIER_TESTS: None, TEST_BEGUN: False, TIMED: None}  # whatever it tested was something else
+        timed = {}
         if record.trials:
             experiments.forget(record.id, 1)
             forgotten = f"its {record.trials} trials were forgotten, and it began anew"
             notes = (f"the corpus, the questions or what serves changed before the run went on: {forgotten}",)
     experiments.note(record.id, kept)
-    return RunStart(earlier, notes)
+    return RunStart(earlier, timed, notes)

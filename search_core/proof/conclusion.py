@@ -78,6 +78,7 @@ def conclude(conditions: Conditions, finalist: Finalist) -> Result:
         supervision=manifest["supervision"],
         stages=tuple(manifest["stages"]),
         earlier_runs=conditions.earlier_runs,
+        timed=conditions.timed.to_dict(),
         model=model_name(conditions, finalist.candidate),
         trials=len(trials),
         trajectory=went,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from retrieval.learned.adapter import QueryAdapter
 from retrieval.plan import Plan
@@ -28,6 +29,7 @@ from search_core.stages.plan_tier import Progress
 from search_core.stages.plans import plans_anew
 from search_core.stages.recording import Recorder, Stopwatch
 from search_core.thinning import thinned
+from search_core.time_decisions import ADAPTER_QUESTIONS
 from search_core.tuning.adapter import AdapterKind, adapter_path
 
 KINDS: tuple[AdapterKind, ...] = ("full", "low-rank-64", "low-rank-16", "bias")  # known ones, the most likely first
@@ -95,7 +97,7 @@ def _why_not(conditions: Conditions, share: float) -> str:
         return f"the search space has no adapter that is known here; expected one of {', '.join(KINDS)}"
     if len(conditions.split.fit) < MIN_FIT:
         return f"{len(conditions.split.fit)} questions are too few to learn from; expected {MIN_FIT} or more"
-    if conditions.clock.left(share) <= 0:
+    if conditions.timed.is_over(share):
         return "the time was over, or the run was stopped, before it began"
     return ""
 
@@ -111,13 +113,15 @@ def _search(conditions: Conditions, start: Candidate, recorder: Recorder, offset
     watch = Stopwatch()
     paths: list[Path] = []
     for kind in _kinds(conditions):
-        if paths and conditions.clock.left(share) <= 0:
+        if paths and conditions.timed.is_over(share):
             break
         paths.append(_trial(conditions, start, recorder, offset, kind, few, FIRST_STEPS))
     pace = watch.seconds / (len(paths) * len(few) * FIRST_STEPS)
     for look in sorted(map(_best_of, paths), key=lambda one: -one.value)[:GO_ON]:
-        places = _in_time(conditions, pace, share)
-        if len(places) > len(few) or (len(places) == len(few) and conditions.clock.left(share) > 0):
+        allowed = partial(_in_time, conditions, pace, share, len(few))
+        count = conditions.timed.number(ADAPTER_QUESTIONS.format(look.kind), allowed)
+        if count is not None:
+            places = tuple(thinned(conditions.split.fit, count))
             paths.append(_trial(conditions, start, recorder, offset, look.kind, places, ALL_STEPS))
     return paths
 
@@ -147,10 +151,14 @@ def _by_others(conditions: Conditions, start: Candidate, paths: list[Path]) -> L
     return worth
 
 
-def _in_time(conditions: Conditions, pace: float, share: float) -> tuple[int, ...]:
-    """As much of `fit` as can be learned from, twice and once more at the end; `pace`: seconds a question and step."""
-    most = int(conditions.clock.left(share) / (3 * ALL_STEPS * max(pace, 1e-9)))
-    return tuple(thinned(conditions.split.fit, max(1, most)))
+def _in_time(conditions: Conditions, pace: float, share: float, few: int) -> int | None:
+    """How much of `fit` can be learned from, twice and once more at the end; None where that is less than `few`.
+
+    `pace`: seconds a question and step.
+    """
+    left = conditions.clock.left(share)
+    most = min(len(conditions.split.fit), int(left / (3 * ALL_STEPS * max(pace, 1e-9))))
+    return most if left > 0 and most >= few else None
 
 
 def _trial(

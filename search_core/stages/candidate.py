@@ -135,7 +135,7 @@ class StageReport:
     best: Candidate | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
     deterministic: bool = True  # whether the same run ends in the same bytes
-    steps: int | None = None  # of the longest training of an encoder, which a replay is told
+    steps: int | None = None  # of the longest training of an encoder
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the candidate is its architecture's digest."""

@@ -1,22 +1,18 @@
 """For how many steps encoders are trained: for all that pay, or for as many as the time allows.
 
 Known before the first training begins: the rate falls to nearly nothing at the last step, so a training that the time
-cuts off is one that has not settled. The number is kept beside the trainings' states, for a run that is resumed, and in
-the result, for one that is replayed.
+cuts off is one that has not settled. A run that goes on, or repeats another, takes the number that was decided then
+(`search_core.time_decisions`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from retrieval.views.folder import replace_file
 from search_core.errors import BudgetError
 from search_core.stages.halving import Rung
 
-PLAN_FILE = "steps.json"
 MIN_STEPS = 60  # of a training that is worth an embedding of the whole collection
 PROBED = 3  # steps that are made to know how long one takes; the first is not counted
 RESERVE = 0.9  # of the time: machines are not equally fast all the time
@@ -49,17 +45,3 @@ def steps_within(seconds: float, pace: Pace, rungs: Sequence[Rung], rankings: in
 
 def _with_before(rungs: Sequence[Rung]) -> list[tuple[float, Rung]]:
     return list(zip([0.0, *(rung.fidelity for rung in rungs)], rungs, strict=False))
-
-
-def stored_steps(folder: Path) -> int | None:
-    """What an earlier attempt at this run decided, if it came so far and the file is whole."""
-    try:
-        return int(json.loads((folder / PLAN_FILE).read_bytes())["steps"])
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
-
-
-def store_steps(folder: Path, steps: int) -> None:
-    """For `stored_steps`, when the run is resumed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / PLAN_FILE, (json.dumps({"steps": steps}) + "\n").encode())

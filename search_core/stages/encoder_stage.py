@@ -48,11 +48,12 @@ from search_core.stages.encoder_mapping import (
     training_of,
     trains_fast,
 )
-from search_core.stages.encoder_pace import PROBED, Pace, steps_within, store_steps, stored_steps
+from search_core.stages.encoder_pace import PROBED, Pace, steps_within
 from search_core.stages.halving import Outcome, Rung, halve
 from search_core.stages.plan_tier import Progress
 from search_core.stages.plans import plans_anew
 from search_core.stages.recording import Recorder, Stopwatch
+from search_core.time_decisions import ENCODER_STEPS
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 from search_core.tuning.contrastive import Trained, Training
 from search_core.tuning.export import write_model
@@ -69,6 +70,7 @@ PLAN_ANEW = 0.05  # of the budget is kept for choosing the plan once more
 DECISION = "encoder.train"
 SERVING = "serving"  # beside the shares: what the encoder that serves is worth, where another one was begun from
 STOPPED = "the run was stopped before a training was scored"
+SHORT = "the time did not suffice for a training in the run that this one repeats"
 
 
 @dataclass(slots=True)
@@ -206,19 +208,26 @@ def _seconds_to_embed(conditions: Conditions) -> float:
 
 
 def _steps(stage: _Stage, space: SearchSpace, rungs: tuple[Rung, ...], ranking: float) -> int:
-    """Of the longest training: as asked, as an earlier attempt at this run decided, or as many as the time allows.
+    """Of the longest training, as many as the time allows. Raises `BudgetError` where these are too few.
 
     `ranking`: seconds that it takes to rank the pool once.
     """
-    conditions, folder = stage.conditions, stage.conditions.folder / TRAININGS
-    known = conditions.request.encoder_steps or stored_steps(folder)
-    if known is not None:
-        return known
-    pace = Pace(_seconds_a_step(stage, space), ranking)
-    if conditions.clock.is_stopped:
-        raise BudgetError(STOPPED)
-    steps = steps_within(conditions.clock.left(stage.until), pace, rungs, len(SHARES), stage.steps)
-    store_steps(folder, steps)
+    clock, reason = stage.conditions.clock, SHORT
+
+    def measured() -> int | None:
+        nonlocal reason
+        pace = Pace(_seconds_a_step(stage, space), ranking)
+        try:
+            if clock.is_stopped:
+                raise BudgetError(STOPPED)
+            return steps_within(clock.left(stage.until), pace, rungs, len(SHARES), stage.steps)
+        except BudgetError as error:
+            reason = str(error)
+            return None
+
+    steps = stage.conditions.timed.number(ENCODER_STEPS, measured)
+    if steps is None:
+        raise BudgetError(reason)
     return steps
 
 

@@ -91,7 +91,7 @@ def _why_not(conditions: Conditions, share: float) -> str:
         return f"{len(conditions.split.fit)} questions are too few to learn from; expected {MIN_FIT} or more"
     if len(conditions.snapshot.chunks) < MIN_CHUNKS:
         return "a single passage has no neighbours to learn from"
-    if conditions.clock.left(share) <= 0:
+    if conditions.timed.is_over(share):
         return "the time was over, or the run was stopped, before it began"
     return ""
 

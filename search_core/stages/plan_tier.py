@@ -26,6 +26,7 @@ HOPE = 1.0  # standard errors: how far below the best a first look may end for a
 
 PlanOf = Callable[[Architecture], Plan]
 Progress = Callable[[dict[str, Any]], None]
+IsOver = Callable[[], bool]
 
 
 def untried(clock: Clock) -> str:
@@ -97,25 +98,25 @@ class PlanTier:
         return self.scored.setdefault(one.plan.digest, one)
 
     def try_all(
-        self, architectures: Sequence[Architecture], clock: Clock, share: float, progress: Progress, least: int = 0
+        self, architectures: Sequence[Architecture], clock: Clock, is_over: IsOver, progress: Progress, least: int = 0
     ) -> None:
-        """Score these in order, as long as the budget's share lasts; the first `least` of them in any case."""
+        """Score these in order, until the tier's time is over; the first `least` of them in any case."""
         for number, architecture in enumerate(architectures):
-            if number >= least and clock.left(share) <= 0:
+            if number >= least and is_over():
                 return
             self._try(architecture, clock, progress)
 
-    def search(self, policy: Policy, epochs: int, clock: Clock, share: float, progress: Progress) -> None:
-        """Ask, score and tell for so many epochs, or until the budget's share is used."""
+    def search(self, policy: Policy, epochs: int, clock: Clock, is_over: IsOver, progress: Progress) -> None:
+        """Ask, score and tell for so many epochs, or until the tier's time is over."""
         for _ in range(epochs):
-            if clock.left(share) <= 0:
+            if is_over():
                 return
             asked = policy.ask(CANDIDATES_PER_EPOCH)
             if not asked:
                 return  # a grid comes to its end
             trials: list[Trial] = []
             for architecture in asked:
-                if clock.left(share) <= 0:
+                if is_over():
                     return
                 trials.append(self._try(architecture, clock, progress))
             policy.tell(trials)

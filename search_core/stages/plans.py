@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from retrieval.plan import FusionMethod, Plan
 from retrieval.ranking.diffusion import needs_graph
@@ -36,9 +37,10 @@ def plan_stage(
     places = compared_on(conditions.untaught)
     tier = _tier(conditions, start, places, name)
     incumbent = tier.add(architecture_of(start.plan, space), start.plan)
-    tier.try_all(portfolio(space), clock, share, progress)
+    is_over = partial(conditions.timed.is_over, share)
+    tier.try_all(portfolio(space), clock, is_over, progress)
     policy = POLICIES.create(name, space, request.seed)
-    tier.search(policy, request.max_epochs, clock, share, progress)
+    tier.search(policy, request.max_epochs, clock, is_over, progress)
     choice, slow = _quick_enough(conditions, start, _plain_choice(conditions, tier, incumbent, places))
     chosen = choice.whole
     found = start.with_plan(chosen.architecture, chosen.plan)
@@ -77,7 +79,8 @@ def plans_anew(
     kept = {name: value for name, value in start.architecture.choices if name not in open_ones}
     moved = {name: value for name, value in start.architecture.choices if name in open_ones}
     near = [conditions.space.complete(one.as_dict() | kept) for one in _near(space.complete(moved), space)]
-    tier.try_all(near, conditions.clock, share, progress, least=PLAIN)
+    is_over = partial(conditions.timed.is_over, share)
+    tier.try_all(near, conditions.clock, is_over, progress, least=PLAIN)
     choice, _ = _quick_enough(conditions, start, _plain_choice(conditions, tier, incumbent, places))
     chosen = choice.whole
     return start.with_plan(chosen.architecture, chosen.plan), choice

@@ -41,7 +41,7 @@ def precedent_stage(
     remembering = start.with_precedents(_remembered(start, places), asked)
     tried: list[tuple[float, Candidate, Values]] = []
     for strength in _strengths(conditions):
-        if tried and conditions.clock.left(share) <= 0:
+        if tried and conditions.timed.is_over(share):
             break
         look = Stopwatch()
         one = remembering.with_strength(strength, _choice(conditions, start, strength))
@@ -64,7 +64,7 @@ def _why_not(conditions: Conditions, share: float) -> str:
         return f"{len(conditions.working)} questions are too few to remember; expected {MIN_QUESTIONS} or more"
     if conditions.split.by_document:
         return "no two parts share a document, so none tells what remembering is worth; split by question instead"
-    if conditions.clock.left(share) <= 0:
+    if conditions.timed.is_over(share):
         return "the time was over, or the run was stopped, before it began"
     return ""
 

@@ -20,8 +20,18 @@ def too_slow(conditions: Conditions, candidate: Candidate) -> tuple[Reason, ...]
     What serves is compared with, as by the gate. The tier's start may be quicker: by words alone, where vectors knew
     nothing before.
     """
-    latency = compare_latency(conditions.catalog, conditions.serving, candidate, conditions.split.choose)
-    return why_too_slow(latency, conditions.spec.latency_ms)
+
+    def measured() -> tuple[Reason, ...]:
+        latency = compare_latency(conditions.catalog, conditions.serving, candidate, conditions.split.choose)
+        return why_too_slow(latency, conditions.spec.latency_ms)
+
+    return conditions.timed.too_slow(_name(candidate), measured)
+
+
+def _name(candidate: Candidate) -> str:
+    """By its plan, which names what it has learned by its content, and the encoder that was tuned for it."""
+    model = "" if candidate.model is None else f"{candidate.model.folder.name} "
+    return f"{model}{candidate.plan.digest}"
 
 
 def given_up(reason: Reason, gain: float) -> Reason:

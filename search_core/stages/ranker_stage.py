@@ -52,7 +52,7 @@ def ranker_stage(
     tried: list[tuple[float, float, Values]] = []
     try:
         for penalty in _penalties(conditions):
-            if conditions.clock.left(share) <= slowest:
+            if conditions.timed.is_over(share, slowest):
                 break
             look = Stopwatch()
             one, values = lesson.look(penalty)
@@ -115,7 +115,7 @@ class _Lesson:
     def read(self, share: float) -> bool:
         """Read what all questions find; False where the time is over before that."""
         for place in self.places:
-            if self._conditions.clock.left(share) <= 0:
+            if self._conditions.timed.is_over(share):
                 return False
             self._read[place] = self._judged(place)
         return True

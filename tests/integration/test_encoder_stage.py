@@ -27,7 +27,6 @@ from retrieval.plan import DEFAULT_PLAN
 from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
 from search_core.errors import SupervisionError
-from search_core.log.replaying import steps_of
 from search_core.proof.reasons import NOT_EMBEDDED
 from search_core.request import Request
 from search_core.result import Result, waits
@@ -35,6 +34,7 @@ from search_core.stages import encoder_base, encoder_data, encoder_mapping, enco
 from search_core.stages.candidate import Candidate
 from search_core.stages.encoder_base import best_base
 from search_core.stages.encoder_pace import PROBED
+from search_core.time_decisions import ENCODER_STEPS, NUMBERS
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.checkpoint import TRAININGS, Checkpoint
 
@@ -153,7 +153,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     assert (resumed.trajectory, resumed.artifact.digest) == (whole.trajectory, whole.artifact.digest)
     stage = whole.stages[-1]
     assert stage["trials"] == 3, stage["reason"]
-    assert steps_of(whole.to_dict()) == 4
+    assert resumed.timed == whole.timed and whole.timed[NUMBERS] == {ENCODER_STEPS: 4}  # which a replay is told
     assert stage["sealed"] > 0
     assert stage["deterministic"] is True
     assert stage["legs_before"]["dense"] < stage["legs"]["dense"] <= 1  # words that were unknown are known

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from search_core.clock import Clock
 from search_core.errors import SupervisionError
 from search_core.proof.gate import judge
 from search_core.request import Request
+from search_core.time_decisions import TimeDecisions
 from search_core.trainer import AutoModelTrainer
 
 SERVING, OTHER = AnswerChoice("reader", "serving"), AnswerChoice("extractive")
@@ -73,10 +74,14 @@ class Two:
         return [self.of(OTHER), self.of(SERVING)]
 
 
+def by(clock: Clock, known: Mapping[str, Any] = MappingProxyType({})) -> TimeDecisions:
+    return TimeDecisions(clock, known, lambda made: None)
+
+
 def run(last: int, told: Any = lambda entry, count: None) -> Any:
     clock = Clock(100)
     models: Any = Two(clock, last)
-    return race(entered(models, SERVING), models, QUESTIONS, clock, told)
+    return race(entered(models, SERVING), models, QUESTIONS, by(clock), told)
 
 
 @pytest.mark.parametrize("last", [1, 3])
@@ -114,10 +119,43 @@ def test_what_takes_longer_than_the_bound_is_not_chosen(
     monkeypatch.setattr("search_core.answering.race.score", scored)
     entries = [Entry(AnswerModel(AnswerChoice("reader", name), partial(cast("Any", str), name))) for name in worth]
     models: Any = SimpleNamespace(prices=Prices(0, 0, 0), replies=None)
-    standing = race(entries, models, QUESTIONS, Clock(100), lambda entry, count: None, bound_ms)
+    standing = race(entries, models, QUESTIONS, by(Clock(100)), lambda entry, count: None, bound_ms)
     assert (standing.best.choice.reader, standing.too_slow) == (best, too_slow)
     slow = next(entry for entry in entries if entry.choice.reader == "slow")
     assert len(slow.scored) == (8 if too_slow else 20)
+
+
+def test_a_race_that_repeats_another_is_decided_as_that_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was too slow then is so now, and the time ends it where it did then."""
+    took, clock = {"serving": 5.0, "slow": 500.0, "quick": 20.0}, Clock(100)
+    worth = {"serving": 0.1, "slow": 0.9, "quick": 0.5}
+    stopped_at: dict[str, int] = {}
+    asked: list[str] = []
+
+    def scored(name: Any, *about: Any) -> Scored:
+        asked.append(name)
+        if stopped_at.get(name) == asked.count(name):
+            clock.stop()
+        return Scored(worth[name], 0.0, 0.0, 0.0, False, False, took[name])
+
+    def raced(timed: TimeDecisions) -> tuple[str, int, int]:
+        asked.clear()
+        entries = [Entry(AnswerModel(AnswerChoice("reader", name), partial(cast("Any", str), name))) for name in worth]
+        models: Any = SimpleNamespace(prices=Prices(0, 0, 0), replies=None)
+        standing = race(entries, models, QUESTIONS, timed, lambda entry, count: None, 400.0)
+        return standing.best.choice.reader, standing.questions, len(asked)
+
+    monkeypatch.setattr("search_core.answering.race.score", scored)
+    whole, short = by(clock), by(clock)
+    found = raced(whole)
+    assert found[:2] == ("quick", 20)
+    stopped_at["quick"] = 12
+    assert raced(short)[:2] == ("quick", 12)
+    stopped_at.clear()
+    took |= {"slow": 50.0, "quick": 5_000.0}
+    for first, expected in ((whole, found), (short, ("quick", 12, 40))):
+        assert raced(by(Clock(100), first.to_dict())) == expected
+    assert raced(by(Clock(100)))[0] == "slow"
 
 
 def test_the_sealed_questions_hold_it_to_the_bound_too() -> None:

@@ -13,6 +13,7 @@ import pytest
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import DiffusionEdges, DiffusionStep, FusionMethod, Plan
 from retrieval.search.request_time import LATENCY_RATIO, REQUEST_MS, is_slower
+from search_core.clock import Clock
 from search_core.proof.gate import Latency
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
@@ -22,12 +23,21 @@ from search_core.stages import plans, quickness
 from search_core.stages.candidate import StageReport
 from search_core.stages.plan_choice import PlanChoice
 from search_core.stages.plan_tier import PlanTier, Scored
+from search_core.time_decisions import TimeDecisions
 
 QUESTIONS = 40
-CONDITIONS: Any = SimpleNamespace(
-    catalog=None, serving=None, split=SimpleNamespace(choose=()), spec=SimpleNamespace(latency_ms=None)
-)
-START: Any = SimpleNamespace(with_plan=lambda architecture, plan: plan)
+SPACE = open_space("gnn-lm-v1")
+START: Any = SimpleNamespace(with_plan=lambda architecture, plan: SimpleNamespace(plan=plan, model=None))
+
+
+def conditions() -> Any:
+    """Of a run that has timed nothing yet."""
+    return SimpleNamespace(
+        **{"space": SPACE, "catalog": None, "serving": None},
+        split=SimpleNamespace(choose=tuple(range(QUESTIONS))),
+        spec=SimpleNamespace(latency_ms=None, metric="ndcg@10"),
+        timed=TimeDecisions(Clock(100.0), {}, lambda made: None),
+    )
 
 
 def walk(steps: int) -> Plan:
@@ -51,8 +61,8 @@ def cost(plan: Plan) -> float:
 def chosen(monkeypatch: pytest.MonkeyPatch, most: float) -> tuple[Plan, str | None]:
     """Where what serves takes a millisecond, and `most` is just what is allowed."""
 
-    def timed(catalog: Any, before: Any, plan: Plan, places: tuple[int, ...]) -> Latency:
-        ratio = LATENCY_RATIO * cost(plan) / most
+    def timed(catalog: Any, before: Any, after: Any, places: tuple[int, ...]) -> Latency:
+        ratio = LATENCY_RATIO * cost(after.plan) / most
         return Latency(1.0, ratio, ratio, ratio)
 
     monkeypatch.setattr(quickness, "compare_latency", timed)
@@ -62,7 +72,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, most: float) -> tuple[Plan, str | No
     ]
     asked = tuple(EvalQuery(f"q{at}", f"question {at}", {f"d{at}": 1}) for at in range(QUESTIONS))
     choice = PlanChoice(tuple(scored), scored[0], tuple(range(QUESTIONS)), asked)
-    left, slow = plans._quick_enough(CONDITIONS, START, choice)
+    left, slow = plans._quick_enough(conditions(), START, choice)
     return left.whole.plan, slow
 
 
@@ -105,8 +115,7 @@ class Worth:
 
 
 def test_changes_that_change_nothing_are_left_out_of_the_chosen_plan() -> None:
-    space = open_space("gnn-lm-v1")
-    conditions: Any = SimpleNamespace(space=space)
+    space = SPACE
     legs: Any = Worth()
     nothing: Any = None
     tier = PlanTier(legs, lambda architecture: plan_of(architecture, SERVING, space), "ndcg@10", nothing, "random")
@@ -119,16 +128,8 @@ def test_changes_that_change_nothing_are_left_out_of_the_chosen_plan() -> None:
     }
     told = space.complete(incumbent.architecture.as_dict() | idle | {"dense_weight": 0.4, "sparse_depth": 50})
     tier.add(told, plan_of(told, SERVING, space))
-    found = plans._plain_choice(conditions, tier, incumbent, range(QUESTIONS)).whole.plan
+    found = plans._plain_choice(conditions(), tier, incumbent, range(QUESTIONS)).whole.plan
     assert found == replace(SERVING, dense_weight=0.4, sparse_depth=50)  # a thousandth more is no change of nothing
-
-
-SPACE = open_space("gnn-lm-v1")
-CHOOSING: Any = SimpleNamespace(
-    **{"space": SPACE, "catalog": None, "serving": None},
-    split=SimpleNamespace(choose=tuple(range(QUESTIONS))),
-    spec=SimpleNamespace(latency_ms=None, metric="ndcg@10"),
-)
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class Walker:
     plan: Plan
     architecture: Architecture
     extra: float = 0.0
+    model: None = None
 
     def with_plan(self, architecture: Architecture, plan: Plan) -> Walker:
         return replace(self, architecture=architecture, plan=plan)
@@ -172,7 +174,7 @@ def test_diffusion_is_given_up_for_what_is_worth_more(
     found: Any = replace(start, extra=1.0)
     told = StageReport("ranker", 4, 1.0, 1.0, True, "", gain, found)
     handed_on: Any
-    handed_on, report = quickness.kept_if_quick(CHOOSING, start, found, told)
+    handed_on, report = quickness.kept_if_quick(conditions(), start, found, told)
     assert report.kept is kept
     assert report.gain == pytest.approx(left)
     assert handed_on.extra == (1.0 if kept else 0.0)
@@ -204,7 +206,7 @@ def test_of_diffusion_and_ranker_the_lesser_is_given_up(
     start: Any = Walker(plan, SPACE.complete(architecture_of(walk(1), SPACE).as_dict() | {"ranker": 0.01}))
     told = StageReport("precedents", 3, 1.0, 1.0, True, "", 0.05, replace(start, extra=1.0))
     earlier = StageReport("ranker", 4, 1.0, 1.0, True, "", worth, start)
-    handed_on, report = quickness.kept_if_quick(CHOOSING, start, replace(start, extra=1.0), told, [earlier])
+    handed_on, report = quickness.kept_if_quick(conditions(), start, replace(start, extra=1.0), told, [earlier])
     assert report.kept is (most > 3.0)
     assert given_up in report.reason if report.kept else "was given up" in report.reason
     assert (handed_on.plan.diffusion is None, handed_on.plan.ranker is None) == (
