@@ -26,6 +26,7 @@ from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.served_parts import as_served, served_parts
 from search_core.corpus.snapshot import CorpusSnapshot, key_of, passage_of
 from search_core.errors import SupervisionError
+from search_core.questions.evidence import Evidence
 from search_core.questions.question_kinds import kinds_of
 from search_core.questions.splits import CHAINED, connected
 from search_core.reader.data import Question, read_squad
@@ -87,6 +88,11 @@ def split(found: Sequence[AskedQuestion], origin: str, seed: int) -> Questions:
     for half in halves:
         drawn.shuffle(half)  # so that the first ones are of all kinds
     return Questions(tuple(choose), tuple(sealed), origin)
+
+
+def evidence_of(questions: Sequence[AskedQuestion]) -> Evidence:
+    """What these prove: those of one group stand together, as in the proof."""
+    return Evidence.linked_by([one.text for one in questions], [[one.group] for one in questions])
 
 
 def read_files(names: str) -> list[Question]:

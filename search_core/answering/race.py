@@ -17,9 +17,10 @@ from retrieval.answer.choice import ENDPOINT, AnswerChoice
 from retrieval.answer.generators import AnswerGenerator
 from search_core.answering.models import AnswerModel, Models, combined, variants
 from search_core.answering.prices import Prices
-from search_core.answering.questions import AskedQuestion
+from search_core.answering.questions import AskedQuestion, evidence_of
 from search_core.answering.scoring import Scored, score, summary
 from search_core.proof.reasons import Reason, ReasonCode
+from search_core.questions.evidence import Values
 from search_core.time_decisions import TimeDecisions
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,10 @@ class Entry:
         """Mean quality on the first `count` questions, 0 of none."""
         values = [one.quality for one in self.scored[:count]]
         return float(np.mean(values)) if values else 0.0
+
+    def values(self, count: int) -> Values:
+        """(count,) quality of the answers to the first questions."""
+        return np.array([one.quality for one in self.scored[:count]], np.float64)
 
     @property
     def fails(self) -> bool:
@@ -115,7 +120,7 @@ def race(
             left = _with_combined(left, entries, models, questions[:target], timed, told)
     fit = [entry for entry in left if not entry.fails and not is_slow(entry)]
     running = [entry for entry in fit if not models.prices.too_dear(entry.scored)] or [entries[0]]
-    best = _cheapest_of_best(running, asked) if asked else entries[0]
+    best = _cheapest_of_best(running, questions[:asked]) if asked else entries[0]
     slow = sum(map(is_slow, entries[1:]))
     return Standing(entries[0], best, tuple(entries), asked, slow)
 
@@ -180,12 +185,14 @@ def _with_combined(
     return [*left, entry] if has_all else left  # else all were compared on the few that it has answered
 
 
-def _cheapest_of_best(entries: list[Entry], count: int) -> Entry:
-    """Of all within one standard error of the best the cheapest: simpler where more is not better."""
+def _cheapest_of_best(entries: list[Entry], questions: Sequence[AskedQuestion]) -> Entry:
+    """Of all within one standard error of the best the cheapest: simpler where more is not better.
+
+    The error is that of the differences question by question, as in the proof: some are hard for every model.
+    """
+    count, evidence = len(questions), evidence_of(questions)
     best = max(entries, key=lambda entry: entry.mean(count))
-    values = np.array([one.quality for one in best.scored[:count]])
-    spread = float(values.std() / np.sqrt(len(values)))
-    near = [entry for entry in entries if entry.mean(count) >= best.mean(count) - spread]
+    near = [entry for entry in entries if not evidence.is_worse(entry.values(count), best.values(count))]
     return min(near, key=lambda entry: (entry.model.cost, -entry.mean(count)))
 
 

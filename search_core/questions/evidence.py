@@ -33,8 +33,12 @@ class Evidence:
     @classmethod
     def of(cls, questions: Sequence[EvalQuery], texts: Mapping[str, str] = NOTHING) -> Evidence:
         """Of these questions, at least one. `texts`: what each document says, by key; equal ones are one document."""
-        asked = groups_of([question.text for question in questions])
-        links = document_links(questions, texts)
+        return cls.linked_by([question.text for question in questions], document_links(questions, texts))
+
+    @classmethod
+    def linked_by(cls, texts: Sequence[str], links: Sequence[Sequence[str]]) -> Evidence:
+        """Of questions that ask these texts; those with a link in common depend on each other."""
+        asked = groups_of(texts)
         return cls(asked, independent_groups([[link for place in same for link in links[place]] for same in asked]))
 
     def once(self, values: Values) -> Values:
@@ -52,6 +56,13 @@ class Evidence:
             return mean, inf
         off = np.bincount(self._linked_by, weights=differences - mean)
         return mean, float(np.sqrt((off**2).sum() * count / (count - 1))) / len(differences)
+
+    def is_worse(self, values: Values, best: Values) -> bool:
+        """Whether (questions,) values are worse by more than one standard error of their paired differences."""
+        if not np.any(values - best):
+            return False
+        gain, error = self.gain(self.once(values - best))
+        return gain < -error
 
 
 def _rows(groups: Groups) -> NDArray[np.int64]:

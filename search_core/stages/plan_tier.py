@@ -183,18 +183,11 @@ def choose(
     """
     evidence = Evidence.of(questions)
     best = max(scored, key=lambda one: (one.mean, one.plan.digest))
-    if not _is_worse(incumbent.values, best.values, evidence):
+    if not evidence.is_worse(incumbent.values, best.values):
         return incumbent
     alike = [
         one
         for one in scored
-        if not _is_worse(one.values, best.values, evidence) and _is_worse(incumbent.values, one.values, evidence)
+        if not evidence.is_worse(one.values, best.values) and evidence.is_worse(incumbent.values, one.values)
     ]
     return min(alike, key=lambda one: (distance(one), -one.mean, one.plan.digest))
-
-
-def _is_worse(values: Values, best: Values, evidence: Evidence) -> bool:
-    if not np.any(values - best):
-        return False
-    gain, error = evidence.gain(evidence.once(values - best))
-    return gain < -error

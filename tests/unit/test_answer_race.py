@@ -158,6 +158,34 @@ def test_a_race_that_repeats_another_is_decided_as_that_was(monkeypatch: pytest.
     assert raced(by(Clock(100)))[0] == "slow"
 
 
+@pytest.mark.parametrize(("groups", "best"), [(100, "reader"), (2, "extractive")])
+def test_answers_to_the_same_questions_are_compared_question_by_question(
+    groups: int, best: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hard questions are hard for all: the means are known within 0.04 alone, their difference within 0.01.
+
+    Where all questions are about two documents, of which one gains and the other loses, it is known within 0.05.
+    """
+    hard, draw = np.arange(100) % 2, np.random.default_rng(0)
+    noise = draw.normal(0.0, 0.1, 100)
+    gain = 0.035 + (noise - noise.mean() if groups == 100 else np.where(np.arange(100) % 4 < 2, 0.05, -0.05))
+    worth = {"extractive": 0.9 - 0.8 * hard}
+    worth["reader"] = worth["extractive"] + gain
+    assert np.std(worth["reader"]) / 10 == pytest.approx(0.04, abs=0.002)
+    assert worth["reader"].mean() - worth["extractive"].mean() == pytest.approx(0.035)
+    asked = [AskedQuestion(f"{at}", f"q{at}", ("x",), (), f"{at % 4 // 2 if groups == 2 else at}") for at in range(100)]
+
+    def scored(name: Any, question: AskedQuestion, *about: Any) -> Scored:
+        return Scored(float(worth[name][int(question.key)]), 0.0, 0.0, 0.0, False, False, 1.0)
+
+    monkeypatch.setattr("search_core.answering.race.score", scored)
+    choices = {"extractive": OTHER, "reader": AnswerChoice("reader", "small")}
+    entries = [Entry(AnswerModel(choice, partial(cast("Any", str), name))) for name, choice in choices.items()]
+    models: Any = SimpleNamespace(prices=Prices(0, 0, 0), replies=None)
+    standing = race(entries, models, asked, by(Clock(100)), lambda entry, count: None)
+    assert (standing.questions, standing.best.choice) == (100, choices[best])
+
+
 def test_the_sealed_questions_hold_it_to_the_bound_too() -> None:
     trainer = AutoModelTrainer.of(Request("answer", latency_ms=400))
     verdict = judge(np.zeros(20), np.linspace(0.5, 1, 20), [()] * 20, seed=0)
