@@ -27,7 +27,7 @@ from pyroaring import BitMap64
 
 from retrieval.contracts import IndexView, Scope
 from retrieval.errors import ViewLockedError
-from retrieval.filters import Bound, Compare
+from retrieval.filters import Bound, Compare, HasPart, PartOperator
 from retrieval.types import EVERYONE, IndexedChunk, Principal, Vector, ViewBatch
 
 DIM = 16
@@ -154,6 +154,19 @@ class IndexViewContract(ABC):
         expected = list(range(21, 40, 2))
         assert view.search(self.query(0), 100, BitMap64(expected), scope).labels.tolist() == expected
         assert view.search(self.query(0), 3, BitMap64(expected), scope).labels.tolist() == expected[:3]
+        view.close()
+
+    def test_a_scope_takes_parts_of_texts_for_no_patterns(self) -> None:
+        view = self.make_view(None)
+        files = {label: f"{'a*' if label < 9 else 'A?'}\\{label}.册" for label in range(20)}
+        rows = [replace(make_chunk(label, 0), metadata={"file": file}) for label, file in files.items()]
+        view.apply(ViewBatch(1, [], rows))
+        anywhere, begins, ends = PartOperator
+        for operator, part in ((anywhere, "*"), (anywhere, "\\1"), (anywhere, "a?"), (begins, "A?"), (ends, "5.册")):
+            condition = HasPart("file", operator, part)
+            expected = [label for label, file in files.items() if condition.holds(file)]
+            scope = Scope(Principal("anna"), condition)
+            assert view.search(self.query(0), 100, BitMap64(expected), scope).labels.tolist() == expected
         view.close()
 
     def test_a_snapshot_gives_the_same_answers(self, tmp_path: Path) -> None:
