@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option("--metrics-port", min=1, max=65535, help="Serve Prometheus metrics there, to anybody who asks."),
+]
+MetricsHost = Annotated[
+    str, typer.Option("--metrics-host", help="Address of the metrics; beyond loopback no key guards them.")
+]
+LOOPBACK = "127.0.0.1"
 
 EXIT_INTERRUPTED = 130  # by Ctrl-C, as shells have it
 NO_TERMINAL_WIDTH = 100_000  # columns: where nobody looks, nothing is cut

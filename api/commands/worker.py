@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.commands.shared import AsJson, knowledge_base, out, print_json
+from api.commands.shared import LOOPBACK, AsJson, MetricsHost, MetricsPort, knowledge_base, out, print_json
 from infra.tracing import open_traces
 from ingest.kafka.worker import Worker
 
@@ -19,17 +19,14 @@ def worker(
     until_caught_up: Annotated[
         bool, typer.Option("--until-caught-up", "--once", help="End when all that Kafka holds by now is applied.")
     ] = False,
-    metrics_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Serve Prometheus metrics there, to anybody who asks.")
-    ] = None,
-    metrics_host: Annotated[str, typer.Option(help="Address of the metrics; beyond loopback no key guards them.")] = (
-        "127.0.0.1"
-    ),
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = LOOPBACK,
     as_json: AsJson = False,
 ) -> None:
     """Apply the changes of live databases from Kafka until interrupted. Start as many as there is work for."""
     from api.sources.worker import open_worker
-    from api.telemetry.worker_metrics import WorkerMetrics, served
+    from api.telemetry.metrics_port import served
+    from api.telemetry.worker_metrics import WorkerMetrics
 
     metrics = WorkerMetrics()
     with knowledge_base() as kb:
@@ -37,7 +34,7 @@ def worker(
         traces = open_traces(kb.settings, "kb-worker")
         found = open_worker(kb, metrics, traces)
         began = time.perf_counter()
-        shown = served(metrics, metrics_port, metrics_host) if metrics_port else nullcontext()
+        shown = served(metrics.registry, metrics_port, metrics_host)
         with _ended_by_signals(found), shown, nullcontext() if traces is None else closing(traces):
             if not as_json:
                 servers = kb.settings.kafka_bootstrap_servers

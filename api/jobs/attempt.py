@@ -23,6 +23,10 @@ REPORT_SECONDS = 0.2  # between two writes of progress; each is a transaction
 Observe = Callable[[str, str, float], None]  # kind, outcome, seconds
 
 
+def unobserved(kind: str, outcome: str, seconds: float) -> None:
+    """An `Observe` that nobody looks at."""
+
+
 class Attempt:
     """Runs one claimed job. `beat` is called by another thread while `run` works."""
 
@@ -34,7 +38,7 @@ class Attempt:
         self._done = (job.done, job.total)
         self._reported_at = 0.0
 
-    def run(self, observe: Observe = lambda kind, outcome, seconds: None) -> str:
+    def run(self, observe: Observe = unobserved) -> str:
         """Do the work; how it ended: succeeded, failed, stopped, postponed, or unknown where the catalog is away.
 
         After the last two the job is taken up again once its heartbeat is old.

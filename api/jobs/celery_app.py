@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from api.jobs.attempt import Observe, unobserved
 from infra.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def broker_url(settings: Settings) -> str:
     return settings.broker_url or settings.redis_url
 
 
-def make_app(settings: Settings) -> Celery:
-    """The application. Raises `SettingsError` without a broker or without Celery."""
+def make_app(settings: Settings, observe: Observe = unobserved) -> Celery:
+    """The application, whose worker tells `observe` of its jobs. Raises `SettingsError` without broker or Celery."""
     if not broker_url(settings):
         raise SettingsError(
             "settings broker_url (KB_BROKER_URL) and redis_url (KB_REDIS_URL) are empty: Celery needs a broker; "
@@ -44,7 +45,7 @@ def make_app(settings: Settings) -> Celery:
         ) from error
     app = Celery("autoglm-kb", broker=broker_url(settings), set_as_current=False)
     app.conf.update(_configuration(settings))
-    _add_tasks(app, settings)
+    _add_tasks(app, settings, observe)
     return app
 
 
@@ -81,10 +82,10 @@ def _transport_options(url: str) -> dict[str, Any]:
     }
 
 
-def _add_tasks(app: Celery, settings: Settings) -> None:
+def _add_tasks(app: Celery, settings: Settings, observe: Observe) -> None:
     from api.jobs.celery_worker import CeleryWorker
 
-    worker = CeleryWorker(app, settings)
+    worker = CeleryWorker(app, settings, observe)
 
     @app.task(name=RUN_JOB)  # type: ignore[untyped-decorator]  # Celery ships no types
     def run_job(job_id: str) -> None:

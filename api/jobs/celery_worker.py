@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from api.jobs.attempt import Attempt
+from api.jobs.attempt import Attempt, Observe, unobserved
 from api.jobs.defaults import make_default_schedules
 from api.jobs.heart import Heart
 from api.jobs.identity import this_process
@@ -27,9 +27,10 @@ logger = logging.getLogger(__name__)
 class CeleryWorker:
     """The tasks of one worker process. The knowledge base is opened by the first of them, after any fork."""
 
-    def __init__(self, app: Celery, settings: Settings) -> None:
+    def __init__(self, app: Celery, settings: Settings, observe: Observe = unobserved) -> None:
         self._app = app
         self._settings = settings
+        self._observe = observe
         self._opening = threading.Lock()
         self._stopping = threading.Event()
         self._kb: KnowledgeBase | None = None
@@ -46,7 +47,7 @@ class CeleryWorker:
             return
         attempt = Attempt(kb, job, self._stopping.is_set)
         with heart.watching(attempt):
-            attempt.run()
+            attempt.run(self._observe)
 
     def tick(self) -> None:
         """Look at the clock once, and tell the broker what it does not know of."""

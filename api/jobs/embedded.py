@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any
 
-from api.jobs.attempt import Attempt, Observe
+from api.jobs.attempt import Attempt, Observe, unobserved
 from api.jobs.heart import Heart
 from api.jobs.identity import this_process
 from api.jobs.kinds import kinds
@@ -24,7 +24,7 @@ LOOK_SECONDS = 1.0  # between two looks for a job that another process put there
 class EmbeddedJobs:
     """Runs the catalog's queued jobs until `close`, which leaves what was running to the next process."""
 
-    def __init__(self, kb: KnowledgeBase, observe: Observe = lambda kind, outcome, seconds: None) -> None:
+    def __init__(self, kb: KnowledgeBase, observe: Observe = unobserved) -> None:
         self._kb = kb
         self._observe = observe
         self._closing = threading.Event()

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from api.jobs.kinds import kinds
 from api.knowledge_base import KnowledgeBase
 from api.telemetry.history import History
+from api.telemetry.job_metrics import JobMetrics
 from retrieval.catalog.jobs import JobState
 from retrieval.errors import ConflictError, EncoderError, RetrievalError
 from retrieval.search.types import SearchResult
@@ -22,7 +23,6 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # of api/serving/searchable.py
 FRESHNESS = {"kb_searchable_seconds": "source", "kb_catalog_to_searchable_seconds": "catalog"}
-JOB_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
 
 class Metrics:
@@ -46,13 +46,7 @@ class Metrics:
             buckets=SECONDS,
         )
         self._by_stage: dict[str, Histogram] = {}  # looking a label up costs more than counting
-        self._jobs = Histogram(
-            "kb_job_seconds",
-            "Jobs that ran here, by outcome.",
-            ("kind", "outcome"),
-            registry=self._registry,
-            buckets=JOB_SECONDS,
-        )
+        self.job = JobMetrics(self._registry).job
         self.history = History()
         self._registry.register(_Collections(kb))
         self._registry.register(_Jobs(kb))
@@ -75,10 +69,6 @@ class Metrics:
             if histogram is None:
                 histogram = self._by_stage[stage] = self._stages.labels(stage)
             histogram.observe(milliseconds / 1000)
-
-    def job(self, kind: str, outcome: str, seconds: float) -> None:
-        """One job came to its end in this process, or was put off; as `Attempt.run` calls it."""
-        self._jobs.labels(kind, outcome).observe(seconds)
 
     def register(self, collector: Collector) -> None:
         """Ask this one too when somebody scrapes."""

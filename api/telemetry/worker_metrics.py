@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from ingest.kafka.observer import Applied, Lag, SourceName
 from retrieval.catalog import Outcome
@@ -101,15 +100,3 @@ class WorkerMetrics:
             "dead_letters": self._sums["dead_letters"],
             "changes": {outcome.value: count for outcome, count in sorted(self._outcomes.items())},
         }
-
-
-@contextmanager
-def served(metrics: WorkerMetrics, port: int, host: str = "127.0.0.1") -> Iterator[None]:
-    """The metrics on a port of that address inside the `with`."""
-    server, thread = start_http_server(port, host, metrics.registry)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from counting_jobs import Diary, install_plugin
 from kb_processes import Process, Server, end_all
 from redis_process import Redis
 from waiting import eventually
 
+from infra.stack.site import free_port
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.jobs import JobRecord, JobState
 from retrieval.catalog.schedules import NewSchedule
@@ -79,7 +81,8 @@ def ended(catalog: Catalog, job_id: str) -> JobRecord:
 
 
 def test_a_worker_runs_what_a_server_is_asked_for(run: Run, folder: Path, catalog: Catalog) -> None:
-    server, worker, diary = run(), run("celery", "worker"), Diary(folder / "diary")
+    port, diary = free_port(), Diary(folder / "diary")
+    server, worker = run(), run("celery", "worker", "--metrics-port", str(port), "--concurrency", "1")
     assert isinstance(server, Server)
     with server.client(server.key) as client:
         body = {"kind": "count", "arguments": {"log": str(diary.path), "steps": 5}}
@@ -87,6 +90,8 @@ def test_a_worker_runs_what_a_server_is_asked_for(run: Run, folder: Path, catalo
         job = eventually(lambda: client.get(location).json(), lambda job: job["state"] == "succeeded")
     assert job["result"] == {"steps": 5} and job["done"] == 5
     assert diary.pids() == [worker.process.pid]
+    counted = 'kb_job_seconds_count{kind="count",outcome="succeeded"} 1.0'
+    eventually(lambda: httpx.get(f"http://127.0.0.1:{port}/metrics").text, lambda text: counted in text)
 
 
 def test_a_killed_worker_s_job_is_taken_up_again(run: Run, folder: Path, catalog: Catalog) -> None:

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from api_world import world
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from api.telemetry.job_metrics import JobMetrics
 from api.telemetry.worker_metrics import WorkerMetrics
 from ingest.kafka.observer import Applied, Lag
 from retrieval.catalog import Catalog, Outcome
@@ -18,7 +20,7 @@ from retrieval.plan import Plan
 from retrieval.types import Document
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "telemetry.md"
-ROW = re.compile(r"^\| `(kb_\w+)` \|([\w, ]*)\| (serve|worker) \| \S.* \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `(kb_\w+)` \|([\w, ]*)\| (serve|worker|serve, celery worker) \| \S.* \|$", re.MULTILINE)
 
 
 def exposed(families: list[Metric]) -> dict[str, set[str]]:
@@ -34,7 +36,7 @@ def exposed(families: list[Metric]) -> dict[str, set[str]]:
 def listed(process: str) -> dict[str, set[str]]:
     rows = ROW.findall(PAGE.read_text("utf-8"))
     assert len(rows) == len({name for name, *_ in rows}), "a metric is listed twice"
-    return {name: set(re.findall(r"\w+", labels)) for name, labels, of in rows if of == process}
+    return {name: set(re.findall(r"\w+", labels)) for name, labels, of in rows if process in of.split(", ")}
 
 
 def compare(documented: dict[str, set[str]], found: dict[str, set[str]]) -> None:
@@ -76,5 +78,15 @@ def test_the_metrics_of_a_worker() -> None:
     found = exposed(list(metrics.registry.collect()))
     compare(listed("worker"), found)
     assert [name for name, labels in found.items() if not labels] == ["kb_worker_outages_total"]
-    told = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    check_process(metrics.registry)
+
+
+def test_the_metrics_of_a_worker_of_jobs() -> None:
+    metrics = JobMetrics()
+    compare(listed("celery worker"), exposed(list(metrics.registry.collect())))
+    check_process(metrics.registry)
+
+
+def check_process(registry: CollectorRegistry) -> None:
+    told = {sample.name for family in registry.collect() for sample in family.samples}
     assert {"process_resident_memory_bytes", "process_cpu_seconds_total"} <= told, "the dashboard shows them"

@@ -58,11 +58,23 @@ def test_images_are_pinned_and_resources_limited(compose: dict[str, Any]) -> Non
 
 def test_servers_have_a_health_check_and_keep_their_data(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
-        if name not in OURS:
+        if name not in ("api", "beat"):  # the image has the API's check; nobody can ask beat
             assert service["healthcheck"]["test"], name
-            assert service["volumes"], name
+        assert service["volumes"], name
     used = {volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]}
     assert {volume for volume in used if not volume.startswith((".", "/"))} == set(compose["volumes"])
+
+
+@pytest.mark.parametrize("name", ["worker", "jobs"])
+def test_metrics_are_served_checked_and_scraped_on_one_port(compose: dict[str, Any], name: str) -> None:
+    service = compose["services"][name]
+    served = dict(zip(service["command"], service["command"][1:], strict=False))
+    assert served["--metrics-host"] == "0.0.0.0"
+    assert f"127.0.0.1:{served['--metrics-port']}/metrics" in service["healthcheck"]["test"][-1]
+    compile(service["healthcheck"]["test"][-1], name, "exec")
+    scraped = yaml.safe_load((REPOSITORY / "infra/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    ports = {host: asked["port"] for one in scraped for asked in one["dns_sd_configs"] for host in asked["names"]}
+    assert ports[name] == int(served["--metrics-port"])
 
 
 def test_dependencies_exist_and_wait_for_what_can_be_waited_for(compose: dict[str, Any]) -> None:
