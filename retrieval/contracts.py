@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from pyroaring import BitMap64
 
 from retrieval.filters import Filter
-from retrieval.types import Labels, Principal, Ranking, Vectors, ViewBatch
+from retrieval.types import IndexedChunk, Labels, Principal, Ranking, Vectors, ViewBatch
 
 Allowed = BitMap64 | None  # labels a caller may see; None: all of them
 
@@ -88,6 +88,13 @@ class IndexView(Protocol):
         """All labels held, for verification against the catalog."""
         ...
 
+    def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
+        """Labels of those of the chunks that are held with other words, rights or metadata, of what the view keeps.
+
+        Vectors are not compared: `VectorView.vectors` gives them back.
+        """
+        ...
+
     def save(self) -> None:
         """Make the present state durable, so that the next start replays only what came later."""
         ...
@@ -112,8 +119,11 @@ class WordView(IndexView, Protocol):
 class VectorView(IndexView, Protocol):
     """An `IndexView` over vectors, which also gives them back: feedback compares candidates with each other."""
 
-    def vectors(self, labels: Labels) -> Vectors:
-        """(n, dim) the vectors of these chunks, zeros where one is not held."""
+    def vectors(self, labels: Labels, *, anew: bool = False) -> Vectors:
+        """(n, dim) the vectors of these chunks, zeros where one is not held.
+
+        `anew` reads them from where they are kept, whatever is remembered of them.
+        """
         ...
 
     def embedded(self) -> BitMap64:

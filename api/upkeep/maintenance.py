@@ -15,7 +15,7 @@ from api.knowledge_base import KnowledgeBase
 from api.serving.collection_runtime import CollectionRuntime
 from api.upkeep.source_verification import SourceComparison, compare_sources
 from api.upkeep.verification_result import Difference, VerificationResult
-from api.upkeep.view_contents import Contents, differing_contents, take_out
+from api.upkeep.view_contents import Contents, differing_contents, forget_embeddings, take_out
 from ingest.regeneration import embed_missing
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
@@ -27,7 +27,7 @@ MAX_LOOKS = 20  # until the views have reached what was committed when the compa
 def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = False) -> VerificationResult:
     """Compare live sources, catalog and each view by key, label and hash; mend them when asked.
 
-    A view is compared by label, for a label names one passage for ever. Searches and changes go on meanwhile.
+    A view is compared by label and by what it holds under it. Searches and changes go on meanwhile.
     """
     with kb.runtimes.use(collection) as runtime:
         comparisons = compare_sources(kb, runtime)
@@ -37,8 +37,9 @@ def verify_collection(kb: KnowledgeBase, collection: str, *, repair: bool = Fals
         for comparison in comparisons.values():
             comparison.mend(damaged)
         lost = _rewrite(kb, runtime, damaged)
-        take_out(kb.catalog, runtime, contents)
+        forget_embeddings(kb.catalog, runtime, contents)
         embed_missing(kb.catalog, runtime.collection, runtime.encoder)
+        take_out(runtime, contents)
         runtime.follower.rebuild()
         after, still, _ = _everything(kb, runtime, compare_sources(kb, runtime))
     is_mended = after.in_step or (bool(lost) and set(still) <= set(lost))
@@ -76,8 +77,8 @@ def _everything(
     result = verify_runtime(kb, runtime)
     contents = differing_contents(kb.catalog, runtime)
     views = {
-        **result.views,
-        "dense": replace(result.views["dense"], changed=len(contents.vectors)),
+        "sparse": replace(result.views["sparse"], changed=len(contents.words)),
+        "dense": replace(result.views["dense"], changed=len(contents.vectors | contents.restrictions)),
         "attributes": replace(result.views["attributes"], changed=len(contents.attributes)),
     }
     damaged = dict(kb.catalog.integrity.damaged(runtime.collection))

@@ -11,7 +11,10 @@ EXAMPLES = 10  # keys named; the counts are of all
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How one view departs from the catalog, in labels; `changed` are held with another vector, rights or metadata."""
+    """How one view departs from the catalog, in labels.
+
+    `changed` are held with other words, another vector, or other rights or metadata, of what the view keeps.
+    """
 
     missing: int
     surplus: int

@@ -7,6 +7,7 @@ once, a filter that leaves few chunks is answered exactly, and the graph may lag
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from retrieval.dense.snapshot import DenseSnapshots, open_read_only
 from retrieval.dense.state import DenseState
 from retrieval.dense.vector_graph import EF_SEARCH, Slots, VectorGraph
 from retrieval.errors import OutageError
-from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
+from retrieval.types import IndexedChunk, Labels, Ranking, Vector, Vectors, ViewBatch
 from retrieval.views.folder import Reached
 from retrieval.views.vectors import checked_vector
 
@@ -92,9 +93,13 @@ class DenseView:
                     return ranking
         return _search_exactly(state, query, k, allowed)
 
-    def vectors(self, labels: Labels) -> Vectors:
-        """(n, dim) the vectors of these chunks, zeros where one is not held."""
+    def vectors(self, labels: Labels, *, anew: bool = False) -> Vectors:
+        """(n, dim) the vectors of these chunks, zeros where one is not held; `anew` changes nothing."""
         return self._state.rows_of(labels)
+
+    def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
+        """None: of a chunk only its vector is held."""
+        return BitMap64()
 
     def embedded(self) -> BitMap64:
         """Labels whose vector a batch need not bring again."""

@@ -16,7 +16,8 @@ from retrieval.elastic.layout import vectors_name
 from retrieval.elastic.ranking import best, restriction
 from retrieval.elastic.terms import Query, attribute_fields
 from retrieval.elastic.view import ElasticView
-from retrieval.types import Labels, Ranking, Vector, Vectors, ViewBatch
+from retrieval.types import IndexedChunk, Labels, Ranking, Vector, Vectors, ViewBatch
+from retrieval.views.digests import DIGEST_FIELD, digest_of
 from retrieval.views.vectors import checked_vector
 
 MAX_CANDIDATES = 10_000  # of a kNN search, the server's limit
@@ -58,12 +59,15 @@ class ElasticDenseView(ElasticView):
             return Ranking.empty()
         return best(lambda size: self._nearest(vector, size, within), k, SCORE_DECIMALS)
 
-    def vectors(self, labels: Labels) -> Vectors:
-        """(n, dim) the vectors of these chunks, zeros where one is not held; one removed since may still be known."""
+    def vectors(self, labels: Labels, *, anew: bool = False) -> Vectors:
+        """(n, dim) the vectors of these chunks, zeros where one is not held; one removed since may still be known.
+
+        `anew` asks the server for all of them.
+        """
         known, unknown = self._fetched, dict[int, list[int]]()  # label -> its places
         rows = np.zeros((len(labels), self._dim), np.float32)
         for place, label in enumerate(labels.tolist()):
-            if (vector := known.get(label)) is None:
+            if anew or (vector := known.get(label)) is None:
                 unknown.setdefault(label, []).append(place)
             else:
                 rows[place] = vector
@@ -104,11 +108,14 @@ class ElasticDenseView(ElasticView):
             [2 * hit[0] - 1, hit[1]] for hit in self.index.search(query, size)
         ]  # the server's score: (1 + cosine) / 2
 
+    def _digest(self, chunk: IndexedChunk) -> int:
+        return digest_of((), attribute_fields(chunk.groups, chunk.metadata))  # vectors are compared as they are
+
     def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
         for label in batch.removed:
             yield from delete_line(label, batch.version)
         for chunk in batch.added:
-            attributes = attribute_fields(chunk.groups, chunk.metadata)
+            attributes = {DIGEST_FIELD: self._digest(chunk), **attribute_fields(chunk.groups, chunk.metadata)}
             if chunk.vector is None:
                 yield from update_line(chunk.label, attributes)
             elif np.any(vector := checked_vector(chunk.vector, self._dim)):  # the server refuses a zero vector

@@ -12,7 +12,7 @@ from retrieval.contracts import Allowed, Scope
 from retrieval.elastic.recent_words import RecentWords
 from retrieval.elastic.sparse import SCORE_DECIMALS, ElasticSparseView
 from retrieval.sparse.overlay import merged
-from retrieval.types import Ranking, ViewBatch
+from retrieval.types import IndexedChunk, Ranking, ViewBatch
 
 
 class FreshSparseView:
@@ -38,6 +38,12 @@ class FreshSparseView:
         """All labels held."""
         touched, kept = self.recent.changes()  # first: what the server gets meanwhile is then in both
         return (self.server.labels() - touched) | kept
+
+    def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
+        """Labels of those of the chunks that are held otherwise; the server may be about to get them anew."""
+        touched, _ = self.recent.changes()
+        older = self.server.differing([chunk for chunk in chunks if chunk.label not in touched])
+        return older | self.recent.differing(chunks)
 
     def apply(self, batch: ViewBatch) -> None:
         """Write to the index itself what the log does not say; `recent` goes on as it was."""

@@ -20,6 +20,7 @@ from retrieval.elastic.layout import INDEX_SUFFIX, OWNER, IndexName, index_name,
 from retrieval.elastic.terms import Query
 from retrieval.errors import ViewLostError, ViewOvertakenError
 from retrieval.sparse.overlay import Statistics
+from retrieval.views.digests import DIGEST_FIELD
 
 POSITION_ID = "position"
 BULK_BYTES = 4 * 2**20  # of one request, so that a long catch-up needs bounded memory here and there
@@ -188,6 +189,25 @@ class ElasticIndex:
             )
         fields = (hit.get("fields", {}) for hit in _hits(answer))
         return {int(found["label"][0]): found["vector"] for found in fields if "vector" in found}
+
+    def digests(self, labels: Sequence[int]) -> dict[int, int | None]:
+        """Label -> digest of those of the chunks that are there; None where one was written without, or lost it."""
+        found: dict[int, int | None] = {}
+        with self.server.writing() as client:
+            for part in (labels[start : start + PAGE] for start in range(0, len(labels), PAGE)):
+                answer = client.search(
+                    index=self.name.alias,
+                    query={"ids": {"values": [str(label) for label in part]}},
+                    size=len(part),
+                    docvalue_fields=[{"field": "label"}, {"field": DIGEST_FIELD}],
+                    source=False,
+                    sort=["_doc"],
+                    track_total_hits=False,
+                    filter_path="hits.hits.fields",
+                )
+                for kept in (hit["fields"] for hit in _hits(answer)):
+                    found[int(kept["label"][0])] = int(kept[DIGEST_FIELD][0]) if DIGEST_FIELD in kept else None
+        return found
 
     def drop(self) -> None:
         """Delete the index and its template."""

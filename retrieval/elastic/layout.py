@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from retrieval.elastic.terms import GROUPS_FIELD, PRESENT_FIELD, VALUES_FIELD
+from retrieval.views.digests import DIGEST_FIELD
 
 FORMAT = 2  # raise it with any change of fields or settings: indexes built before are then built again
 MAX_WINDOW = 50_000  # hits of one search
@@ -89,6 +90,7 @@ def _mappings(fields: dict[str, Any]) -> dict[str, Any]:
     own: dict[str, Any] = {
         "label": {"type": "long"},
         "position": {"type": "long"},
+        DIGEST_FIELD: {"type": "long", "index": False},  # kept as a doc value only: it goes where the words do
         GROUPS_FIELD: keyword,
         PRESENT_FIELD: keyword,
         VALUES_FIELD: keyword,

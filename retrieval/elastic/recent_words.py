@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyroaring import BitMap64
 
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.sparse.overlay import Overlay, Statistics
-from retrieval.types import ViewBatch
+from retrieval.types import IndexedChunk, ViewBatch
 
 MAX_PENDING = 1_000  # chunks that came, changed or went; beyond, searches wait for the server
 PRESSING = MAX_PENDING // 2  # from here on the server is written to without rest
@@ -82,6 +82,13 @@ class RecentWords:
         """The chunks that are kept."""
         with self._guard:
             return self._overlay.labels()
+
+    def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
+        """Labels of those of the chunks that are kept with other words."""
+        with self._guard:
+            kept = self._overlay.documents()
+        pairs = ((chunk, kept[chunk.label]) for chunk in chunks if chunk.label in kept)
+        return BitMap64([c.label for c, tokens in pairs if sorted(tokens) != sorted(self._analyzer.tokens(c.words))])
 
     def changes(self) -> tuple[BitMap64, BitMap64]:
         """(touched, kept): the labels that came or went, and those of them that are there."""

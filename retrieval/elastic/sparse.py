@@ -19,6 +19,7 @@ from retrieval.elastic.terms import Query, attribute_fields, label_queries
 from retrieval.elastic.view import ElasticView
 from retrieval.sparse.overlay import Statistics
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
+from retrieval.views.digests import DIGEST_FIELD, digest_of
 
 MAX_QUERY_TOKENS = 1_024  # different ones; more is a document, and servers refuse a few thousand clauses
 MAX_TERMS = 10_000  # of which the index's statistics are remembered
@@ -95,8 +96,14 @@ class ElasticSparseView(ElasticView):
             yield from index_line(chunk.label, batch.version, self._document(chunk))
 
     def _document(self, chunk: IndexedChunk) -> dict[str, object]:
-        tokens = self._analyzer.tokens(chunk.words)
-        return {"body": " ".join(tokens), **attribute_fields(chunk.groups, chunk.metadata)}
+        tokens, attributes = self._kept(chunk)
+        return {"body": " ".join(tokens), DIGEST_FIELD: digest_of(tokens, attributes), **attributes}
+
+    def _digest(self, chunk: IndexedChunk) -> int:
+        return digest_of(*self._kept(chunk))
+
+    def _kept(self, chunk: IndexedChunk) -> tuple[list[str], dict[str, list[str]]]:
+        return self._analyzer.tokens(chunk.words), attribute_fields(chunk.groups, chunk.metadata)
 
 
 def _clause(term: str, weight: float) -> Query:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyroaring import BitMap64
 
 from retrieval.elastic.index import ElasticIndex
 from retrieval.elastic.terms import label_queries
-from retrieval.types import ViewBatch
+from retrieval.types import IndexedChunk, ViewBatch
 
 CHUNKS = {"exists": {"field": "label"}}  # everything but the place
 
@@ -40,6 +40,11 @@ class ElasticView:
     def labels(self) -> BitMap64:
         """All labels held."""
         return self.index.labels()
+
+    def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
+        """Labels of those of the chunks that are held with other words or filter fields, or without a digest."""
+        held = self.index.digests([chunk.label for chunk in chunks])
+        return BitMap64([c.label for c in chunks if c.label in held and held[c.label] != self._digest(c)])
 
     def resume(self) -> int:
         """Read from the index how far it is, making it where it is absent."""
@@ -89,6 +94,10 @@ class ElasticView:
 
     def _goes_back(self) -> None:
         """What was read of the index may be wrong: chunks were mended, or others have their labels now."""
+
+    def _digest(self, chunk: IndexedChunk) -> int:
+        """What the index keeps of the chunk, as a number: what the kind of view says."""
+        raise NotImplementedError
 
     def _lines(self, batch: ViewBatch) -> Iterator[bytes]:
         """The batch as lines of a bulk: what the kind of view says."""

@@ -16,6 +16,7 @@ from retrieval.errors import OutageError, ViewError
 from retrieval.sparse.overlay import Statistics
 from retrieval.sparse.snapshot import META_NAME
 from retrieval.types import Labels, Ranking
+from retrieval.views.digests import DIGEST_FIELD, digest_of
 
 WRITER_HEAP_BYTES = 16_000_000  # tantivy's least is 15 MB a thread; a batch of chunks is far smaller
 SCORE_DECIMALS = 4  # BM25 sums differ in the last bits between segments; rounded, equal passages tie
@@ -49,6 +50,24 @@ class Committed:
     def statistics(self, terms: Iterable[str]) -> Statistics:
         """What BM25 asks of it for these terms."""
         return Statistics(self.counted, self.average_length, {term: self.frequency(term) for term in terms})
+
+    def differing(self, expected: Mapping[int, int]) -> BitMap64:
+        """Of these labels, each with its digest, those that are absent or have another; one may be there twice."""
+        labels, digests = self._digests_of(BitMap64(list(expected)))
+        wanted = np.fromiter((expected[label] for label in labels.tolist()), np.int64, len(labels))
+        absent = BitMap64(list(expected)) - BitMap64(labels.tolist())
+        return absent | BitMap64(labels[digests != wanted].tolist())
+
+    def _digests_of(self, wanted: BitMap64) -> tuple[Labels, Labels]:
+        """(n,) labels and (n,) digests of all that is there under these labels."""
+        if not wanted:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        query = tantivy.Query.term_set_query(self.schema, "label", list(wanted))
+        limit = len(wanted) + 1
+        while len(hits := self.searcher.search(query, limit, count=False).hits) == limit:
+            limit *= ESCALATION
+        digests = self.searcher.fast_field_values(DIGEST_FIELD, [address for _, address in hits])
+        return labels_of(self.searcher, hits), np.array(digests, np.int64)
 
     def search(self, weights: Mapping[str, float], k: int, wanted: BitMap64) -> Ranking:
         """The best k of the wanted labels by BM25, each term's share multiplied by its weight."""
@@ -131,6 +150,7 @@ class TantivyIndex:
             document = tantivy.Document()
             document.add_unsigned("label", label)
             document.add_unsigned("length", len(tokens))
+            document.add_unsigned(DIGEST_FIELD, digest_of(tokens))
             document.add_unsigned(*EVERY)
             document.add_text("body", " ".join(tokens))
             writer.add_document(document)
@@ -161,6 +181,7 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("label", indexed=True, fast=True)
     builder.add_unsigned_field("length", fast=True)
+    builder.add_unsigned_field(DIGEST_FIELD, fast=True)
     builder.add_unsigned_field(EVERY[0], indexed=True)
     builder.add_text_field("body", tokenizer_name="whitespace", index_option="freq")  # no positions: half the size
     return builder.build()

@@ -17,9 +17,10 @@ from retrieval.sparse.index import SCORE_DECIMALS, TantivyIndex
 from retrieval.sparse.overlay import Overlay, merged
 from retrieval.sparse.snapshot import copy_snapshot
 from retrieval.types import IndexedChunk, Ranking, ViewBatch
+from retrieval.views.digests import digest_of
 from retrieval.views.folder import Reached, lock_folder, read_manifest, write_manifest
 
-FORMAT = 3
+FORMAT = 4  # raised with any change of what is kept of a chunk: views built before are then rebuilt
 OVERLAY_LIMIT = 256  # chunks added and removed between commits: at most 0.3 ms a search (bench_views.py)
 MIN_OVERLAY = 16  # while the index is small the overlay stays smaller than it, down to this many
 
@@ -66,6 +67,15 @@ class SparseView:
         """All labels held."""
         with self._guard:
             return (self._index.committed.labels - self._dead) | self._overlay.labels()
+
+    def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
+        """Labels of those of the chunks that are held with other words."""
+        with self._guard:
+            committed, dead, newer = self._index.committed, self._dead, self._overlay.documents()
+        older = committed.labels - dead - BitMap64(list(newer))
+        differ = committed.differing({c.label: digest_of(self._tokens(c)) for c in chunks if c.label in older})
+        pairs = ((chunk, newer[chunk.label]) for chunk in chunks if chunk.label in newer)
+        return differ | BitMap64([c.label for c, tokens in pairs if sorted(tokens) != sorted(self._tokens(c))])
 
     def apply(self, batch: ViewBatch) -> None:
         """Bring the view to `batch.seq`; visible as a whole. Labels held already are not indexed again.

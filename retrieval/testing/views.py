@@ -181,6 +181,18 @@ class IndexViewContract(ABC):
         assert [self.found(again, topic) for topic in range(TOPICS)] == before
         again.close()
 
+    def test_what_is_held_as_it_came_does_not_differ(self, tmp_path: Path) -> None:
+        view = self.make_view(tmp_path)
+        view.apply(make_batch(1, [(label, label % TOPICS) for label in range(50)]))
+        view.apply(make_batch(2, [(60, 0)], [0, 8]))
+        rows = [make_chunk(label, label % TOPICS) for label in (*range(50), 99)]
+        assert not view.differing([*rows, make_chunk(60, 0)])
+        view.save()
+        view.close()
+        again = self.make_view(tmp_path)
+        assert not again.differing([*rows, make_chunk(60, 0)])
+        again.close()
+
     def test_a_replay_after_a_stop_without_saving_loses_and_doubles_nothing(self, tmp_path: Path) -> None:
         batches = [make_batch(1, [(1, 0), (2, 1)]), make_batch(2, [(3, 0)], [1]), make_batch(3, [(4, 1)], [2])]
         view = self.make_view(tmp_path)

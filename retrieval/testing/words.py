@@ -16,7 +16,7 @@ from retrieval.analysis.analyzer import Analyzer
 from retrieval.contracts import Scope, WordView
 from retrieval.search.spelling import Correction, Vocabulary, correct
 from retrieval.testing.views import IndexViewContract, make_chunk, topic_text
-from retrieval.types import Principal, ViewBatch
+from retrieval.types import IndexedChunk, Principal, ViewBatch
 
 TEXTS = {  # label -> text; those from 10 on are the board's alone
     1: "A resistor limits the current.",
@@ -47,12 +47,24 @@ class WordViewContract(IndexViewContract):
         """A view of `TEXTS`, in two batches."""
         view = self.make_view(None)
         for seq, labels in enumerate(([*TEXTS][:3], [*TEXTS][3:]), start=1):
-            rows = [
-                replace(make_chunk(label, 0), text=TEXTS[label], groups=("board",) if label >= BOARD else ("staff",))
-                for label in labels
-            ]
-            view.apply(ViewBatch(seq, [], rows))
+            view.apply(ViewBatch(seq, [], [self.row(label, TEXTS[label]) for label in labels]))
         return view
+
+    def row(self, label: int, text: str) -> IndexedChunk:
+        """The chunk of that label and text, for those who may read it."""
+        return replace(make_chunk(label, 0), text=text, groups=("board",) if label >= BOARD else ("staff",))
+
+    def test_chunks_held_with_other_words_differ(self) -> None:
+        view = self.filled()
+        rows = {label: self.row(label, text) for label, text in {**TEXTS, 5: "not there"}.items()}
+        assert not view.differing(list(rows.values()))
+        rows[2] = self.row(2, "Populations of capacitors")  # a word less
+        rows[11] = self.row(11, "Thermistors and a resister")  # a word less often
+        rows[12] = replace(rows[12], title="Parts")
+        assert sorted(view.differing(list(rows.values()))) == [2, 11, 12]
+        view.save()
+        assert sorted(view.differing(list(rows.values()))) == [2, 11, 12]
+        view.close()
 
     def test_frequencies_are_those_of_each_token(self) -> None:
         view = self.filled()

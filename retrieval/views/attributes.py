@@ -70,11 +70,10 @@ class AttributeView:
         with self._guard:
             return self._labels.copy()
 
-    def describes(self, chunk: IndexedChunk) -> bool:
-        """Whether the chunk is held with just these groups and metadata."""
-        held = self._attributes.get(chunk.label)
-        expected = _Attributes(chunk.document, tuple(chunk.groups), chunk.metadata)
-        return held is not None and _plain(held) == _plain(expected)
+    def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
+        """Labels of those of the chunks that are held with other groups or metadata."""
+        pairs = ((chunk, self._attributes.get(chunk.label)) for chunk in chunks)
+        return BitMap64([c.label for c, held in pairs if held is not None and _plain(held) != _plain(_described(c))])
 
     def document_of(self, label: int) -> int | None:
         """The document a chunk belongs to; None where the label is unknown."""
@@ -221,6 +220,10 @@ def _plain(attributes: _Attributes) -> bytes:
     """As a snapshot would write it: a time that was read from one equals the time itself."""
     content = (attributes.document, sorted(attributes.groups), dict(attributes.metadata))
     return orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def _described(chunk: IndexedChunk) -> _Attributes:
+    return _Attributes(chunk.document, tuple(chunk.groups), chunk.metadata)
 
 
 def _shared_attributes(chunk: IndexedChunk, shared: dict[int, _Attributes]) -> _Attributes:

@@ -60,8 +60,8 @@ class Attributes(Protocol):
         """The chunks of the document of that key; empty where there is none."""
         ...
 
-    def describes(self, chunk: IndexedChunk) -> bool:
-        """Whether the chunk is held with just these groups and metadata."""
+    def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
+        """Labels of those of the chunks that are held with other groups or metadata."""
         ...
 
     def save(self) -> None:

@@ -277,6 +277,9 @@ def test_both_dense_views_rank_alike(elastic_server: ElasticServer) -> None:
     np.testing.assert_allclose(given_back, [rows[7], np.zeros(32), rows[3]], atol=1e-6)
     many = np.resize(np.arange(100, 2_000), MAX_WINDOW + 5)  # as of the long documents that a search for 1,000 finds
     np.testing.assert_allclose(theirs.vectors(many), rows[many], atol=1e-6)
+    theirs.index.write_beside(index.index_line(7, 1, {"vector": rows[8]}))
+    np.testing.assert_allclose(theirs.vectors(np.array([7])), rows[7:8], atol=1e-6)  # it is remembered
+    np.testing.assert_allclose(theirs.vectors(np.array([7]), anew=True), rows[8:9], atol=1e-6)
     ours.close()
     drop_indexes(elastic_server, theirs.index.name.collection)
 

@@ -22,10 +22,13 @@ from infra.settings import Settings
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.log import OperationLog
+from retrieval.contracts import SharedView
 from retrieval.elastic import ElasticServer, ElasticSparseView, FreshSparseView
 from retrieval.elastic.index import drop_indexes, kept_indexes
+from retrieval.filters import AnyOf
+from retrieval.plan import DEFAULT_PLAN, FusionMethod
 from retrieval.search.types import SearchRequest
-from retrieval.types import OPERATOR, Document, ViewBatch
+from retrieval.types import OPERATOR, Document, Principal, ViewBatch
 
 __all__ = ["elastic_server", "elastic_url", "stack_of"]
 
@@ -103,6 +106,37 @@ def test_an_index_is_mended_while_another_process_writes_it(
     assert next(number) > 2
     assert label in index.labels()
     eventually(lambda: verify_collection(api, "c").in_step)
+
+
+def test_what_an_index_holds_otherwise_is_found_and_mended(opened: Open) -> None:
+    """Words, vectors, and what each leg filters by, each wrong alone; labels and what this process keeps are right."""
+    api = opened("api", dense_view="elasticsearch")
+    filled(api)
+    jobs = opened("jobs", dense_view="elasticsearch")
+    runtime = api.runtime("c")
+    eventually(lambda: verify_collection(api, "c").in_step)  # what it read of the index is remembered from here on
+    words, vectors = words_of(api).server, runtime.follower.views.dense
+    (batch, *_) = api.catalog.log.everything(runtime.collection, BitMap64(), BitMap64())
+    chunks = {int(chunk.metadata["_key"][1:]): chunk for chunk in batch.added}
+    others = [replace(chunks[n], groups=("strangers",)) for n in (4, 6)]
+    changed = [replace(chunks[3], text="undone zebra"), others[0], replace(chunks[5], metadata={})]
+    words.mend(ViewBatch(0, [], changed, state=DOCUMENTS))
+    assert isinstance(vectors, SharedView)
+    vectors.mend(ViewBatch(0, [], [others[1], replace(chunks[7], vector=chunks[8].vector)], state=DOCUMENTS))
+
+    def found(number: int) -> bool:
+        """Whether somebody with the rights of everybody finds it by a word of its own, among those of its source."""
+        asked = SearchRequest(f"subject{number}word", 1, filter=AnyOf("_source", ("api",)))
+        hits = api.search("c", asked, Principal("anna"), plan=replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE)).hits
+        return [hit.chunk.key for hit in hits] == [f"k{number}"]
+
+    assert [found(number) for number in (2, 3, 4, 5)] == [True, False, False, False]
+    expected = {"sparse": 3, "dense": 2, "attributes": 0}
+    assert {name: view.changed for name, view in verify_collection(api, "c").views.items()} == expected
+    mended = verify_collection(jobs, "c", repair=True)
+    assert mended.repaired and {name: view.changed for name, view in mended.views.items()} == expected
+    assert verify_collection(api, "c").in_step
+    assert all(found(number) for number in (2, 3, 4, 5))
 
 
 def aliases(server: ElasticServer, kb: KnowledgeBase) -> set[str]:

@@ -147,6 +147,23 @@ def test_rights_that_a_view_has_wrong_are_mended(kb: KnowledgeBase) -> None:
     assert verify_collection(kb, "c").in_step
 
 
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_words_that_a_view_has_wrong_are_mended(kb: KnowledgeBase, is_committed: bool) -> None:
+    views = kb.runtime("c").follower.views
+    (batch, *_) = kb.catalog.log.everything(kb.runtime("c").collection, BitMap64(), None)
+    other = replace(batch.added[0], text="undone zebra")
+    views.sparse.apply(ViewBatch(views.seq, [other.label], [other]))
+    if is_committed:
+        views.sparse.save()
+    found = verify_collection(kb, "c")
+    assert (found.views["sparse"].changed, found.in_step) == (1, False)
+    assert "sparse: 0 missing, 0 too many, 1 changed" in found.sentence()
+    assert verify_collection(kb, "c", repair=True).repaired
+    assert views.sparse.search("zebra", 5).labels.tolist() == []
+    assert views.sparse.search("number0", 1).labels.tolist() == [other.label]
+    assert verify_collection(kb, "c").in_step
+
+
 def test_documents_that_change_all_the_time_are_no_difference(
     kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
