@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
-from retrieval.catalog.rights import may_read
 from retrieval.catalog.engine import reading
+from retrieval.catalog.rights import may_read
 from retrieval.types import BlockKind, Principal
 
 _Row: TypeAlias = Sequence[Any]  # a block as stored, see `Block.to_row`
