@@ -16,7 +16,7 @@ from retrieval.plan import Plan
 from search_core.artifact.artifacts import RUNS
 from search_core.clock import Clock
 from search_core.corpus.legs import CachedLegs, ask_legs
-from search_core.corpus.served_parts import served_parts, serving
+from search_core.corpus.served_parts import served_parts
 from search_core.corpus.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
 from search_core.log.experiment_log import ExperimentLog
 from search_core.log.run_start import begin, incumbent_of
@@ -30,7 +30,7 @@ from search_core.request import Request
 from search_core.spaces.plan_mapping import deepest
 from search_core.spaces.space import SearchSpace
 from search_core.spaces.space_file import stored_space
-from search_core.stages.candidate import Candidate
+from search_core.stages.candidate import Candidate, serving
 from search_core.stages.tiers import parse_tiers
 from search_core.task import TaskSpec
 from search_core.time_decisions import TimeDecisions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.access.callers import Caller
-from api.http.errors import forbidden
+from api.errors import forbidden
 from api.knowledge_base import KnowledgeBase
 from retrieval.encoder import ENCODERS
 

@@ -26,7 +26,7 @@ from api.access.tokens import (
     TokenVerifier,
     discover,
 )
-from api.http.errors import ApiError, unauthenticated
+from api.errors import ApiError, unauthenticated
 from infra.addresses import without_login
 from infra.secrets import CONSOLE_LOGINS, SecretBox
 from infra.settings import Settings, SettingsError

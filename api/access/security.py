@@ -19,7 +19,7 @@ from api.access.callers import Caller, Session
 from api.access.open_paths import SESSION_PATH, is_open
 from api.access.sessions import COOKIE, CSRF_HEADER, SAFE_METHODS, Sessions
 from api.access.tokens import TokenVerifier
-from api.http.errors import ApiError, unauthenticated
+from api.errors import ApiError, unauthenticated
 from api.http.request_state import state_of
 from retrieval.catalog.keys import KEY_PREFIX, Keys
 

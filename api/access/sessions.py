@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from api.access.callers import Caller, Session
-from api.http.errors import ApiError, unauthenticated
+from api.errors import ApiError, unauthenticated
 from infra.secrets import CONSOLE_SESSIONS, SecretBox
 from infra.settings import Settings
 from retrieval.catalog.keys import KeyRecord, Keys, Scope

@@ -15,7 +15,7 @@ import httpx
 import jwt
 
 from api.access.callers import Caller
-from api.http.errors import ApiError, unauthenticated
+from api.errors import ApiError, unauthenticated
 from api.http.loopback import is_loopback
 from infra.addresses import without_login
 from infra.settings import Settings, SettingsError

@@ -10,7 +10,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import ApiError, render
+from api.errors import ApiError
+from api.http.errors import render
 from api.http.request_state import state_of
 
 BUSY_RETRY_SECONDS = 5

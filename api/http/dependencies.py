@@ -18,7 +18,7 @@ from fastapi.security import HTTPBearer
 
 from api.access.callers import Caller
 from api.access.security import Authenticator
-from api.http.errors import forbidden, no_such_collection, unauthenticated
+from api.errors import forbidden, no_such_collection, unauthenticated
 from api.http.paging import DEFAULT_PAGE, MAX_PAGE, Page
 from api.http.request_state import RequestState, state_of
 from api.http.workers import Workers

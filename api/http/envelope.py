@@ -14,7 +14,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.audit import Auditor
-from api.http.errors import ApiError, as_api_error, render
+from api.errors import ApiError
+from api.http.errors import as_api_error, render
 from api.http.request_state import RequestState, begin
 from api.telemetry.observation import Metrics
 from api.telemetry.traces import request_span

@@ -7,7 +7,6 @@ Dify's on retrieval. Whatever fails becomes an `ApiError` first; `render` writes
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, get_args
@@ -20,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
+from api.errors import NO_SUCH_ROUTE, ApiError, internal, no_such_route, wrong_method
 from api.http.alternatives import merged
 from api.http.request_state import RequestState, state_of
 from api.http.responses import JsonResponse
@@ -33,73 +33,13 @@ from search_core import errors as search_core_errors
 logger = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-MAX_SHOWN = 200  # characters of a path in a message
-NO_SUCH_ROUTE = "no_such_route"  # a code
 RETRY_AFTER_SECONDS = 1  # of conditions that pass by themselves, such as a busy server
-
-
-class ApiError(Exception):
-    """A failure as the caller sees it; the message says what to do."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        detail: Any = None,
-        retry_after: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.detail = detail
-        self.headers = dict(headers or {})
-        if retry_after is not None:
-            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
-
-
-def unauthenticated(message: str) -> ApiError:
-    """401: who asks is not known."""
-    return ApiError(401, "unauthenticated", message, headers={"WWW-Authenticate": "Bearer"})
-
-
-def forbidden(message: str) -> ApiError:
-    """403: who asks is known and may not do this."""
-    return ApiError(403, "forbidden", message)
-
-
-def no_such_collection(name: str) -> ApiError:
-    """404: the same words whether the collection is absent or the caller's key does not cover it."""
-    return ApiError(
-        404, "not_found", f"collection {name!r} does not exist or your key does not cover it; see GET /v1/collections"
-    )
-
-
-def no_such_route(method: str, path: str) -> ApiError:
-    """404: no route has this path."""
-    shown = path if len(path) <= MAX_SHOWN else f"{path[:MAX_SHOWN]}…"
-    return ApiError(404, NO_SUCH_ROUTE, f"there is no route {method} {shown}; see GET /openapi.json")
-
-
-def wrong_method(method: str, allowed: Sequence[str]) -> ApiError:
-    """405: the path exists, for other methods."""
-    listed = ", ".join(allowed)
-    message = f"this path does not take {method}; expected {listed}"
-    return ApiError(405, "method_not_allowed", message, headers={"Allow": listed})
 
 
 def methods_of(app: FastAPI, scope: Scope) -> list[str]:
     """All methods that the request's path takes: each route of it knows its own alone."""
     asked = (dict(scope) | {"method": method} for method in METHODS)
     return [one["method"] for one in asked if any(route.matches(one)[0] is Match.FULL for route in app.routes)]
-
-
-def internal() -> ApiError:
-    """500: nothing of the cause leaves the house; the log has it under the request id."""
-    return ApiError(500, "internal", "something went wrong here; the server's log has it under this request id")
 
 
 _BY_CLASS: Mapping[type[Exception], tuple[int, str]] = {
@@ -182,7 +122,7 @@ def install(app: FastAPI) -> None:
             failure = _unfit(error, request.scope.get("route"))
         if failure.status == 405:
             failure = wrong_method(request.method, methods_of(app, request.scope))
-        if failure.code == "no_such_route":
+        if failure.code == NO_SUCH_ROUTE:
             failure = no_such_route(request.method, request.url.path)
         if failure.status >= 500:
             logger.warning("%s %s: %s", request.method, request.url.path, failure.message)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.open_paths import is_listening, is_login, is_open
-from api.http.errors import ApiError
+from api.errors import ApiError
 from api.http.request_state import state_of
 
 MAX_IN_FLIGHT = 128  # requests at once; 40 threads work on them, the rest waits for milliseconds

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.http.errors import ApiError
+from api.errors import ApiError
 from api.http.sse import HEADERS
 
 MAX_LISTENERS = 64  # of one kind of events; people who watch are few

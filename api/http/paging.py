@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from api.http.errors import ApiError
+from api.errors import ApiError
 
 T = TypeVar("T")
 _ID = re.compile("[0-9a-f]{1,64}")

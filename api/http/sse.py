@@ -8,7 +8,8 @@ from contextlib import aclosing
 
 from starlette.responses import Response, StreamingResponse
 
-from api.http.errors import ApiError, as_api_error
+from api.errors import ApiError
+from api.http.errors import as_api_error
 from api.http.responses import to_json
 from api.http.workers import Workers
 

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api.access.oidc_login import LOGIN_SECONDS, OidcLogin
 from api.access.open_paths import CONSOLE, OIDC_BACK_PATH, OIDC_PATH
 from api.access.sessions import Sessions
-from api.http.errors import ApiError
+from api.errors import ApiError
 from api.http.request_state import state_of
 from api.routes.console import PAGE_HEADERS
 from api.routes.console_session import set_cookie

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from api.access.callers import Session
 from api.access.open_paths import CONSOLE
 from api.access.sessions import COOKIE, Sessions
+from api.errors import unauthenticated
 from api.http.dependencies import Authentication, Kb, ReadCaller, State
-from api.http.errors import unauthenticated
 from api.http.request_state import RequestState
 from api.http.responses import JsonResponse
 from api.routes.failures import GUARDED

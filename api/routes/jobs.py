@@ -16,8 +16,8 @@ from starlette.responses import Response, StreamingResponse
 from api.access.callers import Caller
 from api.access.encoder_reach import check_encoder
 from api.access.security import RIGHTS_SECONDS, Presented
+from api.errors import ApiError, forbidden
 from api.http.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
-from api.http.errors import ApiError, forbidden
 from api.http.listeners import EventStream, Listeners
 from api.http.paging import page_json
 from api.http.requested_plan import plan_of

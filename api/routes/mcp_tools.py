@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from api.access.callers import Caller
+from api.errors import ApiError
 from api.http.dependencies import check_reach, existing
-from api.http.errors import ApiError
 from api.http.request_state import RequestState
 from api.knowledge_base import KnowledgeBase
 from api.wire.mcp import AskArguments, CollectionArguments, FetchArguments, SearchArguments

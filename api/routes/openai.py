@@ -17,8 +17,8 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.errors import ApiError
 from api.http.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
-from api.http.errors import ApiError
 from api.http.request_state import session_of
 from api.http.responses import JsonResponse
 from api.http.sse import Event, stream

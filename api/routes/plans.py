@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
+from api.errors import ApiError
 from api.http.dependencies import (
     AdminCaller,
     CollectionQuery,
@@ -17,7 +18,6 @@ from api.http.dependencies import (
     check_reach,
     existing,
 )
-from api.http.errors import ApiError
 from api.http.paging import MAX_ID, page_json
 from api.http.requested_plan import require_trust
 from api.knowledge_base import KnowledgeBase

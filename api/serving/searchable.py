@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Histogram
 
 from api.knowledge_base import KnowledgeBase
-from api.upkeep.lookout import Lookout
+from api.lookout import Lookout
 from retrieval.catalog import Collection
 from retrieval.catalog.arrivals import Arrival
 

@@ -13,9 +13,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api.knowledge_base import KnowledgeBase
+from api.lookout import Lookout
 from api.sources.live_sources import LiveSources
 from api.sources.status import SourceStatus, StatusReader
-from api.upkeep.lookout import Lookout
 from ingest.errors import IngestError
 from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.sources import SourceRecord, SourceState

@@ -13,9 +13,6 @@ from retrieval.learned.precedents import Precedents, load_precedents
 from retrieval.learned.ranker import Ranker, load_ranker
 from retrieval.plan import Plan
 from search_core.corpus.legs import CachedLegs
-from search_core.spaces.plan_mapping import architecture_of, plan_space
-from search_core.spaces.space import SearchSpace
-from search_core.stages.candidate import Candidate
 
 Parts = tuple[QueryAdapter | None, Ranker | None, Precedents | None]
 
@@ -37,15 +34,6 @@ def as_served(legs: CachedLegs, parts: Parts) -> CachedLegs:
     served = legs if adapter is None else legs.with_query_vectors(adapter.apply(legs.query_vectors))
     served = served if ranker is None else replace(served, ranker=ranker)
     return served if precedents is None else served.remembering(precedents, None)
-
-
-def serving(plan: Plan, legs: CachedLegs, encoder: Encoder, parts: Parts, space: SearchSpace) -> Candidate:
-    """What serves now, as the first candidate of a run in that space; `legs`: without its parts."""
-    adapter, ranker, precedents = parts
-    base = as_served(legs, (None, ranker, precedents))
-    architecture = architecture_of(plan, plan_space(space))
-    served = as_served(base, (adapter, None, None))
-    return Candidate(architecture, plan, base, served, encoder, adapter=adapter, precedents=precedents, ranker=ranker)
 
 
 def _loaded(

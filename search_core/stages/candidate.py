@@ -17,8 +17,11 @@ from retrieval.learned.precedents import Precedents
 from retrieval.learned.ranker import Ranker
 from retrieval.plan import Plan, PrecedentStep
 from search_core.corpus.legs import CachedLegs, Values
+from search_core.corpus.served_parts import Parts, as_served
 from search_core.questions.evidence import Evidence
 from search_core.spaces.architecture import Architecture
+from search_core.spaces.plan_mapping import architecture_of, plan_space
+from search_core.spaces.space import SearchSpace
 
 STANDARD_ERRORS = 1.0  # that a gain must exceed: the one-standard-error rule (Breiman et al. 1984, 3.4.3)
 
@@ -119,6 +122,15 @@ class Candidate:
             legs=replace(self.legs, remembered=remembered),
             precedents=other.precedents,
         )
+
+
+def serving(plan: Plan, legs: CachedLegs, encoder: Encoder, parts: Parts, space: SearchSpace) -> Candidate:
+    """What serves now, as the first candidate of a run in that space; `legs`: without its parts."""
+    adapter, ranker, precedents = parts
+    base = as_served(legs, (None, ranker, precedents))
+    architecture = architecture_of(plan, plan_space(space))
+    served = as_served(base, (adapter, None, None))
+    return Candidate(architecture, plan, base, served, encoder, adapter=adapter, precedents=precedents, ranker=ranker)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from oidc_issuer import AUDIENCE, Issuer
 
 from api.access.security import TRUST_SECONDS
 from api.access.tokens import CLOCK_SKEW_SECONDS, MAX_WAITING, Published, SigningKeys, TokenVerifier
-from api.http.errors import ApiError
+from api.errors import ApiError
 from infra.settings import SettingsError
 
 

@@ -8,7 +8,7 @@ import pytest
 from loopback_server import QuietHandler, serving
 
 from api.access.tokens import SigningKeys
-from api.http.errors import ApiError
+from api.errors import ApiError
 from infra.addresses import without_login
 from ingest.connect.client import ConnectClient
 from ingest.errors import SourceError

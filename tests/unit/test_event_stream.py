@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.responses import StreamingResponse
 
-from api.http.errors import ApiError
+from api.errors import ApiError
 from api.http.sse import Event, stream
 from api.http.workers import Workers
 from retrieval.errors import OutageError

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from api.upkeep.lookout import Lookout
+from api.lookout import Lookout
 from retrieval.errors import OutageError
 
 
