@@ -21,10 +21,10 @@ from retrieval.encoder import open_encoder
 from retrieval.errors import ConflictError, RetrievalError
 from search_core.artifact.artifacts import RUNS
 from search_core.clock import Clock
+from search_core.conclusion import conclude
 from search_core.conditions import prepare
 from search_core.errors import CorpusError, SearchCoreError
 from search_core.log.run_lock import run_lock
-from search_core.proof.conclusion import conclude
 from search_core.proof.promotion import check_way
 from search_core.questions.splits import BY_DOCUMENT
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, Request

@@ -18,10 +18,9 @@ from api.cli import app
 from api.knowledge_base import KnowledgeBase
 from infra.commit import running_commit
 from retrieval.types import IndexedChunk
-from search_core import trainer
+from search_core import conclusion, trainer
 from search_core.clock import Clock
 from search_core.corpus.legs import CachedLegs
-from search_core.proof import conclusion
 from search_core.proof.gate import Latency
 from search_core.request import Request
 from search_core.result import Result

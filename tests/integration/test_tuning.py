@@ -26,11 +26,11 @@ from retrieval.evaluation.runs import MAX_DEPTH
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
+from search_core import conclusion
 from search_core.artifact.artifacts import load_artifact
 from search_core.corpus.legs import ask_legs
 from search_core.corpus.snapshot import read_snapshot
 from search_core.errors import CorpusError, SupervisionError
-from search_core.proof import conclusion
 from search_core.proof.gate import Verdict, judge
 from search_core.questions.splits import connected
 from search_core.questions.supervision import given

@@ -16,12 +16,12 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import NotFoundError
 from retrieval.types import Document
-from search_core import conditions
+from search_core import conclusion, conditions
 from search_core.conditions import ARCHIVE
 from search_core.errors import BudgetError
 from search_core.log.log_check import log_troubles
 from search_core.policy.archive import Archive
-from search_core.proof import conclusion, promotion
+from search_core.proof import promotion
 from search_core.request import Request
 from search_core.result import Result
 from search_core.trainer import AutoModelTrainer

@@ -17,12 +17,12 @@ from retrieval.plan import Plan, RerankStep
 from retrieval.ranking.rerank import RERANKERS
 from retrieval.sparse import SparseView
 from retrieval.types import IndexedChunk, Ranking
-from search_core import time_needed, trainer
+from search_core import conclusion, time_needed, trainer
 from search_core.clock import Clock
 from search_core.corpus.legs import CachedLegs
 from search_core.errors import BudgetError
 from search_core.policy.contract import Trial
-from search_core.proof import conclusion, latency
+from search_core.proof import latency
 from search_core.request import DEFAULT_SPACE, Request
 from search_core.result import Result
 from search_core.spaces.architecture import Architecture
