@@ -1,7 +1,8 @@
 """The log of one run: each trial once, in the catalog and as JSON lines in the run folder, in the order of the trials.
 
-A killed run is resumed from it: policies are functions of their seed and what they were told, so the same questions are
-asked again, and answers that are in the log already are not computed again.
+A killed run is resumed from it: policies are functions of their seed and what they were told, so the same trials come
+again, in the same order, and what the log has of them stays. What a trial made, such as a plan's value on each question
+or an adapter, is not in the log; stages make it anew, or keep its state themselves.
 """
 
 from __future__ import annotations

@@ -113,6 +113,41 @@ def test_a_process_that_was_killed_goes_on_where_it_was(shell: Shell) -> None:
     assert len(list(events.glob("events.out.tfevents.*"))) == 1
 
 
+def interrupted(shell: Shell, *more: str) -> tuple[subprocess.Popen[str], str]:
+    """A run that Ctrl-C has reached after some trials, as it says itself; and its experiment."""
+    known = set(shell.trials())
+    process = shell.start("tune", "-c", "c", *shell.asked, "--no-promote", "--json", *more)
+    deadline, found = time.monotonic() + PATIENCE_SECONDS, ""
+    while not found and process.poll() is None and time.monotonic() < deadline:
+        found = next((one for one, count in shell.trials().items() if one not in known and count >= 3), "")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert any("stopping: what was found is tested now" in line for line in process.stderr), process.communicate()
+    return process, found
+
+
+def test_ctrl_c_keeps_what_was_found(shell: Shell) -> None:
+    process, name = interrupted(shell, "--max-epochs", "50", "--seed", "11")
+    told, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+    result = json.loads(told)
+    assert result["experiment"] == name and 3 <= result["trials"] < 400
+    assert shell.json("experiments", "show", name, "-c", "c")["state"] == "finished"
+    again = shell.json("experiments", "replay", name, "-c", "c")
+    assert again["same"] == {"trajectory": True, "artifact": True} and not again["cut_short"]
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_run_can_go_on(shell: Shell) -> None:
+    process, name = interrupted(shell, "--seed", "5")
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode != 0 and told == ""
+    assert shell.json("experiments", "show", name, "-c", "c")["state"] == "stopped"
+    whole, resumed = shell.whole(), shell.json("tune", "-c", "c", "--resume", name)
+    assert resumed["experiment"] == name
+    assert (resumed["trajectory"], resumed["artifact"]["digest"]) == (whole["trajectory"], whole["artifact"]["digest"])
+
+
 def test_a_run_is_shown_replayed_and_its_log_guarded(shell: Shell) -> None:
     name = shell.whole()["experiment"]
     shown = shell.json("experiments", "show", name, "-c", "c")

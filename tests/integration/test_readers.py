@@ -15,11 +15,14 @@ import served
 from reader_questions import write_squad
 from tiny_reader import make_model
 
+from retrieval.answer.choice import AnswerChoice
 from retrieval.catalog.keys import Scope
 from search_core.questions.taught_questions import hashes_of
 from search_core.reader.data import read_squad
 from search_core.reader.lessons import read_lessons
 from search_core.reader.recipe import hold_out
+from search_core.request import Request
+from search_core.trainer import AutoModelTrainer
 
 DOCUMENTS = {
     "emma": "Emma lives in Quito and works as teacher.",
@@ -70,8 +73,8 @@ def api(trained: tuple[Path, dict[str, Any]]) -> Iterator[served.Served]:
         yield opened
 
 
-def ask(api: served.Served, question: str) -> dict[str, Any]:
-    body = {"question": question, "collection": "people", "stream": False}
+def ask(api: served.Served, question: str, collection: str = "people") -> dict[str, Any]:
+    body = {"question": question, "collection": collection, "stream": False}
     response = api.client.post("/v1/answers", json=body, headers=api.headers())
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
@@ -117,9 +120,30 @@ def test_it_is_measured_beside_the_sentence_picker(trained: tuple[Path, dict[str
     assert found["reader"]["questions"] == 48
 
 
+def test_a_reader_that_is_better_is_proven_and_serves(api: served.Served, trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = trained
+    unseen = write_squad(folder / "to-tune.json", articles=30, each=2, seed=2_000)
+    headers, text = api.headers(Scope.ADMIN), {"text": DOCUMENTS["emma"]}
+    api.client.post("/v1/collections", json={"name": "folk"}, headers=headers).raise_for_status()
+    put = api.client.put("/v1/collections/folk/documents/emma?wait_for=searchable", json=text, headers=headers)
+    put.raise_for_status()
+    assert ask(api, "Where does Emma live?", "folk")["generator"] == "extractive"
+    result = AutoModelTrainer.of(
+        Request("answer", collection="folk", budget="4m"),
+        settings=api.settings.model_copy(update={"reader_questions": str(unseen)}),
+        catalog=api.kb.catalog,
+        encoder_of=api.kb.open_encoder,
+    ).run()
+    assert result.promoted, result.reasons
+    assert result.plan.answer == AnswerChoice("reader", "people") and result.verdict.p_value < 0.05
+    assert json.loads((result.folder / "manifest.json").read_text())["reader"]["name"] == "people"
+    api.kb.runtimes.get("folk").refresh()
+    answer = ask(api, "Where does Emma live?", "folk")
+    assert (answer["generator"], answer["answer"]) == ("reader", "Quito [1]")
+
+
 def test_a_reader_that_is_gone_leaves_the_answer_to_sentences(api: served.Served) -> None:
     from api.serving.answerers import Answerers
-    from retrieval.answer.choice import AnswerChoice
 
     runtime = api.kb.runtimes.get("people")
     answerers = Answerers(api.settings, runtime.encoder, runtime.analyzer)
