@@ -17,9 +17,9 @@ from ingest.connect.client import ConnectClient, ConnectorStatus
 from ingest.connect.configuration import CLASSES, connector_config
 from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Leftover
+from ingest.connect.postgres_columns import check_logged
 from ingest.connect.tables import unneeded_columns
 from ingest.connect.topics import Topics
-from ingest.connect.unreadable_columns import check_logged
 from ingest.errors import IngestError, SourceError
 from ingest.table_mapping import TablesMapping
 from retrieval.errors import RetrievalError

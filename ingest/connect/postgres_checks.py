@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from ingest.connect.inspection import Finding
-from ingest.connect.unreadable_columns import generated_columns
+from ingest.connect.postgres_columns import unlogged_values
 
 OLDEST = 130_000  # reading tables again without writing to the database needs pg_current_snapshot()
 WITH_MESSAGES = 140_000  # publications carry logical messages, our heartbeats
@@ -90,7 +90,7 @@ def check_tables(connection: psycopg.Connection[Any], facts: Mapping[str, Any], 
         else _absent(connection, table)
         for table in tables
     ]
-    return [*found, *generated_columns(connection, ids)]
+    return [*found, *unlogged_values(connection, ids)]
 
 
 def table_ids(connection: psycopg.Connection[Any], tables: Sequence[str]) -> dict[str, int]:

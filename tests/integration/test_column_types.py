@@ -51,6 +51,16 @@ CREATE DOMAIN days AS date[];
 CREATE EXTENSION hstore;
 CREATE TABLE typed (id int PRIMARY KEY, {", ".join(f"{name} {kind}" for name, (kind, _, _) in POSTGRES.items())});
 CREATE TABLE keyed (at timestamp, flags bit(4), title text, PRIMARY KEY (at, flags));
+CREATE TABLE marked (id int PRIMARY KEY, title text, groups int[], ids uuid[], facts hstore)
+  WITH (toast_tuple_target = 128);
+CREATE TABLE whole (id int PRIMARY KEY, title text, days date[] NOT NULL, prices numeric[])
+  WITH (toast_tuple_target = 128);
+ALTER TABLE marked ALTER groups SET STORAGE EXTERNAL, ALTER ids SET STORAGE EXTERNAL, ALTER facts SET STORAGE EXTERNAL;
+ALTER TABLE whole ALTER days SET STORAGE EXTERNAL, ALTER prices SET STORAGE EXTERNAL, REPLICA IDENTITY FULL;
+INSERT INTO marked
+  SELECT 1, 'one', array_agg(g), array_agg(md5(g::text)::uuid), hstore('k', repeat('x', 99))
+  FROM generate_series(1, 200) g;
+INSERT INTO whole SELECT 1, 'one', array_agg('2026-01-01'::date + g), array_agg(g / 4.0) FROM generate_series(1, 300) g;
 INSERT INTO keyed VALUES ('2026-01-02 03:04:05', '1010', 'one');
 INSERT INTO typed VALUES (1, {", ".join(f"'{value}'" for _, value, _ in POSTGRES.values())});
 """
@@ -61,6 +71,8 @@ TABLES = {
         "metadata": ["ns", "a", "ts", "b1", "c"],
     },
     "public.keyed": {"title": "title", "body": "{title}"},
+    "public.marked": {"title": "title", "body": "{groups} {ids} {facts}"},
+    "public.whole": {"title": "title", "body": "{days} {prices}"},
 }
 
 
@@ -114,7 +126,8 @@ def test_a_streamed_row_is_what_a_select_reads_also_after_types_of_an_earlier_ve
             eventually(lambda: held(served), lambda found: found == selected(served, database))
             assert "public.keyed/2026-01-02T03:04:05,1010" in held(served)
             query(database, "UPDATE typed SET ts = '2026-02-03 04:05:06', d = '2026-02-03', ns = '{7,8.25}'")
-            query(database, "UPDATE keyed SET title = 'two'")
+            for table in ("keyed", "marked", "whole"):
+                query(database, f"UPDATE {table} SET title = 'two'")
             eventually(lambda: held(served), lambda found: found == selected(served, database))
             assert held(served)["public.typed/1"][1] == {
                 "ns": [7, 8.25], "a": 12.5, "ts": "2026-02-03T04:05:06", "b1": True, "c": -1234.56
