@@ -5,12 +5,13 @@ Three servers are asked, and each may be down: what could not be asked is told a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from api.knowledge_base import KnowledgeBase
+from api.sources.known_until import LastRead, true_until
 from api.sources.live_setup import capture_of, why
 from api.sources.live_sources import LiveSources
 from ingest.connect import names
@@ -19,7 +20,6 @@ from ingest.connect.database import open_database
 from ingest.connect.schema_history import replaced_tables
 from ingest.errors import IngestError
 from ingest.kafka.live_sources import LIVE, mapping_of
-from retrieval.catalog.offsets import Partition
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 NOTICES = 50  # of the newest that are shown
@@ -58,6 +58,7 @@ class StatusReader:
     def __init__(self, kb: KnowledgeBase) -> None:
         self._catalog = kb.catalog
         self._live = LiveSources(kb)
+        self._last_read = LastRead()
 
     def read(self, record: SourceRecord, *, thorough: bool = True) -> SourceStatus:
         """Its status; without `thorough` only what metrics show. Raises `OutageError` where the catalog is down."""
@@ -105,6 +106,7 @@ class StatusReader:
 
     def _lag(self, record: SourceRecord, status: SourceStatus) -> None:
         """Events in the topics that no worker has read, and how old the oldest knowledge is by it."""
+        began = datetime.now(UTC)
         committed = self._catalog.offsets.committed(record.id)  # first: what is read meanwhile only seems older
         topics = names.table_topics(record.config["topic_prefix"], mapping_of(record).all_tables)
         read = self._catalog.offsets.read(record.id)
@@ -113,7 +115,9 @@ class StatusReader:
         unread = {place: events for place, events in unread.items() if events > 0}
         status.lag_events = sum(unread.values())
         status.last_event_at = max(committed.values(), default=None)
-        status.lag_seconds = _seconds_behind(status, true_until(unread, committed))
+        if status.connector.running:
+            self._last_read.note(record.id, reach.keys(), unread.keys(), began)
+        status.lag_seconds = _seconds_behind(status, true_until(unread, self._last_read.later(record.id, committed)))
         lost = {topic for (topic, number), (first, _) in reach.items() if read.get((topic, number), 0) < first}
         lost |= set(topics) - {topic for topic, _ in reach}
         if lost:
@@ -184,20 +188,6 @@ def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, A
             case "COMPLETED" | "ABORTED" | "SKIPPED" | "PAUSED" | "RESUMED" as state:
                 shown |= {"state": "running" if state == "RESUMED" else state.lower(), "finished_at": at}
     return shown
-
-
-def true_until(unread: Collection[Partition], committed: Mapping[Partition, datetime]) -> datetime | None:
-    """Until when, at the least, what is known of a source was true; None where no event that was read tells.
-
-    That is the oldest of the partitions with unread events. One of which nothing was read is as old as the oldest
-    of all. Where everything is read, the newest event that came shows until when the connector was there.
-    """
-    if not committed:
-        return None
-    if not unread:
-        return max(committed.values())
-    oldest = min(committed.values())
-    return min(committed.get(place, oldest) for place in unread)
 
 
 def _seconds_behind(status: SourceStatus, true_until: datetime | None) -> float | None:
