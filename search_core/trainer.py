@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from search_core.conclusion import conclude
 from search_core.conditions import prepare
 from search_core.errors import CorpusError, SearchCoreError
 from search_core.log.run_lock import run_lock
-from search_core.proof.promotion import check_way
+from search_core.proof.promotion import AT_ONCE, check_way
 from search_core.questions.splits import BY_DOCUMENT
 from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
@@ -45,7 +45,9 @@ class AutoModelTrainer:
 
     `queries` (id -> text) and `qrels` (id -> document key -> grade) are judged questions; without them an evaluation
     set of the collection is taken, else questions are made from the corpus and nothing is promoted: always so with
-    `made_questions`. `tiers` names what is searched (`search_core.stages.tiers`; empty: by the budget), `parts`
+    `made_questions`. Of task `answer`, `answers` (id -> right answers, none: it has none) stand in place of `qrels`.
+    `rollout` says how a proven winner goes out: `none` (at once), `shadow` or `canary`. `tensorboard` writes event
+    files beside the log. `tiers` names what is searched (`search_core.stages.tiers`; empty: by the budget), `parts`
     (question id -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in
     common (`document`, or `question` alone), `metric` what is chosen and proven by (`recall@5`, `ndcg@100`; empty: the
     task's own), `latency_ms` how long a search may take (None: what the sentence says), `encoders` names
@@ -73,7 +75,9 @@ class AutoModelTrainer:
         made_questions: bool = False,
         queries: Mapping[str, str] | None = None,
         qrels: Mapping[str, Mapping[str, int]] | None = None,
+        answers: Mapping[str, Sequence[str]] | None = None,
         promote: bool = True,
+        rollout: str = AT_ONCE,
         tiers: str = "",
         parts: Mapping[str, str] | None = None,
         split: str = BY_DOCUMENT,
@@ -83,6 +87,7 @@ class AutoModelTrainer:
         threads: int = 1,
         encoders: str = "",
         fast: bool = False,
+        tensorboard: bool = False,
         settings: Settings | None = None,
         catalog: Catalog | None = None,
         encoder_of: Callable[[str], Encoder] | None = None,
@@ -101,7 +106,9 @@ class AutoModelTrainer:
             made_questions=made_questions,
             queries=queries,
             qrels=qrels,
+            answers=answers,
             promote=promote,
+            rollout=rollout,
             tiers=tiers,
             parts=parts,
             split=split,
@@ -111,6 +118,7 @@ class AutoModelTrainer:
             threads=threads,
             encoders=encoders,
             fast=fast,
+            tensorboard=tensorboard,
         )
         self._begin(request, settings, catalog, encoder_of, progress, wanted, "")
 
