@@ -1,6 +1,6 @@
 """The graph tier: a network over the corpus graph gives the chunks other vectors; questions are embedded as before.
 
-What it finds is measured and kept in the run's report. It does not serve: see docs/search-core.md.
+What it finds is measured and kept in the run's report. It does not serve: see docs/search-core-measured.md.
 """
 
 from __future__ import annotations

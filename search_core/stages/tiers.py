@@ -40,8 +40,9 @@ ENDING = 1.5  # as much again is kept for the sealed questions, latency and writ
 def parse_tiers(text: str, budget_seconds: float) -> tuple[str, ...]:
     """The tiers in the order they are gone through; "" or "auto" is what the budget allows.
 
-    The graph tier must be asked for: on the sets measured it did not pay (docs/search-core.md). The plan tier is part
-    of every run. Raises `SearchCoreError` for a tier that is not known, `BudgetError` where the time is too short.
+    The graph tier must be asked for: on the sets measured it did not pay (docs/search-core-measured.md). The plan tier
+    is part of every run. Raises `SearchCoreError` for a tier that is not known, `BudgetError` where the time is too
+    short.
     """
     if text in ("", "auto"):
         return next(tiers for least, tiers in BY_BUDGET if budget_seconds >= least)

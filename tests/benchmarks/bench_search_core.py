@@ -7,8 +7,8 @@ Documents go in by `kb ingest` and stay in the work folder. nfcorpus keeps its o
 test sealed), cranfield is run five times with another fifth sealed, every other set is dealt by the seed. Each row is
 written to search_core.json beside this file as soon as it is known; what is there already is run again only with
 `--again`. Of cranfield, nDCG@100 is kept too (`deep`), by the searches that serve, beside plain reciprocal ranks.
-By `--metric recall@5` plans are chosen and proven by another metric. `--page` writes the tables of docs/search-core.md
-from that file and runs nothing. One thread, but where an encoder learns Chinese.
+By `--metric recall@5` plans are chosen and proven by another metric. `--page` writes the tables of
+docs/search-core-measured.md from that file and runs nothing. One thread, but where an encoder learns Chinese.
 """
 
 from __future__ import annotations
