@@ -19,7 +19,7 @@ MAX_THREADS = 256
 MAX_LATENCY_MS = 600_000  # ten minutes, which no search or answer takes
 SEALED = "sealed_hashes"  # kept beside the fields once the run has begun (search_core.proof.earlier_tests)
 QUESTIONS = ("queries", "qrels", "answers", "parts", SEALED)  # fields that tell the questions themselves
-DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap, the controller where they are dear
+DEFAULT_POLICY = "auto"  # random on the plan tier, where trials are cheap; else the controller, as long as it wins
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,5 +216,6 @@ def _stage_line(stage: dict[str, Any]) -> str:
     """Such as: adapter: 6 trials, 12 CPU s, +0.0210 on the questions it chose by, kept."""
     gain = "" if stage["gain"] is None else f", {stage['gain']:+.4f} on the questions it chose by"
     end = ("kept" if stage["kept"] else "not kept") + (f": {stage['reason']}" if stage["reason"] else "")
-    steps_back = "; the policy stepped back" if stage["policy"].get("steps_back") else ""
+    policy = stage["policy"]
+    steps_back = f"; the policy {policy['says']}" if policy.get("steps_back") else ""
     return f"{stage['tier']} tier: {stage['trials']} trials, {stage['cpu_seconds']:.0f} CPU s{gain}; {end}{steps_back}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,9 +31,11 @@ class Archive:
         profile: Sequence[float],
         trials: Iterable[Trial],
         experiment: str = "",
+        split: str = "",
     ) -> None:
         """Append one run. `encoder` says whose vector `profile` is; vectors of different encoders do not compare.
 
+        `split` says which questions of the corpus were sealed, so that no run learns from what it is to be proven by.
         What an `experiment` left for the task already stays: it was killed later, and goes on.
 
         Raises `PolicyError` when the profile has numbers that are none.
@@ -41,7 +43,7 @@ class Archive:
         if not all(math.isfinite(number) for number in profile):
             raise PolicyError(f"the profile of {corpus!r} has numbers that are not finite; expected an embedding")
         key = {"experiment": experiment, "task": task}
-        told = {"format": FORMAT, **key, "corpus": corpus, "encoder": encoder}
+        told = {"format": FORMAT, **key, "corpus": corpus, "split": split, "encoder": encoder}
         line = told | {"profile": list(profile), "trials": [trial.to_dict() for trial in trials]}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"), self.path.open("ab+") as file:
@@ -64,22 +66,26 @@ class Archive:
         profile: Sequence[float],
         encoder: str,
         task: str = "",
-        leave_out: Iterable[str] = (),
+        corpus: str = "",
+        split: str = "",
         first: int | None = None,
     ) -> Briefing:
         """What a new run may know: the runs of this task (any, if empty) described by this encoder.
 
-        `first`: only so many of the oldest runs are looked at, as a run that is repeated needs it. `leave_out` names
-        corpora whose runs are not told. A last line that was cut off by a crash is passed over; any
-        other broken line raises `PolicyError` with its number.
+        Of runs on its own `corpus` those with the same `split` are told: others, and those that did not say theirs,
+        may have been rewarded by questions that are sealed now. As a record, by which picks are counted against draws,
+        all runs of the task are told: which of the two wins says nothing of any question.
+
+        `first`: only so many of the oldest runs are looked at, as a run that is repeated needs it. A last line that was
+        cut off by a crash is passed over; any other broken line raises `PolicyError` with its number.
         """
-        left_out = set(leave_out)
+        runs = [run for run in self._runs()[:first] if task in {"", run["task"]}]
         chosen = [
-            Earlier(tuple(run["profile"]), tuple(Trial.from_dict(trial) for trial in run["trials"]))
-            for run in self._runs()[:first]
-            if run["encoder"] == encoder and run["corpus"] not in left_out and task in {"", run["task"]}
+            Earlier(tuple(run["profile"]), _trials(run))
+            for run in runs
+            if run["encoder"] == encoder and (run["corpus"] != corpus or (split and run.get("split") == split))
         ]
-        return Briefing(tuple(profile), tuple(chosen))
+        return Briefing(tuple(profile), tuple(chosen), tuple(_trials(run) for run in runs))
 
     def _runs(self) -> list[dict[str, Any]]:
         if not self.path.exists():
@@ -96,6 +102,10 @@ class Archive:
         if not isinstance(run, dict) or run.get("format") != FORMAT:
             raise PolicyError(f"{self.path}:{number} is not of format {FORMAT}; remove that line, or the file")
         return run
+
+
+def _trials(run: Mapping[str, Any]) -> tuple[Trial, ...]:
+    return tuple(Trial.from_dict(trial) for trial in run["trials"])
 
 
 def _whole(file: BinaryIO) -> bytes:

@@ -1,21 +1,25 @@
 """The controller: a graph-plus-language policy that chooses by reinforcement and foresees before it tries.
 
 It draws many architectures, lets its value heads score them and asks for the promising ones; one question in eight
-stays a random draw, against which its picks are counted. When they keep losing it steps back to random draws and small
+stays a random draw, against which its picks are counted. Where they do not win it steps back to random draws and small
 mutations, says so in its report, and leads again once its forecasts agree with what comes.
+
+Where runs are too short to tell, the briefing has the trials of earlier ones: then every other question is a draw until
+these say who wins, and one in four from then on.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from search_core.policy.book import Book
-from search_core.policy.contract import NO_BRIEFING, Briefing, Trial
+from search_core.policy.contract import DRAW, NO_BRIEFING, PICK, Briefing, Trial
 from search_core.policy.encoding import space_tensors
 from search_core.policy.learner import Learner
 from search_core.policy.lessons import Lessons, deviations, earlier_lessons, lessons, profile_tensor
@@ -27,6 +31,8 @@ from search_core.spaces.space import SearchSpace
 
 COLD_START = 10  # random draws before a policy without earlier runs leads; as many as Optuna's TPE takes
 CONTROL = 8  # one question in so many stays a random draw
+SHORT_CONTROL = 4  # the same where a run is short: of the four questions of the encoder tier one
+UNPROVEN_CONTROL = 2  # the same where earlier runs are to tell who wins, and do not yet
 POOL, MUTANTS, PARENTS = 64, 32, 5  # drawn from the policy, mutated from the best so far, how many of those
 
 
@@ -42,8 +48,10 @@ class Controller:
         self._earlier = earlier_lessons(briefing, self._tensors)
         self._book = Book()
         self._draws = RandomDraws(space, seed, book=self._book)
-        self._standing = Standing()
-        self._origins: dict[str, tuple[str, float]] = {}  # what was asked: why, and the reward foretold
+        self._is_short = briefing.record is not None
+        self._standing = Standing.over(briefing.record or ())
+        self._origins: dict[str, tuple[str, float | None]] = {}  # what was asked: why, and the reward foretold
+        self._counted: set[str] = set()
         self._asked = 0
         with exactly(seed):
             self._network = ControllerNetwork(self._tensors, len(briefing.profile))
@@ -62,9 +70,16 @@ class Controller:
             self._foretell(asked)
         return asked
 
+    @property
+    def _control(self) -> int:
+        """One question in so many is a random draw."""
+        if not self._is_short:
+            return CONTROL
+        return SHORT_CONTROL if self._standing.is_known else UNPROVEN_CONTROL
+
     def _one(self, pool: list[tuple[Architecture, list[float]]]) -> Architecture | None:
         self._asked += 1
-        if self._cold or self._asked % CONTROL == 0:
+        if self._cold or self._asked % self._control == 0:
             return self._drawn()
         if self._standing.steps_back:
             return self._drawn() if self._rng.random() < 0.5 else (self._mutant() or self._drawn())
@@ -72,7 +87,7 @@ class Controller:
 
     def _drawn(self) -> Architecture | None:
         for architecture in self._draws.ask(1):
-            self._origins[architecture.digest] = "draw", 0.0
+            self._origins[architecture.digest] = DRAW, None
             return architecture
         return None
 
@@ -81,7 +96,7 @@ class Controller:
             return None
         architecture = self._book.fresh(self._mutation)
         if architecture is not None:
-            self._origins[architecture.digest] = "mutant", 0.0
+            self._origins[architecture.digest] = "mutant", None
         return architecture
 
     def _mutation(self) -> Architecture:
@@ -96,7 +111,7 @@ class Controller:
         head = self._rng.randrange(len(left[0][1]))
         architecture = max(left, key=lambda entry: entry[1][head])[0]
         self._book.note(architecture)
-        self._origins[architecture.digest] = "pick", 0.0
+        self._origins[architecture.digest] = PICK, None
         return architecture
 
     def _pool(self) -> list[tuple[Architecture, list[float]]]:
@@ -122,23 +137,26 @@ class Controller:
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from results, and review whether its picks earn their place."""
-        led = not self._cold
         kept = [trial for trial in self._book.add(trials) if not trial.failed]
         for trial in kept:
-            self._count(trial, led)
+            self._count(trial)
         if kept:
             self._standing.review()
             with exactly():
                 self._learner.learn(self._own(self._book.trials), self._own(kept), self._earlier)
 
-    def _count(self, trial: Trial, led: bool) -> None:
-        origin, forecast = self._origins.pop(trial.architecture.digest, ("told", 0.0))
-        if origin == "draw":
-            self._standing.drawn(trial.reward)
-        elif origin == "pick":
-            self._standing.picked(trial.reward)
-        if led and origin != "told":
-            self._standing.foretold(forecast, trial.reward)
+    def _count(self, trial: Trial) -> None:
+        """Its first result only: a second one, of the few that go on, was run for longer."""
+        digest = trial.architecture.digest
+        if digest in self._origins and digest not in self._counted:
+            self._counted.add(digest)
+            origin, forecast = self._origins[digest]
+            self._standing.count(origin, trial.reward, forecast)
+
+    def accounted(self, trials: Sequence[Trial]) -> list[Trial]:
+        """The same trials, with why each was asked for and what was foretold of it."""
+        found = [(trial, self._origins.get(trial.architecture.digest)) for trial in trials]
+        return [trial if why is None else replace(trial, origin=why[0], forecast=why[1]) for trial, why in found]
 
     def _own(self, trials: Sequence[Trial]) -> Lessons:
         """Lessons of some of this run's trials, in deviations of all of them."""
@@ -148,12 +166,19 @@ class Controller:
         return Lessons(told.states, told.profiles, rewards, told.weights)
 
     def report(self) -> dict[str, Any]:
-        """How it stands against random draws of the same run, and what it brought along."""
+        """How it stands against random draws of the same runs, and what it brought along."""
         told = {"trials": self._book.told, "failures": self._book.failures, "lessons": len(self._earlier)}
         return {"policy": "controller", **told, **self._standing.to_dict(), "says": self._says()}
 
     def _says(self) -> str:
-        rate = f"picks beat random draws in {self._standing.win_rate:.0%} of pairs"
+        counted = self._standing.to_dict()
+        over = f" over {counted['runs']} runs" if self._is_short else ""
+        compared = f"{counted['picks']} picks beside {counted['draws']} random draws{over}"
+        rate = f"picks beat random draws in {self._standing.win_rate:.0%} of pairs ({compared})"
         if self._standing.steps_back:
             return f"steps back to random draws and mutations: {rate}"
-        return "draws at random to begin with" if self._cold else f"leads: {rate}"
+        if self._cold:
+            return "draws at random to begin with"
+        if self._is_short and not self._standing.is_known:
+            return f"draws at random every other time, until enough is known: {compared}"
+        return f"leads: {rate}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from search_core.conditions import ARCHIVE, Conditions
-from search_core.policy import NO_BRIEFING, POLICIES, Policy, Trial
+from search_core.policy import NO_BRIEFING, POLICIES, Briefing, Policy, Trial
 from search_core.policy.archive import Archive
+from search_core.policy.contract import Accountable
+from search_core.questions.taught_questions import DIGITS, hashes_of
 from search_core.spaces.space import SearchSpace
 
-DEAR_POLICY = "controller"  # of "auto" on the tiers where a trial is dear
+DEAR_POLICY = "controller"  # of "auto" on the tiers where a trial is dear: random draws until it may win
 SHOWN = 5  # questions that describe what is asked
 
 
@@ -17,33 +20,46 @@ def open_policy(conditions: Conditions, tier: str, space: SearchSpace) -> tuple[
     """The policy of a dear tier by its name, started warm from the earlier runs of this installation."""
     asked = conditions.request.policy
     name = DEAR_POLICY if asked == "auto" else asked
-    briefing = NO_BRIEFING
-    if name == DEAR_POLICY:
-        briefing = archive(conditions).briefing(
-            profile=profile(conditions),
-            encoder=conditions.encoder.fingerprint,
-            task=tier,
-            first=conditions.earlier_runs,
-        )
-    return name, POLICIES.create(name, space, conditions.request.seed, briefing)
+    told = briefing(conditions, tier) if name == DEAR_POLICY else NO_BRIEFING
+    return name, POLICIES.create(name, space, conditions.request.seed, told)
 
 
-def archive_trials(conditions: Conditions, tier: str, trials: Sequence[Trial]) -> None:
-    """Append the trials of a tier to the archive, once a run, unless it only repeats another."""
+def briefing(conditions: Conditions, tier: str) -> Briefing:
+    """What the controller is told of the runs that the archive held when this one began."""
+    return archive(conditions).briefing(
+        profile=profile(conditions),
+        encoder=conditions.encoder.fingerprint,
+        task=tier,
+        corpus=conditions.collection.name,
+        split=split_of(conditions),
+        first=conditions.earlier_runs,
+    )
+
+
+def archive_trials(conditions: Conditions, tier: str, policy: Policy, trials: Sequence[Trial]) -> None:
+    """Append the trials that a tier's policy asked for to the archive, once a run, unless it only repeats another."""
     if trials and conditions.request.against is None:
         archive(conditions).add(
             experiment=conditions.record.id,
             corpus=conditions.collection.name,
+            split=split_of(conditions),
             task=tier,
             encoder=conditions.encoder.fingerprint,
             profile=profile(conditions),
-            trials=trials,
+            trials=policy.accounted(trials) if isinstance(policy, Accountable) else trials,
         )
 
 
 def archive(conditions: Conditions) -> Archive:
     """The installation's."""
     return Archive(conditions.data_dir / ARCHIVE)
+
+
+def split_of(conditions: Conditions) -> str:
+    """What tells a split from another of the same corpus: the questions that it sealed, by hashes of their words."""
+    questions = conditions.legs.questions
+    sealed = hashes_of(questions[place].text for place in conditions.split.sealed)
+    return hashlib.sha256(" ".join(sealed).encode()).hexdigest()[:DIGITS]
 
 
 def profile(conditions: Conditions) -> tuple[float, ...]:

@@ -158,7 +158,7 @@ def _searched(
         return _untrained_base(stage), str(error), policy.report()
     clock = conditions.clock
     done = halve(policy, rungs, lambda asked, rung: _trial(stage, asked, rung), clock, until, keeps_time=True)
-    archive_trials(conditions, "encoder", [outcome.trial for _, outcomes in done for outcome in outcomes])
+    archive_trials(conditions, "encoder", policy, [outcome.trial for _, outcomes in done for outcome in outcomes])
     last = next((outcome for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     if last is None or last.made is None:
         reason = _unless_stopped(conditions, "the time did not suffice, or nothing could be trained")

@@ -62,7 +62,7 @@ def graph_stage(
     judged = judged_rows(start.base, conditions.split.fit)
     ground = _Ground(conditions, start, graph, judged, recorder, best - float(before.mean()))
     done = halve(policy, RUNGS, lambda architecture, rung: _trial(ground, architecture, rung), conditions.clock, share)
-    archive_trials(conditions, "graph", [outcome.trial for _, outcomes in done for outcome in outcomes])
+    archive_trials(conditions, "graph", policy, [outcome.trial for _, outcomes in done for outcome in outcomes])
     found = next((outcome.made for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     report = policy.report()
     if found is None:

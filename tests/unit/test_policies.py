@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from search_core.errors import PolicyError
 from search_core.policy import POLICIES, Briefing, Earlier, Trial
 from search_core.policy.archive import Archive
+from search_core.policy.contract import DRAW, PICK, Accountable
 from search_core.policy.standing import MIN_DRAWS, MIN_PICKS, Standing
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.counting import Counting
@@ -183,28 +185,117 @@ def test_a_misled_controller_steps_back_and_says_so() -> None:
 def test_standing_falls_and_rises_by_its_rules() -> None:
     standing = Standing()
     for reward in (0.5, 0.6, 0.7, 0.8):
-        standing.drawn(reward)
+        standing.count(DRAW, reward)
     for _ in range(7):
-        standing.picked(0.1)
+        standing.count(PICK, 0.1)
     assert not standing.review()  # too few picks to conclude
-    standing.picked(0.1)
+    standing.count(PICK, 0.1)
     assert standing.review() and standing.win_rate == 0.0
     for place in range(8):
-        standing.foretold(float(place), float(place) ** 3)
+        standing.count("mutant", float(place) ** 3, forecast=float(place))
     assert standing.foresight == pytest.approx(1.0)
     assert not standing.review() and standing.changes == 2
-    standing.foretold(99.0, -1.0)
+    standing.count("mutant", -1.0, forecast=99.0)
     assert standing.foresight < 0.4
 
 
-def test_one_run_of_a_dear_tier_is_too_short_to_step_back() -> None:
-    """As docs/search-space.md says, with these numbers."""
+def test_one_run_of_a_dear_tier_is_too_short_to_step_back_and_some_together_are_not() -> None:
+    """As docs/search-space.md says, with these numbers: half of the requests are draws until enough is known."""
     from search_core.stages.encoder_stage import FEEDBACK_RUNGS, LANGUAGE_RUNGS
     from search_core.stages.graph_stage import RUNGS
 
     requests = [rungs[0].count for rungs in (RUNGS, FEEDBACK_RUNGS, LANGUAGE_RUNGS)]
     assert requests == [9, 4, 1]
     assert (MIN_PICKS, MIN_DRAWS) == (8, 4) and max(requests) < MIN_PICKS + MIN_DRAWS
+    assert [math.ceil(MIN_PICKS / math.ceil(count / 2)) for count in requests[:2]] == [2, 4]  # runs
+
+
+def tried(number: int, origin: str, reward: float, **more: Any) -> Trial:
+    return Trial(Counting(WIDE).at(number), reward, origin=origin, **more)
+
+
+def test_standing_adds_up_over_runs_and_compares_within_each() -> None:
+    """The win rate is that of all pairs of a run, however its rewards lie beside those of another; by brute force."""
+    random_ = random.Random(4)
+    runs = []
+    for shift in (0.0, 50.0, -3.0):
+        origins = [PICK, DRAW] * 3 + [DRAW, "mutant", ""]
+        runs.append([tried(place, one, shift + random_.random()) for place, one in enumerate(origins)])
+    pairs = [
+        (pick.reward > draw.reward)
+        for run in runs
+        for pick in run
+        for draw in run
+        if (pick.origin, draw.origin) == (PICK, DRAW)
+    ]
+    standing = Standing.over(runs)
+    assert standing.win_rate == pytest.approx(sum(pairs) / len(pairs)) and len(pairs) == 36
+    assert {name: standing.to_dict()[name] for name in ("picks", "draws", "runs")} == {
+        "picks": 9,
+        "draws": 12,
+        "runs": 3,
+    }
+    assert Standing.over(runs[:2]).to_dict()["picks"] == 6 and not Standing.over(runs[:2]).is_known
+
+
+def test_standing_counts_each_architecture_once_as_it_did_beside_the_others() -> None:
+    """A trial in full is worth more than a short one, and says nothing of who asks better."""
+    run = [tried(0, PICK, 0.4, fidelity=0.1), tried(1, DRAW, 0.5, fidelity=0.1), tried(0, PICK, 0.9)]
+    standing = Standing.over([run])
+    assert (standing.win_rate, standing.to_dict()["picks"]) == (0.0, 1)
+    alone = Standing.over([[tried(0, PICK, 0.1), tried(1, PICK, 0.2)], [tried(2, DRAW, 0.3), tried(3, DRAW, math.nan)]])
+    assert alone.to_dict()["picks"] == 0 and alone.win_rate == 0.5, "no draw beside them"
+
+
+def test_standing_rises_over_runs_by_what_each_foretold() -> None:
+    losing = [tried(0, PICK, 0.1), tried(1, DRAW, 0.5), tried(2, PICK, 0.2), tried(3, DRAW, 0.6)]
+    standing = Standing.over([losing] * 4)
+    assert standing.steps_back and standing.to_dict()["runs"] == 4
+    foreseen = [tried(place, "mutant", place + 1.0, forecast=place / 10) for place in range(4)]
+    higher = [tried(place, "mutant", 90.0 - place, forecast=-place / 10) for place in range(4)]
+    assert Standing.over([*[losing] * 4, foreseen]).steps_back, "four forecasts are too few"
+    again = Standing.over([*[losing] * 4, foreseen, higher])
+    assert again.foresight == pytest.approx(1.0) and not again.steps_back
+
+
+def short_run(briefing: Briefing, seed: int, requests: int = 4) -> tuple[dict[str, Any], list[Trial]]:
+    """A run as a dear tier makes it: asked for few, told, accounted for."""
+    policy = POLICIES.create("controller", WIDE, seed, briefing)
+    assert isinstance(policy, Accountable)
+    made = run(policy, requests, batch=3)
+    return policy.report(), policy.accounted(made)
+
+
+def test_short_runs_add_up_until_a_misled_controller_steps_back_with_the_numbers() -> None:
+    """What the archive keeps of four runs of four requests is enough, where one never is."""
+    trials = run(POLICIES.create("random", WIDE, 1), 100, reward=lambda one: -reward_of(one))
+    earlier = (Earlier((), tuple(trials)),)
+    record: list[tuple[Trial, ...]] = []
+    for seed in range(4):
+        report, made = short_run(Briefing((), earlier, tuple(record)), seed)
+        assert [one.origin for one in made] == [PICK, DRAW, PICK, DRAW] and all(
+            one.forecast is not None for one in made
+        )
+        assert report["steps_back"] is (seed == 3)
+        record.append(tuple(made))
+    report, made = short_run(Briefing((), earlier, tuple(record)), 4)
+    assert report["steps_back"] and PICK not in {one.origin for one in made}
+    assert "steps back to random draws and mutations" in report["says"]
+    assert "8 picks beside 8 random draws over 4 runs" in report["says"]
+    again, same = short_run(Briefing((), earlier, tuple(record)), 4)
+    assert (again, same) == (report, made), "equal seeds and an equal archive go the same way"
+
+
+def test_a_controller_that_wins_leads_in_short_runs_and_goes_on_being_compared() -> None:
+    earlier = (Earlier((), tuple(run(POLICIES.create("random", WIDE, 1), 100))),)
+    winning = tuple(tried(place, PICK if place % 2 else DRAW, float(place % 2)) for place in range(16))
+    report, made = short_run(Briefing((), earlier, (winning,)), 0)
+    assert [one.origin for one in made] == [PICK, PICK, PICK, DRAW]
+    assert report["says"].startswith("leads: ") and report["runs"] == 2
+    _, cold = short_run(Briefing((), (), ()), 0)
+    assert {one.origin for one in cold} == {DRAW}, "without any lessons nothing is picked"
+    _, long = short_run(Briefing((), earlier), 0)
+    assert {one.origin for one in long} == {PICK}, "a run that is counted by itself draws once in eight requests"
 
 
 def test_the_archive_keeps_runs_apart_and_survives_a_torn_line(tmp_path: Path) -> None:
@@ -220,7 +311,28 @@ def test_the_archive_keeps_runs_apart_and_survives_a_torn_line(tmp_path: Path) -
     assert [len(run.trials) for run in told.earlier] == [2, 1]
     assert told.earlier[0].trials[0] == trials[0] and told.earlier[0].trials[1].failed
     assert len(archive.briefing(profile=(1.0, 1.0), encoder="small", task="answer").earlier) == 1
-    assert len(archive.briefing(profile=(1.0, 1.0), encoder="small", leave_out=["one"]).earlier) == 1
+
+
+def test_the_archive_tells_no_run_of_the_own_collection_that_another_split_rewarded(tmp_path: Path) -> None:
+    """What was worked with there may be sealed here; who won, picks or draws, may be known of all."""
+    archive = Archive(tmp_path / "archive.jsonl")
+    about: dict[str, Any] = {"task": "graph", "encoder": "e", "profile": (1.0,)}
+    for number, (corpus, split) in enumerate((("one", "a"), ("one", "b"), ("two", "a"), ("two", "c"))):
+        archive.add(**about, corpus=corpus, split=split, trials=[tried(number, PICK, 0.5, forecast=0.25)])
+    former = json.loads(archive.path.read_text().splitlines()[0])  # as an earlier version wrote it
+    del former["split"], former["trials"][0]["origin"], former["trials"][0]["forecast"]
+    with archive.path.open("a") as file:
+        for corpus in ("one", "two"):
+            file.write(json.dumps(former | {"corpus": corpus}) + "\n")
+    told = archive.briefing(profile=(1.0,), encoder="e", task="graph", corpus="one", split="a")
+    numbers = [one.trials[0].architecture for one in told.earlier]
+    assert numbers == [Counting(WIDE).at(number) for number in (0, 2, 3, 0)], "of the last two lines only the second"
+    assert told.earlier[0].trials[0] == tried(0, PICK, 0.5, forecast=0.25)
+    assert (told.earlier[3].trials[0].origin, told.earlier[3].trials[0].forecast) == ("", None)
+    assert told.record is not None and len(told.record) == 6
+    assert len(archive.briefing(profile=(1.0,), encoder="e", corpus="one", first=2).earlier) == 0, "its split not said"
+    other = archive.briefing(profile=(1.0,), encoder="f", task="graph")
+    assert (other.earlier, len(other.record or ())) == ((), 6), "the record needs no profile"
 
 
 def test_a_broken_archive_is_named_by_line(tmp_path: Path) -> None:
@@ -244,4 +356,5 @@ def test_a_broken_archive_is_counted_and_added_to(tmp_path: Path) -> None:
 
 def test_a_trial_survives_json() -> None:
     trial = Trial(Architecture("wide", {"left": 0, "last": True}), 0.25, 1.5, 0.5)
-    assert Trial.from_dict(json.loads(json.dumps(trial.to_dict()))) == trial
+    for one in (trial, replace(trial, origin=DRAW), replace(trial, origin=PICK, forecast=-0.5)):
+        assert Trial.from_dict(json.loads(json.dumps(one.to_dict()))) == one

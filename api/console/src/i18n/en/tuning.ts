@@ -91,7 +91,7 @@ export const tuning = {
   "budget.5m": "5 minutes: usual",
   "budget.15m": "15 minutes",
   "budget.1h": "1 hour: thorough",
-  "policy.auto": "Chooses by itself: even draws where trials are cheap, the learned controller where they are dear.",
+  "policy.auto": "Chooses by itself: even draws where trials are cheap; where they are dear, the learned controller beside draws, as long as it wins.",
   "policy.random": "Even draws, nothing twice. Hard to beat while trials take milliseconds.",
   "policy.even": "Even draws over whole architectures; a baseline.",
   "policy.grid": "Every architecture once, evenly spread.",

@@ -90,7 +90,7 @@ export const tuning: Translation<typeof en> = {
   "budget.5m": "5 分钟：通常",
   "budget.15m": "15 分钟",
   "budget.1h": "1 小时：充分",
-  "policy.auto": "自动选择：尝试便宜时均匀抽取，昂贵时使用学习得到的控制器。",
+  "policy.auto": "自动选择：尝试便宜时均匀抽取；昂贵时学习得到的控制器与随机抽取并行，只要它占优。",
   "policy.random": "均匀抽取，不重复。单次尝试只需毫秒时很难被超越。",
   "policy.even": "在完整架构上均匀抽取，作为基线。",
   "policy.grid": "每个架构各试一次，均匀分布。",
