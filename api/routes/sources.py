@@ -217,7 +217,7 @@ def snapshot_source(
     return asdict(live.snapshot(live.get(found, name), body.tables, full=body.full))
 
 
-@router.delete("/sources/{name}", response_model=SourceDeletion, summary="Delete a source")
+@router.delete("/sources/{name}", response_model=SourceDeletion, responses=failures(409), summary="Delete a source")
 def delete_source(
     name: SourcePath,
     live: Live,
