@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import secrets
 import signal
 import subprocess
 import sys
@@ -14,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from change_events import WORDS
 from stack import StackOf
 from waiting import eventually
-from worker_world import World, world
+from worker_world import World, cluster
 
 from retrieval.catalog.keys import Scope
 
@@ -71,17 +68,8 @@ def ranking(answer: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def shop(stack_of: StackOf, tmp_path: Path) -> Iterator[tuple[World, dict[str, str]]]:
-    stack = stack_of("postgres", "kafka", "elasticsearch")
-    server, name = stack.url("postgres"), f"kb_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
-    catalog = re.sub(r"^postgresql:", "postgresql+psycopg:", f"{server.rpartition('/')[0]}/{name}")
-    views = {"elasticsearch_url": stack.url("elasticsearch"), "elasticsearch_prefix": name}
-    with world(
-        tmp_path / "lead", stack.url("kafka"), catalog_url=catalog, encoder="hash", jobs="embedded", **views
-    ) as made:
-        cluster = {f"KB_{key.upper()}": value for key, value in views.items()}
-        yield made, made.environment | cluster | {"KB_ENCODER": "hash", "KB_JOBS": "embedded"}
+    with cluster(stack_of("postgres", "kafka", "elasticsearch"), tmp_path / "lead") as made:
+        yield made
 
 
 def test_any_server_answers_alike_and_a_dead_one_catches_up(shop: tuple[World, dict[str, str]], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import change_events
+import psycopg
 
 from api.knowledge_base import KnowledgeBase
 from api.sources.worker import open_worker
 from api.telemetry.worker_metrics import WorkerMetrics
 from infra.settings import load_settings
+from infra.stack.stack import Stack
 from ingest.kafka.worker import Worker
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord
@@ -91,6 +94,19 @@ def world(folder: Path, servers: str, *, partitions: int = 4, **settings: object
         change_events.make_topics(servers, [f"{prefix}.public.faqs"], partitions)
         source = change_events.live_source(kb.catalog, collection, "faqs", prefix)
         yield World(kb, servers, collection, source, prefix)
+
+
+@contextlib.contextmanager
+def cluster(stack: Stack, folder: Path) -> Iterator[tuple[World, dict[str, str]]]:
+    """A world whose catalog is on PostgreSQL and whose words are on Elasticsearch, and what other processes need."""
+    server, name = stack.url("postgres"), f"kb_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+    catalog = re.sub(r"^postgresql:", "postgresql+psycopg:", f"{server.rpartition('/')[0]}/{name}")
+    views = {"elasticsearch_url": stack.url("elasticsearch"), "elasticsearch_prefix": name}
+    with world(folder, stack.url("kafka"), catalog_url=catalog, encoder="hash", jobs="embedded", **views) as made:
+        others = {f"KB_{key.upper()}": value for key, value in views.items()}
+        yield made, made.environment | others | {"KB_ENCODER": "hash", "KB_JOBS": "embedded"}
 
 
 @contextlib.contextmanager
