@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-ROWS = ("index", "http", "memory", "freshness", "growth", "ocr")
+ALWAYS = ("freshness", "growth")  # a few seconds each; the others with the soak tests
+ROWS = [*ALWAYS, *(pytest.param(row, marks=pytest.mark.soak) for row in ("index", "http", "memory", "ocr"))]
 
 
-@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("row", ROWS)
