@@ -217,5 +217,5 @@ def _stage_line(stage: dict[str, Any]) -> str:
     gain = "" if stage["gain"] is None else f", {stage['gain']:+.4f} on the questions it chose by"
     end = ("kept" if stage["kept"] else "not kept") + (f": {stage['reason']}" if stage["reason"] else "")
     policy = stage["policy"]
-    steps_back = f"; the policy {policy['says']}" if policy.get("steps_back") else ""
+    steps_back = f"; the policy {policy.get('says', 'stepped back')}" if policy.get("steps_back") else ""
     return f"{stage['tier']} tier: {stage['trials']} trials, {stage['cpu_seconds']:.0f} CPU s{gain}; {end}{steps_back}"
