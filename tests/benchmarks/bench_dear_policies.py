@@ -8,6 +8,9 @@ with the refined vectors on other questions. Policies are then replayed against 
 of them meet the same rewards. A run ends when the processor time of its trials, as it was measured, and of the policy
 itself reaches the budget: so many mean trials. `controller, warm` has read random trials on the other sets, never on
 its own. Writes dear_policies.json beside this file, the table after each training; what is there is not trained again.
+
+With `--series 6` it replays series of short runs instead, as an installation makes them one after the other: the
+lessons stay the same, and the controller's picks and draws add up until it is known whether it is to lead.
 """
 
 from __future__ import annotations
@@ -31,7 +34,9 @@ from retrieval.plan import DEFAULT_PLAN
 from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.snapshot import read_snapshot
 from search_core.models.retrieval_gnn import fit_graph_lm
-from search_core.policy import NO_BRIEFING, POLICIES, Briefing, Earlier, Trial
+from search_core.policy import NO_BRIEFING, POLICIES, Briefing, Earlier, Policy, Trial
+from search_core.policy.contract import Accountable
+from search_core.policy.standing import MIN_DRAWS, MIN_PICKS
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.counting import Counting
 from search_core.spaces.scalar import Scalar
@@ -47,6 +52,7 @@ RESULTS = Path(__file__).with_name("dear_policies.json")
 QUESTIONS = 200  # of a set, evenly spread; three in five to fit, the rest to score
 EPOCHS = 6
 BUDGETS = (6, 12)  # mean trials of the set
+RUNS, REQUESTS, AT_ONCE = 5, 9, 3  # of a series; of a run of the graph tier; asked before the policy is told
 ARCHIVED = 24  # random trials on each other set, for the warm start
 POLICY_NAMES = ("random", "even", "evolution", "tpe", "controller", "controller, warm")
 HELD: dict[str, Scalar] = {
@@ -76,6 +82,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="data folder to build in and to reuse")
     parser.add_argument("--sets", default="musique_hipporag,cranfield")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--series", type=int, default=0, help="how many series of short runs to replay instead")
     parser.add_argument("--replay", default="", help="of these, the sets to replay; all by default")
     asked = parser.parse_args()
     space, names = small_space(), asked.sets.split(",")
@@ -85,6 +92,12 @@ def main() -> None:
             measure(name, asked.work, space, table)
     for name in asked.replay.split(",") if asked.replay else names:
         about = {other: known()["tables"][other] for other in names}
+        if asked.series:
+            results = known()
+            results["series"][name] = in_series(space, name, about, asked.series) | circumstances()
+            write(results)
+            print(name, json.dumps(results["series"][name], indent=1), flush=True)
+            continue
         row = replayed(space, name, about, asked.seeds)
         results = known()
         results["replays"][name] = row | {"seeds": asked.seeds, "epochs": EPOCHS} | circumstances()
@@ -94,7 +107,7 @@ def main() -> None:
 
 def known() -> dict[str, Any]:
     """What is measured so far."""
-    return {"tables": {}, "replays": {}} | (json.loads(RESULTS.read_text()) if RESULTS.exists() else {})
+    return {"tables": {}, "replays": {}, "series": {}} | (json.loads(RESULTS.read_text()) if RESULTS.exists() else {})
 
 
 def small_space() -> SearchSpace:
@@ -189,6 +202,52 @@ def run(name: str, space: SearchSpace, seed: int, told: Briefing, table: Table, 
         policy.tell([Trial(asked[0], reward, seconds)])
         spent += time.process_time() - began
     return [max([reward for at, reward in found if at <= budget * mean] or [found[0][1]]) for budget in BUDGETS]
+
+
+def in_series(space: SearchSpace, name: str, about: dict[str, Any], count: int) -> dict[str, Any]:
+    """For good and misleading lessons, run by run over all series: who wins, the best reward, who stepped back."""
+    table, profile = about[name]["rewards"], tuple(about[name]["profile"])
+    misled = [replace(trial, reward=-trial.reward) for trial in random_trials(space, table)]
+    lessons = {other: random_trials(space, about[other]["rewards"]) for other in about if other != name}
+    found: dict[str, Any] = {}
+    for told, trials in (lessons | {"misleading": misled}).items():
+        earlier = (Earlier(profile, tuple(trials)),)
+        runs = [short_runs(space, table, Briefing(profile, earlier), 100 * one) for one in range(count)]
+        found[told] = [
+            {
+                "win_rate": round(statistics.fmean(report["win_rate"] for report, _ in nth), 3),
+                "best": round(statistics.fmean(best for _, best in nth), 4),
+                "known": sum(report["picks"] >= MIN_PICKS and report["draws"] >= MIN_DRAWS for report, _ in nth),
+                "back": sum(report["steps_back"] for report, _ in nth),
+            }
+            for nth in zip(*runs, strict=True)
+        ]
+    drawn = [short_run(POLICIES.create("random", space, seed), table)[1] for seed in range(100)]
+    found["random"] = {"best": round(statistics.fmean(drawn), 4), "spread": round(statistics.pstdev(drawn), 4)}
+    return found | {"series": count}
+
+
+def short_runs(space: SearchSpace, table: Table, told: Briefing, seed: int) -> list[tuple[dict[str, Any], float]]:
+    """The report and the best reward of each run of a series; each is told of the picks and draws before it."""
+    record: list[tuple[Trial, ...]] = []
+    found = []
+    for number in range(RUNS):
+        policy = POLICIES.create("controller", space, seed + number, replace(told, record=tuple(record)))
+        assert isinstance(policy, Accountable)
+        trials, best = short_run(policy, table)
+        record.append(tuple(policy.accounted(trials)))
+        found.append((policy.report(), best))
+    return found
+
+
+def short_run(policy: Policy, table: Table) -> tuple[list[Trial], float]:
+    """Its trials and the best reward."""
+    made: list[Trial] = []
+    while len(made) < REQUESTS:
+        trials = [Trial(one, table[one.digest][0], table[one.digest][1]) for one in policy.ask(AT_ONCE)]
+        policy.tell(trials)
+        made += trials
+    return made, max(trial.reward for trial in made)
 
 
 def write(results: dict[str, Any]) -> None:
