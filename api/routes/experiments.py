@@ -17,7 +17,7 @@ from api.http.dependencies import (
     check_reach,
     existing,
 )
-from api.http.paging import page_json
+from api.http.paging import moment_position, page_json
 from api.http.responses import JsonResponse
 from api.jobs.experiment_state import state_of
 from api.jobs.tasks import with_caller
@@ -69,9 +69,9 @@ def start_experiment(body: ExperimentBody, kb: Kb, caller: AdminCaller, state: S
 def list_experiments(kb: Kb, caller: ReadCaller, collection: CollectionQuery, page: PageQuery) -> dict[str, Any]:
     """The experiments of a collection, newest first."""
     found = existing(kb, collection)
-    shown = kb.catalog.experiments.page(found, page.limit, page.after_text())
+    shown = kb.catalog.experiments.page(found, page.limit, page.after_moment())
     views = [_view(kb, found, one) for one in shown]
-    return page_json("experiments", views, page.next_cursor(shown, lambda one: one.id))
+    return page_json("experiments", views, page.next_cursor(shown, lambda one: moment_position(one.created_at, one.id)))
 
 
 @router.get("/{experiment}", response_model=ExperimentDetail)

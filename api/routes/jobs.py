@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -16,10 +15,10 @@ from starlette.responses import Response, StreamingResponse
 from api.access.callers import Caller
 from api.access.encoder_reach import check_encoder
 from api.access.security import RIGHTS_SECONDS, Presented
-from api.errors import ApiError, forbidden
+from api.errors import forbidden
 from api.http.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
 from api.http.listeners import EventStream, Listeners
-from api.http.paging import page_json
+from api.http.paging import moment_position, page_json
 from api.http.requested_plan import plan_of
 from api.http.responses import JsonResponse
 from api.http.sse import event
@@ -33,8 +32,6 @@ from api.wire.jobs import JobBody, JobPage, JobView
 from retrieval.catalog.jobs import OPEN_STATES, JobFilter, JobRecord
 from retrieval.errors import NotFoundError
 
-_MICROSECONDS = 1_000_000
-_LAST_MOMENT = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * _MICROSECONDS
 EVENT_SECONDS = 0.5  # between two looks at a job that is followed
 STREAM_SECONDS = 300.0  # after which a listener is asked to come again, as EventSource does by itself
 
@@ -79,13 +76,9 @@ def list_jobs(
     collection: OneCollection = None,
 ) -> dict[str, Any]:
     """Jobs of the collections that the key covers, newest first; result and error for who asked, and admin keys."""
-    before = page.after_number()
-    if before is not None and before > _LAST_MOMENT:
-        raise ApiError(422, "invalid_cursor", "cursor is not one of ours; pass next_cursor of the page before")
-    moment = None if before is None else datetime.fromtimestamp(before / _MICROSECONDS, UTC)
     within = caller.collections if collection is None else (check_reach(state, collection),)
-    found = kb.catalog.jobs.page(page.limit, moment, JobFilter(in_state, kind, within))
-    cursor = page.next_cursor(found, lambda job: round(job.created_at.timestamp() * _MICROSECONDS))
+    found = kb.catalog.jobs.page(page.limit, page.after_moment(), JobFilter(in_state, kind, within))
+    cursor = page.next_cursor(found, lambda job: moment_position(job.created_at, job.id))
     return page_json("jobs", [job_json_for(job, caller) for job in found], cursor)
 
 

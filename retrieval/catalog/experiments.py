@@ -77,13 +77,15 @@ class Experiments:
         with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def page(self, collection: Collection, limit: int, after: str = "") -> list[ExperimentRecord]:
-        """The newest, or those after the experiment of that id. Raises `NotFoundError` where there is none of it."""
+    def page(
+        self, collection: Collection, limit: int, after: tuple[datetime, str] | None = None
+    ) -> list[ExperimentRecord]:
+        """Up to `limit` experiments as in `all`, following the one created at that time under that id."""
         e = schema.experiments.c
         query = _records().where(e.collection_id == collection.id).order_by(e.created_at.desc(), e.id).limit(limit)
-        if after:
-            begun = self.get(collection, after).created_at
-            query = query.where(sa.or_(e.created_at < begun, sa.and_(e.created_at == begun, e.id > after)))
+        if after is not None:
+            moment, experiment_id = after
+            query = query.where((e.created_at < moment) | ((e.created_at == moment) & (e.id > experiment_id)))
         with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 

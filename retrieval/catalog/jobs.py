@@ -104,12 +104,14 @@ class Jobs:
         return _record(row)
 
     def page(
-        self, limit: int = 100, before: datetime | None = None, wanted: JobFilter | None = None
+        self, limit: int = 100, after: tuple[datetime, str] | None = None, wanted: JobFilter | None = None
     ) -> list[JobRecord]:
-        """Jobs, newest first, created before that time."""
+        """Jobs, newest first, following the one created at that time under that id."""
         c, wanted = schema.jobs.c, wanted or JobFilter()
         query = sa.select(schema.jobs).order_by(c.created_at.desc(), c.id).limit(limit)
-        query = query if before is None else query.where(c.created_at < before)
+        if after is not None:
+            moment, job_id = after
+            query = query.where((c.created_at < moment) | ((c.created_at == moment) & (c.id > job_id)))
         query = query if wanted.state is None else query.where(c.state == wanted.state)
         query = query if wanted.kind is None else query.where(c.kind == wanted.kind)
         query = query if wanted.collections is None else query.where(c.collection.in_(wanted.collections))

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.jobs.asking import tried_again
-from retrieval.catalog import Catalog
+from retrieval.catalog import Catalog, schema
 from retrieval.catalog.jobs import MAX_ATTEMPTS, JobFilter, JobRecord, JobState
 from retrieval.catalog.schedules import NewSchedule
 from retrieval.catalog.schema import schedules, utc_now
@@ -234,6 +234,16 @@ def test_pages_counts_and_pruning(catalog: Catalog) -> None:
     assert catalog.jobs.prune(utc_now() - timedelta(days=1)) == []
     assert catalog.jobs.prune(utc_now()) == [old]
     assert [job.id for job in catalog.jobs.page()] == [new]
+
+
+def test_jobs_of_one_moment_are_all_on_some_page(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = utc_now()
+    monkeypatch.setattr(schema, "utc_now", lambda: moment)
+    jobs = {queued(catalog) for _ in range(5)}
+    found: list[str] = []
+    while page := catalog.jobs.page(2, (moment, found[-1]) if found else None):
+        found += [job.id for job in page]
+    assert len(found) == 5 and set(found) == jobs
 
 
 def nightly(**changes: object) -> NewSchedule:
