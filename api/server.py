@@ -16,6 +16,7 @@ from api.app import create_app
 from api.http.connections import Connection
 from api.http.loopback import is_loopback
 from api.knowledge_base import KnowledgeBase
+from api.services import of_app
 from api.telemetry.observation import Metrics
 from infra.settings import Settings, SettingsError
 from infra.telemetry import Traces
@@ -49,6 +50,7 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     """Bind the address. Raises `SettingsError` beyond loopback without a valid key, and for an address in use."""
     lacks_key = _lacks_key(kb.catalog, settings.host)
     app = create_app(kb, settings)
+    services = of_app(app)
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -67,8 +69,8 @@ def prepare(kb: KnowledgeBase, settings: Settings) -> Prepared:
     shown = f"[{host}]" if ":" in host else host
     first_key = _first_key(kb.catalog) if lacks_key else None  # last: what fails before would leave one nobody has seen
     server = uvicorn.Server(config)
-    app.state.overview.is_ending = lambda: server.should_exit  # else listeners would hold up the end
-    return Prepared(server, listening, f"http://{shown}:{port}", first_key, app.state.metrics, app.state.traces)
+    services.overview.is_ending = lambda: server.should_exit  # else listeners would hold up the end
+    return Prepared(server, listening, f"http://{shown}:{port}", first_key, services.metrics, services.traces)
 
 
 def _lacks_key(catalog: Catalog, host: str) -> bool:

@@ -24,6 +24,7 @@ from api.http.request_state import RequestState, state_of
 from api.http.workers import Workers
 from api.jobs.contract import JobRunner
 from api.knowledge_base import KnowledgeBase
+from api.services import of_request
 from api.serving.readiness import Readiness
 from api.telemetry.observation import Metrics
 from api.wire.base import COLLECTION_PATTERN
@@ -36,8 +37,7 @@ BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API 
 
 
 async def _knowledge_base(request: Request) -> KnowledgeBase:
-    kb: KnowledgeBase = request.app.state.kb
-    return kb
+    return of_request(request).kb
 
 
 async def _state(request: Request) -> RequestState:
@@ -45,28 +45,23 @@ async def _state(request: Request) -> RequestState:
 
 
 async def _authenticator(request: Request) -> Authenticator:
-    authenticator: Authenticator = request.app.state.authenticator
-    return authenticator
+    return of_request(request).authenticator
 
 
 async def _metrics(request: Request) -> Metrics:
-    metrics: Metrics = request.app.state.metrics
-    return metrics
+    return of_request(request).metrics
 
 
 async def _readiness(request: Request) -> Readiness:
-    readiness: Readiness = request.app.state.readiness
-    return readiness
+    return of_request(request).readiness
 
 
 async def _jobs(request: Request) -> JobRunner:
-    jobs: JobRunner = request.app.state.jobs
-    return jobs
+    return of_request(request).jobs
 
 
 async def _workers(request: Request) -> Workers:
-    workers: Workers = request.app.state.workers
-    return workers
+    return of_request(request).workers
 
 
 Kb: TypeAlias = Annotated[KnowledgeBase, Depends(_knowledge_base)]

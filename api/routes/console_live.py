@@ -20,6 +20,7 @@ from api.http.listeners import EventStream
 from api.http.responses import to_json
 from api.http.sse import event
 from api.routes.failures import GUARDED
+from api.services import of_request
 from api.serving.modules import all_modules
 from api.telemetry.overview import Overview
 from api.telemetry.overview_thread import OverviewThread
@@ -40,8 +41,7 @@ VIEWS: dict[str, Callable[[Overview, Caller], list[dict[str, Any]]]] = {
 
 
 async def _overview_thread(request: Request) -> OverviewThread:
-    thread: OverviewThread = request.app.state.overview
-    return thread
+    return of_request(request).overview
 
 
 Watch = Annotated[OverviewThread, Depends(_overview_thread)]

@@ -13,11 +13,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access.oidc_login import LOGIN_SECONDS, OidcLogin
 from api.access.open_paths import CONSOLE, OIDC_BACK_PATH, OIDC_PATH
-from api.access.sessions import Sessions
 from api.errors import ApiError
 from api.http.request_state import state_of
 from api.routes.console import PAGE_HEADERS
 from api.routes.console_session import set_cookie
+from api.services import of_app, of_request
 
 COOKIE = "kb_login"
 SESSION_LENGTH = timedelta(hours=1)  # then the provider is asked again, who may have changed the groups meanwhile
@@ -28,7 +28,7 @@ FAILED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Not logg
 
 def add_oidc_login(app: Starlette) -> None:
     """Add both routes where the settings name a client; without one they do not exist."""
-    login: OidcLogin | None = app.state.oidc_login
+    login = of_app(app).oidc_login
     if login is None:
         return
 
@@ -74,8 +74,7 @@ def _take_back(login: OidcLogin, request: Request) -> Response:
     caller, label = login.finish(
         request.cookies.get(COOKIE, ""), given.get("state", ""), given.get("code", ""), _redirect_uri(request)
     )
-    sessions: Sessions = request.app.state.sessions
-    session, cookie = sessions.of_token(caller, label, datetime.now(UTC) + SESSION_LENGTH)
+    session, cookie = of_request(request).sessions.of_token(caller, label, datetime.now(UTC) + SESSION_LENGTH)
     state = state_of(request.scope)
     state.caller, state.audited, state.target = caller, True, caller.name
     response = RedirectResponse(f"{CONSOLE}/", 303)

@@ -18,6 +18,7 @@ from api.http.dependencies import Authentication, Kb, ReadCaller, State
 from api.http.request_state import RequestState
 from api.http.responses import JsonResponse
 from api.routes.failures import GUARDED
+from api.services import of_request
 from api.wire.console import LoginBody, LoginWays, SessionView
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,7 @@ router = APIRouter(prefix=CONSOLE, tags=["console"], responses=GUARDED)
 
 
 async def _sessions(request: Request) -> Sessions:
-    sessions: Sessions = request.app.state.sessions
-    return sessions
+    return of_request(request).sessions
 
 
 SessionStore = Annotated[Sessions, Depends(_sessions)]
@@ -69,7 +69,7 @@ def log_out(
 @router.get("/login-ways", response_model=LoginWays, summary="How can one log in?")
 def ways_to_log_in(request: Request) -> LoginWays:
     """Which ways to log in this server offers."""
-    return LoginWays(oidc=request.app.state.oidc_login is not None)
+    return LoginWays(oidc=of_request(request).oidc_login is not None)
 
 
 def session_json(session: Session) -> dict[str, Any]:

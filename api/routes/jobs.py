@@ -27,6 +27,7 @@ from api.jobs.presentation import job_json_for
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import GUARDED, failures
+from api.services import of_request
 from api.wire.base import COLLECTION_PATTERN
 from api.wire.jobs import JobBody, JobPage, JobView
 from retrieval.catalog.jobs import OPEN_STATES, JobFilter, JobRecord
@@ -44,8 +45,7 @@ OneCollection = Annotated[str | None, Query(pattern=COLLECTION_PATTERN, descript
 
 
 async def _followers(request: Request) -> Listeners:
-    followers: Listeners = request.app.state.job_followers
-    return followers
+    return of_request(request).job_followers
 
 
 Followers = Annotated[Listeners, Depends(_followers)]
@@ -105,7 +105,7 @@ async def follow_job(
     """The job whenever it changes, as server-sent events, until it has ended."""
     first = await run_in_threadpool(_found, kb, caller, state, job)
     still_good = partial(authentication.still_good, Presented.of(request.scope))
-    return EventStream(followers, _changes(kb, first, caller, still_good, request.app.state.overview.is_ending))
+    return EventStream(followers, _changes(kb, first, caller, still_good, of_request(request).overview.is_ending))
 
 
 @router.post("/{job}/cancel", response_model=JobView, responses=failures(409))

@@ -15,6 +15,7 @@ from api.http.requested_plan import plan_of
 from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import failures
+from api.services import of_request
 from api.wire.presentation import result_json
 from api.wire.search import SearchBody, SearchResponse
 from retrieval.errors import InvalidInputError, NotYetSearchableError
@@ -37,12 +38,11 @@ async def search(body: SearchBody, caller: ReadCaller, request: Request) -> Resp
 
 async def _in_time(request: Request, caller: Caller, body: SearchBody, session: str) -> SearchResult:
     """Waits for `min_seq` where that is needed: between tries, so that nobody who waits holds a thread for searches."""
-    served = request.app.state
+    served = of_request(request)
     deadline = time.monotonic() + served.kb.settings.request_timeout_seconds
     while True:
         try:
-            found: SearchResult = await served.workers.search(lambda: _search(served.kb, caller, body, session))
-            return found
+            return await served.workers.search(lambda: _search(served.kb, caller, body, session))
         except NotYetSearchableError:
             left = deadline - time.monotonic()
             if left <= 0:

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from api.http.responses import JsonResponse
 from api.http.waits import TooManyWaitingError
+from api.services import of_request
 from api.wire.documents import DocumentBody
 from retrieval.catalog import Receipt
 from retrieval.catalog.documents import document_id
@@ -28,7 +29,7 @@ async def wait(request: Request, collection: str, seq: int, collection_id: int |
     """
     if wait_for != "searchable":
         return False
-    served = request.app.state
+    served = of_request(request)
     timeout = served.kb.settings.request_timeout_seconds
     try:
         await served.waits.until_searchable(request, collection, seq, timeout, collection_id)

@@ -44,7 +44,9 @@ def test_nobody_waits_for_a_namesake(served: World) -> None:
     def wait() -> None:
         seq, collection_id = receipt.seq, receipt.collection_id
         asyncio.run(
-            served.app.state.waits.until_searchable(asking, "short-lived", seq, PATIENCE_SECONDS, collection_id)
+            served.app.state.services.waits.until_searchable(
+                asking, "short-lived", seq, PATIENCE_SECONDS, collection_id
+            )
         )
 
     began = time.monotonic()
@@ -67,7 +69,7 @@ def test_the_overview_leaves_out_what_is_deleted_meanwhile(served: World, monkey
     assert served.search("warranty").status_code == 200  # opens it
     monkeypatch.setattr(KnowledgeBase, "runtime", deleted)
     assert served.kb.troubles() == {}
-    names = [one.name for one in served.app.state.overview._look().collections]
+    names = [one.name for one in served.app.state.services.overview._look().collections]
     assert names == ["other"]
 
 
@@ -91,7 +93,7 @@ def test_background_uploads_make_none_either(served: World) -> None:
 def test_who_follows_a_job_does_not_hold_up_the_end(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.routes.jobs.STREAM_SECONDS", 20.0)
     job = served.kb.catalog.jobs.create("a kind that nobody runs", "", {})
-    served.app.state.overview.is_ending = lambda: True
+    served.app.state.services.overview.is_ending = lambda: True
     began = time.monotonic()
     assert "event: job" in served.call("GET", f"/v1/jobs/{job.id}/events").text
     assert time.monotonic() - began < 15

@@ -119,7 +119,7 @@ def test_a_streamed_row_is_what_a_select_reads_also_after_types_of_an_earlier_ve
     stack_of: StackOf, database: str, tmp_path: Path
 ) -> None:
     with live_world(stack_of("postgres", "kafka", "connect"), tmp_path) as served:
-        kb, monitor = served.api.kb, served.api.app.state.source_monitor
+        kb, monitor = served.api.kb, served.api.app.state.services.source_monitor
         with running(open_worker(kb, WorkerMetrics())):
             created = served.create("shop", database, TABLES, collection="typed")
             assert created.status_code == 201, created.text

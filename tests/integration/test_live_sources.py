@@ -176,18 +176,18 @@ def test_after_a_full_snapshot_what_it_did_not_bring_is_gone(served: LiveWorld, 
     stored = [Document(f"public.products/{n}", f"text {n}", source="shop", position=far) for n in (1, 999)]
     kb.write("docs", stored, wait=True)
     assert served.call("POST", "/shop/snapshot?collection=docs", json={"full": True}).status_code == 202
-    served.api.app.state.source_monitor.look()
+    served.api.app.state.services.source_monitor.look()
     collection = kb.catalog.collections.get("docs")
     assert len(kb.catalog.documents.keys(collection, "shop")) == 2, "searches keep them until all is read"
     eventually(lambda: served.status("shop")["snapshot"]["state"], lambda state: state == "completed")
     kb.write("docs", [replace(stored[0], position=SourcePosition((7,)))])  # as a worker does
     read_everything(served, "shop")
-    served.api.app.state.source_monitor.look()
+    served.api.app.state.services.source_monitor.look()
     assert kb.catalog.documents.keys(collection, "shop") == {"public.products/1"}
 
 
 def test_metrics_show_what_was_seen_last(served: LiveWorld, shop: dict[str, Any]) -> None:
-    served.api.app.state.source_monitor.look()
+    served.api.app.state.services.source_monitor.look()
     before = metrics(served)
     assert before["kb_source_lag_events"] == 77 + 8
     assert before["kb_source_connector_up"] == 1
@@ -196,7 +196,7 @@ def test_metrics_show_what_was_seen_last(served: LiveWorld, shop: dict[str, Any]
     read_everything(served, "shop")
     assert served.call("POST", "/shop/pause?collection=docs").status_code == 200
     eventually(lambda: served.status("shop")["connector"]["state"], lambda state: state == "STOPPED")
-    served.api.app.state.source_monitor.look()
+    served.api.app.state.services.source_monitor.look()
     after = metrics(served)
     assert after.keys() == before.keys() - OF_RUNNING, "no alert goes by them: somebody wants it so"
 

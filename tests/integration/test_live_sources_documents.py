@@ -67,7 +67,7 @@ def test_documents_equal_the_database_through_all_that_a_source_goes_through(ser
 
         forget_a_row_behind_its_back(served, northwind)
         assert served.call("POST", "/shop/snapshot?collection=shop", json={"full": True}).status_code == 202
-        monitor = served.api.app.state.source_monitor
+        monitor = served.api.app.state.services.source_monitor
         same(served, northwind, BY_SUPPLIER, meanwhile=monitor.look)
 
         deleted = served.call("DELETE", "/shop?collection=shop").json()

@@ -45,7 +45,7 @@ def events(stack_of: StackOf, tmp_path: Path) -> Iterator[str]:
 
 
 def test_documents_follow_partitions_new_tables_and_new_sources(served: LiveWorld, events: str) -> None:
-    monitor = served.api.app.state.source_monitor
+    monitor = served.api.app.state.services.source_monitor
     with running(open_worker(served.api.kb, WorkerMetrics())):
         assert served.create("shop", events, MAPPED, collection="shop").status_code == 201
         same(served, events, BY_EVENT)

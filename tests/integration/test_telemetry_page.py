@@ -58,11 +58,11 @@ def test_the_metrics_of_a_server(tmp_path: Path) -> None:
     with world(tmp_path) as served:
         served.search("warranty")
         served.kb.write("docs", [Document("x", "y", source="s", committed_at=datetime.now(UTC))], wait=True)
-        served.app.state.searchable.stop()  # its own look must not come between
-        served.app.state.searchable.look()
-        served.app.state.metrics.job("verify", "succeeded", 1.0)
+        served.app.state.services.searchable.stop()  # its own look must not come between
+        served.app.state.services.searchable.look()
+        served.app.state.services.metrics.job("verify", "succeeded", 1.0)
         roll_out(served.kb.catalog)
-        found = exposed(list(served.app.state.metrics.registry.collect()))
+        found = exposed(list(served.app.state.services.metrics.registry.collect()))
     compare(listed("serve"), found)
     assert found["kb_searchable_seconds"] == {"collection", "source"}
     for name, labels in found.items():  # those of live sources have no samples here

@@ -109,16 +109,16 @@ def test_who_would_be_one_too_many_to_wait_is_told_at_once(
         with served.kb.runtime("docs").follower.paused():
             late = {"params": {"wait_for": "searchable"}, "json": {"text": "late"}}
             first = threads.submit(served.call, "PUT", "/v1/collections/docs/documents/first", **late)
-            eventually(lambda: served.app.state.waits.count == 1)
+            eventually(lambda: served.app.state.services.waits.count == 1)
             written = served.call("PUT", "/v1/collections/docs/documents/late", **late)
             assert (written.status_code, written.json()["searchable"]) == (202, False)
             refused = served.search("late", min_seq=written.json()["seq"])
             check_native_error(refused, 503, "busy")
             assert refused.headers["retry-after"] == "1"
-            assert not first.done() and served.app.state.waits.count == 1
+            assert not first.done() and served.app.state.services.waits.count == 1
         assert first.result(PATIENCE_SECONDS).status_code == 200
         assert served.search("late", min_seq=written.json()["seq"]).status_code == 200
-        assert served.app.state.waits.count == 0
+        assert served.app.state.services.waits.count == 0
 
 
 def test_a_wait_ends_with_its_client(waited: tuple[Served, Client]) -> None:

@@ -151,7 +151,7 @@ def test_without_an_endpoint_the_sdk_is_not_even_loaded(tmp_path: Path) -> None:
         "from infra.settings import load_settings\n"
         "settings = load_settings(data_dir=pathlib.Path(sys.argv[1]), encoder='hash')\n"
         "with KnowledgeBase.open(settings) as kb: app = create_app(kb, settings)\n"
-        "sys.exit('opentelemetry.sdk' in sys.modules or app.state.traces is not None)"
+        "sys.exit('opentelemetry.sdk' in sys.modules or app.state.services.traces is not None)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
 
