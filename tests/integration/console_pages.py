@@ -36,7 +36,7 @@ def serving(folder: Path, **settings: Any) -> Iterator[tuple[Served, str]]:
     """A knowledge base with its pages on a port; the base URL."""
     require_built()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.app.ConsoleFiles", lambda: ConsoleFiles(BUILT))
+        patch.setattr("api.services.ConsoleFiles", lambda: ConsoleFiles(BUILT))
         with in_process(folder, **settings) as served, on_port(served) as address:
             yield served, address
 

