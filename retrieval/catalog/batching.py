@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -16,6 +17,12 @@ FILTERED_AT_ONCE = 1_000  # rows read together where each is looked at and may b
 def in_parts(items: Sequence[T], size: int = KEYS_PER_QUERY) -> Iterable[Sequence[T]]:
     """The items in runs of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def older(moment: sa.Column[Any], identity: sa.Column[Any], after: tuple[datetime, str]) -> sa.ColumnElement[bool]:
+    """What follows the row of that time and id in a list that is newest first and, of one time, by id."""
+    at, last = after
+    return (moment < at) | ((moment == at) & (identity > last))
 
 
 def passing(

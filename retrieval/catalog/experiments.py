@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import older
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
 from retrieval.errors import NotFoundError
@@ -84,8 +85,7 @@ class Experiments:
         e = schema.experiments.c
         query = _records().where(e.collection_id == collection.id).order_by(e.created_at.desc(), e.id).limit(limit)
         if after is not None:
-            moment, experiment_id = after
-            query = query.where((e.created_at < moment) | ((e.created_at == moment) & (e.id > experiment_id)))
+            query = query.where(older(e.created_at, e.id, after))
         with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 

@@ -23,6 +23,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
+from retrieval.catalog.batching import older
 from retrieval.catalog.clock import database_now
 from retrieval.catalog.engine import reading, reading_once, writing
 from retrieval.errors import ConflictError, NotFoundError, NotStoppedError
@@ -110,8 +111,7 @@ class Jobs:
         c, wanted = schema.jobs.c, wanted or JobFilter()
         query = sa.select(schema.jobs).order_by(c.created_at.desc(), c.id).limit(limit)
         if after is not None:
-            moment, job_id = after
-            query = query.where((c.created_at < moment) | ((c.created_at == moment) & (c.id > job_id)))
+            query = query.where(older(c.created_at, c.id, after))
         query = query if wanted.state is None else query.where(c.state == wanted.state)
         query = query if wanted.kind is None else query.where(c.kind == wanted.kind)
         query = query if wanted.collections is None else query.where(c.collection.in_(wanted.collections))

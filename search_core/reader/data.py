@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +51,7 @@ class Example:
 def read_squad(file: Path, articles: Collection[str] | None = None) -> list[Question]:
     """The questions of a SQuAD file (plain or .gz), of these articles only if given. Raises `SupervisionError`."""
     try:
-        opened = (
-            gzip.open(file, "rt", encoding="utf-8-sig") if file.suffix == ".gz" else file.open(encoding="utf-8-sig")
-        )
-        with opened as stream:
+        with _opened(file) as stream:
             found = list(_questions(json.load(stream)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SupervisionError(f"{file} cannot be read as SQuAD questions: {error!r}; expected its JSON") from error
@@ -85,14 +82,16 @@ def read_answers(file: Path) -> dict[str, list[str]]:
     return {str(body["id"]): [str(answer) for answer in list(body["answers"])] for body in lines}
 
 
+def _opened(file: Path) -> IO[str]:
+    """As text, gzip or not, with or without a byte order mark."""
+    return gzip.open(file, "rt", encoding="utf-8-sig") if file.suffix == ".gz" else file.open(encoding="utf-8-sig")
+
+
 def _lines(file: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines that have these fields."""
     place = ""
     try:
-        opened = (
-            gzip.open(file, "rt", encoding="utf-8-sig") if file.suffix == ".gz" else file.open(encoding="utf-8-sig")
-        )
-        with opened as stream:
+        with _opened(file) as stream:
             for number, line in enumerate(stream, start=1):
                 place = f":{number}"
                 if line.strip():
