@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.shared import LOOPBACK, AsJson, MetricsHost, MetricsPort, knowledge_base, out, print_json
+from infra.garbage import spare_what_is_loaded
 from infra.tracing import open_traces
 from ingest.kafka.worker import Worker
 
@@ -31,6 +32,7 @@ def worker(
     metrics = WorkerMetrics()
     with knowledge_base() as kb:
         kb.warm_up()
+        spare_what_is_loaded()
         traces = open_traces(kb.settings, "kb-worker")
         found = open_worker(kb, metrics, traces)
         began = time.perf_counter()
