@@ -36,8 +36,8 @@ from retrieval.learned.files import ARTIFACTS
 from retrieval.plan import Plan
 from retrieval.search.spelling import corrected
 from retrieval.search.types import Hit, SearchRequest, SearchResult
-from retrieval.search.why import Why
 from retrieval.types import Principal
+from retrieval.why import Why
 
 logger = logging.getLogger(__name__)
 

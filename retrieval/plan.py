@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 from retrieval.answer.choice import AnswerChoice
+from retrieval.artifact_name import check_name
 from retrieval.errors import InvalidInputError
-from retrieval.learned.files import check_name
 
 PLAN_VERSION = 1  # of the JSON form; raised when a field changes its meaning
 MAX_NEIGHBOURS, MAX_STEPS = 100, 5  # of diffusion: beyond that everything is everybody's neighbour

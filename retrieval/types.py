@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 ITSELF = "="  # begins a link of `IndexedChunk` that says what the document is, not what it refers to
 EVERYONE = "everyone"  # the group every authenticated caller belongs to
+MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
 
 Vectors = NDArray[np.float32]  # (n, dim), rows L2-normalised
 Vector = NDArray[np.float32]  # (dim,)

@@ -15,7 +15,7 @@ from search_core.log.run_start import by_run
 from search_core.proof.earlier_tests import begin_test, notes_of
 from search_core.proof.gate import Verdict, judge
 from search_core.proof.latency import compare_latency
-from search_core.proof.promotion import AT_ONCE, promote, store_once
+from search_core.proof.promotion import promote, store_once
 from search_core.proof.reasons import (
     NOT_BEATEN,
     NOT_EMBEDDED,
@@ -25,8 +25,9 @@ from search_core.proof.reasons import (
     not_asked,
 )
 from search_core.questions.question_kinds import kinds_of
-from search_core.questions.repeats import groups_of
 from search_core.questions.splits import document_links
+from search_core.repeats import groups_of
+from search_core.request import AT_ONCE
 from search_core.result import Result
 from search_core.spaces.drawing import describe
 from search_core.stages.finalist import Finalist

@@ -14,6 +14,7 @@ from retrieval.encoder import Precision
 from retrieval.encoder.model_folder import in_data_folder
 from retrieval.plan import Plan
 from search_core.artifact.artifacts import RUNS
+from search_core.candidate import Candidate, serving
 from search_core.clock import Clock
 from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.served_parts import served_parts
@@ -30,9 +31,8 @@ from search_core.request import Request
 from search_core.spaces.plan_mapping import deepest
 from search_core.spaces.space import SearchSpace
 from search_core.spaces.space_file import stored_space
-from search_core.stages.candidate import Candidate, serving
-from search_core.stages.tiers import parse_tiers
 from search_core.task import TaskSpec
+from search_core.tiers import parse_tiers
 from search_core.time_decisions import TimeDecisions
 from search_core.time_needed import keep_time
 

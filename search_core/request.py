@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from retrieval.catalog.rollouts import Stage
 from retrieval.encoder.pretrained import PRETRAINED
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation.runs import Metric
-from search_core.proof.promotion import WAYS
 from search_core.questions.splits import BY_DOCUMENT, SPLITS
 
 DEFAULT_SPACE = "gnn-lm-v1"
 ANSWER_TASK = "answer"  # not to find documents, but which model answers from them
 MAX_SEED = 2**31 - 1  # that every generator of random numbers takes
 MAX_THREADS = 256
+AT_ONCE = "none"
+WAYS = (AT_ONCE, Stage.SHADOW.value, Stage.CANARY.value)  # for a proven winner to go out
 MAX_LATENCY_MS = 600_000  # ten minutes, which no search or answer takes
 SEALED = "sealed_hashes"  # kept beside the fields once the run has begun (search_core.proof.earlier_tests)
 QUESTIONS = ("queries", "qrels", "answers", "parts", SEALED)  # fields that tell the questions themselves
@@ -42,12 +44,12 @@ class Request:
     qrels: Mapping[str, Mapping[str, int]] | None = None
     promote: bool = True
     against: Mapping[str, Any] | None = None  # a plan to be compared with, instead of the one that serves
-    tiers: str = ""  # names of `search_core.stages.tiers.TIERS` with commas; "": by the budget
+    tiers: str = ""  # names of `search_core.tiers.TIERS` with commas; "": by the budget
     answers: Mapping[str, Sequence[str]] | None = None  # question id -> its right answers, none: it has none
     parts: Mapping[str, str] | None = None  # question id -> fit, choose or sealed; None: dealt by the seed
     earlier_runs: int | None = None  # how many runs of the archive the policy is told; None: all there are
     earlier_tests: int | None = None  # runs that tested on the same sealed questions; None: counted at its own test
-    rollout: str = "none"  # how a proven winner goes out: none: it serves at once; shadow, canary: step by step
+    rollout: str = AT_ONCE  # how a proven winner goes out: it serves at once, or step by step: shadow, canary
     tensorboard: bool = False  # write event files beside the log
     device: str = "cpu"  # where encoders are trained, as PyTorch names it
     threads: int = 1  # that train encoders; equal numbers give equal bytes

@@ -10,13 +10,11 @@ from typing import Any
 from retrieval.plan import Plan
 from search_core.artifact.artifacts import RUNS, Artifact
 from search_core.proof.gate import Verdict
-from search_core.proof.reasons import NOT_EMBEDDED, Reason, ReasonCode, codes_of, to_fields
+from search_core.proof.reasons import Reason, to_fields
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.drawing import describe
 from search_core.spaces.space import SearchSpace
 from search_core.time_decisions import TIMED
-
-OFFERED = frozenset({ReasonCode.NOT_EMBEDDED, ReasonCode.NOT_ASKED, ReasonCode.NOT_STEP_BY_STEP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +83,3 @@ class Result:
             "trajectory": self.trajectory,
             "artifact": {"digest": self.artifact.digest, "folder": f"{RUNS}/{self.experiment}/{self.folder.name}"},
         }
-
-
-def waits(result: Mapping[str, Any]) -> bool:
-    """Whether a finished experiment has proven an encoder that only lacks its generation."""
-    codes = codes_of(result)
-    alone = list(result.get("reasons", ())) == [NOT_EMBEDDED] if codes is None else codes == (ReasonCode.NOT_EMBEDDED,)
-    return bool(result.get("model")) and alone
-
-
-def is_offered(result: Mapping[str, Any]) -> bool:
-    """Whether its encoder may still come to serve: it waits, or a person is told how to let it."""
-    model, codes = result.get("model"), codes_of(result)
-    if codes is not None:
-        return bool(model) and not OFFERED.isdisjoint(codes)
-    return waits(result) or (bool(model) and any(str(model) in reason for reason in result.get("reasons", ())))

@@ -21,7 +21,7 @@ from search_core.proof.latency import QUESTIONS, TURNS
 from search_core.questions.splits import Split
 from search_core.questions.supervision import Supervision
 from search_core.spaces.plan_mapping import deepest
-from search_core.stages.plan_tier import compared_on
+from search_core.thinning import compared_on
 
 WARM_UP_QUESTIONS = 4  # not timed, for what is opened with them
 SAMPLE_QUESTIONS = 6  # of each timed sample

@@ -25,15 +25,15 @@ from search_core.conclusion import conclude
 from search_core.conditions import prepare
 from search_core.errors import CorpusError, SearchCoreError
 from search_core.log.run_lock import run_lock
-from search_core.proof.promotion import AT_ONCE, check_way
+from search_core.proof.promotion import check_way
 from search_core.questions.splits import BY_DOCUMENT
-from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, Request
+from search_core.request import ANSWER_TASK, AT_ONCE, DEFAULT_POLICY, DEFAULT_SPACE, Request
 from search_core.result import Result
 from search_core.spaces.space_file import text_to_store
 from search_core.stages.finalist import find_finalist
 from search_core.stages.plan_tier import Progress
-from search_core.stages.tiers import parse_tiers
 from search_core.task import SEARCH_TASKS, TaskSpec, parse_budget, parse_task
+from search_core.tiers import parse_tiers
 from search_core.tuning.checkpoint import TRAININGS
 from search_core.tuning.devices import PROCESSOR, check_device
 
@@ -47,7 +47,7 @@ class AutoModelTrainer:
     set of the collection is taken, else questions are made from the corpus and nothing is promoted: always so with
     `made_questions`. Of task `answer`, `answers` (id -> right answers, none: it has none) stand in place of `qrels`.
     `rollout` says how a proven winner goes out: `none` (at once), `shadow` or `canary`. `tensorboard` writes event
-    files beside the log. `tiers` names what is searched (`search_core.stages.tiers`; empty: by the budget), `parts`
+    files beside the log. `tiers` names what is searched (`search_core.tiers`; empty: by the budget), `parts`
     (question id -> fit, choose or sealed) keeps a split that a set comes with, `split` says what no two parts have in
     common (`document`, or `question` alone), `metric` what is chosen and proven by (`recall@5`, `ndcg@100`; empty: the
     task's own), `latency_ms` how long a search may take (None: what the sentence says), `encoders` names

@@ -18,12 +18,12 @@ from api.generations.tuned_encoder import let_serve
 from api.knowledge_base import KnowledgeBase
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation.runs import read_qrels, read_queries
-from search_core.proof.promotion import AT_ONCE
+from search_core.offered_encoders import waits
 from search_core.proof.reasons import ReasonCode
 from search_core.questions.splits import BY_DOCUMENT
 from search_core.reader.data import read_answers
-from search_core.request import ANSWER_TASK, DEFAULT_POLICY, DEFAULT_SPACE, MAX_THREADS, Request
-from search_core.result import Result, waits
+from search_core.request import ANSWER_TASK, AT_ONCE, DEFAULT_POLICY, DEFAULT_SPACE, MAX_THREADS, Request
+from search_core.result import Result
 from search_core.trainer import AutoModelTrainer
 
 BESIDE_RESUME = ("resume", "collection", "as_json")  # options that do not say how a run goes

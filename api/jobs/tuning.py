@@ -11,10 +11,10 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.errors import OutageError
 from search_core.errors import RunningError
+from search_core.offered_encoders import waits
 from search_core.request import Request
-from search_core.result import waits
 from search_core.stages.plan_tier import CANDIDATES_PER_EPOCH
-from search_core.stages.tiers import TIERS
+from search_core.tiers import TIERS
 from search_core.trainer import AutoModelTrainer
 
 logger = logging.getLogger(__name__)

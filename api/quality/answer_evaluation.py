@@ -10,8 +10,7 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.answer.types import Answer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import Plan
-from retrieval.search.types import MAX_QUERY_LENGTH
-from retrieval.types import Principal
+from retrieval.types import MAX_QUERY_LENGTH, Principal
 from search_core.answering.questions import AskedQuestion
 from search_core.answering.scoring import scored, summary
 

@@ -13,8 +13,8 @@ from api.knowledge_base import KnowledgeBase
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation.runs import METRICS, Evaluation, Qrels, Run, evaluate
 from retrieval.plan import Plan
-from retrieval.search.types import MAX_QUERY_LENGTH, SearchRequest, SearchResult
-from retrieval.types import Principal
+from retrieval.search.types import SearchRequest, SearchResult
+from retrieval.types import MAX_QUERY_LENGTH, Principal
 
 DEPTH = 100  # documents a question; recall@100 needs them
 

@@ -44,8 +44,8 @@ from search_core.spaces.drawing import choice_graph, draw
 from search_core.spaces.scalar import same
 from search_core.spaces.space import SearchSpace
 from search_core.spaces.space_file import SPACES, stored_space
-from search_core.stages.tiers import parse_tiers
 from search_core.task import SEARCH_TASKS, parse_budget, parse_task
+from search_core.tiers import parse_tiers
 
 ExperimentPath = Annotated[str, Path(alias="experiment", pattern=r"^[0-9a-f]{16}$", description="The experiment's id.")]
 

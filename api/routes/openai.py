@@ -28,8 +28,7 @@ from api.wire.answers import ChatBody, ChatCompletion, EmbeddingList, Embeddings
 from api.wire.presentation import citation_json
 from retrieval.answer.types import Answer, AnswerPiece, FinalAnswer, Turn
 from retrieval.catalog import Collection
-from retrieval.search.types import MAX_QUERY_LENGTH
-from retrieval.types import Principal, Vectors
+from retrieval.types import MAX_QUERY_LENGTH, Principal, Vectors
 
 DONE = b"data: [DONE]\n\n"
 OWNER = "autoglm-kb"

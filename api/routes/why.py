@@ -18,7 +18,7 @@ from retrieval.catalog.keys import Scope
 from retrieval.errors import NotFoundError
 from retrieval.filters import parse_filter
 from retrieval.search.types import SearchRequest
-from retrieval.search.why import Verdict, Why
+from retrieval.why import Verdict, Why
 
 router = APIRouter(tags=["search"], responses=GUARDED)
 

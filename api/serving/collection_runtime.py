@@ -31,11 +31,11 @@ from retrieval.ranking.diffusion import needs_graph
 from retrieval.ranking.rerank import OpenRerankers
 from retrieval.retriever import Retriever
 from retrieval.search.types import SearchRequest, SearchResult
-from retrieval.search.why import Inquiry
 from retrieval.stored_plan import stored_plan
 from retrieval.types import Principal
 from retrieval.views.folder import lock_folder
 from retrieval.views.follower import Follower
+from retrieval.why import Inquiry
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from api.wire.base import CollectionName, Line, Request, Response, Text, storable
 from api.wire.search import AsGroups, CorrectedWord, FilterField, SourcePlace
 from retrieval.filters import MAX_CONDITIONS
-from retrieval.search.types import MAX_QUERY_LENGTH
+from retrieval.types import MAX_QUERY_LENGTH
 
 Question = Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH)]
 MAX_PASSAGES = 50  # an answer is read from; more is a report

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from api.wire.base import CollectionName, Json, Key, Line, Number, Request, Response, Text
-from retrieval.search.types import MAX_QUERY_LENGTH
+from retrieval.types import MAX_QUERY_LENGTH
 
 Question = Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH, pattern=r"\S")]
 Grades = dict[Key, Annotated[int, Field(ge=0, le=100)]]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.wire.base import CollectionName, Key, Request, Text
-from retrieval.search.types import MAX_QUERY_LENGTH
+from retrieval.types import MAX_QUERY_LENGTH
 
 
 class RpcMessage(BaseModel):

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from api.wire.base import CollectionName, Groups, Json, Key, Number, Request, Response, Text
-from retrieval.search.types import MAX_QUERY_LENGTH, MAX_TOP_K
+from retrieval.search.types import MAX_TOP_K
+from retrieval.types import MAX_QUERY_LENGTH
 
 AsGroups = Annotated[
     Groups | None,

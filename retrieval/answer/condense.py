@@ -9,7 +9,7 @@ from retrieval.analysis.folding import HAN
 from retrieval.answer.question import topic_words
 from retrieval.answer.types import Turn
 from retrieval.answer.variants import additions
-from retrieval.search.types import MAX_QUERY_LENGTH
+from retrieval.types import MAX_QUERY_LENGTH
 
 _PRONOUN = re.compile(
     r"\b(?:he|she|it|they|him|her|his|hers|its|them|their|theirs|this|that|these|those|there|then|one|ones|the same)\b",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 import threading
@@ -21,13 +20,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.artifact_name import check_name
 from retrieval.errors import InvalidInputError
 from retrieval.views.folder import replace_file, sync_folder
 
 FORMAT = 1
 ARTIFACTS = "artifacts"  # folder of the data directory
 KEPT_OPEN = 16  # parts of one kind and collection
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 Tensors = Mapping[str, NDArray[Any]]
 Part = TypeVar("Part")
@@ -71,13 +70,6 @@ class OpenParts(Generic[Part]):
 def no_parts(name: str) -> Any:
     """What a retriever without artifacts answers to a plan that names one: `InvalidInputError`."""
     raise InvalidInputError(f"the plan names artifact {name!r}, but this retriever was given none; give it OpenParts")
-
-
-def check_name(name: str, thing: str) -> str:
-    """The name, if it is one that stays inside the folder of artifacts. Raises `InvalidInputError` otherwise."""
-    if not _NAME.fullmatch(name):
-        raise InvalidInputError(f"{thing} is {name!r}; expected an artifact's id: letters, digits, '.', '_', '-'")
-    return name
 
 
 def files_of(kind: str) -> tuple[str, str]:

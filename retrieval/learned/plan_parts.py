@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from retrieval.artifact_name import check_name
 from retrieval.learned.adapter import load_adapter
-from retrieval.learned.files import ARTIFACTS, check_name
+from retrieval.learned.files import ARTIFACTS
 from retrieval.learned.precedents import load_precedents
 from retrieval.learned.ranker import load_ranker
 from retrieval.plan import Plan

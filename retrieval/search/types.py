@@ -14,8 +14,8 @@ from retrieval.ranking.fusion import Fused
 from retrieval.search.highlights import Fragment
 from retrieval.search.relevance import Evidence
 from retrieval.search.spelling import Correction
+from retrieval.types import MAX_QUERY_LENGTH
 
-MAX_QUERY_LENGTH = 20_000  # characters; longer is a document, not a question
 MAX_TOP_K = 1_000
 CHUNKS_PER_DOCUMENT = 3  # candidates asked for each document wanted, so that grouping leaves enough of them
 

@@ -28,7 +28,7 @@ from search_core.log.experiment_log import FILE
 from search_core.log.run_lock import FILE as LOCK
 from search_core.log.run_lock import is_running
 from search_core.log.tensorboard_log import FOLDER
-from search_core.result import is_offered
+from search_core.offered_encoders import is_offered
 
 STAYS = {FILE, FOLDER, LOCK}  # of a run's folder
 _RUN = re.compile(r"[0-9a-f]{16}")  # a run's folder, by its experiment's id

@@ -24,11 +24,11 @@ from retrieval.ranking.fusion import Candidates, FusionSignals, fuse
 from retrieval.search.deeper import deepened, with_cuts
 from retrieval.search.legs import legs_of
 from retrieval.search.spelling import correct, corrected
-from retrieval.search.types import CHUNKS_PER_DOCUMENT, MAX_QUERY_LENGTH
-from retrieval.types import IndexedChunk, Ranking, Vector, Vectors
+from retrieval.search.types import CHUNKS_PER_DOCUMENT
+from retrieval.types import MAX_QUERY_LENGTH, IndexedChunk, Ranking, Vector, Vectors
 from search_core.corpus.reranking import Rerankings
 from search_core.corpus.snapshot import CorpusSnapshot, key_of
-from search_core.questions.repeats import groups_of
+from search_core.repeats import groups_of
 
 HITS = 10  # documents that a search is asked for, where the metric does not look further
 DEPTH = MAX_DEPTH * CHUNKS_PER_DOCUMENT  # candidates kept of each leg, where no plan asks for more

@@ -13,8 +13,8 @@ from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
 from retrieval.search.request_time import LATENCY_RATIO
 from search_core.proof.reasons import Reason, ReasonCode
 from search_core.questions.question_kinds import merged
-from search_core.questions.repeats import groups_of, once
 from search_core.questions.splits import independent_groups
+from search_core.repeats import groups_of, once
 
 LEVEL = 0.05  # of the paired test, where nothing was tested on the questions before
 MIN_STRATUM = 10  # questions; a smaller kind of question has no interval worth the name

@@ -27,9 +27,9 @@ from retrieval.search.legs import legs_of
 from retrieval.search.request_time import LATENCY_RATIO, REQUEST_MS
 from retrieval.search.types import CHUNKS_PER_DOCUMENT
 from retrieval.types import OPERATOR
+from search_core.candidate import Candidate
 from search_core.corpus.legs import HITS
 from search_core.proof.gate import Latency
-from search_core.stages.candidate import Candidate
 
 QUESTIONS = 20  # timed before it is first looked whether the answer is certain, and so many more each time
 MAX_QUESTIONS = 80  # questions; where 80 leave it open, both plans differ by very nearly what is allowed

@@ -9,9 +9,7 @@ from retrieval.plan import Plan
 from retrieval.stored_plan import serving_plan
 from search_core.proof.gate import Verdict
 from search_core.proof.reasons import OTHER_ENCODER, OTHER_PLAN, Reason, ReasonCode
-
-AT_ONCE = "none"
-WAYS = (AT_ONCE, Stage.SHADOW.value, Stage.CANARY.value)
+from search_core.request import AT_ONCE
 
 
 def store_once(catalog: Catalog, collection: Collection, name: str, plan: Plan, by: str) -> int:

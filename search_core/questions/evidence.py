@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.catalog.eval_sets import EvalQuery
-from search_core.questions.repeats import groups_of
 from search_core.questions.splits import NOTHING, document_links, independent_groups
+from search_core.repeats import groups_of
 
 Values = NDArray[np.float64]
 Groups = Sequence[Sequence[int]]

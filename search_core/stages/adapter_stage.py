@@ -16,13 +16,13 @@ from functools import partial
 
 from retrieval.learned.adapter import QueryAdapter
 from retrieval.plan import Plan
+from search_core.candidate import Candidate, StageReport, adapter_name, is_better_bet
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
 from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError, TrainingError
 from search_core.questions.taught_questions import hashes_of
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import Candidate, StageReport, adapter_name, is_better_bet
 from search_core.stages.cross_fitting import Fold, Learned, compare_learned
 from search_core.stages.labels import judged_rows
 from search_core.stages.plan_tier import Progress

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from retrieval.plan import Plan
+from search_core.candidate import Candidate
 from search_core.conditions import Conditions
 from search_core.corpus.legs import CachedLegs, Values
 from search_core.questions.splits import document_links, independent_groups
-from search_core.stages.candidate import Candidate
 from search_core.stages.plan_choice import PlanChoice
 
 FOLDS = 5

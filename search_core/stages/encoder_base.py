@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from retrieval.encoder.pretrained import pretrained_folder
+from search_core.candidate import is_better
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
-from search_core.stages.candidate import is_better
 from search_core.stages.encoder_data import EncoderGround, prepared_anew
 from search_core.stages.encoder_mapping import feedback_space, training_of
 from search_core.stages.recording import Stopwatch

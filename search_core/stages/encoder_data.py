@@ -14,11 +14,11 @@ from retrieval.encoder import ENCODERS
 from retrieval.encoder.model_folder import DEFAULT_MODEL, locate
 from retrieval.encoder.pretrained import PRETRAINED
 from retrieval.errors import EncoderError
+from search_core.candidate import Candidate
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
 from search_core.corpus.snapshot import CorpusSnapshot, key_of
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import Candidate
 from search_core.stages.labels import Judged, judged_rows
 from search_core.thinning import thinned
 from search_core.tuning.contrastive import Example

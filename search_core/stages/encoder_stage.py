@@ -28,6 +28,7 @@ from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import EncoderError
 from retrieval.learned.files import ARTIFACTS
 from retrieval.learned.plan_parts import without_parts
+from search_core.candidate import Candidate, StageReport, TunedModel, is_better
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
 from search_core.corpus.snapshot import passage_of
@@ -36,7 +37,6 @@ from search_core.questions.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.space import SearchSpace
 from search_core.stages.briefing import archive_trials, open_policy
-from search_core.stages.candidate import Candidate, StageReport, TunedModel, is_better
 from search_core.stages.cross_fitting import compare_learned
 from search_core.stages.encoder_base import best_base
 from search_core.stages.encoder_data import EncoderGround, encoder_ground, trainable

@@ -8,14 +8,14 @@ from importlib import import_module
 from typing import Any
 
 from retrieval.plan import DEFAULT_PLAN, Plan
+from search_core.candidate import Candidate, StageReport
 from search_core.conditions import Conditions
 from search_core.corpus.legs import CachedLegs
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import Candidate, StageReport
 from search_core.stages.plan_tier import PlanTier, Progress
 from search_core.stages.plans import plan_stage
 from search_core.stages.quickness import kept_if_quick
-from search_core.stages.tiers import shares
+from search_core.tiers import shares
 
 SHOWN = 10  # rows of the leaderboard
 STAGES = {  # imported when a run comes to them: torch stands behind most

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from retrieval.graph import CorpusGraph, build_graph
+from search_core.candidate import Candidate, StageReport, is_better
 from search_core.conditions import Conditions
 from search_core.corpus.snapshot import key_of
 from search_core.errors import ArchitectureError, TrainingError
 from search_core.models.retrieval_gnn import fit_graph_lm
 from search_core.spaces.architecture import Architecture
 from search_core.stages.briefing import archive_trials, open_policy
-from search_core.stages.candidate import Candidate, StageReport, is_better
 from search_core.stages.cross_fitting import compare_learned
 from search_core.stages.graph_mapping import config_of, edges_of, graph_space, training_of
 from search_core.stages.halving import Outcome, Rung, halve

@@ -17,10 +17,8 @@ from search_core.log.experiment_log import ExperimentLog
 from search_core.policy.contract import Policy, Trial
 from search_core.questions.evidence import Evidence
 from search_core.spaces.architecture import Architecture
-from search_core.thinning import thinned
 
 CANDIDATES_PER_EPOCH = 8  # asked of the policy at once
-MAX_QUESTIONS = 600  # that plans are compared on: more tell differences apart that no gate would see
 SCREENING = 100  # questions of a first look; the rest is asked where a candidate might be the best
 HOPE = 1.0  # standard errors: how far below the best a first look may end for a second one
 
@@ -164,11 +162,6 @@ class PlanTier:
     def _score_whole(self, architecture: Architecture, plan: Plan, screened: Values) -> None:
         values = screened if self._screening is self._legs else self._legs.score(plan, self._metric)
         self.scored[plan.digest] = Scored(architecture, plan, values)
-
-
-def compared_on(places: Sequence[int]) -> Sequence[int]:
-    """As many of these questions as plans are compared on, spread evenly."""
-    return thinned(places, MAX_QUESTIONS)
 
 
 def choose(

@@ -8,6 +8,7 @@ from functools import partial
 
 from retrieval.plan import FusionMethod, Plan
 from retrieval.ranking.diffusion import needs_graph
+from search_core.candidate import Candidate, StageReport
 from search_core.conditions import Conditions
 from search_core.policy import POLICIES
 from search_core.proof.reasons import Reason
@@ -15,13 +16,13 @@ from search_core.spaces.architecture import Architecture
 from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.spaces.scalar import same
 from search_core.spaces.space import SearchSpace
-from search_core.stages.candidate import Candidate, StageReport
 from search_core.stages.cross_fitting import crossed_plan
 from search_core.stages.plan_choice import PlanChoice
-from search_core.stages.plan_tier import PlanTier, Progress, Scored, compared_on, untried
+from search_core.stages.plan_tier import PlanTier, Progress, Scored, untried
 from search_core.stages.portfolio import PLAIN, portfolio
 from search_core.stages.quickness import given_up, too_slow
 from search_core.stages.recording import Stopwatch
+from search_core.thinning import compared_on
 
 PLAN_POLICY = "random"  # of "auto": trials are cheap here, and no policy beats it (docs/search-space.md)
 PAIRED = ("dense_weight", "feedback")  # decisions that are moved together when a plan is chosen anew

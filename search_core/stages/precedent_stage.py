@@ -12,10 +12,10 @@ by the strength that the others choose.
 from __future__ import annotations
 
 from retrieval.learned.precedents import Precedents
+from search_core.candidate import Candidate, StageReport, is_better_bet
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import Candidate, StageReport, is_better_bet
 from search_core.stages.cross_fitting import crossed_option
 from search_core.stages.plan_tier import Progress
 from search_core.stages.recording import Recorder, Stopwatch

@@ -12,9 +12,9 @@ from retrieval.learned.files import ARTIFACTS, Part
 from retrieval.learned.precedents import write_precedents
 from retrieval.learned.ranker import write_ranker
 from search_core.artifact.artifacts import RUN_ARTIFACT
+from search_core.candidate import Candidate, adapter_name, precedents_name, ranker_name
 from search_core.conditions import Conditions
 from search_core.errors import ArtifactError
-from search_core.stages.candidate import Candidate, adapter_name, precedents_name, ranker_name
 
 ENCODER = "encoder"  # folder of a tuned encoder inside the artifact
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from search_core.candidate import Candidate, StageReport
 from search_core.conditions import Conditions
 from search_core.proof.gate import why_too_slow
 from search_core.proof.latency import compare_latency
 from search_core.proof.reasons import Reason
-from search_core.stages.candidate import Candidate, StageReport
 
 DIFFUSION, RANKER = "diffusion.edges", "ranker"  # of the search space
 

@@ -20,16 +20,16 @@ from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.encoder.model_folder import in_data_folder
 from retrieval.learned.ranker import Ranker, read_features
 from retrieval.plan import FusionMethod
+from search_core.candidate import Candidate, StageReport, is_better_bet
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values, hits_for
 from search_core.corpus.snapshot import key_of
 from search_core.errors import SupervisionError
 from search_core.questions.taught_questions import hashes_of, may_know
-from search_core.stages.candidate import Candidate, StageReport, is_better_bet
 from search_core.stages.cross_fitting import crossed_option, folds_of
-from search_core.stages.plan_tier import Progress, compared_on
+from search_core.stages.plan_tier import Progress
 from search_core.stages.recording import Recorder, Stopwatch
-from search_core.thinning import thinned
+from search_core.thinning import compared_on, thinned
 from search_core.tuning.ranker import Judged, fit_ranker
 
 DECISION = "ranker"  # of the search space: the penalties, 0 for no ranker

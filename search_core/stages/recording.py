@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retrieval.plan import Plan
+from search_core.candidate import StageReport
 from search_core.conditions import Conditions
 from search_core.policy.contract import Trial
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import StageReport
 from search_core.stages.plan_tier import Progress
 
 

@@ -31,8 +31,7 @@ from retrieval.catalog.keys import Scope
 from retrieval.catalog.rollouts import Stage
 from retrieval.errors import InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
-from retrieval.search.types import MAX_QUERY_LENGTH
-from retrieval.types import OPERATOR
+from retrieval.types import MAX_QUERY_LENGTH, OPERATOR
 from search_core.artifact.artifacts import write_artifact
 from search_core.errors import SupervisionError
 from search_core.log.experiment_log import ExperimentLog

@@ -11,11 +11,11 @@ import pytest
 from stages_world import questions, stages_world
 
 from api.knowledge_base import KnowledgeBase
+from search_core.candidate import Candidate
 from search_core.conditions import ARCHIVE, Conditions
 from search_core.policy.contract import DRAW, PICK
 from search_core.stages import graph_stage
 from search_core.stages.briefing import archive_trials, briefing, open_policy, split_of
-from search_core.stages.candidate import Candidate
 from search_core.testing import WIDE, run
 from search_core.trainer import AutoModelTrainer
 

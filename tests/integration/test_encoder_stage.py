@@ -26,12 +26,13 @@ from retrieval.errors import EncoderError, InvalidInputError
 from retrieval.plan import DEFAULT_PLAN
 from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Document
+from search_core.candidate import Candidate
 from search_core.errors import SupervisionError
+from search_core.offered_encoders import waits
 from search_core.proof.reasons import NOT_EMBEDDED
 from search_core.request import Request
-from search_core.result import Result, waits
+from search_core.result import Result
 from search_core.stages import encoder_base, encoder_data, encoder_mapping, encoder_stage
-from search_core.stages.candidate import Candidate
 from search_core.stages.encoder_base import best_base
 from search_core.stages.encoder_pace import PROBED
 from search_core.time_decisions import ENCODER_STEPS, NUMBERS

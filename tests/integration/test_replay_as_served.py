@@ -25,8 +25,8 @@ from retrieval.learned.precedents import Precedents, write_precedents
 from retrieval.learned.ranker import FEATURES, Ranker, write_ranker
 from retrieval.plan import DiffusionEdges, DiffusionStep, FusionMethod, Normalisation, Plan, PrecedentStep, RerankStep
 from retrieval.ranking.rerank import RERANKERS
-from retrieval.search.types import MAX_QUERY_LENGTH, SearchRequest
-from retrieval.types import OPERATOR, Document
+from retrieval.search.types import SearchRequest
+from retrieval.types import MAX_QUERY_LENGTH, OPERATOR, Document
 from search_core.corpus.legs import DEPTH, CachedLegs, ask_legs
 from search_core.corpus.snapshot import read_snapshot
 from search_core.spaces.plan_mapping import deepest

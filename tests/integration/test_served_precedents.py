@@ -29,10 +29,10 @@ from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document, Principal
 from search_core.answering.questions import of_collection
 from search_core.artifact.artifact_store import list_artifacts, verified
+from search_core.candidate import Candidate, StageReport
 from search_core.corpus.snapshot import read_snapshot
 from search_core.result import Result
 from search_core.stages import adapter_stage, precedent_stage
-from search_core.stages.candidate import Candidate, StageReport
 from search_core.trainer import AutoModelTrainer
 
 OTHER = "hash-of-48"

@@ -21,13 +21,13 @@ from retrieval.plan import FusionMethod
 from retrieval.search.types import SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Document
 from search_core.artifact.artifact_store import list_artifacts, verified
+from search_core.candidate import Candidate
 from search_core.errors import SupervisionError
 from search_core.proof import gate
 from search_core.proof.gate import Latency
 from search_core.questions.taught_questions import hashes_of
 from search_core.result import Result
 from search_core.stages import quickness
-from search_core.stages.candidate import Candidate
 from search_core.trainer import AutoModelTrainer
 from search_core.tuning.export import MANIFEST_FILE
 

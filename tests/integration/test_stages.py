@@ -17,15 +17,15 @@ from retrieval.plan import DEFAULT_PLAN
 from retrieval.search.types import SearchRequest
 from retrieval.types import OPERATOR, Deletion, Document
 from search_core.artifact.artifacts import load_artifact
+from search_core.candidate import Candidate, StageReport
 from search_core.conditions import Conditions
 from search_core.errors import ArtifactError, BudgetError, SearchCoreError, SupervisionError, TrainingError
 from search_core.policy.archive import Archive
 from search_core.questions.taught_questions import hashes_of
 from search_core.result import Result
 from search_core.stages import adapter_stage, graph_stage
-from search_core.stages.candidate import Candidate, StageReport
 from search_core.stages.halving import Rung
-from search_core.stages.tiers import TIERS, parse_tiers, shares
+from search_core.tiers import TIERS, parse_tiers, shares
 from search_core.trainer import AutoModelTrainer
 
 pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')

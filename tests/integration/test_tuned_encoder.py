@@ -26,12 +26,13 @@ from retrieval.learned.adapter import QueryAdapter, write_adapter
 from retrieval.learned.files import ARTIFACTS
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.types import Ranking
+from search_core.candidate import Candidate, StageReport, TunedModel
 from search_core.conditions import Conditions
+from search_core.offered_encoders import waits
 from search_core.proof.gate import Latency
 from search_core.proof.reasons import NOT_EMBEDDED
-from search_core.result import Result, waits
+from search_core.result import Result
 from search_core.stages import quickness
-from search_core.stages.candidate import Candidate, StageReport, TunedModel
 from search_core.stages.finalist import STAGES
 from search_core.stages.labels import rows_by_key
 from search_core.stages.plan_tier import Progress

@@ -24,6 +24,7 @@ from retrieval.ranking.rerank import RERANKERS
 from retrieval.search.types import SearchRequest
 from retrieval.sparse import SparseView
 from retrieval.types import OPERATOR, Document, Vector, Vectors
+from search_core.candidate import Candidate
 from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.snapshot import passage_of, read_snapshot
 from search_core.proof import latency
@@ -31,7 +32,6 @@ from search_core.proof.latency import compare_latency
 from search_core.questions.supervision import given
 from search_core.spaces.plan_mapping import architecture_of, plan_space
 from search_core.spaces.space_file import open_space
-from search_core.stages.candidate import Candidate
 from search_core.trainer import AutoModelTrainer
 
 WORDS = replace(DEFAULT_PLAN, fusion=FusionMethod.SPARSE)

@@ -32,7 +32,7 @@ from search_core.stages import quickness, ranker_stage
 from search_core.stages.finalist import Finalist
 from search_core.stages.plan_tier import PlanTier, Progress
 from search_core.stages.portfolio import portfolio
-from search_core.stages.tiers import shares
+from search_core.tiers import shares
 from search_core.trainer import AutoModelTrainer
 
 RANKING_SECONDS = 0.1

@@ -8,10 +8,10 @@ import pytest
 from tuning_world import tuned, tuning_world
 
 from retrieval.catalog import Catalog
+from search_core.candidate import Candidate
 from search_core.proof.gate import Latency
 from search_core.proof.reasons import ReasonCode
 from search_core.stages import quickness
-from search_core.stages.candidate import Candidate
 
 SPACE = """name: weights
 decisions:

@@ -8,7 +8,7 @@ from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.condense import leans, standalone_question
 from retrieval.answer.question import Kind, asks_for_remedy, fits_kind, question_kind, read_question, topic_words
 from retrieval.answer.types import Turn
-from retrieval.search.types import MAX_QUERY_LENGTH
+from retrieval.types import MAX_QUERY_LENGTH
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from retrieval.catalog.eval_sets import EvalQuery
-from search_core.stages.candidate import is_better, is_better_bet
+from search_core.candidate import is_better, is_better_bet
 
 ASKED = tuple(EvalQuery(f"q{at}", f"question {at}", {f"d{at}": 1}) for at in range(40))
 BEFORE = np.full(40, 0.5)

@@ -11,9 +11,9 @@ import pytest
 
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import Plan
+from search_core.candidate import is_better
 from search_core.corpus.legs import Values
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import is_better
 from search_core.stages.cross_fitting import compare_learned, cross_fitted, crossed_option, folds_of
 from search_core.stages.plan_choice import PlanChoice
 from search_core.stages.plan_tier import Scored

@@ -12,8 +12,8 @@ import pytest
 
 from ingest.chunking import StructureChunker
 from retrieval.types import Document
+from search_core.candidate import Candidate
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import Candidate
 from search_core.stages.encoder_data import EncoderGround
 from search_core.tuning.contrastive import Example, batch_loss
 from search_core.tuning.examples import Labelled, labelled_examples, own_examples

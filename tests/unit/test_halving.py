@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from retrieval.catalog.eval_sets import EvalQuery
+from search_core.candidate import is_better
 from search_core.clock import Clock
 from search_core.policy import POLICIES, Trial
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import is_better
 from search_core.stages.halving import Outcome, Rung, halve
 from search_core.testing import WIDE, reward_of
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import Plan
+from search_core.candidate import is_better
 from search_core.spaces.architecture import Architecture
-from search_core.stages.candidate import is_better
 from search_core.stages.plan_tier import Scored, choose
 
 

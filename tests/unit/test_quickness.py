@@ -13,6 +13,7 @@ import pytest
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.plan import DiffusionEdges, DiffusionStep, FusionMethod, Plan
 from retrieval.search.request_time import LATENCY_RATIO, REQUEST_MS, is_slower
+from search_core.candidate import StageReport
 from search_core.clock import Clock
 from search_core.proof.gate import Latency
 from search_core.spaces.architecture import Architecture
@@ -20,7 +21,6 @@ from search_core.spaces.plan_mapping import architecture_of, plan_of, plan_space
 from search_core.spaces.scalar import Scalar
 from search_core.spaces.space_file import open_space
 from search_core.stages import plans, quickness
-from search_core.stages.candidate import StageReport
 from search_core.stages.plan_choice import PlanChoice
 from search_core.stages.plan_tier import PlanTier, Scored
 from search_core.time_decisions import TimeDecisions

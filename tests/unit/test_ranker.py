@@ -28,8 +28,8 @@ from retrieval.learned.ranker import (
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.ranking.fusion import RRF_K, Candidates, fuse
 from retrieval.types import Labels, Ranking, Vector, Vectors
+from search_core.candidate import ranker_name
 from search_core.errors import SupervisionError
-from search_core.stages.candidate import ranker_name
 from search_core.tuning.ranker import Judged, fit_ranker
 
 DIM = 8
