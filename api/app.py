@@ -14,11 +14,11 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from api.access.audit import Auditor
+from api.access.limits import MAX_IN_FLIGHT, ConcurrencyLimit, RateLimit
 from api.access.security import Authentication
+from api.envelope import Envelope
 from api.http import errors
 from api.http.bodies import BodyLimit, Patience
-from api.http.envelope import Envelope
-from api.http.limits import MAX_IN_FLIGHT, ConcurrencyLimit, RateLimit
 from api.http.openapi import DESCRIPTION, TAGS, describe
 from api.knowledge_base import KnowledgeBase
 from api.routes import PREFIX, UNVERSIONED, VERSIONED, let_paths_hold_line_breaks, templates

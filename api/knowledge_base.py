@@ -15,12 +15,12 @@ from api.serving.citation_places import CitationPlaces
 from api.serving.collection_runtime import CollectionRuntime, drop_views
 from api.serving.runtimes import Runtimes
 from api.serving.view_opening import drop_shared_views
-from api.sources.reading_log import noted
 from infra.settings import Settings
 from ingest.changes import Change
 from ingest.contracts import Source
 from ingest.duplicates import DuplicateFinder
 from ingest.pipeline import Progress, RowRenderer
+from ingest.reading_log import noted
 from ingest.report import IngestReport
 from retrieval.analysis.language import detect_language
 from retrieval.answer.choice import READERS

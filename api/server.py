@@ -12,9 +12,9 @@ from ipaddress import ip_network
 
 import uvicorn
 
+from api.access.loopback import is_loopback
 from api.app import create_app
 from api.http.connections import Connection
-from api.http.loopback import is_loopback
 from api.knowledge_base import KnowledgeBase
 from api.services import of_app
 from api.telemetry.observation import Metrics

@@ -20,13 +20,13 @@ from api.http.workers import Workers
 from api.jobs.contract import JobRunner
 from api.jobs.opening import open_jobs
 from api.knowledge_base import KnowledgeBase
-from api.rollout.gauges import RolloutGauges
-from api.rollout.watch import RolloutWatch
-from api.serving.readiness import Readiness
-from api.serving.searchable import SearchableMonitor
+from api.overview_thread import OverviewThread
+from api.plans.rollout_gauges import RolloutGauges
+from api.plans.rollout_watch import RolloutWatch
+from api.readiness import Readiness
 from api.sources.monitor import SourceGauges, SourceMonitor
 from api.telemetry.observation import Metrics
-from api.telemetry.overview_thread import OverviewThread
+from api.telemetry.searchable import SearchableMonitor
 from api.telemetry.traces import ArrivalTraces
 from infra.settings import Settings
 from infra.telemetry import Traces

@@ -1,1 +1,1 @@
-"""Who may come in, and as whom: keys, tokens, sessions, and the audit log of what they did."""
+"""Who may come in, as whom, and how often: keys, tokens, sessions, limits, and the audit log of what they did."""

@@ -6,8 +6,8 @@ import logging
 import threading
 from ipaddress import ip_address
 
-from api.http.limits import TokenBuckets
-from api.http.request_state import RequestState
+from api.access.limits import TokenBuckets
+from api.access.request_state import RequestState
 from retrieval.catalog.journal import Audit
 from retrieval.errors import RetrievalError
 

@@ -19,7 +19,7 @@ def is_console(path: str) -> bool:
 
 
 def is_login(path: str, method: str) -> bool:
-    """Whether somebody logs in: that needs no key and may take time: it has a bound of its own (`api.http.limits`)."""
+    """Whether somebody logs in: that needs no key and may take time, so it has a bound of its own (`limits`)."""
     return path in (OIDC_PATH, OIDC_BACK_PATH) or (path == SESSION_PATH and method == "POST")
 
 

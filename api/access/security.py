@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.callers import Caller, Session
 from api.access.open_paths import SESSION_PATH, is_open
+from api.access.request_state import state_of
 from api.access.sessions import COOKIE, CSRF_HEADER, SAFE_METHODS, Sessions
 from api.access.tokens import TokenVerifier
 from api.errors import ApiError, unauthenticated
-from api.http.request_state import state_of
 from retrieval.catalog.keys import KEY_PREFIX, Keys
 
 TRUST_SECONDS = 1.0  # how long a good key is not looked up again: a revoked one is refused after that

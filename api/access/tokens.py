@@ -15,8 +15,8 @@ import httpx
 import jwt
 
 from api.access.callers import Caller
+from api.access.loopback import is_loopback
 from api.errors import ApiError, unauthenticated
-from api.http.loopback import is_loopback
 from infra.addresses import without_login
 from infra.settings import Settings, SettingsError
 from retrieval.catalog.keys import Scope

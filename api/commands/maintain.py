@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
-from api.serving.modules import all_modules
+from api.modules import all_modules
 from api.upkeep.maintenance import verify_collection
 
 

@@ -8,7 +8,7 @@ import typer
 
 from api.commands import rollouts
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
-from api.serving.fitting_plan import back_to_former, require_servable
+from api.plans.fitting_plan import back_to_former, require_servable
 from retrieval.catalog.plans import ANY, PlanRecord
 from retrieval.plan import DEFAULT_PLAN, Plan
 from retrieval.stored_plan import stored_plan

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from api import readers
 from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar, table_of
-from api.serving import readers
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.extractive import ExtractiveGenerator
 from retrieval.encoder.model_folder import DEFAULT_MODEL

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
-from api.rollout import steps
+from api.plans import rollout_steps as steps
 from api.rollout.assignment import Unit
 from api.rollout.view import rollout_json
 from retrieval.catalog.rollouts import DEFAULT_SHARE, Stage

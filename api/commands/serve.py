@@ -46,7 +46,7 @@ def serve(
 
 def _worker(kb: KnowledgeBase, prepared: Prepared) -> AbstractContextManager[None]:
     """A worker in a thread, counted in /metrics. Raises `SettingsError` where no broker is named."""
-    from api.sources.worker import open_worker, worker_thread
     from api.telemetry.worker_metrics import WorkerMetrics
+    from api.worker import open_worker, worker_thread
 
     return worker_thread(open_worker(kb, WorkerMetrics(prepared.metrics.registry), prepared.traces))

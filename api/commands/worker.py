@@ -25,9 +25,9 @@ def worker(
     as_json: AsJson = False,
 ) -> None:
     """Apply the changes of live databases from Kafka until interrupted. Start as many as there is work for."""
-    from api.sources.worker import open_worker
     from api.telemetry.metrics_port import served
     from api.telemetry.worker_metrics import WorkerMetrics
+    from api.worker import open_worker
 
     metrics = WorkerMetrics()
     with knowledge_base() as kb:

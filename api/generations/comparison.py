@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from api.knowledge_base import KnowledgeBase
+from api.plans.fitting_plan import without_foreign_parts
 from api.quality.evaluation import EvaluatedRun, evaluate_search
 from api.serving.collection_runtime import CollectionRuntime
-from api.serving.fitting_plan import without_foreign_parts
 from api.upkeep.maintenance import verify_runtime
 from ingest.regeneration import Pace
 from retrieval.catalog import Collection

@@ -16,9 +16,9 @@ from api.generations.build_apart import build_apart
 from api.generations.comparison import WITHOUT_ADAPTER
 from api.generations.options import ReindexOptions
 from api.knowledge_base import KnowledgeBase
+from api.plans.fitting_plan import leave_foreign_parts_out
 from api.serving.collection_runtime import drop_generation_views, encoder_of
 from api.serving.exclusive import exclusively
-from api.serving.fitting_plan import leave_foreign_parts_out
 from api.serving.view_opening import drop_shared_views
 from ingest.regeneration import embed_missing
 from retrieval.catalog import Collection

@@ -14,8 +14,8 @@ from api.generations.build import Report, build_generation
 from api.generations.options import ReindexOptions
 from api.generations.reindex import activate_generation
 from api.knowledge_base import KnowledgeBase
+from api.plans.fitting_plan import by_generation
 from api.serving.collection_runtime import RECORD_SECONDS
-from api.serving.fitting_plan import by_generation
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentState
 from retrieval.catalog.generations import Generation

@@ -1,1 +1,1 @@
-"""What every request passes, in and out: bounds, errors, pages, streams, and the vocabulary of the routes."""
+"""What requests have in common: bodies, pages, streams, waits, the shape of errors, the description."""

@@ -10,9 +10,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access.request_state import state_of
 from api.errors import ApiError
 from api.http.errors import render
-from api.http.request_state import state_of
 
 BUSY_RETRY_SECONDS = 5
 _CLOSED = {"Connection": "close"}  # the rest of the body is not read

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from api.access.callers import Caller
-from api.http.request_state import state_of
+from api.access.request_state import state_of
 from retrieval.catalog.keys import Scope
 
 MAX_DIRECT_BYTES = 262_144  # beyond, pydantic takes several times as long as `json` for many small values

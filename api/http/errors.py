@@ -19,9 +19,9 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
+from api.access.request_state import RequestState, state_of
 from api.errors import NO_SUCH_ROUTE, ApiError, internal, no_such_route, wrong_method
 from api.http.alternatives import merged
-from api.http.request_state import RequestState, state_of
 from api.http.responses import JsonResponse
 from infra import registry
 from infra.settings import SettingsError

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
+from api.access.request_state import state_of
 from api.errors import ApiError
-from api.http.request_state import state_of
 from api.serving.runtimes import Runtimes
 from retrieval.errors import NotFoundError, RetrievalError
 from retrieval.views.follower import Follower

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from api import readers
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
-from api.serving import readers
 from search_core.reader.recipe import ReaderRecipe
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+from api.jobs.compaction import compact_catalog
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from api.serving.collection_runtime import CollectionRuntime
 from api.upkeep.maintenance import verify_collection
 from api.upkeep.per_collection import PerCollection
-from api.upkeep.retention import compact_catalog
 from api.upkeep.stray_views import drop_stray_views
 
 _LOOK_SECONDS = 0.05  # between two looks at a rewrite under way

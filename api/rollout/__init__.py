@@ -1,1 +1,1 @@
-"""A plan on its way to everybody: who is served by it, what is counted, and when it goes back by itself."""
+"""A plan on its way to everybody: who is served by it, and what is counted of it."""

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from api.access.callers import Caller
+from api.access.request_state import session_of
+from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing, principal_of
 from api.errors import ApiError
-from api.http.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing, principal_of
-from api.http.request_state import session_of
 from api.http.responses import JsonResponse
 from api.http.sse import Event, stream
 from api.knowledge_base import AnswerResult, KnowledgeBase

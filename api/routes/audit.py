@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from api.http.dependencies import Kb, Operator, PageQuery
+from api.dependencies import Kb, Operator, PageQuery
 from api.http.paging import page_json
 from api.routes.failures import GUARDED
 from api.wire.operations import AuditPage

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.responses import Response
 
+from api.dependencies import CollectionName, Kb, State, WriteCaller, existing
 from api.errors import ApiError
-from api.http.dependencies import CollectionName, Kb, State, WriteCaller, existing
 from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import GUARDED

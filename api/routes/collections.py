@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from api.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, existing
 from api.errors import forbidden
-from api.http.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, existing
 from api.http.paging import page_json
 from api.routes.failures import GUARDED, failures
 from api.wire.administration import (

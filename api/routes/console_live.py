@@ -15,15 +15,15 @@ from starlette.responses import Response, StreamingResponse
 
 from api.access.callers import Caller
 from api.access.security import RIGHTS_SECONDS, Presented
-from api.http.dependencies import Authentication, Meters, ReadCaller
+from api.dependencies import Authentication, Meters, ReadCaller
 from api.http.listeners import EventStream
 from api.http.responses import to_json
 from api.http.sse import event
+from api.modules import all_modules
+from api.overview_thread import OverviewThread
 from api.routes.failures import GUARDED
 from api.services import of_request
-from api.serving.modules import all_modules
 from api.telemetry.overview import Overview
-from api.telemetry.overview_thread import OverviewThread
 from api.wire import console as wire
 
 LISTEN_SECONDS = 300.0  # after which a listener is asked to come again, as EventSource does by itself

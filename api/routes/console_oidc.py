@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access.oidc_login import LOGIN_SECONDS, OidcLogin
 from api.access.open_paths import CONSOLE, OIDC_BACK_PATH, OIDC_PATH
+from api.access.request_state import state_of
 from api.errors import ApiError
-from api.http.request_state import state_of
 from api.routes.console import PAGE_HEADERS
 from api.routes.console_session import set_cookie
 from api.services import of_app, of_request

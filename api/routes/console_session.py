@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from api.access.callers import Session
 from api.access.open_paths import CONSOLE
+from api.access.request_state import RequestState
 from api.access.sessions import COOKIE, Sessions
+from api.dependencies import Authentication, Kb, ReadCaller, State
 from api.errors import unauthenticated
-from api.http.dependencies import Authentication, Kb, ReadCaller, State
-from api.http.request_state import RequestState
 from api.http.responses import JsonResponse
 from api.routes.failures import GUARDED
 from api.services import of_request

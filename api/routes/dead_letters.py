@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from api.http.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, existing
+from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, existing
 from api.http.paging import MAX_ID, page_json
 from api.routes.failures import GUARDED
 from api.sources.dead_letter_rows import about

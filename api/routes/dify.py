@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.http.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
-from api.http.request_state import session_of
+from api.access.request_state import session_of
+from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
 from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import DIFY_FAILURES

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.http.dependencies import CollectionName, Kb, PageQuery, State, WriteCaller, existing
+from api.dependencies import CollectionName, Kb, PageQuery, State, WriteCaller, existing
 from api.http.paging import page_json
 from api.routes.failures import GUARDED
 from api.routes.writes import WaitFor, written

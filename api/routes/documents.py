@@ -10,8 +10,8 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, WriteCaller, existing
 from api.errors import ApiError
-from api.http.dependencies import AdminCaller, CollectionName, Kb, PageQuery, ReadCaller, State, WriteCaller, existing
 from api.http.paging import page_json
 from api.http.responses import JsonResponse
 from api.routes.failures import GUARDED

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
+from api.dependencies import CollectionQuery, Kb, PageQuery, ReadCaller, WriteCaller, existing
 from api.errors import ApiError
-from api.http.dependencies import CollectionQuery, Kb, PageQuery, ReadCaller, WriteCaller, existing
 from api.http.paging import MAX_ID, page_json
 from api.knowledge_base import KnowledgeBase
 from api.quality.eval_history import changed_questions, compare_runs, plan_names, run_json

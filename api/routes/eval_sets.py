@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from api.http.dependencies import (
+from api.dependencies import (
     CollectionQuery,
     Kb,
     PageQuery,
@@ -19,12 +19,12 @@ from api.http.dependencies import (
     existing,
 )
 from api.http.paging import page_json
-from api.http.requested_plan import plan_of
 from api.http.responses import JsonResponse
 from api.jobs.evaluating import evaluate
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller
 from api.quality.rated_set import rated_set
+from api.requested_plan import plan_of
 from api.routes.failures import GUARDED, failures
 from api.wire.evaluation import (
     EvalCase,

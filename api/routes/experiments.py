@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from api.http.dependencies import (
+from api.dependencies import (
     AdminCaller,
     CollectionQuery,
     Kb,

@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api.http.dependencies import CollectionQuery, Kb, PageQuery, ReadCaller, State, WriteCaller, check_reach, existing
+from api.access.request_state import session_of
+from api.dependencies import CollectionQuery, Kb, PageQuery, ReadCaller, State, WriteCaller, check_reach, existing
 from api.http.paging import page_json
-from api.http.request_state import session_of
 from api.rollout.live import judged_arm
 from api.routes.failures import GUARDED
 from api.wire.evaluation import Created, FeedbackBody, FeedbackPage

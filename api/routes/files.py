@@ -11,8 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
+from api.dependencies import CollectionName, Kb, Runner, State, WriteCaller, existing
 from api.errors import ApiError
-from api.http.dependencies import CollectionName, Kb, Runner, State, WriteCaller, existing
 from api.http.responses import JsonResponse
 from api.jobs.presentation import job_json
 from api.jobs.tasks import with_caller

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
+from api.dependencies import AdminCaller, CollectionName, Kb, ReadCaller, Runner, State, existing
 from api.errors import ApiError
 from api.generations.reindex import activate_generation, generation_json, retire_generation, roll_back_generation
-from api.http.dependencies import AdminCaller, CollectionName, Kb, ReadCaller, Runner, State, existing
 from api.http.paging import MAX_ID
 from api.http.responses import JsonResponse
 from api.jobs.presentation import job_json

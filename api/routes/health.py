@@ -7,8 +7,8 @@ from typing import Literal
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.dependencies import Meters, ReadCaller, Ready
 from api.errors import ApiError, forbidden
-from api.http.dependencies import Meters, ReadCaller, Ready
 from api.routes.failures import GUARDED, failures
 from api.wire.base import Response as Body
 

@@ -15,17 +15,17 @@ from starlette.responses import Response, StreamingResponse
 from api.access.callers import Caller
 from api.access.encoder_reach import check_encoder
 from api.access.security import RIGHTS_SECONDS, Presented
+from api.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
 from api.errors import forbidden
-from api.http.dependencies import Authentication, Kb, PageQuery, ReadCaller, Runner, State, WriteCaller, check_reach
 from api.http.listeners import EventStream, Listeners
 from api.http.paging import moment_position, page_json
-from api.http.requested_plan import plan_of
 from api.http.responses import JsonResponse
 from api.http.sse import event
 from api.jobs.asking import checked, task_of, tried_again
 from api.jobs.presentation import job_json_for
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
+from api.requested_plan import plan_of
 from api.routes.failures import GUARDED, failures
 from api.services import of_request
 from api.wire.base import COLLECTION_PATTERN

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
+from api.dependencies import Authentication, Kb, Operator, PageQuery, State
 from api.errors import ApiError
-from api.http.dependencies import Authentication, Kb, Operator, PageQuery, State
 from api.http.paging import moment_position, page_json
 from api.routes.failures import GUARDED
 from api.wire.administration import KeyBody, KeyPage, KeyView, NewKey

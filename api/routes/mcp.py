@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.access.request_state import session_of
+from api.dependencies import Kb, ReadCaller, State, Threads
 from api.errors import ApiError, forbidden
-from api.http.dependencies import Kb, ReadCaller, State, Threads
 from api.http.errors import as_api_error
-from api.http.request_state import session_of
 from api.http.responses import JsonResponse, to_json
 from api.routes.failures import GUARDED
 from api.routes.mcp_tools import TOOLS, ToolCall, call_tool

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from api.access.callers import Caller
+from api.access.request_state import RequestState
+from api.dependencies import check_reach, existing
 from api.errors import ApiError
-from api.http.dependencies import check_reach, existing
-from api.http.request_state import RequestState
 from api.knowledge_base import KnowledgeBase
 from api.wire.mcp import AskArguments, CollectionArguments, FetchArguments, SearchArguments
 from api.wire.presentation import answer_json, result_json

@@ -17,9 +17,9 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.access.request_state import session_of
+from api.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
 from api.errors import ApiError
-from api.http.dependencies import Kb, ReadCaller, State, Threads, check_reach, existing
-from api.http.request_state import session_of
 from api.http.responses import JsonResponse
 from api.http.sse import Event, stream
 from api.knowledge_base import KnowledgeBase

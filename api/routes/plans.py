@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from api.errors import ApiError
-from api.http.dependencies import (
+from api.dependencies import (
     AdminCaller,
     CollectionQuery,
     Kb,
@@ -18,11 +17,12 @@ from api.http.dependencies import (
     check_reach,
     existing,
 )
+from api.errors import ApiError
 from api.http.paging import MAX_ID, page_json
-from api.http.requested_plan import require_trust
 from api.knowledge_base import KnowledgeBase
+from api.plans.fitting_plan import back_to_former, require_servable
+from api.requested_plan import require_trust
 from api.routes.failures import GUARDED, failures
-from api.serving.fitting_plan import back_to_former, require_servable
 from api.wire.operations import PlanBody, PlanDifference, PlanPage, PlanView, SwitchBody
 from retrieval.catalog import Collection
 from retrieval.catalog.plans import ANY, PlanRecord

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.http.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, ReadCaller, State, check_reach, existing
+from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, ReadCaller, State, check_reach, existing
 from api.http.paging import page_json
-from api.rollout import steps
+from api.plans import rollout_steps as steps
 from api.rollout.assignment import Unit
 from api.rollout.view import rollout_json
 from api.routes.failures import GUARDED, failures

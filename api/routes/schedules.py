@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from api.access.callers import Caller
-from api.http.dependencies import AdminCaller, Kb, PageQuery, ReadCaller, Runner, State
+from api.dependencies import AdminCaller, Kb, PageQuery, ReadCaller, Runner, State
 from api.http.paging import page_json
 from api.http.responses import JsonResponse
 from api.jobs.defaults import DEFAULT_NAMES

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.access.callers import Caller
-from api.http.dependencies import ReadCaller, check_reach, principal_of
+from api.access.request_state import session_of, state_of
+from api.dependencies import ReadCaller, check_reach, principal_of
 from api.http.direct_route import DirectRoute
-from api.http.request_state import session_of, state_of
-from api.http.requested_plan import plan_of
 from api.http.responses import JsonResponse
 from api.knowledge_base import KnowledgeBase
+from api.requested_plan import plan_of
 from api.routes.failures import failures
 from api.services import of_request
 from api.wire.presentation import result_json

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from api.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, State, existing
 from api.errors import ApiError
-from api.http.dependencies import AdminCaller, CollectionQuery, Kb, PageQuery, State, existing
 from api.http.paging import page_json
 from api.routes.failures import GUARDED, failures
 from api.sources.live_sources import LiveSources

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api.http.dependencies import (
+from api.dependencies import (
     AdminCaller,
     CollectionQuery,
     Kb,

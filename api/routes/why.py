@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.access.callers import Caller
-from api.http.dependencies import Kb, ReadCaller, State, check_reach, existing, principal_of
-from api.http.requested_plan import plan_of
+from api.dependencies import Kb, ReadCaller, State, check_reach, existing, principal_of
 from api.knowledge_base import KnowledgeBase
+from api.requested_plan import plan_of
 from api.routes.failures import GUARDED
 from api.wire.presentation import corrections_json, hit_json
 from api.wire.search import WhyBody, WhyResponse

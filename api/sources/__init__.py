@@ -1,1 +1,1 @@
-"""Sources from outside: connected, watched, read and removed; and the workers that follow them."""
+"""Sources from outside: connected, watched, read and removed."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from api.knowledge_base import KnowledgeBase
-from api.sources.worker import Pipelines
+from api.sources.pipelines import Pipelines
 from ingest.kafka.replay import Fetch, Replay, Replayed, fetch_message
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import DeadLetterRecord

@@ -21,7 +21,7 @@ from retrieval.search.types import SearchResult
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-# of api/serving/searchable.py
+# of api/telemetry/searchable.py
 FRESHNESS = {"kb_searchable_seconds": "source", "kb_catalog_to_searchable_seconds": "catalog"}
 
 

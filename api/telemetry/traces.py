@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from api.http.request_state import RequestState
+from api.access.request_state import RequestState
 from infra.telemetry import Attribute, Place, Span, Traces, end_to_end
 from ingest.kafka.live_sources import LIVE
 from retrieval.catalog import Catalog, Collection

@@ -1,1 +1,1 @@
-"""What keeps a collection right and small: verification, retention, and the removal of what nothing names."""
+"""What keeps a collection right: verification, and the removal of views that nothing names."""

@@ -21,8 +21,8 @@ from typing import Any
 from pyroaring import BitMap64
 
 from api.knowledge_base import KnowledgeBase
-from api.sources.worker import open_worker
 from api.telemetry.worker_metrics import WorkerMetrics
+from api.worker import open_worker
 from infra.garbage import spare_what_is_loaded
 from infra.settings import load_settings
 from infra.stack.stack import Stack

@@ -9,7 +9,7 @@ from typing import Any
 import served
 from httpx import Response
 
-from api.rollout.watch import RolloutWatch
+from api.plans.rollout_watch import RolloutWatch
 from retrieval.catalog.keys import Scope
 from retrieval.plan import DEFAULT_PLAN, FusionMethod, Plan
 from retrieval.types import Document

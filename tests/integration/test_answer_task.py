@@ -19,9 +19,9 @@ from waiting import eventually
 
 from api.cli import app
 from api.jobs.tasks import InterruptedJobError
+from api.plans.rollout_watch import RolloutWatch
 from api.quality.answer_evaluation import evaluate_answers
 from api.rollout.live import arm_of
-from api.rollout.watch import RolloutWatch
 from infra.commit import running_commit
 from retrieval.answer.choice import AnswerChoice
 from retrieval.answer.extractive import ExtractiveGenerator

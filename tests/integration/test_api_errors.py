@@ -12,9 +12,9 @@ from api_world import World, check_native_error, world
 from httpx import Response
 from waiting import eventually
 
+from api.access.request_state import RequestState
 from api.errors import ApiError
 from api.http.errors import as_api_error, render
-from api.http.request_state import RequestState
 from infra.secrets import KEY_FILE
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors

@@ -15,9 +15,9 @@ import pytest
 from api_world import World, check_native_error, world
 from served import Served, fill, in_process, on_port
 
+from api.access.limits import MAX_BUCKETS, TokenBuckets
+from api.envelope import SAFE_HEADERS
 from api.http.bodies import Patience
-from api.http.envelope import SAFE_HEADERS
-from api.http.limits import MAX_BUCKETS, TokenBuckets
 from retrieval.catalog.keys import Scope
 
 MAX_BYTES = 2048
@@ -155,7 +155,7 @@ def answered(opened: socket.socket) -> tuple[int, str]:
 
 def test_logins_that_send_nothing_keep_nobody_from_working(plain: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many of them as there are places for requests: they have places of their own."""
-    monkeypatch.setattr("api.http.limits.MAX_LOGINS", 2)
+    monkeypatch.setattr("api.access.limits.MAX_LOGINS", 2)
     with on_port(plain, in_flight=2, patience=Patience(silent_seconds=60, whole_seconds=60)) as base:
         logins = [begun(base, "/console/session", b"{", 100) for _ in range(2)]
         status, text = answered(begun(base, "/console/session", b"{", 100, Connection="close"))

@@ -14,8 +14,8 @@ from httpx import Response
 from route_walk import example, filled, operations
 
 from api.access.audit import DENIALS_PER_MINUTE, MAX_TARGET, Auditor
+from api.access.request_state import RequestState
 from api.access.security import TRUST_SECONDS
-from api.http.request_state import RequestState
 from api.routes import UNVERSIONED, VERSIONED
 from retrieval.catalog import Catalog, sqlite_url
 

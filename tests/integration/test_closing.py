@@ -9,7 +9,7 @@ import pytest
 from served import in_process
 
 from api.knowledge_base import KnowledgeBase
-from api.telemetry.overview_thread import OverviewThread
+from api.overview_thread import OverviewThread
 from infra.settings import load_settings
 from retrieval.errors import ReaderError
 

@@ -13,9 +13,9 @@ from stack import StackOf
 from waiting import eventually
 from worker_world import running
 
-from api.sources.worker import open_worker
 from api.telemetry.worker_metrics import WorkerMetrics
 from api.upkeep.maintenance import verify_collection
+from api.worker import open_worker
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.column_types import column_types
 from retrieval.types import OPERATOR

@@ -263,7 +263,7 @@ def test_a_burst_of_listeners_stays_below_the_bound(served: Served, monkeypatch:
 
 
 def test_the_sizes_of_deleted_collections_are_forgotten(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.telemetry.overview_thread.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("api.overview_thread.LOOK_SECONDS", 0.0)
     thread = served.client.app.state.services.overview  # type: ignore[attr-defined]  # a Starlette, typed as any ASGI app
     kept = {served.kb.catalog.collections.get("docs").id}
     for name in ("a", "b"):

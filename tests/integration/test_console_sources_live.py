@@ -20,8 +20,8 @@ from waiting import eventually
 from worker_world import running
 
 from api.sources.live_sources import LiveSources
-from api.sources.worker import open_worker
 from api.telemetry.worker_metrics import WorkerMetrics
+from api.worker import open_worker
 from infra.stack.stack import Stack
 from retrieval.catalog.keys import Scope
 

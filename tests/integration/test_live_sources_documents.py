@@ -13,8 +13,8 @@ from stack import StackOf
 from waiting import eventually
 from worker_world import running
 
-from api.sources.worker import open_worker
 from api.telemetry.worker_metrics import WorkerMetrics
+from api.worker import open_worker
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
 

@@ -13,8 +13,8 @@ from waiting import eventually
 from worker_world import running
 
 from api.sources.live_setup import LiveSetup
-from api.sources.worker import open_worker
 from api.telemetry.worker_metrics import WorkerMetrics
+from api.worker import open_worker
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 EVENTS = """

@@ -155,7 +155,7 @@ def test_a_reader_that_is_gone_leaves_the_answer_to_sentences(api: served.Served
 
 def test_a_published_reader_is_taken_as_it_is(api: served.Served, trained: tuple[Path, dict[str, Any]]) -> None:
     """Its confidence is calibrated only where questions are given."""
-    from api.serving import readers
+    from api import readers
 
     folder, _ = trained
     make_model(folder / "published", family="roberta")
@@ -177,7 +177,7 @@ def test_a_job_trains_from_the_questions_of_the_settings(api: served.Served) -> 
     arguments = task.arguments.model_validate({"name": "job"}).model_dump()
     with pytest.raises(InvalidInputError, match="KB_READER_QUESTIONS is empty"):
         task.run(api.kb, "people", arguments, lambda done, total: None)
-    from api.serving import readers
+    from api import readers
 
     assert "Emma lives in Quito and works as teacher." in readers.texts_of(api.kb, "people")
 

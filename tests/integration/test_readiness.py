@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from waiting import eventually
 
+from api import readiness
 from api.generations.reindex import reindex
 from api.knowledge_base import KnowledgeBase
-from api.serving import readiness
-from api.serving.readiness import Readiness
+from api.readiness import Readiness
 from infra.settings import Settings
 from retrieval.encoder import ENCODERS
 from retrieval.encoder.hashing import HashEncoder

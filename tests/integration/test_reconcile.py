@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.knowledge_base import KnowledgeBase
-from api.sources.worker import Pipelines
+from api.sources.pipelines import Pipelines
 from infra.settings import Settings
 from ingest.changes import Row, RowChange
 from ingest.reconcile import Reconciler, SourceDifferences

@@ -16,11 +16,11 @@ from waiting import eventually
 
 from api.generations.reindex import reindex, roll_back_generation
 from api.jobs import upkeep
+from api.jobs.compaction import compact_catalog
 from api.knowledge_base import KnowledgeBase
 from api.serving.runtimes import RECORD_SECONDS
 from api.upkeep.maintenance import verify_collection
 from api.upkeep.per_collection import PerCollection
-from api.upkeep.retention import compact_catalog
 from infra.settings import Settings
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.schema import utc_now

@@ -18,8 +18,8 @@ from waiting import eventually
 
 from api.cli import app
 from api.knowledge_base import KnowledgeBase
-from api.rollout import steps
-from api.rollout.watch import RolloutWatch
+from api.plans import rollout_steps as steps
+from api.plans.rollout_watch import RolloutWatch
 from infra.settings import Settings
 from retrieval.catalog import sqlite_url
 from retrieval.catalog.rollouts import Stage
@@ -280,12 +280,12 @@ def test_one_that_cannot_go_on_keeps_no_other_from_being_judged(
     searches = {(arm, "searches"): 200.0 for arm in ("candidate", "serving")}
     catalog.rollouts.add(fails.id, Stage.CANARY, searches | {("candidate", "errors"): 200.0})
     watch = RolloutWatch(served.kb)
-    with caplog.at_level(logging.WARNING, "api.rollout.watch"):
+    with caplog.at_level(logging.WARNING, "api.plans.rollout_watch"):
         for _ in range(3):
             watch.look()
     assert catalog.rollouts.get(second, fails.id).stage is Stage.ROLLED_BACK
     assert catalog.rollouts.get(first, cannot.id).stage is Stage.CANARY
-    said = [record.getMessage() for record in caplog.records if record.name == "api.rollout.watch"]
+    said = [record.getMessage() for record in caplog.records if record.name == "api.plans.rollout_watch"]
     assert 1 <= len(said) <= 2  # once each: the server's own watch may say it, too
     assert all(f"rollout {cannot.id} of plan {plan.id}" in one and "ad-0123456789ab" in one for one in said)
     assert world.post("/plans/rollout:stop").status_code == 200

@@ -12,7 +12,7 @@ import pytest
 from served import Served, in_process
 
 from api.generations.reindex import reindex
-from api.rollout import steps
+from api.plans import rollout_steps as steps
 from retrieval.catalog import Collection
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.keys import Scope

@@ -15,7 +15,7 @@ from api_world import check_native_error, world
 from served import Served, fill, in_process, on_port
 from waiting import PATIENCE_SECONDS, eventually
 
-from api.http.limits import MAX_IN_FLIGHT
+from api.access.limits import MAX_IN_FLIGHT
 from api.http.workers import SEARCH_THREADS
 from retrieval.catalog.keys import Scope
 

@@ -15,8 +15,8 @@ import change_events
 import psycopg
 
 from api.knowledge_base import KnowledgeBase
-from api.sources.worker import open_worker
 from api.telemetry.worker_metrics import WorkerMetrics
+from api.worker import open_worker
 from infra.settings import load_settings
 from infra.stack.stack import Stack
 from ingest.kafka.worker import Worker

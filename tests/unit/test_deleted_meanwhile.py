@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from change_events import live_source
 
+from api.jobs import compaction as retention
 from api.knowledge_base import KnowledgeBase
 from api.sources.live_sources import LiveSources
-from api.upkeep import retention
 from infra.settings import load_settings
 from retrieval.errors import NotFoundError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.knowledge_base import KnowledgeBase
-from api.serving.readers import list_readers
+from api.readers import list_readers
 from infra.settings import Settings
 from retrieval.answer.choice import READERS
 from retrieval.folder_exchange import put_in_place

@@ -9,11 +9,11 @@ import pytest
 from change_events import live_source
 
 from api.knowledge_base import KnowledgeBase
-from api.serving.readiness import Readiness
+from api.overview_thread import OverviewThread
+from api.readiness import Readiness
 from api.sources.monitor import SourceGauges, SourceMonitor
 from api.sources.status import SourceStatus
 from api.telemetry.history import History
-from api.telemetry.overview_thread import OverviewThread
 from infra.settings import load_settings
 from ingest.connect.client import ConnectorStatus
 from retrieval.catalog.sources import SourceRecord, SourceState

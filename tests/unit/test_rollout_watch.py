@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from api.rollout import watch
+from api.plans import rollout_watch as watch
 from api.rollout.regress import regression
 from api.rollout.tally import Sums, of_answer, of_search
 from retrieval.catalog import Collection

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from api.knowledge_base import KnowledgeBase
-from api.serving import searchable
-from api.serving.searchable import SearchableMonitor
+from api.telemetry import searchable
+from api.telemetry.searchable import SearchableMonitor
 from infra.settings import load_settings
 from retrieval.catalog import Collection
 from retrieval.catalog.arrivals import Arrival

@@ -17,8 +17,8 @@ from opentelemetry.trace import StatusCode
 from prometheus_client import CollectorRegistry
 
 from api.knowledge_base import KnowledgeBase
-from api.serving.searchable import SearchableMonitor
-from api.sources.worker import Pipelines
+from api.sources.pipelines import Pipelines
+from api.telemetry.searchable import SearchableMonitor
 from api.telemetry.traces import ArrivalTraces
 from api.telemetry.worker_traces import WorkerTraces
 from infra.otlp import SEND_SECONDS, OtlpTraces

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from api.access.callers import Caller
+from api.dependencies import existing
 from api.errors import forbidden
-from api.http.dependencies import existing
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog import Collection
 from retrieval.catalog.keys import Scope

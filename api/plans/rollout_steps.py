@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from api.knowledge_base import KnowledgeBase
+from api.plans.fitting_plan import require_fitting, require_servable
 from api.rollout.assignment import Unit
-from api.serving.fitting_plan import require_fitting, require_servable
 from retrieval.answer.choice import ENDPOINT
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import DEFAULT_SHARE, RolloutRecord, Stage

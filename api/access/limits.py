@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.open_paths import is_listening, is_login, is_open
+from api.access.request_state import state_of
 from api.errors import ApiError
-from api.http.request_state import state_of
 
 MAX_IN_FLIGHT = 128  # requests at once; 40 threads work on them, the rest waits for milliseconds
 MAX_LOGINS = 16  # at once, of anybody

@@ -17,15 +17,15 @@ from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 
 from api.access.callers import Caller
+from api.access.request_state import RequestState, state_of
 from api.access.security import Authenticator
 from api.errors import forbidden, no_such_collection, unauthenticated
 from api.http.paging import DEFAULT_PAGE, MAX_PAGE, Page
-from api.http.request_state import RequestState, state_of
 from api.http.workers import Workers
 from api.jobs.contract import JobRunner
 from api.knowledge_base import KnowledgeBase
+from api.readiness import Readiness
 from api.services import of_request
-from api.serving.readiness import Readiness
 from api.telemetry.observation import Metrics
 from api.wire.base import COLLECTION_PATTERN
 from retrieval.catalog import Collection

@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.audit import Auditor
+from api.access.request_state import RequestState, begin
 from api.errors import ApiError
 from api.http.errors import as_api_error, render
-from api.http.request_state import RequestState, begin
 from api.telemetry.observation import Metrics
 from api.telemetry.traces import request_span
 from infra.telemetry import Place, Traces

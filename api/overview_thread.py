@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from api.http.listeners import Listeners
 from api.knowledge_base import KnowledgeBase
-from api.serving.readiness import Readiness
+from api.readiness import Readiness
 from api.sources.monitor import SourceMonitor
 from api.sources.status import SourceStatus
 from api.telemetry import alerts

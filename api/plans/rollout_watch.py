@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from api.knowledge_base import KnowledgeBase
 from api.lookout import Lookout
+from api.plans.rollout_steps import advance, roll_back
 from api.rollout.regress import regression
-from api.rollout.steps import advance, roll_back
 from api.rollout.tally import ANSWER_BUCKETS, SEARCH_BUCKETS, quantile
 from retrieval.catalog import Collection
 from retrieval.catalog.rollouts import RolloutRecord, Stage

@@ -1,0 +1,1 @@
+"""Which plan may serve a collection, and the steps by which it comes to."""
