@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,15 @@ def test_mounted_files_exist(compose: dict[str, Any]) -> None:
         for volume in service["volumes"]:
             if volume.startswith("."):
                 assert (REPOSITORY / volume.split(":")[0]).exists(), volume
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"), [("compose-spec", "docker-compose.yml"), ("github-workflows", ".github/workflows/test.yml")]
+)
+def test_files_for_other_programs_keep_to_their_schemas(schema: str, file: str) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(REPOSITORY / file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def engine_free_compose() -> list[str]:
