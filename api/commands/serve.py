@@ -10,6 +10,7 @@ import typer
 
 from api.commands.shared import AsJson, knowledge_base, out, print_json
 from api.knowledge_base import KnowledgeBase
+from infra.garbage import spare_what_is_loaded
 
 if TYPE_CHECKING:
     from api.server import Prepared
@@ -49,4 +50,5 @@ def _worker(kb: KnowledgeBase, prepared: Prepared) -> AbstractContextManager[Non
     from api.telemetry.worker_metrics import WorkerMetrics
     from api.worker import open_worker, worker_thread
 
+    spare_what_is_loaded()
     return worker_thread(open_worker(kb, WorkerMetrics(prepared.metrics.registry), prepared.traces))
