@@ -290,8 +290,9 @@ def kept_indexes(server: ElasticServer, prefix: str) -> dict[str, str]:
 def delete_index(server: ElasticServer, alias: str) -> None:
     """Delete the index behind an alias and its template; nothing where they are gone already."""
     with server.writing() as client:
-        client.indices.delete(index=index_name(alias), ignore_unavailable=True)
+        # The template first: whoever misses the index and makes it anew puts its template there, which must stay.
         client.options(ignore_status=404).indices.delete_index_template(name=template_name(alias))
+        client.indices.delete(index=index_name(alias), ignore_unavailable=True)
 
 
 def drop_indexes(server: ElasticServer, collection: str) -> None:
