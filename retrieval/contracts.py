@@ -153,6 +153,15 @@ class SharedView(Protocol):
         """All labels held."""
         ...
 
+    def newer_than(self, seq: int) -> Mapping[int, int]:
+        """Label -> the operation whose state is held, of those that are held as newer than `seq`."""
+        ...
+
+    @property
+    def refused_by(self) -> int:
+        """The newest operation whose state, as the view has it, refused a part of the last batch; 0: nothing did."""
+        ...
+
     def mend(self, batch: ViewBatch) -> None:
         """Write what a batch of a rebuild says, whoever applies meanwhile; how far the view is stays as it is."""
         ...

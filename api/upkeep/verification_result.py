@@ -13,7 +13,8 @@ EXAMPLES = 10  # keys named; the counts are of all
 class Difference:
     """How one view departs from the catalog, in labels.
 
-    `changed` are held with other words, another vector, or other rights or metadata, of what the view keeps.
+    `changed` are held with other words, another vector, or other rights or metadata, of what the view keeps, or as
+    newer than the catalog is, which would refuse the next changes.
     """
 
     missing: int

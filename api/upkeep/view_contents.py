@@ -10,7 +10,7 @@ from pyroaring import BitMap64
 
 from api.serving.collection_runtime import CollectionRuntime
 from retrieval.catalog import Catalog
-from retrieval.contracts import VectorView, server_part
+from retrieval.contracts import IndexView, VectorView, server_part
 from retrieval.types import IndexedChunk, ViewBatch
 
 CLOSE = 1e-3  # in each component of a unit vector; a server that stores vectors rounds them
@@ -18,7 +18,7 @@ CLOSE = 1e-3  # in each component of a unit vector; a server that stores vectors
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Labels that are held, but with something else than the catalog has."""
+    """Labels that are held, but with something else than the catalog has, or as newer than the catalog is."""
 
     words: BitMap64 = field(default_factory=BitMap64)  # an index on a server filters: its rights and metadata as well
     vectors: BitMap64 = field(default_factory=BitMap64)
@@ -68,15 +68,27 @@ def take_out(runtime: CollectionRuntime, contents: Contents) -> None:
 
 
 def _look(catalog: Catalog, runtime: CollectionRuntime, only: BitMap64 | None) -> Contents:
-    views, found = runtime.follower.views, Contents()
+    views, found, seen = runtime.follower.views, Contents(), BitMap64()
     held = views.dense.labels()
     for chunks in _chunks(catalog, runtime):
         looked = chunks if only is None else [chunk for chunk in chunks if chunk.label in only]
+        seen.update(chunk.label for chunk in looked)
         found.words.update(views.sparse.differing(looked))
         found.vectors.update(_other_vectors(views.dense, [chunk for chunk in looked if chunk.label in held]))
         found.restrictions.update(views.dense.differing(looked))
         found.attributes.update(views.attributes.differing(looked))
+    found.words.update(_newer_than_the_log(catalog, runtime, views.sparse) & seen)
+    found.restrictions.update(_newer_than_the_log(catalog, runtime, views.dense) & seen)
     return found
+
+
+def _newer_than_the_log(catalog: Catalog, runtime: CollectionRuntime, view: IndexView) -> BitMap64:
+    """Labels that an index on a server has as of operations to come: it would refuse those as older."""
+    if (server := server_part(view)) is None:
+        return BitMap64()
+    held = server.newer_than(catalog.collections.last_seq(runtime.collection.id))
+    newest = catalog.collections.last_seq(runtime.collection.id)  # again: what was written meanwhile is no newer
+    return BitMap64([label for label, operation in held.items() if operation > newest])
 
 
 def _other_vectors(view: VectorView, held: Sequence[IndexedChunk]) -> list[int]:

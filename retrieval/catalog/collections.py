@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from retrieval.catalog import schema
 from retrieval.catalog.engine import reading, reading_once, writing
 from retrieval.catalog.jobs import part_from_collection
-from retrieval.catalog.operations import log_default_rights
+from retrieval.catalog.operations import log_default_rights, log_nothing
 from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 from retrieval.types import EVERYONE
 
@@ -114,8 +114,19 @@ class Collections:
         with reading_once(self._engine) as connection:
             seq = connection.execute(_last_seq(), {"within": collection_id}).scalar_one_or_none()
         if seq is None:
-            raise NotFoundError(f"collection number {collection_id} was dropped")
+            raise _gone(collection_id)
         return int(seq)
+
+    def pass_over(self, collection_id: int, seq: int) -> int:
+        """Have the log reach `seq` at least, by operations that change nothing; the newest one.
+
+        For numbers that a view on a server believes to have seen. Raises `NotFoundError` when the collection is gone.
+        """
+        with writing(self._engine) as connection:
+            reached = log_nothing(connection, collection_id, seq)
+        if reached is None:
+            raise _gone(collection_id)
+        return reached
 
     def change_settings(self, name: str, **changes: Any) -> Collection:
         """Replace single settings of a collection and of the generation that serves. Raises `NotFoundError`.
@@ -167,6 +178,10 @@ def _carry_over(connection: sa.Connection, collection: Collection, made_by: dict
 
 def _unknown(name: str) -> NotFoundError:  # the names of others are not for every caller
     return NotFoundError(f"collection {name!r} does not exist; see GET /v1/collections or `kb collections`")
+
+
+def _gone(collection_id: int) -> NotFoundError:
+    return NotFoundError(f"collection number {collection_id} was dropped")
 
 
 @cache  # made once: every follower asks many times a second

@@ -218,7 +218,7 @@ operations = sa.Table(
     METADATA,
     sa.Column("collection_id", sa.ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("document", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.BigInteger, nullable=False),  # 0: an operation that changes nothing
     sa.Column("removed", sa.JSON, nullable=False),  # labels that left; those that came are in chunks
     sa.Column("at", UtcTime, nullable=False),
 )

@@ -7,6 +7,7 @@ show as `ViewOvertakenError`, and whoever gets it reads the place again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ BULK_BYTES = 4 * 2**20  # of one request, so that a long catch-up needs bounded 
 PAGE = 10_000  # labels of one answer while all are listed
 MAX_VECTORS = 2_000  # of one answer, 8 MB of 384 dimensions; the server refuses more than `MAX_WINDOW`
 PIT_SECONDS = 60
+NEWER_VERSION = re.compile(r"current version \[(\d+)\] is higher")  # nothing else tells of a deletion's version
 
 Hit = list[Any]  # the sort values of a hit: score, label
 
@@ -51,6 +53,7 @@ class ElasticIndex:
         self._template = template(name, dim, server.options.replicas, quantised, server.options.catalog)
         self._place: Place | None = None
         self._is_blocked = False  # by a full disk
+        self.refused_by = 0  # the newest version that refused a line of the last write as older
 
     @property
     def place(self) -> int:
@@ -84,7 +87,7 @@ class ElasticIndex:
         assert self._place is not None
         parts = _parts(operations)
         former = next(parts, [])
-        with self._noticing_full_disk():
+        with self._writing():
             for part in parts:
                 self._bulk(former)
                 former = part
@@ -92,12 +95,13 @@ class ElasticIndex:
 
     def write_beside(self, operations: Iterable[bytes]) -> None:
         """Send the lines in bounded requests, without a place: another process may write meanwhile."""
-        with self._noticing_full_disk():
+        with self._writing():
             for part in _parts(operations):
                 self._bulk(part, refresh=True)
 
     @contextmanager
-    def _noticing_full_disk(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
+        self.refused_by = 0
         try:
             yield
         except FullServerError:
@@ -146,6 +150,17 @@ class ElasticIndex:
     def labels(self) -> BitMap64:
         """The labels of all chunks, read from one state of the index."""
         found = BitMap64()
+        for page in self._pages("hits.hits.sort"):
+            found.update(int(hit["sort"][0]) for hit in page)
+        return found
+
+    def newer_than(self, seq: int) -> dict[int, int]:
+        """Label -> version of the chunks whose version is beyond that operation, read from one state of the index."""
+        pages = self._pages("hits.hits.sort,hits.hits._version", version=True)
+        return {int(hit["sort"][0]): int(hit["_version"]) for page in pages for hit in page if hit["_version"] > seq}
+
+    def _pages(self, filter_path: str, **asked: Any) -> Iterator[list[Any]]:
+        """All chunks by rising label."""
         with self.server.writing() as client:
             alive = f"{PIT_SECONDS}s"
             pit = client.open_point_in_time(index=self.name.alias, keep_alive=alive)["id"]
@@ -161,12 +176,13 @@ class ElasticIndex:
                             search_after=after,
                             source=False,
                             track_total_hits=False,
-                            filter_path="hits.hits.sort",
+                            filter_path=filter_path,
+                            **asked,
                         )
                     )
-                    found.update(int(hit["sort"][0]) for hit in page)
+                    yield page
                     if len(page) < PAGE:
-                        return found
+                        return
                     after = page[-1]["sort"][:1]
             finally:
                 client.close_point_in_time(id=pit)
@@ -274,8 +290,10 @@ class ElasticIndex:
             ((verb, result),) = item.items()
             if result["_id"] == POSITION_ID:
                 place = _new_place(result, lines[-1])
-            elif "error" in result and not _is_harmless(verb, result):
-                raise _refusal(result)
+            elif "error" in result:
+                if not _is_harmless(verb, result):
+                    raise _refusal(result)
+                self.refused_by = max(self.refused_by, _newer_version(result))
         return place
 
 
@@ -346,6 +364,12 @@ def _is_harmless(verb: str, result: Mapping[str, Any]) -> bool:
     if result["status"] == 409:
         return True
     return verb == "update" and result["error"].get("type") == "document_missing_exception"
+
+
+def _newer_version(result: Mapping[str, Any]) -> int:
+    """The version that refused a line as older, also one of a deletion that the server remembers; 0: none did."""
+    found = NEWER_VERSION.search(str(result["error"].get("reason", "")))
+    return int(found[1]) if found else 0
 
 
 def _new_place(result: Mapping[str, Any], document: bytes) -> Place:

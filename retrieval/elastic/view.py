@@ -41,6 +41,15 @@ class ElasticView:
         """All labels held."""
         return self.index.labels()
 
+    def newer_than(self, seq: int) -> dict[int, int]:
+        """Label -> version of the chunks whose version is beyond that operation."""
+        return self.index.newer_than(seq)
+
+    @property
+    def refused_by(self) -> int:
+        """The newest version that refused a part of the last batch as older; 0: nothing was refused."""
+        return self.index.refused_by
+
     def differing(self, chunks: Sequence[IndexedChunk]) -> BitMap64:
         """Labels of those of the chunks that are held with other words or filter fields, or without a digest."""
         held = self.index.digests([chunk.label for chunk in chunks])

@@ -17,6 +17,8 @@ from retrieval.views.tracks import Track
 
 logger = logging.getLogger(__name__)
 
+MAX_PASSED_OVER = 1_000  # operations that change nothing; lists of what came last look at 5,000
+
 Progress = Callable[[int], None]
 
 
@@ -75,11 +77,10 @@ class Convoy:
         with self._applying:
             for track in self.tracks:
                 track.begin_mending()
-            optional = [track for track in self.tracks if track not in self.needed]
-            if not self._mend(self.needed):
-                raise OutageError("not every view could be rebuilt; its server or disk refuses, see the log")
-            if optional:
-                self._mend(optional)
+            self._mend_all()
+            if any(track.refused_by for track in self.tracks):
+                self._pass_raised()
+                self._mend_all()  # in any case: the log may have reached by now what was raised, and nobody can tell
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -96,6 +97,38 @@ class Convoy:
 
     def _rebuild(self, tracks: Sequence[Track], progress: Progress | None) -> None:
         self._apply(tracks, self._everything(tracks), progress, lambda track, batch: track.apply(batch, rebuilds=True))
+
+    def _mend_all(self) -> None:
+        optional = [track for track in self.tracks if track not in self.needed]
+        if not self._mend(self.needed):
+            raise OutageError("not every view could be rebuilt; its server or disk refuses, see the log")
+        if optional:
+            self._mend(optional)
+
+    def _pass_raised(self) -> None:
+        """Let no view refuse anything by versions that the log never gave, as far as it refused something.
+
+        The log passes over these numbers. Where they are far away, the view is emptied instead.
+        """
+        newest = self._catalog.collections.last_seq(self._collection.id)  # read after the refusals
+        goal = newest
+        for track in self.tracks:
+            if not track.seq <= newest < track.refused_by:  # else another process wrote, or the catalog was put back
+                continue
+            is_near = track.refused_by - newest <= MAX_PASSED_OVER
+            logger.warning(
+                "the %s view has passages as of operation %d, the catalog ends at %d: somebody else wrote to it; %s",
+                track.name,
+                track.refused_by,
+                newest,
+                "the log passes over these numbers" if is_near else "it is built anew",
+            )
+            if is_near:
+                goal = max(goal, track.refused_by)
+            else:
+                track.begin_anew()
+        if goal > newest:
+            self._catalog.collections.pass_over(self._collection.id, goal)
 
     def _mend(self, tracks: Sequence[Track]) -> bool:
         return self._apply(tracks, self._everything(tracks), None, lambda track, batch: track.mend(batch))

@@ -47,6 +47,7 @@ class Track:
         self.name = name
         self.view = view
         self.defect: Exception | None = None  # what a restart must mend
+        self.refused_by = 0  # the newest version in the view that refused a part of a rebuild as older
         self._health = health
         self._due = 0.0
 
@@ -105,6 +106,9 @@ class Track:
 
     def begin_mending(self) -> None:
         """Nothing: nobody else writes a view of this process's own."""
+
+    def begin_anew(self) -> None:
+        """Nothing: a view of this process's own takes whatever it is told."""
 
     def release(self) -> None:
         """Give up what others may want."""
@@ -189,10 +193,16 @@ class SharedTrack(Track):
     def begin_mending(self) -> None:
         """Make the view where it is absent. Raises `OutageError`."""
         self._shared.resume()
+        self.refused_by = 0
 
     def mend(self, batch: ViewBatch) -> bool:
         """Write whoever holds the lease, and leave how far the view is to that process: neither disturbs the other."""
-        return self._try(self._shared.mend, batch)
+        return self._try(self._mend, batch)
+
+    def begin_anew(self) -> None:
+        """Empty the view on the server; the process that holds the lease finds it so. Raises `RetrievalError`."""
+        self._shared.restart()
+        self._publish()
 
     def meets_older(self, last_seq: int) -> bool:
         """Empty the view on the server, which the processes then find at its beginning."""
@@ -221,6 +231,19 @@ class SharedTrack(Track):
             self._catalog.leases.acquire(self._lease, self._holder, LEASE_SECONDS)
         self._shared.apply(batch)
         self._publish()
+        version = self._shared.refused_by
+        if version > batch.version and version > self._catalog.collections.last_seq(self._collection.id):
+            logger.warning(
+                "the %s view refuses changes of passages that it has as of operation %d, which the catalog does not "
+                "have: somebody else wrote to %s; run `kb verify --repair`",
+                self.name,
+                version,
+                self._shared.shared_name,
+            )
+
+    def _mend(self, batch: ViewBatch) -> None:
+        self._shared.mend(batch)
+        self.refused_by = max(self.refused_by, self._shared.refused_by)
 
     def _wait(self, error: RetrievalError) -> None:
         super()._wait(error)

@@ -17,6 +17,7 @@ ACTS: dict[str, Callable[[Catalog, Collection], Any]] = {
     "plans.promote": lambda catalog, gone: catalog.plans.promote(gone, None, "me", ""),
     "plans.within_reach": lambda catalog, gone: catalog.plans.within_reach(gone),
     "rollouts.begin": lambda catalog, gone: catalog.rollouts.begin(gone, None, Stage.SHADOW, 0.1, {}, "me", ""),
+    "collections.pass_over": lambda catalog, gone: catalog.collections.pass_over(gone.id, 1),
     "eval_sets.create": lambda catalog, gone: catalog.eval_sets.create(gone, "e", [EvalQuery("1", "what?", {"a": 1})]),
     "eval_sets.judge": lambda catalog, gone: catalog.eval_sets.judge(gone, "e", "what?", {"a": 1}),
     "experiments.create": lambda catalog, gone: catalog.experiments.create(gone, {}),

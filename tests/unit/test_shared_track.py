@@ -26,6 +26,7 @@ class SlowView:
     """A shared view whose server takes its time."""
 
     shared_name = "slow"
+    refused_by = 0
 
     def __init__(self) -> None:
         self.seq = 0
@@ -39,6 +40,9 @@ class SlowView:
 
     def labels(self) -> BitMap64:
         return BitMap64()
+
+    def newer_than(self, seq: int) -> dict[int, int]:
+        raise NotImplementedError
 
     def resume(self) -> int:
         return self.seq
