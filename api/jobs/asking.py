@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from api.jobs.identity import is_gone
 from api.jobs.kinds import TASKS
 from api.jobs.tasks import Task
 from api.knowledge_base import KnowledgeBase
@@ -72,7 +73,7 @@ def tried_again(jobs: Jobs, job_id: str, patience: float = STOP_SECONDS) -> JobR
     until = time.monotonic() + patience
     while True:
         try:
-            return jobs.retry(job_id)
+            return jobs.retry(job_id, is_gone)
         except NotStoppedError:
             if time.monotonic() > until:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from retrieval.errors import OutageError, RetrievalError
 
 logger = logging.getLogger(__name__)
 
-REPORT_SECONDS = 0.2  # between two writes of progress; each is a transaction
+REPORT_SECONDS = 0.2  # between two writes of progress, each a transaction; what comes sooner waits for a heartbeat
 Observe = Callable[[str, str, float], None]  # kind, outcome, seconds
 
 
@@ -35,8 +36,9 @@ class Attempt:
         self._kb = kb
         self._stopping = stopping
         self._is_lost = False
-        self._done = (job.done, job.total)
+        self._done = self._told = (job.done, job.total)
         self._reported_at = 0.0
+        self._telling = threading.Lock()  # that no older progress is written after a newer
 
     def run(self, observe: Observe = unobserved) -> str:
         """Do the work; how it ended: succeeded, failed, stopped, postponed, or unknown where the catalog is away.
@@ -53,9 +55,11 @@ class Attempt:
         return outcome
 
     def beat(self) -> None:
-        """Say that this attempt is alive, and learn whether it is still wanted."""
+        """Say that this attempt is alive and how far it is, and learn whether it is still wanted."""
         try:
             self._is_lost = not self._kb.catalog.jobs.beat(self.job)
+            if self._told != self._done:  # a last report that came too soon: the work may say nothing for long
+                self._tell()
         except OutageError as error:
             logger.warning("job %s sends no heartbeat: %s; tried again", self.job.id, error)
         except Exception:  # one job's trouble must not silence the others of this process
@@ -94,10 +98,20 @@ class Attempt:
         if time.monotonic() - self._reported_at < REPORT_SECONDS:
             return
         self._reported_at = time.monotonic()
-        if not self._kb.catalog.jobs.progress(self.job, done, total):
+        if not self._tell():
             raise InterruptedJobError
 
+    def _tell(self) -> bool:
+        """Write how far the work is; False when it should stop."""
+        with self._telling:
+            told = self._done
+            is_wanted = self._kb.catalog.jobs.progress(self.job, *told)
+            self._told = told
+            return is_wanted
+
     def _failed(self, error: str, code: str) -> str:
+        if self._told != self._done:
+            self._tell()  # where it failed
         return "failed" if self._kb.catalog.jobs.fail(self.job, error, code) else self._stopped()
 
     def _postponed(self, error: Exception) -> str:

@@ -185,22 +185,24 @@ class Jobs:
 
     def cancel(self, job_id: str) -> None:
         """Stop a job that has not ended. Raises `NotFoundError`, or `ConflictError` when it has ended."""
-        job = self.get(job_id)
         is_open = (schema.jobs.c.id == job_id) & schema.jobs.c.state.in_(OPEN_STATES)
         if not self._move(is_open, state=JobState.CANCELLED.value, finished_at=schema.utc_now()):
+            job = self.get(job_id)  # now, as it may have ended in this very moment
             raise ConflictError(f"job {job_id} has ended already ({job.state.value}); only open jobs can be cancelled")
 
-    def retry(self, job_id: str) -> JobRecord:
+    def retry(self, job_id: str, is_gone: Callable[[str], bool] = lambda _: False) -> JobRecord:
         """Queue a failed or cancelled job anew.
 
         Raises `NotFoundError`, `NotStoppedError` where a cancelled job's work still goes on, `ConflictError` where the
-        job is in another state, or where its schedule has another open one.
+        job is in another state, or where its schedule has another open one. Work has stopped, too, where its process
+        has sent no heartbeat for `SILENT_SECONDS`, or `is_gone` knows of its name that it is dead.
         """
         job = self.get(job_id)
         if job.state.value not in _RETRYABLE:
             raise ConflictError(f"job {job_id} is {job.state.value}; only failed and cancelled jobs can be retried")
         with writing(self._engine) as connection:
-            if job.runner and not _is_silent(job, database_now(connection), SILENT_SECONDS):
+            is_dead = _is_silent(job, database_now(connection), SILENT_SECONDS) or is_gone(job.runner)
+            if job.runner and not is_dead:
                 raise NotStoppedError(f"job {job_id} is cancelled but its work has not stopped yet; retry in a moment")
             c = schema.jobs.c
             others = (c.schedule == job.schedule) & (c.schedule != "") & c.state.in_(OPEN_STATES)
@@ -210,7 +212,8 @@ class Jobs:
                     f"schedule {job.schedule!r} has an open job already, {other}; a second one would wait"
                 )
             unchanged = (c.id == job_id) & (c.state == job.state.value) & (c.runner == job.runner)
-            moved = connection.execute(schema.jobs.update().where(unchanged).values(**_FRESH)).rowcount
+            fresh = schema.jobs.update().where(unchanged).values(**_FRESH, updated_at=schema.utc_now())
+            moved = connection.execute(fresh).rowcount
         if moved != 1:
             raise ConflictError(f"job {job_id} changed meanwhile; look at it and decide again")
         return self.get(job_id)
@@ -240,11 +243,12 @@ class Jobs:
             return [_record(row) for row in connection.execute(query)]
 
     def mark_sent(self, job: JobRecord) -> None:
-        """Remember that a broker was told of a queued job."""
+        """Remember that a broker was told of a queued job, unless it was begun and queued anew since it was read."""
+        c = schema.jobs.c
         with writing(self._engine) as connection:
             told = {"heartbeat_at": database_now(connection)}
-            queued = (schema.jobs.c.id == job.id) & (schema.jobs.c.state == JobState.QUEUED.value)
-            connection.execute(schema.jobs.update().where(queued).values(told))
+            as_seen = (c.id == job.id) & (c.state == JobState.QUEUED.value) & (c.updated_at == job.updated_at)
+            connection.execute(schema.jobs.update().where(as_seen).values(told))
 
     def prune(self, ended_before: datetime) -> list[str]:
         """Forget jobs that ended before that time; their ids."""

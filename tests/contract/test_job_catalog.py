@@ -122,6 +122,55 @@ def test_a_cancelled_job_is_tried_again_once_its_work_has_stopped(catalog: Catal
     assert claimed(catalog).attempts == 1
 
 
+def test_a_cancelled_job_is_tried_again_at_once_where_its_process_is_known_to_be_dead(catalog: Catalog) -> None:
+    queued(catalog)
+    job = claimed(catalog)
+    catalog.jobs.cancel(job.id)
+    with pytest.raises(NotStoppedError):
+        catalog.jobs.retry(job.id, lambda runner: runner.startswith("there:1:a/"))
+    assert catalog.jobs.retry(job.id, lambda runner: runner.startswith("here:1:a/")).state is JobState.QUEUED
+
+
+def test_one_of_many_who_try_again_at_once_succeeds(open_catalog: Callable[[], Catalog]) -> None:
+    catalogs = [open_catalog() for _ in range(RACERS)]
+    job_id = queued(catalogs[0])
+    assert catalogs[0].jobs.fail(claimed(catalogs[0]), "broken", "failed")
+    barrier = threading.Barrier(RACERS)
+
+    def race(catalog: Catalog) -> bool:
+        barrier.wait()
+        try:
+            catalog.jobs.retry(job_id)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        assert sum(pool.map(race, catalogs)) == 1
+
+
+def test_a_refused_cancel_tells_how_the_job_ended_though_it_ended_in_that_moment(
+    open_catalog: Callable[[], Catalog],
+) -> None:
+    worker, caller = open_catalog(), open_catalog()
+    for _ in range(20):
+        queued(worker)
+        job, barrier = claimed(worker), threading.Barrier(2)
+
+        def end(job: JobRecord = job, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            worker.jobs.succeed(job, {})
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        barrier.wait()
+        try:
+            caller.jobs.cancel(job.id)
+        except ConflictError as refusal:
+            assert "(succeeded)" in str(refusal)
+        ending.join()
+
+
 def test_whoever_cancels_and_at_once_tries_again_waits_for_the_work_to_stop(catalog: Catalog) -> None:
     queued(catalog)
     job = claimed(catalog)
@@ -176,8 +225,14 @@ def test_waiting_is_told_by_kind_from_the_oldest(catalog: Catalog) -> None:
     waiting = catalog.jobs.waiting()
     assert waiting.keys() == {"verify", "evaluate"}
     assert 0 <= waiting["verify"] <= (utc_now() - between).total_seconds(), "the second, as the first runs"
-    catalog.jobs.cancel(claimed(catalog).id)
+    cancelled = claimed(catalog)
+    catalog.jobs.cancel(cancelled.id)
     assert catalog.jobs.waiting().keys() == {"evaluate"}
+    catalog.jobs.let_go(cancelled)
+    time.sleep(0.2)
+    between = utc_now()
+    assert catalog.jobs.retry(cancelled.id).updated_at >= between
+    assert catalog.jobs.waiting()["verify"] <= (utc_now() - between).total_seconds(), "since it was asked for again"
 
 
 def test_putting_back_does_not_count_as_an_attempt(catalog: Catalog) -> None:
@@ -220,6 +275,14 @@ def test_jobs_are_told_to_a_broker_until_they_run(catalog: Catalog) -> None:
     assert len(catalog.jobs.unsent(0.01)) == 2
     catalog.jobs.put_back(claimed(catalog))
     assert first in {job.id for job in catalog.jobs.unsent(60)}
+
+
+def test_a_job_queued_anew_while_a_broker_was_told_is_told_again(catalog: Catalog) -> None:
+    queued(catalog)
+    (told,) = catalog.jobs.unsent(60)
+    catalog.jobs.put_back(claimed(catalog))  # the message came, and was used up, before it was marked as sent
+    catalog.jobs.mark_sent(told)
+    assert [job.id for job in catalog.jobs.unsent(60)] == [told.id]
 
 
 def test_pages_counts_and_pruning(catalog: Catalog) -> None:

@@ -11,6 +11,7 @@ PLUGIN = f'''
 import fcntl, os, time
 from api.jobs.tasks import Task
 from api.wire.base import Request
+from retrieval.errors import InvalidInputError
 
 class CountArguments(Request):
     log: str
@@ -24,7 +25,12 @@ def write(log, line):
         stream.write(f"{{line}}\\n")
 
 def count(kb, collection, arguments, report):
-    """Takes a lock that dies with its process, so that a second run at the same time is seen."""
+    """Takes a lock that dies with its process, so that a second run at the same time is seen.
+
+    Files beside its log steer it: `enough` ends the steps, with `stone` it fails, with `deaf` it goes on after its last
+    report.
+    """
+    there = lambda name: os.path.exists(arguments["log"] + "." + name)
     with open(arguments["log"] + ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,9 +39,17 @@ def count(kb, collection, arguments, report):
         write(arguments["log"], f"begin {{os.getpid()}}")
         for step in range(arguments["steps"]):
             report(step, arguments["steps"])
+            if there("enough"):
+                break
             time.sleep({STEP_SECONDS})
             write(arguments["log"], "step")
+        if there("stone"):
+            raise InvalidInputError("stumbled over a stone; take it away")
         report(arguments["steps"], arguments["steps"])
+        if there("deaf"):
+            write(arguments["log"], "deaf")
+        while there("deaf"):
+            time.sleep({STEP_SECONDS})
     return {{"steps": arguments["steps"]}}
 
 def poison(kb, collection, arguments, report):
@@ -61,10 +75,21 @@ def install_plugin(folder: Path) -> Path:
 
 
 class Diary:
-    """What the runs of one counting job wrote."""
+    """What the runs of one counting job wrote, and the files that steer it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def put(self, name: str) -> None:
+        """Make the file of that name beside it: enough, stone or deaf."""
+        self._beside(name).touch()
+
+    def take(self, name: str) -> None:
+        """Take it away again."""
+        self._beside(name).unlink()
+
+    def _beside(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{name}")
 
     def lines(self) -> list[str]:
         """Every line so far."""
