@@ -75,7 +75,7 @@ class Services:
             authenticator=Authenticator(kb.catalog.keys, sessions, TokenVerifier.of(settings)),
             oidc_login=OidcLogin.of(settings),
             metrics=metrics,
-            jobs=open_jobs(kb, settings, metrics.job),
+            jobs=open_jobs(kb, settings, metrics.jobs),
             job_followers=Listeners(),
             workers=Workers(),
             waits=Waits(kb.runtimes),

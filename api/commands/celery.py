@@ -21,12 +21,17 @@ def worker(context: typer.Context, metrics_port: MetricsPort = None, metrics_hos
 
     metrics = JobMetrics()
     with served(metrics.registry, metrics_port, metrics_host):
-        make_app(load_settings(), metrics.job).start(["worker", *context.args])
+        make_app(load_settings(), metrics).start(["worker", *context.args])
 
 
 @app.command(context_settings=_REST, add_help_option=False)
-def beat(context: typer.Context) -> None:
+def beat(context: typer.Context, metrics_port: MetricsPort = None, metrics_host: MetricsHost = LOOPBACK) -> None:
     """Let schedules come due until stopped; what follows goes to Celery. Several at once do no harm."""
-    from api.jobs.celery_app import make_app
+    from api.jobs.celery_app import make_app, tell_of_ticks
+    from api.telemetry.beat_metrics import BeatMetrics
+    from api.telemetry.metrics_port import served
 
-    make_app(load_settings()).start(["beat", *context.args])
+    metrics = BeatMetrics()
+    tell_of_ticks(metrics.ticked)
+    with served(metrics.registry, metrics_port, metrics_host):
+        make_app(load_settings()).start(["beat", *context.args])

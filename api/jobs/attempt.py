@@ -11,6 +11,7 @@ from typing import Any
 from api.jobs.asking import check_collection, checked_arguments
 from api.jobs.failure_codes import INTERNAL, failure_code
 from api.jobs.kinds import TASKS
+from api.jobs.observer import Observer, Unobserved
 from api.jobs.tasks import InterruptedJobError, caller_of, without_caller
 from api.knowledge_base import KnowledgeBase
 from infra.registry import RegistryError
@@ -21,11 +22,6 @@ from retrieval.errors import OutageError, RetrievalError
 logger = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.2  # between two writes of progress, each a transaction; what comes sooner waits for a heartbeat
-Observe = Callable[[str, str, float], None]  # kind, outcome, seconds
-
-
-def unobserved(kind: str, outcome: str, seconds: float) -> None:
-    """An `Observe` that nobody looks at."""
 
 
 class Attempt:
@@ -40,7 +36,7 @@ class Attempt:
         self._reported_at = 0.0
         self._telling = threading.Lock()  # that no older progress is written after a newer
 
-    def run(self, observe: Observe = unobserved) -> str:
+    def run(self, observer: Observer | None = None) -> str:
         """Do the work; how it ended: succeeded, failed, stopped, postponed, or unknown where the catalog is away.
 
         After the last two the job is taken up again once its heartbeat is old.
@@ -51,7 +47,7 @@ class Attempt:
         except OutageError as error:
             logger.warning("job %s (%s): %s; it is taken up again later", self.job.id, self.job.kind, error)
             outcome = "unknown"
-        observe(self.job.kind, outcome, time.monotonic() - began)
+        (observer or Unobserved()).job(self.job.kind, outcome, time.monotonic() - began)
         return outcome
 
     def beat(self) -> None:

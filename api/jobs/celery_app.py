@@ -9,9 +9,10 @@ catalog. So a message may be lost, doubled or late, and the broker may forget ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from api.jobs.attempt import Observe, unobserved
+from api.jobs.observer import Observer
 from infra.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def broker_url(settings: Settings) -> str:
     return settings.broker_url or settings.redis_url
 
 
-def make_app(settings: Settings, observe: Observe = unobserved) -> Celery:
-    """The application, whose worker tells `observe` of its jobs. Raises `SettingsError` without broker or Celery."""
+def make_app(settings: Settings, observer: Observer | None = None) -> Celery:
+    """The application, whose worker tells the observer of its work. Raises `SettingsError` without broker or Celery."""
     if not broker_url(settings):
         raise SettingsError(
             "settings broker_url (KB_BROKER_URL) and redis_url (KB_REDIS_URL) are empty: Celery needs a broker; "
@@ -45,8 +46,15 @@ def make_app(settings: Settings, observe: Observe = unobserved) -> Celery:
         ) from error
     app = Celery("autoglm-kb", broker=broker_url(settings), set_as_current=False)
     app.conf.update(_configuration(settings))
-    _add_tasks(app, settings, observe)
+    _add_tasks(app, settings, observer)
     return app
+
+
+def tell_of_ticks(ticked: Callable[[], None]) -> None:
+    """From now on, call that in this process whenever a broker took the word that it is time to look at schedules."""
+    from celery import signals
+
+    signals.after_task_publish.connect(lambda **_: ticked(), sender=TICK, weak=False)
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
@@ -82,16 +90,16 @@ def _transport_options(url: str) -> dict[str, Any]:
     }
 
 
-def _add_tasks(app: Celery, settings: Settings, observe: Observe) -> None:
+def _add_tasks(app: Celery, settings: Settings, observer: Observer | None) -> None:
     from api.jobs.celery_worker import CeleryWorker
 
-    worker = CeleryWorker(app, settings, observe)
+    worker = CeleryWorker(app, settings, observer)  # not shared: another application has a worker of its own
 
-    @app.task(name=RUN_JOB)  # type: ignore[untyped-decorator]  # Celery ships no types
+    @app.task(name=RUN_JOB, shared=False)  # type: ignore[untyped-decorator]  # Celery ships no types
     def run_job(job_id: str) -> None:
         worker.run_job(job_id)
 
-    @app.task(name=TICK)  # type: ignore[untyped-decorator]
+    @app.task(name=TICK, shared=False)  # type: ignore[untyped-decorator]
     def tick() -> None:
         worker.tick()
 

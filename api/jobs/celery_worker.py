@@ -6,11 +6,12 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from api.jobs.attempt import Attempt, Observe, unobserved
+from api.jobs.attempt import Attempt
 from api.jobs.defaults import make_default_schedules
 from api.jobs.heart import Heart
 from api.jobs.identity import this_process
 from api.jobs.kinds import kinds
+from api.jobs.observer import Observer, Unobserved
 from api.jobs.sending import send_unsent
 from api.jobs.ticking import tick
 from api.knowledge_base import KnowledgeBase
@@ -27,10 +28,10 @@ logger = logging.getLogger(__name__)
 class CeleryWorker:
     """The tasks of one worker process. The knowledge base is opened by the first of them, after any fork."""
 
-    def __init__(self, app: Celery, settings: Settings, observe: Observe = unobserved) -> None:
+    def __init__(self, app: Celery, settings: Settings, observer: Observer | None = None) -> None:
         self._app = app
         self._settings = settings
-        self._observe = observe
+        self._observer = observer or Unobserved()
         self._opening = threading.Lock()
         self._stopping = threading.Event()
         self._kb: KnowledgeBase | None = None
@@ -47,7 +48,7 @@ class CeleryWorker:
             return
         attempt = Attempt(kb, job, self._stopping.is_set)
         with heart.watching(attempt):
-            attempt.run(self._observe)
+            attempt.run(self._observer)
 
     def tick(self) -> None:
         """Look at the clock once, and tell the broker what it does not know of."""
@@ -55,6 +56,7 @@ class CeleryWorker:
         try:
             make_default_schedules(kb)
             tick(kb)
+            self._observer.looked()
             send_unsent(kb, self._app)
         except OutageError as error:
             logger.warning("schedules and lost jobs wait: %s; looked at again soon", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from api.jobs.observer import Observer
 from api.jobs.sending import send_unsent
 from api.jobs.ticking import Ticker
 from api.knowledge_base import KnowledgeBase
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 class CeleryJobs:
     """Queues jobs for workers elsewhere. A broker that does not answer delays them and holds up no caller."""
 
-    def __init__(self, kb: KnowledgeBase, app: Celery) -> None:
+    def __init__(self, kb: KnowledgeBase, app: Celery, observer: Observer | None = None) -> None:
         self._kb = kb
         self._app = app
-        self._ticker = Ticker(kb, self._send)
+        self._ticker = Ticker(kb, self._send, observer)
 
     def start(self) -> None:
         """Begin to look at the clock and to tell the broker."""

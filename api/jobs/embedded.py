@@ -6,10 +6,11 @@ import logging
 import threading
 from typing import Any
 
-from api.jobs.attempt import Attempt, Observe, unobserved
+from api.jobs.attempt import Attempt
 from api.jobs.heart import Heart
 from api.jobs.identity import this_process
 from api.jobs.kinds import kinds
+from api.jobs.observer import Observer, Unobserved
 from api.jobs.ticking import Ticker
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.jobs import JobRecord
@@ -24,13 +25,13 @@ LOOK_SECONDS = 1.0  # between two looks for a job that another process put there
 class EmbeddedJobs:
     """Runs the catalog's queued jobs until `close`, which leaves what was running to the next process."""
 
-    def __init__(self, kb: KnowledgeBase, observe: Observe = unobserved) -> None:
+    def __init__(self, kb: KnowledgeBase, observer: Observer | None = None) -> None:
         self._kb = kb
-        self._observe = observe
+        self._observer = observer or Unobserved()
         self._closing = threading.Event()
         self._work = threading.Condition()
         self._news = 0  # how often there was a reason to look
-        self._ticker = Ticker(kb, self._look_again)
+        self._ticker = Ticker(kb, self._look_again, self._observer)
         self._threads = [
             threading.Thread(target=self._run, name=f"job-{number}", daemon=True) for number in range(THREADS)
         ]
@@ -90,5 +91,5 @@ class EmbeddedJobs:
         assert self._heart is not None, "start() comes first"
         attempt = Attempt(self._kb, job, self._closing.is_set)
         with self._heart.watching(attempt):
-            attempt.run(self._observe)
+            attempt.run(self._observer)
         return True

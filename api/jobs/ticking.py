@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from api.jobs.defaults import make_default_schedules
 from api.jobs.identity import is_gone
+from api.jobs.observer import Observer, Unobserved
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.jobs import JobState
 from retrieval.errors import OutageError
@@ -31,9 +32,10 @@ def tick(kb: KnowledgeBase) -> int:
 class Ticker:
     """A thread that ticks at once, then every so many seconds and whenever it is nudged; `then` runs after each."""
 
-    def __init__(self, kb: KnowledgeBase, then: Callable[[], None]) -> None:
+    def __init__(self, kb: KnowledgeBase, then: Callable[[], None], observer: Observer | None = None) -> None:
         self._kb = kb
         self._then = then
+        self._observer = observer or Unobserved()
         self._nudged = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="job-clock", daemon=True)
@@ -59,6 +61,7 @@ class Ticker:
             try:
                 has_defaults = has_defaults or make_default_schedules(self._kb)
                 tick(self._kb)
+                self._observer.looked()
                 self._then()
             except OutageError as error:
                 logger.warning("schedules and lost jobs wait: %s; looked at again in %g s", error, TICK_SECONDS)

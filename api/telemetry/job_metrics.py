@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
 
 from api.jobs.kinds import kinds
 
@@ -11,7 +11,7 @@ ENDS = ("succeeded", "failed")  # of `Attempt.run`; an attempt may also be stopp
 
 
 class JobMetrics:
-    """Counts jobs; with a registry of its own it tells memory and processor time of its process too."""
+    """An `Observer` that counts; with a registry of its own it tells memory and processor time of its process too."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -24,10 +24,19 @@ class JobMetrics:
             registry=self.registry,
             buckets=JOB_SECONDS,
         )
+        self._last_look = Gauge(
+            "kb_schedules_last_look_timestamp_seconds",
+            "When this process last looked which schedules are due; 0: never.",
+            registry=self.registry,
+        )
         for kind in kinds():  # from zero on, else the first job of a kind is no change to Prometheus
             for outcome in ENDS:
                 self._seconds.labels(kind, outcome)
 
     def job(self, kind: str, outcome: str, seconds: float) -> None:
-        """One job came to its end in this process, or was put off; as `Attempt.run` calls it."""
+        """See `Observer`."""
         self._seconds.labels(kind, outcome).observe(seconds)
+
+    def looked(self) -> None:
+        """See `Observer`."""
+        self._last_look.set_to_current_time()

@@ -46,7 +46,7 @@ class Metrics:
             buckets=SECONDS,
         )
         self._by_stage: dict[str, Histogram] = {}  # looking a label up costs more than counting
-        self.job = JobMetrics(self._registry).job
+        self.jobs = JobMetrics(self._registry)
         self.history = History()
         self._registry.register(_Collections(kb))
         self._registry.register(_Jobs(kb))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -139,13 +140,20 @@ def test_two_beats_ask_for_a_due_schedule_once(run: Run, folder: Path, catalog: 
     arguments = {"log": str(diary.path), "steps": 2}
     due = utc_now() - timedelta(days=3)
     catalog.schedules.create(NewSchedule("daily", "count", "", arguments, 86_400, first_at=due))
-    run("celery", "worker"), run("celery", "beat"), run("celery", "beat")
+    ports = (free_port(), free_port())
+    run("celery", "worker", "--metrics-port", str(ports[0])), run("celery", "beat")
+    run("celery", "beat", "--metrics-port", str(ports[1]))
+    began = time.time()
     job = ended(catalog, eventually(lambda: catalog.schedules.get("daily").last_job, bool))
     assert (job.state, job.schedule) == (JobState.SUCCEEDED, "daily")
     time.sleep(12)  # more than another round of both
     assert [one.id for one in catalog.jobs.page()] == [job.id]
     assert catalog.schedules.get("daily").next_at > utc_now()
     assert diary.counted()["begin"] == 1
+    for port, moment in zip(ports, ("schedules_last_look", "beat_last_tick"), strict=True):
+        told = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        (at,) = re.findall(rf"^kb_{moment}_timestamp_seconds (\S+)$", told, re.MULTILINE)
+        assert began < float(at) <= time.time(), moment
 
 
 def test_the_application_is_found_by_celery_s_own_command(folder: Path, redis: Redis) -> None:

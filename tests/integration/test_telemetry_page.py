@@ -11,6 +11,7 @@ from api_world import world
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from api.telemetry.beat_metrics import BeatMetrics
 from api.telemetry.job_metrics import JobMetrics
 from api.telemetry.worker_metrics import WorkerMetrics
 from ingest.kafka.observer import Applied, Lag
@@ -20,7 +21,8 @@ from retrieval.plan import Plan
 from retrieval.types import Document
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "telemetry.md"
-ROW = re.compile(r"^\| `(kb_\w+)` \|([\w, ]*)\| (serve|worker|serve, celery worker) \| \S.* \|$", re.MULTILINE)
+PROCESSES = "serve|worker|serve, celery worker|celery beat"
+ROW = re.compile(rf"^\| `(kb_\w+)` \|([\w, ]*)\| ({PROCESSES}) \| \S.* \|$", re.MULTILINE)
 
 
 def exposed(families: list[Metric]) -> dict[str, set[str]]:
@@ -60,13 +62,13 @@ def test_the_metrics_of_a_server(tmp_path: Path) -> None:
         served.kb.write("docs", [Document("x", "y", source="s", committed_at=datetime.now(UTC))], wait=True)
         served.app.state.services.searchable.stop()  # its own look must not come between
         served.app.state.services.searchable.look()
-        served.app.state.services.metrics.job("verify", "succeeded", 1.0)
+        served.app.state.services.metrics.jobs.job("verify", "succeeded", 1.0)
         roll_out(served.kb.catalog)
         found = exposed(list(served.app.state.services.metrics.registry.collect()))
     compare(listed("serve"), found)
     assert found["kb_searchable_seconds"] == {"collection", "source"}
     for name, labels in found.items():  # those of live sources have no samples here
-        assert labels or name.startswith(("kb_source_", "kb_jobs")), name
+        assert labels or name.startswith(("kb_source_", "kb_jobs", "kb_schedules_")), name
 
 
 def test_the_metrics_of_a_worker() -> None:
@@ -84,6 +86,12 @@ def test_the_metrics_of_a_worker() -> None:
 def test_the_metrics_of_a_worker_of_jobs() -> None:
     metrics = JobMetrics()
     compare(listed("celery worker"), exposed(list(metrics.registry.collect())))
+    check_process(metrics.registry)
+
+
+def test_the_metrics_of_a_beat() -> None:
+    metrics = BeatMetrics()
+    compare(listed("celery beat"), exposed(list(metrics.registry.collect())))
     check_process(metrics.registry)
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ import yaml
 from typer.main import get_command
 
 from api.cli import app
+from api.telemetry.beat_metrics import BeatMetrics
+from api.telemetry.metrics_port import served
 from infra.settings import Settings
+from infra.stack.site import free_port
 from retrieval.answer.choice import READERS
 from retrieval.learned.files import ARTIFACTS
 
@@ -59,14 +63,14 @@ def test_images_are_pinned_and_resources_limited(compose: dict[str, Any]) -> Non
 
 def test_servers_have_a_health_check_and_keep_their_data(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
-        if name not in ("api", "beat"):  # the image has the API's check; nobody can ask beat
+        if name != "api":  # the image has its check
             assert service["healthcheck"]["test"], name
         assert service["volumes"], name
     used = {volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]}
     assert {volume for volume in used if not volume.startswith((".", "/"))} == set(compose["volumes"])
 
 
-@pytest.mark.parametrize("name", ["worker", "jobs"])
+@pytest.mark.parametrize("name", ["worker", "jobs", "beat"])
 def test_metrics_are_served_checked_and_scraped_on_one_port(compose: dict[str, Any], name: str) -> None:
     service = compose["services"][name]
     served = dict(zip(service["command"], service["command"][1:], strict=False))
@@ -76,6 +80,20 @@ def test_metrics_are_served_checked_and_scraped_on_one_port(compose: dict[str, A
     scraped = yaml.safe_load((REPOSITORY / "infra/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
     ports = {host: asked["port"] for one in scraped for asked in one["dns_sd_configs"] for host in asked["names"]}
     assert ports[name] == int(served["--metrics-port"])
+
+
+@pytest.mark.parametrize(("age", "status"), [(None, 1), (3600.0, 1), (5.0, 0)])
+def test_beat_is_healthy_while_it_is_heard(compose: dict[str, Any], age: float | None, status: int) -> None:
+    """Judged by the file's own words, asked of the metrics that `kb celery beat` serves."""
+    metrics, port = BeatMetrics(), free_port()
+    if age is not None:
+        metrics.ticked(time.time() - age)
+    with served(metrics.registry, port, "127.0.0.1"):
+        _, python, *words = compose["services"]["beat"]["healthcheck"]["test"]
+        asked = [words[0], words[1].replace(":9100/", f":{port}/")]
+        found = subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=False)
+    assert (python, found.returncode) == ("python", status), found.stderr
+    assert ("heard nothing since" in found.stderr) == bool(status), found.stderr
 
 
 def test_dependencies_exist_and_wait_for_what_can_be_waited_for(compose: dict[str, Any]) -> None:
