@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter as Tally
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from ingest.kafka.observer import Applied, Lag, SourceName
 from retrieval.catalog import Outcome
+from retrieval.catalog.offsets import Partition
 
 STAGE_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 # A change waits for Debezium, Kafka and its batch: from milliseconds to the hours of a backlog.
@@ -45,11 +48,14 @@ class WorkerMetrics:
         )
         self._lag_events = Gauge("kb_worker_lag_events", "Messages not yet applied.", source, registry=self.registry)
         self._lag_seconds = Gauge(
-            "kb_worker_lag_seconds", "Age of the newest change applied; 0: caught up.", source, registry=self.registry
+            "kb_worker_lag_seconds",
+            "How long ago, at the most, what is known of the source was true; 0: caught up.",
+            source,
+            registry=self.registry,
         )
         self._outages = Counter("kb_worker_outages", "Tries that ended in an outage.", registry=self.registry)
-        self._newest: dict[SourceName, float] = {}
-        self._lagging: set[SourceName] = set()  # whose lag is shown
+        self._true_until: dict[SourceName, dict[Partition, float]] = {}  # what is known of its rows was true then
+        self._behind: dict[SourceName, list[Partition]] = {}  # those of it with messages to come; whose lag is shown
         self._outcomes: Tally[Outcome] = Tally()
         self._sums: Tally[str] = Tally()
 
@@ -65,8 +71,9 @@ class WorkerMetrics:
         fresh, now = self._fresh.labels(*source), batch.cataloged_at.timestamp()
         for at in batch.committed_at:
             fresh.observe(max(0.0, now - at.timestamp()))
-        if batch.committed_at:
-            self._newest[source] = now - max(batch.committed_at).timestamp()
+        self._true_until.setdefault(source, {}).update(
+            (partition, at.timestamp()) for partition, at in batch.newest.items()
+        )
         self._outcomes.update(batch.outcomes)
         self._sums.update(events=batch.events, dead_letters=batch.dead_letters)
 
@@ -76,14 +83,19 @@ class WorkerMetrics:
 
     def lag(self, by_source: Mapping[SourceName, Lag]) -> None:
         """See `Observer`. What is paused or deleted lags no longer: its series end."""
-        for source in self._lagging - by_source.keys():
+        for source in self._behind.keys() - by_source.keys():
             self._lag_events.remove(*source)
             self._lag_seconds.remove(*source)
-            self._newest.pop(source, None)
-        self._lagging = set(by_source)
+            self._true_until.pop(source, None)
+        self._behind = {source: list(lag.waiting) for source, lag in by_source.items()}
+        now = time.time()
         for source, lag in by_source.items():
+            known = self._true_until.setdefault(source, {})
+            known.update(dict.fromkeys(known.keys() - lag.waiting.keys(), now))  # a quiet one is known until now
+            for partition in lag.waiting:
+                known.setdefault(partition, now)
             self._lag_events.labels(*source).set(lag.events)
-            self._lag_seconds.labels(*source).set(self._newest.get(source, 0.0) if lag.events else 0.0)
+            self._lag_seconds.labels(*source).set_function(partial(self._seconds_behind, source))
 
     def stopped_for(self, reason: str, pause_seconds: float) -> None:
         """See `Observer`."""
@@ -92,6 +104,11 @@ class WorkerMetrics:
     def ended(self) -> None:
         """See `Observer`. Other workers read on."""
         self.lag({})
+
+    def _seconds_behind(self, source: SourceName) -> float:
+        """Of the partition furthest behind, as of now: it grows while a batch takes long, or a server is waited for."""
+        known, now = self._true_until.get(source, {}), time.time()
+        return max((now - known.get(partition, now) for partition in self._behind.get(source, ())), default=0.0)
 
     def totals(self) -> dict[str, Any]:
         """What was done since the start."""

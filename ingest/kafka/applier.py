@@ -113,20 +113,20 @@ class Applier:
             mapper, changes = self._mapped(batch)
         with stages.stage("prepare"), stages.without("encode", self._encoding):
             prepared = self._pipeline.prepare(record.name, changes)
+        newest = _newest(batch)
         commit = replace(
             prepared,
             rows=mapper.drain(),
             dead_letters=batch.letters,
-            offsets=advances(self._source, batch.messages, self._positions, _newest(batch)),
+            offsets=advances(self._source, batch.messages, self._positions, newest),
             rows_read=read,
         )
         with stages.stage("commit"):
             receipt = self._pipeline.commit(commit)
         self._advance(commit)
         self._committed(record.collection_id)
-        self._observer.applied(
-            _applied(record, batch, changes, list(zip(commit.changes, receipt.outcomes, strict=True)))
-        )
+        written = list(zip(commit.changes, receipt.outcomes, strict=True))
+        self._observer.applied(_applied(record, batch, changes, written, newest))
 
     def _mapped(self, batch: _Batch) -> tuple[RowMapper, Sequence[Change]]:
         """A mapper with what the batch says, applied; messages that it refuses have become dead letters."""
@@ -228,6 +228,7 @@ def _applied(
     batch: _Batch,
     changes: Sequence[Change],
     written: Sequence[tuple[Upsert | Deletion, Outcome]] = (),
+    newest: Mapping[Partition, datetime] | None = None,
 ) -> Applied:
     return Applied(
         collection=source.collection,
@@ -242,4 +243,5 @@ def _applied(
         source_id=source.id,
         read=batch.parsed,
         written=written,
+        newest=newest or {},
     )

@@ -18,10 +18,11 @@ def lag_of(
     ours = consumer.assigned
     found = {}
     for source in sources:
-        waiting = 0
+        waiting = {}
         for partition, offset in positions.get(source.record.id, {}).items():
             end = consumer.highwater(partition) if partition in ours else None
-            waiting += max(0, end - (offset or 0)) if end is not None else 0
+            if end is not None and end > (offset or 0):
+                waiting[partition] = end - (offset or 0)
         found[source.record.collection, source.record.name] = Lag(waiting)
     return found
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from ingest.changes import RowEvent
 from ingest.kafka.message import Message
 from retrieval.catalog import Outcome, Upsert
+from retrieval.catalog.offsets import Partition
 from retrieval.types import Deletion
 
 
@@ -62,13 +63,19 @@ class Applied:
     source_id: int
     read: Sequence[tuple[Message, Sequence[RowEvent]]] = ()  # what each message said
     written: Sequence[tuple[Upsert | Deletion, Outcome]] = ()  # what came of each change
+    newest: Mapping[Partition, datetime] = field(default_factory=dict)  # commit of its newest event, at the source
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
     """How far a source's events are ahead of the catalog, as this worker sees its partitions."""
 
-    events: int
+    waiting: Mapping[Partition, int]  # messages not yet applied; a partition without any may be left out
+
+    @property
+    def events(self) -> int:
+        """The messages of all partitions."""
+        return sum(self.waiting.values())
 
 
 class Observer(Protocol):

@@ -75,7 +75,7 @@ def test_the_metrics_of_a_worker() -> None:
     metrics, now = WorkerMetrics(), datetime.now(UTC)
     stages, outcomes = {"map": 0.1}, Counter([Outcome.CREATED])
     metrics.applied(Applied("c", "s", 1, outcomes, 1, stages, [now], now, 1, 1))
-    metrics.lag({("c", "s"): Lag(1)})
+    metrics.lag({("c", "s"): Lag({("t", 0): 1})})
     metrics.stopped_for("a server is away", 1.0)
     found = exposed(list(metrics.registry.collect()))
     compare(listed("worker"), found)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from ingest.kafka.backoff import FIRST_SECONDS, JITTER, MAX_SECONDS, Backoff
 from ingest.kafka.lag import caught_up, lag_of
 from ingest.kafka.live_sources import LiveSource, LiveSources
 from ingest.kafka.message import Message
+from ingest.kafka.observer import Applied, Lag
 from retrieval.catalog import Catalog, Collection, sqlite_url
 from retrieval.catalog.offsets import Partition
 from retrieval.catalog.sources import SourceState
@@ -114,8 +118,8 @@ class Partitions:
         return self._ends[partition]
 
 
-def shown_lag(metrics: WorkerMetrics) -> dict[tuple[str, str], float]:
-    family = next(one for one in metrics.registry.collect() if one.name == "kb_worker_lag_events")
+def shown_lag(metrics: WorkerMetrics, unit: str = "events") -> dict[tuple[str, str], float]:
+    family = next(one for one in metrics.registry.collect() if one.name == f"kb_worker_lag_{unit}")
     return {(one.labels["collection"], one.labels["source"]): one.value for one in family.samples}
 
 
@@ -143,3 +147,53 @@ def test_the_lag_of_equal_names_is_by_collection_and_ends_with_its_source(
     assert shown_lag(metrics) == {("other", "faqs"): 0}
     metrics.ended()
     assert shown_lag(metrics) == {}
+
+
+FAQS, ONE, OTHER = ("shop", "faqs"), ("faqs", 0), ("faqs", 1)
+
+
+def applied(metrics: WorkerMetrics, **ages: float) -> None:
+    """A batch is committed whose newest change of each partition was committed at its source so many seconds ago."""
+    now = datetime.now(UTC)
+    newest = {{"one": ONE, "other": OTHER}[name]: now - timedelta(seconds=age) for name, age in ages.items()}
+    metrics.applied(Applied(*FAQS, len(newest), Counter(), 0, {}, list(newest.values()), now, 1, 1, newest=newest))
+
+
+def seconds_behind(metrics: WorkerMetrics) -> float:
+    return shown_lag(metrics, "seconds")[FAQS]
+
+
+def test_the_lag_in_seconds_is_that_of_the_partition_furthest_behind() -> None:
+    metrics = WorkerMetrics()
+    applied(metrics, one=7_200, other=1)
+    metrics.lag({FAQS: Lag({ONE: 100, OTHER: 1})})
+    assert 7_200 <= seconds_behind(metrics) < 7_300
+    applied(metrics, other=1)  # a consumer hands out one partition after another
+    assert 7_200 <= seconds_behind(metrics) < 7_300
+    applied(metrics, one=60)  # what comes next was committed later: nothing older is missing
+    assert 60 <= seconds_behind(metrics) < 160
+
+
+def test_the_lag_in_seconds_grows_while_nothing_is_applied() -> None:
+    metrics = WorkerMetrics()
+    applied(metrics, one=3)
+    metrics.lag({FAQS: Lag({ONE: 100})})
+    first = seconds_behind(metrics)
+    time.sleep(0.2)
+    metrics.stopped_for("a server is away", 1.0)
+    assert seconds_behind(metrics) >= first + 0.2
+
+
+def test_a_quiet_partition_was_caught_up_until_more_came() -> None:
+    metrics = WorkerMetrics()
+    metrics.lag({FAQS: Lag({ONE: 7})})  # of how old these are nothing is known yet
+    assert seconds_behind(metrics) < 100
+    applied(metrics, one=7_200)
+    metrics.lag({FAQS: Lag({OTHER: 1})})
+    assert seconds_behind(metrics) < 100
+    metrics.lag({FAQS: Lag({})})
+    assert seconds_behind(metrics) == 0.0
+    metrics.lag({FAQS: Lag({ONE: 1})})
+    assert seconds_behind(metrics) < 100, "its last change is old, but none came after it"
+    metrics.ended()
+    assert shown_lag(metrics, "seconds") == {}
