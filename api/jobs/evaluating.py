@@ -34,5 +34,5 @@ def evaluate(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], repo
         report(done, len(queries))
 
     run = evaluate_collection(kb, collection, questions, qrels, principal, plan, advance)
-    kept = keep_run(kb, found, record, queries, run, principal)
+    kept = keep_run(kb, found, record, queries, run, principal, arguments.get("asked_at"))
     return run_json(kept, plan_names(kb, found))

@@ -17,7 +17,7 @@ SNAPSHOT = Task(upkeep.snapshot, wire.NoArguments, needs_collection=False)
 REINDEX = Task(reindex, wire.ReindexArguments, dated=True, fits=check_reindex)
 RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False, takes_collection=False, shared=True)
 UPLOAD = Task(upload, wire.UploadArguments, Scope.WRITE)
-EVALUATE = Task(evaluating.evaluate, wire.EvaluateArguments, Scope.WRITE, as_caller=True)
+EVALUATE = Task(evaluating.evaluate, wire.EvaluateArguments, Scope.WRITE, as_caller=True, dated=True)
 
 
 def _source_snapshot() -> Task:

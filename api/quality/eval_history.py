@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -33,14 +34,22 @@ def keep_run(
     queries: Sequence[EvalQuery],
     run: EvaluatedRun,
     principal: Principal,
+    asked_at: datetime | None = None,
 ) -> EvalRunRecord:
     """Add the run to the set's history, with what changed since the newest that saw the same documents.
 
-    `collection` is as it was when the run began. Raises `NotFoundError` where the set was deleted meanwhile.
+    `collection` is as it was when the run began. The same run that was kept since `asked_at` stands for it: that job's
+    process died, or the job was cancelled, when all but its end was written. Raises `NotFoundError` where the set was
+    deleted meanwhile.
     """
     rows = question_rows(queries, run)
     rights = rights_of(principal)
     former = kb.catalog.eval_runs.former(eval_set, rights)
+    plan, fingerprint = run.plan, collection.encoder_fingerprint
+    if former is not None and asked_at is not None and former.at >= asked_at:
+        known = (former.principal, former.digest, former.fingerprint, former.seq)
+        if known == (principal.name, plan.digest, fingerprint, collection.last_seq):
+            return former
     found = run.to_dict()
     summary = {
         "metrics": {name: found[name] for name in METRICS},
@@ -51,7 +60,6 @@ def keep_run(
         "slices": slices(rows),
         "change": None if former is None else _change(former, kb.catalog.eval_runs.questions(former), rows),
     }
-    plan, fingerprint = run.plan, collection.encoder_fingerprint
     new = NewEvalRun(
         principal.name, rights, plan.to_dict(), plan.digest, fingerprint, collection.last_seq, summary, rows
     )

@@ -10,8 +10,10 @@ import pytest
 import served
 import tuning_world
 
+from api.jobs.kinds import TASKS
 from api.quality.eval_history import changed_questions, compare_runs, rights_of
 from retrieval.catalog.keys import Scope
+from retrieval.catalog.schema import utc_now
 from retrieval.evaluation.runs import METRICS
 from retrieval.types import OPERATOR, Principal
 
@@ -50,6 +52,23 @@ def run(api: served.Served, headers: dict[str, str], plan: dict[str, Any] | None
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+def test_a_job_that_is_begun_again_keeps_one_run(api: served.Served) -> None:
+    """Whose process died when the run was kept and the job had not ended, beside runs that were asked for anew."""
+    task, asked_at = TASKS.create("evaluate"), utc_now()
+    arguments = {"eval_set": "real", "plan": WORDS_ONLY, "principal": OPERATOR, "asked_at": asked_at}
+
+    def ran(**changes: Any) -> int:
+        found = task.run(api.kb, "docs", arguments | changes, lambda done, total: None)
+        return int(found["id"])
+
+    first = ran()
+    assert ran() == first
+    assert ran(plan=VECTORS_ONLY) == first + 1
+    assert ran(plan=VECTORS_ONLY, asked_at=utc_now()) == first + 2, "it was asked for after that one was kept"
+    api.kb.write("docs", tuning_world.documents()[DOCUMENTS : DOCUMENTS + 1], wait=True)
+    assert ran(plan=VECTORS_ONLY) == first + 3, "the documents are others"
 
 
 def test_a_worse_plan_shows_as_a_regression_with_its_questions(api: served.Served) -> None:
