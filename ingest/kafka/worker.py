@@ -138,8 +138,8 @@ class _Session:
         self._observer.lag(lag_of(self._consumer, self._live.by_id.values(), self._positions))
         if now - self._heard_at > IDLE_CHECK_SECONDS:
             self._consumer.check()
+            self.proven = self._heard_at > 0  # not at the first look: what comes then may be refused by a full disk
             self._heard_at = now
-            self.proven = True
 
     def turn(self) -> None:
         """Place what was newly assigned, read what is there, apply it."""

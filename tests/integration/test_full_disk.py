@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_disk
 
 pytestmark = pytest.mark.slow
 
@@ -21,20 +22,8 @@ DOCUMENTS = 3_000
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system in memory of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "kb-test", str(folder)], capture_output=True)
-    if made.returncode != 0:
-        pytest.skip(f"a small disk cannot be mounted here: {made.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def remount(disk: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True, capture_output=True)
+    with small_disk.mounted(tmp_path / "disk", SMALL) as mounted:
+        yield mounted
 
 
 def kb(disk: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,7 +57,7 @@ def test_a_full_disk_is_said_and_survived(disk: Path, corpus: Path) -> None:
     assert failed.returncode != 0
     assert "free space" in said(failed) or "free the disk" in said(failed), said(failed)
     assert "Traceback" not in said(failed)
-    remount(disk, f"size={LARGE}")
+    small_disk.remount(disk, f"size={LARGE}")
     report = loads(kb(disk, "ingest", str(corpus), "-c", "c", "--json"))
     assert report["failed"] == 0
     verdict = loads(kb(disk, "verify", "-c", "c", "--json"))
@@ -76,15 +65,15 @@ def test_a_full_disk_is_said_and_survived(disk: Path, corpus: Path) -> None:
 
 
 def test_a_disk_that_cannot_be_written_to_is_said(disk: Path, corpus: Path) -> None:
-    remount(disk, f"size={LARGE}")
+    small_disk.remount(disk, f"size={LARGE}")
     loads(kb(disk, "ingest", str(corpus), "-c", "c", "--json"))
-    remount(disk, "ro")
+    small_disk.remount(disk, "ro")
     for arguments in (("ingest", str(corpus), "-c", "c"), ("search", "-c", "c", "w17")):
         refused = kb(disk, *arguments)
         if arguments[0] == "ingest" or refused.returncode != 0:
             assert refused.returncode != 0
             assert "writable" in said(refused), said(refused)
         assert "Traceback" not in said(refused)
-    remount(disk, "rw")
+    small_disk.remount(disk, "rw")
     verdict = loads(kb(disk, "verify", "-c", "c", "--json"))
     assert (verdict["in_step"], verdict["documents"]) == (True, DOCUMENTS)
