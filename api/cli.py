@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
@@ -17,6 +17,7 @@ from infra.registry import RegistryError
 from infra.settings import SettingsError, load_settings, mistyped_variables
 from infra.stack.errors import StackError
 from ingest.errors import IngestError
+from retrieval.disk import refusal
 from retrieval.errors import RetrievalError
 
 EXIT_FAILURE = 1  # something was wrong; the message says what (2 is a wrong call, from the argument parser)
@@ -145,11 +146,19 @@ def main() -> None:
         set_up_logging(load_settings())
         app()
     except (RetrievalError, IngestError, SettingsError, RegistryError, StackError) as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", markup=True)
-        sys.exit(EXIT_FAILURE)
+        _say_failed(error)
+    except OSError as error:
+        if (refused := refusal(error)) is None:
+            raise
+        _say_failed(refused)
     except KeyboardInterrupt:
         _say_interrupted()
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _say_failed(error: Exception) -> NoReturn:
+    err.print(f"[red]error:[/] {escape(str(error))}", markup=True)
+    sys.exit(EXIT_FAILURE)
 
 
 if __name__ == "__main__":

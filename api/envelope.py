@@ -78,6 +78,8 @@ class Envelope:
             failure = as_api_error(error)
             if failure.status == 500:
                 logger.exception("%s %s failed (request %s)", scope["method"], scope["path"], state.request_id)
+            elif isinstance(error, OSError):  # what no route foresees, such as a full disk
+                logger.warning("%s %s: %s (%s)", scope["method"], scope["path"], failure.message, error)
             if status:
                 raise  # the answer was under way; the server closes the connection, so the client notices
             await render(state, scope["path"], failure)(scope, receive, enveloped_send)

@@ -36,9 +36,9 @@ def programs() -> Path:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str]:
-    """The URL of a server's maintenance database; the server and its folder are gone afterwards."""
-    binaries, folder = programs(), Path(tempfile.mkdtemp(prefix="kb-postgres-"))
+def running(parent: Path | None = None) -> Iterator[str]:
+    """The URL of a server's maintenance database; the server and its folder, in `parent`, are gone afterwards."""
+    binaries, folder = programs(), Path(tempfile.mkdtemp(prefix="kb-postgres-", dir=parent))
     try:
         as_owner = _as_owner_of(folder)
         _initialise(binaries, folder, as_owner)

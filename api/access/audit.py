@@ -44,8 +44,8 @@ class Auditor:
         who = state.caller.name if state.caller is not None else "anonymous"
         try:
             self._audit.record(who, f"{method} {route}", target, detail, state.request_id)
-        except RetrievalError:
-            logger.exception("%s %s by %s (status %d) is missing in the audit log", method, path, who, status)
+        except RetrievalError as error:
+            logger.error("%s %s by %s (status %d) is missing in the audit log: %s", method, path, who, status, error)
 
     def _left_out_before(self) -> int | None:
         """How many refusals were left out since the last one written; None where this one is left out too."""

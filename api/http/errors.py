@@ -28,6 +28,7 @@ from infra.settings import SettingsError
 from infra.validation_words import rule_words
 from ingest import errors as ingest_errors
 from retrieval import errors as retrieval_errors
+from retrieval.disk import refusal
 from search_core import errors as search_core_errors
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,10 @@ def as_api_error(error: Exception) -> ApiError:
             return error
         case RequestValidationError():
             return _unfit(error)
+        case HTTPException() if (refused := refusal(error.__cause__)) is not None:  # of the body, which was put aside
+            return as_api_error(refused)
+        case OSError() if (refused := refusal(error)) is not None:
+            return as_api_error(refused)
         case HTTPException():
             code = _CODES.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
             return ApiError(error.status_code, code, _unread_words(error), headers=error.headers)

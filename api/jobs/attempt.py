@@ -17,6 +17,7 @@ from api.knowledge_base import KnowledgeBase
 from infra.registry import RegistryError
 from ingest.errors import IngestError, SourceOutageError
 from retrieval.catalog.jobs import MAX_ATTEMPTS, SILENT_SECONDS, JobRecord
+from retrieval.disk import refusal
 from retrieval.errors import OutageError, RetrievalError
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,9 @@ class Attempt:
             return self._postponed(error)
         except (RetrievalError, IngestError, RegistryError) as error:
             return self._failed(str(error), failure_code(error))
-        except Exception:  # a thread's end is nobody's to see: the job must say that it failed
+        except Exception as error:  # a thread's end is nobody's to see: the job must say that it failed
+            if (refused := refusal(error)) is not None:
+                return self._postponed(refused)
             logger.exception("job %s (%s) failed", self.job.id, self.job.kind)
             return self._failed("something went wrong here; the server's log has it under the job's id", INTERNAL)
         if not self._kb.catalog.jobs.succeed(self.job, result, *self._done):

@@ -16,6 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from retrieval.catalog import json_text
+from retrieval.disk import is_open_for_reading_alone, remedy
 from retrieval.errors import InvalidInputError, NotFoundError, OutageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for another process's transaction
@@ -123,7 +124,13 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         if not _refers_to_nothing(error.orig):
             raise
         raise NotFoundError("what this belongs to was deleted meanwhile, such as its collection") from error
+    except sa.exc.InternalError as error:
+        if remedy(error.orig) is None:
+            raise
+        raise outage(error.orig) from error  # PostgreSQL takes no writes now
     except (sa.exc.OperationalError, sa.exc.DataError) as error:
+        if is_open_for_reading_alone(error.orig):
+            engine.dispose()  # so that a later write opens it anew, when the disk takes writes again
         raise _refusal(error) from error
 
 
@@ -168,11 +175,8 @@ def _refers_to_nothing(error: Any) -> bool:
 
 def outage(error: BaseException | None) -> OutageError:
     """The driver's refusal in words for an operator: disk full, locked, or not answering."""
-    reason = str(error).strip()
-    advice = {
-        "database or disk is full": "free space on the data folder's disk; nothing was lost, the write can be repeated",
-        "attempt to write a readonly database": "make the data folder writable for this user",
-        "unable to open database file": "make the data folder writable for this user, and its disk too",
+    reason = " ".join(str(error).split())  # PostgreSQL's hints are lines of their own
+    advice = remedy(error) or {
         "database is locked": "another process holds a long transaction; repeat, or stop it",
     }.get(
         reason,

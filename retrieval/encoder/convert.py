@@ -16,8 +16,9 @@ from typing import Protocol
 
 import numpy as np
 
+from retrieval.disk import refusal
 from retrieval.encoder.bert_export import BertExporter, suits
-from retrieval.encoder.export import TOWER_FILE
+from retrieval.encoder.export import DISK_REFUSED, TOWER_FILE
 from retrieval.encoder.manifest import TowerManifest
 from retrieval.encoder.model_folder import ModelFolder, read_folder
 from retrieval.encoder.probes import PROBES
@@ -106,7 +107,7 @@ def _write(exporter: Exporter, source: ModelFolder, target: Path, *, int8: bool)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The process: exit code 0 and tower.json in the target, or 1 and the reason on standard error."""
+    """The process: exit code 0 and tower.json in the target; or 1 or `DISK_REFUSED`, and why on standard error."""
     parser = argparse.ArgumentParser(prog="python -m retrieval.encoder.convert", description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
@@ -116,10 +117,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         source = read_folder(given.source, given.max_length)
         tower = convert(source, given.target, given.precision)
+        (given.target / TOWER_FILE).write_text(json.dumps(asdict(tower)), encoding="utf-8")
     except EncoderError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    (given.target / TOWER_FILE).write_text(json.dumps(asdict(tower)), encoding="utf-8")
+    except OSError as error:
+        if (refused := refusal(error)) is None:
+            raise
+        sys.stderr.write(f"{refused}\n")
+        return DISK_REFUSED
     return 0
 
 

@@ -18,11 +18,12 @@ from filelock import FileLock, Timeout
 
 from retrieval.encoder.manifest import MANIFEST_FILE, Manifest, TowerManifest, fingerprint_of, read_manifest
 from retrieval.encoder.model_folder import ModelFolder, read_folder
-from retrieval.errors import EncoderError
+from retrieval.errors import EncoderError, OutageError
 
 LOCK_TIMEOUT_SECONDS = 900.0  # a large model on a slow disk; a second process waits this long for the first
 PASSAGE = "passage"
 TOWER_FILE = "tower.json"  # what the export process hands back
+DISK_REFUSED = 3  # its exit code where the disk takes nothing more; 2 is that of wrong arguments
 QUERY = "query"  # sub-folders of a model folder whose towers differ
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 def exported(model: str, folder: Path, cache: Path, precision: str, max_length: int | None = None) -> Path:
     """The folder of the exported encoder, made now if the cache lacks it. `precision` is "int8" or "fp32".
 
-    Raises `EncoderError` when the model cannot be exported or trusted.
+    Raises `EncoderError` when the model cannot be exported or trusted, `OutageError` when the disk has no room for it.
     """
     towers = _read_towers(folder, max_length)
     identity = {name: tower.identity() for name, tower in towers.items()}
@@ -76,6 +77,8 @@ def _convert(tower: ModelFolder, target: Path, precision: str) -> TowerManifest:
     command += ["--precision", precision, "--max-length", str(tower.max_length)]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
+    if done.returncode == DISK_REFUSED:
+        raise OutageError(f"export of {tower.path}: {done.stderr.strip()}")
     if done.returncode != 0:
         raise EncoderError(f"export of {tower.path} failed: {done.stderr.strip()[-2000:]}")
     return TowerManifest(**json.loads((target / TOWER_FILE).read_text(encoding="utf-8")))

@@ -12,6 +12,7 @@ import tantivy
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
+from retrieval.disk import refusal
 from retrieval.errors import OutageError, ViewError
 from retrieval.sparse.overlay import Statistics
 from retrieval.sparse.snapshot import META_NAME
@@ -114,7 +115,10 @@ class Committed:
 
 
 class TantivyIndex:
-    """The one writer of an index. `fresh` forgets what the folder holds. Raises `ViewError` when it cannot be read."""
+    """The one writer of an index. `fresh` forgets what the folder holds.
+
+    Raises `ViewError` when it cannot be read, `OutageError` when its disk takes nothing.
+    """
 
     def __init__(self, folder: Path | None, *, fresh: bool) -> None:
         self._schema = _schema()
@@ -197,6 +201,8 @@ def _open_index(schema: tantivy.Schema, folder: Path | None, *, fresh: bool) -> 
     try:
         index = tantivy.Index(schema, path=str(folder) if folder else None)
     except ValueError as error:
+        if (refused := refusal(error)) is not None:  # what is there is as good as before
+            raise refused from error
         raise ViewError(f"tantivy cannot open {folder} ({error}); delete it and the view is rebuilt") from error
     index.config_reader("manual", 0)
     return index

@@ -73,3 +73,16 @@ def test_a_read_without_a_transaction_leaves_none_behind(fresh_postgres: str) ->
         driver = connection.connection.driver_connection
         assert driver is not None and driver.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
     opened.dispose()
+
+
+def test_a_database_that_takes_no_writes_says_so(
+    catalog: Catalog, postgres_url: str, fresh_postgres: str, end: Callable[[], None]
+) -> None:
+    """As a standby does, or a provider's server whose disk is full."""
+    name = urlsplit(fresh_postgres).path[1:]
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+    end()
+    with pytest.raises(OutageError, match="read-only transaction; .* that takes writes"):
+        catalog.collections.create("docs", "hash", "f")
+    assert catalog.collections.all() == []

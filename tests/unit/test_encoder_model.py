@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_disk
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
@@ -23,7 +24,7 @@ from retrieval.encoder.manifest import read_manifest
 from retrieval.encoder.model_folder import read_folder
 from retrieval.encoder.onnx_encoder import OnnxEncoder
 from retrieval.encoder.tokens import TextTokenizer
-from retrieval.errors import EncoderError
+from retrieval.errors import EncoderError, OutageError
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "pump", "seal", "refund", "policy", "##s", "p", "##r", "##o", "##t", "年"]
 HIDDEN, LAYERS, HEADS, MAX_POSITIONS = 32, 2, 4, 64
@@ -161,6 +162,15 @@ def test_a_model_that_is_not_what_its_config_says_is_refused(tmp_path: Path) -> 
     with pytest.raises(EncoderError, match=r"no tensor 'encoder.layer.2"):
         open_encoder(str(model), tmp_path / "cache", "fp32", 1)
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+def test_an_export_without_room_is_an_outage_that_leaves_nothing_behind(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model")
+    with small_disk.mounted(tmp_path / "cache", "8k") as disk:
+        with pytest.raises(OutageError, match="No space left on device; free space") as raised:
+            open_encoder(str(model), disk, "fp32", 1)
+        assert "Traceback" not in str(raised.value)
+        assert not [path for path in disk.iterdir() if path.is_dir()]
 
 
 def test_an_incomplete_folder_says_what_is_missing(tmp_path: Path) -> None:
