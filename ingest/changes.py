@@ -20,7 +20,7 @@ class RowChange:
 
     `pk` is the key as text (composite keys joined by commas). Columns in `unavailable` did not change and were
     not sent; their stored values stay. Where a change of primary key comes as a deletion and an insertion, `moved`
-    is the key of the other half.
+    is the key of the other half. `at_least`: the row was read from the table at that position or later.
     """
 
     table: str
@@ -30,6 +30,7 @@ class RowChange:
     committed_at: datetime | None = None
     unavailable: frozenset[str] = frozenset()
     moved: str | None = None
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 PostgreSQL's changes are ordered by (end of the transaction before, place in the log): transactions are sent as they
 commit, while a long one has its changes early in the log. Before a connector has seen its first transaction end, the
 first number is not known; such a change says 0 there.
+
+A table of MySQL or MariaDB that is read again comes with a place in the log before which nothing of it was read. That
+place may lie before changes that the same connector has sent already.
 """
 
 from __future__ import annotations

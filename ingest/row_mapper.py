@@ -28,12 +28,13 @@ class RowMapper:
     A deleted row leaves a tombstone with its position, a truncated table its own. A document has its own row's
     position; a change of a joined row renders it again at that same position. A row of which something is not known
     waits (`ingest.incomplete`). Columns that come and go leave a notice (`ingest.drift`); with `strict`, a mapping
-    that names a column which the first row of a table never seen before does not have is refused.
+    that names a column which the first row of a table never seen before does not have is refused. `in_order`: each
+    row's events come once, in the order in which they were sent, so what was read again is as new as what is stored.
     """
 
-    def __init__(self, mapping: TablesMapping, rows: RowStore, *, strict: bool = False) -> None:
+    def __init__(self, mapping: TablesMapping, rows: RowStore, *, strict: bool = False, in_order: bool = False) -> None:
         self._mapping = mapping
-        self._strict = strict
+        self._in_order = in_order
         self._known = mapping.all_tables
         self._joined = mapping.joined_tables
         self._needed = {table: mapping.columns_of(table) for table in self._known}
@@ -92,6 +93,8 @@ class RowMapper:
         """Keep the row; the documents it touches."""
         stored = self._rows.read(change.table, change.pk)
         position = placed(change.position, stored[0] if stored else None)
+        if position is not None and stored is not None and self._is_as_new(change, stored):
+            position = max(position, stored[0])
         if position is None:
             position = self._stands(change.table, stored)
         elif self._is_gone(change, position):
@@ -103,6 +106,10 @@ class RowMapper:
         if change.row is None and change.moved is not None and stored is not None and stored[1] is not None:
             touched = {*touched, *self._announce(change, position, stored[1])}
         return touched
+
+    def _is_as_new(self, change: RowChange, stored: Stored) -> bool:
+        """Whether what was read is no older than what is stored, wherever it says it stands."""
+        return self._in_order and change.at_least and stored[1] is not None
 
     def _stands(self, table: str, stored: Stored | None) -> SourcePosition:
         """Where a row is kept that comes without a position: where it was, or after what has emptied its table since.

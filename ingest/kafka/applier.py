@@ -153,7 +153,8 @@ class Applier:
         batch.parsed = good
 
     def _mapper(self) -> RowMapper:
-        return RowMapper(self._source.mapping, self._catalog.sources.rows(self._source.record))
+        rows = self._catalog.sources.rows(self._source.record)
+        return RowMapper(self._source.mapping, rows, in_order=True)  # each row's messages are in one partition
 
     def _bury(self, message: Message, error: Exception) -> None:
         """Make the message a dead letter, unless it is the encoder or the source that is gone."""

@@ -22,6 +22,8 @@ from retrieval.types import SourcePosition
 _WRITES = ("r", "c", "u")  # snapshot read, insert, update
 _STREAMED = (None, False, "false")  # `source.snapshot` of what comes from the log
 _FORM = 'expected a Debezium envelope with "op" and "source"; do not unwrap events (ExtractNewRecordState) on the way'
+# What these read again stands where their streaming had come to, or where it began anew; they read it later.
+_BINLOG = ("mysql", "mariadb")
 _BINLOG_NUMBER = re.compile(r"\.(\d+)$")
 
 
@@ -86,7 +88,8 @@ def read_message(
     row = {column: content for column, content in after.items() if column not in unavailable}
     former = _former_key(columns, before, own_key)
     if former is None:
-        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved)]
+        at_least = op == "r" and source.get("connector") in _BINLOG
+        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved, at_least)]
     return [
         RowChange(table, former, None, position, committed_at, moved=own_key),
         RowChange(table, own_key, row, position, committed_at, unavailable, former),
@@ -137,7 +140,7 @@ def _position(source: Mapping[str, Any]) -> SourcePosition | None:
     connector = source.get("connector")
     if connector == "postgresql":
         return _postgres_position(source)
-    if connector in ("mysql", "mariadb"):
+    if connector in _BINLOG:
         number = _BINLOG_NUMBER.search(str(source.get("file") or ""))
         if number is None:
             return None

@@ -31,8 +31,8 @@ class World:
         self.rows = MemoryRows()
         self.texts: dict[str, str] = {}
 
-    def apply(self, *events: RowEvent) -> None:
-        mapper = RowMapper(parse_mapping(NOTES), self.rows)
+    def apply(self, *events: RowEvent, in_order: bool = False) -> None:
+        mapper = RowMapper(parse_mapping(NOTES), self.rows, in_order=in_order)
         for change in mapper.apply(events):
             if isinstance(change, Deletion):
                 self.texts.pop(change.key, None)
@@ -190,3 +190,17 @@ def test_the_first_transaction_comes_after_the_snapshot_wherever_it_began() -> N
     assert placed(first, None) == SourcePosition((90, 90))
     late = placed(first, second)
     assert late is not None and late < second
+
+
+def test_a_row_that_is_read_again_counts_wherever_it_stands_if_it_comes_in_order() -> None:
+    world = World()
+    world.apply(note(1, 5, "five"), Truncation("s.authors", SourcePosition((4,))), in_order=True)
+    world.apply(note(1, 3, "read again", at_least=True), note(1, 4, "late"), in_order=True)
+    assert world.texts == {"s.notes/1": "read again"}
+    world.apply(note(1, 3, "replayed", at_least=True))
+    assert world.texts == {"s.notes/1": "read again"}
+    world.apply(gone(1, 6), note(1, 3, "read before it went", at_least=True), in_order=True)
+    assert world.texts == {}
+    world.apply(Truncation("s.notes", SourcePosition((7,))), note(1, 8, "eight"), in_order=True)
+    world.apply(note(1, 3, "read again", at_least=True), in_order=True)
+    assert world.texts == {"s.notes/1": "read again"}, "the table was emptied before"
