@@ -120,6 +120,7 @@ def test_only_what_is_shown_differently_is_read_again(
 def test_a_joined_table_is_read_again_for_a_new_column_only() -> None:
     before, after = mapping("{t} {b.name}", b="s.b"), mapping("{t} {b.name} {b.more}", b="s.b")
     assert tables_to_read(before, after, ["s.b.more"]) == {"s.a", "s.b"}
+    assert tables_to_read(before, after, []) == {"s.a", "s.b"}, "a column that came later was never kept out"
     assert tables_to_read(before, before, ["s.b.more"]) == {"s.b"}
 
 
