@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,14 +18,66 @@ _PART = re.compile(_NAME)
 
 
 def replaced_tables(records: Iterable[Mapping[str, Any]], tables: Collection[str]) -> dict[str, datetime]:
-    """Those of the tables that were dropped, made anew or renamed since the first snapshot, and when that was last."""
+    """Those of the tables that were dropped, made anew or renamed since they were first read, and when last."""
     names = {_quoted(table): table for table in tables}
+    told = list(records)
+    read_again = _read_again(told)
+    since = _first_read(told, read_again)
     found: dict[str, datetime] = {}
-    for record in records:
-        if not (record.get("position") or {}).get("snapshot"):  # a snapshot begins with DROP and CREATE of each
-            gone = {names[name] for name in _replaced(record, names) if name in names}
-            found |= dict.fromkeys(gone, datetime.fromtimestamp(record["ts_ms"] / 1000, UTC))
+    for number, record in enumerate(told):
+        if _of_first_snapshot(record):
+            continue
+        for name in _replaced(record, names):
+            if name in names and (name, number) not in read_again and since(name) < number:
+                found[names[name]] = datetime.fromtimestamp(record["ts_ms"] / 1000, UTC)
     return found
+
+
+def _of_first_snapshot(record: Mapping[str, Any]) -> bool:
+    return bool((record.get("position") or {}).get("snapshot"))
+
+
+def _changes(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
+    """(number of the record, where it stands, what it did to one table)."""
+    for number, record in enumerate(records):
+        for change in record.get("tableChanges") or ():
+            yield number, record.get("position") or {}, change
+
+
+def _read_again(records: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], int]:
+    """(table, number of a DROP that is no one's but a snapshot's) -> number of the CREATE after it.
+
+    A snapshot writes a DROP and a CREATE of each table that it reads, both at the place in the log where streaming had
+    come to. In the log no two statements have one place.
+    """
+    dropped: dict[tuple[str, Any, Any], int] = {}
+    found = {}
+    for number, position, change in _changes(records):
+        place = (change["id"], position.get("file"), position.get("pos"))
+        if change["type"] == "DROP":
+            dropped[place] = number
+        elif change["type"] == "CREATE" and place in dropped:
+            found[change["id"], dropped.pop(place)] = number
+    return found
+
+
+def _first_read(
+    records: Sequence[Mapping[str, Any]], read_again: Mapping[tuple[str, int], int]
+) -> Callable[[str], int]:
+    """The number of the record with which a table was read first: what befell it before is of no concern.
+
+    Where the first snapshot is not among the records any more, that may have been before all of them.
+    """
+    first = {
+        change["id"]: number
+        for number, _, change in _changes(records)
+        if change["type"] == "CREATE" and _of_first_snapshot(records[number])
+    }
+    unread = len(records) if first else -1
+    if first:
+        for (table, _), number in sorted(read_again.items(), key=lambda one: one[1]):
+            first.setdefault(table, number)
+    return lambda table: first.get(table, unread)
 
 
 def _replaced(record: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:

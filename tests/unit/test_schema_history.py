@@ -47,3 +47,28 @@ STATEMENTS: dict[str, tuple[dict[str, Any], set[str]]] = {
 def test_a_table_whose_place_was_taken_is_found(case: str) -> None:
     told, tables = STATEMENTS[case]
     assert replaced_tables([told], TABLES) == dict.fromkeys(tables, AT)
+
+
+def at(place: int, told: dict[str, Any]) -> dict[str, Any]:
+    return told | {"position": {"file": "binlog.000001", "pos": place}}
+
+
+def test_a_table_that_is_read_again_keeps_its_place() -> None:
+    created = record("CREATE TABLE `orders` (id int)", changed("orders", "CREATE"))
+    read_again = [at(4, DROPPED), at(4, record("DROP TABLE `items`", changed("items", "DROP"))), at(4, created)]
+    assert replaced_tables(read_again, TABLES) == {}
+    made_anew = [at(4, DROPPED), at(9, created)]
+    assert replaced_tables(made_anew, TABLES) == {"shop.orders": AT}
+    assert replaced_tables(read_again + made_anew, TABLES) == {"shop.orders": AT}, "the next statement is at 4, too"
+    assert replaced_tables([*made_anew, at(9, DROPPED), at(9, created)], TABLES) == {"shop.orders": AT}
+
+
+def test_what_befell_a_table_before_it_was_read_is_of_no_concern() -> None:
+    first = record("CREATE TABLE `items` (id int)", changed("items", "CREATE"), snapshot="INITIAL")
+    renamed = at(4, record("ALTER TABLE items RENAME TO orders", changed("orders")))
+    read = [at(9, DROPPED), at(9, record("CREATE TABLE `orders` (id int)", changed("orders", "CREATE")))]
+    assert replaced_tables([first, renamed], TABLES) == {}
+    assert replaced_tables([first, renamed, *read], TABLES) == {}
+    assert replaced_tables([first, renamed, *read], ["shop.items"]) == {"shop.items": AT}
+    assert replaced_tables([first, renamed, *read, at(9, DROPPED)], TABLES) == {"shop.orders": AT}
+    assert replaced_tables([renamed, *read], TABLES) == {"shop.orders": AT}, "nobody knows since when it is read"
