@@ -21,6 +21,7 @@ CLASSES: Mapping[str, str] = {
 }
 POLL_MS = 10  # Debezium's default of 500 alone makes a change half a second old
 HEARTBEAT_MS = 1_000  # an idle database's log must not pile up, and a table read again goes on with each
+SIGNAL_POLL_MS = 1_000  # by Debezium's 100 a new connector's consumer takes seven polls to find its first signal
 HEARTBEAT_PREFIX = "kb-heartbeat"  # of the logical messages that our heartbeats are
 MAX_MESSAGE_BYTES = 16 * 2**20  # a row with its before image; Kafka's default is 1 MiB
 QUEUE_BYTES = 64 * 2**20  # rows that wait inside the connector
@@ -135,6 +136,7 @@ def _signals(prefix: str, bootstrap_servers: str, *, read_only: bool) -> dict[st
         "signal.kafka.groupId": f"{prefix}-signals",
         "signal.kafka.bootstrap.servers": bootstrap_servers,
         "signal.poll.interval.ms": "1000",
+        "signal.kafka.poll.timeout.ms": str(SIGNAL_POLL_MS),
         "notification.enabled.channels": "sink",
         "notification.sink.topic.name": names.notification_topic(prefix),
     }
