@@ -80,6 +80,8 @@ def _same(kind: sa.types.TypeEngine[Any], value: Any, stored: Any) -> bool:
         return True
     if here is None or stored is None:
         return isinstance(kind, TimeText) and stored is None and is_missing_in_the_log(here)
+    if isinstance(here, int | float) != isinstance(stored, int | float):
+        return False  # a filter tells a number from its text
     if isinstance(kind, sa.Numeric | sa.Integer | sa.Boolean) or isinstance(value, int | float | Decimal):
         return _number(here) == _number(stored)
     if isinstance(value, date):  # datetimes are dates
