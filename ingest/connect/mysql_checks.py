@@ -10,7 +10,7 @@ import pymysql
 from pymysql.cursors import DictCursor
 
 from ingest.connect.inspection import Finding
-from ingest.connect.unreadable_columns import unparsed_columns
+from ingest.connect.unreadable_columns import unread_columns
 
 VARIABLES = (
     "version", "log_bin", "binlog_format", "binlog_row_image", "server_id",
@@ -62,7 +62,7 @@ def check_server(engine: str, facts: Mapping[str, Any]) -> list[Finding]:
 
 def check_tables(cursor: DictCursor, facts: Mapping[str, Any], tables: Sequence[str]) -> list[Finding]:
     """Each table: that it is there, can be read, has a primary key, and that its changes are logged and understood."""
-    return [*(_table(cursor, facts, table) for table in tables), *unparsed_columns(cursor, tables)]
+    return [*(_table(cursor, facts, table) for table in tables), *unread_columns(cursor, tables)]
 
 
 def _kept_seconds(facts: Mapping[str, Any]) -> int:
