@@ -16,10 +16,10 @@ from waiting import eventually
 from worker_world import running
 
 import api.upkeep.source_verification
-from api.sources.worker import open_worker
 from api.telemetry.worker_metrics import WorkerMetrics
 from api.upkeep.maintenance import verify_collection
 from api.upkeep.verification_result import SourceVerificationResult
+from api.worker import open_worker
 from retrieval.errors import NotFoundError
 from retrieval.types import OPERATOR
 
