@@ -20,10 +20,11 @@ from retrieval.answer.types import TermStatistics
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.rollouts import RolloutRecord
 from retrieval.contracts import Encoder
-from retrieval.errors import ConflictError, OutageError, RetrievalError, ViewLockedError
+from retrieval.errors import ConflictError, InvalidInputError, OutageError, RetrievalError, ViewLockedError
 from retrieval.graph.keeper import GraphKeeper
 from retrieval.learned.adapter import load_adapter
 from retrieval.learned.files import ARTIFACTS, OpenParts
+from retrieval.learned.plan_parts import named_parts, require_parts
 from retrieval.learned.precedents import load_precedents
 from retrieval.learned.ranker import load_ranker
 from retrieval.plan import DEFAULT_PLAN, Plan
@@ -68,6 +69,7 @@ class CollectionRuntime:
         self._heir_at = time.monotonic() + HEIR_SECONDS
         self._missed_seq = 0  # newest operation that a search waited for in vain
         self._reading = threading.Lock()  # who read an older row must not overwrite a newer one
+        self._data_dir = settings.data_dir
         self._folder = folder = view_folder(settings.data_dir, collection, self.analyzer)
         self.answerers = Answerers(settings, encoder, self.analyzer)  # may fail: before the views, which lock a folder
         with ExitStack() as stack:
@@ -147,10 +149,29 @@ class CollectionRuntime:
         self._record_at = time.monotonic()
 
     def _may_serve(self, plan_id: int | None) -> bool:
-        """Whether no search by that plan would wait for the graph; else that is being opened, the plan serves then."""
-        if self.graph.is_settled or not needs_graph(self._plan(plan_id).diffusion):
+        """Whether searches by that plan would neither go without a part of it nor wait for the graph.
+
+        Where they would wait, the graph is being opened, and the plan serves then.
+        """
+        plan = self._plan(plan_id)
+        if self._is_of_another_generation(plan):
+            return False
+        if self.graph.is_settled or not needs_graph(plan.diffusion):
             return True
         self.graph.begin()
+        return False
+
+    def _is_of_another_generation(self, plan: Plan) -> bool:
+        """Whether it was promoted for a generation that serves by now, whose encoder its learned parts are of.
+
+        This process has yet to open that one, or requests end here that began before.
+        """
+        if not named_parts(plan) or self._catalog.collections.get(self.name).generation == self._record.generation:
+            return False
+        try:
+            require_parts(plan, self._data_dir, self.encoder.fingerprint)
+        except InvalidInputError:
+            return True
         return False
 
     def prepare(self, *plans: Plan) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from served import Served, in_process
 
-from api.generations.reindex import reindex
+from api.generations.reindex import activate_generation, reindex
+from api.knowledge_base import KnowledgeBase
 from api.plans import rollout_steps as steps
 from retrieval.catalog import Collection
 from retrieval.catalog.eval_sets import EvalQuery
@@ -157,6 +158,26 @@ def test_another_encoder_takes_over_without_the_adapter_of_the_former(adapted: S
     assert_found(adapted, None)
     assert ask(adapted, "/v1/plans:rollback", collection="c").status_code == 200
     assert_found(adapted, "mine")
+
+
+def test_who_still_serves_the_former_generation_keeps_his_plan(adapted: Served, tmp_path: Path) -> None:
+    """Another process lets the next generation serve, then a plan of its encoder: not every request is there yet."""
+    former = adapted.kb.runtime("c")
+    built = reindex(adapted.kb, "c", {"encoder": OTHER, "activate": False}, lambda done, total: None)
+    with KnowledgeBase.open(adapted.kb.settings) as elsewhere:
+        activate_generation(elsewhere, "c", built["id"])
+        mine = elsewhere.catalog.collections.get("c")
+        write_adapter(tmp_path / ARTIFACTS / "next", QueryAdapter(mine.encoder_fingerprint, 64))
+        plan = replace(DENSE, adapter="next")
+        stored = elsewhere.catalog.plans.add(mine, "next", plan.to_dict(), plan.digest, "test")
+        elsewhere.catalog.plans.promote(mine, stored.id, "test", "")
+    former.refresh()
+    found = adapted.kb.live.search(former, SearchRequest("an old pump"), OPERATOR)
+    assert found.plan.adapter in ("mine", None) and found.degraded == ()  # None: it saw the step between
+    adapted.kb.runtimes.refresh("c")
+    assert_found(adapted, "next")
+    former.refresh()
+    assert former.plan.adapter != "next", "a request that began there may not have ended"
 
 
 def test_a_rollout_is_not_taken_back_to_an_adapter_of_another_encoder(adapted: Served) -> None:
