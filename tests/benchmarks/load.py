@@ -28,12 +28,13 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def request_of(plan: dict[str, Any], body: dict[str, Any]) -> bytes:
+def request_of(plan: dict[str, Any], body: dict[str, Any], session: str = "") -> bytes:
     """The bytes of one search."""
     content = json.dumps(body).encode()
+    named = f"X-Session-Id: {session}\r\n" if session else ""
     head = (
         f"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1:{plan['port']}\r\nAuthorization: Bearer {plan['key']}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        f"{named}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
 
@@ -49,13 +50,14 @@ async def _client(port: int, requests: Iterator[bytes], latencies: list[float]) 
     await writer.wait_closed()
 
 
-async def answered(reader: asyncio.StreamReader) -> None:
-    """Read one answer whole. Raises `RuntimeError` for anything but 200."""
+async def answered(reader: asyncio.StreamReader) -> bytes:
+    """One answer's body, read whole. Raises `RuntimeError` for anything but 200."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     lengths = [line.partition(":")[2] for line in head.split("\r\n") if line.lower().startswith("content-length:")]
     body = await reader.readexactly(int(lengths[0]))
     if not head.startswith("HTTP/1.1 200"):
         raise RuntimeError(f"{head.splitlines()[0]}: {body[:500].decode(errors='replace')}")
+    return body
 
 
 def main() -> None:

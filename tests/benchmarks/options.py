@@ -18,6 +18,7 @@ class Options:
     threads: int = 0  # of our encoder; 0: one a core
     chunks: int = 10_000  # behind the server
     reindexed: int = 10_000  # chunks of the collection that is reindexed
+    pause: float = 4.0  # seconds between two steps of a promotion
     requests: int = 2_000  # a number of clients
     writes: int = 200
     growth: tuple[int, int] = (10_000, 100_000)
