@@ -19,6 +19,7 @@ from search_core.clock import Clock
 from search_core.corpus.legs import CachedLegs, ask_legs
 from search_core.corpus.served_parts import served_parts
 from search_core.corpus.snapshot import CorpusSnapshot, key_of, read_snapshot, texts_by_key
+from search_core.errors import SupervisionError
 from search_core.log.experiment_log import ExperimentLog
 from search_core.log.run_start import begin, incumbent_of
 from search_core.log.tensorboard_log import TensorBoardLog
@@ -147,9 +148,14 @@ def prepare(
 
 def _split(request: Request, snapshot: CorpusSnapshot, supervision: Supervision, taught: frozenset[str]) -> Split:
     texts = texts_by_key(snapshot)
-    if request.parts is not None:
-        return given_split(supervision.questions, request.parts, texts, taught)
-    return split_questions(supervision.questions, request.seed, texts, request.split, taught)
+    try:
+        if request.parts is not None:
+            return given_split(supervision.questions, request.parts, texts, taught)
+        return split_questions(supervision.questions, request.seed, texts, request.split, taught)
+    except SupervisionError as error:
+        if not supervision.notes:
+            raise
+        raise SupervisionError("; ".join((str(error), *supervision.notes))) from error  # where the others went
 
 
 def _kept_out(split: Split) -> tuple[str, ...]:

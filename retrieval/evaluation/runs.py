@@ -23,6 +23,7 @@ Qrels = Mapping[str, Judgements]  # question -> document -> grade
 Scored = Sequence[tuple[str, float]]  # documents with scores, best first
 Run = Mapping[str, Scored]  # question -> its ranking
 
+MAX_GRADE = 1_000_000  # beyond it, in either direction, a grade is a slip: 32-bit training tells them apart
 MAX_DEPTH = 100  # documents of a ranking that a metric may look at
 SEED = 0  # of the resamples: equal values have equal intervals
 _MEASURES: Mapping[str, Callable[[Sequence[str], Judgements, int], float]] = {
@@ -170,17 +171,28 @@ def _question(line: str, where: str) -> tuple[str, str]:
 
 def _is_header(row: Sequence[str]) -> bool:
     """A first line whose last column is a word rather than a number, such as `query-id corpus-id score`."""
-    return not any(letter.isdigit() for letter in row[-1])
+    try:
+        float(row[-1])  # "nan" and "inf" are no header
+    except ValueError:
+        return not any(letter.isdigit() for letter in row[-1])
+    return False
 
 
 def _judgement(row: Sequence[str], where: str) -> tuple[str, str, int]:
     try:
-        question, document, grade = row
-        return question, document, int(grade)
+        question, document, score = row
+        grade = int(score)
     except ValueError as error:
+        shown = "\t".join(row)[:80]
         raise InvalidInputError(
-            f"{where}: {row!r}; expected three columns, query-id, corpus-id and a whole score, separated by tabs"
+            f"{where}: {shown!r}; expected three columns, query-id, corpus-id and a whole score, separated by tabs"
         ) from error
+    if abs(grade) > MAX_GRADE:
+        raise InvalidInputError(
+            f"{where}: score {score[:80]} of question {question!r} and document {document!r}; expected a whole number "
+            f"from {-MAX_GRADE} to {MAX_GRADE}: mend that line"
+        )
+    return question, document, grade
 
 
 def _token(text: str) -> str:

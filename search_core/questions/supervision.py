@@ -94,25 +94,34 @@ def stored_answers(catalog: Catalog, record: EvalSetRecord) -> Supervision:
 def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -> Supervision:
     """Those questions from which something can be learned; the rest is left out with a note.
 
-    A question is left out that is empty, that has no relevant document in the collection, or that says of the same
-    words the contrary of what another says. One that has some of its relevant documents in the collection stays, with a
-    note. Raises `SupervisionError` where none is left.
+    A question is left out that is empty, that calls nothing relevant or has no relevant document in the collection, or
+    that says of the same words the contrary of what another says. One that has some of its relevant documents in the
+    collection stays, with a note. Raises `SupervisionError` where none is left.
     """
     asked = [question for question in questions if question.text.strip()]
     contradicted = _contradicted(asked)
     agreed = [question for question in asked if question.judgements and question.id not in contradicted]
-    useful = tuple(question for question in agreed if _relevant(question) & keys)
+    wanting = [question for question in agreed if _relevant(question)]
+    useful = tuple(question for question in wanting if _relevant(question) & keys)
     counts = (
         (len(questions) - len(asked), "without text"),
         (sum(not question.judgements for question in asked), "without judged documents"),
-        (len(agreed) - len(useful), "whose relevant documents are not in the collection"),
+        (len(agreed) - len(wanting), "of which no document is judged relevant (by a score above 0)"),
+        (len(wanting) - len(useful), "whose relevant documents are not in the collection"),
         (len(contradicted), "that contradict each other"),
     )
     notes = tuple(f"{count} questions {why} were left out" for count, why in counts if count)
     if not useful:
         reasons = "; ".join(notes) or "there are no questions"
-        raise SupervisionError(f"no judged question ({origin}) can be used: {reasons}; check the ids")
+        raise SupervisionError(f"no judged question ({origin}) can be used: {reasons}; {_remedy(wanting)}")
     return Supervision(useful, origin, True, (*notes, *_absent(useful, keys)))
+
+
+def _remedy(wanting: Sequence[EvalQuery]) -> str:
+    """What to do where too few are left; `wanting`: those that call a document relevant, without contradiction."""
+    if wanting:
+        return "compare the documents' ids with those of the collection"
+    return "give each question words and a relevant document, and equal questions equal judgements"
 
 
 def _absent(questions: Sequence[EvalQuery], keys: frozenset[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from ir_measures import RR, R, nDCG
 
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation.metrics import bootstrap_interval, ndcg, randomisation_test, recall, reciprocal_rank
-from retrieval.evaluation.runs import Metric, evaluate, read_qrels, read_queries, write_run
+from retrieval.evaluation.runs import MAX_GRADE, Metric, evaluate, read_qrels, read_queries, write_run
 
 
 def test_ndcg_by_hand() -> None:
@@ -118,7 +118,16 @@ def test_a_wrong_judgement_is_named_by_file_and_line(tmp_path: Path, line: str) 
         read_qrels(path)
 
 
-@pytest.mark.parametrize("line", ["q1\td1\t0.5", "q1 0 d1 1"])
+@pytest.mark.parametrize("score", [MAX_GRADE + 1, -MAX_GRADE - 1, 10**400])
+def test_a_score_that_is_no_grade_is_named_in_a_line(tmp_path: Path, score: int) -> None:
+    path = tmp_path / "qrels.tsv"
+    path.write_text(f"q0\td0\t{MAX_GRADE}\nq1\td1\t{score}\n")
+    with pytest.raises(InvalidInputError, match=r"qrels\.tsv:2: score -?1.*'q1'.*'d1'.*to 1000000") as refused:
+        read_qrels(path)
+    assert len(str(refused.value)) < 300 + len(str(path))
+
+
+@pytest.mark.parametrize("line", ["q1\td1\t0.5", "q1 0 d1 1", "q1\td1\tnan", "q1\td1\t-inf"])
 def test_a_first_line_with_a_number_is_no_header(tmp_path: Path, line: str) -> None:
     path = tmp_path / "qrels.tsv"
     path.write_text(f"{line}\n")

@@ -145,6 +145,7 @@ def test_what_teaches_nothing_is_left_out_with_a_note() -> None:
             question(3, gone=1),
             question(4, "the same?", d4=1),
             question(5, "The  same?", d4=0, d5=1),
+            question(6, d6=0, d7=-1),
         ],
         "given",
         KEYS,
@@ -152,9 +153,24 @@ def test_what_teaches_nothing_is_left_out_with_a_note() -> None:
     assert [one.id for one in found.questions] == ["q1"]
     assert found.notes == (
         "1 questions without text were left out",
+        "1 questions of which no document is judged relevant (by a score above 0) were left out",
         "1 questions whose relevant documents are not in the collection were left out",
         "2 questions that contradict each other were left out",
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ([question(1, gone=1), question(2, " ")], "compare the documents' ids"),
+        ([question(1, "so?", d1=1), question(2, "so?", d1=0)], "equal questions equal judgements"),
+        ([question(1, d1=-1)], r"\(by a score above 0\).*a relevant document"),
+        ([], "there are no questions"),
+    ],
+)
+def test_why_no_question_can_be_used_and_what_to_do_is_told(asked: list[EvalQuery], told: str) -> None:
+    with pytest.raises(SupervisionError, match=told):
+        checked(asked, "given", KEYS)
 
 
 def test_relevant_documents_that_no_search_can_find_are_counted() -> None:
