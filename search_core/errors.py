@@ -14,6 +14,8 @@ SearchCoreError (a RetrievalError)
 
 from __future__ import annotations
 
+import errno
+
 from retrieval.errors import ConflictError, InvalidInputError, RetrievalError
 
 
@@ -55,3 +57,15 @@ class ArtifactError(SearchCoreError):
 
 class RunningError(SearchCoreError, ConflictError):
     """Another run works on the same experiment."""
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def not_written(what: str, error: OSError) -> ArtifactError:
+    """That the disk did not take it, why, and what helps: space does not where nothing may be written."""
+    helps = "make it writable for this user" if error.errno in _NOT_ALLOWED else "check that place"
+    if error.errno in _NO_SPACE or error.errno is None:  # safetensors tells of a full disk without a number
+        helps = "free some space"
+    return ArtifactError(f"{what} cannot be written: {error.strerror or error}; {helps}")

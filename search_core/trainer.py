@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from search_core.artifact.artifacts import RUNS
 from search_core.clock import Clock
 from search_core.conclusion import conclude
 from search_core.conditions import prepare
-from search_core.errors import CorpusError, SearchCoreError
+from search_core.errors import ArtifactError, CorpusError, SearchCoreError
 from search_core.log.run_lock import run_lock
 from search_core.proof.promotion import check_way
 from search_core.questions.splits import BY_DOCUMENT
@@ -166,6 +167,11 @@ class AutoModelTrainer:
         self.tiers = parse_tiers(request.tiers, self._clock.budget)
         check_device(request.device)
 
+    @property
+    def experiment(self) -> str:
+        """The id of the experiment, by which a run that was ended goes on; "" before it has one."""
+        return self._experiment
+
     def stop(self) -> None:
         """End the search at the next trial, or step of an encoder, and go on with what was found. For any thread."""
         self._clock.stop()
@@ -190,8 +196,15 @@ class AutoModelTrainer:
         self.request = replace(self.request, collection=name)
         collection = catalog.collections.get(name)
         record = self._record(catalog, collection)
-        with run_lock(self._folder(record)):
-            if self._experiment:
+        goes_on, self._experiment = bool(self._experiment), record.id
+        with ExitStack() as held:
+            try:
+                held.enter_context(run_lock(self._folder(record)))
+            except ArtifactError as error:
+                if record.state is ExperimentState.RUNNING:
+                    catalog.experiments.finish(record.id, ExperimentState.FAILED, {"error": str(error)})
+                raise
+            if goes_on:
                 _go_on(catalog, collection, record)
             return self._settled(catalog, collection, record)
 

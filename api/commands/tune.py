@@ -16,8 +16,9 @@ from rich.progress import Progress
 from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar, table_of
 from api.generations.tuned_encoder import let_serve
 from api.knowledge_base import KnowledgeBase
-from retrieval.errors import InvalidInputError
+from retrieval.errors import InvalidInputError, OutageError
 from retrieval.evaluation.runs import read_qrels, read_queries
+from search_core.errors import ArtifactError
 from search_core.offered_encoders import waits
 from search_core.proof.reasons import ReasonCode
 from search_core.questions.splits import BY_DOCUMENT
@@ -146,8 +147,14 @@ def run(kb: KnowledgeBase, request: Request, experiment: str, as_json: bool) -> 
         )
         if not as_json:
             err.print(f"task: {trainer.spec.describe()}")
-        with _stopping(trainer):
-            return trainer.run()
+        try:
+            with _stopping(trainer):
+                return trainer.run()
+        except (ArtifactError, OutageError, KeyboardInterrupt):  # what ends a run that is sound itself
+            if trainer.experiment:
+                again = f"`kb tune -c {request.collection} --resume {trainer.experiment}`"
+                err.print(f"what was tried is kept: {again} goes on", soft_wrap=True)
+            raise
 
 
 def _with_its_encoder(kb: KnowledgeBase, collection: str, told: dict[str, Any]) -> dict[str, Any]:

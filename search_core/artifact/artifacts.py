@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.plan import Plan
-from search_core.errors import ArtifactError
+from search_core.errors import ArtifactError, not_written
 
 RUNS = "experiments"  # in the data folder: a folder for each run
 RUN_ARTIFACT = "artifact"  # in a run's folder
@@ -40,7 +40,7 @@ def write_artifact(folder: Path, plan: Plan, manifest: Mapping[str, Any], card: 
         body["manifest_sha256"] = _own_hash(body)
         (folder / MANIFEST).write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ArtifactError(f"artifact {folder} cannot be written: {error.strerror}; free some space") from error
+        raise not_written(f"artifact {folder}", error) from error
     return load_artifact(folder)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from retrieval.catalog.experiments import Experiments
-from search_core.errors import ArtifactError, SearchCoreError
+from search_core.errors import SearchCoreError, not_written
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.space import SearchSpace
 
@@ -116,7 +116,7 @@ class ExperimentLog:
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
-            raise ArtifactError(f"log {self._path} cannot be written: {error.strerror}") from error
+            raise not_written(f"log {self._path}", error) from error
         for number in sorted(self._known):
             chain = self._write(self._known[number], chain)
         return chain
@@ -141,7 +141,7 @@ class ExperimentLog:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
-            raise ArtifactError(f"log {self._path} cannot be written: {error.strerror}; free some space") from error
+            raise not_written(f"log {self._path}", error) from error
         return hashlib.sha256(line.encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from search_core.errors import ArtifactError, RunningError
+from search_core.errors import RunningError, not_written
 
 FILE = "run.lock"
 LOOK_SECONDS = 0.2  # waited for the lock: who looks whether it is free holds it for less
@@ -16,7 +16,10 @@ LOOK_SECONDS = 0.2  # waited for the lock: who looks whether it is free holds it
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Held while the block runs. Raises `RunningError` where another run holds it, in this process or in another."""
+    """Held while the block runs. Raises `RunningError` where another run holds it, in this process or in another.
+
+    Raises `ArtifactError` where the folder cannot be written.
+    """
     lock = FileLock(folder / FILE, timeout=LOOK_SECONDS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -26,7 +29,7 @@ def run_lock(folder: Path) -> Iterator[None]:
             f"experiment {folder.name!r} is running now; wait for its end, or end it, and resume it then"
         ) from None
     except OSError as error:
-        raise ArtifactError(f"run folder {folder} cannot be written: {error.strerror}; free some space") from error
+        raise not_written(f"run folder {folder}", error) from error
     try:
         yield
     finally:

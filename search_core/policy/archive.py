@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock
 
-from search_core.errors import PolicyError
+from search_core.errors import PolicyError, not_written
 from search_core.policy.contract import Briefing, Earlier, Trial
 
 FORMAT = 1  # of a line; raised when a field changes its meaning
@@ -38,20 +38,23 @@ class Archive:
         `split` says which questions of the corpus were sealed, so that no run learns from what it is to be proven by.
         What an `experiment` left for the task already stays: it was killed later, and goes on.
 
-        Raises `PolicyError` when the profile has numbers that are none.
+        Raises `PolicyError` when the profile has numbers that are none, `ArtifactError` where it cannot be written.
         """
         if not all(math.isfinite(number) for number in profile):
             raise PolicyError(f"the profile of {corpus!r} has numbers that are not finite; expected an embedding")
         key = {"experiment": experiment, "task": task}
         told = {"format": FORMAT, **key, "corpus": corpus, "split": split, "encoder": encoder}
         line = told | {"profile": list(profile), "trials": [trial.to_dict() for trial in trials]}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"), self.path.open("ab+") as file:
-            content = _whole(file)
-            if experiment and json.dumps(key)[1:-1].encode() in content:  # as text: a broken line is no reason to fall
-                return
-            file.truncate(len(content))  # of a writer that fell in the middle of a line
-            file.write((json.dumps(line, allow_nan=False) + "\n").encode())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self.path}.lock"), self.path.open("ab+") as file:
+                content = _whole(file)
+                if experiment and json.dumps(key)[1:-1].encode() in content:  # as text: a broken line may be there
+                    return
+                file.truncate(len(content))  # of a writer that fell in the middle of a line
+                file.write((json.dumps(line, allow_nan=False) + "\n").encode())
+        except OSError as error:
+            raise not_written(f"archive {self.path}", error) from error
 
     def __len__(self) -> int:
         """How many runs it holds, those in lines that cannot be read included."""

@@ -32,7 +32,7 @@ from search_core.candidate import Candidate, StageReport, TunedModel, is_better
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
 from search_core.corpus.snapshot import passage_of
-from search_core.errors import ArchitectureError, ArtifactError, BudgetError, SupervisionError, TrainingError
+from search_core.errors import ArchitectureError, BudgetError, SupervisionError, TrainingError, not_written
 from search_core.questions.taught_questions import LABELLED, TAUGHT, taught_by
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.space import SearchSpace
@@ -88,6 +88,7 @@ class _Stage:
     has_moved: bool  # whether another encoder than that is the one to begin from
     trainings: dict[str, Training]
     halted: tuple[str, Trained] | None = None  # of the training that a stop ended: what was scored of it last
+    trouble: str = ""  # why the last training that failed did
 
     def is_stopped(self) -> bool:
         """Whether a training is to end after this step. Raises where the run is not wanted any more."""
@@ -109,7 +110,7 @@ def encoder_stage(
         except ArchitectureError as error:
             candidate, reason, policy = None, f"the search space does not fit it: {error}", {}
         except OSError as error:
-            raise ArtifactError(f"a model cannot be written: {error.strerror or error}; free some space") from error
+            raise not_written("a model", error) from error
     exact = not (recorder.trials and trains_fast(conditions.request.device, conditions.request.fast))
     if candidate is None:
         return start, recorder.report(watch, reason=reason, policy=policy, deterministic=exact)
@@ -161,7 +162,7 @@ def _searched(
     archive_trials(conditions, "encoder", policy, [outcome.trial for _, outcomes in done for outcome in outcomes])
     last = next((outcome for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     if last is None or last.made is None:
-        reason = _unless_stopped(conditions, "the time did not suffice, or nothing could be trained")
+        reason = _unless_stopped(conditions, stage.trouble or "the time did not suffice, or nothing could be trained")
         return (_untrained_base(stage) if has_moved else None), reason, policy.report()
     asked = last.trial.architecture
     if stage.halted is not None and stage.halted[0] == asked.digest:
@@ -264,7 +265,8 @@ def _trial(stage: _Stage, asked: Architecture, rung: Rung) -> Outcome[Training] 
                 stage.halted = (asked.digest, scored)
                 return None
             reward = stage.offset + float((stage.ground.score(training.model) - stage.before).mean())
-    except TrainingError:
+    except TrainingError as error:
+        stage.trouble = str(error)
         stage.trainings.pop(asked.digest, None)
         return Outcome(recorder.add(architecture, plan, rung.fidelity, None, watch, asked), None)
     return Outcome(recorder.add(architecture, plan, rung.fidelity, reward, watch, asked), training)

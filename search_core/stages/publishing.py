@@ -14,7 +14,7 @@ from retrieval.learned.ranker import write_ranker
 from search_core.artifact.artifacts import RUN_ARTIFACT
 from search_core.candidate import Candidate, adapter_name, precedents_name, ranker_name
 from search_core.conditions import Conditions
-from search_core.errors import ArtifactError
+from search_core.errors import not_written
 
 ENCODER = "encoder"  # folder of a tuned encoder inside the artifact
 
@@ -34,7 +34,7 @@ def publish(conditions: Conditions, candidate: Candidate) -> None:
         if candidate.model is not None:
             _copied(candidate.model.folder, conditions.folder / RUN_ARTIFACT / ENCODER)
     except OSError as error:
-        raise ArtifactError(f"models cannot be written: {error.strerror}; free some space") from error
+        raise not_written(f"a model of experiment {conditions.record.id}", error) from error
 
 
 def model_name(conditions: Conditions, candidate: Candidate) -> str | None:

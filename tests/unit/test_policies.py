@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_core.errors import PolicyError
+from search_core.errors import ArtifactError, PolicyError
 from search_core.policy import POLICIES, Briefing, Earlier, Trial
 from search_core.policy.archive import Archive
 from search_core.policy.contract import DRAW, PICK, Accountable
@@ -311,6 +311,12 @@ def test_the_archive_keeps_runs_apart_and_survives_a_torn_line(tmp_path: Path) -
     assert [len(run.trials) for run in told.earlier] == [2, 1]
     assert told.earlier[0].trials[0] == trials[0] and told.earlier[0].trials[1].failed
     assert len(archive.briefing(profile=(1.0, 1.0), encoder="small", task="answer").earlier) == 1
+
+
+def test_an_archive_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file in the place of the folder")
+    with pytest.raises(ArtifactError, match=r"archive .*archive\.jsonl cannot be written: File exists"):
+        Archive(tmp_path / "runs" / "archive.jsonl").add(corpus="c", task="t", encoder="e", profile=(), trials=[])
 
 
 def test_the_archive_tells_no_run_of_the_own_collection_that_another_split_rewarded(tmp_path: Path) -> None:
