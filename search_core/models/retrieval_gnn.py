@@ -7,6 +7,7 @@ costs nothing more. With the fusion `gate` it starts as the identity, and traini
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from search_core.models.edges import Edges
 from search_core.models.graph_config import GraphLMConfig
 from search_core.models.graph_lm import GraphInput, GraphLM, build_graph_lm, graph_input, save_graph_lm
 from search_core.tuning.documents import check_documents, rows_alike
+from search_core.tuning.torch_errors import training_errors
 
 Vectors = NDArray[np.float32]
 Judgements = Sequence[Mapping[int, float]]  # for each question: chunk -> grade; above 0 is relevant
@@ -120,12 +122,13 @@ class _Fit:
         adam = torch.optim.AdamW(
             self.model.parameters(), lr=self.options.learning_rate, weight_decay=self.options.weight_decay
         )
-        losses, best, kept = [self._held_out_loss()], 0, _copy(self.model)
+        losses, best, kept = [self._held_out_loss(0)], 0, _copy(self.model)
         for epoch in range(1, self.options.max_epochs + 1):
             if epoch - best > self.options.patience or time.process_time() > self.end:
                 break
-            self._epoch(adam, epoch)
-            losses.append(self._held_out_loss())
+            with training_errors():
+                self._epoch(adam, epoch)
+            losses.append(self._held_out_loss(epoch))
             if losses[-1] < losses[best]:
                 best, kept = epoch, _copy(self.model)
         self.model.load_state_dict(kept)
@@ -138,17 +141,23 @@ class _Fit:
             refined = _refined(self.model, self.given)
             moved = (refined - self.given.features).square().sum(dim=1).mean()
             loss = self._loss(refined, self.fitted.only(places)) + self.options.anchor * moved
-            if not torch.isfinite(loss):
-                raise TrainingError(f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate")
+            _check(loss.item(), epoch)
             loss.backward()  # type: ignore[no-untyped-call]
             adam.step()
 
     @torch.no_grad()
-    def _held_out_loss(self) -> float:
-        return float(self._loss(_refined(self.model.eval(), self.given), self.held_out))
+    def _held_out_loss(self, epoch: int) -> float:
+        """Checked too: of a network that gives no numbers any more, the one before would be taken for trained."""
+        return _check(float(self._loss(_refined(self.model.eval(), self.given), self.held_out)), epoch)
 
     def _loss(self, refined: Tensor, questions: _Questions) -> Tensor:
         return info_nce(questions.vectors @ refined.T / self.options.temperature, questions.grades, questions.wrong)
+
+
+def _check(loss: float, epoch: int) -> float:
+    if not math.isfinite(loss):
+        raise TrainingError(f"the loss is {loss} in epoch {epoch}; expected a number: lower the learning rate")
+    return loss
 
 
 def info_nce(scores: Tensor, grades: Tensor, wrong: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from retrieval.encoder.pretrained import pretrained_folder
 from search_core.candidate import is_better
 from search_core.conditions import Conditions
 from search_core.corpus.legs import Values
+from search_core.errors import TrainingError
 from search_core.stages.encoder_data import EncoderGround, prepared_anew
 from search_core.stages.encoder_mapping import feedback_space, training_of
 from search_core.stages.recording import Stopwatch
@@ -19,7 +20,7 @@ def best_base(conditions: Conditions, serving: EncoderGround, scratch: Path) -> 
     """The best ground, what the encoder that serves is worth on it, and the seconds that ranking the pool once takes.
 
     Another encoder must be better beyond chance: to let it serve, everything is embedded anew. Raises `EncoderError`
-    where one cannot be fetched.
+    where one cannot be fetched, `TrainingError` where its weights are damaged.
     """
     watch = Stopwatch()
     before = best = serving.score(_untrained(conditions, serving))
@@ -30,12 +31,21 @@ def best_base(conditions: Conditions, serving: EncoderGround, scratch: Path) -> 
         conditions.wanted()
         other = replace(serving, name=name, base=pretrained_folder(name))
         watch = Stopwatch()
-        scores = other.score(_untrained(conditions, other))
+        scores = _scores(conditions, other)
         if is_better(scores, best, serving.questions):
             ground, best, ranking = other, scores, watch.seconds
     if ground is not serving:
         ground = prepared_anew(ground, conditions, scratch / ground.name)
     return ground, before, ranking
+
+
+def _scores(conditions: Conditions, ground: EncoderGround) -> Values:
+    try:
+        return ground.score(_untrained(conditions, ground))
+    except TrainingError as error:
+        raise TrainingError(
+            f"encoder {ground.name} cannot be used: {error}; remove {ground.base}, and it is fetched anew"
+        ) from error
 
 
 def _untrained(conditions: Conditions, ground: EncoderGround) -> TrainingModel:

@@ -33,9 +33,9 @@ DEPTH = "graph.depth"
 NOT_SERVED = "vectors that a graph network gives are measured, not served"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Ground:
-    """What all trials of the stage stand on."""
+    """What all trials of the stage stand on; `trouble`: why the last training that failed did."""
 
     conditions: Conditions
     start: Candidate
@@ -43,6 +43,7 @@ class _Ground:
     judged: Judged  # of `fit`
     recorder: Recorder
     offset: float  # of the scale of rewards
+    trouble: str = ""
 
 
 def graph_stage(
@@ -66,7 +67,7 @@ def graph_stage(
     found = next((outcome.made for outcome in done[-1][1] if outcome.made is not None), None) if done else None
     report = policy.report()
     if found is None:
-        reason = "the time did not suffice, or no network could be trained"
+        reason = ground.trouble or "the time did not suffice, or no network could be trained"
         return start, recorder.report(watch, reason=reason, policy=report)
     swept, choice = plans_anew(conditions, found, share, progress)
     network = found
@@ -102,7 +103,8 @@ def _trial(ground: _Ground, asked: Architecture, rung: Rung) -> Outcome[Candidat
     architecture = conditions.space.complete(start.architecture.as_dict() | chosen)
     try:
         made = replace(_fitted(ground, asked, rung), architecture=architecture)
-    except TrainingError:
+    except TrainingError as error:
+        ground.trouble = str(error)
         return Outcome(ground.recorder.add(architecture, start.plan, rung.fidelity, None, watch, asked), None)
     values = made.values(conditions.split.choose, conditions.spec.metric)
     reward = ground.offset + float(values.mean())

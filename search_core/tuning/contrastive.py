@@ -17,6 +17,7 @@ import numpy as np
 
 from search_core.errors import TrainingError
 from search_core.tuning.checkpoint import Checkpoint
+from search_core.tuning.torch_errors import training_errors
 from search_core.tuning.training_model import TrainingModel, TrainingOptions
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Training:
     ) -> None:
         """Go on until so many steps are done in all, the time is over or it `is_stopped`, after a step at least.
 
-        Raises `TrainingError` where the loss is no number.
+        Raises `TrainingError` where the loss is no number, or PyTorch cannot make a step.
         """
         import torch
 
@@ -119,7 +120,8 @@ class Training:
             torch.set_rng_state(self._random)
             self.model.start()
             while len(self.losses) < steps:
-                self.losses.append(self._step())
+                with training_errors():
+                    self.losses.append(self._step())
                 progress(len(self.losses) - 1, self.losses[-1])
                 over = time.monotonic() > until or is_stopped()
                 is_last = over or len(self.losses) >= steps

@@ -133,11 +133,11 @@ class TrainingModel:
         return torch.cat(parts)[back]
 
     def encode_questions(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) unit rows of questions, without gradients and dropout."""
+        """(n, dim) unit rows of questions, without gradients and dropout. Raises `TrainingError` for no numbers."""
         return self._encode(self.embed_questions, texts)
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) unit rows of passages, without gradients and dropout."""
+        """(n, dim) unit rows of passages, without gradients and dropout. Raises `TrainingError` for no numbers."""
         return self._encode(self.embed_passages, texts)
 
     def _encode(self, embed: Callable[[Sequence[str]], torch.Tensor], texts: Sequence[str]) -> Vectors:
@@ -146,6 +146,8 @@ class TrainingModel:
         self._whole.eval()
         with torch.no_grad(), self.rounding():
             vectors: Vectors = embed(texts).float().cpu().numpy()
+        if not np.isfinite(vectors).all():  # such would be ranked by chance
+            raise TrainingError("the model gives vectors that hold what is no number")
         return vectors
 
     def weights(self) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -350,6 +351,22 @@ def test_an_encoder_that_is_no_better_is_not_begun_from(
     monkeypatch.setattr(encoder_stage, "best_base", noted)
     begun(kb, encoders=CHINESE).run()
     assert bases == [DEFAULT_MODEL]
+
+
+def test_an_encoder_whose_weights_are_no_numbers_is_named_and_not_ranked_by_chance(
+    kb: KnowledgeBase, short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(locate(DEFAULT_MODEL), tmp_path, dirs_exist_ok=True)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["encoder.layer.0.output.dense.weight"][3, 5] = float("nan")
+    save_file(weights, tmp_path / "model.safetensors")
+    monkeypatch.setattr(encoder_base, "pretrained_folder", lambda name: tmp_path)
+    stage = begun(kb, encoders=CHINESE).run().stages[-1]
+    assert not stage["kept"]
+    assert stage["reason"].startswith(f"encoder {CHINESE} cannot be used: the model gives vectors that hold what is no")
+    assert f"remove {tmp_path}" in stage["reason"]
 
 
 def test_an_encoder_that_cannot_be_fetched_by_name_is_refused_at_once() -> None:

@@ -233,6 +233,8 @@ class TestTuning:
         examples = labelled_examples(TEXTS, [Labelled(text.title, {at: 1}) for at, text in enumerate(TEXTS)], 0)
         with pytest.raises(TrainingError, match="loss is nan"):
             train(base, examples, replace(SHORT, rate=float("inf"), steps=4), 60, 0)
+        with pytest.raises(TrainingError, match="PyTorch cannot train: .*overflow; lower the learning rate"):
+            train(base, examples, replace(SHORT, rate=1e300, steps=4), 60, 0)
 
     def test_halfway_is_halfway_and_new_rows_stay(self) -> None:
         import torch

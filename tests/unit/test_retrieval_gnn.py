@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("torch", reason='needs "autoglm-kb[train]"')
 
-from search_core.errors import BudgetError, CorpusError, SupervisionError
+from search_core.errors import BudgetError, CorpusError, SupervisionError, TrainingError
 from search_core.models.edges import Edges, make_edges
 from search_core.models.graph_config import GraphLMConfig
-from search_core.models.retrieval_gnn import Vectors, fit_graph_lm
+from search_core.models.retrieval_gnn import RetrievalTraining, Vectors, fit_graph_lm
 
 CHUNKS, DIM, QUESTIONS = 60, 16, 40
 
@@ -102,3 +102,12 @@ def test_what_is_no_number_or_fits_nothing_is_refused(world: tuple[Any, Any, Any
         fit_graph_lm(chunks, edges, questions, judged, identity_config(8), 0, 5.0)
     with pytest.raises(CorpusError, match="2 documents are named"):
         fit_graph_lm(chunks, edges, questions, judged, config, 0, 5.0, documents=["a", "b"])
+
+
+@pytest.mark.parametrize(("rate", "told"), [(1e30, "the loss is nan in epoch 1"), (1e300, "PyTorch cannot train")])
+def test_a_rate_that_explodes_is_named(world: tuple[Any, Any, Any], rate: float, told: str) -> None:
+    """After a single step, too: what the network was before it is no trained one."""
+    chunks, questions, judged = world
+    once = RetrievalTraining(learning_rate=rate, max_epochs=1)
+    with pytest.raises(TrainingError, match=told):
+        fit_graph_lm(chunks, knn_edges(chunks, 4), questions, judged, identity_config(DIM), 0, 60.0, once)
