@@ -13,11 +13,11 @@ import json
 import sys
 import threading
 import time
-from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
 from tests.benchmarks.load import answered, request_of
+from tests.benchmarks.open_load import due_ones, plan_from_stdin
 
 CONNECTIONS = 32
 
@@ -36,13 +36,8 @@ class KeptLoad:
         """Until `ended`."""
         for _ in range(CONNECTIONS):
             self._free.put_nowait(await self._connect())
-        began = time.time()
         async with asyncio.TaskGroup() as group:
-            for number in count():
-                due = began + number / self._plan["rate"]
-                await asyncio.sleep(max(0.0, due - time.time()))
-                if ended.is_set():
-                    break
+            async for number, due in due_ones(self._plan["rate"], ended, time.time):
                 group.create_task(self._search(number, due))
 
     async def _search(self, number: int, due: float) -> None:
@@ -70,14 +65,7 @@ def main() -> None:
     """From standard input to the file that the command line names."""
     import uvloop
 
-    plan = json.loads(sys.stdin.readline())
-    ended = threading.Event()
-
-    def wait() -> None:
-        sys.stdin.read()
-        ended.set()
-
-    threading.Thread(target=wait, daemon=True).start()
+    plan, ended = plan_from_stdin()
     with Path(sys.argv[1]).open("w", encoding="utf-8") as kept:
         uvloop.run(KeptLoad(plan, kept).run(ended))
 

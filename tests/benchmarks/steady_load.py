@@ -13,11 +13,11 @@ import json
 import sys
 import threading
 import time
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.load import answered, request_of
+from tests.benchmarks.open_load import due_ones, plan_from_stdin
 
 CONNECTIONS = 32
 
@@ -29,13 +29,8 @@ async def run(plan: dict[str, Any], ended: threading.Event) -> list[tuple[float,
         free.put_nowait(await asyncio.open_connection("127.0.0.1", plan["port"]))
     requests = [request_of(plan, body) for body in plan["bodies"]]
     found: list[tuple[float, float]] = []
-    began = time.monotonic()
     async with asyncio.TaskGroup() as group:
-        for number in count():
-            due = began + number / plan["rate"]
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if ended.is_set():
-                break
+        async for number, due in due_ones(plan["rate"], ended):
             group.create_task(_search(free, requests[number % len(requests)], due, found))
     return found
 
@@ -52,14 +47,7 @@ def main() -> None:
     """From standard input to the file that the command line names."""
     import uvloop
 
-    plan = json.loads(sys.stdin.readline())
-    ended = threading.Event()
-
-    def wait() -> None:
-        sys.stdin.read()
-        ended.set()
-
-    threading.Thread(target=wait, daemon=True).start()
+    plan, ended = plan_from_stdin()
     Path(sys.argv[1]).write_text(json.dumps(uvloop.run(run(plan, ended))))
 
 
