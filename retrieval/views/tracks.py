@@ -50,6 +50,8 @@ class Track:
         self.refused_by = 0  # the newest version in the view that refused a part of a rebuild as older
         self._health = health
         self._due = 0.0
+        self._fell_behind = False  # since it was last let apply
+        self._goal = 0  # what it has to reach before it follows again
 
     @property
     def seq(self) -> int:
@@ -62,7 +64,10 @@ class Track:
 
     def begin(self, last_seq: int) -> bool:
         """Whether to apply to the view now."""
-        return self.defect is None and time.monotonic() >= self._due
+        if self.defect is not None or time.monotonic() < self._due:
+            return False
+        self._aim(last_seq)
+        return True
 
     def apply(self, batch: ViewBatch, *, rebuilds: bool = False) -> bool:
         """Apply a batch, unless the view is past it; False where it was not possible, and the track must wait."""
@@ -122,11 +127,19 @@ class Track:
     def _apply(self, batch: ViewBatch) -> None:
         self.view.apply(batch)
 
+    def _aim(self, last_seq: int) -> None:
+        """After an outage, have the view be behind until it has all that was committed by now."""
+        if self._fell_behind:
+            self._goal, self._fell_behind = last_seq, False
+
     def _follows(self) -> None:
-        if self._health.follows(self.name):
+        if self.seq < self._goal:
+            self._health.falls_behind(self.name, f"it catches up: operation {self.seq} of {self._goal}")
+        elif self._health.follows(self.name):
             logger.info("the %s view follows the catalog again", self.name)
 
     def _wait(self, error: RetrievalError) -> None:
+        self._fell_behind = True
         self._due = time.monotonic() + RETRY_SECONDS
         if self._health.falls_behind(self.name, str(error)):
             logger.warning("the %s view falls behind: %s; tried again every %g s", self.name, error, RETRY_SECONDS)
@@ -279,6 +292,8 @@ class SharedTrack(Track):
             self._health.falls_behind(self.name, "another process builds it from the catalog")
         elif seq != self._moved[0] or seq >= last_seq:
             self._moved = (seq, now)
-            self._health.follows(self.name)
+            self._aim(last_seq)
+            self._follows()
         elif now - self._moved[1] > STALL_SECONDS:
+            self._fell_behind = True
             self._health.falls_behind(self.name, f"no process has applied anything after operation {seq}")
