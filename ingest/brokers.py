@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 
-from ingest.errors import SourceOutageError
+from ingest.errors import BrokerAwayError
 
 
 def require_broker(servers: str, seconds: float) -> None:
-    """Raises `SourceOutageError` where none of the servers (`host:port`, with commas) takes a connection.
+    """Raises `BrokerAwayError` where none of the servers (`host:port`, with commas) takes a connection.
 
     The library would log its retries, go on with them in a thread, and leave a socket open. `seconds` is for each
     server.
@@ -22,7 +22,7 @@ def require_broker(servers: str, seconds: float) -> None:
             refusals.append(f"{server.strip()}: {error}")
         else:
             return
-    raise SourceOutageError(
+    raise BrokerAwayError(
         f"Kafka cannot be reached ({'; '.join(refusals)}); check that it runs and that setting "
         "kafka_bootstrap_servers (KB_KAFKA_BOOTSTRAP_SERVERS), host:port with commas, is right"
     )

@@ -7,6 +7,7 @@ IngestError
 ├── EventError               a change event that cannot be understood
 └── SourceError              a source that cannot be read: wrong address, missing table, no permission
     └── SourceOutageError    its server does not answer: retry, nothing is wrong with the data
+        └── BrokerAwayError  nothing listens where a Kafka broker should be
 """
 
 from __future__ import annotations
@@ -50,3 +51,7 @@ class SourceError(IngestError):
 
 class SourceOutageError(SourceError, OutageError):
     """The source's server does not answer; retry later."""
+
+
+class BrokerAwayError(SourceOutageError):
+    """No Kafka broker takes a connection; asking again costs next to nothing."""

@@ -21,6 +21,7 @@ CLASSES: Mapping[str, str] = {
 }
 POLL_MS = 10  # Debezium's default of 500 alone makes a change half a second old
 HEARTBEAT_MS = 1_000  # an idle database's log must not pile up, and a table read again goes on with each
+RESTART_WAIT_MS = 2_000  # after a lost connection; by Debezium's 10,000 a database that starts again is late by that
 SIGNAL_POLL_MS = 1_000  # by Debezium's 100 a new connector's consumer takes seven polls to find its first signal
 HEARTBEAT_PREFIX = "kb-heartbeat"  # of the logical messages that our heartbeats are
 MAX_MESSAGE_BYTES = 16 * 2**20  # a row with its before image; Kafka's default is 1 MiB
@@ -58,6 +59,7 @@ def _common(
         "skipped.operations": "none",  # by default truncations are not sent
         "provide.transaction.metadata": "false",
         "errors.tolerance": "none",
+        "retriable.restart.connector.wait.ms": str(RESTART_WAIT_MS),
         "incremental.snapshot.chunk.size": str(CHUNK_ROWS),
         **_excluded(capture.excluded),
         **_values(),

@@ -27,6 +27,7 @@ SESSION_MS = 6_000  # the least that brokers allow: a killed worker's partitions
 HEARTBEAT_MS = 2_000
 BATCH_INTERVAL_MS = 300_000  # between polls; a batch is bounded to a fraction of it
 CONNECT_MS = 10_000
+RECONNECT_MAX_MS = 1_000  # the library's 30 s would be as late as that after the brokers' return
 CALL_MS = 5_000  # for one question to the brokers
 
 
@@ -56,7 +57,8 @@ class GroupConsumer:
                 heartbeat_interval_ms=HEARTBEAT_MS,
                 max_poll_interval_ms=BATCH_INTERVAL_MS,
                 bootstrap_timeout_ms=CONNECT_MS,
-                partition_assignment_strategy=(kafka.RoundRobinPartitionAssignor,),  # spreads topics of one partition
+                reconnect_backoff_max_ms=RECONNECT_MAX_MS,
+                partition_assignment_strategy=(kafka.EvenAssignor,),
                 metrics_enabled=False,
             )
         self._servers = bootstrap_servers
@@ -102,6 +104,10 @@ class GroupConsumer:
             self._consumer.resume(ours)
         except (ValueError, KeyError):
             logger.debug("partition %s was taken away before it was placed", partition)
+
+    def unplace(self) -> None:
+        """Have each of our partitions wait for `place` anew: what was read of it may not have been applied."""
+        self._assigned(self._consumer.assignment() or ())
 
     def poll(self, wait_ms: int, most: int) -> list[Message]:
         """Up to `most` messages that are there, or the first that come within the wait; each partition in order."""
@@ -155,6 +161,10 @@ class GroupConsumer:
             after = self._consumer.end_offsets(partitions, timeout_ms=CALL_MS)
         return {(one.topic, one.partition): (first[one], after[one]) for one in partitions}
 
+    def require_broker(self) -> None:
+        """Nothing, where a broker takes connections. Raises `BrokerAwayError` where none does."""
+        require_broker(self._servers, CALL_MS / 1000)
+
     def check(self) -> None:
         """Ask the brokers something. Raises `SourceOutageError` when none answers."""
         ours = list(self._consumer.assignment() or ())[:1]
@@ -163,8 +173,8 @@ class GroupConsumer:
                 self._consumer.end_offsets(ours, timeout_ms=CALL_MS)
 
     def _assigned(self, partitions: Iterable[Any]) -> None:
-        """Called in the library's own thread."""
-        for one in partitions:
+        """Called in the library's own thread, too."""
+        for one in tuple(partitions):
             self._consumer.pause(one)  # first: whoever sees it among the unplaced places it, and lets it go on
             self._unplaced.add(one)
 
@@ -194,16 +204,17 @@ class _Library:
 
     def __init__(self) -> None:
         import kafka
-        from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
         from kafka.errors import KafkaError
         from kafka.net.compat import KafkaNetClient
+
+        from ingest.kafka.assignor import EvenAssignor
 
         self.KafkaNetClient: Any = KafkaNetClient
         self.KafkaConsumer: Any = kafka.KafkaConsumer
         self.TopicPartition: Any = kafka.TopicPartition
         self.OffsetAndMetadata: Any = kafka.OffsetAndMetadata
         self.KafkaError: type[Exception] = KafkaError
-        self.RoundRobinPartitionAssignor: Any = RoundRobinPartitionAssignor
+        self.EvenAssignor: type[EvenAssignor] = EvenAssignor
 
     def rebalance_listener(self, assigned: Any, revoked: Any) -> Any:
         """A rebalance listener that calls these two."""

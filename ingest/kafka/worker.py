@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from itertools import groupby
 
-from ingest.errors import SourceError
+from ingest.errors import BrokerAwayError, SourceError, SourceOutageError
 from ingest.kafka.applier import MAX_MESSAGES, Applier, Positions
-from ingest.kafka.backoff import Backoff
+from ingest.kafka.backoff import MAX_SECONDS, OUTAGE_MAX_SECONDS, Backoff
 from ingest.kafka.consumer import GroupConsumer
 from ingest.kafka.lag import caught_up, lag_of
 from ingest.kafka.live_sources import LiveSource, LiveSources
@@ -86,17 +86,32 @@ class Worker:
 
     def _work(self, session: _Session, until_caught_up: bool) -> None:
         while not self._stopping.is_set():
-            session.look()
-            if until_caught_up and session.caught_up():
-                return
-            session.turn()
+            try:
+                session.look()
+                if until_caught_up and session.caught_up():
+                    return
+                session.turn()
+            except SourceOutageError as error:
+                # A member that left while nobody could hear it is waited for by those that join after the outage.
+                if not session.proven:
+                    raise
+                self._wait_out(error)
+                self._wait_for_broker(session)
+                session.begin_again()
             if self._backoff.failing and session.proven:
                 logger.info("the servers answer again; events are applied from the stored offsets")
                 self._backoff.reset()
 
+    def _wait_for_broker(self, session: _Session) -> None:
+        while not self._stopping.is_set():
+            try:
+                return session.require_broker()
+            except BrokerAwayError as error:
+                self._wait_out(error)
+
     def _wait_out(self, error: Exception) -> None:
         again = self._backoff.failing
-        pause = self._backoff.next()
+        pause = self._backoff.next(OUTAGE_MAX_SECONDS if isinstance(error, OutageError) else MAX_SECONDS)
         level = logging.DEBUG if again else logging.WARNING
         logger.log(level, "the worker stops: %s; it tries again until that is mended, nothing is lost", error)
         self._observer.stopped_for(str(error), pause)
@@ -156,6 +171,15 @@ class _Session:
         for source_id, mine in self._by_source(messages):
             self._apply(self._live.by_id[source_id], mine)
         self.proven = True
+
+    def require_broker(self) -> None:
+        """Nothing, where Kafka takes connections. Raises `BrokerAwayError` where it does not."""
+        self._consumer.require_broker()
+
+    def begin_again(self) -> None:
+        """Go on as the same member, each partition from where the catalog says."""
+        self.proven = False
+        self._consumer.unplace()
 
     def caught_up(self) -> bool:
         """Whether all that Kafka held when this was first asked is in the catalog, whoever applied it."""

@@ -6,17 +6,18 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from kafka import KafkaAdminClient
 from local_postgres import end_connections
 from stack import StackOf
 from waiting import eventually
-from worker_world import running, world
+from worker_world import World, running, world
 
 from ingest.contracts import CHUNKERS
 from ingest.kafka.consumer import GroupConsumer
@@ -52,20 +53,38 @@ class FailingEncoder:
 
 
 def test_the_broker_killed_and_started_again(tmp_path: Path, own_stack_of: StackOf) -> None:
-    """The worker has a process of its own: its client leaves sockets of refused connections to the collector."""
+    """The worker has a process of its own: its client leaves sockets of refused connections to the collector.
+
+    It stays a member. One that left while nobody could hear it would hold up everybody who joins after the outage.
+    """
     stack = own_stack_of("kafka")  # others use the run's broker at this moment
-    with world(tmp_path / "data", stack.url("kafka")) as shop:
+    log = tmp_path / "worker.log"
+    with world(tmp_path / "data", stack.url("kafka")) as shop, log.open("wb") as lines:
         command = [sys.executable, "-m", "api.cli", "worker"]
-        with subprocess.Popen(command, env=shop.environment, stdout=subprocess.DEVNULL) as worker:
-            shop.send(shop.history.changes(100))
-            eventually(lambda: shop.documents == shop.history.documents, what="the first changes are applied")
-            stack.kill("kafka")
-            time.sleep(1)
-            stack.up(["kafka"])
-            shop.send(shop.history.changes(100))
-            eventually(lambda: shop.documents == shop.history.documents, what="the changes after it", seconds=120)
-            worker.terminate()
+        with subprocess.Popen(command, env=shop.environment, stdout=subprocess.DEVNULL, stderr=lines) as worker:
+            try:
+                shop.send(shop.history.changes(100))
+                eventually(lambda: shop.documents == shop.history.documents, what="the first changes are applied")
+                stack.kill("kafka")
+                eventually(lambda: "the worker stops" in log.read_text(), what="the worker says that it stops")
+                stack.up(["kafka"])
+                shop.send(shop.history.changes(100))
+                eventually(lambda: shop.documents == shop.history.documents, what="the changes after it", seconds=120)
+                members = members_of(shop)
+            finally:
+                worker.terminate()
             assert worker.wait(60) == 0
+    assert len(members) == 1
+    told = [line for line in log.read_text().splitlines() if " ingest.kafka.worker: " in line]
+    assert ["stops" in line for line in told] == [True, False], "one outage, told once, and its end"
+    assert len(log.read_text().splitlines()) < 100
+
+
+def members_of(shop: World) -> set[str]:
+    """The members of the workers' group, as Kafka knows them."""
+    group = shop.kb.settings.worker_group
+    with closing(KafkaAdminClient(bootstrap_servers=shop.servers)) as admin:
+        return {member["member_id"] for member in admin.describe_groups([group])[group]["members"]}
 
 
 def test_the_catalog_away_for_some_seconds(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from api.telemetry.worker_metrics import WorkerMetrics
 from ingest.kafka.applier import MAX_BYTES, MAX_MESSAGES, Positions, advances, parts
-from ingest.kafka.backoff import FIRST_SECONDS, JITTER, MAX_SECONDS, Backoff
+from ingest.kafka.backoff import FIRST_SECONDS, JITTER, MAX_SECONDS, OUTAGE_MAX_SECONDS, Backoff
 from ingest.kafka.lag import caught_up, lag_of
 from ingest.kafka.live_sources import LiveSource, LiveSources
 from ingest.kafka.message import Message
@@ -69,6 +69,7 @@ def test_pauses_double_to_a_bound_and_begin_again() -> None:
         plain = min(FIRST_SECONDS * 2**number, MAX_SECONDS)
         assert plain * (1 - JITTER) <= pause <= plain * (1 + JITTER)
     assert backoff.failing
+    assert backoff.next(OUTAGE_MAX_SECONDS) <= OUTAGE_MAX_SECONDS * (1 + JITTER)
     backoff.reset()
     assert backoff.next() <= FIRST_SECONDS * (1 + JITTER)
 
