@@ -17,6 +17,7 @@ TALKATIVE = (
     "pypdf",
     "fontTools",
 )  # their INFO is our DEBUG
+UNREACHABLE = ("KafkaConnectionError", "socket disconnected", "No node available")
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,6 +36,14 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class NotEachTry(logging.Filter):
+    """Drops what kafka-python says of each try to connect, several a second: who waits for Kafka says so once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        return not (record.name.startswith("kafka.") and any(one in record.getMessage() for one in UNREACHABLE))
+
+
 def set_up_logging(settings: Settings) -> None:
     """Log to standard error in the shape and from the level that the settings name."""
     handler = logging.StreamHandler()
@@ -42,6 +51,8 @@ def set_up_logging(settings: Settings) -> None:
         handler.setFormatter(JsonFormatter())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    if logging.getLevelName(settings.log_level) > logging.DEBUG:
+        handler.addFilter(NotEachTry())
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
