@@ -89,7 +89,8 @@ class Searcher:
         if expected is not None and expected.alive and not there and self.calm.age(expected.at, began) > self.bound:
             latest = self.history.latest(subject)
             if latest == expected and not self._only_joined(subject):
-                self._blame(f"subject {subject} at version {expected.version} was not found")
+                age = self.calm.age(expected.at, began)
+                self._blame(f"subject {subject} at version {expected.version} was not found {age:.1f} s later")
 
     def ask(self, subject: int) -> dict[str, Any] | None:
         """The answer; None where there was none."""
