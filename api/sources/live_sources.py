@@ -227,9 +227,9 @@ class LiveSources:
             wanted = replace(capture, tables=tuple(sorted(after.all_tables)), excluded=tuple(excluded))
             capture_now = self._configure(prefix, address, capture, wanted)
             changes = with_capture({}, capture_now) | {"url": address.plain}
-            changes |= {"types": column_types(address, after.all_tables)}
             changes |= {} if tables is None else {"tables": dict(tables)}
-            changed = self._sources.merge(record, changes, secret=self.setup.encrypted(address))
+            types = {"types": column_types(address, after.all_tables)}
+            changed = self._sources.merge(record, changes, learned=types, secret=self.setup.encrypted(address))
         if before != after or set(capture.excluded) != set(excluded):
             time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
         for table in sorted(set(before.tables) - set(after.tables)):

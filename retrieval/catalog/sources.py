@@ -130,10 +130,18 @@ class Sources:
         with writing(self._engine) as connection:
             return _change(connection, source, unless_changed, values)
 
-    def merge(self, source: SourceRecord, changes: Mapping[str, Any], **values: Any) -> SourceRecord:
+    def merge(
+        self,
+        source: SourceRecord,
+        changes: Mapping[str, Any],
+        *,
+        learned: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> SourceRecord:
         """Replace these parts of its configuration, and columns; its other parts stay as they are by now.
 
-        Raises `ConflictError` where one of these parts was changed since `source`, and as `change` does.
+        `learned` are parts that nobody chose: the newest counts. Raises `ConflictError` where one of the others was
+        changed since `source`, and as `change` does.
         """
         with writing(self._engine) as connection:
             mine = _sources().where(schema.sources.c.id == source.id).with_for_update(of=schema.sources)
@@ -142,7 +150,8 @@ class Sources:
                 raise _deleted(source)
             if any(found.config.get(part) != source.config.get(part) for part in changes):
                 raise _changed(source)
-            return _change(connection, source, False, {**values, "config": {**found.config, **changes}})
+            merged = {**found.config, **changes, **(learned or {})}
+            return _change(connection, source, False, {**values, "config": merged})
 
     def now(self, source: SourceRecord) -> SourceRecord:
         """The source as it is by now. Raises `NotFoundError`."""

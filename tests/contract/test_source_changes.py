@@ -98,6 +98,12 @@ def test_parts_of_a_configuration_are_merged(catalog: Catalog, handbook: Collect
     with pytest.raises(ConflictError, match="'shop' was changed meanwhile"):
         sources.merge(read, {"tables": 3}, secret=b"lost")
     assert (sources.now(read), sources.secret(read)) == (merged, b"new")
+    later = sources.merge(merged, {"tables": 2}, learned={"types": 8})
+    assert sources.merge(merged, {"tables": 4}, learned={"types": 9}).config == {"tables": 4, "types": 9}, (
+        "who looks after the source may learn its types at any moment"
+    )
+    merged = sources.change(read, config=merged.config)
+    assert later.config == {"tables": 2, "types": 8}
     sources.change(read, state=SourceState.DELETING.value)
     with pytest.raises(ConflictError, match="being deleted"):
         sources.merge(merged, {"tables": 3})
