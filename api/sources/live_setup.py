@@ -139,7 +139,7 @@ class LiveSetup:
         password = ConnectSecrets(self._settings.connect_secrets_dir).put(prefix, address.password)
         config = connector_config(prefix, address, capture, password, self._settings.kafka_bootstrap_servers)
         with self.connect(address.scrub) as connect:
-            connect.create(prefix, config)
+            connect.put(prefix, config)
             status = self._wait_started(connect, prefix, address, capture)
             if status.failed and STUMBLED in status.trace:
                 logger.info("connector %s stumbled over its own change; started again", prefix)

@@ -39,6 +39,11 @@ class ConnectorStatus:
         return self.state in RESTING
 
     @property
+    def ended(self) -> bool:
+        """Whether it was stopped, and its task has ended."""
+        return (self.state, self.task_state) == ("STOPPED", "UNASSIGNED")
+
+    @property
     def running(self) -> bool:
         """Whether both run."""
         return self.state == "RUNNING" and self.task_state == "RUNNING"
@@ -77,9 +82,18 @@ class ConnectClient:
         """The version of each connector that can be made, by class."""
         return {plugin["class"]: plugin["version"] for plugin in self._call("GET", "/connector-plugins")}
 
-    def create(self, name: str, config: Mapping[str, str]) -> None:
-        """Make a connector, or change the one of that name. Raises `SourceError` where it does not fit."""
+    def put(self, name: str, config: Mapping[str, str]) -> None:
+        """Make a connector, or change the one of that name. Raises `SourceError` where it does not fit.
+
+        The former task has ended before: it would be called running for a while, answer a signal that is meant for the
+        next by the former configuration, and write to what that one reads.
+        """
+        is_new = self.status(name) is ABSENT
+        if not is_new:
+            self._end(name)
         self._call("PUT", f"{_path(name)}/config", json=dict(config))
+        if not is_new:
+            self.resume(name)
 
     def config(self, name: str) -> dict[str, str] | None:
         """Its configuration, None where there is no such connector."""
@@ -117,10 +131,13 @@ class ConnectClient:
         """Remove it and what it has read; nothing where there is none."""
         if self.status(name) is ABSENT:
             return
-        self._call("PUT", f"{_path(name)}/stop", absent=None)
-        self.wait(name, lambda status: status.state in ("STOPPED", "ABSENT"), REBALANCE_SECONDS)
+        self._end(name)
         self._call("DELETE", f"{_path(name)}/offsets", absent=None)
         self._call("DELETE", _path(name), absent=None)
+
+    def _end(self, name: str) -> None:
+        self._call("PUT", f"{_path(name)}/stop", absent=None)
+        self.wait(name, lambda status: status.ended or status is ABSENT, REBALANCE_SECONDS)
 
     def wait(self, name: str, until: Callable[[ConnectorStatus], bool], seconds: float) -> ConnectorStatus:
         """Its status once it is as wanted, or as it is after so many seconds."""
