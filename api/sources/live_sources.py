@@ -19,7 +19,7 @@ from api.knowledge_base import KnowledgeBase
 from api.serving.exclusive import exclusively
 from api.sources.live_changes import table_uses, tables_to_read
 from api.sources.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
-from api.sources.names import check_free
+from api.sources.names import check_free, lease_name
 from api.sources.removal import Fate, delete_documents, remove_source, remove_unbrought
 from infra.hiding import HIDDEN
 from ingest.connect.address import DatabaseAddress
@@ -259,7 +259,7 @@ class LiveSources:
 
         Raises `ConflictError` while somebody does, `NotFoundError`.
         """
-        with exclusively(self._kb.catalog.leases, f"source/{record.id}", f"source {record.name!r} is being changed"):
+        with exclusively(self._kb.catalog.leases, lease_name(record), f"source {record.name!r} is being changed"):
             yield self._sources.now(record)
 
     def delete(self, record: SourceRecord, documents: Fate = "delete") -> Deleted:

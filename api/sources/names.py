@@ -1,4 +1,4 @@
-"""What must be free before a source takes it: its name, and the tables whose rows become documents."""
+"""What must be free before a source takes it or is changed: its name, the tables it maps, the lease on its servers."""
 
 from __future__ import annotations
 
@@ -48,3 +48,8 @@ def _check_tables(collection: Collection, other: SourceRecord, mapping: TablesMa
             f"table {', '.join(shared)} is mapped by source {other.name!r} of collection {collection.name!r} already; "
             f"{advice}"
         )
+
+
+def lease_name(record: SourceRecord) -> str:
+    """Of the lease of whoever changes what a source has at its servers."""
+    return f"source/{record.id}"

@@ -14,6 +14,7 @@ from api.knowledge_base import KnowledgeBase
 from api.sources.known_until import LastRead, true_until
 from api.sources.live_setup import capture_of, why
 from api.sources.live_sources import LiveSources
+from api.sources.names import lease_name
 from ingest.connect import names
 from ingest.connect.client import ConnectorStatus
 from ingest.connect.database import open_database
@@ -103,6 +104,13 @@ class StatusReader:
             status.problems.append(failure(record.name, status.connector))
         elif status.connector.state == "ABSENT":
             status.problems.append("Kafka Connect does not know the connector any more; take a full snapshot")
+        elif status.connector.paused and record.state is SourceState.ACTIVE and not self._is_being_changed(record):
+            state = status.connector.state.lower()
+            status.problems.append(f"its connector is {state} in Kafka Connect, though the source is not; resume it")
+
+    def _is_being_changed(self, record: SourceRecord) -> bool:
+        """Whether somebody, in any process, changes what the source has at the servers."""
+        return self._catalog.leases.holder(lease_name(record)) is not None
 
     def _lag(self, record: SourceRecord, status: SourceStatus) -> None:
         """Events in the topics that no worker has read, and how old the oldest knowledge is by it."""

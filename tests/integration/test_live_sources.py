@@ -127,6 +127,19 @@ def test_what_happens_during_a_pause_is_read_after_it(served: LiveWorld, shop: d
     eventually(lambda: rows(served, shop["topic"], "product_id")[3]["product_name"], lambda name: name == "while away")
 
 
+def test_a_connector_that_rests_though_its_source_does_not_is_told(served: LiveWorld, shop: dict[str, Any]) -> None:
+    """Somebody stopped it in Kafka Connect, or whoever changed the source was killed halfway."""
+    record = served.live.get(served.api.kb.catalog.collections.get("docs"), "shop")
+    with served.live.connect(record) as connect:
+        connect.pause(record.config["connector"])
+    told = "its connector is stopped in Kafka Connect, though the source is not; resume it"
+    eventually(lambda: served.status("shop")["problems"], lambda problems: problems == [told])
+    with served.live._alone(record):
+        assert served.status("shop")["problems"] == [], "it is being changed"
+    assert served.call("POST", "/shop/resume?collection=docs").status_code == 200
+    eventually(lambda: served.status("shop")["problems"], lambda problems: problems == [])
+
+
 def test_tables_are_read_again_while_streaming_goes_on(served: LiveWorld, shop: dict[str, Any]) -> None:
     before = len(events(served, shop["topic"]))
     asked = served.call("POST", "/shop/snapshot?collection=docs", json={"tables": ["public.products"]})
