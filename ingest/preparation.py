@@ -114,8 +114,8 @@ def is_as_stored(document: Document, stored: StoredInput) -> bool:
 
 def mended_document(document: Document) -> Document:
     """The document with text mended and, where it can be told, its language."""
+    text, title = document.text, document.title
     if not document.outline:  # its blocks are offsets into the text as it stands
-        document = replace(document, text=clean_text(document.text), title=clean_title(document.title))
-    if not document.language:
-        document = replace(document, language=detect_language(f"{document.title}\n{document.text}"))
-    return document
+        text, title = clean_text(text), clean_title(title)
+    language = document.language or detect_language(f"{title}\n{text}")
+    return replace(document, text=text, title=title, language=language)

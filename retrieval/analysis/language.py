@@ -56,6 +56,8 @@ def language_code(name: str) -> str:
 def detect_language(text: str) -> str:
     """The ISO 639-1 code of the main language, "" when the text does not tell (numbers, codes, a name)."""
     sample = _NOISE.sub(" ", _sample(text))
+    if sample.isascii() and _is_plainly_english(sample):  # the most common case, without counting letters
+        return "en"
     letters = len(_LETTER.findall(sample))
     if letters == 0:
         return ""
