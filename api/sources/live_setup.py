@@ -27,10 +27,6 @@ from retrieval.errors import RetrievalError
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0  # how long a connector may take until it streams or gives up
-STUMBLE_SECONDS = 5.0  # until a connector that was started again no longer shows why it had failed
-# A new configuration may come while Debezium closes what the former task wrote its schema history with; it then
-# gives up although nothing is wrong.
-STUMBLED = "RejectedExecutionException"
 TRACE_LINES = 3
 READS = ("IN_PROGRESS", "COMPLETED")  # notifications of a snapshot whose rights and definitions sufficed
 
@@ -141,11 +137,6 @@ class LiveSetup:
         with self.connect(address.scrub) as connect:
             connect.put(prefix, config)
             status = self._wait_started(connect, prefix, address, capture)
-            if status.failed and STUMBLED in status.trace:
-                logger.info("connector %s stumbled over its own change; started again", prefix)
-                connect.restart(prefix)
-                connect.wait(prefix, lambda now: not now.failed, STUMBLE_SECONDS)
-                status = self._wait_started(connect, prefix, address, capture)
         if not status.running:
             raise SourceError(f"connector {prefix} does not run: {why(status)}")
 
