@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ingest.brokers import require_broker
@@ -107,7 +107,10 @@ class GroupConsumer:
 
     def unplace(self) -> None:
         """Have each of our partitions wait for `place` anew: what was read of it may not have been applied."""
-        self._assigned(self._consumer.assignment() or ())
+        for one in tuple(self._consumer.assignment() or ()):
+            with suppress(ValueError, KeyError):  # it was taken away just now
+                self._consumer.pause(one)
+                self._unplaced.add(one)
 
     def poll(self, wait_ms: int, most: int) -> list[Message]:
         """Up to `most` messages that are there, or the first that come within the wait; each partition in order."""
@@ -173,8 +176,8 @@ class GroupConsumer:
                 self._consumer.end_offsets(ours, timeout_ms=CALL_MS)
 
     def _assigned(self, partitions: Iterable[Any]) -> None:
-        """Called in the library's own thread, too."""
-        for one in tuple(partitions):
+        """Called in the library's own thread."""
+        for one in partitions:
             self._consumer.pause(one)  # first: whoever sees it among the unplaced places it, and lets it go on
             self._unplaced.add(one)
 
