@@ -20,8 +20,9 @@ from retrieval.catalog.engine import reading
 from retrieval.errors import LogPrunedError, NotFoundError
 from retrieval.types import IndexedChunk, ViewBatch
 
-OPERATIONS_PER_BATCH = 2_000
-CHUNKS_PER_BATCH = 5_000
+OPERATIONS_PER_BATCH = 10_000  # of one document each; those that change the same one become one
+CHUNKS_PER_BATCH = 5_000  # and one document more: a long document must come whole
+FEW_OPERATIONS = 100  # whose chunks are counted at once; not at all where that is all there is, as usually
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +122,18 @@ class OperationLog:
                 _check_kept(connection, collection, seq)
             if not operations:
                 return None, True
+            is_last = len(operations) < OPERATIONS_PER_BATCH
+            mine = {"within": collection.id, "cut": collection.chunking}
+            if len(operations) > FEW_OPERATIONS:
+                fitting = _fitting(connection, collection.id, operations)
+                operations, is_last = operations[:fitting], is_last and fitting == len(operations)
             removed = [label for operation in operations for label in operation.removed]
             numbers = sorted({operation.document for operation in operations})
-            mine = {"within": collection.id, "cut": collection.chunking}
             parts = in_parts(numbers)
             rows = [row for part in parts for row in connection.execute(_chunks_of(), {**mine, "numbers": part})]
             added, last = self._index(connection, collection, rows, embedded), operations[-1]
             batch = ViewBatch(last.seq, removed, added, mark=_mark(last.at))
-            return batch, len(operations) < OPERATIONS_PER_BATCH
+            return batch, is_last
 
     def _index(
         self, connection: sa.Connection, collection: Collection, rows: Sequence[sa.Row[Any]], embedded: BitMap64 | None
@@ -214,6 +219,32 @@ def _chunks_of() -> sa.Select[Any]:
     c = schema.chunks.c
     mine = _columns().where(c.collection_id == sa.bindparam("within"), c.chunking == sa.bindparam("cut"))
     return mine.where(c.document.in_(sa.bindparam("numbers", expanding=True))).order_by(c.label)
+
+
+@cache
+def _counts_of() -> sa.Select[Any]:
+    """Chunks by document, those of other cuttings included: so the index alone tells."""
+    c = schema.chunks.c
+    mine = (c.collection_id == sa.bindparam("within"), c.document.in_(sa.bindparam("numbers", expanding=True)))
+    return sa.select(c.document, sa.func.count()).where(*mine).group_by(c.document)
+
+
+def _fitting(connection: sa.Connection, collection_id: int, operations: Sequence[sa.Row[Any]]) -> int:
+    """How many of the operations, from the first on, make a batch that fits into memory; one at least."""
+    counted: set[int] = set()
+    chunks = 0
+    for start in range(0, len(operations), FEW_OPERATIONS):
+        stretch = operations[start : start + FEW_OPERATIONS]
+        numbers = sorted({operation.document for operation in stretch} - counted)
+        found = connection.execute(_counts_of(), {"within": collection_id, "numbers": numbers}) if numbers else ()
+        counts: dict[int, int] = {document: count for document, count in found}
+        for at, operation in enumerate(stretch, start):
+            if operation.document not in counted:
+                counted.add(operation.document)
+                chunks += counts.get(operation.document, 0)
+                if chunks > CHUNKS_PER_BATCH and at:
+                    return at
+    return len(operations)
 
 
 def _chunk_query(collection: Collection, after: int) -> sa.Select[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pyroaring import BitMap64
 
-from retrieval.catalog import Catalog, Collection, Commit, Upsert
+from retrieval.catalog import Catalog, Collection, Commit, Upsert, log
 from retrieval.types import Chunk, Document
 
 
@@ -15,8 +15,9 @@ def write(catalog: Catalog, collection: Collection, key: str) -> int:
 
 @pytest.mark.parametrize("further", [1, 3_000], ids=["one", "batches"])
 def test_views_and_writers_go_on_behind_numbers_passed_over(
-    catalog: Catalog, handbook: Collection, further: int
+    catalog: Catalog, handbook: Collection, further: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(log, "OPERATIONS_PER_BATCH", 2_000)
     first = write(catalog, handbook, "a")
     assert catalog.collections.pass_over(handbook.id, first + further) == first + further
     assert catalog.collections.last_seq(handbook.id) == first + further
