@@ -39,9 +39,11 @@ class CeleryWorker:
 
     def run_job(self, job_id: str) -> None:
         """Run the job unless it has ended, runs already, or waits for a worker that knows its kind."""
-        if self._stopping.is_set():
-            return  # it stays queued, and is sent again
         kb, heart = self._open()
+        if self._stopping.is_set():  # Celery takes messages for up to a second after it was told to stop
+            kb.catalog.jobs.mark_unsent(job_id)
+            logger.info("job %s stays queued for another worker: this one stops", job_id)
+            return
         job = kb.catalog.jobs.claim(this_process(), kinds(), job_id)
         if job is None:
             logger.info("job %s is not to be run here: it ended, runs already, or is of a kind unknown here", job_id)
@@ -88,5 +90,13 @@ class CeleryWorker:
             if self._heart is not None:
                 self._heart.close()
             if self._kb is not None:
+                self._hand_over(self._kb)
                 self._kb.close()
             self._kb = self._heart = None
+
+    def _hand_over(self, kb: KnowledgeBase) -> None:
+        """Tell the broker of what was put back or not begun here, so that it waits for no look at the clock."""
+        try:
+            send_unsent(kb, self._app)
+        except OutageError as error:
+            logger.warning("queued jobs wait until schedules are looked at: %s", error)

@@ -250,6 +250,11 @@ class Jobs:
             as_seen = (c.id == job.id) & (c.state == JobState.QUEUED.value) & (c.updated_at == job.updated_at)
             connection.execute(schema.jobs.update().where(as_seen).values(told))
 
+    def mark_unsent(self, job_id: str) -> None:
+        """Remember that what a broker was told of a queued job came to nothing, so that it is told again."""
+        queued = (schema.jobs.c.id == job_id) & (schema.jobs.c.state == JobState.QUEUED.value)
+        self._move(queued, heartbeat_at=None)  # as of now: `mark_sent` of that message may come later
+
     def prune(self, ended_before: datetime) -> list[str]:
         """Forget jobs that ended before that time; their ids."""
         c = schema.jobs.c

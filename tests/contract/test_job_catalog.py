@@ -283,6 +283,10 @@ def test_a_job_queued_anew_while_a_broker_was_told_is_told_again(catalog: Catalo
     catalog.jobs.put_back(claimed(catalog))  # the message came, and was used up, before it was marked as sent
     catalog.jobs.mark_sent(told)
     assert [job.id for job in catalog.jobs.unsent(60)] == [told.id]
+    (told,) = catalog.jobs.unsent(60)
+    catalog.jobs.mark_unsent(told.id)  # or it came to a worker that stops
+    catalog.jobs.mark_sent(told)
+    assert [job.id for job in catalog.jobs.unsent(60)] == [told.id]
 
 
 def test_pages_counts_and_pruning(catalog: Catalog) -> None:

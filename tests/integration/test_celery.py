@@ -17,8 +17,10 @@ import pytest
 from counting_jobs import Diary, install_plugin
 from kb_processes import Process, Server, end_all
 from redis_process import Redis
-from waiting import eventually
+from waiting import PATIENCE_SECONDS, eventually
 
+from api.jobs.celery_app import make_app
+from infra.settings import Settings
 from infra.stack.site import free_port
 from retrieval.catalog import Catalog, sqlite_url
 from retrieval.catalog.jobs import JobRecord, JobState
@@ -119,6 +121,25 @@ def test_a_stopped_worker_puts_its_job_back(run: Run, folder: Path, catalog: Cat
     job = ended(catalog, job_id)
     assert (job.state, job.attempts) == (JobState.SUCCEEDED, 1)
     assert diary.counted()["begin"] == 2 and diary.counted()["overlap"] == 0
+
+
+def test_the_next_worker_runs_what_came_to_one_that_stops(
+    run: Run, redis: Redis, folder: Path, catalog: Catalog
+) -> None:
+    """Neither a server nor beat runs, who would look for jobs that wait."""
+    worker, early, late = run("celery", "worker"), Diary(folder / "early"), Diary(folder / "late")
+    app = make_app(Settings(redis_url=redis.url))
+    ended(catalog, ask(run, early, steps=1))
+    job = catalog.jobs.create("count", "", {"log": str(late.path), "steps": 5})
+    worker.process.send_signal(signal.SIGTERM)
+    app.send_task("kb.run_job", (job.id,), ignore_result=True)
+    catalog.jobs.mark_sent(job)
+    assert worker.process.wait(PATIENCE_SECONDS) == 0, worker.log.read_text()
+    app.close()
+    assert catalog.jobs.get(job.id).state is JobState.QUEUED
+    second = run("celery", "worker")
+    assert ended(catalog, job.id).state is JobState.SUCCEEDED
+    assert late.pids() == [second.process.pid] and late.counted()["overlap"] == 0
 
 
 def test_nothing_is_lost_while_the_broker_is_gone(run: Run, redis: Redis, folder: Path, catalog: Catalog) -> None:
