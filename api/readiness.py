@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0  # before collections that could not be opened are tried again
 MENDED_SECONDS = 10.0  # between two looks whether an operator has mended what cannot be used
+_LIST = ""  # the name under which the list of collections is waited for; no collection has it
 
 
 class Readiness:
@@ -22,6 +23,7 @@ class Readiness:
         self._opened = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._waited_for: set[str] = set()  # what it was told of that it is tried again; each is told once, and its end
         self.unusable: dict[str, str] = {}  # collection -> what an operator must do
 
     @property
@@ -65,29 +67,46 @@ class Readiness:
     def _try_all(self) -> bool:
         try:
             names = [collection.name for collection in self._kb.catalog.collections.all()]
-            return all([self._try(name) for name in names if not self._stopping.is_set()])
         except RetrievalError as error:
-            logger.warning("collections cannot be listed: %s; tried again in %g s", error, RETRY_SECONDS)
+            self._wait_for(_LIST, "collections cannot be listed", error)
             return False
+        if self._ends_waiting(_LIST):
+            logger.info("collections can be listed again")
+        return all([self._try(name) for name in names if not self._stopping.is_set()])
 
     def _try(self, name: str) -> bool:
         """Whether there is nothing to wait for: it is open, gone, or an operator must mend it."""
         try:
             self._kb.runtime(name).prepare()
         except NotFoundError:  # deleted meanwhile
+            self._ends_waiting(name)
             self.unusable.pop(name, None)
         except (ConflictError, EncoderError, ReaderError) as error:
             if self.unusable.get(name) != str(error):
                 logger.error("collection %s is not served: %s", name, error)
+            self._ends_waiting(name)
             self.unusable[name] = str(error)
         except (RetrievalError, OSError) as error:  # OSError: such as a full disk
-            logger.warning("collection %s cannot be opened: %s; tried again in %g s", name, error, RETRY_SECONDS)
+            self._wait_for(name, f"collection {name} cannot be opened", error)
             return False
         except Exception:  # whatever one collection does, the others are to be opened
             if name not in self.unusable:
                 logger.exception("collection %s is not served", name)
+            self._ends_waiting(name)
             self.unusable[name] = "it does not open; the server's log says why"
         else:
-            if self.unusable.pop(name, None) is not None:
+            was_unusable = self.unusable.pop(name, None) is not None
+            if self._ends_waiting(name) or was_unusable:
                 logger.info("collection %s is served now", name)
         return True
+
+    def _wait_for(self, what: str, trouble: str, error: Exception) -> None:
+        if what not in self._waited_for:
+            logger.warning("%s: %s; tried again until it succeeds, every %g s", trouble, error, RETRY_SECONDS)
+        self._waited_for.add(what)
+
+    def _ends_waiting(self, what: str) -> bool:
+        """It need not be waited for any more; whether it was before."""
+        was_waited_for = what in self._waited_for
+        self._waited_for.discard(what)
+        return was_waited_for
