@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.encoder.finite import check_weights
 from retrieval.errors import EncoderError
 
 Array = NDArray[np.float32]
@@ -77,7 +78,7 @@ def is_bert(config: dict[str, Any]) -> bool:
 
 
 def load_bert(folder: Path) -> BertWeights:
-    """Weights of `folder`/model.safetensors as float32. Raises `EncoderError` when a tensor is missing."""
+    """Weights of `folder`/model.safetensors as float32. Raises `EncoderError` where one is missing or not finite."""
     from safetensors.numpy import load_file
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -104,7 +105,7 @@ class SpanHead:
 
 
 def load_span_head(folder: Path) -> SpanHead:
-    """The question answering head of `folder`/model.safetensors. Raises `EncoderError` when it has none."""
+    """The question answering head of `folder`/model.safetensors. Raises `EncoderError` as `load_bert` does."""
     from safetensors.numpy import load_file
 
     read = _Reader({_bare(name): array for name, array in load_file(folder / "model.safetensors").items()}, folder)
@@ -141,7 +142,9 @@ class _Reader:
             raise EncoderError(
                 f"{self._folder}/model.safetensors has no tensor {name!r}; expected a BERT-shaped encoder"
             )
-        return np.asarray(self._raw[name], dtype=np.float32)
+        weights = np.asarray(self._raw[name], dtype=np.float32)
+        check_weights(self._folder, name, weights)
+        return weights
 
     def linear(self, name: str) -> Linear:
         return Linear(np.ascontiguousarray(self.array(name + ".weight").T), self.array(name + ".bias"))

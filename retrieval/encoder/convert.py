@@ -19,6 +19,7 @@ import numpy as np
 from retrieval.disk import refusal
 from retrieval.encoder.bert_export import BertExporter, suits
 from retrieval.encoder.export import DISK_REFUSED, TOWER_FILE
+from retrieval.encoder.finite import check_vectors
 from retrieval.encoder.manifest import TowerManifest
 from retrieval.encoder.model_folder import ModelFolder, read_folder
 from retrieval.encoder.probes import PROBES
@@ -50,10 +51,11 @@ class Exporter(Protocol):
 
 
 def convert(source: ModelFolder, target: Path, precision: str) -> TowerManifest:
-    """Writes model.onnx and tokenizer.json into `target`. Raises `EncoderError` when fp32 fails its parity check."""
+    """Writes model.onnx and tokenizer.json into `target`. Raises `EncoderError` where fp32 is not to be trusted."""
     exporter: Exporter = BertExporter(source) if suits(source) else TorchExporter(source)
     shutil.copyfile(source.path / TOKENIZER_FILE, target / TOKENIZER_FILE)
     floats = _write(exporter, source, target, int8=False)
+    check_vectors(source.path, floats)
     fp32_parity = _check_floats(exporter, source, floats)
     int8_parity, note = None, ""
     if precision == "int8":

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.encoder.finite import check_weights
 from retrieval.encoder.model_folder import ModelFolder
 from retrieval.errors import EncoderError
 from retrieval.types import Vectors
@@ -32,6 +33,8 @@ class TorchExporter:
         self._model: Any = sentence_transformers.SentenceTransformer(
             str(source.path), device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
         ).eval()
+        for name, weights in self._model.named_parameters():
+            check_weights(source.path, name, weights.detach().float().numpy())
 
     def reference_vectors(self, tokens: Sequence[Sequence[int]]) -> Vectors:
         """(n, dim) as the model itself gives them, each text by itself."""

@@ -164,6 +164,39 @@ def test_a_model_that_is_not_what_its_config_says_is_refused(tmp_path: Path) -> 
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
+@pytest.mark.parametrize(
+    ("tensor", "place", "value", "found"),
+    [  # the first is of ##t, which no probe text has
+        (
+            "embeddings.word_embeddings.weight",
+            12 * HIDDEN,
+            np.nan,
+            "weights of 'embeddings.word_embeddings.weight' are NaN or infinite (1 of 448)",
+        ),
+        (
+            "encoder.layer.1.output.dense.bias",
+            0,
+            np.inf,
+            "weights of 'encoder.layer.1.output.dense.bias' are NaN or infinite (1 of 32)",
+        ),
+        ("embeddings.LayerNorm.weight", 0, 3e38, "the vectors of 10 of 10 probe texts"),
+    ],
+)
+def test_a_model_that_does_not_compute_is_refused_by_name(
+    tmp_path: Path, tensor: str, place: int, value: float, found: str
+) -> None:
+    model = write_model(tmp_path / "model")
+    tensors = load_file(model / "model.safetensors")
+    tensors[tensor].flat[place] = value
+    save_file(tensors, model / "model.safetensors")
+    with pytest.raises(EncoderError) as raised:
+        open_encoder(str(model), tmp_path / "cache", "fp32", 1)
+    told = str(raised.value)
+    assert f"model folder {model}: {found}" in told and "Copy the folder again" in told
+    assert "Traceback" not in told and "Warning" not in told
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
 def test_an_export_without_room_is_an_outage_that_leaves_nothing_behind(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model")
     with small_disk.mounted(tmp_path / "cache", "8k") as disk:
