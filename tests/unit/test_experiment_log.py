@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_disk
 
 from retrieval.catalog import Catalog, sqlite_url
 from search_core.errors import RunningError
@@ -181,6 +183,37 @@ def test_event_files_hold_every_trial_also_of_a_run_that_goes_on(catalog: Catalo
     again = TensorBoardLog(tmp_path / "run")
     ExperimentLog(catalog.experiments, number, tmp_path / "run", events=again).close()
     assert told() == seen
+
+
+@pytest.mark.parametrize("trouble", ["a file in its place", "read-only", "full", "filled meanwhile"])
+def test_event_files_that_cannot_be_written_end_no_run(
+    catalog: Catalog, tmp_path: Path, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    pytest.importorskip("tensorboard", reason='needs "autoglm-kb[train]"')
+    from search_core.log.tensorboard_log import TensorBoardLog
+
+    run, folder = tmp_path / "run", tmp_path / "run" / "tensorboard"
+    run.mkdir()
+    with contextlib.ExitStack() as mounts:
+        if trouble == "a file in its place":
+            folder.touch()
+        else:
+            disk = mounts.enter_context(small_disk.mounted(folder, "64k"))
+        if trouble == "read-only":
+            small_disk.remount(disk, "ro")
+        if trouble == "full":
+            small_disk.fill(disk)
+        events = TensorBoardLog(run)
+        if trouble == "filled meanwhile":
+            small_disk.fill(disk)
+            for earlier in range(1, 50):  # more than the file's first block takes
+                events.trial(trial(earlier) | {"number": earlier, "cost": None})
+        number, trials = written(catalog, run, events=events)
+        events.close()
+    assert len(catalog.experiments.trials(number)) == len(trials) > 0 and log_troubles(run, trials) == []
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert str(folder) in told and "goes on without" in told
+    assert any(word in told for word in ("File exists", "Read-only", "No space left"))
 
 
 def test_two_runs_are_compared_trial_by_trial() -> None:
