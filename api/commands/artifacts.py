@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from api.commands.shared import AsJson, knowledge_base, out, print_json, table_of
+from infra.wording import counted
 from search_core.artifact.artifact_store import StoredArtifact, list_artifacts, prunable, remove, verified
 
 app = typer.Typer(help="Artifacts: plans and models that tuning left.", no_args_is_help=True)
@@ -50,7 +51,7 @@ def prune(
     total = sum(one.size for one in found) / 2**20
     for one in found:
         out.print(f"{one.kind} {one.name} {one.collection}".strip())
-    out.print(f"{len(found)} artifacts, {total:.1f} MB {'would go' if dry_run else 'removed'}")
+    out.print(f"{counted(len(found), 'artifact')}, {total:.1f} MB {'would go' if dry_run else 'removed'}")
 
 
 def _show(found: list[StoredArtifact], as_json: bool) -> None:

@@ -20,6 +20,7 @@ from api.commands.shared import knowledge_base, out
 from api.knowledge_base import KnowledgeBase
 from api.sources.opening import open_source
 from infra.sample.company import DELETE, PARENT_UPDATE, UPDATE, Company, RowChange, change_row, write_company
+from infra.wording import counted
 from ingest.report import IngestReport
 from retrieval.errors import ConflictError
 from retrieval.search.types import SearchRequest
@@ -104,7 +105,7 @@ def _ingest(shown: _Demo) -> None:
     count = report.documents + sum(one.documents for one in reports)
     chunks = report.chunks + sum(one.chunks for one in reports)
     failed = report.failed + sum(one.failed for one in reports)
-    out.print(f"   {count} documents, {chunks} chunks, {failed} failed")
+    out.print(f"   {counted(count, 'document')}, {counted(chunks, 'chunk')}, {failed} failed")
     again = _timed("all tables once more", shown.rows)
     out.print(f"   {again.outcomes.total()} looked at, {again.embedded} embedded: unchanged text costs nothing\n")
 
@@ -162,7 +163,7 @@ def _change(shown: _Demo, what: str, change: RowChange) -> None:
     changed = report.documents - report.outcomes["unchanged"]  # type: ignore[index]  # a StrEnum's value is its key
     out.print(
         f"   {what}: {change.key} {seen} after {took:.0f} ms, the scan of all tables included "
-        f"({changed} document{'' if changed == 1 else 's'} changed)"
+        f"({counted(changed, 'document')} changed)"
     )
     if not right:
         raise typer.Exit(1)

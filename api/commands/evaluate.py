@@ -25,6 +25,7 @@ from api.quality.answer_evaluation import evaluate_answers
 from api.quality.eval_history import keep_run
 from api.quality.evaluation import EvaluatedRun, absent_documents, evaluate_collection
 from api.quality.rated_set import rated_set
+from infra.wording import counted
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation.runs import METRICS, read_qrels, read_queries, write_run
@@ -104,7 +105,8 @@ def _read(queries: Path, qrels: Path | None, answers: Path | None) -> list[EvalQ
     unknown = [name for name in (*judged, *known) if name not in texts]
     if unknown:
         raise InvalidInputError(
-            f"{len(unknown)} judged or answered questions are not among the queries, the first is {unknown[0]!r}; "
+            f"{counted(len(unknown), 'judged or answered question')} not among the queries, "
+            f"the first is {unknown[0]!r}; "
             "check that the files belong together"
         )
     rows = [EvalQuery(name, texts[name], judged.get(name, {})) for name in dict.fromkeys([*judged, *known])]
@@ -142,7 +144,7 @@ def _show(scored: EvaluatedRun) -> None:
     out.print(table)
     values = scored.to_dict()
     latency = f"p50 {values['p50_ms']:.2f} ms, p95 {values['p95_ms']:.2f} ms"
-    out.print(f"{values['queries']} questions, {latency}, plan {scored.plan.digest}")
+    out.print(f"{counted(values['queries'], 'question')}, {latency}, plan {scored.plan.digest}")
 
 
 def _show_answers(answered: dict[str, Any]) -> None:
@@ -152,5 +154,6 @@ def _show_answers(answered: dict[str, Any]) -> None:
         table.add_row(shown, f"{answered[name]:.4f}")
     out.print(table)
     out.print(
-        f"{answered['questions']} questions answered by {answered['model']}, p50 {answered['milliseconds']:.0f} ms"
+        f"{counted(answered['questions'], 'question')} answered by {answered['model']}, "
+        f"p50 {answered['milliseconds']:.0f} ms"
     )

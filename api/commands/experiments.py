@@ -11,6 +11,7 @@ from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, p
 from api.commands.tune import run
 from api.jobs.experiment_state import state_of
 from api.knowledge_base import KnowledgeBase
+from infra.wording import counted
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord, ExperimentState
 from retrieval.errors import InvalidInputError
@@ -101,7 +102,10 @@ def compare(
     both = told["both_tried"]
     if both["candidates"]:
         apart = both["apart_at_most"]
-        out.print(f"{both['candidates']} candidates were scored by both, at most {apart:.4f} apart")
+        out.print(
+            f"{counted(both['candidates'], 'candidate was', 'candidates were')} scored by both, "
+            f"at most {apart:.4f} apart"
+        )
 
 
 @app.command()
@@ -148,7 +152,7 @@ def verify(experiment: ExperimentId, collection: CollectionOption = "default", a
     if as_json:
         print_json({"experiment": record.id, "trials": len(trials), "troubles": troubles})
     else:
-        for trouble in troubles or (f"the log holds {len(trials)} trials as they were written",):
+        for trouble in troubles or (f"the log holds {counted(len(trials), 'trial')} as written",):
             out.print(trouble)
     if troubles:
         raise typer.Exit(1)
@@ -204,7 +208,7 @@ def _show_result(result: dict[str, Any], data_dir: Path) -> None:
         low, high = result["lift_interval"]
         out.print(
             f"gain {result['lift']:+.4f} of {result.get('metric', 'ndcg@10')} ({low:+.4f} to {high:+.4f}), "
-            f"p = {result['p_value']:.4f}, {result['sealed_questions']} sealed questions; "
+            f"p = {result['p_value']:.4f}, {counted(result['sealed_questions'], 'sealed question')}; "
             f"{result['cpu_seconds']:.0f} CPU s"
         )
         out.print(f"plan {result['plan']['digest']}; artifact {data_dir / result['artifact']['folder']}")
@@ -214,7 +218,10 @@ def _show_result(result: dict[str, Any], data_dir: Path) -> None:
 
 def _show_trials(trials: list[dict[str, Any]], count: int) -> None:
     """Some of earlier versions lack a tier and processor time."""
-    out.print(f"{len(trials)} of {count} trials; `share` is of the questions asked, `ms` what a search would cost more")
+    out.print(
+        f"{len(trials)} of {counted(count, 'trial')}; `share` is of the questions asked, "
+        "`ms` what a search would cost more"
+    )
     table = table_of("trial", "tier", "policy", "architecture", "share", "reward", "all", "ms", "CPU s", whole=WHOLE)
     for trial in trials:
         cost = _number((trial.get("cost") or {}).get("serving_ms"), ".1f")

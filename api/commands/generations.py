@@ -22,6 +22,7 @@ from api.generations.reindex import (
     serving_as_asked,
 )
 from api.wire.base import MAX_CHUNK_TOKENS, MIN_CHUNK_TOKENS
+from infra.wording import counted
 from retrieval.errors import InvalidInputError
 
 app = typer.Typer(help="Generations of a collection: list, activate, roll back, retire.", no_args_is_help=True)
@@ -133,7 +134,8 @@ def _print_comparison(evidence: dict[str, Any]) -> None:
     if "parity" in evidence:
         held = evidence["parity"]
         embedded = f", {evidence['embedded']:,} newly embedded" if "embedded" in evidence else ""
-        out.print(f"{held['documents']:,} documents in {held['chunks']:,} chunks{embedded}")
+        documents = counted(held["documents"], "document", grouped=True)
+        out.print(f"{documents} in {counted(held['chunks'], 'chunk', grouped=True)}{embedded}")
     if "differences" not in evidence:
         return
     table = table_of(f"on {evidence['eval_set']}", "before", "after", "difference (95 % interval)")

@@ -26,6 +26,7 @@ from api.commands.shared import (
 from api.knowledge_base import KnowledgeBase
 from api.quality.encoder_fit import EncoderFit, encoder_fit
 from api.sources.opening import open_source
+from infra.wording import counted
 from ingest.changes import Failure
 from ingest.report import IngestReport
 from retrieval.catalog import Outcome
@@ -119,7 +120,7 @@ def show_report(report: IngestReport, collection: str, kind: str) -> None:
     if report.failed:
         table.add_row("failed", f"{report.failed:,}")
     table.add_row("chunks", f"{report.chunks:,} ({report.embedded:,} newly embedded)")
-    out.print(f"[bold]{collection}[/]: {report.documents:,} documents in {report.seconds:.1f} s")
+    out.print(f"[bold]{collection}[/]: {counted(report.documents, 'document', grouped=True)} in {report.seconds:.1f} s")
     if not report.documents and not report.failed:
         err.print(_NO_EVENT if kind == "debezium" else _NOTHING)
     out.print(table)

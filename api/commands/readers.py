@@ -10,6 +10,7 @@ from rich.progress import Progress
 
 from api import readers
 from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar, table_of
+from infra.wording import counted
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.extractive import ExtractiveGenerator
 from retrieval.encoder.model_folder import DEFAULT_MODEL
@@ -58,7 +59,9 @@ def train(
     if as_json:
         print_json(made.to_dict())
         return
-    out.print(f"reader {name} is made ({made.precision}), from {made.questions} questions; it is in {made.folder}")
+    out.print(
+        f"reader {name} is made ({made.precision}), from {counted(made.questions, 'question')}; it is in {made.folder}"
+    )
     _say(made.scores, made.note, made.held_out)
 
 
@@ -146,7 +149,7 @@ def _say(scores: ReaderScores | None, note: str, questions: int) -> None:
         ("refusals, F1", scores.refusal_f1),
         ("calibration error", scores.calibration_error),
     ]
-    table = table_of(f"on {questions} questions", "%")
+    table = table_of(f"on {counted(questions, 'question')}", "%")
     for figure, value in figures:
         table.add_row(figure, _percent(value))
     out.print(table)

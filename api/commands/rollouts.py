@@ -10,6 +10,7 @@ from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, p
 from api.plans import rollout_steps as steps
 from api.rollout.assignment import Unit
 from api.rollout.view import rollout_json
+from infra.wording import counted
 from retrieval.catalog.rollouts import DEFAULT_SHARE, Stage
 
 PlanNumber = Annotated[int, typer.Argument(help="Number of the plan; 0 is the built-in default.")]
@@ -103,16 +104,21 @@ def _show(rollout: dict[str, Any], as_json: bool) -> None:
 def _show_stage(stage: dict[str, Any]) -> None:
     table = table_of(stage["stage"], "searches", "errors", "no hit", "up", "down", "p50 ms", "p95 ms")
     for arm in ("serving", "candidate"):
-        counted = [stage[arm][name] for name in ("searches", "errors", "empty", "helpful", "unhelpful")]
+        figures = [stage[arm][name] for name in ("searches", "errors", "empty", "helpful", "unhelpful")]
         times = ["" if stage[arm][name] is None else f"{stage[arm][name]:.1f}" for name in ("p50_ms", "p95_ms")]
-        table.add_row(arm, *map(str, counted), *times)
+        table.add_row(arm, *map(str, figures), *times)
     out.print(table)
     for arm in ("serving", "candidate"):
         if stage[arm]["answers"]:
-            told = f"{stage[arm]['answers']} answers, {stage[arm]['answers_failed']} of them by another model"
+            told = (
+                f"{counted(stage[arm]['answers'], 'answer')}, {stage[arm]['answers_failed']} of them by another model"
+            )
             out.print(f"{arm}: {told}, p95 {stage[arm]['answer_p95_ms']:.0f} ms")
     if stage["overlap"] is not None:
-        out.print(f"{stage['pairs']} searches compared: {stage['overlap']:.0%} of the first 10 documents are the same")
+        out.print(
+            f"{counted(stage['pairs'], 'search', 'searches')} compared: "
+            f"{stage['overlap']:.0%} of the first 10 documents are the same"
+        )
     for check in stage["checks"]:
         if check["evidence"] is None or check["evidence"] > 1:
             out.print(f"{'WORSE' if check['is_worse'] else 'noted'}: {check['words']}")

@@ -11,6 +11,7 @@ from rich.text import Text
 from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
 from api.knowledge_base import AnswerResult
 from api.wire.presentation import answer_json, result_json
+from infra.wording import counted
 from retrieval.answer.types import Citation
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
@@ -85,7 +86,7 @@ def show_hits(result: SearchResult, explain: bool) -> None:
         if explain:
             out.print(Text("    " + explanation(hit), style="cyan"))
     count = len(result.hits)
-    out.print(Text(f"{count} hit{'' if count == 1 else 's'} in {result.took_ms:.1f} ms", style="dim"))
+    out.print(Text(f"{counted(count, 'hit')} in {result.took_ms:.1f} ms", style="dim"))
 
 
 def show_corrections(result: SearchResult) -> None:

@@ -17,6 +17,7 @@ from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, p
 from api.sources.live_sources import LiveSources
 from api.sources.source_view import source_view
 from api.sources.status import StatusReader
+from infra.wording import counted
 from ingest.errors import MappingError
 from ingest.mapping_form import read_form
 from retrieval.catalog.sources import SourceRecord
@@ -131,7 +132,7 @@ def show(name: Name, collection: CollectionOption = "default", as_json: AsJson =
     out.print(f"{name}  {status['state']}  {status['url']}", style="bold", markup=False)
     connector, lag = status["connector"], status["lag"]
     out.print(f"connector {connector['state']}, task {connector['task_state']}; snapshot {status['snapshot']['state']}")
-    out.print(f"lag {lag['events']} events, {lag['seconds']} s; dead letters {status['dead_letters']}")
+    out.print(f"lag {counted(lag['events'], 'event')}, {lag['seconds']} s; dead letters {status['dead_letters']}")
     for problem in status["problems"]:
         out.print(problem, style="red", markup=False)
     for notice in status["notices"][:10]:
@@ -209,7 +210,7 @@ def delete(
     if as_json:
         print_json(done.to_dict())
     else:
-        out.print(f"source {name} is deleted, and {done.documents} documents", markup=False)
+        out.print(f"source {name} is deleted, and {counted(done.documents, 'document')}", markup=False)
         for left in done.leftovers:
             out.print(f"left behind: {left.what} ({left.why}); run: {left.sql}", style="red", markup=False)
     raise typer.Exit(1 if done.leftovers else 0)

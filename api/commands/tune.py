@@ -16,6 +16,7 @@ from rich.progress import Progress
 from api.commands.shared import AsJson, CollectionOption, err, knowledge_base, out, print_json, progress_bar, table_of
 from api.generations.tuned_encoder import let_serve
 from api.knowledge_base import KnowledgeBase
+from infra.wording import counted
 from retrieval.errors import InvalidInputError, OutageError
 from retrieval.evaluation.runs import read_qrels, read_queries
 from search_core.errors import ArtifactError
@@ -194,7 +195,7 @@ def _stopping(trainer: AutoModelTrainer) -> Iterator[None]:
 
 def _show(told: dict[str, Any], collection: str, data_dir: Path) -> None:
     asked, before, after = told["supervision"], told.get("serving", told["default"]), told["tuned"]
-    out.print(f"{asked['questions']} questions: {asked['origin']}", markup=False)
+    out.print(f"{counted(asked['questions'], 'question')}: {asked['origin']}", markup=False)
     for note in asked["notes"]:
         out.print(note, markup=False)
     for stage in told["stages"]:
@@ -206,9 +207,9 @@ def _show(told: dict[str, Any], collection: str, data_dir: Path) -> None:
     low, high = told["lift_interval"]
     metric = told.get("metric", "ndcg@10")  # an experiment of an earlier version does not say
     gain = f"gain {told['lift']:+.4f} in {metric} ({low:+.4f} to {high:+.4f}), p = {told['p_value']:.4f}"
-    out.print(f"{gain}, {told['sealed_questions']} questions")
+    out.print(f"{gain}, {counted(told['sealed_questions'], 'question')}")
     folder = data_dir / told["artifact"]["folder"]
-    out.print(f"{told['trials']} trials in {told['seconds']:.0f} s; artifact in {folder}")
+    out.print(f"{counted(told['trials'], 'trial')} in {told['seconds']:.0f} s; artifact in {folder}")
     if told["promoted"]:
         back = f"`kb plans roll-back -c {collection}` returns to the one before"
         out.print(f"plan {told['plan']['id']} serves now; {back}")
@@ -225,4 +226,5 @@ def _stage_line(stage: dict[str, Any]) -> str:
     end = ("kept" if stage["kept"] else "not kept") + (f": {stage['reason']}" if stage["reason"] else "")
     policy = stage["policy"]
     steps_back = f"; the policy {policy.get('says', 'stepped back')}" if policy.get("steps_back") else ""
-    return f"{stage['tier']} tier: {stage['trials']} trials, {stage['cpu_seconds']:.0f} CPU s{gain}; {end}{steps_back}"
+    tried = f"{stage['tier']} tier: {counted(stage['trials'], 'trial')}"
+    return f"{tried}, {stage['cpu_seconds']:.0f} CPU s{gain}; {end}{steps_back}"

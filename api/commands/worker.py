@@ -13,6 +13,7 @@ import typer
 from api.commands.shared import LOOPBACK, AsJson, MetricsHost, MetricsPort, knowledge_base, out, print_json
 from infra.garbage import spare_what_is_loaded
 from infra.tracing import open_traces
+from infra.wording import counted
 from ingest.kafka.worker import Worker
 
 
@@ -50,7 +51,10 @@ def _tell(totals: dict[str, Any], seconds: float, as_json: bool) -> None:
         print_json({**totals, "seconds": round(seconds, 3)})
         return
     changes = ", ".join(f"{count:,} {outcome}" for outcome, count in totals["changes"].items()) or "no change"
-    out.print(f"{totals['events']:,} events in {seconds:.1f} s: {changes}; {totals['dead_letters']:,} dead letters")
+    out.print(
+        f"{counted(totals['events'], 'event', grouped=True)} in {seconds:.1f} s: {changes}; "
+        f"{counted(totals['dead_letters'], 'dead letter', grouped=True)}"
+    )
 
 
 @contextmanager

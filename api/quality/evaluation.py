@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from api.knowledge_base import KnowledgeBase
+from infra.wording import counted
 from retrieval.errors import InvalidInputError
 from retrieval.evaluation.runs import METRICS, Evaluation, Qrels, Run, evaluate
 from retrieval.plan import Plan
@@ -84,7 +85,7 @@ def _check_documents(kb: KnowledgeBase, collection: str, qrels: Qrels, principal
     wanted = _relevant(qrels)
     if wanted and len(absent_documents(kb, collection, qrels, principal)) == len(wanted):
         raise InvalidInputError(
-            f"none of {len(wanted)} documents that are judged relevant is in collection {collection!r}, the first is "
+            f"of {counted(len(wanted), 'document')} judged relevant none is in collection {collection!r}, the first is "
             f"{min(wanted)!r}; check the ids, or ingest the documents"
         )
 
@@ -100,7 +101,8 @@ def evaluate_search(
     unknown = sorted(set(qrels) - set(questions))
     if unknown:
         raise InvalidInputError(
-            f"{len(unknown)} judged questions are not among the queries, the first is {unknown[0]!r}; "
+            f"{counted(len(unknown), 'judged question is', 'judged questions are')} not among the queries, "
+            f"the first is {unknown[0]!r}; "
             "check that both files belong together"
         )
     run: dict[str, list[tuple[str, float]]] = {}

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.wording import counted
+
 EXAMPLES = 10  # keys named; the counts are of all
 
 
@@ -98,7 +100,8 @@ class VerificationResult:
 
     def sentence(self) -> str:
         """The result for a person."""
-        size = f"{self.collection}: {self.documents:,} documents, {self.chunks:,} chunks at operation {self.seq}"
+        held = f"{counted(self.documents, 'document', grouped=True)}, {counted(self.chunks, 'chunk', grouped=True)}"
+        size = f"{self.collection}: {held} at operation {self.seq}"
         unreachable = [f"source {name} not compared: {one.unreachable}" for name, one in self.sources.items()
                        if one.unreachable]  # fmt: skip
         if self.in_step:
@@ -113,12 +116,12 @@ class VerificationResult:
             f"{name}: {d.missing} missing, {d.surplus} too many" + (f", {d.changed} changed" if d.changed else "")
             for name, d in self.views.items()
         ]
-        found += [f"{self.unembedded} passages without embedding"] if self.unembedded else []
-        found += [f"{len(self.damaged)} documents altered past the writer"] if self.damaged else []
+        found += [f"{counted(self.unembedded, 'passage')} without embedding"] if self.unembedded else []
+        found += [f"{counted(len(self.damaged), 'document')} altered past the writer"] if self.damaged else []
         found += [f"no true text of {', '.join(self.lost[:EXAMPLES])}: write these again"] if self.lost else []
         for name, source in self.sources.items():
             if source.differs:
-                parts = [f"{count} rows {what}" for what, count in source.rows.items()]
-                parts += [f"{count} documents {what}" for what, count in source.documents.items()]
+                parts = [f"{counted(count, 'row')} {what}" for what, count in source.rows.items()]
+                parts += [f"{counted(count, 'document')} {what}" for what, count in source.documents.items()]
                 found.append(f"source {name}: {', '.join(parts)} (such as {', '.join(source.examples[:3])})")
         return found

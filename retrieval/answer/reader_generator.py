@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from infra.wording import counted
 from retrieval.answer.extractive import ExtractiveGenerator, refusal
 from retrieval.answer.question import Kind, Tokens, question_kind
 from retrieval.answer.reader import OnnxReader, Reader, Reading
@@ -47,7 +48,9 @@ class ReaderGenerator:
             return
         passage, best = max(zip(passages, readings, strict=True), key=lambda pair: pair[1].margin)
         if not best.answers:
-            reason = f"the reader found no answer in {len(passages)} passages (confidence {best.confidence:.2f})"
+            reason = (
+                f"the reader found no answer in {counted(len(passages), 'passage')} (confidence {best.confidence:.2f})"
+            )
             yield from refusal(ask.put, reason, best.confidence, self.name)
             return
         yield from self._say(passage, best)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap64
 
+from infra.wording import counted
 from retrieval.contracts import Allowed, Scope
 from retrieval.dense.compaction import Compaction
 from retrieval.dense.snapshot import DenseSnapshots, open_read_only
@@ -153,7 +154,7 @@ class DenseView:
                 state.vectors.append(np.stack(list(added.values())))
             except OSError as error:
                 raise OutageError(
-                    f"{len(added)} vectors could not be written ({error}); free the disk, then retry"
+                    f"{counted(len(added), 'vector')} could not be written ({error}); free the disk, then retry"
                 ) from error
         self._state = state.changed(removed, list(added))
         if state.graph is not None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.wording import counted
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.errors import InvalidInputError
 from retrieval.graph.nearest import Neighbours, nearest_vectors, nearest_words, no_neighbours, rare_limit, undirected
@@ -236,4 +237,6 @@ def _check(chunks: Sequence[IndexedChunk], vectors: Vectors | None, neighbours: 
     if neighbours < 1:
         raise InvalidInputError(f"neighbours is {neighbours}; expected at least 1")
     if vectors is not None and len(vectors) != len(chunks):
-        raise InvalidInputError(f"{len(chunks)} chunks came with {len(vectors)} vectors; expected one each")
+        raise InvalidInputError(
+            f"{counted(len(chunks), 'chunk')} came with {counted(len(vectors), 'vector')}; expected one each"
+        )

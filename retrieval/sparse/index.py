@@ -12,6 +12,7 @@ import tantivy
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
+from infra.wording import counted
 from retrieval.disk import refusal
 from retrieval.errors import OutageError, ViewError
 from retrieval.sparse.overlay import Statistics
@@ -141,7 +142,7 @@ class TantivyIndex:
         except Exception as error:  # tantivy raises ValueError for disk errors; what was begun must not stay queued
             writer.rollback()
             raise OutageError(
-                f"tantivy could not commit {len(added)} chunks ({error}); free the disk, then retry"
+                f"tantivy could not commit {counted(len(added), 'chunk')} ({error}); free the disk, then retry"
             ) from error
         self._index.reload()
         return self._look(self._index.searcher(), (self.committed.labels - removed) | BitMap64(list(added)))

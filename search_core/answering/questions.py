@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from infra.wording import counted
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.answer.question import read_question
 from retrieval.answer.types import PASSAGES_PER_ANSWER, Passage, TermStatistics
@@ -76,7 +77,8 @@ def split(found: Sequence[AskedQuestion], origin: str, seed: int) -> Questions:
     groups = [by_group[name] for name in sorted(by_group)]
     if len(found) < MIN_QUESTIONS or len(groups) < 2:
         raise SupervisionError(
-            f"{len(found)} questions with known answers, in {len(groups)} documents, cannot tell answer models apart; "
+            f"{counted(len(found), 'question')} with known answers, in {counted(len(groups), 'document')}, "
+            "cannot tell answer models apart; "
             f"expected at least {MIN_QUESTIONS} of two documents or more"
         )
     drawn = random.Random(seed)  # noqa: S311 - a split, not a secret

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.wording import counted
 from search_core.log.experiment_log import FILE, START
 
 
@@ -52,7 +53,7 @@ def _troubles(path: Path, lines: Sequence[str], trials: Sequence[dict[str, Any]]
         elif wrong := _differing(body, trials[number - 1]):
             yield f"{where} (trial {trials[number - 1]['number']}) differs from the catalog in {', '.join(wrong)}"
     if len(lines) < len(trials):
-        yield f"{path.name} ends after {len(lines)} trials; the catalog has {len(trials)}"
+        yield f"{path.name} ends after {counted(len(lines), 'trial')}; the catalog has {len(trials)}"
 
 
 def _differing(body: dict[str, Any], trial: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.wording import counted
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.experiments import ExperimentRecord, Experiments
 from retrieval.plan import Plan
@@ -70,7 +71,7 @@ def begin(
         timed = {}
         if record.trials:
             experiments.forget(record.id, 1)
-            forgotten = f"its {record.trials} trials were forgotten, and it began anew"
+            forgotten = f"its {counted(record.trials, 'trial was', 'trials were')} forgotten, and it began anew"
             notes = (f"the corpus, the questions or what serves changed before the run went on: {forgotten}",)
     experiments.note(record.id, kept)
     return RunStart(earlier, timed, notes)

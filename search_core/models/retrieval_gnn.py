@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from infra.wording import counted
 from search_core.errors import BudgetError, CorpusError, SupervisionError, TrainingError
 from search_core.models.edges import Edges
 from search_core.models.graph_config import GraphLMConfig
@@ -196,6 +197,9 @@ def _questions(vectors: Vectors, judgements: Judgements, chunks: Vectors, docume
                 wrong[row, [*mates[chunk]]] = False
     usable = grades.any(axis=1)
     if usable.sum() < 2:
-        raise SupervisionError(f"{usable.sum()} questions have a relevant chunk; expected at least 2, better 100")
+        raise SupervisionError(
+            f"{counted(int(usable.sum()), 'question has', 'questions have')} a relevant chunk; "
+            "expected at least 2, better 100"
+        )
     asked = np.asarray(vectors[usable], np.float32)
     return _Questions(*(torch.from_numpy(array) for array in (asked, grades[usable], wrong[usable])))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from infra.wording import counted
 from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord, Experiments, ExperimentState
 from search_core.proof.gate import LEVEL, level_of
@@ -72,7 +73,7 @@ def count_earlier_tests(
 
 def counted_runs(tests: int) -> str:
     """The count in words, for notes and model cards."""
-    return "1 earlier run" if tests == 1 else f"{tests} earlier runs"
+    return counted(tests, "earlier run")
 
 
 def notes_of(tests: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.wording import counted
 from retrieval.evaluation.metrics import bootstrap_interval, randomisation_test
 from retrieval.search.request_time import LATENCY_RATIO
 from search_core.proof.reasons import Reason, ReasonCode
@@ -141,7 +142,9 @@ def _reasons(lift: float, low: float, p_value: float, level: float, strata: Sequ
         found.append(Reason(ReasonCode.CHANCE, chance))
     for stratum in strata:
         if stratum.high < 0:
-            worse = f"{stratum.questions} questions of kind {stratum.name} become worse ({stratum.lift:+.4f})"
+            become = "becomes" if stratum.questions == 1 else "become"
+            asked = counted(stratum.questions, "question")
+            worse = f"{asked} of kind {stratum.name} {become} worse ({stratum.lift:+.4f})"
             found.append(Reason(ReasonCode.KIND_WORSE, worse))
     return tuple(found)
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from infra.wording import counted
 from retrieval.analysis.analyzer import Analyzer
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.contracts import Encoder
@@ -60,8 +61,8 @@ def questions_from_corpus(snapshot: CorpusSnapshot, encoder: Encoder, seed: int)
             break
     if len(questions) < MIN_QUESTIONS:
         raise SupervisionError(
-            f"only {len(questions)} questions can be made from the {len(snapshot.chunks)} chunks of collection "
-            f"{snapshot.collection.name!r}, expected at least {MIN_QUESTIONS}: give judged questions "
+            f"only {counted(len(questions), 'question')} can be made from {counted(len(snapshot.chunks), 'chunk')} of "
+            f"collection {snapshot.collection.name!r}, expected at least {MIN_QUESTIONS}: give judged questions "
             "(an evaluation set, or --queries and --qrels), or more documents"
         )
     supervision = Supervision(tuple(questions), MADE, False, (TRUST,))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from infra.wording import counted
 from retrieval.catalog.eval_sets import EvalQuery, words_of
 from search_core.errors import SupervisionError
 from search_core.questions.taught_questions import hash_of
@@ -70,7 +71,7 @@ def split_questions(
     """
     if len(questions) < MIN_QUESTIONS:
         raise SupervisionError(
-            f"there are {len(questions)} judged questions; expected at least {MIN_QUESTIONS}, better 200: "
+            f"{counted(len(questions), 'judged question')}; expected at least {MIN_QUESTIONS}, better 200: "
             "add questions, or ask for questions made from the corpus (--made-questions, made_questions)"
         )
     groups = _groups(questions, texts, by_document=by == BY_DOCUMENT)
@@ -83,7 +84,8 @@ def split_questions(
         raise SupervisionError(TOO_FEW.format(len(known), len(questions), len(choose) + len(sealed)))
     if min(len(fit), len(choose), len(sealed)) < MIN_PART:
         raise SupervisionError(
-            f"{len(questions)} judged questions are only {len(groups)} different ones, which cannot be split in three; "
+            f"{len(questions)} judged questions are only {counted(len(groups), 'different one')}, not to be split in "
+            "three; "
             "add questions in other words to the evaluation set"
         )
     return replace(checked_split(questions, fit, choose, sealed, texts), taught=tuple(sorted(known)))
@@ -116,7 +118,9 @@ def given_split(
     for name, part in zip(PARTS, (fit, choose, sealed), strict=True):
         if len(part) < MIN_PART:
             without = " that what serves was not taught" if known else ""
-            raise SupervisionError(f"part {name} has {len(part)} questions{without}; expected at least {MIN_PART}")
+            raise SupervisionError(
+                f"part {name} has {counted(len(part), 'question')}{without}; expected at least {MIN_PART}"
+            )
     split = checked_split(questions, fit, choose, sealed, texts)
     return replace(split, taught=tuple(at for at in fit if at in known))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from infra.wording import counted
 from retrieval.catalog import Catalog, Collection
 from retrieval.catalog.eval_sets import EvalQuery, EvalSetRecord, words_of
 from search_core.errors import SupervisionError
@@ -73,7 +74,8 @@ def given(queries: Mapping[str, str], qrels: Mapping[str, Mapping[str, int]], ke
     unknown = sorted(set(qrels) - set(queries))
     if unknown:
         raise SupervisionError(
-            f"{len(unknown)} judged questions are not among the queries, the first is {unknown[0]!r}; "
+            f"{counted(len(unknown), 'judged question is', 'judged questions are')} not among the queries, "
+            f"the first is {unknown[0]!r}; "
             "check that both files belong together"
         )
     questions = [EvalQuery(name, queries[name], judged) for name, judged in qrels.items()]
@@ -110,7 +112,11 @@ def checked(questions: Sequence[EvalQuery], origin: str, keys: frozenset[str]) -
         (len(wanting) - len(useful), "whose relevant documents are not in the collection"),
         (len(contradicted), "that contradict each other"),
     )
-    notes = tuple(f"{count} questions {why} were left out" for count, why in counts if count)
+    notes = tuple(
+        f"{counted(count, 'question')} {why} {'was' if count == 1 else 'were'} left out"
+        for count, why in counts
+        if count
+    )
     if not useful:
         reasons = "; ".join(notes) or "there are no questions"
         raise SupervisionError(f"no judged question ({origin}) can be used: {reasons}; {_remedy(wanting)}")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.wording import counted
 from retrieval.answer.generators import AnswerGenerator
 from retrieval.answer.reader import Reader, Reading, reading_of
 from retrieval.answer.reader_folder import Calibration
@@ -132,7 +133,8 @@ def calibrate(found: Sequence[Answered]) -> Calibration:
     right = np.array([one.right for one in found], dtype=float)
     if len(found) < MIN_EXAMPLES or len(set(right)) < 2:
         raise SupervisionError(
-            f"a reader cannot be calibrated on {len(found)} questions of which {int(right.sum())} are answered right; "
+            f"a reader cannot be calibrated on {counted(len(found), 'question')}, {int(right.sum())} of them answered "
+            "right; "
             f"expected {MIN_EXAMPLES}, some of them wrong"
         )
     slope, offset = _logistic(margins, right)

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.wording import counted
 from retrieval.answer.reader import OnnxReader, load_tokenizer
 from retrieval.answer.reader_folder import TOKENIZER_FILE, Calibration
 from retrieval.answer.reader_input import SCHEME
@@ -134,7 +135,8 @@ def hold_out(questions: Sequence[Question], seed: int) -> tuple[list[Question], 
     articles = sorted({question.article for question in questions})
     if len(questions) < MIN_QUESTIONS or len(articles) < 2:
         raise SupervisionError(
-            f"a reader cannot be trained on {len(questions)} questions of {len(articles)} articles; expected at least "
+            f"a reader cannot be trained on {counted(len(questions), 'question')} of "
+            f"{counted(len(articles), 'article')}; expected at least "
             f"{MIN_QUESTIONS} of two or more"
         )
     drawn = random.Random(seed)  # noqa: S311 - a split, not a secret
@@ -153,7 +155,8 @@ def adopt_reader(
     """
     if 0 < len(questions) < MIN_EXAMPLES:
         raise SupervisionError(
-            f"a reader cannot be calibrated on {len(questions)} questions; give {MIN_EXAMPLES} or more, or none"
+            f"a reader cannot be calibrated on {counted(len(questions), 'question')}; "
+            f"give {MIN_EXAMPLES} or more, or none"
         )
     drawn = random.Random(0)  # noqa: S311 - a sample, not a secret
     held = drawn.sample(questions, min(len(questions), MAX_HELD_OUT))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from infra.wording import counted
 from retrieval.learned.adapter import QueryAdapter
 from retrieval.plan import Plan
 from search_core.candidate import Candidate, StageReport, adapter_name, is_better_bet
@@ -83,7 +84,7 @@ def adapter_stage(
     gain, kept = float(values.mean() - before.mean()), is_better_bet(values, before, conditions.choosing)
     final = _of_both_parts(conditions, start, swept, found)
     if not kept:
-        reason = f"{gain:+.4f} on {len(before)} questions that did not choose it"
+        reason = f"{gain:+.4f} on {counted(len(before), 'question')} that did not choose it"
     handed_on = replace(swept, crossed=values) if kept else start
     return handed_on, recorder.report(watch, kept=kept, reason=reason, gain=gain, best=final)
 
@@ -96,7 +97,8 @@ def _why_not(conditions: Conditions, share: float) -> str:
     if not _kinds(conditions):
         return f"the search space has no adapter that is known here; expected one of {', '.join(KINDS)}"
     if len(conditions.split.fit) < MIN_FIT:
-        return f"{len(conditions.split.fit)} questions are too few to learn from; expected {MIN_FIT} or more"
+        few = counted(len(conditions.split.fit), "question is", "questions are")
+        return f"{few} too few to learn from; expected {MIN_FIT} or more"
     if conditions.timed.is_over(share):
         return "the time was over, or the run was stopped, before it began"
     return ""

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from infra.wording import counted
 from retrieval.encoder import open_encoder
 from retrieval.encoder.model_folder import sha256_of
 from retrieval.errors import EncoderError
@@ -121,7 +122,7 @@ def encoder_stage(
         conditions, start, choice, lambda fold, plan: made.under(plan).values(fold, conditions.spec.metric)
     )
     gain, kept = float(values.mean() - before.mean()), is_better(values, before, conditions.choosing)
-    chance = "" if kept else f"{gain:+.4f} on {len(before)} questions is no gain beyond chance"
+    chance = "" if kept else f"{gain:+.4f} on {counted(len(before), 'question')} is no gain beyond chance"
     reason = "; ".join(one for one in (chance, reason) if one)
     report = recorder.report(
         watch, kept=kept, reason=reason, gain=gain, best=swept, policy=policy, deterministic=exact, steps=steps
@@ -184,7 +185,8 @@ def _unless_stopped(conditions: Conditions, reason: str) -> str:
 
 def _nothing_calls(ground: EncoderGround) -> str:
     return (
-        f"the encoder knows {1 - ground.unknown_share:.0%} of the words, and {len(ground.fit)} judged questions are "
+        f"the encoder knows {1 - ground.unknown_share:.0%} of the words, and "
+        f"{counted(len(ground.fit), 'judged question is', 'judged questions are')} "
         f"too few to learn from (expected {MIN_LABELS}); without labels, tuning did not pay where it was measured"
     )
 

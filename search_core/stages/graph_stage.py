@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from infra.wording import counted
 from retrieval.graph import CorpusGraph, build_graph
 from search_core.candidate import Candidate, StageReport, is_better
 from search_core.conditions import Conditions
@@ -89,7 +90,8 @@ def _why_not(conditions: Conditions, share: float) -> str:
     if DEPTH not in {decision.name for decision in conditions.space.decisions}:
         return "the search space has no decision about it"
     if len(conditions.split.fit) < MIN_FIT:
-        return f"{len(conditions.split.fit)} questions are too few to learn from; expected {MIN_FIT} or more"
+        few = counted(len(conditions.split.fit), "question is", "questions are")
+        return f"{few} too few to learn from; expected {MIN_FIT} or more"
     if len(conditions.snapshot.chunks) < MIN_CHUNKS:
         return "a single passage has no neighbours to learn from"
     if conditions.timed.is_over(share):

@@ -11,6 +11,7 @@ by the strength that the others choose.
 
 from __future__ import annotations
 
+from infra.wording import counted
 from retrieval.learned.precedents import Precedents
 from search_core.candidate import Candidate, StageReport, is_better_bet
 from search_core.conditions import Conditions
@@ -51,7 +52,7 @@ def precedent_stage(
     chosen = max(tried, key=lambda told: told[0])[1]  # the weaker of equals
     crossed = crossed_option(start.legs, split.choose, [values for _, _, values in tried])
     gain, kept = float((crossed - before).mean()), is_better_bet(crossed, before, conditions.choosing)
-    reason = "" if kept else f"{gain:+.4f} on {len(before)} questions that did not choose it"
+    reason = "" if kept else f"{gain:+.4f} on {counted(len(before), 'question')} that did not choose it"
     return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=chosen)
 
 
@@ -61,7 +62,8 @@ def _why_not(conditions: Conditions, share: float) -> str:
     if not _strengths(conditions):
         return f"the search space has no extra decision {DECISION!r} with numbers from 0.0 to 1.0"
     if len(conditions.working) < MIN_QUESTIONS:
-        return f"{len(conditions.working)} questions are too few to remember; expected {MIN_QUESTIONS} or more"
+        few = counted(len(conditions.working), "question is", "questions are")
+        return f"{few} too few to remember; expected {MIN_QUESTIONS} or more"
     if conditions.split.by_document:
         return "no two parts share a document, so none tells what remembering is worth; split by question instead"
     if conditions.timed.is_over(share):

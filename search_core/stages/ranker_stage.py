@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from infra.wording import counted
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.encoder.model_folder import in_data_folder
 from retrieval.learned.ranker import Ranker, read_features
@@ -70,7 +71,7 @@ def ranker_stage(
     if mean <= before.mean():
         reason = "no penalty was better on the questions it was chosen by"
         return start, recorder.report(watch, reason=reason, best=chosen)
-    reason = "" if kept else f"{gain:+.4f} on {len(before)} questions that did not choose it"
+    reason = "" if kept else f"{gain:+.4f} on {counted(len(before), 'question')} that did not choose it"
     return (chosen if kept else start), recorder.report(watch, kept=kept, reason=reason, gain=gain, best=chosen)
 
 
@@ -80,7 +81,8 @@ def _why_not(conditions: Conditions, start: Candidate, lesson: _Lesson, share: f
     if not _penalties(conditions):
         return f"the search space has no extra decision {DECISION!r} with numbers above 0.0"
     if len(lesson.places) < MIN_TAUGHT:
-        return f"{len(lesson.places)} questions are too few to learn from; expected {MIN_TAUGHT} or more"
+        few = counted(len(lesson.places), "question is", "questions are")
+        return f"{few} too few to learn from; expected {MIN_TAUGHT} or more"
     if start.plan.fusion is FusionMethod.SPARSE:
         return "a search by words alone has no vectors to compare"
     return "" if lesson.read(share) else OVER

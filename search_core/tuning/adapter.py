@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.wording import counted
 from retrieval.learned.adapter import QueryAdapter
 from retrieval.types import Vectors
 from search_core.errors import SupervisionError, TrainingError
@@ -56,7 +57,8 @@ def adapter_path(
     known = [place for place, judged in enumerate(judgements) if any(grade > 0 for grade in judged.values())]
     if len(known) < MIN_QUESTIONS:
         raise SupervisionError(
-            f"{len(known)} questions have a relevant passage; an adapter is learned from {MIN_QUESTIONS} or more"
+            f"{counted(len(known), 'question has', 'questions have')} a relevant passage; "
+            f"an adapter is learned from {MIN_QUESTIONS} or more"
         )
     path: list[tuple[int, QueryAdapter]] = []
     judged = [judgements[at] for at in known]

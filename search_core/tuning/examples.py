@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from infra.wording import counted
 from search_core.errors import SupervisionError
 from search_core.tuning.contrastive import Example
 from search_core.tuning.documents import rows_alike
@@ -89,7 +90,7 @@ def labelled_examples(
     generator = np.random.default_rng(seed)
     known = [place for place, one in enumerate(labelled) if one.relevant]
     if not known:
-        raise SupervisionError(f"none of {len(labelled)} questions has a relevant text; check the ids")
+        raise SupervisionError(f"of {counted(len(labelled), 'question')} none has a relevant text; check the ids")
     mates, alike = rows_alike(documents or range(len(texts))), rows_alike([text.whole for text in texts])
     while True:
         for place in generator.permutation(known):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from infra.wording import counted
 from search_core.errors import SupervisionError
 
 MIN_LETTERS = 4  # of a title or crop worth asking
@@ -63,7 +64,8 @@ def own_pairs(texts: Sequence[CorpusText], seed: int, *, titles: bool = False) -
                 yield pair
         if made == 0:
             raise SupervisionError(
-                f"none of {len(texts)} texts is long enough to make a question of; give judged questions instead"
+                f"of {counted(len(texts), 'text')} none is long enough to make a question of; "
+                "give judged questions instead"
             )
 
 

@@ -89,7 +89,7 @@ def test_eval_prints_the_pinned_form(kb: Kb) -> None:
         "eval", "-c", "c", "--queries", str(kb.folder / "q.jsonl"), "--qrels", str(kb.folder / "strange.tsv")
     )
     assert strange.returncode != 0
-    assert "none of 1 documents that are judged relevant is in collection 'c'" in " ".join(strange.stderr.split())
+    assert "of 1 document judged relevant none is in collection 'c'" in " ".join(strange.stderr.split())
 
 
 def test_eval_counts_judged_documents_that_are_not_there(kb: Kb) -> None:

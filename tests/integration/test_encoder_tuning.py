@@ -109,7 +109,7 @@ class TestPairs:
         assert [pair.question for pair in pairs] == [pair.question for pair in islice(own_pairs(TEXTS, seed=0), 80)]
 
     def test_texts_too_short_to_ask_about_are_refused(self) -> None:
-        with pytest.raises(SupervisionError, match="none of 1 texts"):
+        with pytest.raises(SupervisionError, match="of 1 text none"):
             next(own_pairs([CorpusText("", "x")], seed=0))
 
 
@@ -153,7 +153,7 @@ class TestExamples:
             assert one.answers == mates and one.negative_groups and not mates & {*one.negative_groups}
 
     def test_nothing_relevant_is_refused(self) -> None:
-        with pytest.raises(SupervisionError, match="none of 1 questions"):
+        with pytest.raises(SupervisionError, match="of 1 question none"):
             next(labelled_examples(TEXTS, [Labelled("none", {3: 0})], seed=0))
 
 

@@ -218,7 +218,7 @@ def test_enough_is_sealed_whatever_the_documents_are(sizes: tuple[int, ...], see
 
 
 def test_one_document_cannot_be_split() -> None:
-    with pytest.raises(SupervisionError, match="40 questions with known answers, in 1 documents"):
+    with pytest.raises(SupervisionError, match="40 questions with known answers, in 1 document,"):
         split(asked((40,)), "here", 0)
 
 

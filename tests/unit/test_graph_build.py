@@ -200,7 +200,7 @@ def test_an_empty_corpus_has_an_empty_graph() -> None:
 
 
 def test_vectors_that_do_not_match_are_refused() -> None:
-    with pytest.raises(InvalidInputError, match="1 chunks came with 2 vectors"):
+    with pytest.raises(InvalidInputError, match="1 chunk came with 2 vectors"):
         build_graph([chunk(1, "", "x")], np.zeros((2, 4), np.float32))
 
 

@@ -214,7 +214,7 @@ def test_no_article_is_learnt_from_and_calibrated_on(tmp_path: Path) -> None:
     few += [replace(one, article="article 13", answers=()) for one in questions[:4]]
     for seed in range(8):  # two articles of thirteen have questions without an answer: one of them is held out
         assert len({one.article for one in hold_out(few, seed)[1] if not one.answers}) == 1
-    with pytest.raises(SupervisionError, match="cannot be trained on 12 questions of 1 articles"):
+    with pytest.raises(SupervisionError, match="cannot be trained on 12 questions of 1 article;"):
         hold_out([one for one in questions if one.article == "article 1"], seed=1)
 
 

@@ -133,7 +133,7 @@ def test_given_parts_leave_out_what_is_asked_again_later() -> None:
 
 
 def test_too_few_questions_are_told() -> None:
-    with pytest.raises(SupervisionError, match=f"there are 3 judged questions; expected at least {MIN_QUESTIONS}"):
+    with pytest.raises(SupervisionError, match=f"3 judged questions; expected at least {MIN_QUESTIONS}"):
         split_questions([question(n) for n in range(3)], 0)
 
 
@@ -152,9 +152,9 @@ def test_what_teaches_nothing_is_left_out_with_a_note() -> None:
     )
     assert [one.id for one in found.questions] == ["q1"]
     assert found.notes == (
-        "1 questions without text were left out",
-        "1 questions of which no document is judged relevant (by a score above 0) were left out",
-        "1 questions whose relevant documents are not in the collection were left out",
+        "1 question without text was left out",
+        "1 question of which no document is judged relevant (by a score above 0) was left out",
+        "1 question whose relevant documents are not in the collection was left out",
         "2 questions that contradict each other were left out",
     )
 

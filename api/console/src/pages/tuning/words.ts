@@ -32,7 +32,7 @@ const REASONS: readonly (readonly [code: string, sentence: RegExp])[] = [
   ["not_beaten", /^what serves already was not beaten/],
   ["no_gain", /^the sealed questions show no gain/],
   ["chance", /may be chance \(p = (?<p>[\d.]+); expected below (?<level>[\d.e-]+)\)/],
-  ["kind_worse", /^(?<count>\d+) questions of kind (?<kind>\S+) become worse/],
+  ["kind_worse", /^(?<count>\d+) questions? of kind (?<kind>\S+) becomes? worse/],
   ["slower", /^searches would take (?<ratio>[\d.]+) times/],
   ["over_latency", /^(?:searches|an answer) would take (?<ms>[\d.]+) ms/],
   ["overtaken", /began to serve during the run/],
