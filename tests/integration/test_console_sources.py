@@ -47,7 +47,14 @@ def collection(served: Served, name: str) -> Collection:
     return found
 
 
-def letter(number: int, body: str, *, reason: str = "EncoderError: out of memory", cut: bool = False) -> DeadLetter:
+def letter(
+    number: int,
+    body: str,
+    *,
+    reason: str = "EncoderError: out of memory",
+    cut: bool = False,
+    headers: tuple[tuple[str, bytes], ...] = (),
+) -> DeadLetter:
     """A message that tells of row 7; `cut` leaves half of it."""
     row = {"id": 7, "title": "Question 7", "body": body, "status": "a"}
     key, value = change_events.event("public.faqs", "u", 7, row, 1_000 + number).message
@@ -62,6 +69,7 @@ def letter(number: int, body: str, *, reason: str = "EncoderError: out of memory
         partition=0,
         offset=number,
         message_key=key,
+        headers=headers,
     )
 
 
@@ -82,9 +90,15 @@ def counts(page: Page) -> list[str]:
 
 def test_a_dead_letter_is_found_understood_and_replayed(served: Served, person: BrowserContext) -> None:
     found = collection(served, "mended")
-    bury(served, found, letter(1, "The first answer."))
+    headers = (("__debezium.newkey", b'{"id":7}'), ("trace", b"\xff"), ("trace", EVIL.encode()))
+    bury(served, found, letter(1, "The first answer.", headers=headers))
     page = opened(person, "/c/mended/letters")
     page.get_by_role("button", name=f"{TOPIC}/0@1").click()
+    shown = page.get_by_role("table", name="The message's headers").get_by_role("row")
+    expect(shown).to_have_count(1 + len(headers))
+    assert shown.nth(1).inner_text().split("\t") == ["__debezium.newkey", '{"id":7}']
+    assert shown.nth(2).inner_text().split("\t") == ["trace", "\N{REPLACEMENT CHARACTER}"]
+    assert shown.nth(3).inner_text().split("\t") == ["trace", EVIL]
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_text("It worked")).to_be_visible()
     assert text_of(served, found, "public.faqs/7") == "Question 7\nThe first answer."
@@ -97,6 +111,7 @@ def test_a_dead_letter_is_found_understood_and_replayed(served: Served, person: 
     page.get_by_role("button", name=f"{TOPIC}/0@2").click()
     drawer = page.get_by_role("dialog")
     expect(drawer.get_by_text(EVIL)).to_be_visible()
+    expect(drawer.get_by_text("headers")).to_have_count(0)
     expect(drawer.get_by_text("Searches still find the former version")).to_be_visible()
     assert "changed" in drawer.get_by_role("row").filter(has_text="body").inner_text()
     assert "A better answer." in drawer.get_by_role("row").filter(has_text="body").inner_text()

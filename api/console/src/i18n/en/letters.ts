@@ -38,4 +38,7 @@ export const letters = {
   "letters.payload": "What was received",
   "letters.no-payload": "Nothing of it was kept.",
   "letters.message-key": "The message's key",
+  "letters.headers": "The message's headers",
+  "letters.header": "Header",
+  "letters.value": "Value",
 } as const;

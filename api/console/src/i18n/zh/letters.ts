@@ -41,4 +41,7 @@ export const letters: Translation<typeof en> = {
   "letters.payload": "收到的内容",
   "letters.no-payload": "没有保留内容。",
   "letters.message-key": "消息的键",
+  "letters.headers": "消息的头部",
+  "letters.header": "头部",
+  "letters.value": "值",
 };

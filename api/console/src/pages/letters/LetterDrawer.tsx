@@ -1,5 +1,5 @@
 /** One dead letter: why, what to do, the row beside the one that is stored, the message itself. */
-import { Alert, Anchor, Button, Group, Stack, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Stack, Table, Text, Title } from "@mantine/core";
 import { CircleCheck, RotateCcw, Trash2, TriangleAlert } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Link } from "react-router";
@@ -175,6 +175,35 @@ function Payload({ letter }: { letter: Letter }) {
           <CodeText value={pretty(letter.message_key)} label={t("letters.message-key")} height={140} />
         </>
       )}
+      {letter.headers && letter.headers.length > 0 && <Headers headers={letter.headers} />}
     </Stack>
+  );
+}
+
+/** In the message's order; a name may come more than once. */
+function Headers({ headers }: { headers: readonly Model<"LetterHeader">[] }) {
+  const { t } = useSpeech();
+  return (
+    <>
+      <Title order={3} size="h5" mt="xs">
+        {t("letters.headers")}
+      </Title>
+      <Table verticalSpacing={6} layout="fixed" aria-label={t("letters.headers")} style={{ overflowWrap: "anywhere" }}>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th scope="col">{t("letters.header")}</Table.Th>
+            <Table.Th scope="col">{t("letters.value")}</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {headers.map(({ name, value }, place) => (
+            <Table.Tr key={place}>
+              <Table.Th scope="row">{name}</Table.Th>
+              <Table.Td>{value}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </>
   );
 }
