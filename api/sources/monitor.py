@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 15.0  # as often as Prometheus usually scrapes
 Named = tuple[str, str]  # collection, source
-OF_RUNNING = frozenset({"kb_source_lag_events", "kb_source_lag_seconds", "kb_source_connector_up"})
+OF_RUNNING = frozenset(
+    {"kb_source_lag_events", "kb_source_lag_seconds", "kb_source_connector_up", "kb_source_database_up"}
+)
 
 
 class SourceMonitor(Lookout):
@@ -56,8 +58,7 @@ class SourceMonitor(Lookout):
                 seen[named] = status = self._reader.read(record, thorough=False)
                 if record.state is not SourceState.ACTIVE or status.connector.paused:
                     resting.add(named)
-                answers = bool(status.database)
-                self._finish(self._learn_types(record) if answers else record)
+                self._finish(self._learn_types(record) if status.database_answers else record)
         self.seen, self.resting = seen, frozenset(resting)
 
     def _learn_types(self, record: SourceRecord) -> SourceRecord:
@@ -85,7 +86,7 @@ class SourceMonitor(Lookout):
 class SourceGauges(Collector):
     """The sources as the monitor saw them last; what could not be asked is left out.
 
-    So is how far those lag that rest, and that their connectors do: somebody wants it so.
+    So is how far those lag that rest, and whether their connectors and databases are up: somebody wants it so.
     """
 
     def __init__(self, monitor: SourceMonitor) -> None:
@@ -107,6 +108,7 @@ class SourceGauges(Collector):
             ("kb_source_slot_lag_bytes", "Log of the database that was not read yet.", _slot_lag),
             ("kb_source_slot_retained_bytes", "Log that the database keeps for the source.", _slot_retained),
             ("kb_source_connector_up", "1 where connector and task run; absent while paused.", _up),
+            ("kb_source_database_up", "1 where the database answers; absent while paused.", _database_up),
             ("kb_source_dead_letters", "Events that wait for a person.", _dead_letters),
         ):
             gauge = GaugeMetricFamily(name, meaning, labels=("collection", "source"))
@@ -135,6 +137,10 @@ def _slot_retained(status: SourceStatus) -> float | None:
 
 def _up(status: SourceStatus) -> float:
     return float(status.connector.running)
+
+
+def _database_up(status: SourceStatus) -> float | None:
+    return None if status.database_answers is None else float(status.database_answers)
 
 
 def _dead_letters(status: SourceStatus) -> float | None:

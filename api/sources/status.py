@@ -40,16 +40,23 @@ class SourceStatus:
     lag_seconds: float | None = None
     last_event_at: datetime | None = None
     database: Mapping[str, Any] = field(default_factory=dict)
+    database_answers: bool | None = None
     documents: int = 0
     dead_letters: int = 0
     notices: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def follows(self) -> bool:
+        """Whether changes come, as far as connector and database tell: one that looks for its database runs, too."""
+        has_slot = self.database.get("slot_active") is not False
+        return self.connector.running and self.database_answers is True and has_slot
+
     def to_dict(self) -> dict[str, Any]:
         """As it is shown."""
         shown = asdict(self)
         lag = {"events": shown.pop("lag_events"), "seconds": shown.pop("lag_seconds")}
-        lag |= {"last_event_at": shown.pop("last_event_at"), **shown.pop("database")}
+        lag |= {name: shown.pop(name) for name in ("last_event_at", "database_answers")} | shown.pop("database")
         return shown | {"lag": lag}
 
 
@@ -68,8 +75,8 @@ class StatusReader:
             self._known(record, status)
             return status
         self._ask(status, lambda: self._connector(record, status))
-        self._ask(status, lambda: self._lag(record, status))
         self._ask(status, lambda: self._database(record, status))
+        self._ask(status, lambda: self._lag(record, status))  # last: whether it follows is known by then
         if thorough:
             self._ask(status, lambda: self._tables(record, status))
             self._ask(status, lambda: self._snapshot(record, status))
@@ -123,7 +130,7 @@ class StatusReader:
         unread = {place: events for place, events in unread.items() if events > 0}
         status.lag_events = sum(unread.values())
         status.last_event_at = max(committed.values(), default=None)
-        if status.connector.running:
+        if status.follows:
             self._last_read.note(record.id, reach.keys(), unread.keys(), began)
         status.lag_seconds = _seconds_behind(status, true_until(unread, self._last_read.later(record.id, committed)))
         lost = {topic for (topic, number), (first, _) in reach.items() if read.get((topic, number), 0) < first}
@@ -138,7 +145,9 @@ class StatusReader:
         if "capture" not in record.config:
             status.problems.append("the source was not set up to the end; take a full snapshot, or delete it")
             return
+        status.database_answers = False
         status.database = open_database(self._live.address(record)).progress(capture_of(record.config))
+        status.database_answers = True
         if status.database.get("slot_exists") is False and record.state is not SourceState.DELETING:
             slot = status.database["slot"]
             status.problems.append(f"replication slot {slot} is gone, changes since are lost; take a full snapshot")
@@ -199,11 +208,11 @@ def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def _seconds_behind(status: SourceStatus, true_until: datetime | None) -> float | None:
-    """How long ago, at the most, what is known was true: 0 where everything is read and the connector runs.
+    """How long ago, at the most, what is known was true: 0 where everything is read and changes come.
 
     None where nothing ever was read, or nobody can say whether the connector runs.
     """
-    if status.lag_events == 0 and status.connector.running:
+    if status.lag_events == 0 and status.follows:
         return 0.0
     if true_until is None or (status.lag_events == 0 and status.connector is UNKNOWN):
         return None

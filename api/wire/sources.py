@@ -281,7 +281,9 @@ class SourceStatus(LiveSourceView):
     documents: int = Field(description="Living documents that it brought.")
     connector: dict[str, Any] = Field(description="Of Kafka Connect: state, task_state, trace.")
     snapshot: dict[str, Any] = Field(description="The last one: kind, state, tables with rows.")
-    lag: dict[str, Any] = Field(description="events, seconds, last_event_at; slot bytes for PostgreSQL.")
+    lag: dict[str, Any] = Field(
+        description="events, seconds, last_event_at, database_answers; slot bytes for PostgreSQL."
+    )
     dead_letters: int
     notices: list[NoticeView] = Field(description="Changes of the tables' columns and the like, newest first.")
     problems: list[str] = Field(description="What is wrong, with what to do.")

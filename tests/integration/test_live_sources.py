@@ -245,11 +245,26 @@ def test_a_reader_with_an_operators_publication_is_enough(served: LiveWorld, nor
     assert held(northwind) == {"slots": [], "publications": [("for_kb",)]}
 
 
-def test_a_database_that_is_down_at_deletion_is_told_with_what_to_run(served: LiveWorld, northwind: str) -> None:
-    before = served.footprint()
+def test_a_database_that_goes_away_is_told_and_so_is_what_to_run_after_its_deletion(
+    served: LiveWorld, northwind: str
+) -> None:
+    """Its connector looks for it again and is running all the while: everything is read, and yet nothing would come."""
+    before, monitor = served.footprint(), served.api.app.state.services.source_monitor
     with breakable(northwind) as (url, break_it):
         assert served.create("shop", url).status_code == 201
+        eventually(lambda: served.status("shop")["snapshot"]["state"], lambda state: state == "completed")
+        eventually(lambda: served.status("shop")["lag"]["slot_active"])
+        read_everything(served, "shop")
+        monitor.look()
+        there = metrics(served)
+        assert (there["kb_source_lag_seconds"], there["kb_source_database_up"]) == (0, 1)
         break_it()
+        monitor.look()
+        away = metrics(served)
+        assert (away["kb_source_connector_up"], away["kb_source_lag_events"]) == (1, 0)
+        assert away["kb_source_lag_seconds"] > 0 == away["kb_source_database_up"]
+        assert away.keys() == there.keys() - {"kb_source_slot_lag_bytes", "kb_source_slot_retained_bytes"}
+        assert served.status("shop")["lag"]["database_answers"] is False
         deleted = served.delete("shop")
     assert deleted.status_code == 200, deleted.text
     (left,) = deleted.json()["leftovers"]
