@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Set
 from dataclasses import replace
 
+from ingest.incomplete import ROWS_INCOMPLETE
 from ingest.rows import RowStore
 from ingest.table_mapping import TablesMapping
 from retrieval.catalog.source_tables import Notice, TableState, TableWrite
@@ -58,11 +59,11 @@ class TableMemory:
     def row_waits(self, table: str, key: str, columns: Collection[str]) -> None:
         """A row came without values that are not known: it is not shown."""
         named = ", ".join(sorted(columns))
-        self._notices["rows_incomplete", table] = Notice(
-            "rows_incomplete",
+        self._notices[ROWS_INCOMPLETE, table] = Notice(
+            ROWS_INCOMPLETE,
             table,
             f"row {key} of {table} came without its unchanged large columns {named}, and no earlier event told them; "
-            "such rows are not shown: take a new snapshot of the table",
+            "such rows are not shown until `kb serve` has read them at the source, or a new snapshot has",
             {"columns": sorted(columns), "key": key},
         )
 

@@ -2,7 +2,8 @@
 
 PostgreSQL does not send a large value that an update left alone. Where the row is not stored either, because what came
 before it is still under way or was lost, its value is unknown. Such a row waits: it is no document and joins nothing,
-until an older change that arrives late, the other half of a change of key, or a newer snapshot brings the value.
+until an older change that arrives late, the other half of a change of key, a newer snapshot, or a look at the source
+(`Reconciler.mend_waiting`) brings the value.
 A value that is kept from the stored row is shown; an older change that was set aside may still bring a newer one.
 """
 
@@ -20,6 +21,7 @@ from retrieval.types import SourcePosition
 UNKNOWN = ""
 EVERYTHING = "*"
 KEPT = "="
+ROWS_INCOMPLETE = "rows_incomplete"  # the notice that rows of a table wait
 
 
 def waits(row: Mapping[str, Any], needed: Collection[str]) -> bool:

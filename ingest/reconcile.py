@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -144,6 +145,34 @@ class Reconciler:
             for part in in_parts(rows, MEND_AT_ONCE):
                 self._mend_rows(scan, part)
         return len(differences.rows) + self._mend_documents()
+
+    def mend_waiting(self, connection: sa.Connection, most: int) -> int:
+        """Read rows once more of which a value is not known, `most` of them; how many there were.
+
+        One that the source does not have waits on: its deletion is under way.
+        """
+        found = 0
+        for table in sorted(self._mapping.all_tables, key=lambda one: one in self._mapping.tables):  # joined ones first
+            waiting = set(islice(self._waiting(table), most - found))
+            found += len(waiting)
+            if waiting:
+                self._bring(TableScan(connection, table, self._mapping.columns_of(table)), waiting)
+        return found
+
+    def _bring(self, scan: TableScan, waiting: set[str]) -> None:
+        for page in scan.pages():
+            found = {key: scan.identity(row) for key, row in page.items() if key in waiting}
+            rows = [RowDifference(scan.name, key, DifferenceKind.CHANGED, which) for key, which in found.items()]
+            for part in in_parts(rows, MEND_AT_ONCE):
+                self._mend_rows(scan, part)
+            waiting -= found.keys()
+            if not waiting:
+                return
+
+    def _waiting(self, table: str) -> Iterator[str]:
+        needed = self._mapping.columns_of(table)
+        for page in self._stored.pages(table):
+            yield from (key for key, row in page.items() if waits(row, needed))
 
     def _rendered(self) -> Iterator[tuple[Document, StoredInput | None]]:
         """Every document that the stored rows make, with what is stored of it; joined rows are held in memory."""

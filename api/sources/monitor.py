@@ -1,7 +1,7 @@
 """Looks at the live sources every few seconds while the API serves, so that scraping and requests need not.
 
-It also learns the types of columns as they change, and removes the documents that a full snapshot did not bring, once
-that was read to its end.
+It also learns the types of columns as they change, removes the documents that a full snapshot did not bring, once that
+was read to its end, and brings rows that wait for large values.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from api.knowledge_base import KnowledgeBase
 from api.lookout import Lookout
 from api.sources.live_sources import LiveSources
 from api.sources.status import SourceStatus, StatusReader
+from api.sources.waiting_rows import bring_waiting
 from ingest.errors import IngestError
 from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.sources import SourceRecord, SourceState
@@ -59,6 +60,8 @@ class SourceMonitor(Lookout):
                 if record.state is not SourceState.ACTIVE or status.connector.paused:
                     resting.add(named)
                 self._finish(self._learn_types(record) if status.database_answers else record)
+                if status.database_answers and status.lag_events == 0:  # else the values may be on their way
+                    self._bring_waiting(record)
         self.seen, self.resting = seen, frozenset(resting)
 
     def _learn_types(self, record: SourceRecord) -> SourceRecord:
@@ -81,6 +84,14 @@ class SourceMonitor(Lookout):
             logger.info("source %s: its full snapshot is finished at a later look: %s", record.name, error)
         except (IngestError, RetrievalError) as error:
             logger.warning("source %s: its full snapshot is not finished yet: %s", record.name, error)
+
+    def _bring_waiting(self, record: SourceRecord) -> None:
+        if record.state is not SourceState.ACTIVE or "rebuilding" in record.config:
+            return
+        try:
+            bring_waiting(self._kb, record)
+        except (IngestError, RetrievalError) as error:
+            logger.warning("source %s: rows that wait for large values wait on: %s", record.name, error)
 
 
 class SourceGauges(Collector):

@@ -27,6 +27,9 @@ NOTICES = 50  # of the newest that are shown
 MUCH_LOG_BYTES = 10 * 2**30  # kept on the database's disk for one source; a person should know
 # What Debezium says where it has lost its place in the log, or the tables' definitions: it fails again at each start.
 NO_RESTART = ("schema recovery mode", "no longer available on the server", "db history topic is missing")
+# Debezium reads a table again in two threads for a moment, and may stop over it while rows change (DBZ-8674).
+OVERTAKEN = "IncrementalSnapshotContext.currentDataCollectionId()"
+UNREAD = ("sql_exception", "unknown_schema", "no_primary_key")  # how a table's reading again may end, besides well
 UNKNOWN = ConnectorStatus("UNKNOWN", "UNKNOWN")
 
 
@@ -176,12 +179,25 @@ class StatusReader:
     def _snapshot(self, record: SourceRecord, status: SourceStatus) -> None:
         told = self._live.setup.topics().notifications(record.config["topic_prefix"])
         status.snapshot = snapshot_progress(told)
+        if tables := unread_tables(status.snapshot):
+            status.problems.append(
+                f"the connector did not read {', '.join(tables)} to the end, so documents may be as before; read them "
+                f"again (POST /v1/sources/{record.name}/snapshot), best while few of their rows change"
+            )
+
+
+def unread_tables(snapshot: Mapping[str, Any]) -> list[str]:
+    """The tables that the snapshot gave up, though it called itself completed."""
+    return sorted(table for table, told in snapshot["tables"].items() if told["state"] in UNREAD)
 
 
 def failure(source: str, status: ConnectorStatus) -> str:
     """Why a connector has failed, and what to do."""
-    lost = any(words in status.trace for words in NO_RESTART)
-    remedy = "take a full snapshot" if lost else f"mend that, then POST /v1/sources/{source}/restart"
+    remedy = f"mend that, then POST /v1/sources/{source}/restart"
+    if any(words in status.trace for words in NO_RESTART):
+        remedy = "take a full snapshot"
+    elif OVERTAKEN in status.trace:
+        remedy = f"POST /v1/sources/{source}/restart, then read the tables again that it was reading"
     return f"the connector has failed: {why(status)}; {remedy}"
 
 

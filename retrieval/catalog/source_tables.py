@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from retrieval.catalog import schema
-from retrieval.catalog.engine import reading
+from retrieval.catalog.engine import reading, writing
 from retrieval.catalog.upsert import upsert
 from retrieval.types import SourcePosition
 
@@ -60,7 +60,7 @@ class NoticeRecord:
 
 
 class SourceTables:
-    """Reads what is remembered of tables."""
+    """Reads what is remembered of tables, and forgets notices that are settled."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -89,6 +89,22 @@ class SourceTables:
         )
         with reading(self._engine) as connection:
             return [NoticeRecord(*row) for row in connection.execute(query)]
+
+    def newest(self, source_id: int, kind: str) -> int | None:
+        """The id of the newest notice of that kind; None where there is none."""
+        c = schema.source_notices.c
+        query = sa.select(sa.func.max(c.id)).where(c.source_id == source_id, c.kind == kind)
+        with reading(self._engine) as connection:
+            found: int | None = connection.execute(query).scalar_one()
+        return found
+
+    def settle(self, source_id: int, kind: str, until: int) -> None:
+        """Forget the notices of that kind up to that id: what they told of is over, and would be told anew."""
+        c = schema.source_notices.c
+        with writing(self._engine) as connection:
+            connection.execute(
+                schema.source_notices.delete().where(c.source_id == source_id, c.kind == kind, c.id <= until)
+            )
 
 
 def read_states(connection: sa.Connection, source_id: int) -> dict[str, TableState]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api.sources.connect_secrets import ConnectSecrets
 from api.sources.live_changes import tables_to_read
-from api.sources.status import failure, snapshot_progress
+from api.sources.status import failure, snapshot_progress, unread_tables
 from ingest.connect import names
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.client import ConnectorStatus
@@ -149,12 +149,26 @@ def test_the_progress_is_that_of_the_last_snapshot() -> None:
     assert snapshot_progress([])["state"] == "none"
 
 
+def test_a_table_that_a_snapshot_gave_up_is_named_though_that_is_completed() -> None:
+    how = {"s.a": "SUCCEEDED", "s.b": "SQL_EXCEPTION", "s.c": "EMPTY", "s.d": "UNKNOWN_SCHEMA"}
+    ends = [
+        told("Incremental", "TABLE_SCAN_COMPLETED", scanned_collection=table, total_rows_scanned="8", status=status)
+        for table, status in how.items()
+    ]
+    shown = snapshot_progress([told("Incremental", "STARTED"), *ends, told("Incremental", "COMPLETED")])
+    assert (shown["state"], unread_tables(shown)) == ("completed", ["s.b", "s.d"])
+
+
 @pytest.mark.parametrize(
     ("cause", "remedy"),
     [
         ("Access denied; you need the RELOAD privilege(s)", "mend that, then POST /v1/sources/shop/restart"),
         ("internal schema size 3, but row size 4, restart connector with schema recovery mode", "take a full snapshot"),
         ("binlog.000001, but this is no longer available on the server. Reconfigure", "take a full snapshot"),
+        (
+            'the return value of "a.IncrementalSnapshotContext.currentDataCollectionId()" is null',
+            "POST /v1/sources/shop/restart, then read the tables again that it was reading",
+        ),
     ],
 )
 def test_a_failure_that_no_restart_mends_says_so(cause: str, remedy: str) -> None:
