@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,14 @@ from api.upkeep.maintenance import verify_collection
 from infra.settings import Settings, load_settings
 from infra.stack.errors import FetchError, MissingProgramError
 from infra.stack.stack import Stack
+from retrieval.catalog.schema import utc_now
 from retrieval.contracts import server_part
 from retrieval.elastic.client import SEARCH_TIMEOUT_SECONDS
 from retrieval.elastic.index import drop_indexes
 from retrieval.errors import NotYetSearchableError, OutageError
 from retrieval.plan import DEFAULT_PLAN, FusionMethod
 from retrieval.search.types import SearchRequest, SearchResult
-from retrieval.types import OPERATOR, Document
+from retrieval.types import OPERATOR, Deletion, Document
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -74,12 +76,13 @@ def search(kb: KnowledgeBase, query: str = "pumps", **more: object) -> SearchRes
     return kb.search("docs", SearchRequest(query, MAX_HITS), OPERATOR, **more)  # type: ignore[arg-type]
 
 
-def check_whole(kb: KnowledgeBase, documents: int) -> None:
+def check_whole(kb: KnowledgeBase, documents: int, about_pumps: int | None = None) -> None:
     """Both legs caught up, and hold exactly what the catalog does."""
     eventually(lambda: kb.freshness("docs")["lag"] == 0 and not kb.troubles(), what="catching up")
     verdict = verify_collection(kb, "docs")
     assert verdict.in_step and verdict.documents == documents, verdict
-    assert len(search(kb, plan=WORDS_ONLY).hits) == min(documents, MAX_HITS)
+    wanted = documents if about_pumps is None else about_pumps
+    assert len(search(kb, plan=WORDS_ONLY).hits) == min(wanted, MAX_HITS)
 
 
 def test_down_for_a_while(stack: Stack, served: Served) -> None:
@@ -135,6 +138,23 @@ def test_frozen_a_search_that_must_see_a_write_says_that_it_cannot(stack: Stack,
         stack.resume("elasticsearch")
     check_whole(kb, 25)
     assert search(kb, min_seq=seq, timeout=5).degraded == ()
+
+
+def test_frozen_for_longer_than_the_log_is_kept(stack: Stack, served: Served) -> None:
+    kb = served.kb
+    stack.pause("elasticsearch")
+    try:
+        write(kb, "new", 200)
+        kb.write("docs", [Deletion("old3"), Document("old4", "valves now")])
+        eventually(lambda: "sparse" in kb.troubles().get("docs", {}), what="noticing")
+        record = kb.catalog.collections.get("docs")
+        assert kb.catalog.pruning.operations(record, utc_now() + timedelta(seconds=5)) > 200
+    finally:
+        stack.resume("elasticsearch")
+    check_whole(kb, 219, about_pumps=218)
+    assert [hit.chunk.key for hit in search(kb, "valves", plan=WORDS_ONLY).hits] == ["old4"]
+    write(kb, "later", 5)
+    check_whole(kb, 224, about_pumps=223)
 
 
 def test_killed_in_the_middle_of_a_long_catch_up(stack: Stack, served: Served) -> None:
