@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from change_events import Event, History, event
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from stack import StackOf
 from waiting import PATIENCE_SECONDS, eventually
 from worker_world import World, running, world
@@ -60,6 +60,22 @@ def test_offsets_are_the_catalogs_and_nothing_is_applied_twice(shop: World) -> N
     assert shop.drain().totals()["events"] == sent
     assert shop.drain().totals()["events"] == 0
     assert sum(shop.kb.catalog.offsets.read(shop.source.id).values()) == sent
+    for offset in (0, 10**6):  # whatever Kafka says of the group
+        claim(shop, offset)
+        assert shop.drain().totals()["events"] == 0
+    assert shop.send(shop.history.changes(20)) == shop.drain().totals()["events"]
+    assert shop.documents == shop.history.documents
+
+
+def claim(shop: World, offset: int) -> None:
+    """Have Kafka believe that the group has come so far in each partition."""
+    consumer = KafkaConsumer(bootstrap_servers=shop.servers, group_id=shop.kb.settings.worker_group)
+    try:
+        partitions = [TopicPartition(shop.topic, number) for number in consumer.partitions_for_topic(shop.topic) or ()]
+        consumer.assign(partitions)
+        consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition in partitions})
+    finally:
+        consumer.close(autocommit=False)
 
 
 def test_two_workers_share_the_partitions_and_rebalance_in_mid_stream(shop: World) -> None:
