@@ -51,11 +51,12 @@ class Replay:
 
     def _one(self, letter: DeadLetterRecord) -> Replayed:
         try:
-            source, message = self._source(letter), self._message(letter)
+            self._source(letter)
+            message = self._message(letter)
         except (NotFoundError, IngestError) as error:
             return Replayed(letter, str(error))
         try:
-            self._apply(source, message)
+            self._apply(letter, message)
         except OutageError:
             raise
         except Exception as error:  # whatever was wrong with it before may be wrong still
@@ -65,9 +66,10 @@ class Replay:
         self._settle(letter)
         return Replayed(letter)
 
-    def _apply(self, source: LiveSource, message: Message) -> None:
+    def _apply(self, letter: DeadLetterRecord, message: Message) -> None:
         for _ in range(TRIES):
-            read = self._catalog.offsets.rows_version(source.record.id)
+            read = self._catalog.offsets.rows_version(self._source(letter).record.id)
+            source = self._source(letter)  # after that: what overtakes may be a change of its mapping
             mapper = RowMapper(source.mapping, self._catalog.sources.rows(source.record))
             changes = mapper.apply(row_events(message, source.kinds))
             prepared = self._pipeline.prepare(source.record.name, changes)

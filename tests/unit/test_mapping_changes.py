@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from change_events import Event, event, live_source
+from test_joined_workers import SlowPipeline
 
 from api.sources.live_changes import table_uses
 from ingest.contracts import CHUNKERS
@@ -42,8 +43,8 @@ class Shop:
         self.catalog = Catalog(sqlite_url(folder / "catalog.db"))
         self.collection = self.catalog.collections.create("shop", "hash", encoder.fingerprint)
         self.source = LiveSource.of(live_source(self.catalog, self.collection, "faqs", "kb-1", tables))
-        targets = FixedTargets(CHUNKERS.create("structure", max_tokens=220), encoder)
-        self.pipeline = Pipeline(self.catalog, self.collection, targets)
+        self.targets = FixedTargets(CHUNKERS.create("structure", max_tokens=220), encoder)
+        self.pipeline = Pipeline(self.catalog, self.collection, self.targets)
         self._sent = 0
 
     def remap(self, tables: dict[str, Any]) -> None:
@@ -137,6 +138,38 @@ def test_a_letter_of_a_topic_that_is_read_no_longer_is_not_replayed(tmp_path: Pa
     (told,) = Replay(shop.catalog, shop.collection, shop.pipeline, lambda *_: None).run(letters)
     assert "a full snapshot has read all rows anew since" in told.reason
     assert shop.texts == {}
+    shop.catalog.close()
+
+
+def test_a_letter_is_replayed_by_the_mapping_of_now_and_does_not_take_back_what_was_read_since(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"public.faqs": FAQ})
+    narrow = {"id": 1, "q": "How?"}  # as sent before the mapping named more columns
+    for key in (1, 2):
+        sent = event("public.faqs", "c", key, narrow | {"id": key}, 90)
+        message = Message("kb-1.public.faqs", 0, 50 + key, *sent.message)
+        letter = dead_letter("faqs", message, ValueError("not understood then"))
+        shop.catalog.writer.commit(shop.collection.id, Commit(dead_letters=[letter]))
+    shop.remap({"public.faqs": joined("id", "product_id")})
+    shop.feed(event("public.products", "r", 7, PRODUCT, 200), event("public.faqs", "r", 1, QUESTION, 200))
+    letters = shop.catalog.sources.dead_letters(shop.collection)
+    replayed = Replay(shop.catalog, shop.collection, shop.pipeline, lambda *_: None).run(letters)
+    assert [one.reason for one in replayed] == ["", ""]
+    assert shop.texts == {"public.faqs/1": "How? Drill", "public.faqs/2": "How?"}
+    shop.feed(event("public.faqs", "r", 2, QUESTION | {"id": 2}, 210))  # as the table is read again
+    assert shop.texts == {"public.faqs/1": "How? Drill", "public.faqs/2": "How? Drill"}
+    shop.catalog.close()
+
+
+def test_a_replay_that_a_change_of_the_mapping_overtakes_goes_by_the_new_one(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"public.faqs": FAQ})
+    message = Message("kb-1.public.faqs", 0, 50, *event("public.faqs", "c", 1, QUESTION, 90).message)
+    letter = dead_letter("faqs", message, ValueError("not understood then"))
+    shop.catalog.writer.commit(shop.collection.id, Commit(dead_letters=[letter]))
+    pipeline = SlowPipeline(shop.catalog, shop.collection, shop.targets)
+    pipeline.meanwhile = lambda: shop.remap({"public.faqs": FAQ | {"body": "{q} {product_sku}"}})
+    letters = shop.catalog.sources.dead_letters(shop.collection)
+    assert [one.reason for one in Replay(shop.catalog, shop.collection, pipeline, lambda *_: None).run(letters)] == [""]
+    assert shop.texts == {"public.faqs/1": "How? D-7"}
     shop.catalog.close()
 
 
