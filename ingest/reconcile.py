@@ -217,6 +217,7 @@ class Reconciler:
     def _write(self, changes: Callable[[RowMapper], Sequence[Change]]) -> None:
         for attempt in range(TRIES):
             read = self._catalog.offsets.rows_version(self._source.id)  # before any row is read
+            self._require_mapping()
             mapper = RowMapper(self._mapping, self._stored)
             prepared = self._pipeline.prepare(self._source.name, changes(mapper))
             try:
@@ -225,6 +226,12 @@ class Reconciler:
             except OvertakenError:
                 if attempt == TRIES - 1:
                     raise
+
+    def _require_mapping(self) -> None:
+        """By another one everything would have to be compared anew, and its tables are read again anyway."""
+        now = self._catalog.sources.now(self._source)
+        if now.config["tables"] != self._source.config["tables"]:
+            raise OvertakenError(f"the mapping of source {now.name} was changed meanwhile; run it again")
 
 
 class _Joined:

@@ -15,7 +15,10 @@ from infra.settings import Settings
 from ingest.changes import Row, RowChange
 from ingest.reconcile import Reconciler, SourceDifferences
 from ingest.row_mapper import RowMapper
+from ingest.row_values import link_value
 from ingest.table_mapping import parse_mapping
+from retrieval.catalog.row_upkeep import TableUse
+from retrieval.errors import OvertakenError
 from retrieval.types import SourcePosition
 
 TABLE = "main.faqs"
@@ -110,3 +113,23 @@ def test_a_document_that_came_while_documents_were_compared_stays(
     monkeypatch.setattr(world.catalog.documents, "keys", arrives)
     world.mend(SourceDifferences())
     assert world.documents == {f"{TABLE}/1"}
+
+
+def test_mending_ends_where_the_mapping_changes_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.change(FIRST)
+    world.change(AGAIN, at_source=True)
+    world.change(FIRST, at_source=False)
+    found = world.look().confirmed_by(world.look())
+    assert [one.kind for one in found.rows] == ["changed"]
+    prepare = world.pipeline.prepare
+
+    def meanwhile(*asked: object) -> object:
+        monkeypatch.undo()
+        record = world.catalog.sources.change(world.record, config={"tables": {TABLE: {"title": "q", "body": "{a}"}}})
+        world.catalog.sources.refit(record, {TABLE: TableUse(frozenset(), False, True)}, link_value)
+        return prepare(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.pipeline, "prepare", meanwhile)
+    with pytest.raises(OvertakenError, match="mapping of source shop was changed"):
+        world.mend(found)
+    assert world.rows.read(TABLE, "1") == (SourcePosition((30, 30)), FIRST), "not by the mapping of before"
