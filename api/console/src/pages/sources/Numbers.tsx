@@ -28,7 +28,7 @@ export function Numbers({ collection, status }: { collection: string; status: So
           <Tile
             label={t("sources.events-waiting")}
             value={lag.events == null ? "–" : lag.events.toLocaleString(language)}
-            hint={lag.events === 0 ? t("sources.fresh") : t("sources.events-hint")}
+            hint={lag.seconds === 0 ? t("sources.fresh") : t("sources.events-hint")}
           />
           <Tile
             label={t("sources.age")}
