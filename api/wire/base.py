@@ -69,6 +69,7 @@ def _reachable(key: str) -> str:
 
 CollectionName = Annotated[str, Field(pattern=COLLECTION_PATTERN, description="Name of the collection.")]
 WITHOUT_NUL = r"^[^\x00]*$"  # PostgreSQL stores no NUL
+WORDS_WITHOUT_NUL = r"^[^\x00]*[^\s\x00][^\x00]*$"  # both at once: of two patterns on a type, the later alone holds
 WORDS_THAT_AGREE = "Groups of words that mean the same, as written: list plurals too. Groups that share a word are one."
 Line = Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)]
 Text = Annotated[str, Field(pattern=WITHOUT_NUL)]

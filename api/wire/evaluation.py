@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api.wire.base import CollectionName, Json, Key, Line, Number, Request, Response, Text
+from api.wire.base import WORDS_WITHOUT_NUL, CollectionName, Json, Key, Line, Number, Request, Response, Text
 from retrieval.types import MAX_QUERY_LENGTH
 
-Question = Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH, pattern=r"\S")]
+Question = Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH, pattern=WORDS_WITHOUT_NUL)]
 Grades = dict[Key, Annotated[int, Field(ge=0, le=100)]]
-Answer = Annotated[Line, Field(pattern=r"\S")]
+Answer = Annotated[Line, Field(pattern=WORDS_WITHOUT_NUL)]
 SetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Name of the set.")]
 
 

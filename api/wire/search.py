@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from api.wire.base import CollectionName, Groups, Json, Key, Number, Request, Response, Text
+from api.wire.base import WORDS_WITHOUT_NUL, CollectionName, Groups, Json, Key, Number, Request, Response, Text
 from retrieval.search.types import MAX_TOP_K
 from retrieval.types import MAX_QUERY_LENGTH
 
@@ -187,7 +187,7 @@ class WhyBody(Request):
         },
     )
 
-    query: Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH, pattern=r"\S")]
+    query: Annotated[Text, Field(min_length=1, max_length=MAX_QUERY_LENGTH, pattern=WORDS_WITHOUT_NUL)]
     collection: CollectionName
     key: Annotated[Key, Field(description="The document's key.")]
     top_k: Annotated[int | None, Field(ge=1, le=MAX_TOP_K, description="Most hits; without it, the plan's.")] = None
