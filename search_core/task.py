@@ -8,7 +8,7 @@ from typing import Any
 
 from search_core.errors import BudgetError, SearchCoreError
 from search_core.proof.latency_bound import latency_bound
-from search_core.request import ANSWER_TASK
+from search_core.request import ANSWER_TASK, MAX_LATENCY_MS
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}  # seconds
 MAX_BUDGET = 7 * 24 * 3600.0  # seconds: a corpus of last week is another one
@@ -53,13 +53,13 @@ def parse_task(task: str, budget_seconds: float, metric: str = "", latency_ms: f
     """A name of `TASKS`, or a sentence in English or Chinese that says what is wanted; `metric` "": the task's own.
 
     `latency_ms` goes before the bound that the sentence names.
-    Raises `SearchCoreError` where the sentence names nothing that can be done.
+    Raises `SearchCoreError` where the sentence names nothing that can be done, or a bound that none can keep.
     """
     if task in TASKS:
         return TaskSpec(task, TASKS[task], metric or _metric(task), latency_ms, budget_seconds)
     for pattern, kind in _KINDS:
         if pattern.search(task):
-            bound = latency_bound(task) if latency_ms is None else latency_ms
+            bound = _bound(task) if latency_ms is None else latency_ms
             return TaskSpec(kind, task, metric or _metric(kind), bound, budget_seconds)
     raise SearchCoreError(
         f"task {task!r} says nothing that is known here; name one of {', '.join(SEARCH_TASKS)}, or write a sentence "
@@ -82,6 +82,15 @@ def _seconds(text: str) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise BudgetError(f"budget {text!r} is no time; expected something like 90s, 5m or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _bound(sentence: str) -> float | None:
+    bound = latency_bound(sentence)
+    if bound is not None and not 0 < bound <= MAX_LATENCY_MS:
+        raise SearchCoreError(
+            f"task {sentence!r} asks for at most {bound:g} ms; expected above 0, at most {MAX_LATENCY_MS} ms"
+        )
+    return bound
 
 
 def _metric(task: str) -> str:

@@ -26,6 +26,7 @@ from search_core.conclusion import conclude
 from search_core.conditions import prepare
 from search_core.errors import ArtifactError, CorpusError, SearchCoreError
 from search_core.log.run_lock import run_lock
+from search_core.policy import check_policy
 from search_core.proof.promotion import check_way
 from search_core.questions.splits import BY_DOCUMENT
 from search_core.request import ANSWER_TASK, AT_ONCE, DEFAULT_POLICY, DEFAULT_SPACE, Request
@@ -165,6 +166,7 @@ class AutoModelTrainer:
             known = ", ".join(SEARCH_TASKS)
             raise SearchCoreError(f"task {self.spec.task!r} is not about a collection; expected one of {known}")
         self.tiers = parse_tiers(request.tiers, self._clock.budget)
+        check_policy(request.policy)
         check_device(request.device)
 
     @property

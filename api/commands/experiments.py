@@ -119,7 +119,7 @@ def replay(experiment: ExperimentId, collection: CollectionOption = "default", a
         record = kb.catalog.experiments.get(found, experiment)
         if record.result is None or "trajectory" not in record.result:
             raise InvalidInputError(
-                f"experiment {experiment!r} is {record.state.value}; only a finished one can be replayed"
+                f"experiment {experiment!r} is {state_of(kb, found, record).value}; only a finished one can be replayed"
             )
         against = {name: value for name, value in record.result["incumbent"].items() if name != "digest"}
         about = {"promote": False, "against": against, "earlier_runs": record.result.get("earlier_runs")}

@@ -25,12 +25,19 @@ from api.knowledge_base import KnowledgeBase
 from infra.logs import set_up_logging
 from infra.settings import ENV_PREFIX, Settings
 from ingest.errors import IngestError
-from retrieval.errors import ConflictError, InvalidInputError, NotFoundError, OutageError, RetrievalError
+from retrieval.errors import ConflictError, EncoderError, InvalidInputError, NotFoundError, OutageError, RetrievalError
 
 NICENESS = 19  # the lowest priority: against a busy server, some hundredth of a core
 END_SECONDS = 10.0
 
-_ERRORS = {error.__name__: error for error in (ConflictError, InvalidInputError, NotFoundError, OutageError)}
+_TOLD = (
+    ConflictError,
+    EncoderError,
+    InvalidInputError,
+    NotFoundError,
+    OutageError,
+)  # apart, by a job's code
+_ERRORS = {error.__name__: error for error in _TOLD}
 
 
 def build_apart(

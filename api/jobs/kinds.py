@@ -27,10 +27,10 @@ def _source_snapshot() -> Task:
 
 
 def _tune() -> Task:
-    from api.jobs.tuning import tune  # the search core is of no use to a process that only serves
+    from api.jobs.tuning import check_tune, tune  # the search core is of no use to a process that only serves
     from api.wire.experiments import TuneArguments
 
-    return Task(tune, TuneArguments)
+    return Task(tune, TuneArguments, fits=check_tune)
 
 
 def _train_reader() -> Task:

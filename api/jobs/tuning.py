@@ -6,10 +6,11 @@ import logging
 from typing import Any
 
 from api.generations.tuned_encoder import let_serve
+from api.jobs.experiment_state import check_idle
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.experiments import ExperimentState
-from retrieval.errors import OutageError
+from retrieval.errors import OutageError, RetrievalError
 from search_core.errors import RunningError
 from search_core.offered_encoders import waits
 from search_core.request import Request
@@ -18,6 +19,11 @@ from search_core.tiers import TIERS
 from search_core.trainer import AutoModelTrainer
 
 logger = logging.getLogger(__name__)
+
+
+def check_tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any]) -> None:
+    """Raise at once what `tune` would fail with at its beginning, or after waiting in vain for another run's end."""
+    check_idle(kb, collection, arguments["experiment"])
 
 
 def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -37,15 +43,19 @@ def tune(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: 
         trials = (min(done, total), total) if told["tier"] == TIERS[0] else (done, None)  # others go on by time
         report(*trials)
 
-    trainer = AutoModelTrainer.of(
-        request,
-        settings=kb.settings,
-        catalog=kb.catalog,
-        encoder_of=kb.open_encoder,
-        progress=advance,
-        wanted=lambda: report(*trials),  # cancelled after the last trial, nothing serves either
-        experiment=record.id,
-    )
+    try:
+        trainer = AutoModelTrainer.of(
+            request,
+            settings=kb.settings,
+            catalog=kb.catalog,
+            encoder_of=kb.open_encoder,
+            progress=advance,
+            wanted=lambda: report(*trials),  # cancelled after the last trial, nothing serves either
+            experiment=record.id,
+        )
+    except RetrievalError as error:  # such as a device that this worker's machine lacks
+        kb.catalog.experiments.finish(record.id, ExperimentState.FAILED, {"error": str(error)})
+        raise
     logger.info("experiment %s of %s: task understood as: %s", record.id, collection, trainer.spec.describe())
     try:
         result = trainer.run().to_dict()

@@ -20,6 +20,7 @@ from api.dependencies import (
 from api.http.paging import moment_position, page_json
 from api.http.responses import JsonResponse
 from api.jobs.experiment_state import state_of
+from api.jobs.opening import uses_celery
 from api.jobs.tasks import with_caller
 from api.knowledge_base import KnowledgeBase
 from api.routes.failures import GUARDED, failures
@@ -35,10 +36,10 @@ from retrieval.catalog import Collection
 from retrieval.catalog.experiments import ExperimentRecord
 from retrieval.errors import InvalidInputError, NotFoundError
 from search_core.log.log_comparison import compare_runs
-from search_core.policy import POLICIES
+from search_core.policy import check_policy
 from search_core.proof.promotion import check_way
 from search_core.questions.supervision import choose_set
-from search_core.request import ANSWER_TASK, DEFAULT_POLICY, Request, without_questions
+from search_core.request import ANSWER_TASK, Request, without_questions
 from search_core.spaces.architecture import Architecture
 from search_core.spaces.drawing import choice_graph, draw
 from search_core.spaces.scalar import same
@@ -46,6 +47,7 @@ from search_core.spaces.space import SearchSpace
 from search_core.spaces.space_file import SPACES, stored_space
 from search_core.task import SEARCH_TASKS, parse_budget, parse_task
 from search_core.tiers import parse_tiers
+from search_core.tuning.devices import check_device
 
 ExperimentPath = Annotated[str, Path(alias="experiment", pattern=r"^[0-9a-f]{16}$", description="The experiment's id.")]
 
@@ -112,10 +114,10 @@ def compare_experiments(
 
 def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) -> Request:
     """The request, or an error now rather than in the job."""
-    for registry, name in ((SPACES, body.search_space), (POLICIES, body.policy)):
-        if name not in registry and not (registry is POLICIES and name == DEFAULT_POLICY):
-            known = ", ".join(entry.name for entry in registry)
-            raise InvalidInputError(f"{registry.kind} {name!r} is not known here; expected one of {known}")
+    if body.search_space not in SPACES:  # files are for who runs `kb tune`
+        known = ", ".join(entry.name for entry in SPACES)
+        raise InvalidInputError(f"space {body.search_space!r} is not known here; expected one of {known}")
+    check_policy(body.policy)
     budget = parse_budget(body.budget)
     task = parse_task(body.task, budget).task
     if task not in SEARCH_TASKS:
@@ -126,6 +128,8 @@ def _checked(kb: KnowledgeBase, collection: Collection, body: ExperimentBody) ->
     request = Request(**body.model_dump())
     if request.promote:
         check_way(kb.catalog, collection, request.rollout)
+    if not uses_celery(kb.settings):  # whose workers may have other devices than this machine
+        check_device(body.device)
     if not request.made_questions:
         choose_set(kb.catalog, collection, request.eval_set, answered=request.task == ANSWER_TASK)
     return request

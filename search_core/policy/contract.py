@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from infra.registry import Registry
+from retrieval.errors import InvalidInputError
+from search_core.request import DEFAULT_POLICY
 from search_core.spaces.architecture import Architecture
 
 PICK, DRAW = "pick", "draw"  # a choice of the policy's own, and a random draw against which such are counted
@@ -101,3 +103,10 @@ class Accountable(Protocol):
 
 # created with (space: SearchSpace, seed: int, briefing: Briefing = NO_BRIEFING)
 POLICIES: Registry[Policy] = Registry("policy")
+
+
+def check_policy(name: str) -> None:
+    """Raise `InvalidInputError` where no policy is called so."""
+    if name != DEFAULT_POLICY and name not in POLICIES:
+        known = ", ".join((DEFAULT_POLICY, *(entry.name for entry in POLICIES)))
+        raise InvalidInputError(f"policy {name!r} is not known here; expected one of {known}")

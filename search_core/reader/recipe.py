@@ -34,6 +34,7 @@ from search_core.reader.lessons import write_lessons
 from search_core.reader.model import open_model
 from search_core.reader.teaching import taught
 from search_core.reader.training import TrainingOptions, train
+from search_core.tuning.devices import check_device
 from search_core.tuning.vocabulary import extend, survey
 
 logger = logging.getLogger(__name__)
@@ -98,8 +99,10 @@ def train_reader(
 ) -> Trained:
     """Make the reader folder `target` from the encoder in `base`; `texts` are for practice.
 
-    Raises `SupervisionError`, `TrainingError`, `ArtifactError` and `ReaderError`; `target` is then as it was.
+    Raises `InvalidInputError` for a device that PyTorch cannot use, `SupervisionError`, `TrainingError`,
+    `ArtifactError` and `ReaderError`; `target` is then as it was.
     """
+    check_device(recipe.device)
     learnt, held = hold_out(questions, recipe.seed)
     with tempfile.TemporaryDirectory(prefix="reader-") as scratch:
         start, pieces = _start(base, Path(scratch) / "start", [*learnt, *held], texts, recipe.seed)

@@ -11,6 +11,8 @@ from api_world import World, check_native_error, world
 from retrieval.catalog.eval_sets import EvalQuery
 from retrieval.catalog.rollouts import BEGIN_OPTIONS, Stage
 from retrieval.plan import Plan
+from search_core.artifact.artifacts import RUNS
+from search_core.log.run_lock import run_lock
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def left_behind(served: World) -> int:
     [
         ({"search_space": "nowhere"}, 422, "space 'nowhere' is not known here; expected one of"),
         ({"search_space": "../../etc/passwd"}, 422, "search_space"),
-        ({"policy": "oracle"}, 422, "policy 'oracle' is not known here; expected one of"),
+        ({"policy": "oracle"}, 422, "policy 'oracle' is not known here; expected one of auto, "),
         ({"task": "make coffee"}, 422, "'make coffee' says nothing that is known here"),
         ({"task": "node-classification"}, 422, "task 'node-classification' is not about a collection"),
         ({"task": "classify what customers want"}, 422, "task 'intent' is not about a collection"),
@@ -46,6 +48,10 @@ def left_behind(served: World) -> int:
         ({"budget": "soon"}, 422, "budget"),
         ({"budget": "..5m"}, 422, "is no time"),
         ({"tiers": "moon"}, 422, "moon"),
+        ({"task": "find the reply, under 0 ms"}, 422, "asks for at most 0 ms; expected above 0, at most 600000 ms"),
+        ({"task": f"find the reply, under {'9' * 400} ms"}, 422, "asks for at most inf ms"),
+        ({"device": "nowhere"}, 422, "device 'nowhere' cannot be used"),
+        ({"device": "meta"}, 422, "device 'meta' cannot be used"),
         ({"max_epochs": 0}, 422, "max_epochs"),
         ({"seed": -1}, 422, "seed"),
         ({"rollout": "tomorrow"}, 422, "rollout"),
@@ -73,6 +79,24 @@ def test_what_cannot_be_run_is_refused(served: World, wrong: dict[str, Any], sta
     error = check_native_error(answer, status)
     assert words in f"{error['message']} {error.get('detail')}"
     assert left_behind(served) == before
+
+
+def test_a_job_goes_on_with_an_experiment_that_is_there_and_that_nobody_runs(served: World) -> None:
+    docs = served.kb.catalog.collections.get("docs")
+    record = served.kb.catalog.experiments.create(docs, {"seed": 7})
+
+    def asked(experiment: str, status: int) -> str:
+        body = {"kind": "tune", "collection": "docs", "arguments": {"experiment": experiment}}
+        return str(check_native_error(served.call("POST", "/v1/jobs", json=body), status)["message"])
+
+    before = left_behind(served)
+    assert "experiment '0000000000000000' does not exist in collection 'docs'" in asked("0" * 16, 404)
+    with run_lock(served.kb.settings.data_dir / RUNS / record.id):
+        assert f"experiment '{record.id}' is run by `kb tune` now; wait for its end" in asked(record.id, 409)
+    assert left_behind(served) == before
+    job = served.kb.catalog.jobs.create("tune", "docs", {"experiment": record.id}).id
+    assert f"is run by job {job} now" in asked(record.id, 409)
+    served.kb.catalog.jobs.cancel(job)
 
 
 @pytest.mark.parametrize(("key", "status"), [("reader", 403), ("writer", 403), ("elsewhere", 404), (None, 401)])

@@ -41,6 +41,14 @@ def test_a_reindex_that_must_fail_is_refused_at_once(api: served.Served, admin: 
     assert api.client.get("/v1/jobs?kind=reindex", headers=admin).json()["jobs"] == []
 
 
+def test_a_reindex_by_what_is_no_model_ends_with_the_encoders_code(api: served.Served, admin: dict[str, str]) -> None:
+    """The hub's rules refuse such a name before anything is asked of the hub."""
+    started = start(api, admin, encoder="no model of that name")
+    job = api.ended(f"/v1/jobs/{started.json()['id']}", admin)
+    assert (job["state"], job["error_code"]) == ("failed", "unusable_encoder")
+    assert "encoder 'no model of that name' is neither" in job["error"]
+
+
 def test_a_key_that_may_name_no_folder_is_not_told_whether_it_is_there(
     api: served.Served, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -51,6 +51,8 @@ def test_a_run_that_nobody_works_on_is_stopped(kb: KnowledgeBase, monkeypatch: p
     for words in (("list",), ("show", record.id)):
         told = CliRunner().invoke(app, ["experiments", *words, "-c", "c", "--json"])
         assert '"stopped"' in told.stdout and "running" not in told.stdout
+    told = CliRunner().invoke(app, ["experiments", "replay", record.id, "-c", "c"])
+    assert told.exit_code == 1 and f"experiment '{record.id}' is stopped; only a finished one" in str(told.exception)
 
 
 def test_a_replay_says_that_the_corpus_changed(kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,12 @@ import pytest
 from tuning_world import questions, trainer, tuned, tuning_world
 
 from api.jobs.experiment_state import state_of
+from api.jobs.tuning import tune
 from api.knowledge_base import KnowledgeBase
 from retrieval.catalog.experiments import ExperimentState
+from retrieval.errors import InvalidInputError
 from search_core.artifact.artifacts import RUNS
-from search_core.errors import ArtifactError, SupervisionError
+from search_core.errors import ArtifactError, SearchCoreError, SupervisionError
 from search_core.request import Request
 from search_core.trainer import AutoModelTrainer
 
@@ -51,6 +53,25 @@ def test_a_run_whose_folder_cannot_be_written_has_failed_and_can_go_on(kb: Knowl
     assert record.state is state_of(kb, collection, record) is ExperimentState.FAILED
     assert "cannot be written" in (record.result or {})["error"]
     assert collection.plan_id is None
+
+
+@pytest.mark.parametrize("wrong", [{"policy": "oracle"}, {"device": "nowhere"}, {"tiers": "moon"}])
+def test_a_run_that_cannot_be_made_leaves_no_experiment(kb: KnowledgeBase, wrong: dict[str, str]) -> None:
+    [name] = wrong.values()
+    with pytest.raises((InvalidInputError, SearchCoreError), match=name):
+        tuned(kb, **wrong)
+    assert kb.catalog.experiments.all(kb.catalog.collections.get("c")) == []
+
+
+def test_an_experiment_whose_worker_lacks_its_device_has_failed_and_says_why(kb: KnowledgeBase) -> None:
+    """Who asked could not know it where the worker is another machine."""
+    collection = kb.catalog.collections.get("c")
+    record = kb.catalog.experiments.create(collection, Request(collection="c", device="nowhere").to_dict())
+    with pytest.raises(InvalidInputError, match="device 'nowhere' cannot be used"):
+        tune(kb, "c", {"experiment": record.id}, lambda done, total: None)
+    ended = kb.catalog.experiments.get(collection, record.id)
+    assert ended.state is ExperimentState.FAILED
+    assert "device 'nowhere' cannot be used" in (ended.result or {})["error"]
 
 
 def test_the_command_says_how_a_run_that_the_disk_ended_goes_on(kb: KnowledgeBase, tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from reader_questions import write_squad
 
 from retrieval.answer.reader import Reading
 from retrieval.answer.reader_input import Layout
+from retrieval.errors import InvalidInputError
 from search_core.errors import SupervisionError
 from search_core.reader.cloze import cloze_questions, cut
 from search_core.reader.data import Example, Question, read_answers, read_squad, read_texts, spans_of
 from search_core.reader.evaluation import Answered, calibrate, scores_of
-from search_core.reader.recipe import hold_out
+from search_core.reader.recipe import ReaderRecipe, hold_out, train_reader
 from search_core.reader.scores import contains, exact, overlap_f1
 
 DATA = Path(os.environ.get("KB_TEST_DATA_DIR", Path(__file__).parents[2] / "../shared/data"))
@@ -153,6 +154,13 @@ def test_the_loss_is_that_of_any_gold_span() -> None:
     told = -sum(0.25 * math.log(one) for one in [*begin, *end])
     wanted = (first + (1 - TAUGHT) * own + TAUGHT * told) / 2
     assert float(loss_of(Fixed(), collate([long, short], 0))) == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("device", ["nowhere", "meta", ""])
+def test_a_device_that_cannot_be_used_is_told_before_anything_is_read(tmp_path: Path, device: str) -> None:
+    recipe = ReaderRecipe(device=device)
+    with pytest.raises(InvalidInputError, match=f"device '{device}' cannot be used"):
+        train_reader(tmp_path / "base", tmp_path / "reader", [], [], recipe)
 
 
 def test_teachers_tell_of_answered_questions_only(tmp_path: Path) -> None:

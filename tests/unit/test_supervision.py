@@ -222,6 +222,14 @@ def test_a_sentence_becomes_a_task() -> None:
         parse_task("make coffee", 60)
 
 
+@pytest.mark.parametrize("bound", ["0 ms", "0.0 s", "601 seconds", "9" * 400 + " ms"])
+def test_a_bound_that_an_option_may_not_have_is_refused_in_a_sentence_too(bound: str) -> None:
+    with pytest.raises(SearchCoreError, match="expected above 0, at most 600000 ms"):
+        parse_task(f"find the reply, under {bound}", 60)
+    assert parse_task(f"find the reply, under {bound}", 60, "", 20.0).latency_ms == 20.0
+    assert parse_task("find the reply, under 600 seconds", 60).latency_ms == 600_000
+
+
 @pytest.mark.parametrize(
     ("sentence", "task"),
     [
