@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -94,10 +94,14 @@ def make_reader(
     texts: Sequence[str],
     recipe: ReaderRecipe,
     told: Told,
+    wanted: Callable[[], None] = lambda: None,
 ) -> Trained:
-    """Train a reader into the data folder; one of that name is replaced when the new one is complete."""
+    """Train a reader into the data folder; one of that name is replaced when the new one is complete.
+
+    `wanted` is called between the steps; what it raises ends the training.
+    """
     target = reader_folder(kb, name)
-    return train_reader(locate(base), target, questions, texts, recipe, told)
+    return train_reader(locate(base, kb.settings.data_dir), target, questions, texts, recipe, told, wanted)
 
 
 def install_reader(

@@ -16,7 +16,14 @@ def train_reader(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], 
     recipe = ReaderRecipe(**{name: arguments[name] for name in names})
     questions = readers.configured_questions(kb)
     texts = readers.texts_of(kb, collection)
-    report(0, recipe.epochs * recipe.runs)
+    reached: tuple[int, int | None] = (0, recipe.epochs * recipe.runs)
+
+    def advance(stage: str, done: int, total: int, loss: float) -> None:
+        nonlocal reached
+        reached = (done, total)
+        report(*reached)
+
+    report(*reached)
     return readers.make_reader(
         kb,
         arguments["name"],
@@ -24,5 +31,6 @@ def train_reader(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], 
         questions,
         texts,
         recipe,
-        lambda stage, done, total, loss: report(done, total),
+        advance,
+        wanted=lambda: report(*reached),  # a pass over many questions takes hours
     ).to_dict()

@@ -22,6 +22,7 @@ from infra.wording import counted
 from retrieval.answer.reader import OnnxReader, load_tokenizer
 from retrieval.answer.reader_folder import TOKENIZER_FILE, Calibration
 from retrieval.answer.reader_input import SCHEME
+from retrieval.encoder.model_folder import read_folder
 from retrieval.errors import ReaderError
 from retrieval.folder_exchange import put_in_place
 from search_core.errors import SupervisionError
@@ -96,13 +97,17 @@ def train_reader(
     texts: Sequence[str],
     recipe: ReaderRecipe,
     told: Told = lambda *_: None,
+    wanted: Callable[[], None] = lambda: None,
 ) -> Trained:
     """Make the reader folder `target` from the encoder in `base`; `texts` are for practice.
 
-    Raises `InvalidInputError` for a device that PyTorch cannot use, `SupervisionError`, `TrainingError`,
-    `ArtifactError` and `ReaderError`; `target` is then as it was.
+    `wanted` is called before each step of a training; what it raises ends it. Raises `InvalidInputError` for a device
+    that PyTorch cannot use, `EncoderError` and `ReaderError` for a folder that holds no model, `SupervisionError`,
+    `TrainingError` and `ArtifactError`; `target` is then as it was.
     """
     check_device(recipe.device)
+    read_folder(base).weights_files()
+    load_tokenizer(base / TOKENIZER_FILE)
     learnt, held = hold_out(questions, recipe.seed)
     with tempfile.TemporaryDirectory(prefix="reader-") as scratch:
         start, pieces = _start(base, Path(scratch) / "start", [*learnt, *held], texts, recipe.seed)
@@ -113,14 +118,14 @@ def train_reader(
             first_new=first_new if pieces else 1 << 30,
         )  # fmt: skip
         model = open_model(start, recipe.seed)
-        wanted = (PRACTICE if pieces else 0) if recipe.practice is None else recipe.practice
-        clozes = cloze_questions([*texts, *_passages(learnt)], wanted, recipe.seed, CLOZES_EACH) if wanted else []
-        losses = _practise(model, examples(tokenizer, clozes, layout), options, told)
+        practice = (PRACTICE if pieces else 0) if recipe.practice is None else recipe.practice
+        clozes = cloze_questions([*texts, *_passages(learnt)], practice, recipe.seed, CLOZES_EACH) if practice else []
+        losses = _practise(model, examples(tokenizer, clozes, layout), options, told, wanted)
         found = examples(tokenizer, learnt, layout)
         if recipe.teachers:
             told("teachers", 0, recipe.teachers, 0.0)
-            found = taught(start, found, options, recipe.teachers)
-        losses += _runs(model, found, options, recipe, told)
+            found = taught(start, found, options, recipe.teachers, wanted)
+        losses += _runs(model, found, options, recipe, told, wanted)
         trained = _saved(model, Path(scratch) / "trained", start)
         write_lessons(trained, learnt, held)
         facts = _facts(base, learnt, held, texts, recipe, pieces)
@@ -237,13 +242,22 @@ def _start(
     return target, len(known.missing)
 
 
-def _practise(model: Any, found: list[Example], options: TrainingOptions, told: Told) -> list[float]:
+def _practise(
+    model: Any, found: list[Example], options: TrainingOptions, told: Told, wanted: Callable[[], None]
+) -> list[float]:
     if not found:
         return []
-    return train(model, [found], options, lambda number, loss: told("practice", number + 1, 1, loss))
+    return train(model, [found], options, lambda number, loss: told("practice", number + 1, 1, loss), wanted)
 
 
-def _runs(model: Any, found: list[Example], options: TrainingOptions, recipe: ReaderRecipe, told: Told) -> list[float]:
+def _runs(
+    model: Any,
+    found: list[Example],
+    options: TrainingOptions,
+    recipe: ReaderRecipe,
+    told: Told,
+    wanted: Callable[[], None],
+) -> list[float]:
     """Train `recipe.runs` times from the model as it is, and leave the mean of the weights in it."""
     import torch
 
@@ -259,6 +273,7 @@ def _runs(model: Any, found: list[Example], options: TrainingOptions, recipe: Re
             [found] * recipe.epochs,
             dataclasses.replace(options, seed=options.seed + run),
             lambda number, loss, done=done: told("training", done + number + 1, epochs, loss),  # type: ignore[misc]
+            wanted,
         )
         with torch.no_grad():
             for name, value in model.state_dict().items():

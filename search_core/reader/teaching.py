@@ -7,7 +7,7 @@ answer know nothing of refusing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,24 @@ TEACHER_SEEDS = 1000  # beyond those of the runs
 BATCH = 64
 
 
-def taught(start: Path, found: Sequence[Example], options: TrainingOptions, teachers: int) -> list[Example]:
-    """The examples, the answered ones with what so many teachers, trained from `start`, think of them."""
+def taught(
+    start: Path,
+    found: Sequence[Example],
+    options: TrainingOptions,
+    teachers: int,
+    wanted: Callable[[], None] = lambda: None,
+) -> list[Example]:
+    """The examples, the answered ones with what so many teachers, trained from `start`, think of them.
+
+    `wanted` is called before each step; what it raises ends the training.
+    """
     answered = [row for row, one in enumerate(found) if NO_ANSWER not in one.golds]
     told: dict[int, Any] = {}
     for number in range(teachers):
         seed = options.seed + TEACHER_SEEDS + number
         teacher = open_model(start, seed)
         lessons = [[found[row] for row in answered]] * TEACHER_EPOCHS
-        train(teacher, lessons, replace(options, seed=seed))
+        train(teacher, lessons, replace(options, seed=seed), wanted=wanted)
         for row, opinion in zip(answered, opinions(teacher, lessons[0], options.device), strict=True):
             told[row] = told.get(row, 0) + opinion.astype(np.float32) / teachers
     return [replace(one, soft=told[row].astype(np.float16)) if row in told else one for row, one in enumerate(found)]

@@ -47,10 +47,12 @@ def train(
     rounds: Sequence[Sequence[Example]],
     options: TrainingOptions,
     after: Callable[[int, float], None] = lambda _number, _loss: None,
+    wanted: Callable[[], None] = lambda: None,
 ) -> list[float]:
     """Train on each round's examples in turn, a round being an epoch. Returns the mean loss of each.
 
-    `after` is called with the number of the round that ended, 0-based, and its loss; what it raises ends the training.
+    `after` is called with the number of the round that ended, 0-based, and its loss, `wanted` before each step; what
+    they raise ends the training.
     Raises `TrainingError` where the loss is none. The model ends on the CPU.
     """
     import torch
@@ -65,7 +67,7 @@ def train(
     means = []
     for number, found in enumerate(rounds):
         model.train()
-        means.append(run.round(list(batches(found, options.batch, drawn))))
+        means.append(run.round(list(batches(found, options.batch, drawn)), wanted))
         after(number, means[-1])
     run.finish()
     return means
@@ -96,11 +98,12 @@ class _Run:
         self._learnt = [weight for weight in model.parameters() if weight.requires_grad]
         self._mean = [weight.detach().clone() for weight in self._learnt] if options.average else []
 
-    def round(self, found: list[list[Example]]) -> float:
+    def round(self, found: list[list[Example]], wanted: Callable[[], None]) -> float:
         """One pass; the mean loss."""
         total, began = 0.0, time.monotonic()
         since: Any = 0.0
         for step, examples in enumerate(found, 1):
+            wanted()
             since = since + self._step(examples)
             if step % LOG_STEPS == 0 or step == len(found):  # a loss is read seldom: it makes a GPU wait
                 total, since = total + float(since), 0.0

@@ -16,7 +16,7 @@ from reader_questions import write_squad
 
 from retrieval.answer.reader import Reading
 from retrieval.answer.reader_input import Layout
-from retrieval.errors import InvalidInputError
+from retrieval.errors import EncoderError, InvalidInputError, ReaderError
 from search_core.errors import SupervisionError
 from search_core.reader.cloze import cloze_questions, cut
 from search_core.reader.data import Example, Question, read_answers, read_squad, read_texts, spans_of
@@ -161,6 +161,42 @@ def test_a_device_that_cannot_be_used_is_told_before_anything_is_read(tmp_path: 
     recipe = ReaderRecipe(device=device)
     with pytest.raises(InvalidInputError, match=f"device '{device}' cannot be used"):
         train_reader(tmp_path / "base", tmp_path / "reader", [], [], recipe)
+
+
+def test_a_folder_that_holds_no_model_is_told_by_what_it_lacks(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    questions = read_squad(write_squad(tmp_path / "q.json", articles=4, each=20))
+    for lacks, kind in (("config.json", EncoderError), ("safetensors", EncoderError), ("tokenizer.json", ReaderError)):
+        with pytest.raises(kind, match=lacks):
+            train_reader(base, tmp_path / "reader", questions, [], ReaderRecipe())
+        (base / {"safetensors": "model.safetensors"}.get(lacks, lacks)).write_text('{"model_type": "bert"}')
+
+
+@pytest.mark.parametrize("stage", ["practice", "teachers", "training"])
+def test_a_training_that_nobody_wants_ends_within_a_pass(tmp_path: Path, stage: str) -> None:
+    """A pass over many questions takes hours, and a cancelled job or a stopping server waits for its end."""
+    from tiny_reader import make_model, make_tokenizer
+
+    make_model(tmp_path / "base", layers=1)
+    make_tokenizer(tmp_path / "base" / "tokenizer.json")
+    questions = read_squad(write_squad(tmp_path / "q.json", articles=4, each=20))
+    recipe = ReaderRecipe(1, 20 if stage == "practice" else 0, teachers=int(stage == "teachers"), batch=8)
+    passes: list[str] = []
+    steps = 0
+
+    def wanted() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train_reader(
+            tmp_path / "base", tmp_path / "reader", questions, [], recipe, lambda name, *_: passes.append(name), wanted
+        )
+    assert steps == 2 and not (tmp_path / "reader").exists()
+    assert passes == (["teachers"] if stage == "teachers" else [])
 
 
 def test_teachers_tell_of_answered_questions_only(tmp_path: Path) -> None:
