@@ -198,9 +198,14 @@ def _problems(error: RequestValidationError, body: type[BaseModel] | None) -> li
 
 
 def _problem(problem: Mapping[str, Any], body: type[BaseModel] | None) -> str:
-    """One problem in words; a field that is not known is told those that are, where the body's form has a name."""
+    """One problem in words, whichever part of a request it is in."""
+    return problem_words(problem, body if problem["loc"][0] == "body" else None, problem["loc"][1:])
+
+
+def problem_words(problem: Mapping[str, Any], form: type[BaseModel] | None, path: Sequence[int | str]) -> str:
+    """One problem at a path inside a form; a field that is not known is told those that are, where there are some."""
     if problem["type"] == "extra_forbidden":
-        known = _fields_at(body, problem["loc"][1:-1]) if problem["loc"][0] == "body" else ()
+        known = _fields_at(form, path[:-1])
         return "there is no such field" + (f"; expected {', '.join(known)}" if known else "")
     return rule_words(problem["msg"])
 

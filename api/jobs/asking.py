@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from api.http.errors import problem_words
 from api.jobs.identity import is_gone
 from api.jobs.kinds import TASKS
 from api.jobs.tasks import Task
@@ -59,9 +60,8 @@ def checked_arguments(task: Task, kind: str, arguments: dict[str, Any]) -> dict[
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in problem["loc"]) or "arguments"
-        raise InvalidInputError(
-            f"a job of kind {kind!r} cannot take these arguments: {field}: {problem['msg']}"
-        ) from error
+        words = problem_words(problem, task.arguments, problem["loc"])
+        raise InvalidInputError(f"a job of kind {kind!r} cannot take these arguments: {field}: {words}") from error
 
 
 def tried_again(jobs: Jobs, job_id: str, patience: float = STOP_SECONDS) -> JobRecord:

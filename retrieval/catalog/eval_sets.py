@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from retrieval.catalog import schema
 from retrieval.catalog.collections import Collection
 from retrieval.catalog.engine import reading, writing
 from retrieval.catalog.upsert import insert
-from retrieval.errors import ConflictError, NotFoundError
+from retrieval.errors import ConflictError, InvalidInputError, NotFoundError
 
 ID_DIGITS = 10  # of a question's id; more where two questions begin alike
 
@@ -53,7 +54,12 @@ class EvalSets:
         self._engine = engine
 
     def create(self, collection: Collection, name: str, queries: list[EvalQuery]) -> EvalSetRecord:
-        """Store a set. Raises `ConflictError` when the name is taken."""
+        """Store a set. Raises `InvalidInputError` for a question named twice, `ConflictError` for a name in use."""
+        counts = Counter(query.id for query in queries)
+        if twice := next((question for question, count in counts.items() if count > 1), None):
+            raise InvalidInputError(
+                f"evaluation set {name!r} names question {twice!r} {counts[twice]} times; give each an id of its own"
+            )
         try:
             with writing(self._engine) as connection:
                 statement = schema.eval_sets.insert().values(
@@ -66,7 +72,8 @@ class EvalSets:
                     connection.execute(schema.eval_queries.insert(), rows)
         except sa.exc.IntegrityError:
             raise ConflictError(
-                f"evaluation set {name!r} exists in collection {collection.name!r}, or it names a question twice"
+                f"evaluation set {name!r} exists in collection {collection.name!r} already; choose another name, or "
+                "delete that one before"
             ) from None
         return self.get(collection, name)
 

@@ -102,6 +102,20 @@ def test_an_evaluation_set_lives_and_runs(api: served.Served) -> None:
     assert again.status_code == 404
 
 
+def test_a_set_that_cannot_be_stored_is_told_why(api: served.Served) -> None:
+    writer = api.headers(Scope.WRITE)
+    question = {"id": "q", "text": "warranty", "judgements": {"faq/warranty": 1}}
+    body = {"collection": "docs", "name": "twice", "queries": [question] * 3}
+    doubled = api.client.post("/v1/eval-sets", json=body, headers=writer)
+    assert doubled.status_code == 422
+    assert "evaluation set 'twice' names question 'q' 3 times; give each an id" in doubled.json()["error"]["message"]
+    body["queries"] = [question]
+    assert api.client.post("/v1/eval-sets", json=body, headers=writer).status_code == 201
+    taken = api.client.post("/v1/eval-sets", json=body, headers=writer)
+    assert taken.status_code == 409
+    assert "'twice' exists in collection 'docs' already; choose another name" in taken.json()["error"]["message"]
+
+
 def test_a_case_is_added_to_a_set_and_judged_again(api: served.Served) -> None:
     writer = api.headers(Scope.WRITE)
     path, question = "/v1/eval-sets/found-wrong/cases", {"collection": "docs", "text": " warranty of drives "}

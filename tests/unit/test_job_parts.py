@@ -132,3 +132,19 @@ def test_a_broker_of_its_own_wins_over_redis() -> None:
     assert app.conf.broker_url.startswith("amqp://rabbit") and app.conf.broker_transport_options == {}
     assert {"kb.run_job", "kb.tick"} <= set(app.tasks)
     assert app.conf.task_acks_late and app.conf.task_reject_on_worker_lost and app.conf.worker_prefetch_multiplier == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "words"),
+    [
+        ("verify", {"repairs": True}, "repairs: there is no such field; expected repair"),
+        ("compaction", {"days": 1}, "days: there is no such field; expected operations_days, standby_days, versions_d"),
+        ("snapshot", {"repair": True}, "repair: there is no such field"),
+        ("verify", dict.fromkeys(map(str, range(101)), 1), "arguments: it has 101 fields; expected at most 100"),
+        ("compaction", {"operations_days": 0}, "operations_days: Input should be greater than or equal to 1"),
+    ],
+)
+def test_an_argument_that_does_not_fit_is_told_what_does(kind: str, arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidInputError) as told:
+        checked_arguments(task_of(kind), kind, arguments)
+    assert str(told.value).startswith(f"a job of kind {kind!r} cannot take these arguments: {words}")
