@@ -149,7 +149,7 @@ class Plan:
         """The inverse of `to_json`. Raises `InvalidInputError` for broken JSON, unknown fields and wrong values."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # the latter nested too deep; a number of thousands of digits
             raise InvalidInputError(f"plan is not JSON ({error}); expected an object like {cls().to_json()}") from error
         if not isinstance(values, dict):
             raise InvalidInputError(f"plan is a JSON {type(values).__name__}; expected an object with named fields")

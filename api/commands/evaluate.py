@@ -16,6 +16,7 @@ from api.commands.shared import (
     err,
     knowledge_base,
     out,
+    plan_in,
     print_json,
     progress_bar,
     table_of,
@@ -58,7 +59,7 @@ def evaluate(
     """
     _check(queries, qrels, answers, eval_set, save, from_feedback)
     given = [] if queries is None else _read(queries, qrels, answers)
-    chosen = None if plan is None else Plan.from_json(plan.read())
+    chosen = None if plan is None else plan_in(plan)
     with knowledge_base() as kb:
         found = kb.catalog.collections.get(collection)
         if from_feedback:

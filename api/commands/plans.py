@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from api.commands import rollouts
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json, table_of
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, plan_in, print_json, table_of
 from api.plans.fitting_plan import back_to_former, require_servable
 from retrieval.catalog.plans import ANY, PlanRecord
-from retrieval.plan import DEFAULT_PLAN, Plan
+from retrieval.plan import DEFAULT_PLAN
 from retrieval.stored_plan import stored_plan
 
 app = typer.Typer(help="Plans: how a collection is searched.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Store a plan; it does not serve before it is promoted."""
-    parsed = Plan.from_json(plan.read())
+    parsed = plan_in(plan)
     with knowledge_base() as kb:
         record = kb.catalog.collections.get(collection)
         stored = kb.catalog.plans.add(record, name or parsed.digest, parsed.to_dict(), parsed.digest, "operator")

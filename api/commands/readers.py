@@ -17,6 +17,7 @@ from retrieval.encoder.model_folder import DEFAULT_MODEL
 from search_core.reader.data import read_texts
 from search_core.reader.evaluation import ReaderScores, picker_scores, read_all, scores_of
 from search_core.reader.recipe import ReaderRecipe
+from search_core.request import MAX_SEED, MAX_THREADS
 
 app = typer.Typer(help="Readers: models that answer with words of a passage.", no_args_is_help=True)
 
@@ -24,7 +25,7 @@ Name = Annotated[str, typer.Argument(help="The reader's name.")]
 Questions = Annotated[list[Path], typer.Option(help="SQuAD file of questions with answers, plain or .gz; repeatable.")]
 Articles = Annotated[str, typer.Option(help="Keep the articles whose titles a JSON file lists: FILE:KEY.")]
 Device = Annotated[str, typer.Option(help="Where to train, as PyTorch names it: cpu, cuda.")]
-Threads = Annotated[int, typer.Option(min=1, help="Threads to train with.")]
+Threads = Annotated[int, typer.Option(min=1, max=MAX_THREADS, help="Threads to train with.")]
 
 
 @app.command()
@@ -43,7 +44,7 @@ def train(
     teachers: Annotated[int, typer.Option(min=0, help="Readers trained first, to learn from.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Examples of a step.")] = 32,
     rate: Annotated[float, typer.Option(min=0, help="AdamW's learning rate at its highest.")] = 2e-4,
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal examples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Equal seeds give equal examples.")] = 0,
     threads: Threads = 1,
     device: Device = "cpu",
     bf16: Annotated[bool, typer.Option(help="Round products to bfloat16; for hardware that has it.")] = False,

@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, print_json
+from api.commands.shared import AsJson, CollectionOption, knowledge_base, out, plan_in, print_json
 from api.knowledge_base import AnswerResult
 from api.wire.presentation import answer_json, result_json
 from infra.wording import counted
 from retrieval.answer.types import Citation
 from retrieval.errors import InvalidInputError
 from retrieval.filters import Filter, parse_filter
-from retrieval.plan import Plan
 from retrieval.search.relevance import FEW
 from retrieval.search.types import Hit, SearchRequest, SearchResult
 from retrieval.types import OPERATOR, Principal
@@ -41,7 +40,7 @@ def search(
     """Find passages."""
     if group_by not in ("document", "chunk"):
         raise InvalidInputError(f"--group-by is {group_by!r}; expected document or chunk")
-    chosen = None if plan is None else Plan.from_json(plan.read())
+    chosen = None if plan is None else plan_in(plan)
     grouped: Literal["chunk", "document"] = "chunk" if group_by == "chunk" else "document"
     request = SearchRequest(query, top_k, _filter(filter_json), grouped, correct=not as_typed, relevance=True)
     with knowledge_base() as kb:

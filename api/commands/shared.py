@@ -17,6 +17,7 @@ from infra.settings import load_settings
 
 if TYPE_CHECKING:
     from api.knowledge_base import KnowledgeBase
+    from retrieval.plan import Plan
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
@@ -54,6 +55,18 @@ def table_of(*headers: str, whole: Mapping[str, int] | None = None) -> Table:
     widths = whole or {}
     columns = (Column(header, overflow="fold", min_width=widths.get(header)) for header in headers)
     return Table(*columns, box=None, pad_edge=False)
+
+
+def plan_in(file: typer.FileText) -> Plan:
+    """The plan that a JSON file holds. Raises `InvalidInputError`."""
+    from retrieval.errors import InvalidInputError  # as above
+    from retrieval.plan import Plan
+
+    try:
+        text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"plan file {file.name} cannot be read: {error}; expected JSON in UTF-8") from error
+    return Plan.from_json(text)
 
 
 def print_json(value: Any) -> None:

@@ -47,9 +47,16 @@ def open_space(name: str) -> SearchSpace:
         return SPACES.create(name)
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} and path.is_file():
-        return read_space(path.read_text("utf-8"), path.name)
+        return read_space(_text(path), path.name)
     known = ", ".join(entry.name for entry in SPACES)
     raise SpaceError(f"search space is {name!r}; expected a registered one ({known}) or a path to a .yaml file")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpaceError(f"search space {path} cannot be read: {error}; expected YAML in UTF-8") from error
 
 
 def read_space(text: str, origin: str) -> SearchSpace:

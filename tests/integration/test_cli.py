@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 from kb_processes import Kb
+from typer.testing import CliRunner
 
+from api.cli import app
 from retrieval.catalog import Catalog, sqlite_url
 
 DOCUMENTS = [
@@ -175,6 +178,20 @@ def test_errors_are_one_line_that_says_what_is_wrong(kb: Kb, arguments: tuple[st
     assert done.returncode == 1
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_plan_file_that_is_no_text_is_named(kb: Kb, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    file.write_bytes(b"\xff\xfe")
+    done = kb.run("plans", "add", "-c", "c", str(file))
+    assert done.returncode == 1 and "plan.json cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("option", "value"), [("--seed", "-1"), ("--threads", "100000000")])
+def test_numbers_that_no_training_takes_are_refused(option: str, value: str) -> None:
+    done = CliRunner().invoke(app, ["readers", "train", "x", "--questions", "/no.json", option, value])
+    assert done.exit_code == 2 and f"'{option}'" in done.output
 
 
 def test_wrong_settings_are_named(kb: Kb) -> None:

@@ -63,6 +63,8 @@ def test_json_is_versioned_and_missing_fields_take_defaults() -> None:
         ('{"rerank": {"name": "x", "depth": 0}}', "plan.rerank.depth is 0"),
         ("[]", "plan is a JSON list"),
         ("{", "plan is not JSON"),
+        pytest.param("[" * 100_000, "is not JSON", id="nested"),
+        pytest.param('{"top": ' + "9" * 5_000 + "}", "is not JSON", id="digits"),
     ],
 )
 def test_a_wrong_plan_is_refused_by_name(text: str, named: str) -> None:

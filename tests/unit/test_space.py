@@ -173,6 +173,13 @@ def test_a_wrong_file_is_refused_by_name(text: str, message: str) -> None:
         read_space(text, "mine.yaml")
 
 
+def test_a_file_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(SpaceError, match="mine.yaml cannot be read: .*; expected YAML in UTF-8"):
+        open_space(str(file))
+
+
 def test_a_third_party_extends_a_space_by_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
