@@ -15,8 +15,10 @@ from prometheus_client.registry import Collector
 from api.knowledge_base import KnowledgeBase
 from api.lookout import Lookout
 from api.sources.live_sources import LiveSources
+from api.sources.rereading import Rereading
 from api.sources.status import SourceStatus, StatusReader
 from api.sources.waiting_rows import bring_waiting
+from ingest.connect.client import ConnectorStatus
 from ingest.errors import IngestError
 from ingest.kafka.live_sources import LIVE
 from retrieval.catalog.sources import SourceRecord, SourceState
@@ -39,6 +41,7 @@ class SourceMonitor(Lookout):
         self._kb = kb
         self._live = LiveSources(kb)
         self._reader = StatusReader(kb)
+        self._rereading = Rereading(self._live)
         self.seen: Mapping[Named, SourceStatus] = {}
         self.resting: frozenset[Named] = frozenset()  # of these, what nobody wants to be read now
 
@@ -62,6 +65,7 @@ class SourceMonitor(Lookout):
                 self._finish(self._learn_types(record) if status.database_answers else record)
                 if status.database_answers and status.lag_events == 0:  # else the values may be on their way
                     self._bring_waiting(record)
+                self._read_again(record, status.connector)
         self.seen, self.resting = seen, frozenset(resting)
 
     def _learn_types(self, record: SourceRecord) -> SourceRecord:
@@ -92,6 +96,12 @@ class SourceMonitor(Lookout):
             bring_waiting(self._kb, record)
         except (IngestError, RetrievalError) as error:
             logger.warning("source %s: rows that wait for large values wait on: %s", record.name, error)
+
+    def _read_again(self, record: SourceRecord, connector: ConnectorStatus) -> None:
+        try:
+            self._rereading.look(record, connector)
+        except (IngestError, RetrievalError) as error:
+            logger.warning("source %s: whether its tables were read to the end is not known: %s", record.name, error)
 
 
 class SourceGauges(Collector):

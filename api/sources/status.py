@@ -181,8 +181,8 @@ class StatusReader:
         status.snapshot = snapshot_progress(told)
         if tables := unread_tables(status.snapshot):
             status.problems.append(
-                f"the connector did not read {', '.join(tables)} to the end, so documents may be as before; read them "
-                f"again (POST /v1/sources/{record.name}/snapshot), best while few of their rows change"
+                f"the connector did not read {', '.join(tables)} to the end, so documents may be as before; it is told "
+                f"again, three times at most; then POST /v1/sources/{record.name}/snapshot while few of the rows change"
             )
 
 

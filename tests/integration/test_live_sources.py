@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import change_events
+import orjson
 import psycopg
 import pytest
 from api_world import check_native_error
@@ -27,8 +30,9 @@ from stack import StackOf
 from waiting import eventually
 
 from api.sources.monitor import OF_RUNNING
+from api.sources.rereading import LOOKS
 from infra.stack.stack import Stack
-from ingest.connect.names import table_topics
+from ingest.connect.names import notification_topic, table_topics
 from retrieval.catalog import Commit, Outcome
 from retrieval.catalog.offsets import OffsetAdvance
 from retrieval.types import Deletion, Document, SourcePosition
@@ -197,6 +201,29 @@ def test_after_a_full_snapshot_what_it_did_not_bring_is_gone(served: LiveWorld, 
     read_everything(served, "shop")
     served.api.app.state.services.source_monitor.look()
     assert kb.catalog.documents.keys(collection, "shop") == {"public.products/1"}
+
+
+def test_a_table_that_was_given_up_is_asked_for_again(served: LiveWorld, shop: dict[str, Any]) -> None:
+    """As Debezium tells of it when two of its threads got into each other's way."""
+    prefix = shop["topic"].partition(".")[0]
+    tell(served, prefix, "STARTED")
+    tell(served, prefix, "TABLE_SCAN_COMPLETED", scanned_collection="public.products", status="SQL_EXCEPTION")
+    tell(served, prefix, "COMPLETED")
+    (told,) = served.status("shop")["problems"]
+    assert "did not read public.products to the end" in told
+    before = len(events(served, shop["topic"]))
+    for _ in range(LOOKS):
+        served.api.app.state.services.source_monitor.look()
+    eventually(lambda: len(events(served, shop["topic"])), lambda count: count == before + 77)
+    eventually(lambda: served.status("shop")["problems"], lambda problems: problems == [])
+
+
+def tell(served: LiveWorld, prefix: str, what: str, **more: str) -> None:
+    """A notification of an incremental snapshot."""
+    told = {"id": "1", "type": what, "aggregate_type": "Incremental Snapshot", "additional_data": more}
+    with change_events.producer(served.stack.url("kafka")) as producer:
+        value = orjson.dumps(told | {"timestamp": round(time.time() * 1000)})
+        producer.send(notification_topic(prefix), value=value).get(timeout=30)
 
 
 def test_metrics_show_what_was_seen_last(served: LiveWorld, shop: dict[str, Any]) -> None:
