@@ -19,7 +19,9 @@ from .processes import Processes
 from .searcher import Calm, Searcher
 
 RECOVERY_SECONDS = 180.0  # longest until a row written after a fault is found by all legs; more is a failure
-CANARIES = {NORTHWIND: 900_001, CHINOOK: 900_002}  # subjects of rows that the random changes leave alone
+ROWS = 12  # canaries of a database, so that each worker has some among its partitions
+CANARIES = {NORTHWIND: 900_000, CHINOOK: 900_100}  # first subjects of rows that the random changes leave alone
+KEYS = {NORTHWIND: 19_900, CHINOOK: 99_900}  # of their rows
 FROZEN_SECONDS = 4.0
 SERVERS = ("kafka", "connect", "elasticsearch", "postgres")
 PROCESSES = ("worker 1", "serve", "worker 2")
@@ -45,7 +47,7 @@ LONG_OUTAGE = Fault("kill", "elasticsearch", 120.0)
 
 @dataclass
 class Chaos:
-    """Carries faults out. After each, a row is written in both databases; the fault is over when it is found.
+    """Carries faults out. After each, rows are written in both databases; the fault is over when all are found.
 
     An answer that says that it went without a leg, or found one behind, does not end it.
     """
@@ -118,31 +120,33 @@ class Chaos:
         return {"found_by_the_other_leg": found, "degraded": answer.get("degraded")}
 
     def wait_for_canary(self, seconds: float, without: Sequence[str] = ()) -> bool:
-        """Write a new version of one row of each database; whether both are found in time, without those legs only."""
+        """Write a new version of rows of each database; whether all are found in time, without those legs only."""
         deadline = time.monotonic() + seconds
         self._version += 1
-        wanted = {CANARIES[name]: self._version for name in self.engines}
+        missing = [CANARIES[name] + number for name in self.engines for number in range(ROWS)]
         for name, engine in self.engines.items():
             self._write(engine, name, deadline)
         while time.monotonic() < deadline and not self.stop.is_set():
-            if all(self._newest(subject, without) == version for subject, version in wanted.items()):
+            missing = [subject for subject in missing if self._newest(subject, without) != self._version]
+            if not missing:
                 return True
             time.sleep(0.05)
         return False
 
     def _write(self, engine: sa.Engine, name: str, deadline: float) -> None:
-        subject = CANARIES[name]
-        text = f"{mark(subject, self._version)} of a canary"
+        subjects = {KEYS[name] + number: CANARIES[name] + number for number in range(ROWS)}
+        rows = [{"key": key, "text": f"{mark(one, self._version)} of a canary"} for key, one in subjects.items()]
         while True:
             try:
                 with engine.begin() as connection:
-                    connection.execute(sa.text(STATEMENTS[name]), {"text": text})
+                    connection.execute(sa.text(STATEMENTS[name]), rows)
                 break
             except sa.exc.DBAPIError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
-        self.history.committed(subject, Commit(self._version, time.monotonic(), True))
+        for subject in subjects.values():
+            self.history.committed(subject, Commit(self._version, time.monotonic(), True))
 
     def _newest(self, subject: int, without: Sequence[str]) -> int:
         """The version found; 0 where there is none, or the answer went without other legs than those."""
@@ -154,8 +158,8 @@ class Chaos:
 
 
 STATEMENTS = {
-    NORTHWIND: "INSERT INTO orders (order_id, ship_name) VALUES (19999, :text) "
+    NORTHWIND: "INSERT INTO orders (order_id, ship_name) VALUES (:key, :text) "
     "ON CONFLICT (order_id) DO UPDATE SET ship_name = excluded.ship_name",
-    CHINOOK: "INSERT INTO Album (AlbumId, Title, ArtistId) VALUES (99999, :text, 1) "
+    CHINOOK: "INSERT INTO Album (AlbumId, Title, ArtistId) VALUES (:key, :text, 1) "
     "ON DUPLICATE KEY UPDATE Title = VALUES(Title)",
 }
