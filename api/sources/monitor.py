@@ -1,7 +1,7 @@
 """Looks at the live sources every few seconds while the API serves, so that scraping and requests need not.
 
 It also learns the types of columns as they change, removes the documents that a full snapshot did not bring, once that
-was read to its end, and brings rows that wait for large values.
+was read to its end, brings rows that wait for large values, and asks again for tables that a connector gave up.
 """
 
 from __future__ import annotations

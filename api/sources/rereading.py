@@ -41,12 +41,13 @@ class Rereading:
             self._ask_again(record)
 
     def _go_on(self, record: SourceRecord) -> None:
+        if not self._may(record):
+            return
         mine, told = mapping_of(record).all_tables, self._told(record)
         begun = {table for table, one in told["tables"].items() if one["state"] not in ("succeeded", "empty")}
-        if self._may(record):
-            self._live.restart(record)
-            self._live.snapshot(record, sorted(begun & mine or mine))  # how far it was is known to nobody
-            logger.warning("source %s: the connector failed while it read tables again; restarted", record.name)
+        self._live.restart(record)
+        self._live.snapshot(record, sorted(begun & mine or mine))  # how far it was is known to nobody
+        logger.warning("source %s: the connector failed while it read tables again; restarted", record.name)
 
     def _ask_again(self, record: SourceRecord) -> None:
         told = self._told(record)

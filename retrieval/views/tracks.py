@@ -128,9 +128,12 @@ class Track:
         self.view.apply(batch)
 
     def _aim(self, last_seq: int) -> None:
-        """After an outage, have the view be behind until it has all that was committed by now."""
-        if self._fell_behind:
-            self._goal, self._fell_behind = last_seq, False
+        """After an outage, have the view be behind until it has all that was committed by now.
+
+        A catalog that was put back to an older state ends before that, and no view can have more than it.
+        """
+        self._goal = last_seq if self._fell_behind else min(self._goal, last_seq)
+        self._fell_behind = False
 
     def _follows(self) -> None:
         if self.seq < self._goal:

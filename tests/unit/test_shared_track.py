@@ -126,6 +126,9 @@ def test_who_only_watches_a_leg_catch_up_calls_it_behind_as_long(
     assert writer.apply(ViewBatch(12, [], []))
     assert not watcher.begin(20)
     assert health.troubles() == {}
+    catalog.positions.publish(collection.id, "slow", 7)
+    assert not watcher.begin(7), "the catalog was put back, and the view built again"
+    assert health.troubles() == {}
     catalog.close()
 
 
