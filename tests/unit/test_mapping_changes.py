@@ -60,6 +60,11 @@ class Shop:
             applier.apply([Message(f"kb-1.{one.table}", 0, self._sent, *one.message)])
             self._sent += 1
 
+    def keep_letter(self, message: Message) -> None:
+        """Store the message as a dead letter."""
+        letter = dead_letter("faqs", message, ValueError("not understood then"))
+        self.catalog.writer.commit(self.collection.id, Commit(dead_letters=[letter]))
+
     @property
     def texts(self) -> dict[str, str]:
         documents, keys = self.catalog.documents, self.catalog.documents.keys(self.collection, "faqs")
@@ -119,8 +124,7 @@ def test_a_replay_reads_values_as_the_worker_does(tmp_path: Path) -> None:
 
     shop.feed(sent("2.00", 100))
     message = Message("kb-1.public.faqs", 0, 50, *sent("1.00", 90).message)
-    letter = dead_letter("faqs", message, ValueError("not understood then"))
-    shop.catalog.writer.commit(shop.collection.id, Commit(dead_letters=[letter]))
+    shop.keep_letter(message)
     letters = shop.catalog.sources.dead_letters(shop.collection)
     replay = Replay(shop.catalog, shop.collection, shop.pipeline, lambda *_: None)
     assert [one.reason for one in replay.run(letters)] == [""]
@@ -132,8 +136,7 @@ def test_a_replay_reads_values_as_the_worker_does(tmp_path: Path) -> None:
 def test_a_letter_of_a_topic_that_is_read_no_longer_is_not_replayed(tmp_path: Path) -> None:
     shop = Shop(tmp_path, {"public.faqs": FAQ})
     message = Message("kb-0.public.faqs", 0, 50, *event("public.faqs", "c", 1, QUESTION, 9000).message)
-    letter = dead_letter("faqs", message, ValueError("not understood then"))
-    shop.catalog.writer.commit(shop.collection.id, Commit(dead_letters=[letter]))
+    shop.keep_letter(message)
     letters = shop.catalog.sources.dead_letters(shop.collection)
     (told,) = Replay(shop.catalog, shop.collection, shop.pipeline, lambda *_: None).run(letters)
     assert "a full snapshot has read all rows anew since" in told.reason
@@ -147,8 +150,7 @@ def test_a_letter_is_replayed_by_the_mapping_of_now_and_does_not_take_back_what_
     for key in (1, 2):
         sent = event("public.faqs", "c", key, narrow | {"id": key}, 90)
         message = Message("kb-1.public.faqs", 0, 50 + key, *sent.message)
-        letter = dead_letter("faqs", message, ValueError("not understood then"))
-        shop.catalog.writer.commit(shop.collection.id, Commit(dead_letters=[letter]))
+        shop.keep_letter(message)
     shop.remap({"public.faqs": joined("id", "product_id")})
     shop.feed(event("public.products", "r", 7, PRODUCT, 200), event("public.faqs", "r", 1, QUESTION, 200))
     letters = shop.catalog.sources.dead_letters(shop.collection)
@@ -163,8 +165,7 @@ def test_a_letter_is_replayed_by_the_mapping_of_now_and_does_not_take_back_what_
 def test_a_replay_that_a_change_of_the_mapping_overtakes_goes_by_the_new_one(tmp_path: Path) -> None:
     shop = Shop(tmp_path, {"public.faqs": FAQ})
     message = Message("kb-1.public.faqs", 0, 50, *event("public.faqs", "c", 1, QUESTION, 90).message)
-    letter = dead_letter("faqs", message, ValueError("not understood then"))
-    shop.catalog.writer.commit(shop.collection.id, Commit(dead_letters=[letter]))
+    shop.keep_letter(message)
     pipeline = SlowPipeline(shop.catalog, shop.collection, shop.targets)
     pipeline.meanwhile = lambda: shop.remap({"public.faqs": FAQ | {"body": "{q} {product_sku}"}})
     letters = shop.catalog.sources.dead_letters(shop.collection)
