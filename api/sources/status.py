@@ -93,8 +93,7 @@ class StatusReader:
 
     def rebuilt(self, record: SourceRecord) -> bool:
         """Whether a full snapshot has been taken and read to its end. Raises `SourceError`."""
-        told = self._live.setup.topics().notifications(record.config["topic_prefix"])
-        if snapshot_progress(told)["state"] != "completed":
+        if not was_read_whole(self._live.setup.topics().notifications(record.config["topic_prefix"])):
             return False
         status = SourceStatus()
         self._lag(record, status)
@@ -218,9 +217,20 @@ def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, A
             case "TABLE_SCAN_COMPLETED" if table := more.get("scanned_collection"):
                 rows = int(more.get("total_rows_scanned") or 0)
                 shown["tables"][table] = {"state": str(more.get("status", "")).lower(), "rows": rows}
+            case "SKIPPED" if shown["state"] != "none":  # told at every start; what was read before stays so
+                pass
             case "COMPLETED" | "ABORTED" | "SKIPPED" | "PAUSED" | "RESUMED" as state:
                 shown |= {"state": "running" if state == "RESUMED" else state.lower(), "finished_at": at}
     return shown
+
+
+def was_read_whole(notifications: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the connector has read everything once, whatever it has read again, or given up, since.
+
+    It says so once, and at each later start that it skips that; of what it told only the last few thousand are kept.
+    """
+    ends = ("COMPLETED", "SKIPPED")
+    return any(told.get("aggregate_type") == "Initial Snapshot" and told.get("type") in ends for told in notifications)
 
 
 def _seconds_behind(status: SourceStatus, true_until: datetime | None) -> float | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api.sources.connect_secrets import ConnectSecrets
 from api.sources.live_changes import tables_to_read
-from api.sources.status import failure, snapshot_progress, unread_tables
+from api.sources.status import failure, snapshot_progress, unread_tables, was_read_whole
 from ingest.connect import names
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.client import ConnectorStatus
@@ -147,6 +147,25 @@ def test_the_progress_is_that_of_the_last_snapshot() -> None:
     again = snapshot_progress([*first, told("Initial", "COMPLETED"), told("Incremental", "STARTED")])
     assert (again["kind"], again["state"], again["tables"]) == ("incremental", "running", {})
     assert snapshot_progress([])["state"] == "none"
+
+
+def test_a_connector_that_starts_again_has_read_what_it_had_read() -> None:
+    table = told("Incremental", "TABLE_SCAN_COMPLETED", scanned_collection="s.a", status="SQL_EXCEPTION")
+    read = [told("Initial", "STARTED"), told("Initial", "COMPLETED")]
+    again = [*read, told("Incremental", "STARTED"), table, told("Incremental", "COMPLETED")]
+    for before in (read, again):
+        assert snapshot_progress([*before, told("Initial", "SKIPPED")]) == snapshot_progress(before)
+    assert snapshot_progress([told("Initial", "SKIPPED")])["state"] == "skipped"
+
+
+def test_everything_was_read_once_whatever_is_read_again_since() -> None:
+    read = [told("Initial", "STARTED"), told("Initial", "COMPLETED")]
+    assert was_read_whole(read) and not was_read_whole(read[:1])
+    assert was_read_whole([*read, told("Initial", "SKIPPED")]), "a connector that started again"
+    assert was_read_whole([*read, told("Incremental", "STARTED")])
+    assert was_read_whole([*read, told("Incremental", "STARTED"), told("Incremental", "ABORTED")])
+    assert was_read_whole([told("Initial", "SKIPPED")]), "what it told before is not kept any more"
+    assert not was_read_whole([told("Initial", "STARTED"), told("Initial", "ABORTED")])
 
 
 def test_a_table_that_a_snapshot_gave_up_is_named_though_that_is_completed() -> None:

@@ -136,6 +136,23 @@ def write(folder: Path, lines: list[str]) -> Path:
 
 
 @pytest.mark.parametrize(
+    ("source", "position", "at_least"),
+    [
+        ({"sequence": '["70","90"]', "lsn": 90}, (70, 90), False),
+        ({"snapshot": "true", "sequence": '[null,"90"]', "lsn": 90}, (90, 0), False),
+        ({"snapshot": "incremental", "sequence": '["70","90"]', "lsn": None}, (70, 0), True),
+        ({"snapshot": "incremental", "sequence": '[null,"90"]', "lsn": None}, (0, 0), True),
+    ],
+)
+def test_rows_of_postgres_stand_where_they_were_read(
+    tmp_path: Path, source: dict[str, Any], position: tuple[int, ...], at_least: bool
+) -> None:
+    ((change,), _, _) = read(write(tmp_path, [json.dumps(envelope("r", **source))]))
+    assert isinstance(change, RowChange) and change.position is not None
+    assert (change.position.values, change.at_least) == (position, at_least)
+
+
+@pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("{broken", "not JSON"),
