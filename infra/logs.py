@@ -6,6 +6,7 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from infra.repeats import RepeatCounter
 from infra.settings import Settings
 
 TALKATIVE = (
@@ -46,7 +47,7 @@ class NotEachTry(logging.Filter):
 
 def set_up_logging(settings: Settings) -> None:
     """Log to standard error in the shape and from the level that the settings name."""
-    handler = logging.StreamHandler()
+    handler = RepeatCounter()
     if settings.log_format == "json":
         handler.setFormatter(JsonFormatter())
     else:

@@ -36,6 +36,7 @@ class Notices:
         self._listeners: dict[int, list[Listener]] = {}
         self._thread: threading.Thread | None = None
         self._hearing = threading.Event()
+        self._was_away = False
 
     @property
     def are_heard(self) -> bool:
@@ -77,7 +78,9 @@ class Notices:
             try:
                 self._receive()
             except psycopg.OperationalError as error:
-                logger.warning("notices of the catalog are not heard (%s); followers look by themselves", error)
+                reason = " ".join(str(error).split())
+                logger.warning("notices of the catalog are not heard (%s); followers look by themselves", reason)
+                self._was_away = True
                 ended.wait(RETRY_SECONDS)
 
     def _receive(self) -> None:
@@ -87,6 +90,9 @@ class Notices:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
             self._hearing.set()
+            if self._was_away:
+                logger.info("the catalog answers again")
+                self._was_away = False
             try:
                 while self._is_wanted():
                     for notice in connection.notifies(timeout=LISTEN_SECONDS):
