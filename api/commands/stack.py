@@ -80,12 +80,22 @@ def env(
     as_json: AsJson = False,
 ) -> None:
     """The settings that point every command at these servers: `eval "$(kb stack env)"`."""
-    variables = _stack(folder).env()
+    from infra.stack.stack import VARIABLES
+
+    if unset:
+        for name in VARIABLES:
+            out.print(f"unset {name}", markup=False)
+        return
+    stack = _stack(folder)
+    variables = stack.env()
+    if not variables:
+        err.print(f"no server was ever started in {stack.folder}; run: kb stack up", markup=False)
+        raise typer.Exit(EXIT_NOT_READY)
     if as_json:
         print_json(variables)
         return
     for name, value in variables.items():
-        out.print(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}", markup=False)
+        out.print(f"export {name}={shlex.quote(value)}", markup=False)
 
 
 def _stack(folder: Path | None, progress: Progress | None = None) -> Stack:
@@ -109,7 +119,7 @@ def _show(statuses: dict[str, Status], as_json: bool) -> None:
         return
     for name, one in statuses.items():  # lines, not a table: an address must not be cut to the terminal's width
         state = f"ready, {one.pss // MEGABYTE} MB" if one.ready else "not ready"
-        out.print(f"{name:<14} {state:<16} {one.url}", markup=False)
+        out.print(f"{name:<14} {state:<16} {one.url}".rstrip(), markup=False)
         if not one.ready:
             err.print(f"{name}: {one.reason}; its log is {one.log}", markup=False)
 

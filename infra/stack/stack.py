@@ -28,6 +28,14 @@ from infra.stack.status import Status
 from infra.stack.unit import Unit
 
 LOCK_SECONDS = 900.0  # longest wait for another command on the same folder
+VARIABLES = {
+    "KB_CATALOG_URL": "postgres",
+    "KB_KAFKA_BOOTSTRAP_SERVERS": "kafka",
+    "KB_CONNECT_URL": "connect",
+    "KB_CONNECT_SECRETS_DIR": "connect",
+    "KB_ELASTICSEARCH_URL": "elasticsearch",
+    "KB_REDIS_URL": "redis",
+}  # which server's address a setting is
 
 
 class Stack:
@@ -91,17 +99,15 @@ class Stack:
         shutil.rmtree(self.folder)
 
     def env(self) -> dict[str, str]:
-        """The settings that point every command at the stack, by variable."""
+        """The settings that point every command at the servers that were ever started, by variable."""
         units = self._units()
-        url = {name: unit.server.url(unit.site) for name, unit in units.items()}
-        return {
-            "KB_CATALOG_URL": url["postgres"].replace("postgresql:", "postgresql+psycopg:", 1),
-            "KB_KAFKA_BOOTSTRAP_SERVERS": url["kafka"],
-            "KB_CONNECT_URL": url["connect"],
-            "KB_CONNECT_SECRETS_DIR": str(self.folder / "connect-secrets"),
-            "KB_ELASTICSEARCH_URL": url["elasticsearch"],
-            "KB_REDIS_URL": url["redis"],
-        }
+        url = {name: unit.server.url(unit.site) for name, unit in units.items() if unit.has_address}
+        settings = {variable: url[name] for variable, name in VARIABLES.items() if name in url}
+        if "KB_CATALOG_URL" in settings:
+            settings["KB_CATALOG_URL"] = url["postgres"].replace("postgresql:", "postgresql+psycopg:", 1)
+        if "KB_CONNECT_SECRETS_DIR" in settings:
+            settings["KB_CONNECT_SECRETS_DIR"] = str(self.folder / "connect-secrets")
+        return settings
 
     def url(self, name: str) -> str:
         """Where one server is, with user and password where it has them."""

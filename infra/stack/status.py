@@ -8,7 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One server: where it is, and whether it answers. `reason` says why it does not; memory is in bytes."""
+    """One server: where it is, and whether it answers. `reason` says why it does not; memory is in bytes.
+
+    `url` is empty where it was never started.
+    """
 
     name: str
     url: str

@@ -32,6 +32,11 @@ class Unit:
         return self.site.server_folder(self.server.name)
 
     @property
+    def has_address(self) -> bool:
+        """Whether it was ever started, so that it has ports."""
+        return all(port in self.site.ports for port in self.server.ports)
+
+    @property
     def log(self) -> Path:
         """What it writes to standard output and error."""
         return self.folder / "log"
@@ -118,7 +123,7 @@ class Unit:
     def status(self) -> Status:
         """Where it is, whether it answers, and what it takes."""
         process, name = self.process, self.server.name
-        url = self.server.url(self.site)
+        url = self.server.url(self.site) if self.has_address else ""
         if process is None or not processes.alive(process):
             reason = "not started" if process is None else "ended without being stopped; `kb stack up` starts it again"
             return Status(name, url, ready=False, reason=reason, log=self.log)

@@ -10,7 +10,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from api.commands.stack import app
 from infra.stack.account import Account, require_reachable
 from infra.stack.errors import MissingProgramError, StackError
 from infra.stack.java import find_java, inspect
@@ -43,6 +45,27 @@ def test_a_taken_port_moves_and_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         assert not is_free(port)
         assert site.take_ports(["a"]) == {"a": port}
     assert site.ports["a"] != port
+
+
+def test_only_servers_that_were_started_have_an_address(tmp_path: Path) -> None:
+    """A setting that named port 0 would send jobs to a Redis that nobody started."""
+    assert Stack(tmp_path).env() == {}
+    assert {one.url for one in Stack(tmp_path).status().values()} == {""}
+    site = Site.open(tmp_path)
+    site.take_ports(SERVERS["postgres"].ports)
+    site.password("postgres")
+    site.save()
+    port = site.ports["postgres"]
+    started = Stack(tmp_path)
+    assert list(started.env()) == ["KB_CATALOG_URL"] and f":{port}/" in started.env()["KB_CATALOG_URL"]
+    assert {name for name, one in started.status().items() if one.url} == {"postgres"}
+
+
+def test_env_of_a_stack_that_never_ran_says_what_to_do(tmp_path: Path) -> None:
+    asked = CliRunner().invoke(app, ["env", "--folder", str(tmp_path)])
+    assert (asked.exit_code, asked.stdout) == (3, "") and "kb stack up" in asked.stderr
+    back = CliRunner().invoke(app, ["env", "--unset", "--folder", str(tmp_path)])
+    assert back.exit_code == 0 and "unset KB_REDIS_URL" in back.stdout
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
