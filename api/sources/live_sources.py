@@ -187,8 +187,10 @@ class LiveSources:
             )
         return self._sources.change(record, unless_changed=True, config=record.config | {"types": types})
 
-    def snapshot(self, record: SourceRecord, tables: Sequence[str] | None = None, *, full: bool = False) -> Snapshot:
-        """Read tables again (default: all): every row comes once more, and streaming goes on.
+    def snapshot(
+        self, record: SourceRecord, tables: Sequence[str] | None = None, *, full: bool = False, blocking: bool = False
+    ) -> Snapshot:
+        """Read tables again (default: all): every row comes once more, and streaming goes on, or waits if `blocking`.
 
         With `full` everything is read as if the source were new, and documents whose rows are not there any more
         are removed afterwards: after a restored backup, whose positions are lower than those stored.
@@ -203,7 +205,7 @@ class LiveSources:
             with self._alone(record) as record:
                 return self._begin_anew(record, mapping_of(record))
         _require_active(record)
-        return self._signal(record, capture_of(record.config), chosen)
+        return self._signal(record, capture_of(record.config), chosen, blocking=blocking)
 
     def change(self, record: SourceRecord, tables: TableForms | None = None, url: str | None = None) -> SourceRecord:
         """Another mapping, another password or host. What the new mapping shows differently is read again.
@@ -339,8 +341,10 @@ class LiveSources:
             self._attach(record, address, mapping, excluded, undo)
         return Snapshot(snapshot_id, "full", sorted(mapping.all_tables))
 
-    def _signal(self, record: SourceRecord, capture: Capture, tables: Sequence[str]) -> Snapshot:
-        kind = "incremental" if capture.read_only_snapshots else "blocking"
+    def _signal(
+        self, record: SourceRecord, capture: Capture, tables: Sequence[str], *, blocking: bool = False
+    ) -> Snapshot:
+        kind = "incremental" if capture.read_only_snapshots and not blocking else "blocking"
         snapshot = Snapshot(str(uuid.uuid4()), kind, list(tables))
         data = {"type": kind, "data-collections": [re.escape(table) for table in tables]}
         self.setup.topics().signal(record.config["topic_prefix"], "execute-snapshot", data, snapshot.id)

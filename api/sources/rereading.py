@@ -2,7 +2,7 @@
 
 Debezium reads a table in two threads for a moment (its DBZ-8674, open as of 3.6): where rows change a hundred times a
 second, a quarter of the readings ended with an error and called themselves completed, and a tenth of them ended the
-connector.
+connector. So the second time streaming waits while the tables are read.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Rereading:
         mine, told = mapping_of(record).all_tables, self._told(record)
         begun = {table for table, one in told["tables"].items() if one["state"] not in ("succeeded", "empty")}
         self._live.restart(record)
-        self._live.snapshot(record, sorted(begun & mine or mine))  # how far it was is known to nobody
+        self._live.snapshot(record, sorted(begun & mine or mine), blocking=True)  # how far it was is known to nobody
         logger.warning("source %s: the connector failed while it read tables again; restarted", record.name)
 
     def _ask_again(self, record: SourceRecord) -> None:
@@ -57,7 +57,7 @@ class Rereading:
         if not tables:
             self._tries.pop(record.id, None)
         elif self._may(record):
-            self._live.snapshot(record, tables)
+            self._live.snapshot(record, tables, blocking=True)
             logger.warning("source %s: the connector gave up reading %s; asked again", record.name, ", ".join(tables))
 
     def _told(self, record: SourceRecord) -> dict[str, Any]:

@@ -22,8 +22,6 @@ from retrieval.types import SourcePosition
 _WRITES = ("r", "c", "u")  # snapshot read, insert, update
 _STREAMED = (None, False, "false")  # `source.snapshot` of what comes from the log
 _FORM = 'expected a Debezium envelope with "op" and "source"; do not unwrap events (ExtractNewRecordState) on the way'
-_READ_AGAIN = "incremental"
-# What these read again stands where their streaming had come to, or where it began anew; they read it later.
 _BINLOG = ("mysql", "mariadb")
 _BINLOG_NUMBER = re.compile(r"\.(\d+)$")
 
@@ -89,8 +87,7 @@ def read_message(
     row = {column: content for column, content in after.items() if column not in unavailable}
     former = _former_key(columns, before, own_key)
     if former is None:
-        at_least = op == "r" and (source.get("connector") in _BINLOG or source.get("snapshot") == _READ_AGAIN)
-        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved, at_least)]
+        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved, at_least=op == "r")]
     return [
         RowChange(table, former, None, position, committed_at, moved=own_key),
         RowChange(table, own_key, row, position, committed_at, unavailable, former),
@@ -154,11 +151,11 @@ def _postgres_position(source: Mapping[str, Any]) -> SourcePosition | None:
 
     The place alone does not: a long transaction has its changes early in the log and is sent when it commits, after
     snapshots that did not see them. What a snapshot reads is older than all that is sent after it: its place is 0. An
-    incremental one is told without a place, and read at that position or later. Before the connector has seen a
-    transaction end the first number is 0; `ingest.positions.placed` decides it.
+    incremental one is told without a place. Before the connector has seen a transaction end the first number is 0;
+    `ingest.positions.placed` decides it.
     """
     place, ended, snapshot = source.get("lsn"), _last_commit(source.get("sequence")), source.get("snapshot")
-    if snapshot == _READ_AGAIN:
+    if snapshot == "incremental":
         return SourcePosition((ended or 0, 0))
     if place is None:
         return None

@@ -136,20 +136,21 @@ def write(folder: Path, lines: list[str]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("source", "position", "at_least"),
+    ("op", "source", "position"),
     [
-        ({"sequence": '["70","90"]', "lsn": 90}, (70, 90), False),
-        ({"snapshot": "true", "sequence": '[null,"90"]', "lsn": 90}, (90, 0), False),
-        ({"snapshot": "incremental", "sequence": '["70","90"]', "lsn": None}, (70, 0), True),
-        ({"snapshot": "incremental", "sequence": '[null,"90"]', "lsn": None}, (0, 0), True),
+        ("u", {"sequence": '["70","90"]', "lsn": 90}, (70, 90)),
+        ("r", {"snapshot": "true", "sequence": '[null,"90"]', "lsn": 90}, (90, 0)),
+        ("r", {"snapshot": "true", "sequence": '["70","90"]', "lsn": 90}, (70, 0)),
+        ("r", {"snapshot": "incremental", "sequence": '["70","90"]', "lsn": None}, (70, 0)),
+        ("r", {"snapshot": "incremental", "sequence": '[null,"90"]', "lsn": None}, (0, 0)),
     ],
 )
-def test_rows_of_postgres_stand_where_they_were_read(
-    tmp_path: Path, source: dict[str, Any], position: tuple[int, ...], at_least: bool
+def test_what_postgres_reads_stands_after_the_last_transaction_that_was_sent(
+    tmp_path: Path, op: str, source: dict[str, Any], position: tuple[int, ...]
 ) -> None:
-    ((change,), _, _) = read(write(tmp_path, [json.dumps(envelope("r", **source))]))
+    ((change,), _, _) = read(write(tmp_path, [json.dumps(envelope(op, **source))]))
     assert isinstance(change, RowChange) and change.position is not None
-    assert (change.position.values, change.at_least) == (position, at_least)
+    assert (change.position.values, change.at_least) == (position, op == "r")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ class Live:
     def notifications(self, prefix: str) -> list[dict[str, Any]]:
         return self.told
 
-    def snapshot(self, record: SourceRecord, tables: Sequence[str]) -> None:
+    def snapshot(self, record: SourceRecord, tables: Sequence[str], *, blocking: bool) -> None:
+        assert blocking, "as it was read the first time it may be given up again"
         self.asked.append(tables)
 
     def restart(self, record: SourceRecord) -> None:
