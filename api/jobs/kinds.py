@@ -17,13 +17,21 @@ SNAPSHOT = Task(upkeep.snapshot, wire.NoArguments, needs_collection=False)
 REINDEX = Task(reindex, wire.ReindexArguments, dated=True, fits=check_reindex)
 RETENTION = Task(retention, wire.RetentionArguments, needs_collection=False, takes_collection=False, shared=True)
 UPLOAD = Task(upload, wire.UploadArguments, Scope.WRITE)
-EVALUATE = Task(evaluating.evaluate, wire.EvaluateArguments, Scope.WRITE, as_caller=True, dated=True)
+EVALUATE = Task(
+    evaluating.evaluate,
+    wire.EvaluateArguments,
+    Scope.WRITE,
+    as_caller=True,
+    dated=True,
+    fits=evaluating.check_evaluate,
+)
 
 
 def _source_snapshot() -> Task:
-    from api.jobs.sources import source_snapshot  # Kafka Connect and the databases' drivers take a while to load
+    # Kafka Connect and the databases' drivers take a while to load
+    from api.jobs.sources import check_source_snapshot, source_snapshot
 
-    return Task(source_snapshot, wire.SourceSnapshotArguments)
+    return Task(source_snapshot, wire.SourceSnapshotArguments, fits=check_source_snapshot)
 
 
 def _tune() -> Task:

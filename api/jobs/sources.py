@@ -7,9 +7,18 @@ from typing import Any
 
 from api.jobs.tasks import Report
 from api.knowledge_base import KnowledgeBase
+from api.sources.live_changes import chosen_tables
 from api.sources.live_sources import LiveSources
 from api.sources.snapshot_sources import SNAPSHOT, SnapshotSources
 from retrieval.catalog.sources import SourceRecord
+
+
+def check_source_snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any]) -> None:
+    """Raise at once what `source_snapshot` would fail with at its beginning, unless it may be mended until then."""
+    found = kb.catalog.collections.get(collection)
+    record = kb.catalog.sources.get(found, arguments["source"])
+    if record.kind != SNAPSHOT:
+        chosen_tables(LiveSources(kb).get(found, record.name), arguments["tables"])
 
 
 def source_snapshot(kb: KnowledgeBase, collection: str, arguments: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -1,11 +1,23 @@
-"""What must be read again, and fitted, when the mapping of a live source changes."""
+"""What of a live source is read again, and fitted when its mapping changes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from ingest.errors import MappingError
+from ingest.kafka.live_sources import mapping_of
 from ingest.table_mapping import TablesMapping
 from retrieval.catalog.row_upkeep import TableUse
+from retrieval.catalog.sources import SourceRecord
+
+
+def chosen_tables(record: SourceRecord, tables: Sequence[str] | None) -> list[str]:
+    """These of a source's tables, by default all. Raises `MappingError` for one that it does not read."""
+    mapped = mapping_of(record).all_tables
+    chosen = mapped if tables is None else set(tables)
+    if unknown := ", ".join(sorted(chosen - mapped)):
+        raise MappingError(f"source {record.name!r} does not read {unknown}; it reads: {', '.join(sorted(mapped))}")
+    return sorted(chosen)
 
 
 def tables_to_read(before: TablesMapping, after: TablesMapping, new_columns: Collection[str]) -> set[str]:

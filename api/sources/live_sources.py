@@ -17,7 +17,7 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.serving.exclusive import exclusively
-from api.sources.live_changes import table_uses, tables_to_read
+from api.sources.live_changes import chosen_tables, table_uses, tables_to_read
 from api.sources.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from api.sources.names import check_free, lease_name
 from api.sources.removal import Fate, delete_documents, remove_source, remove_unbrought
@@ -29,7 +29,7 @@ from ingest.connect.database import open_database
 from ingest.connect.inspection import Capture, Finding, Inspection, Leftover
 from ingest.connect.preview import PreviewResult, preview
 from ingest.connect.tables import TableInfo, list_tables
-from ingest.errors import IngestError, MappingError, SourceError, SourceOutageError
+from ingest.errors import IngestError, SourceError, SourceOutageError
 from ingest.kafka.live_sources import LIVE, mapping_of
 from ingest.row_values import link_value
 from ingest.sources.column_kinds import read_alike
@@ -195,12 +195,7 @@ class LiveSources:
         With `full` everything is read as if the source were new, and documents whose rows are not there any more
         are removed afterwards: after a restored backup, whose positions are lower than those stored.
         """
-        mapping = mapping_of(record)
-        chosen = sorted(mapping.all_tables if tables is None else set(tables))
-        unknown = set(chosen) - mapping.all_tables
-        if unknown:
-            known = ", ".join(sorted(mapping.all_tables))
-            raise MappingError(f"source {record.name!r} does not read {', '.join(sorted(unknown))}; it reads: {known}")
+        chosen = chosen_tables(record, tables)
         if full:
             with self._alone(record) as record:
                 return self._begin_anew(record, mapping_of(record))

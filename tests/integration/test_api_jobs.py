@@ -76,6 +76,8 @@ def test_every_upkeep_job_succeeds_while_serving(api: served.Served, admin: dict
         ({"kind": "verify", "collection": "absent"}, 404),
         ({"kind": "evaluate", "collection": "docs"}, 422),
         ({"kind": "verify", "collection": "../x"}, 422),
+        ({"kind": "evaluate", "collection": "docs", "arguments": {"eval_set": "absent"}}, 404),
+        ({"kind": "source_snapshot", "collection": "docs", "arguments": {"source": "absent"}}, 404),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -147,9 +149,9 @@ def test_an_evaluation_has_the_rights_of_who_asked(api: served.Served, admin: di
 
 
 def test_a_list_is_filtered_and_its_events_end(api: served.Served, admin: dict[str, str]) -> None:
-    failed = api.ended(start(api, admin, "evaluate", "docs", eval_set="absent").headers["location"], admin)
-    assert failed["state"] == "failed" and "absent" in failed["error"]
-    assert failed["error_code"] == "not_found"
+    job = api.kb.catalog.jobs.create("evaluate", "docs", {"eval_set": "absent"})  # deleted since it was asked for
+    failed = api.ended(f"/v1/jobs/{job.id}", admin)
+    assert (failed["state"], failed["error_code"]) == ("failed", "not_found") and "absent" in failed["error"]
     params = {"state": "failed", "kind": "evaluate", "collection": "docs"}
     listed = api.client.get("/v1/jobs", params=params, headers=admin).json()["jobs"]
     assert failed["id"] in {job["id"] for job in listed} and {job["state"] for job in listed} == {"failed"}
@@ -290,7 +292,9 @@ def test_what_came_of_a_job_is_for_admins_and_for_who_asked(api: served.Served, 
     path = started.headers["location"]
     whole = api.ended(path, owner)
     assert [one["file"] for one in whole["result"]["files"]] == ["severance-Bob.txt", "pay-Bob.pdf"]
-    failed = api.ended(start(api, owner, "evaluate", "docs", eval_set="lost").headers["location"], owner)
+    asker = api.kb.catalog.jobs.get(whole["id"]).arguments[CALLER]
+    job = api.kb.catalog.jobs.create("evaluate", "docs", {"eval_set": "lost", CALLER: asker})
+    failed = api.ended(f"/v1/jobs/{job.id}", owner)
     assert "lost" in failed["error"]
     for other in (api.headers(), api.headers(Scope.WRITE, groups=["hr"])):
         shown = api.client.get(path, headers=other).json()

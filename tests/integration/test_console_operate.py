@@ -67,8 +67,8 @@ def test_a_job_is_followed_cancelled_and_tried_again(page: Page, site: tuple[Ser
 
 def test_a_failed_job_says_why(page: Page, site: tuple[Served, str]) -> None:
     served = site[0]
-    body = {"kind": "evaluate", "collection": "docs", "arguments": {"eval_set": "no-such-set"}}
-    served.client.post("/v1/jobs", json=body, headers=served.headers(Scope.ADMIN)).raise_for_status()
+    job = served.kb.catalog.jobs.create("evaluate", "docs", {"eval_set": "no-such-set"})  # deleted since it was asked
+    served.ended(f"/v1/jobs/{job.id}", served.headers(Scope.ADMIN))
     row = page.get_by_role("table", name="Jobs").get_by_role("row", name=re.compile("Evaluate"))
     expect(row).to_contain_text("evaluation set 'no-such-set' does not exist")
     page.get_by_role("combobox", name="State").click()
