@@ -52,7 +52,6 @@ class ExperimentLog:
         self._id = experiment_id
         self._path = folder / FILE
         self._known = {body["number"]: body for body in experiments.trials(experiment_id)}
-        folder.mkdir(parents=True, exist_ok=True)
         self._chain = self._write_known()
         for number in sorted(self._known):
             self._tell(self._known[number])
@@ -114,6 +113,7 @@ class ExperimentLog:
         """The file as the catalog has it; what a killed process left half written is gone."""
         chain = START
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.unlink(missing_ok=True)
         except OSError as error:
             raise not_written(f"log {self._path}", error) from error
