@@ -1,0 +1,84 @@
+"""A mapping is changed and Kafka Connect dies while its connector reads the tables again: all rows show the new one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_world import LiveWorld, live_world, mariadb_database, postgres_database
+from stack import StackOf
+from waiting import eventually
+from worker_world import running
+
+from api.telemetry.worker_metrics import WorkerMetrics
+from api.worker import open_worker
+from ingest.connect import names
+from retrieval.errors import NotFoundError
+from retrieval.types import OPERATOR
+
+pytestmark = [pytest.mark.soak, pytest.mark.server, pytest.mark.timeout(600)]
+ROWS = 15_000
+VALUES = ", ".join(f"({number}, 'note {number}')" for number in range(1, ROWS + 1))
+SCRIPT = f"CREATE TABLE notes (id int PRIMARY KEY, title varchar(80)); INSERT INTO notes VALUES {VALUES};"
+READ = (-1, 200, 3_000)  # rows sent before the kill; -1: it has not begun
+SENDING_SECONDS = 30.0
+
+
+def texts(served: LiveWorld) -> dict[str, str]:
+    catalog, found = served.api.kb.catalog, {}
+    collection = catalog.collections.get("shop")
+    for key in catalog.documents.keys(collection):
+        try:
+            found[key] = catalog.documents.get(collection, key, OPERATOR).document.text
+        except NotFoundError:  # deleted meanwhile
+            continue
+    return found
+
+
+def sent(served: LiveWorld, table: str) -> Callable[[], int]:
+    """How many events of the table Kafka has had."""
+    topics, catalog = served.live.setup.topics(), served.api.kb.catalog
+    record = catalog.sources.get(catalog.collections.get("shop"), "shop")
+    topic = names.table_topics(record.config["topic_prefix"], [table])
+    return lambda: sum(end for _, end in topics.reach(topic).values())
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_tables_that_a_dead_connector_was_to_read(own_stack_of: StackOf, tmp_path: Path, kind: str) -> None:
+    script = tmp_path / "shop.sql"
+    script.write_text(SCRIPT, encoding="utf-8")
+    database = postgres_database if kind == "postgres" else mariadb_database
+    stack = own_stack_of(kind, "kafka", "connect")
+    with live_world(stack, tmp_path / "kb") as served, database(stack, script) as url:
+        table = f"{'public' if kind == 'postgres' else url.rpartition('/')[2]}.notes"
+
+        def mapped(body: str) -> dict[str, Any]:
+            return {table: {"title": "title", "body": body}}
+
+        def is_shown(words: str) -> Callable[[dict[str, str]], bool]:
+            wanted = {f"{table}/{number}": f"note {number}{words}" for number in range(1, ROWS + 1)}
+            return lambda found: found == wanted
+
+        monitor = served.api.app.state.services.source_monitor
+        with running(open_worker(served.api.kb, WorkerMetrics())):
+            created = served.create("shop", url, mapped("{title}"), collection="shop")
+            assert created.status_code == 201, created.text
+            eventually(lambda: texts(served), is_shown(""), seconds=120)
+            events = sent(served, table)
+            for number in READ:
+                begun = events()
+                body = {"tables": mapped(f"{{title}} by mapping {number}")}
+                changed = served.call("PATCH", "/shop?collection=shop", json=body)
+                assert changed.status_code == 200, changed.text
+                deadline = time.monotonic() + SENDING_SECONDS
+                while events() < begun + number and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                stack.kill("connect")
+                assert events() < begun + ROWS, "it was killed after it had read everything"
+                stack.up(["connect"])
+                shown = is_shown(f" by mapping {number}")
+                eventually(lambda: (monitor.look(), texts(served))[1], shown, seconds=120)
+        assert served.call("DELETE", "/shop?collection=shop").json()["leftovers"] == []
