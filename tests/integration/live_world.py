@@ -24,6 +24,8 @@ from pymysql.constants import CLIENT
 from api.sources.live_sources import LiveSources
 from infra.stack.stack import Stack
 from ingest.connect import names
+from retrieval.errors import NotFoundError
+from retrieval.types import OPERATOR
 
 PRODUCTS = {
     "public.products": {
@@ -54,6 +56,15 @@ class LiveWorld:
         answer = self.call("GET", f"/{name}?collection={collection}")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
+
+    def texts(self, collection: str) -> dict[str, str]:
+        """The text of every document, by key."""
+        catalog, found = self.api.kb.catalog, {}
+        there = catalog.collections.get(collection)
+        for key in catalog.documents.keys(there):
+            with contextlib.suppress(NotFoundError):  # deleted meanwhile
+                found[key] = catalog.documents.get(there, key, OPERATOR).document.text
+        return found
 
     def delete(self, name: str, **query: str) -> Any:
         return self.call("DELETE", f"/{name}", params={"collection": "docs", **query})

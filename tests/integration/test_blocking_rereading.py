@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from live_world import LiveWorld, live_world, postgres_database, query
+from live_world import live_world, postgres_database, query
 from stack import StackOf
 from waiting import eventually
 from worker_world import running
@@ -21,8 +21,6 @@ from worker_world import running
 from api.sources.live_sources import LiveSources
 from api.telemetry.worker_metrics import WorkerMetrics
 from api.worker import open_worker
-from retrieval.errors import NotFoundError
-from retrieval.types import OPERATOR
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 ROWS = 2_000
@@ -70,17 +68,6 @@ def changing(url: str) -> Iterator[None]:
         thread.join()
 
 
-def texts(served: LiveWorld) -> dict[str, str]:
-    catalog, found = served.api.kb.catalog, {}
-    collection = catalog.collections.get("shop")
-    for key in catalog.documents.keys(collection):
-        try:
-            found[key] = catalog.documents.get(collection, key, OPERATOR).document.text
-        except NotFoundError:  # deleted meanwhile
-            continue
-    return found
-
-
 def test_rows_that_change_while_they_are_read_again(
     stack_of: StackOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +79,7 @@ def test_rows_that_change_while_they_are_read_again(
         with running(open_worker(served.api.kb, WorkerMetrics())):
             created = served.create("shop", url, mapped("{title}"), collection="shop")
             assert created.status_code == 201, created.text
-            eventually(lambda: len(texts(served)), lambda found: found == ROWS)
+            eventually(lambda: len(served.texts("shop")), lambda found: found == ROWS)
             with monkeypatch.context() as untold:
                 untold.setattr(LiveSources, "_signal", lambda *_: None)
                 changed = served.call("PATCH", "/shop?collection=shop", json={"tables": mapped("{title} at {place}")})
@@ -109,6 +96,6 @@ def test_rows_that_change_while_they_are_read_again(
                 )
                 time.sleep(0.5)
             wanted = dict(query(url, "SELECT 'public.notes/' || id, title || ' at ' || place FROM notes"))
-            eventually(lambda: texts(served), lambda found: found == wanted)
+            eventually(lambda: served.texts("shop"), lambda found: found == wanted)
             assert served.status("shop", "shop")["problems"] == []
         assert served.call("DELETE", "/shop?collection=shop").json()["leftovers"] == []

@@ -16,8 +16,6 @@ from worker_world import running
 from api.telemetry.worker_metrics import WorkerMetrics
 from api.worker import open_worker
 from ingest.connect import names
-from retrieval.errors import NotFoundError
-from retrieval.types import OPERATOR
 
 pytestmark = [pytest.mark.soak, pytest.mark.server, pytest.mark.timeout(600)]
 ROWS = 15_000
@@ -25,17 +23,6 @@ VALUES = ", ".join(f"({number}, 'note {number}')" for number in range(1, ROWS + 
 SCRIPT = f"CREATE TABLE notes (id int PRIMARY KEY, title varchar(80)); INSERT INTO notes VALUES {VALUES};"
 READ = (-1, 200, 3_000)  # rows sent before the kill; -1: it has not begun
 SENDING_SECONDS = 30.0
-
-
-def texts(served: LiveWorld) -> dict[str, str]:
-    catalog, found = served.api.kb.catalog, {}
-    collection = catalog.collections.get("shop")
-    for key in catalog.documents.keys(collection):
-        try:
-            found[key] = catalog.documents.get(collection, key, OPERATOR).document.text
-        except NotFoundError:  # deleted meanwhile
-            continue
-    return found
 
 
 def sent(served: LiveWorld, table: str) -> Callable[[], int]:
@@ -66,7 +53,7 @@ def test_tables_that_a_dead_connector_was_to_read(own_stack_of: StackOf, tmp_pat
         with running(open_worker(served.api.kb, WorkerMetrics())):
             created = served.create("shop", url, mapped("{title}"), collection="shop")
             assert created.status_code == 201, created.text
-            eventually(lambda: texts(served), is_shown(""), seconds=120)
+            eventually(lambda: served.texts("shop"), is_shown(""), seconds=120)
             events = sent(served, table)
             for number in READ:
                 begun = events()
@@ -80,5 +67,5 @@ def test_tables_that_a_dead_connector_was_to_read(own_stack_of: StackOf, tmp_pat
                 assert events() < begun + ROWS, "it was killed after it had read everything"
                 stack.up(["connect"])
                 shown = is_shown(f" by mapping {number}")
-                eventually(lambda: (monitor.look(), texts(served))[1], shown, seconds=120)
+                eventually(lambda: (monitor.look(), served.texts("shop"))[1], shown, seconds=120)
         assert served.call("DELETE", "/shop?collection=shop").json()["leftovers"] == []

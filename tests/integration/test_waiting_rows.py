@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from worker_world import running
 from api.sources.live_sources import LiveSources
 from api.telemetry.worker_metrics import WorkerMetrics
 from api.worker import open_worker
-from retrieval.errors import NotFoundError
-from retrieval.types import OPERATOR
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 SCRIPT = """
@@ -47,19 +44,11 @@ def shop(stack_of: StackOf, tmp_path: Path) -> Iterator[tuple[LiveWorld, str]]:
             created = served.create("shop", url, mapped("{title} {author.name}"), collection="shop")
             assert created.status_code == 201, created.text
             eventually(
-                lambda: sorted(texts(served).values()), lambda found: found == [f"note {n} Li" for n in (1, 2, 3)]
+                lambda: sorted(served.texts("shop").values()),
+                lambda found: found == [f"note {n} Li" for n in (1, 2, 3)],
             )
             yield served, url
             assert served.call("DELETE", "/shop?collection=shop").json()["leftovers"] == []
-
-
-def texts(served: LiveWorld) -> dict[str, str]:
-    catalog = served.api.kb.catalog
-    collection, found = catalog.collections.get("shop"), {}
-    for key in catalog.documents.keys(collection):
-        with contextlib.suppress(NotFoundError):  # deleted meanwhile
-            found[key] = catalog.documents.get(collection, key, OPERATOR).document.text
-    return found
 
 
 def test_rows_whose_large_value_nobody_told_are_read_at_the_source(
@@ -79,7 +68,7 @@ def test_rows_whose_large_value_nobody_told_are_read_at_the_source(
     assert {(notice["kind"], notice["table"]) for notice in status["notices"]} == {
         ("rows_incomplete", "public.notes"), ("rows_incomplete", "public.authors"),
     }  # fmt: skip
-    assert len(texts(served)) == 1, "two wait, the third shows no author that waits"
+    assert len(served.texts("shop")) == 1, "two wait, the third shows no author that waits"
     monitor = served.api.app.state.services.source_monitor
     wanted = dict(
         query(
@@ -91,7 +80,7 @@ def test_rows_whose_large_value_nobody_told_are_read_at_the_source(
 
     def found() -> dict[str, str]:
         monitor.look()
-        return {key: text for key, text in texts(served).items() if key in wanted}
+        return {key: text for key, text in served.texts("shop").items() if key in wanted}
 
     eventually(found, lambda told: {key: text.strip() for key, text in told.items()} == wanted)
     eventually(lambda: (monitor.look(), served.status("shop", "shop")["notices"])[1], lambda notices: notices == [])

@@ -25,6 +25,7 @@ from . import databases, judgement
 from .faults import LONG_OUTAGE, ROUND, SMALL, Chaos, Fault
 from .history import History
 from .processes import Processes
+from .rereading import Rereading
 from .searcher import COLLECTION, STRICT, Calm, Searcher
 from .writer import Writer
 
@@ -70,7 +71,7 @@ def run(stack: Stack, folder: Path, data: Path, options: Options) -> dict[str, A
                 client.post("/sources", json=body).raise_for_status()
             judge = judgement.Judge(client, processes, urls, mappings)
             report: dict[str, Any] = {"snapshot": judge.snapshot(options.snapshot_seconds)}
-            report |= under_fire(stack, processes, urls, options)
+            report |= under_fire(stack, processes, urls, mappings, options)
             report["final"] = judge.final(options.catch_up_seconds)
     finally:
         ends = processes.end()
@@ -80,14 +81,22 @@ def run(stack: Stack, folder: Path, data: Path, options: Options) -> dict[str, A
     return report
 
 
-def under_fire(stack: Stack, processes: Processes, urls: Mapping[str, str], options: Options) -> dict[str, Any]:
-    """The changes, the searches and the faults at the same time."""
+def under_fire(
+    stack: Stack,
+    processes: Processes,
+    urls: Mapping[str, str],
+    mappings: dict[str, dict[str, Any]],
+    options: Options,
+) -> dict[str, Any]:
+    """Changes, searches, readings and faults at the same time; afterwards `mappings` are those of the last reading."""
     engines = {name: databases.engine_of(url) for name, url in urls.items()}
     history, calm = History(), Calm()
     with processes.client() as one, processes.client() as other:
         searcher = Searcher(one, history, calm, FRESHNESS_SECONDS, options.seed)
         writer = Writer(engines, history, options.seed, options.per_second)
-        chaos = Chaos(stack, processes, engines, history, Searcher(other, history, calm, FRESHNESS_SECONDS), calm)
+        asking = Searcher(other, history, calm, FRESHNESS_SECONDS)
+        rereading = Rereading(other, mappings)
+        chaos = Chaos(stack, processes, engines, history, asking, calm, rereading)
         failures: list[str] = []
         writing = _thread(lambda: writer.run(options.changes), "writer", failures)
         others = [
@@ -110,6 +119,7 @@ def under_fire(stack: Stack, processes: Processes, urls: Mapping[str, str], opti
         "judged_beyond_it": searcher.counts[STRICT],
         "oldest_answer": round(searcher.oldest, 3),
         "faults": chaos.told,
+        "read_again": dict(sorted(rereading.counts.items())),
         "largest_resident_mb": memory,
         "failures": [*failures, *chaos.problems, *searcher.wrong],
     }

@@ -1,4 +1,4 @@
-"""What goes wrong: servers and processes are killed with SIGKILL or frozen, one after the other, and come back."""
+"""What goes wrong: servers and processes are killed with SIGKILL or frozen while tables are read, and come back."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from infra.stack.stack import Stack
 from .databases import CHINOOK, NORTHWIND
 from .history import MARK, Commit, History, mark
 from .processes import Processes
+from .rereading import Rereading
 from .searcher import Calm, Searcher
 
 RECOVERY_SECONDS = 180.0  # longest until a row written after a fault is found by all legs; more is a failure
@@ -58,6 +59,7 @@ class Chaos:
     history: History
     searcher: Searcher
     calm: Calm
+    rereading: Rereading
     told: list[dict[str, Any]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     problems: list[str] = field(default_factory=list)
@@ -74,9 +76,10 @@ class Chaos:
 
     def carry_out(self, fault: Fault) -> None:
         """One fault from its beginning to its end."""
-        began = time.monotonic()
         self.calm.began()
         degraded: dict[str, Any] = {}
+        self.rereading.ask()
+        began = time.monotonic()
         self._begin(fault)
         if fault.target == "elasticsearch" and fault.kind == "kill" and fault.seconds > 60:
             degraded = self._while_words_are_away(began + fault.seconds)

@@ -79,7 +79,7 @@ class Judge:
         expected = self.expected()
         different = self._wait_until_equal(expected, seconds)
         caught_up = round(time.monotonic() - began, 1)
-        different = different or _difference(self._texts(expected), {key: text for key, (_, text) in expected.items()})
+        different = different or self._wait_for_texts({key: text for key, (_, text) in expected.items()}, seconds)
         failures = [f"documents: {different}"] if different else []
         statuses = self._without_lag(seconds)
         for name, status in statuses.items():
@@ -107,6 +107,17 @@ class Judge:
                 return ""
             if time.monotonic() > deadline:
                 return _difference(held, titles)
+            time.sleep(LOOK_SECONDS)
+
+    def _wait_for_texts(self, expected: Mapping[str, str], seconds: float) -> str:
+        """How texts differ after that time at most: a table that a connector gave up is read again within a minute."""
+        deadline = time.monotonic() + seconds
+        wanted = dict(expected)
+        while True:
+            held = self._texts(wanted)
+            wanted = {key: text for key, text in wanted.items() if held.get(key) != text}
+            if not wanted or time.monotonic() > deadline:
+                return _difference({key: text for key, text in held.items() if key in wanted}, wanted)
             time.sleep(LOOK_SECONDS)
 
     def _without_lag(self, seconds: float) -> dict[str, Any]:

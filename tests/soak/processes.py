@@ -87,7 +87,6 @@ class Processes:
             "PYTHONPATH": str(REPOSITORY),
         }
         self.environment = others | self.stack.env() | mine
-        self.environment.pop("KB_REDIS_URL", None)
         self._add("serve", "serve", "--port", str(self.port))
         for number in (1, 2):
             self._add(f"worker {number}", "worker")
