@@ -148,8 +148,8 @@ class Judge:
 
 
 def _trimmed(text: str) -> str:
-    """Without the spaces at the ends of lines, which cleaning removes: an empty column leaves one."""
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    """Without the spaces at the ends of lines and the empty lines that an empty column leaves, as cleaning does."""
+    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
 
 
 def _difference(held: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
