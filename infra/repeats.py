@@ -44,7 +44,12 @@ class RepeatCounter(logging.StreamHandler[TextIO]):
         if record.levelno < logging.WARNING:
             super().emit(record)
             return
-        key = (record.name, record.getMessage(), repr(record.exc_info[1]) if record.exc_info else "")
+        try:
+            message = record.getMessage()
+        except Exception:  # arguments that do not fit the message are no reason to fail whoever logs
+            self.handleError(record)
+            return
+        key = (record.name, message, repr(record.exc_info[1]) if record.exc_info else "")
         known = self._lines.get(key)
         if known is not None:
             known.record, known.more = record, known.more + 1

@@ -227,10 +227,11 @@ def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, A
 def was_read_whole(notifications: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the connector has read everything once, whatever it has read again, or given up, since.
 
-    It says so once, and at each later start that it skips that; of what it told only the last few thousand are kept.
+    At each later start it says that it skips that; of what it told only the last few thousand are kept. A skip alone
+    proves nothing where the beginning is kept: PostgreSQL's connector also skips what it began and was stopped at.
     """
-    ends = ("COMPLETED", "SKIPPED")
-    return any(told.get("aggregate_type") == "Initial Snapshot" and told.get("type") in ends for told in notifications)
+    told = [one.get("type") for one in notifications if one.get("aggregate_type") == "Initial Snapshot"]
+    return "COMPLETED" in told or ("SKIPPED" in told and "STARTED" not in told)
 
 
 def _seconds_behind(status: SourceStatus, true_until: datetime | None) -> float | None:

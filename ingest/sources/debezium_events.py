@@ -69,7 +69,7 @@ def read_message(
     source, op = envelope.get("source"), envelope.get("op")
     if not isinstance(source, dict) or not isinstance(op, str):
         raise EventError(f"the value has the fields {', '.join(sorted(envelope)) or 'none'}", _FORM)
-    table, position, committed_at = _table(source), _position(source), _committed_at(source, envelope)
+    table, position, committed_at = _table(source), _position(source, op), _committed_at(source, envelope)
     if op == "t":
         return [Truncation(table, position, committed_at)]
     kind = kinds.get(table)
@@ -133,11 +133,11 @@ def _table(source: Mapping[str, Any]) -> str:
     return f"{schema}.{table}"
 
 
-def _position(source: Mapping[str, Any]) -> SourcePosition | None:
+def _position(source: Mapping[str, Any], op: str) -> SourcePosition | None:
     """PostgreSQL: see `_postgres_position`; MySQL, MariaDB: (binlog number, offset, row); None where not given."""
     connector = source.get("connector")
     if connector == "postgresql":
-        return _postgres_position(source)
+        return _postgres_position(source, op)
     if connector in _BINLOG:
         number = _BINLOG_NUMBER.search(str(source.get("file") or ""))
         if number is None:
@@ -146,20 +146,21 @@ def _position(source: Mapping[str, Any]) -> SourcePosition | None:
     raise EventError(f"connector is {connector!r}", "expected postgresql, mysql or mariadb")
 
 
-def _postgres_position(source: Mapping[str, Any]) -> SourcePosition | None:
+def _postgres_position(source: Mapping[str, Any], op: str) -> SourcePosition | None:
     """(end of the transaction before, place in the log), which grows in the order in which transactions commit.
 
     The place alone does not: a long transaction has its changes early in the log and is sent when it commits, after
     snapshots that did not see them. What a snapshot reads is older than all that is sent after it: its place is 0. An
     incremental one is told without a place. Before the connector has seen a transaction end the first number is 0;
-    `ingest.positions.placed` decides it.
+    `ingest.positions.placed` decides it. What is streamed has its place whatever `snapshot` says: after a blocking
+    snapshot that a restart ended, it says "true" of everything.
     """
     place, ended, snapshot = source.get("lsn"), _last_commit(source.get("sequence")), source.get("snapshot")
     if snapshot == "incremental":
         return SourcePosition((ended or 0, 0))
     if place is None:
         return None
-    if snapshot in _STREAMED:
+    if op != "r" or snapshot in _STREAMED:
         return SourcePosition((ended or 0, int(place)))
     return SourcePosition((int(place) if ended is None else ended, 0))
 

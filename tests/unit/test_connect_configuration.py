@@ -166,6 +166,7 @@ def test_everything_was_read_once_whatever_is_read_again_since() -> None:
     assert was_read_whole([*read, told("Incremental", "STARTED"), told("Incremental", "ABORTED")])
     assert was_read_whole([told("Initial", "SKIPPED")]), "what it told before is not kept any more"
     assert not was_read_whole([told("Initial", "STARTED"), told("Initial", "ABORTED")])
+    assert not was_read_whole([told("Initial", "STARTED"), told("Initial", "SKIPPED")]), "stopped before its first row"
 
 
 def test_a_table_that_a_snapshot_gave_up_is_named_though_that_is_completed() -> None:

@@ -139,6 +139,7 @@ def write(folder: Path, lines: list[str]) -> Path:
     ("op", "source", "position"),
     [
         ("u", {"sequence": '["70","90"]', "lsn": 90}, (70, 90)),
+        ("c", {"snapshot": "true", "sequence": '["70","90"]', "lsn": 90}, (70, 90)),
         ("r", {"snapshot": "true", "sequence": '[null,"90"]', "lsn": 90}, (90, 0)),
         ("r", {"snapshot": "true", "sequence": '["70","90"]', "lsn": 90}, (70, 0)),
         ("r", {"snapshot": "incremental", "sequence": '["70","90"]', "lsn": None}, (70, 0)),

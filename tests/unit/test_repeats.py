@@ -77,3 +77,10 @@ def test_no_more_lines_are_remembered_than_have_room(log: Log) -> None:
     log.now += 61.0
     log.say("job 1 is lost")
     assert len(log.handler._lines) == 1, "what was said a minute ago is forgotten"
+
+
+def test_arguments_that_do_not_fit_fail_nobody(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    log.say("job %d is lost", "x")
+    log.say("job is lost")
+    assert log.lines() == ["job is lost"]
