@@ -13,14 +13,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from live_world import live_world, postgres_database, query
+from live_shop import postgres_shop
+from live_world import query
 from stack import StackOf
 from waiting import eventually
-from worker_world import running
 
 from api.sources.live_sources import LiveSources
-from api.telemetry.worker_metrics import WorkerMetrics
-from api.worker import open_worker
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 ROWS = 2_000
@@ -72,30 +70,25 @@ def test_rows_that_change_while_they_are_read_again(
     stack_of: StackOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a mapping of which nobody has told the connector, so that only what is read again shows it."""
-    script = tmp_path / "shop.sql"
-    script.write_text(SCRIPT, encoding="utf-8")
     stack = stack_of("postgres", "kafka", "connect")
-    with live_world(stack, tmp_path / "kb") as served, postgres_database(stack, script) as url:
-        with running(open_worker(served.api.kb, WorkerMetrics())):
-            created = served.create("shop", url, mapped("{title}"), collection="shop")
-            assert created.status_code == 201, created.text
-            eventually(lambda: len(served.texts("shop")), lambda found: found == ROWS)
-            with monkeypatch.context() as untold:
-                untold.setattr(LiveSources, "_signal", lambda *_: None)
-                changed = served.call("PATCH", "/shop?collection=shop", json={"tables": mapped("{title} at {place}")})
-            assert changed.status_code == 200, changed.text
-            catalog = served.api.kb.catalog
-            record = catalog.sources.get(catalog.collections.get("shop"), "shop")
-            with changing(url):
-                time.sleep(0.5)
-                asked = served.live.snapshot(record, ["public.notes"], blocking=True)
-                assert asked.kind == "blocking"
-                eventually(
-                    lambda: served.status("shop", "shop")["snapshot"],
-                    lambda told: told["state"] == "completed" and "public.notes" in told["tables"],
-                )
-                time.sleep(0.5)
-            wanted = dict(query(url, "SELECT 'public.notes/' || id, title || ' at ' || place FROM notes"))
-            eventually(lambda: served.texts("shop"), lambda found: found == wanted)
-            assert served.status("shop", "shop")["problems"] == []
-        assert served.call("DELETE", "/shop?collection=shop").json()["leftovers"] == []
+    with postgres_shop(stack, tmp_path, SCRIPT, mapped("{title}")) as (served, url):
+        eventually(lambda: len(served.texts("shop")), lambda found: found == ROWS)
+        with monkeypatch.context() as untold:
+            untold.setattr(LiveSources, "_signal", lambda *_: None)
+            changed = served.call("PATCH", "/shop?collection=shop", json={"tables": mapped("{title} at {place}")})
+        assert changed.status_code == 200, changed.text
+        catalog = served.api.kb.catalog
+        record = catalog.sources.get(catalog.collections.get("shop"), "shop")
+        first = served.status("shop", "shop")["snapshot"]["started_at"]
+        with changing(url):
+            time.sleep(0.5)
+            asked = served.live.snapshot(record, ["public.notes"], blocking=True)
+            assert asked.kind == "blocking"
+            eventually(
+                lambda: served.status("shop", "shop")["snapshot"],
+                lambda told: told["started_at"] != first and told["state"] == "completed",
+            )
+            time.sleep(0.5)
+        wanted = dict(query(url, "SELECT 'public.notes/' || id, title || ' at ' || place FROM notes"))
+        eventually(lambda: served.texts("shop"), lambda found: found == wanted)
+        assert served.status("shop", "shop")["problems"] == []

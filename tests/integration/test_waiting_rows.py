@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_world import LiveWorld, live_world, postgres_database, query
+from live_shop import postgres_shop
+from live_world import LiveWorld, query
 from stack import StackOf
 from waiting import eventually
-from worker_world import running
 
 from api.sources.live_sources import LiveSources
-from api.telemetry.worker_metrics import WorkerMetrics
-from api.worker import open_worker
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 SCRIPT = """
@@ -36,19 +34,12 @@ def mapped(body: str) -> dict[str, Any]:
 @pytest.fixture
 def shop(stack_of: StackOf, tmp_path: Path) -> Iterator[tuple[LiveWorld, str]]:
     """A source of notes whose first snapshot is read; their large column is not mapped."""
-    script = tmp_path / "shop.sql"
-    script.write_text(SCRIPT, encoding="utf-8")
-    stack = stack_of("postgres", "kafka", "connect")
-    with live_world(stack, tmp_path / "kb") as served, postgres_database(stack, script) as url:
-        with running(open_worker(served.api.kb, WorkerMetrics())):
-            created = served.create("shop", url, mapped("{title} {author.name}"), collection="shop")
-            assert created.status_code == 201, created.text
-            eventually(
-                lambda: sorted(served.texts("shop").values()),
-                lambda found: found == [f"note {n} Li" for n in (1, 2, 3)],
-            )
-            yield served, url
-            assert served.call("DELETE", "/shop?collection=shop").json()["leftovers"] == []
+    with postgres_shop(
+        stack_of("postgres", "kafka", "connect"), tmp_path, SCRIPT, mapped("{title} {author.name}")
+    ) as opened:
+        wanted = [f"note {n} Li" for n in (1, 2, 3)]
+        eventually(lambda: sorted(opened[0].texts("shop").values()), lambda found: found == wanted)
+        yield opened
 
 
 def test_rows_whose_large_value_nobody_told_are_read_at_the_source(
