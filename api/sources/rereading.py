@@ -2,16 +2,18 @@
 
 Debezium reads a table in two threads for a moment (its DBZ-8674, open as of 3.6): where rows change a hundred times a
 second, a quarter of the readings ended with an error and called themselves completed, and a tenth of them ended the
-connector. So the second time streaming waits while the tables are read.
+connector. So the second time streaming waits while the tables are read. That too ends where the connector is started
+anew or loses its database, and Debezium does not begin it again.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.sources.live_sources import LiveSources
-from api.sources.status import OVERTAKEN, snapshot_progress, unread_tables
+from api.sources.status import ENDED, OVERTAKEN, owed_tables, snapshot_progress
 from ingest.connect.client import ConnectorStatus
 from ingest.kafka.live_sources import mapping_of
 from retrieval.catalog.sources import SourceRecord, SourceState
@@ -43,25 +45,27 @@ class Rereading:
     def _go_on(self, record: SourceRecord) -> None:
         if not self._may(record):
             return
-        mine, told = mapping_of(record).all_tables, self._told(record)
-        begun = {table for table, one in told["tables"].items() if one["state"] not in ("succeeded", "empty")}
+        mine = mapping_of(record).all_tables
+        tables = owed_tables(self._told(record), mine) or sorted(mine)  # how far it was is known to nobody
         self._live.restart(record)
-        self._live.snapshot(record, sorted(begun & mine or mine), blocking=True)  # how far it was is known to nobody
+        self._live.snapshot(record, tables, blocking=True)
         logger.warning("source %s: the connector failed while it read tables again; restarted", record.name)
 
     def _ask_again(self, record: SourceRecord) -> None:
         told = self._told(record)
-        if told["state"] != "completed":
+        if snapshot_progress(told)["state"] not in ENDED:
             return
-        tables = sorted(set(unread_tables(told)) & mapping_of(record).all_tables)
+        tables = owed_tables(told, mapping_of(record).all_tables)
         if not tables:
             self._tries.pop(record.id, None)
         elif self._may(record):
             self._live.snapshot(record, tables, blocking=True)
-            logger.warning("source %s: the connector gave up reading %s; asked again", record.name, ", ".join(tables))
+            logger.warning(
+                "source %s: the connector did not read %s to the end; asked again", record.name, ", ".join(tables)
+            )
 
-    def _told(self, record: SourceRecord) -> dict[str, Any]:
-        return snapshot_progress(self._live.setup.topics().notifications(record.config["topic_prefix"]))
+    def _told(self, record: SourceRecord) -> Sequence[Mapping[str, Any]]:
+        return self._live.setup.topics().notifications(record.config["topic_prefix"])
 
     def _may(self, record: SourceRecord) -> bool:
         tries = self._tries[record.id] = self._tries.get(record.id, 0) + 1

@@ -5,7 +5,7 @@ Three servers are asked, and each may be down: what could not be asked is told a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,7 @@ NO_RESTART = ("schema recovery mode", "no longer available on the server", "db h
 # Debezium reads a table again in two threads for a moment, and may stop over it while rows change (DBZ-8674).
 OVERTAKEN = "IncrementalSnapshotContext.currentDataCollectionId()"
 UNREAD = ("sql_exception", "unknown_schema", "no_primary_key")  # how a table's reading again may end, besides well
+ENDED = ("completed", "aborted")  # states of a snapshot that does not read any more
 UNKNOWN = ConnectorStatus("UNKNOWN", "UNKNOWN")
 
 
@@ -178,16 +179,44 @@ class StatusReader:
     def _snapshot(self, record: SourceRecord, status: SourceStatus) -> None:
         told = self._live.setup.topics().notifications(record.config["topic_prefix"])
         status.snapshot = snapshot_progress(told)
-        if tables := unread_tables(status.snapshot):
+        if tables := unread_tables(told, mapping_of(record).all_tables):
             status.problems.append(
                 f"the connector did not read {', '.join(tables)} to the end, so documents may be as before; it is told "
                 f"again, three times at most; then POST /v1/sources/{record.name}/snapshot while few of the rows change"
             )
 
 
-def unread_tables(snapshot: Mapping[str, Any]) -> list[str]:
-    """The tables that the snapshot gave up, though it called itself completed."""
-    return sorted(table for table, told in snapshot["tables"].items() if told["state"] in UNREAD)
+def unread_tables(notifications: Sequence[Mapping[str, Any]], mapped: Collection[str]) -> list[str]:
+    """Those of the mapped tables that a snapshot was to read before it ended, and that none has read to the end."""
+    return owed_tables(notifications, mapped) if snapshot_progress(notifications)["state"] in ENDED else []
+
+
+def owed_tables(notifications: Sequence[Mapping[str, Any]], mapped: Collection[str]) -> list[str]:
+    """Those of the mapped tables that the connector was to read and has not read to the end, or not yet.
+
+    A snapshot calls itself completed though it gave some up. A blocking one that was aborted, or that a start of the
+    connector interrupted, is not taken up again by Debezium. Which tables a snapshot reads it tells a moment after it
+    began; before that it may be any.
+    """
+    owed: set[str] = set()
+    done: set[str] = set()  # of the last snapshot
+    named = True  # whether that has said which tables it reads
+    for told in _of_snapshots(notifications):
+        kind, more = told.get("type"), told.get("additional_data") or {}
+        if kind == "STARTED":
+            done, named = set(), False
+        if kind == "TABLE_SCAN_COMPLETED" and (table := more.get("scanned_collection")):
+            well = str(more.get("status", "")).lower() not in (*UNREAD, "")
+            (done if well else owed).add(table)
+            owed -= done
+        elif kind in ("ABORTED", "SKIPPED") and not named:
+            owed |= set(mapped)
+        elif listed := {one.strip() for one in str(more.get("data_collections") or "").split(",")} - {""}:
+            named = True
+            owed |= listed - done
+        elif kind == "COMPLETED":
+            named = True
+    return sorted(owed & set(mapped))
 
 
 def failure(source: str, status: ConnectorStatus) -> str:
@@ -203,25 +232,28 @@ def failure(source: str, status: ConnectorStatus) -> str:
 def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The last snapshot that the connector told of: kind, state, times, and rows by table."""
     shown: dict[str, Any] = {"kind": None, "state": "none", "tables": {}}
-    for told in notifications:
-        kind = str(told.get("aggregate_type", ""))
-        if not kind.endswith("Snapshot"):
-            continue
+    for told in _of_snapshots(notifications):
         at = datetime.fromtimestamp(told["timestamp"] / 1000, UTC) if "timestamp" in told else None
         more = told.get("additional_data") or {}
         match told.get("type"):
             case "STARTED":
-                shown = {"kind": kind.split()[0].lower(), "state": "running", "started_at": at, "tables": {}}
+                kind = str(told["aggregate_type"]).split()[0].lower()
+                shown = {"kind": kind, "state": "running", "started_at": at, "tables": {}}
             case "IN_PROGRESS" if table := more.get("current_collection_in_progress"):
                 shown["tables"].setdefault(table, {"state": "running", "rows": None})
             case "TABLE_SCAN_COMPLETED" if table := more.get("scanned_collection"):
                 rows = int(more.get("total_rows_scanned") or 0)
                 shown["tables"][table] = {"state": str(more.get("status", "")).lower(), "rows": rows}
             case "SKIPPED" if shown["state"] != "none":  # told at every start; what was read before stays so
-                pass
+                if shown["kind"] == "initial" and shown["state"] == "running":  # only the others are taken up again
+                    shown |= {"state": "aborted", "finished_at": at}
             case "COMPLETED" | "ABORTED" | "SKIPPED" | "PAUSED" | "RESUMED" as state:
                 shown |= {"state": "running" if state == "RESUMED" else state.lower(), "finished_at": at}
     return shown
+
+
+def _of_snapshots(notifications: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [told for told in notifications if str(told.get("aggregate_type", "")).endswith("Snapshot")]
 
 
 def was_read_whole(notifications: Sequence[Mapping[str, Any]]) -> bool:

@@ -1,4 +1,4 @@
-"""A mapping is changed and Kafka Connect dies while its connector reads the tables again: all rows show the new one."""
+"""A mapping is changed, and the connector is interrupted while it reads the tables again: all rows show the new one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.soak, pytest.mark.server, pytest.mark.timeout(600)]
 ROWS = 15_000
 VALUES = ", ".join(f"({number}, 'note {number}')" for number in range(1, ROWS + 1))
 SCRIPT = f"CREATE TABLE notes (id int PRIMARY KEY, title varchar(80)); INSERT INTO notes VALUES {VALUES};"
-READ = (-1, 200, 3_000)  # rows sent before the kill; -1: it has not begun
+# What happens after how many rows were sent; -1: it has not begun.
+INTERRUPTED = (("kill", -1), ("kill", 200), ("kill", 3_000), ("restart", 200))
 SENDING_SECONDS = 30.0
 
 
@@ -34,7 +35,9 @@ def sent(served: LiveWorld, table: str) -> Callable[[], int]:
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
-def test_tables_that_a_dead_connector_was_to_read(own_stack_of: StackOf, tmp_path: Path, kind: str) -> None:
+def test_tables_that_a_connector_was_to_read_when_it_was_killed_or_restarted(
+    own_stack_of: StackOf, tmp_path: Path, kind: str
+) -> None:
     script = tmp_path / "shop.sql"
     script.write_text(SCRIPT, encoding="utf-8")
     database = postgres_database if kind == "postgres" else mariadb_database
@@ -55,17 +58,21 @@ def test_tables_that_a_dead_connector_was_to_read(own_stack_of: StackOf, tmp_pat
             assert created.status_code == 201, created.text
             eventually(lambda: served.texts("shop"), is_shown(""), seconds=120)
             events = sent(served, table)
-            for number in READ:
+            for number, (what, rows) in enumerate(INTERRUPTED):
                 begun = events()
                 body = {"tables": mapped(f"{{title}} by mapping {number}")}
                 changed = served.call("PATCH", "/shop?collection=shop", json=body)
                 assert changed.status_code == 200, changed.text
                 deadline = time.monotonic() + SENDING_SECONDS
-                while events() < begun + number and time.monotonic() < deadline:
+                while events() < begun + rows and time.monotonic() < deadline:
                     time.sleep(0.01)
-                stack.kill("connect")
-                assert events() < begun + ROWS, "it was killed after it had read everything"
-                stack.up(["connect"])
+                if what == "kill":
+                    stack.kill("connect")
+                    assert events() < begun + ROWS, "it was killed after it had read everything"
+                    stack.up(["connect"])
+                else:
+                    restarted = served.call("POST", "/shop/restart?collection=shop")
+                    assert restarted.status_code == 200, restarted.text
                 shown = is_shown(f" by mapping {number}")
                 eventually(lambda: (monitor.look(), served.texts("shop"))[1], shown, seconds=120)
         assert served.call("DELETE", "/shop?collection=shop").json()["leftovers"] == []

@@ -169,14 +169,33 @@ def test_everything_was_read_once_whatever_is_read_again_since() -> None:
     assert not was_read_whole([told("Initial", "STARTED"), told("Initial", "SKIPPED")]), "stopped before its first row"
 
 
+def scanned(kind: str, table: str, status: str) -> dict[str, object]:
+    return told(kind, "TABLE_SCAN_COMPLETED", scanned_collection=table, total_rows_scanned="8", status=status)
+
+
 def test_a_table_that_a_snapshot_gave_up_is_named_though_that_is_completed() -> None:
     how = {"s.a": "SUCCEEDED", "s.b": "SQL_EXCEPTION", "s.c": "EMPTY", "s.d": "UNKNOWN_SCHEMA"}
-    ends = [
-        told("Incremental", "TABLE_SCAN_COMPLETED", scanned_collection=table, total_rows_scanned="8", status=status)
-        for table, status in how.items()
-    ]
-    shown = snapshot_progress([told("Incremental", "STARTED"), *ends, told("Incremental", "COMPLETED")])
-    assert (shown["state"], unread_tables(shown)) == ("completed", ["s.b", "s.d"])
+    ends = [scanned("Incremental", table, status) for table, status in how.items()]
+    given_up = [told("Incremental", "STARTED"), *ends, told("Incremental", "COMPLETED")]
+    assert (snapshot_progress(given_up)["state"], unread_tables(given_up, how)) == ("completed", ["s.b", "s.d"])
+    assert unread_tables(given_up, ["s.b"]) == ["s.b"], "others are mapped no more"
+    assert unread_tables(given_up[:-1], how) == [], "it is still reading"
+    again = [told("Initial", "STARTED"), scanned("Initial", "s.b", "SUCCEEDED"), told("Initial", "COMPLETED")]
+    assert unread_tables(given_up + again, how) == ["s.d"], "until it is read, whatever is read meanwhile"
+
+
+@pytest.mark.parametrize("end", ["ABORTED", "SKIPPED"])
+def test_a_blocking_snapshot_that_was_interrupted_owes_what_it_did_not_read(end: str) -> None:
+    tables = ["s.a", "s.b", "s.c"]
+    first = [told("Initial", "STARTED"), told("Initial", "COMPLETED"), told("Initial", "SKIPPED")]
+    began = [told("Initial", "STARTED"), told("Initial", "IN_PROGRESS", data_collections="s.a, s.b")]
+    one_read = [*first, *began, scanned("Initial", "s.a", "SUCCEEDED"), began[1]]
+    ended = [*one_read, told("Initial", end)]
+    assert (snapshot_progress(ended)["state"], unread_tables(ended, tables)) == ("aborted", ["s.b"])
+    assert unread_tables(first, tables) == unread_tables(one_read, tables) == []
+    assert unread_tables([*first, began[0], told("Initial", end)], tables) == tables, "which ones is not known"
+    other = [told("Initial", "STARTED"), scanned("Initial", "s.c", "EMPTY"), told("Initial", "COMPLETED")]
+    assert unread_tables([*ended, told("Initial", "SKIPPED"), *other], tables) == ["s.b"]
 
 
 @pytest.mark.parametrize(
