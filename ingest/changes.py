@@ -20,7 +20,8 @@ class RowChange:
 
     `pk` is the key as text (composite keys joined by commas). Columns in `unavailable` did not change and were
     not sent; their stored values stay. Where a change of primary key comes as a deletion and an insertion, `moved`
-    is the key of the other half. `at_least`: the row was read from the table at that position or later.
+    is the key of the other half. `read`: the row was read from the table, at that position or later. `newest`: it was
+    read after everything that was sent before it.
     """
 
     table: str
@@ -30,7 +31,8 @@ class RowChange:
     committed_at: datetime | None = None
     unavailable: frozenset[str] = frozenset()
     moved: str | None = None
-    at_least: bool = False
+    read: bool = False
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,11 @@ def announced(former: JsonRow) -> JsonRow:
     return {**former, UNKNOWN: {**told, EVERYTHING: None}}
 
 
+def is_announced(row: Mapping[str, Any]) -> bool:
+    """Whether the row itself has not arrived."""
+    return EVERYTHING in row.get(UNKNOWN, ())
+
+
 def known_values(row: Mapping[str, Any]) -> JsonRow:
     """The columns whose value is known, for a row that moves to another key."""
     told = row.get(UNKNOWN, {})

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ingest.changes import Change, RowChange, RowEvent, Truncation
 from ingest.drift import TableMemory
-from ingest.incomplete import announced, filled, known_values, waits, with_kept
+from ingest.incomplete import announced, filled, is_announced, known_values, waits, with_kept
 from ingest.positions import UNPLACED, placed
 from ingest.rendering import RowKey, affected_parents, document_key, render
 from ingest.row_values import JsonRow, json_row
@@ -108,8 +108,11 @@ class RowMapper:
         return touched
 
     def _is_as_new(self, change: RowChange, stored: Stored) -> bool:
-        """Whether what was read is no older than what is stored, wherever it says it stands."""
-        return self._in_order and change.at_least and stored[1] is not None
+        """Whether what was read is no older than what is stored, wherever it says it stands.
+
+        What has only been announced is newer than any row that had its key before.
+        """
+        return self._in_order and change.newest and stored[1] is not None and not is_announced(stored[1])
 
     def _stands(self, table: str, stored: Stored | None) -> SourcePosition:
         """Where a row is kept that comes without a position: where it was, or after what has emptied its table since.
@@ -165,12 +168,17 @@ class RowMapper:
         return with_kept(row, change.unavailable, stored[1], stored[0])
 
     def _fill(self, change: RowChange, position: SourcePosition, stored: Stored) -> Collection[RowKey]:
-        """An older change says nothing new, except values that are not known of the row."""
+        """An older change says nothing new, except values that are not known of the row.
+
+        A row is read again for a new mapping, by which what is stored may not have been rendered.
+        """
         if stored[1] is None or change.row is None:
             return _NOTHING
         older = json_row(change.row)
         row = filled(stored[1], older, position)
-        return _NOTHING if row is stored[1] else self._put(change.table, change.pk, stored[0], stored, row)
+        if row is stored[1] and not change.read:
+            return _NOTHING
+        return self._put(change.table, change.pk, stored[0], stored, row)
 
     def _announce(self, change: RowChange, position: SourcePosition, former: JsonRow) -> Collection[RowKey]:
         """Hand the values of a row that moves to its new key, where some of them may not be sent."""

@@ -7,7 +7,6 @@ Creating makes, in this order and undone in the reverse one where a step fails: 
 from __future__ import annotations
 
 import logging
-import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.serving.exclusive import exclusively
+from api.sources.asking_again import Snapshot, ask, kind_of, noted
 from api.sources.live_changes import chosen_tables, table_uses, tables_to_read
 from api.sources.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from api.sources.names import check_free, lease_name
@@ -53,15 +53,6 @@ class Deleted:
     def to_dict(self) -> dict[str, Any]:
         """As it is shown."""
         return {"deleted_documents": self.documents, "leftovers": [asdict(left) for left in self.leftovers]}
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Tables that are being read again."""
-
-    id: str
-    kind: str  # incremental, blocking or full
-    tables: list[str]
 
 
 class LiveSources:
@@ -200,7 +191,13 @@ class LiveSources:
             with self._alone(record) as record:
                 return self._begin_anew(record, mapping_of(record))
         _require_active(record)
-        return self._signal(record, capture_of(record.config), chosen, blocking=blocking)
+        kind = kind_of(capture_of(record.config), blocking=blocking)
+        if kind == "incremental":
+            with self.connect(record) as connect:
+                noted_now = noted(connect, record.config, chosen)
+            self._sources.merge(record, {}, learned=noted_now)
+            time.sleep(SETTLE_SECONDS)  # until workers know
+        return self._ask(record, kind, chosen)
 
     def change(self, record: SourceRecord, tables: TableForms | None = None, url: str | None = None) -> SourceRecord:
         """Another mapping, another password or host. What the new mapping shows differently is read again.
@@ -225,17 +222,23 @@ class LiveSources:
             capture_now = self._configure(prefix, address, capture, wanted)
             changes = with_capture({}, capture_now) | {"url": address.plain}
             changes |= {} if tables is None else {"tables": dict(tables)}
-            types = {"types": column_types(address, after.all_tables)}
-            changed = self._sources.merge(record, changes, learned=types, secret=self.setup.encrypted(address))
+            again = sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded)))
+            learned = {"types": column_types(address, after.all_tables)}
+            with self.connect(record) as connect:
+                learned |= noted(connect, record.config, again)
+            changed = self._sources.merge(record, changes, learned=learned, secret=self.setup.encrypted(address))
         if before != after or set(capture.excluded) != set(excluded):
             time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
         for table in sorted(set(before.tables) - set(after.tables)):
             delete_documents(self._kb, collection, changed, table)
         # always: a change that was cut off here, and is asked for again, must not leave rows that nobody reads any more
         self._sources.refit(changed, table_uses(before, after, set(capture.excluded) ^ set(excluded)), link_value)
-        if again := sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded))):
-            self._signal(changed, capture_now, again)
+        if again:
+            self._ask(changed, kind_of(capture_now, blocking=False), again)
         return changed
+
+    def _ask(self, record: SourceRecord, kind: str, tables: Sequence[str]) -> Snapshot:
+        return ask(self.setup.topics(), record.config["topic_prefix"], kind, tables)
 
     def _configure(self, prefix: str, address: DatabaseAddress, held: Capture, wanted: Capture) -> Capture:
         capture = open_database(address).change(held, wanted.tables, wanted.excluded)
@@ -323,7 +326,7 @@ class LiveSources:
             logger.error(
                 "source %s begins anew; %s is left behind: %s; run: %s", record.name, left.what, left.why, left.sql
             )
-        config = {name: value for name, value in record.config.items() if name != "capture"}
+        config = {name: value for name, value in record.config.items() if name not in ("capture", "asked")}
         snapshot_id = str(uuid.uuid4())
         config |= new_names(record.name) | {"rebuilding": snapshot_id}
         record = self._sources.change(record, config=config)
@@ -335,15 +338,6 @@ class LiveSources:
         with compensation(address) as undo:
             self._attach(record, address, mapping, excluded, undo)
         return Snapshot(snapshot_id, "full", sorted(mapping.all_tables))
-
-    def _signal(
-        self, record: SourceRecord, capture: Capture, tables: Sequence[str], *, blocking: bool = False
-    ) -> Snapshot:
-        kind = "incremental" if capture.read_only_snapshots and not blocking else "blocking"
-        snapshot = Snapshot(str(uuid.uuid4()), kind, list(tables))
-        data = {"type": kind, "data-collections": [re.escape(table) for table in tables]}
-        self.setup.topics().signal(record.config["topic_prefix"], "execute-snapshot", data, snapshot.id)
-        return snapshot
 
     def _collection(self, name: str, undo: Undo) -> Collection:
         known = {collection.name for collection in self._kb.catalog.collections.all()}

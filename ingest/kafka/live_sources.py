@@ -12,6 +12,7 @@ from ingest.sources.column_kinds import Kinds, kinds_of
 from ingest.table_mapping import TablesMapping, mapping_of_tables
 from retrieval.catalog import Catalog
 from retrieval.catalog.sources import SourceRecord
+from retrieval.types import SourcePosition
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +32,15 @@ class LiveSource:
     mapping: TablesMapping
     topics: frozenset[str]
     kinds: Kinds
+    asked: Mapping[str, SourcePosition]  # up to where changes of a table were sent when it was last asked for again
 
     @classmethod
     def of(cls, record: SourceRecord) -> LiveSource:
         """The source that a record describes. Raises `MappingError`."""
         mapping = mapping_of(record)
         topics = frozenset(table_topics(record.config["topic_prefix"], mapping.all_tables))
-        return cls(record, mapping, topics, kinds_of(record.config.get("types", {})))
+        asked = {table: SourcePosition.decode(at) for table, at in record.config.get("asked", {}).items()}
+        return cls(record, mapping, topics, kinds_of(record.config.get("types", {})), asked)
 
 
 @dataclass(slots=True)

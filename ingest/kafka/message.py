@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,10 @@ from ingest.changes import RowEvent
 from ingest.errors import EventError, IngestError
 from ingest.pipeline import DEAD_LETTER_PAYLOAD_BYTES
 from ingest.sources.column_kinds import NO_KINDS, Kinds
-from ingest.sources.debezium_events import read_message
+from ingest.sources.debezium_events import NOTHING_ASKED, read_message
 from retrieval.catalog import DeadLetter
 from retrieval.catalog.offsets import Partition
+from retrieval.types import SourcePosition
 
 REASON_CHARACTERS = 1_000  # of a reason that is kept; a library's message may quote the whole input
 
@@ -45,14 +47,19 @@ class Message:
         return len(self.key or b"") + len(self.value or b"")
 
 
-def row_events(message: Message, kinds: Kinds = NO_KINDS) -> list[RowEvent]:
-    """What the message says of rows; nothing for tombstones and for what concerns no row. Raises `EventError`."""
+def row_events(
+    message: Message, kinds: Kinds = NO_KINDS, asked: Mapping[str, SourcePosition] = NOTHING_ASKED
+) -> list[RowEvent]:
+    """What the message says of rows; nothing for tombstones and for what concerns no row. Raises `EventError`.
+
+    `kinds` and `asked` as `read_message` takes them.
+    """
     if message.value is None:
         return []
     key = None if message.key is None else _json(message.key, "key")
     value = _json(message.value, "value")
     try:
-        return read_message(key, value, None, message.headers, kinds)
+        return read_message(key, value, None, message.headers, kinds, asked)
     except EventError:
         raise
     except Exception as error:  # it came from outside and may have any shape; no shape may stop the others

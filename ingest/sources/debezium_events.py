@@ -5,7 +5,6 @@ Layouts: the "Data change events" chapters of the PostgreSQL, MySQL and MariaDB 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,14 +15,13 @@ from ingest.changes import RowChange, RowEvent, Truncation
 from ingest.errors import EventError
 from ingest.row_values import MAX_KEY_BYTES, is_too_long, key_text
 from ingest.sources.column_kinds import NO_KINDS, Kinds
+from ingest.sources.debezium_positions import INCREMENTAL, event_position
 from ingest.sources.debezium_values import UNAVAILABLE, decode_row, field_schema
 from retrieval.types import SourcePosition
 
 _WRITES = ("r", "c", "u")  # snapshot read, insert, update
-_STREAMED = (None, False, "false")  # `source.snapshot` of what comes from the log
 _FORM = 'expected a Debezium envelope with "op" and "source"; do not unwrap events (ExtractNewRecordState) on the way'
-_BINLOG = ("mysql", "mariadb")
-_BINLOG_NUMBER = re.compile(r"\.(\d+)$")
+NOTHING_ASKED: Mapping[str, SourcePosition] = {}
 
 
 def read_event(data: bytes, keys: Mapping[str, Sequence[str]]) -> list[RowEvent]:
@@ -51,12 +49,13 @@ def read_message(
     keys: Mapping[str, Sequence[str]] | None,
     headers: Sequence[tuple[str, bytes]] = (),
     kinds: Kinds = NO_KINDS,
+    asked: Mapping[str, SourcePosition] = NOTHING_ASKED,
 ) -> list[RowEvent]:
     """The row changes of a message whose key and value are parsed already. Raises `EventError`.
 
     `keys` names the key columns of tables whose messages have no key, by default the column `id`; None: every message
     must have one. `headers` say which key the other half of a change of key has. `kinds` tells what columns hold
-    where messages come without schemas.
+    where messages come without schemas. `asked`: up to where changes of a table were sent when it was asked for again.
     """
     if value is None:
         return []  # a tombstone: the delete before it said all
@@ -69,7 +68,8 @@ def read_message(
     source, op = envelope.get("source"), envelope.get("op")
     if not isinstance(source, dict) or not isinstance(op, str):
         raise EventError(f"the value has the fields {', '.join(sorted(envelope)) or 'none'}", _FORM)
-    table, position, committed_at = _table(source), _position(source, op), _committed_at(source, envelope)
+    table, position, committed_at = _table(source), event_position(source, op), _committed_at(source, envelope)
+    since = asked.get(table) if op == "r" and source.get("snapshot") == INCREMENTAL else None
     if op == "t":
         return [Truncation(table, position, committed_at)]
     kind = kinds.get(table)
@@ -87,7 +87,9 @@ def read_message(
     row = {column: content for column, content in after.items() if column not in unavailable}
     former = _former_key(columns, before, own_key)
     if former is None:
-        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved, at_least=op == "r")]
+        read = op == "r"
+        newest = read and since is None
+        return [RowChange(table, own_key, row, since or position, committed_at, unavailable, moved, read, newest)]
     return [
         RowChange(table, former, None, position, committed_at, moved=own_key),
         RowChange(table, own_key, row, position, committed_at, unavailable, former),
@@ -131,47 +133,6 @@ def _table(source: Mapping[str, Any]) -> str:
     if not schema or not table:
         raise EventError(f"source names schema {schema!r} and table {table!r}", "expected both")
     return f"{schema}.{table}"
-
-
-def _position(source: Mapping[str, Any], op: str) -> SourcePosition | None:
-    """PostgreSQL: see `_postgres_position`; MySQL, MariaDB: (binlog number, offset, row); None where not given."""
-    connector = source.get("connector")
-    if connector == "postgresql":
-        return _postgres_position(source, op)
-    if connector in _BINLOG:
-        number = _BINLOG_NUMBER.search(str(source.get("file") or ""))
-        if number is None:
-            return None
-        return SourcePosition((int(number[1]), int(source.get("pos") or 0), int(source.get("row") or 0)))
-    raise EventError(f"connector is {connector!r}", "expected postgresql, mysql or mariadb")
-
-
-def _postgres_position(source: Mapping[str, Any], op: str) -> SourcePosition | None:
-    """(end of the transaction before, place in the log), which grows in the order in which transactions commit.
-
-    The place alone does not: a long transaction has its changes early in the log and is sent when it commits, after
-    snapshots that did not see them. What a snapshot reads is older than all that is sent after it: its place is 0. An
-    incremental one is told without a place. Before the connector has seen a transaction end the first number is 0;
-    `ingest.positions.placed` decides it. What is streamed has its place whatever `snapshot` says: after a blocking
-    snapshot that a restart ended, it says "true" of everything.
-    """
-    place, ended, snapshot = source.get("lsn"), _last_commit(source.get("sequence")), source.get("snapshot")
-    if snapshot == "incremental":
-        return SourcePosition((ended or 0, 0))
-    if place is None:
-        return None
-    if op != "r" or snapshot in _STREAMED:
-        return SourcePosition((ended or 0, int(place)))
-    return SourcePosition((int(place) if ended is None else ended, 0))
-
-
-def _last_commit(sequence: Any) -> int | None:
-    """The first of `["end of the transaction before", "place"]`, which is JSON in a text."""
-    try:
-        ended = orjson.loads(sequence)[0]
-    except (TypeError, ValueError, LookupError):
-        return None
-    return None if ended is None else int(ended)
 
 
 def _committed_at(source: Mapping[str, Any], envelope: Mapping[str, Any]) -> datetime | None:

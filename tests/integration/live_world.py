@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import select
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,49 +180,6 @@ def role(url: str, rights: str, *grants: str) -> Iterator[str]:
     finally:
         query(url, f"DROP OWNED BY {name}")
         query(url, f"DROP ROLE {name}")
-
-
-@contextlib.contextmanager
-def breakable(url: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The same database behind a forwarder, and what cuts it for good."""
-    parts, cut = urlsplit(url), threading.Event()
-    listening = socket.create_server(("127.0.0.1", 0))
-    threads = [threading.Thread(target=_forward, args=(listening, parts.hostname, parts.port, cut), daemon=True)]
-    threads[0].start()
-
-    def break_it() -> None:
-        cut.set()
-        threads[0].join()
-        listening.close()
-
-    try:
-        netloc = f"{parts.username}:{parts.password}@127.0.0.1:{listening.getsockname()[1]}"
-        yield parts._replace(netloc=netloc).geturl(), break_it
-    finally:
-        break_it()
-
-
-def _forward(listening: socket.socket, host: str | None, port: int | None, cut: threading.Event) -> None:
-    """Copies bytes between pairs of sockets until it is cut."""
-    peers: dict[socket.socket, socket.socket] = {}
-    while not cut.is_set():
-        ready, _, _ = select.select([listening, *peers], [], [], 0.1)
-        for one in ready:
-            if one is listening:
-                client, server = listening.accept()[0], socket.create_connection((host, port))
-                peers |= {client: server, server: client}
-                continue
-            try:
-                data = one.recv(65536)
-                peers[one].sendall(data)
-            except (OSError, KeyError):
-                data = b""
-            if not data and one in peers:
-                for end in (one, peers.pop(one)):
-                    peers.pop(end, None)
-                    end.close()
-    for one in peers:
-        one.close()
 
 
 def query(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -74,7 +74,7 @@ def test_rows_that_change_while_they_are_read_again(
     with postgres_shop(stack, tmp_path, SCRIPT, mapped("{title}")) as (served, url):
         eventually(lambda: len(served.texts("shop")), lambda found: found == ROWS)
         with monkeypatch.context() as untold:
-            untold.setattr(LiveSources, "_signal", lambda *_: None)
+            untold.setattr(LiveSources, "_ask", lambda *_: None)
             changed = served.call("PATCH", "/shop?collection=shop", json={"tables": mapped("{title} at {place}")})
         assert changed.status_code == 200, changed.text
         catalog = served.api.kb.catalog

@@ -15,10 +15,10 @@ import orjson
 import psycopg
 import pytest
 from api_world import check_native_error
+from forwarder import breakable
 from live_world import (
     PRODUCTS,
     LiveWorld,
-    breakable,
     events,
     live_world,
     postgres_database,

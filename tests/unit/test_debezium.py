@@ -16,6 +16,8 @@ from ingest.changes import Failure, RowChange, RowEvent, Truncation
 from ingest.errors import SourceError
 from ingest.sources import debezium
 from ingest.sources.debezium import DebeziumFileSource
+from ingest.sources.debezium_events import read_message
+from ingest.sources.debezium_positions import INCREMENTAL, sent_until
 from ingest.sources.lines import open_unpacked
 from retrieval.types import SourcePosition
 
@@ -151,7 +153,29 @@ def test_what_postgres_reads_stands_after_the_last_transaction_that_was_sent(
 ) -> None:
     ((change,), _, _) = read(write(tmp_path, [json.dumps(envelope(op, **source))]))
     assert isinstance(change, RowChange) and change.position is not None
-    assert (change.position.values, change.at_least) == (position, op == "r")
+    assert (change.position.values, change.newest) == (position, op == "r")
+
+
+def test_what_is_read_while_streaming_goes_on_stands_where_it_was_asked_for() -> None:
+    asked = {"public.faqs": SourcePosition((60, 0))}
+    place = {"sequence": '["70","90"]', "lsn": None}
+
+    def position(op: str, snapshot: str, table: str = "faqs") -> tuple[Any, ...]:
+        value = envelope(op, snapshot=snapshot, table=table, **place | ({} if snapshot == INCREMENTAL else {"lsn": 90}))
+        (change,) = read_message({"id": 1}, value, None, asked=asked)
+        assert isinstance(change, RowChange) and change.position is not None
+        return change.position.values, change.read, change.newest
+
+    assert position("r", INCREMENTAL) == ((60, 0), True, False)
+    assert position("r", INCREMENTAL, "orders") == ((70, 0), True, True), "who asked for it is not known"
+    assert position("r", "true") == ((70, 0), True, True), "streaming waited"
+    assert position("u", INCREMENTAL)[1:] == (False, False)
+
+
+def test_how_far_a_connector_has_sent_changes() -> None:
+    assert sent_until({"lsn": 90, "lsn_commit": 70}) == SourcePosition((70, 0))
+    assert sent_until({"lsn": 90, "snapshot": "INITIAL"}) == SourcePosition((90, 0))
+    assert sent_until({}) is None
 
 
 @pytest.mark.parametrize(
