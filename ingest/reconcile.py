@@ -114,6 +114,16 @@ class Reconciler:
             rows += differing
         return SourceDifferences(rows, self.compare_documents(), compared)
 
+    def surplus(self, connection: sa.Connection) -> SourceDifferences:
+        """The stored rows that the source does not have now. Raises `MappingError`, `SourceError`."""
+        rows: list[RowDifference] = []
+        compared = 0
+        for name in sorted(self._mapping.all_tables):
+            seen = {key for page in TableScan(connection, name, frozenset()).pages() for key in page}
+            compared += len(seen)
+            rows += _surplus(name, self._stored, seen)
+        return SourceDifferences(rows, rows_compared=compared)
+
     def compare_documents(self) -> dict[str, DifferenceKind]:
         """The documents that are not what the stored rows render to."""
         found: dict[str, DifferenceKind] = {}
@@ -135,6 +145,11 @@ class Reconciler:
 
     def mend(self, connection: sa.Connection, differences: SourceDifferences) -> int:
         """Store the differing rows as the source has them now, and write the differing documents; how many."""
+        self.mend_rows(connection, differences)
+        return len(differences.rows) + self._mend_documents()
+
+    def mend_rows(self, connection: sa.Connection, differences: SourceDifferences) -> None:
+        """Store the differing rows as the source has them now, and write what shows them."""
         by_table: dict[str, list[RowDifference]] = {}
         for difference in differences.rows:
             by_table.setdefault(difference.table, []).append(difference)
@@ -144,7 +159,6 @@ class Reconciler:
             scan = TableScan(connection, table, self._mapping.columns_of(table))
             for part in in_parts(rows, MEND_AT_ONCE):
                 self._mend_rows(scan, part)
-        return len(differences.rows) + self._mend_documents()
 
     def mend_waiting(self, connection: sa.Connection, most: int) -> int:
         """Read rows once more of which a value is not known, `most` of them; how many there were.
@@ -280,9 +294,15 @@ def _compare_table(scan: TableScan, stored: SourceRows) -> tuple[int, list[RowDi
             if held is None or not scan.same(row, held):
                 kind = DifferenceKind.MISSING if held is None else DifferenceKind.CHANGED
                 found.append(RowDifference(scan.name, key, kind, scan.identity(row), row))
+    return len(seen), [*found, *_surplus(scan.name, stored, seen)]
+
+
+def _surplus(table: str, stored: SourceRows, seen: set[str]) -> list[RowDifference]:
+    """The stored rows that were not seen in the table."""
     # Positions are read after the table: one that is the same at the next look is of before that look at the table.
-    surplus = stored.read_many(scan.name, [key for key in stored.keys(scan.name) if key not in seen])
-    for key, (position, held) in surplus.items():
-        if held is not None:
-            found.append(RowDifference(scan.name, key, DifferenceKind.SURPLUS, stored_at=position))
-    return len(seen), found
+    surplus = stored.read_many(table, [key for key in stored.keys(table) if key not in seen])
+    return [
+        RowDifference(table, key, DifferenceKind.SURPLUS, stored_at=position)
+        for key, (position, held) in surplus.items()
+        if held is not None
+    ]

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ingest.connect.client import ConnectClient
 from ingest.connect.inspection import Capture
+from ingest.connect.names import table_topic, table_topics
 from ingest.connect.topics import Topics
-from ingest.sources.debezium_positions import sent_until
+from ingest.sources.debezium_positions import last_position, sent_until
+
+INCREMENTAL, BLOCKING = "incremental", "blocking"  # streaming goes on, or waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Snapshot:
 
 def kind_of(capture: Capture, *, blocking: bool) -> str:
     """How tables are read again: streaming waits where the database tells no watermarks."""
-    return "incremental" if capture.read_only_snapshots and not blocking else "blocking"
+    return INCREMENTAL if capture.read_only_snapshots and not blocking else BLOCKING
 
 
 def ask(topics: Topics, prefix: str, kind: str, tables: Sequence[str]) -> Snapshot:
@@ -41,14 +44,18 @@ def ask(topics: Topics, prefix: str, kind: str, tables: Sequence[str]) -> Snapsh
     return snapshot
 
 
-def noted(connect: ConnectClient, config: Mapping[str, Any], tables: Iterable[str]) -> dict[str, Any]:
+def noted(connect: ConnectClient, topics: Topics, config: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
     """The part of a source's configuration that says how far these tables' changes are sent now.
 
-    To be stored before the tables are asked for, and after the connector is as it is to read them. It says less than
-    is true where the connector has not stored its newest offset yet, which does no harm.
+    To be stored before the tables are asked for, and after the connector is as it is to read them. What is on its way
+    to Kafka counts as sent later. Raises `SourceOutageError`.
     """
-    reached = [position for offset in connect.offsets(config["connector"]) if (position := sent_until(offset))]
-    if not reached:
-        return {}
-    at = min(reached).encode()
-    return {"asked": {**config.get("asked", {}), **dict.fromkeys(sorted(tables), at)}}
+    prefix = config["topic_prefix"]
+    stored = [sent_until(offset) for offset in connect.offsets(config["connector"])]
+    newest = topics.newest(table_topics(prefix, tables))
+    reached: dict[str, str] = {}
+    for table in sorted(tables):
+        told = [*stored, *(last_position(value) for value in newest.get(table_topic(prefix, table), ()))]
+        if known := [position for position in told if position is not None]:
+            reached[table] = max(known).encode()
+    return {"asked": {**config.get("asked", {}), **reached}} if reached else {}

@@ -16,7 +16,8 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.serving.exclusive import exclusively
-from api.sources.asking_again import Snapshot, ask, kind_of, noted
+from api.sources.asking_again import INCREMENTAL, Snapshot, ask, kind_of, noted
+from api.sources.gone_rows import remove_gone
 from api.sources.live_changes import chosen_tables, table_uses, tables_to_read
 from api.sources.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from api.sources.names import check_free, lease_name
@@ -107,8 +108,6 @@ class LiveSources:
             found = self._collection(collection, undo)
             record = self._make_row(found, name, address, tables)
             undo("the source's row", lambda: self._sources.delete(record))
-            if self._kb.catalog.documents.count_of(found, name):  # kept of a former source: some rows may be gone
-                record = self._sources.change(record, config=record.config | {"rebuilding": str(uuid.uuid4())})
             return self._attach(record, address, mapping, excluded, undo)
 
     def get(self, collection: Collection, name: str) -> SourceRecord:
@@ -192,9 +191,9 @@ class LiveSources:
                 return self._begin_anew(record, mapping_of(record))
         _require_active(record)
         kind = kind_of(capture_of(record.config), blocking=blocking)
-        if kind == "incremental":
+        if kind == INCREMENTAL:
             with self.connect(record) as connect:
-                noted_now = noted(connect, record.config, chosen)
+                noted_now = noted(connect, self.setup.topics(), record.config, chosen)
             self._sources.merge(record, {}, learned=noted_now)
             time.sleep(SETTLE_SECONDS)  # until workers know
         return self._ask(record, kind, chosen)
@@ -224,8 +223,10 @@ class LiveSources:
             changes |= {} if tables is None else {"tables": dict(tables)}
             again = sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded)))
             learned = {"types": column_types(address, after.all_tables)}
-            with self.connect(record) as connect:
-                learned |= noted(connect, record.config, again)
+            kind = kind_of(capture_now, blocking=False)
+            if kind == INCREMENTAL:
+                with self.connect(record) as connect:
+                    learned |= noted(connect, self.setup.topics(), record.config, again)
             changed = self._sources.merge(record, changes, learned=learned, secret=self.setup.encrypted(address))
         if before != after or set(capture.excluded) != set(excluded):
             time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
@@ -234,7 +235,7 @@ class LiveSources:
         # always: a change that was cut off here, and is asked for again, must not leave rows that nobody reads any more
         self._sources.refit(changed, table_uses(before, after, set(capture.excluded) ^ set(excluded)), link_value)
         if again:
-            self._ask(changed, kind_of(capture_now, blocking=False), again)
+            self._ask(changed, kind, again)
         return changed
 
     def _ask(self, record: SourceRecord, kind: str, tables: Sequence[str]) -> Snapshot:
@@ -280,13 +281,17 @@ class LiveSources:
             gone += delete_documents(self._kb, collection, deleted)  # of a worker that was late
         return Deleted(gone, leftovers)
 
-    def finish_rebuild(self, record: SourceRecord) -> int:
-        """After a full snapshot was read to its end: remove the documents that it did not bring; how many.
+    def finish_rebuild(self, record: SourceRecord, *, interrupted: bool = False) -> int:
+        """After everything was read to its end: remove the documents that this did not bring; how many.
 
-        Raises `ConflictError` where the source was changed since `record`: look again.
+        `interrupted`: rows that were read before it began once more may be gone. Raises `ConflictError` where the
+        source was changed since `record`: look again.
         """
-        gone = remove_unbrought(self._kb, self.collection_of(record), record, mapping_of(record).tables)
-        logger.info("source %s: its full snapshot is read; %d documents are gone with it", record.name, gone)
+        collection = self.collection_of(record)
+        if interrupted and (rows := remove_gone(self._kb, collection, record, self.address(record))):
+            logger.info("source %s: %d rows went while its first reading was interrupted", record.name, rows)
+        gone = remove_unbrought(self._kb, collection, record, mapping_of(record).tables)
+        logger.info("source %s: everything is read; %d documents of before are gone with it", record.name, gone)
         return gone
 
     def collection_of(self, record: SourceRecord) -> Collection:
@@ -356,6 +361,8 @@ class LiveSources:
             "tables": dict(tables),
         }
         config |= new_names(name) | {"partitions": self._kb.settings.topic_partitions}
+        # Documents may be kept of a former source, and a reading that is interrupted begins anew: rows go meanwhile.
+        config |= {"rebuilding": str(uuid.uuid4())}
         record = self._sources.create(collection, name, LIVE, config, self.setup.encrypted(address), SourceState.PAUSED)
         logger.info("source %s of %s: connecting %s", name, collection.name, address.shown)
         return record

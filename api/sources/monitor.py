@@ -1,7 +1,7 @@
 """Looks at the live sources every few seconds while the API serves, so that scraping and requests need not.
 
-It also learns the types of columns as they change, removes the documents that a full snapshot did not bring, once that
-was read to its end, brings rows that wait for large values, and asks again for tables that a connector gave up.
+It also learns the types of columns as they change, removes the documents that a reading of everything did not bring,
+once that came to its end, brings rows that wait for large values, and asks again for tables that a connector gave up.
 """
 
 from __future__ import annotations
@@ -82,12 +82,12 @@ class SourceMonitor(Lookout):
         if "rebuilding" not in record.config or record.state is not SourceState.ACTIVE:
             return
         try:
-            if self._reader.rebuilt(record):
-                self._live.finish_rebuild(record)
+            if attempts := self._reader.attempts(record):
+                self._live.finish_rebuild(record, interrupted=attempts > 1)
         except (ConflictError, NotFoundError) as error:
-            logger.info("source %s: its full snapshot is finished at a later look: %s", record.name, error)
+            logger.info("source %s: its reading is finished at a later look: %s", record.name, error)
         except (IngestError, RetrievalError) as error:
-            logger.warning("source %s: its full snapshot is not finished yet: %s", record.name, error)
+            logger.warning("source %s: its reading is not finished yet: %s", record.name, error)
 
     def _bring_waiting(self, record: SourceRecord) -> None:
         if record.state is not SourceState.ACTIVE or "rebuilding" in record.config:

@@ -35,7 +35,7 @@ class Rereading:
     def look(self, record: SourceRecord, connector: ConnectorStatus) -> None:
         """See now and then whether tables were given up, and ask for them. Raises `IngestError`, `RetrievalError`."""
         looks = self._looks[record.id] = self._looks.get(record.id, -1) + 1
-        if record.state is not SourceState.ACTIVE or "rebuilding" in record.config:
+        if record.state is not SourceState.ACTIVE:
             return
         if connector.failed and OVERTAKEN in connector.trace:
             self._go_on(record)

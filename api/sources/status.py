@@ -21,6 +21,7 @@ from ingest.connect.database import open_database
 from ingest.connect.schema_history import replaced_tables
 from ingest.errors import IngestError
 from ingest.kafka.live_sources import LIVE, mapping_of
+from retrieval.catalog.offsets import Partition
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 NOTICES = 50  # of the newest that are shown
@@ -71,6 +72,7 @@ class StatusReader:
         self._catalog = kb.catalog
         self._live = LiveSources(kb)
         self._last_read = LastRead()
+        self._ends: dict[tuple[int | str, ...], dict[Partition, int]] = {}  # by source and topics
 
     def read(self, record: SourceRecord, *, thorough: bool = True) -> SourceStatus:
         """Its status; without `thorough` only what metrics show. Raises `OutageError` where the catalog is down."""
@@ -92,13 +94,20 @@ class StatusReader:
         newest = self._catalog.source_tables.notices(record.id, limit=1_000)[-NOTICES:]
         status.notices = [asdict(notice) for notice in reversed(newest)]
 
-    def rebuilt(self, record: SourceRecord) -> bool:
-        """Whether a full snapshot has been taken and read to its end. Raises `SourceError`."""
-        if not was_read_whole(self._live.setup.topics().notifications(record.config["topic_prefix"])):
-            return False
-        status = SourceStatus()
-        self._lag(record, status)
-        return status.lag_events == 0
+    def attempts(self, record: SourceRecord) -> int:
+        """How many it took to read everything and store it; 0 while that is not done. Raises `SourceError`."""
+        tables, prefix = mapping_of(record).all_tables, record.config["topic_prefix"]
+        told = self._live.setup.topics().notifications(prefix)
+        if not was_read_whole(told) or owed_tables(told, tables):
+            return 0
+        topics = names.table_topics(prefix, tables)
+        reach = self._live.setup.topics().reach(topics)
+        # What came until somebody looked has to be stored, not what comes while rows go on changing.
+        ends = self._ends.setdefault((record.id, *topics), {place: end for place, (_, end) in reach.items()})
+        read = self._catalog.offsets.read(record.id)
+        kept = {place: first for place, (first, _) in reach.items()}
+        unread = [place for place, end in ends.items() if read.get(place, kept.get(place, end)) < end]
+        return 0 if unread else attempts_at_first(told)
 
     def _ask(self, status: SourceStatus, question: Callable[[], None]) -> None:
         try:
@@ -264,6 +273,17 @@ def was_read_whole(notifications: Sequence[Mapping[str, Any]]) -> bool:
     """
     told = [one.get("type") for one in notifications if one.get("aggregate_type") == "Initial Snapshot"]
     return "COMPLETED" in told or ("SKIPPED" in told and "STARTED" not in told)
+
+
+def attempts_at_first(notifications: Sequence[Mapping[str, Any]]) -> int:
+    """How often the connector began to read everything until it came to the end for the first time."""
+    attempts = 0
+    for told in notifications:
+        if told.get("aggregate_type") == "Initial Snapshot":
+            if told.get("type") == "COMPLETED":
+                break
+            attempts += told.get("type") == "STARTED"
+    return max(1, attempts)
 
 
 def _seconds_behind(status: SourceStatus, true_until: datetime | None) -> float | None:

@@ -26,6 +26,8 @@ _ROW_TOPIC_SETTINGS = {
 }
 LAST_READ = 2_000  # messages of a side topic; a table of a snapshot makes a handful of notifications
 
+NEWEST = 4  # of a partition; after a deletion comes a tombstone
+
 logger = logging.getLogger(__name__)
 
 
@@ -87,6 +89,23 @@ class Topics:
                 return {}
             first, end = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         return {(one.topic, one.partition): (first[one], end[one]) for one in partitions}
+
+    def newest(self, topics: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """The last values of each partition of these topics, tombstones left out; topics without any are left out."""
+        from kafka import TopicPartition
+
+        found: dict[str, list[dict[str, Any]]] = {}
+        reach = self.reach(topics)
+        with self._consumer() as consumer:
+            for (topic, number), (first, end) in reach.items():
+                if first < end:
+                    partition = TopicPartition(topic, number)
+                    consumer.assign([partition])
+                    consumer.seek(partition, max(first, end - NEWEST))
+                    found.setdefault(topic, []).extend(
+                        value for value in _read_until(consumer, partition, end) if value
+                    )
+        return found
 
     def signal(self, prefix: str, kind: str, data: Mapping[str, Any], signal_id: str) -> None:
         """Tell the connector of that prefix to do something; its answer comes as a notification."""

@@ -46,6 +46,18 @@ def sent_until(offset: Mapping[str, Any]) -> SourcePosition | None:
     return SourcePosition((int(place), 0)) if place else None
 
 
+def last_position(value: Mapping[str, Any]) -> SourcePosition | None:
+    """Where the event with that value stands, which another one of the same connector may be compared with.
+
+    None for what is no event, or has an open position (`ingest.positions`).
+    """
+    source, op = value.get("source"), value.get("op")
+    if not isinstance(source, Mapping) or not isinstance(op, str) or source.get("connector") != "postgresql":
+        return None
+    position = _postgres_position(source, op)
+    return None if position is None or not position.values[0] else position
+
+
 def _postgres_position(source: Mapping[str, Any], op: str) -> SourcePosition | None:
     """(end of the transaction before, place in the log), which grows in the order in which transactions commit.
 

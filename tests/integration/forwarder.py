@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Gate:
-    """Keeps back what a connection is answered from the moment it sends `question`, until `let_go`."""
+    """Keeps back what a connection is answered once it has sent `question`, until `let_go`."""
 
     question: bytes = b""  # nothing is kept back while this is empty
     asked: threading.Event = field(default_factory=threading.Event)
@@ -29,15 +29,15 @@ class Gate:
         self.question = b""
         self._kept.clear()
 
-    def sees(self, data: bytes, answers: socket.socket) -> None:
-        """What a client sends, and who will answer."""
+    def asks(self, data: bytes, who_answers: socket.socket) -> None:
+        """What a client sends."""
         if self.question and self.question in data:
-            self._kept.add(answers)
+            self._kept.add(who_answers)
             self.asked.set()
 
-    def is_kept(self, one: socket.socket) -> bool:
+    def keeps(self, who: socket.socket) -> bool:
         """Whether what comes from there waits."""
-        return one in self._kept
+        return who in self._kept
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def _forward(listening: socket.socket, place: tuple[str, int], cut: threading.Ev
     peers: dict[socket.socket, socket.socket] = {}
     clients: set[socket.socket] = set()
     while not cut.is_set():
-        heard = [listening, *(one for one in peers if not gate.is_kept(one))]
+        heard = [listening, *(one for one in peers if not gate.keeps(one))]
         ready, _, _ = select.select(heard, [], [], 0.1)
         for one in ready:
             if one is listening:
@@ -77,7 +77,7 @@ def _forward(listening: socket.socket, place: tuple[str, int], cut: threading.Ev
             try:
                 data = one.recv(65536)
                 if one in clients:
-                    gate.sees(data, peers[one])
+                    gate.asks(data, peers[one])
                 peers[one].sendall(data)
             except (OSError, KeyError):
                 data = b""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api.sources.connect_secrets import ConnectSecrets
 from api.sources.live_changes import tables_to_read
-from api.sources.status import failure, snapshot_progress, unread_tables, was_read_whole
+from api.sources.status import attempts_at_first, failure, snapshot_progress, unread_tables, was_read_whole
 from ingest.connect import names
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.client import ConnectorStatus
@@ -167,6 +167,14 @@ def test_everything_was_read_once_whatever_is_read_again_since() -> None:
     assert was_read_whole([told("Initial", "SKIPPED")]), "what it told before is not kept any more"
     assert not was_read_whole([told("Initial", "STARTED"), told("Initial", "ABORTED")])
     assert not was_read_whole([told("Initial", "STARTED"), told("Initial", "SKIPPED")]), "stopped before its first row"
+
+
+def test_how_often_everything_was_begun_to_be_read() -> None:
+    begun, interrupted, read = told("Initial", "STARTED"), told("Initial", "ABORTED"), told("Initial", "COMPLETED")
+    assert attempts_at_first([begun, read, told("Initial", "SKIPPED"), begun, read]) == 1, "the later one is another"
+    assert attempts_at_first([begun, interrupted, begun, told("Incremental", "STARTED"), begun, read]) == 3
+    assert attempts_at_first([begun, told("Initial", "SKIPPED"), begun, read]) == 2, "rows came by the log in between"
+    assert attempts_at_first([read]) == 1, "what it told before is not kept any more"
 
 
 def scanned(kind: str, table: str, status: str) -> dict[str, object]:

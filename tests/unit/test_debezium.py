@@ -17,7 +17,7 @@ from ingest.errors import SourceError
 from ingest.sources import debezium
 from ingest.sources.debezium import DebeziumFileSource
 from ingest.sources.debezium_events import read_message
-from ingest.sources.debezium_positions import INCREMENTAL, sent_until
+from ingest.sources.debezium_positions import INCREMENTAL, last_position, sent_until
 from ingest.sources.lines import open_unpacked
 from retrieval.types import SourcePosition
 
@@ -176,6 +176,9 @@ def test_how_far_a_connector_has_sent_changes() -> None:
     assert sent_until({"lsn": 90, "lsn_commit": 70}) == SourcePosition((70, 0))
     assert sent_until({"lsn": 90, "snapshot": "INITIAL"}) == SourcePosition((90, 0))
     assert sent_until({}) is None
+    assert last_position(envelope("u", sequence='["70","90"]', lsn=90)) == SourcePosition((70, 90))
+    assert last_position(envelope("u", sequence='[null,"90"]', lsn=90)) is None, "it may come after a snapshot at 100"
+    assert last_position(envelope("u", connector="mariadb")) is last_position({"ts_ms": 1}) is None
 
 
 @pytest.mark.parametrize(

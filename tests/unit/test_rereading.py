@@ -70,15 +70,22 @@ def test_what_was_given_up_is_asked_for_three_times_in_a_row() -> None:
     assert live.asked[MOST_TRIES:] == [["s.a"]], "after a success, as if for the first time"
 
 
-def test_a_source_that_rests_or_begins_anew_is_left_alone() -> None:
+def test_a_source_that_rests_or_is_being_read_is_left_alone() -> None:
     live = Live()
     rereading = Rereading(live)  # type: ignore[arg-type]
     live.ends(a="SQL_EXCEPTION")
     minute(rereading, record(SourceState.PAUSED))
-    minute(rereading, record(rebuilding="x"))
     live.told.pop()
     minute(rereading, record())
     assert live.asked == [], "it is still being read"
+
+
+def test_a_full_snapshot_that_its_connector_skipped_is_read_all_the_same() -> None:
+    live = Live()
+    rereading = Rereading(live)  # type: ignore[arg-type]
+    live.told = [{"aggregate_type": "Initial Snapshot", "type": kind} for kind in ("STARTED", "SKIPPED")]
+    minute(rereading, record(rebuilding="x"))
+    assert live.asked == [["s.a", "s.b"]], "it was stopped before its first row"
 
 
 def test_a_connector_that_failed_while_it_read_again_goes_on_with_what_it_had_begun() -> None:
