@@ -20,8 +20,8 @@ class RowChange:
 
     `pk` is the key as text (composite keys joined by commas). Columns in `unavailable` did not change and were
     not sent; their stored values stay. Where a change of primary key comes as a deletion and an insertion, `moved`
-    is the key of the other half. `read`: the row was read from the table, at that position or later. `newest`: it was
-    read after everything that was sent before it.
+    is the key of the other half. `read`: the row was read from the table, at that position or later. `supersedes`: it
+    was read after all that was sent before it, wherever it says it stands.
     """
 
     table: str
@@ -32,7 +32,7 @@ class RowChange:
     unavailable: frozenset[str] = frozenset()
     moved: str | None = None
     read: bool = False
-    newest: bool = False
+    supersedes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

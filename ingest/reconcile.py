@@ -9,6 +9,7 @@ stands where the comparison found it.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 
 from ingest.changes import Change, RowChange
 from ingest.connect.scan import Identity, Row, TableScan
+from ingest.errors import MappingError
 from ingest.incomplete import waits
 from ingest.pipeline import Pipeline
 from ingest.preparation import is_as_stored
@@ -34,6 +36,8 @@ from retrieval.catalog.rows import SourceRows
 from retrieval.catalog.sources import SourceRecord
 from retrieval.errors import OvertakenError
 from retrieval.types import Deletion, Document, SourcePosition
+
+logger = logging.getLogger(__name__)
 
 MEND_AT_ONCE = 200  # rows of one transaction: short, lest a busy worker always be faster
 TRIES = 20  # against a worker that is faster
@@ -115,13 +119,32 @@ class Reconciler:
         return SourceDifferences(rows, self.compare_documents(), compared)
 
     def surplus(self, connection: sa.Connection) -> SourceDifferences:
-        """The stored rows that the source does not have now. Raises `MappingError`, `SourceError`."""
+        """The stored rows that the source does not have now. Raises `SourceError`.
+
+        Tables that cannot be read are left out. So are those that would lose more than half of their rows: keys that
+        are written otherwise in the log, or a table that was emptied by mistake, are for a person to look at.
+        """
         rows: list[RowDifference] = []
         compared = 0
         for name in sorted(self._mapping.all_tables):
-            seen = {key for page in TableScan(connection, name, frozenset()).pages() for key in page}
+            try:
+                seen = {key for page in TableScan(connection, name, frozenset()).pages() for key in page}
+            except MappingError as error:
+                logger.warning("source %s: rows of %s that are gone stay: %s", self._source.name, name, error)
+                continue
             compared += len(seen)
-            rows += _surplus(name, self._stored, seen)
+            stored = set(self._stored.keys(name))
+            surplus = _surplus(name, self._stored, seen)
+            if 2 * len(surplus) > len(stored):
+                logger.warning(
+                    "source %s: %d of %d rows of %s are not in the database, and stay; see what `kb verify` says",
+                    self._source.name,
+                    len(surplus),
+                    len(stored),
+                    name,
+                )
+                continue
+            rows += surplus
         return SourceDifferences(rows, rows_compared=compared)
 
     def compare_documents(self) -> dict[str, DifferenceKind]:

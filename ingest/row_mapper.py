@@ -29,7 +29,7 @@ class RowMapper:
     position; a change of a joined row renders it again at that same position. A row of which something is not known
     waits (`ingest.incomplete`). Columns that come and go leave a notice (`ingest.drift`); with `strict`, a mapping
     that names a column which the first row of a table never seen before does not have is refused. `in_order`: each
-    row's events come once, in the order in which they were sent, so what was read again is as new as what is stored.
+    row's events come once, in the order in which they were sent, so one that `supersedes` is as new as what is stored.
     """
 
     def __init__(self, mapping: TablesMapping, rows: RowStore, *, strict: bool = False, in_order: bool = False) -> None:
@@ -112,7 +112,7 @@ class RowMapper:
 
         What has only been announced is newer than any row that had its key before.
         """
-        return self._in_order and change.newest and stored[1] is not None and not is_announced(stored[1])
+        return self._in_order and change.supersedes and stored[1] is not None and not is_announced(stored[1])
 
     def _stands(self, table: str, stored: Stored | None) -> SourcePosition:
         """Where a row is kept that comes without a position: where it was, or after what has emptied its table since.

@@ -1,4 +1,4 @@
-"""Has a connector read tables once more, and notes how far it had sent changes by then.
+"""Has a connector read tables once more, and tells how far it had sent changes by then.
 
 Debezium reads the first rows of a table beside the stream for a moment: a change that is sent meanwhile does not take
 the place of what was read of its row before, nor does a truncation ever. So rows that are read while streaming goes on
@@ -44,18 +44,20 @@ def ask(topics: Topics, prefix: str, kind: str, tables: Sequence[str]) -> Snapsh
     return snapshot
 
 
-def noted(connect: ConnectClient, topics: Topics, config: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
-    """The part of a source's configuration that says how far these tables' changes are sent now.
+def watermarks(
+    connect: ConnectClient, topics: Topics, config: Mapping[str, Any], tables: Sequence[str]
+) -> dict[str, str]:
+    """Up to where the changes of each of these tables are sent now, as encoded positions.
 
-    To be stored before the tables are asked for, and after the connector is as it is to read them. What is on its way
-    to Kafka counts as sent later. Raises `SourceOutageError`.
+    To be stored with the source before the tables are asked for, and after the connector is as it is to read them. What
+    is on its way to Kafka counts as sent later. Raises `SourceOutageError`.
     """
     prefix = config["topic_prefix"]
     stored = [sent_until(offset) for offset in connect.offsets(config["connector"])]
-    newest = topics.newest(table_topics(prefix, tables))
+    newest = topics.last_values(table_topics(prefix, tables))
     reached: dict[str, str] = {}
     for table in sorted(tables):
         told = [*stored, *(last_position(value) for value in newest.get(table_topic(prefix, table), ()))]
         if known := [position for position in told if position is not None]:
             reached[table] = max(known).encode()
-    return {"asked": {**config.get("asked", {}), **reached}} if reached else {}
+    return reached

@@ -55,7 +55,7 @@ def _received(source: LiveSource, letter: DeadLetterRecord) -> tuple[dict[str, A
     place = (letter.topic or "", letter.partition or 0, letter.offset or 0)
     message = Message(*place, letter.message_key, letter.payload, letter.headers)
     try:
-        events = [one for one in row_events(message, source.kinds, source.asked) if isinstance(one, RowChange)]
+        events = [one for one in row_events(message, source.kinds) if isinstance(one, RowChange)]
     except EventError:
         events = []
     if events:

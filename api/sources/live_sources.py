@@ -16,12 +16,13 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.serving.exclusive import exclusively
-from api.sources.asking_again import INCREMENTAL, Snapshot, ask, kind_of, noted
+from api.sources.asking_again import INCREMENTAL, Snapshot, ask, kind_of, watermarks
 from api.sources.gone_rows import remove_gone
 from api.sources.live_changes import chosen_tables, table_uses, tables_to_read
 from api.sources.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
 from api.sources.names import check_free, lease_name
 from api.sources.removal import Fate, delete_documents, remove_source, remove_unbrought
+from api.sources.snapshot_notifications import may_hold_rows
 from infra.hiding import HIDDEN
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.client import ConnectClient
@@ -193,8 +194,10 @@ class LiveSources:
         kind = kind_of(capture_of(record.config), blocking=blocking)
         if kind == INCREMENTAL:
             with self.connect(record) as connect:
-                noted_now = noted(connect, self.setup.topics(), record.config, chosen)
-            self._sources.merge(record, {}, learned=noted_now)
+                if may_hold_rows(self.setup.topics().notifications(record.config["topic_prefix"])):
+                    connect.start_anew(record.config["connector"])
+                learned = {"watermarks": watermarks(connect, self.setup.topics(), record.config, chosen)}
+            self._sources.merge(record, {"topic_prefix": record.config["topic_prefix"]}, learned=learned)
             time.sleep(SETTLE_SECONDS)  # until workers know
         return self._ask(record, kind, chosen)
 
@@ -222,11 +225,11 @@ class LiveSources:
             changes = with_capture({}, capture_now) | {"url": address.plain}
             changes |= {} if tables is None else {"tables": dict(tables)}
             again = sorted(tables_to_read(before, after, set(capture.excluded) - set(excluded)))
-            learned = {"types": column_types(address, after.all_tables)}
+            learned: dict[str, Any] = {"types": column_types(address, after.all_tables)}
             kind = kind_of(capture_now, blocking=False)
-            if kind == INCREMENTAL:
+            if again and kind == INCREMENTAL:
                 with self.connect(record) as connect:
-                    learned |= noted(connect, self.setup.topics(), record.config, again)
+                    learned["watermarks"] = watermarks(connect, self.setup.topics(), record.config, again)
             changed = self._sources.merge(record, changes, learned=learned, secret=self.setup.encrypted(address))
         if before != after or set(capture.excluded) != set(excluded):
             time.sleep(SETTLE_SECONDS)  # until workers render by the new mapping
@@ -331,7 +334,7 @@ class LiveSources:
             logger.error(
                 "source %s begins anew; %s is left behind: %s; run: %s", record.name, left.what, left.why, left.sql
             )
-        config = {name: value for name, value in record.config.items() if name not in ("capture", "asked")}
+        config = {name: value for name, value in record.config.items() if name not in ("capture", "watermarks")}
         snapshot_id = str(uuid.uuid4())
         config |= new_names(record.name) | {"rebuilding": snapshot_id}
         record = self._sources.change(record, config=config)

@@ -7,6 +7,7 @@ once that came to its end, brings rows that wait for large values, and asks agai
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -26,6 +27,7 @@ from retrieval.errors import ConflictError, NotFoundError, RetrievalError
 
 logger = logging.getLogger(__name__)
 
+RETRY_SECONDS = 120.0  # after a failure; whole tables may have been compared until then
 POLL_SECONDS = 15.0  # as often as Prometheus usually scrapes
 Named = tuple[str, str]  # collection, source
 OF_RUNNING = frozenset(
@@ -42,6 +44,7 @@ class SourceMonitor(Lookout):
         self._live = LiveSources(kb)
         self._reader = StatusReader(kb)
         self._rereading = Rereading(self._live)
+        self._finish_at: dict[int, float] = {}  # by source, after a failure
         self.seen: Mapping[Named, SourceStatus] = {}
         self.resting: frozenset[Named] = frozenset()  # of these, what nobody wants to be read now
 
@@ -81,16 +84,19 @@ class SourceMonitor(Lookout):
     def _finish(self, record: SourceRecord) -> None:
         if "rebuilding" not in record.config or record.state is not SourceState.ACTIVE:
             return
+        if time.monotonic() < self._finish_at.get(record.id, 0.0):
+            return
         try:
             if attempts := self._reader.attempts(record):
                 self._live.finish_rebuild(record, interrupted=attempts > 1)
         except (ConflictError, NotFoundError) as error:
             logger.info("source %s: its reading is finished at a later look: %s", record.name, error)
         except (IngestError, RetrievalError) as error:
+            self._finish_at[record.id] = time.monotonic() + RETRY_SECONDS
             logger.warning("source %s: its reading is not finished yet: %s", record.name, error)
 
     def _bring_waiting(self, record: SourceRecord) -> None:
-        if record.state is not SourceState.ACTIVE or "rebuilding" in record.config:
+        if record.state is not SourceState.ACTIVE:
             return
         try:
             bring_waiting(self._kb, record)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from api.knowledge_base import KnowledgeBase
+from ingest.rendering import document_key
 from retrieval.catalog import Collection, Commit, Outcome
 from retrieval.catalog.sources import SourceRecord
 from retrieval.types import Deletion, SourcePosition
@@ -41,7 +42,9 @@ def remove_unbrought(kb: KnowledgeBase, collection: Collection, record: SourceRe
     """
     sources = kb.catalog.sources
     beginnings = tuple(f"{table}/" for table in tables)  # what others wrote under its name stays
-    unseen = sorted(key for key in sources.unplaced_keys(collection, record.name) if key.startswith(beginnings))
+    unplaced = {key for key in sources.unplaced_keys(collection, record.name) if key.startswith(beginnings)}
+    rows = sources.rows(record)  # a repair brings rows without a position
+    unseen = sorted(unplaced - {document_key(table, key) for table in tables for key in rows.keys(table)})
     # Another full snapshot leaves every document unplaced. That none had begun when the keys were read is sure only
     # after this; what one brings from here on has a position, and stays.
     record = sources.change(record, unless_changed=True, config=record.config)

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.sources.live_sources import LiveSources
-from api.sources.status import ENDED, OVERTAKEN, owed_tables, snapshot_progress
+from api.sources.snapshot_notifications import ENDED, owed_tables, snapshot_progress
+from api.sources.status import OVERTAKEN
 from ingest.connect.client import ConnectorStatus
 from ingest.kafka.live_sources import mapping_of
 from retrieval.catalog.sources import SourceRecord, SourceState

@@ -5,7 +5,7 @@ Three servers are asked, and each may be down: what could not be asked is told a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,13 @@ from api.sources.known_until import LastRead, true_until
 from api.sources.live_setup import capture_of, why
 from api.sources.live_sources import LiveSources
 from api.sources.names import lease_name
+from api.sources.snapshot_notifications import (
+    attempts_at_first,
+    owed_tables,
+    snapshot_progress,
+    unread_tables,
+    was_read_whole,
+)
 from ingest.connect import names
 from ingest.connect.client import ConnectorStatus
 from ingest.connect.database import open_database
@@ -30,8 +37,6 @@ MUCH_LOG_BYTES = 10 * 2**30  # kept on the database's disk for one source; a per
 NO_RESTART = ("schema recovery mode", "no longer available on the server", "db history topic is missing")
 # Debezium reads a table again in two threads for a moment, and may stop over it while rows change (DBZ-8674).
 OVERTAKEN = "IncrementalSnapshotContext.currentDataCollectionId()"
-UNREAD = ("sql_exception", "unknown_schema", "no_primary_key")  # how a table's reading again may end, besides well
-ENDED = ("completed", "aborted")  # states of a snapshot that does not read any more
 UNKNOWN = ConnectorStatus("UNKNOWN", "UNKNOWN")
 
 
@@ -72,7 +77,7 @@ class StatusReader:
         self._catalog = kb.catalog
         self._live = LiveSources(kb)
         self._last_read = LastRead()
-        self._ends: dict[tuple[int | str, ...], dict[Partition, int]] = {}  # by source and topics
+        self._ends: dict[tuple[object, ...], dict[Partition, int]] = {}  # by source and topics
 
     def read(self, record: SourceRecord, *, thorough: bool = True) -> SourceStatus:
         """Its status; without `thorough` only what metrics show. Raises `OutageError` where the catalog is down."""
@@ -103,11 +108,15 @@ class StatusReader:
         topics = names.table_topics(prefix, tables)
         reach = self._live.setup.topics().reach(topics)
         # What came until somebody looked has to be stored, not what comes while rows go on changing.
-        ends = self._ends.setdefault((record.id, *topics), {place: end for place, (_, end) in reach.items()})
+        place_of = (record.id, *topics)
+        ends = self._ends.setdefault(place_of, {place: end for place, (_, end) in reach.items()})
         read = self._catalog.offsets.read(record.id)
         kept = {place: first for place, (first, _) in reach.items()}
         unread = [place for place, end in ends.items() if read.get(place, kept.get(place, end)) < end]
-        return 0 if unread else attempts_at_first(told)
+        if unread:
+            return 0
+        del self._ends[place_of]
+        return attempts_at_first(told)
 
     def _ask(self, status: SourceStatus, question: Callable[[], None]) -> None:
         try:
@@ -195,39 +204,6 @@ class StatusReader:
             )
 
 
-def unread_tables(notifications: Sequence[Mapping[str, Any]], mapped: Collection[str]) -> list[str]:
-    """Those of the mapped tables that a snapshot was to read before it ended, and that none has read to the end."""
-    return owed_tables(notifications, mapped) if snapshot_progress(notifications)["state"] in ENDED else []
-
-
-def owed_tables(notifications: Sequence[Mapping[str, Any]], mapped: Collection[str]) -> list[str]:
-    """Those of the mapped tables that the connector was to read and has not read to the end, or not yet.
-
-    A snapshot calls itself completed though it gave some up. A blocking one that was aborted, or that a start of the
-    connector interrupted, is not taken up again by Debezium. Which tables a snapshot reads it tells a moment after it
-    began; before that it may be any.
-    """
-    owed: set[str] = set()
-    done: set[str] = set()  # of the last snapshot
-    named = True  # whether that has said which tables it reads
-    for told in _of_snapshots(notifications):
-        kind, more = told.get("type"), told.get("additional_data") or {}
-        if kind == "STARTED":
-            done, named = set(), False
-        if kind == "TABLE_SCAN_COMPLETED" and (table := more.get("scanned_collection")):
-            well = str(more.get("status", "")).lower() not in (*UNREAD, "")
-            (done if well else owed).add(table)
-            owed -= done
-        elif kind in ("ABORTED", "SKIPPED") and not named:
-            owed |= set(mapped)
-        elif listed := {one.strip() for one in str(more.get("data_collections") or "").split(",")} - {""}:
-            named = True
-            owed |= listed - done
-        elif kind == "COMPLETED":
-            named = True
-    return sorted(owed & set(mapped))
-
-
 def failure(source: str, status: ConnectorStatus) -> str:
     """Why a connector has failed, and what to do."""
     remedy = f"mend that, then POST /v1/sources/{source}/restart"
@@ -236,54 +212,6 @@ def failure(source: str, status: ConnectorStatus) -> str:
     elif OVERTAKEN in status.trace:
         remedy = f"POST /v1/sources/{source}/restart, then read the tables again that it was reading"
     return f"the connector has failed: {why(status)}; {remedy}"
-
-
-def snapshot_progress(notifications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The last snapshot that the connector told of: kind, state, times, and rows by table."""
-    shown: dict[str, Any] = {"kind": None, "state": "none", "tables": {}}
-    for told in _of_snapshots(notifications):
-        at = datetime.fromtimestamp(told["timestamp"] / 1000, UTC) if "timestamp" in told else None
-        more = told.get("additional_data") or {}
-        match told.get("type"):
-            case "STARTED":
-                kind = str(told["aggregate_type"]).split()[0].lower()
-                shown = {"kind": kind, "state": "running", "started_at": at, "tables": {}}
-            case "IN_PROGRESS" if table := more.get("current_collection_in_progress"):
-                shown["tables"].setdefault(table, {"state": "running", "rows": None})
-            case "TABLE_SCAN_COMPLETED" if table := more.get("scanned_collection"):
-                rows = int(more.get("total_rows_scanned") or 0)
-                shown["tables"][table] = {"state": str(more.get("status", "")).lower(), "rows": rows}
-            case "SKIPPED" if shown["state"] != "none":  # told at every start; what was read before stays so
-                if shown["kind"] == "initial" and shown["state"] == "running":  # only the others are taken up again
-                    shown |= {"state": "aborted", "finished_at": at}
-            case "COMPLETED" | "ABORTED" | "SKIPPED" | "PAUSED" | "RESUMED" as state:
-                shown |= {"state": "running" if state == "RESUMED" else state.lower(), "finished_at": at}
-    return shown
-
-
-def _of_snapshots(notifications: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [told for told in notifications if str(told.get("aggregate_type", "")).endswith("Snapshot")]
-
-
-def was_read_whole(notifications: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the connector has read everything once, whatever it has read again, or given up, since.
-
-    At each later start it says that it skips that; of what it told only the last few thousand are kept. A skip alone
-    proves nothing where the beginning is kept: PostgreSQL's connector also skips what it began and was stopped at.
-    """
-    told = [one.get("type") for one in notifications if one.get("aggregate_type") == "Initial Snapshot"]
-    return "COMPLETED" in told or ("SKIPPED" in told and "STARTED" not in told)
-
-
-def attempts_at_first(notifications: Sequence[Mapping[str, Any]]) -> int:
-    """How often the connector began to read everything until it came to the end for the first time."""
-    attempts = 0
-    for told in notifications:
-        if told.get("aggregate_type") == "Initial Snapshot":
-            if told.get("type") == "COMPLETED":
-                break
-            attempts += told.get("type") == "STARTED"
-    return max(1, attempts)
 
 
 def _seconds_behind(status: SourceStatus, true_until: datetime | None) -> float | None:

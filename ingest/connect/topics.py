@@ -26,7 +26,7 @@ _ROW_TOPIC_SETTINGS = {
 }
 LAST_READ = 2_000  # messages of a side topic; a table of a snapshot makes a handful of notifications
 
-NEWEST = 4  # of a partition; after a deletion comes a tombstone
+LAST_VALUES = 4  # of a partition; after a deletion comes a tombstone
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Topics:
             first, end = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         return {(one.topic, one.partition): (first[one], end[one]) for one in partitions}
 
-    def newest(self, topics: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    def last_values(self, topics: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """The last values of each partition of these topics, tombstones left out; topics without any are left out."""
         from kafka import TopicPartition
 
@@ -101,7 +101,7 @@ class Topics:
                 if first < end:
                     partition = TopicPartition(topic, number)
                     consumer.assign([partition])
-                    consumer.seek(partition, max(first, end - NEWEST))
+                    consumer.seek(partition, max(first, end - LAST_VALUES))
                     found.setdefault(topic, []).extend(
                         value for value in _read_until(consumer, partition, end) if value
                     )

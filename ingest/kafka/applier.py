@@ -99,7 +99,7 @@ class Applier:
         with batch.stages.stage("parse"):
             for message in messages:
                 try:
-                    batch.parsed.append((message, row_events(message, self._source.kinds, self._source.asked)))
+                    batch.parsed.append((message, row_events(message, self._source.kinds, self._source.watermarks)))
                 except EventError as error:
                     batch.letters.append(self._letter(message, error))
         return batch

@@ -32,15 +32,15 @@ class LiveSource:
     mapping: TablesMapping
     topics: frozenset[str]
     kinds: Kinds
-    asked: Mapping[str, SourcePosition]  # up to where changes of a table were sent when it was last asked for again
+    watermarks: Mapping[str, SourcePosition]  # of tables that were asked for again, as `read_message` takes them
 
     @classmethod
     def of(cls, record: SourceRecord) -> LiveSource:
         """The source that a record describes. Raises `MappingError`."""
         mapping = mapping_of(record)
         topics = frozenset(table_topics(record.config["topic_prefix"], mapping.all_tables))
-        asked = {table: SourcePosition.decode(at) for table, at in record.config.get("asked", {}).items()}
-        return cls(record, mapping, topics, kinds_of(record.config.get("types", {})), asked)
+        watermarks = {table: SourcePosition.decode(at) for table, at in record.config.get("watermarks", {}).items()}
+        return cls(record, mapping, topics, kinds_of(record.config.get("types", {})), watermarks)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from ingest.changes import RowEvent
 from ingest.errors import EventError, IngestError
 from ingest.pipeline import DEAD_LETTER_PAYLOAD_BYTES
 from ingest.sources.column_kinds import NO_KINDS, Kinds
-from ingest.sources.debezium_events import NOTHING_ASKED, read_message
+from ingest.sources.debezium_events import NO_WATERMARKS, read_message
 from retrieval.catalog import DeadLetter
 from retrieval.catalog.offsets import Partition
 from retrieval.types import SourcePosition
@@ -48,18 +48,18 @@ class Message:
 
 
 def row_events(
-    message: Message, kinds: Kinds = NO_KINDS, asked: Mapping[str, SourcePosition] = NOTHING_ASKED
+    message: Message, kinds: Kinds = NO_KINDS, watermarks: Mapping[str, SourcePosition] = NO_WATERMARKS
 ) -> list[RowEvent]:
     """What the message says of rows; nothing for tombstones and for what concerns no row. Raises `EventError`.
 
-    `kinds` and `asked` as `read_message` takes them.
+    `kinds` and `watermarks` as `read_message` takes them.
     """
     if message.value is None:
         return []
     key = None if message.key is None else _json(message.key, "key")
     value = _json(message.value, "value")
     try:
-        return read_message(key, value, None, message.headers, kinds, asked)
+        return read_message(key, value, None, message.headers, kinds, watermarks)
     except EventError:
         raise
     except Exception as error:  # it came from outside and may have any shape; no shape may stop the others

@@ -71,7 +71,7 @@ class Replay:
             read = self._catalog.offsets.rows_version(self._source(letter).record.id)
             source = self._source(letter)  # after that: what overtakes may be a change of its mapping
             mapper = RowMapper(source.mapping, self._catalog.sources.rows(source.record))
-            changes = mapper.apply(row_events(message, source.kinds, source.asked))
+            changes = mapper.apply(row_events(message, source.kinds, source.watermarks))
             prepared = self._pipeline.prepare(source.record.name, changes)
             try:
                 self._pipeline.commit(replace(prepared, rows=mapper.drain(), rows_read=read))

@@ -21,7 +21,7 @@ from retrieval.types import SourcePosition
 
 _WRITES = ("r", "c", "u")  # snapshot read, insert, update
 _FORM = 'expected a Debezium envelope with "op" and "source"; do not unwrap events (ExtractNewRecordState) on the way'
-NOTHING_ASKED: Mapping[str, SourcePosition] = {}
+NO_WATERMARKS: Mapping[str, SourcePosition] = {}
 
 
 def read_event(data: bytes, keys: Mapping[str, Sequence[str]]) -> list[RowEvent]:
@@ -49,13 +49,14 @@ def read_message(
     keys: Mapping[str, Sequence[str]] | None,
     headers: Sequence[tuple[str, bytes]] = (),
     kinds: Kinds = NO_KINDS,
-    asked: Mapping[str, SourcePosition] = NOTHING_ASKED,
+    watermarks: Mapping[str, SourcePosition] = NO_WATERMARKS,
 ) -> list[RowEvent]:
     """The row changes of a message whose key and value are parsed already. Raises `EventError`.
 
     `keys` names the key columns of tables whose messages have no key, by default the column `id`; None: every message
     must have one. `headers` say which key the other half of a change of key has. `kinds` tells what columns hold
-    where messages come without schemas. `asked`: up to where changes of a table were sent when it was asked for again.
+    where messages come without schemas. `watermarks`: up to where changes of a table were sent when it was last asked
+    for again; rows that are read while streaming goes on stand there at most.
     """
     if value is None:
         return []  # a tombstone: the delete before it said all
@@ -69,7 +70,9 @@ def read_message(
     if not isinstance(source, dict) or not isinstance(op, str):
         raise EventError(f"the value has the fields {', '.join(sorted(envelope)) or 'none'}", _FORM)
     table, position, committed_at = _table(source), event_position(source, op), _committed_at(source, envelope)
-    since = asked.get(table) if op == "r" and source.get("snapshot") == INCREMENTAL else None
+    low = watermarks.get(table) if op == "r" and source.get("snapshot") == INCREMENTAL else None
+    if low is not None and position is not None:
+        position = min(low, position)  # it may be of an earlier reading, before changes that were sent since
     if op == "t":
         return [Truncation(table, position, committed_at)]
     kind = kinds.get(table)
@@ -88,8 +91,8 @@ def read_message(
     former = _former_key(columns, before, own_key)
     if former is None:
         read = op == "r"
-        newest = read and since is None
-        return [RowChange(table, own_key, row, since or position, committed_at, unavailable, moved, read, newest)]
+        supersedes = read and low is None
+        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved, read, supersedes)]
     return [
         RowChange(table, former, None, position, committed_at, moved=own_key),
         RowChange(table, own_key, row, position, committed_at, unavailable, former),

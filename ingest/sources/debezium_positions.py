@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from ingest.errors import EventError
+from ingest.positions import placed
 from retrieval.types import SourcePosition
 
 INCREMENTAL = "incremental"  # `source.snapshot` of a row that was read while streaming went on
@@ -49,13 +50,12 @@ def sent_until(offset: Mapping[str, Any]) -> SourcePosition | None:
 def last_position(value: Mapping[str, Any]) -> SourcePosition | None:
     """Where the event with that value stands, which another one of the same connector may be compared with.
 
-    None for what is no event, or has an open position (`ingest.positions`).
+    None for what is no event.
     """
     source, op = value.get("source"), value.get("op")
     if not isinstance(source, Mapping) or not isinstance(op, str) or source.get("connector") != "postgresql":
         return None
-    position = _postgres_position(source, op)
-    return None if position is None or not position.values[0] else position
+    return placed(_postgres_position(source, op), None)
 
 
 def _postgres_position(source: Mapping[str, Any], op: str) -> SourcePosition | None:

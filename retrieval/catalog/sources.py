@@ -135,13 +135,13 @@ class Sources:
         source: SourceRecord,
         changes: Mapping[str, Any],
         *,
-        learned: Mapping[str, Any] | None = None,
+        learned: Mapping[str, Mapping[str, Any]] | None = None,
         **values: Any,
     ) -> SourceRecord:
         """Replace these parts of its configuration, and columns; its other parts stay as they are by now.
 
-        `learned` are parts that nobody chose: the newest counts. Raises `ConflictError` where one of the others was
-        changed since `source`, and as `change` does.
+        `learned` are entries of parts that nobody chose: the newest counts, other entries stay. Raises `ConflictError`
+        where one of `changes` was changed since `source`, and as `change` does.
         """
         with writing(self._engine) as connection:
             mine = _sources().where(schema.sources.c.id == source.id).with_for_update(of=schema.sources)
@@ -150,7 +150,8 @@ class Sources:
                 raise _deleted(source)
             if any(found.config.get(part) != source.config.get(part) for part in changes):
                 raise _changed(source)
-            merged = {**found.config, **changes, **(learned or {})}
+            known = {part: {**found.config.get(part, {}), **entries} for part, entries in (learned or {}).items()}
+            merged = {**found.config, **changes, **known}
             return _change(connection, source, False, {**values, "config": merged})
 
     def now(self, source: SourceRecord) -> SourceRecord:

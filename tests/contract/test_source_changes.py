@@ -14,7 +14,8 @@ from api.serving import exclusive
 from api.sources.live_setup import new_names
 from api.sources.live_sources import LiveSources
 from infra.settings import load_settings
-from retrieval.catalog import Catalog, Collection
+from retrieval.catalog import Catalog, Collection, Commit
+from retrieval.catalog.rows import RowWrite
 from retrieval.catalog.sources import SourceRecord, SourceState
 from retrieval.errors import ConflictError, NotFoundError
 from retrieval.types import Document, SourcePosition
@@ -63,6 +64,13 @@ def test_a_mapping_changed_meanwhile_stays(kb: KnowledgeBase, rebuilt: SourceRec
     assert documents(kb) == {BROUGHT, GONE}, "any position is newer than that deletion"
 
 
+def test_a_row_that_a_repair_brought_keeps_its_document(kb: KnowledgeBase, rebuilt: SourceRecord) -> None:
+    row = RowWrite(rebuilt.id, "public.faqs", "2", SourcePosition(()).encode(), {"id": 2}, {})
+    kb.catalog.writer.commit(rebuilt.collection_id, Commit(rows=(row,)))
+    assert LiveSources(kb).finish_rebuild(rebuilt) == 0
+    assert documents(kb) == {BROUGHT, GONE}, "it has no position, and no document of before is meant"
+
+
 def test_a_second_full_snapshot_keeps_its_documents_and_names(kb: KnowledgeBase, rebuilt: SourceRecord) -> None:
     sources = kb.catalog.sources
     again = sources.change(rebuilt, config=rebuilt.config | new_names("shop") | {"rebuilding": "second"})
@@ -91,19 +99,20 @@ def test_what_comes_after_the_look_stays(
 def test_parts_of_a_configuration_are_merged(catalog: Catalog, handbook: Collection) -> None:
     sources = catalog.sources
     read = sources.create(handbook, "shop", "database", {"tables": 1, "rebuilding": "x"}, secret=b"old")
-    sources.change(read, config={"tables": 1, "types": 7}, state=SourceState.PAUSED.value)
+    sources.change(read, config={"tables": 1, "types": {"a": 7}}, state=SourceState.PAUSED.value)
     merged = sources.merge(read, {"tables": 2}, secret=b"new")
-    assert (merged.config, merged.state) == ({"tables": 2, "types": 7}, SourceState.PAUSED)
+    assert (merged.config, merged.state) == ({"tables": 2, "types": {"a": 7}}, SourceState.PAUSED)
     assert sources.secret(read) == b"new"
     with pytest.raises(ConflictError, match="'shop' was changed meanwhile"):
         sources.merge(read, {"tables": 3}, secret=b"lost")
     assert (sources.now(read), sources.secret(read)) == (merged, b"new")
-    later = sources.merge(merged, {"tables": 2}, learned={"types": 8})
-    assert sources.merge(merged, {"tables": 4}, learned={"types": 9}).config == {"tables": 4, "types": 9}, (
-        "who looks after the source may learn its types at any moment"
+    later = sources.merge(merged, {"tables": 2}, learned={"types": {"a": 8}, "watermarks": {"a": "[1]"}})
+    assert later.config == {"tables": 2, "types": {"a": 8}, "watermarks": {"a": "[1]"}}
+    later = sources.merge(merged, {"tables": 4}, learned={"types": {"a": 9}, "watermarks": {"b": "[2]"}})
+    assert later.config == {"tables": 4, "types": {"a": 9}, "watermarks": {"a": "[1]", "b": "[2]"}}, (
+        "who looks after the source may learn its types, and ask for another table again, at any moment"
     )
     merged = sources.change(read, config=merged.config)
-    assert later.config == {"tables": 2, "types": 8}
     sources.change(read, state=SourceState.DELETING.value)
     with pytest.raises(ConflictError, match="being deleted"):
         sources.merge(merged, {"tables": 3})

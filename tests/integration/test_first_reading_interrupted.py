@@ -11,7 +11,7 @@ from stack import StackOf
 from waiting import eventually
 from worker_world import running
 
-from api.sources.status import attempts_at_first
+from api.sources.snapshot_notifications import attempts_at_first
 from api.telemetry.worker_metrics import WorkerMetrics
 from api.worker import open_worker
 from ingest.connect.names import table_topics

@@ -133,3 +133,34 @@ def test_mending_ends_where_the_mapping_changes_meanwhile(world: World, monkeypa
     with pytest.raises(OvertakenError, match="mapping of source shop was changed"):
         world.mend(found)
     assert world.rows.read(TABLE, "1") == (SourcePosition((30, 30)), FIRST), "not by the mapping of before"
+
+
+def fill(world: World, keys: range, *, at_source: bool) -> None:
+    if at_source:
+        for key in keys:
+            world.database.exec_driver_sql("INSERT INTO faqs VALUES (?, 'q', 'a')", (key,))
+    mapper = RowMapper(MAPPING, world.rows)
+    position = SourcePosition((1, 0))
+    changes = mapper.apply([RowChange(TABLE, str(key), {"id": key, "q": "q", "a": "a"}, position) for key in keys])
+    world.pipeline.commit(replace(world.pipeline.prepare("shop", changes), rows=mapper.drain()))
+
+
+def test_rows_that_went_unnoticed_go(world: World) -> None:
+    fill(world, range(2, 12), at_source=True)
+    fill(world, range(20, 25), at_source=False)
+    gone = world.reconciler.surplus(world.database)
+    assert sorted(int(one.key) for one in gone.rows) == list(range(20, 25)) and gone.rows_compared == 10
+    world.database.exec_driver_sql("INSERT INTO faqs VALUES (20, 'q', 'a')")
+    gone = gone.confirmed_by(world.reconciler.surplus(world.database))
+    world.reconciler.mend_rows(world.database, gone)
+    assert world.documents == {f"{TABLE}/{key}" for key in (*range(2, 12), 20)}
+
+
+def test_a_table_that_would_lose_most_of_its_rows_keeps_them(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    fill(world, range(2, 4), at_source=True)
+    fill(world, range(20, 25), at_source=False)
+    assert not world.reconciler.surplus(world.database).found
+    assert "5 of 7 rows of main.faqs are not in the database, and stay" in caplog.text
+    world.database.exec_driver_sql("ALTER TABLE faqs RENAME TO questions")
+    assert not world.reconciler.surplus(world.database).found
+    assert "rows of main.faqs that are gone stay: " in caplog.text

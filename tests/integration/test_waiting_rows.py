@@ -48,7 +48,7 @@ def test_rows_whose_large_value_nobody_told_are_read_at_the_source(
     """The table is not read again here: a row that changes meanwhile is left out of that in just this way."""
     served, url = shop
     with monkeypatch.context() as left_out:
-        left_out.setattr(LiveSources, "_signal", lambda *_: None)
+        left_out.setattr(LiveSources, "_ask", lambda *_: None)
         body = "{title} {author.name} {large} {author.large}"
         changed = served.call("PATCH", "/shop?collection=shop", json={"tables": mapped(body)})
     assert changed.status_code == 200, changed.text

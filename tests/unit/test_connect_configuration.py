@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from api.sources.connect_secrets import ConnectSecrets
 from api.sources.live_changes import tables_to_read
-from api.sources.status import attempts_at_first, failure, snapshot_progress, unread_tables, was_read_whole
+from api.sources.snapshot_notifications import (
+    attempts_at_first,
+    may_hold_rows,
+    snapshot_progress,
+    unread_tables,
+    was_read_whole,
+)
+from api.sources.status import failure
 from ingest.connect import names
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.client import ConnectorStatus
@@ -174,7 +181,16 @@ def test_how_often_everything_was_begun_to_be_read() -> None:
     assert attempts_at_first([begun, read, told("Initial", "SKIPPED"), begun, read]) == 1, "the later one is another"
     assert attempts_at_first([begun, interrupted, begun, told("Incremental", "STARTED"), begun, read]) == 3
     assert attempts_at_first([begun, told("Initial", "SKIPPED"), begun, read]) == 2, "rows came by the log in between"
-    assert attempts_at_first([read]) == 1, "what it told before is not kept any more"
+    assert attempts_at_first([read]) == attempts_at_first([]) == 1, "what it told before is not kept any more"
+    assert attempts_at_first([interrupted, begun, read]) == 2
+
+
+def test_rows_of_a_table_that_was_given_up_are_held_until_the_connector_starts() -> None:
+    given_up = scanned("Incremental", "s.a", "SQL_EXCEPTION")
+    later = [told("Incremental", "COMPLETED"), told("Initial", "STARTED"), told("Initial", "COMPLETED")]
+    assert may_hold_rows([given_up, *later, scanned("Incremental", "s.b", "SUCCEEDED")])
+    assert not may_hold_rows([given_up, told("Initial", "SKIPPED"), scanned("Incremental", "s.a", "SUCCEEDED")])
+    assert not may_hold_rows([scanned("Initial", "s.a", "SQL_EXCEPTION")]), "these it sends as it reads them"
 
 
 def scanned(kind: str, table: str, status: str) -> dict[str, object]:

@@ -47,7 +47,8 @@ def measure(open_peer: Callable[[Path], Peer], packages: Sequence[str]) -> None:
     run, latencies = {}, []
     for one in questions:
         began = time.perf_counter()
-        run[one["id"]] = peer.search(one["text"])
+        # Some systems refuse a question without words, of which cmrc2018 has two; nobody finds anything by them.
+        run[one["id"]] = peer.search(one["text"]) if one["text"].strip() else []
         latencies.append(time.perf_counter() - began)
     found = {
         "index_seconds": index_seconds,
