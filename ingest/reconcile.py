@@ -40,6 +40,7 @@ from retrieval.types import Deletion, Document, SourcePosition
 logger = logging.getLogger(__name__)
 
 MEND_AT_ONCE = 200  # rows of one transaction: short, lest a busy worker always be faster
+FEW_ROWS = 10  # may go in any case
 TRIES = 20  # against a worker that is faster
 
 
@@ -121,8 +122,8 @@ class Reconciler:
     def surplus(self, connection: sa.Connection) -> SourceDifferences:
         """The stored rows that the source does not have now. Raises `SourceError`.
 
-        Tables that cannot be read are left out. So are those that would lose more than half of their rows: keys that
-        are written otherwise in the log, or a table that was emptied by mistake, are for a person to look at.
+        Tables that cannot be read are left out. So are those that would lose more than a few rows and half of all: keys
+        that are written otherwise in the log, or a table that was emptied by mistake, are for a person to look at.
         """
         rows: list[RowDifference] = []
         compared = 0
@@ -133,9 +134,9 @@ class Reconciler:
                 logger.warning("source %s: rows of %s that are gone stay: %s", self._source.name, name, error)
                 continue
             compared += len(seen)
-            stored = set(self._stored.keys(name))
-            surplus = _surplus(name, self._stored, seen)
-            if 2 * len(surplus) > len(stored):
+            stored = list(self._stored.keys(name))
+            surplus = _surplus(name, self._stored, stored, seen)
+            if len(surplus) > FEW_ROWS and 2 * len(surplus) > len(stored):
                 logger.warning(
                     "source %s: %d of %d rows of %s are not in the database, and stay; see what `kb verify` says",
                     self._source.name,
@@ -179,7 +180,8 @@ class Reconciler:
         for table, rows in sorted(
             by_table.items(), key=lambda one: one[0] in self._mapping.tables
         ):  # joined ones first
-            scan = TableScan(connection, table, self._mapping.columns_of(table))
+            are_gone = all(one.kind is DifferenceKind.SURPLUS for one in rows)  # then no column need be there
+            scan = TableScan(connection, table, frozenset() if are_gone else self._mapping.columns_of(table))
             for part in in_parts(rows, MEND_AT_ONCE):
                 self._mend_rows(scan, part)
 
@@ -317,13 +319,13 @@ def _compare_table(scan: TableScan, stored: SourceRows) -> tuple[int, list[RowDi
             if held is None or not scan.same(row, held):
                 kind = DifferenceKind.MISSING if held is None else DifferenceKind.CHANGED
                 found.append(RowDifference(scan.name, key, kind, scan.identity(row), row))
-    return len(seen), [*found, *_surplus(scan.name, stored, seen)]
+    return len(seen), [*found, *_surplus(scan.name, stored, stored.keys(scan.name), seen)]
 
 
-def _surplus(table: str, stored: SourceRows, seen: set[str]) -> list[RowDifference]:
-    """The stored rows that were not seen in the table."""
+def _surplus(table: str, stored: SourceRows, keys: Iterable[str], seen: set[str]) -> list[RowDifference]:
+    """The stored rows of these keys that were not seen in the table."""
     # Positions are read after the table: one that is the same at the next look is of before that look at the table.
-    surplus = stored.read_many(table, [key for key in stored.keys(table) if key not in seen])
+    surplus = stored.read_many(table, [key for key in keys if key not in seen])
     return [
         RowDifference(table, key, DifferenceKind.SURPLUS, stored_at=position)
         for key, (position, held) in surplus.items()

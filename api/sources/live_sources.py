@@ -191,12 +191,11 @@ class LiveSources:
             with self._alone(record) as record:
                 return self._begin_anew(record, mapping_of(record))
         _require_active(record)
-        kind = kind_of(capture_of(record.config), blocking=blocking)
+        capture, topics = capture_of(record.config), self.setup.topics()
+        kind = kind_of(capture, blocking=blocking or may_hold_rows(topics.notifications(record.config["topic_prefix"])))
         if kind == INCREMENTAL:
             with self.connect(record) as connect:
-                if may_hold_rows(self.setup.topics().notifications(record.config["topic_prefix"])):
-                    connect.start_anew(record.config["connector"])
-                learned = {"watermarks": watermarks(connect, self.setup.topics(), record.config, chosen)}
+                learned = {"watermarks": watermarks(connect, topics, record.config, chosen)}
             self._sources.merge(record, {"topic_prefix": record.config["topic_prefix"]}, learned=learned)
             time.sleep(SETTLE_SECONDS)  # until workers know
         return self._ask(record, kind, chosen)

@@ -27,7 +27,7 @@ from retrieval.errors import ConflictError, NotFoundError, RetrievalError
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 120.0  # after a failure; whole tables may have been compared until then
+RETRY_SECONDS = 120.0  # after a failure: a try may compare whole tables, and no other source is looked at meanwhile
 POLL_SECONDS = 15.0  # as often as Prometheus usually scrapes
 Named = tuple[str, str]  # collection, source
 OF_RUNNING = frozenset(

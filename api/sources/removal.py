@@ -40,7 +40,7 @@ def remove_unbrought(kb: KnowledgeBase, collection: Collection, record: SourceRe
 
     Raises `ConflictError` where the source was changed since `record`.
     """
-    sources = kb.catalog.sources
+    sources, tables = kb.catalog.sources, tuple(tables)
     beginnings = tuple(f"{table}/" for table in tables)  # what others wrote under its name stays
     unplaced = {key for key in sources.unplaced_keys(collection, record.name) if key.startswith(beginnings)}
     rows = sources.rows(record)  # a repair brings rows without a position

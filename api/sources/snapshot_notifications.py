@@ -92,8 +92,8 @@ def attempts_at_first(notifications: Sequence[Mapping[str, Any]]) -> int:
 def may_hold_rows(notifications: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the connector may still hold rows of a table that it gave up while it was streaming.
 
-    It sends them with the next table that it reads so, as rows of that. They go when it is started, which it tells by
-    skipping what it has read.
+    It sends them with the next table that it reads so, as rows of that; a reading for which streaming waits sends none.
+    They go when it is started, which it tells by skipping what it has read.
     """
     holds = False
     for told in _of_snapshots(notifications):

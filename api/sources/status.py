@@ -115,7 +115,7 @@ class StatusReader:
         unread = [place for place, end in ends.items() if read.get(place, kept.get(place, end)) < end]
         if unread:
             return 0
-        del self._ends[place_of]
+        self._ends.pop(place_of, None)
         return attempts_at_first(told)
 
     def _ask(self, status: SourceStatus, question: Callable[[], None]) -> None:

@@ -122,11 +122,6 @@ class ConnectClient:
         """Start it and its task again, for example after what made it fail was mended."""
         self._call("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed=false")
 
-    def start_anew(self, name: str) -> None:
-        """As `restart`, once the former task has ended: it answers no signal that is sent after this."""
-        self._end(name)
-        self.resume(name)
-
     def offsets(self, name: str) -> list[dict[str, Any]]:
         """How far it has read, in the words of its database."""
         answer = self._call("GET", f"{_path(name)}/offsets", absent={"offsets": []})
