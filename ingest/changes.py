@@ -20,8 +20,8 @@ class RowChange:
 
     `pk` is the key as text (composite keys joined by commas). Columns in `unavailable` did not change and were
     not sent; their stored values stay. Where a change of primary key comes as a deletion and an insertion, `moved`
-    is the key of the other half. `read`: the row was read from the table, at that position or later. `supersedes`: it
-    was read after all that was sent before it, wherever it says it stands.
+    is the key of the other half. `supersedes`: the row was read after all that was sent before it, wherever it says it
+    stands. `again`: it was read once more, at that position or later.
     """
 
     table: str
@@ -31,8 +31,8 @@ class RowChange:
     committed_at: datetime | None = None
     unavailable: frozenset[str] = frozenset()
     moved: str | None = None
-    read: bool = False
     supersedes: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

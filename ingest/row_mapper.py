@@ -176,7 +176,7 @@ class RowMapper:
             return _NOTHING
         older = json_row(change.row)
         row = filled(stored[1], older, position)
-        if row is stored[1] and not change.read:
+        if row is stored[1] and not change.again:
             return _NOTHING
         return self._put(change.table, change.pk, stored[0], stored, row)
 

@@ -90,9 +90,9 @@ def read_message(
     row = {column: content for column, content in after.items() if column not in unavailable}
     former = _former_key(columns, before, own_key)
     if former is None:
-        read = op == "r"
-        supersedes = read and low is None
-        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved, read, supersedes)]
+        again = low is not None
+        supersedes = op == "r" and not again
+        return [RowChange(table, own_key, row, position, committed_at, unavailable, moved, supersedes, again)]
     return [
         RowChange(table, former, None, position, committed_at, moved=own_key),
         RowChange(table, own_key, row, position, committed_at, unavailable, former),

@@ -98,16 +98,16 @@ def test_a_catalog_that_cannot_be_read_is_told_once(
 ) -> None:
     monkeypatch.setattr(readiness, "RETRY_SECONDS", 0.05)
     with caplog.at_level(logging.INFO, readiness.__name__), KnowledgeBase.open(made(tmp_path)) as kb:
-        database, aside = tmp_path / "catalog.db", tmp_path / "catalog.db.aside"
+        database, aside, nowhere = (tmp_path / name for name in ("catalog.db", "aside.db", "nowhere.db"))
         kb.catalog.close()  # so that the next read opens the file anew
-        database.rename(aside)
-        database.mkdir()
+        aside.hardlink_to(database)
+        nowhere.symlink_to(tmp_path / "missing" / "catalog.db")
+        nowhere.replace(database)  # there is a name at every moment: SQLite would make an empty database otherwise
         started = Readiness(kb)
         started.start()
         eventually(lambda: caplog.text.count("cannot be listed"))
         time.sleep(0.3)
-        database.rmdir()
-        aside.rename(database)
+        aside.replace(database)
         eventually(lambda: started.ready)
         started.stop()
     assert caplog.text.count("cannot be listed") == caplog.text.count("can be listed again") == 1

@@ -198,21 +198,21 @@ def test_the_first_transaction_comes_after_the_snapshot_wherever_it_began() -> N
 def test_a_row_that_is_read_again_counts_wherever_it_stands_if_it_comes_in_order() -> None:
     world = World()
     world.apply(note(1, 5, "five"), Truncation("s.authors", SourcePosition((4,))), in_order=True)
-    world.apply(note(1, 3, "read again", read=True, supersedes=True), note(1, 4, "late"), in_order=True)
+    world.apply(note(1, 3, "read again", supersedes=True), note(1, 4, "late"), in_order=True)
     assert world.texts == {"s.notes/1": "read again"}
-    world.apply(note(1, 3, "replayed", read=True, supersedes=True))
+    world.apply(note(1, 3, "replayed", supersedes=True))
     assert world.texts == {"s.notes/1": "read again"}
-    world.apply(gone(1, 6), note(1, 3, "read before it went", read=True, supersedes=True), in_order=True)
+    world.apply(gone(1, 6), note(1, 3, "read before it went", supersedes=True), in_order=True)
     assert world.texts == {}
     world.apply(Truncation("s.notes", SourcePosition((7,))), note(1, 8, "eight"), in_order=True)
-    world.apply(note(1, 3, "read again", read=True, supersedes=True), in_order=True)
+    world.apply(note(1, 3, "read again", supersedes=True), in_order=True)
     assert world.texts == {"s.notes/1": "read again"}, "the table was emptied before"
 
 
 def test_a_row_that_is_read_again_and_older_is_no_news_but_has_its_document_rendered_anew() -> None:
     world = World()
     world.apply(note(1, 5, "five"), note(2, 3, "three"), gone(3, 6), in_order=True)
-    rendered = world.apply(*(note(key, 4, "read", read=True) for key in (1, 2, 3)), in_order=True)
+    rendered = world.apply(*(note(key, 4, "read", again=True) for key in (1, 2, 3)), in_order=True)
     assert world.texts == {"s.notes/1": "five", "s.notes/2": "read"}
     assert rendered == ["s.notes/1", "s.notes/2"], "a mapping that is newer than the row shows"
 
@@ -221,7 +221,7 @@ def test_a_row_that_is_known_to_come_is_newer_than_what_was_read_under_its_key()
     world = World()
     moves = RowChange("s.notes", "1", None, SourcePosition((5,)), moved="2")
     world.apply(note(1, 3, "moves"), moves, in_order=True)
-    world.apply(note(2, 4, "had that key before", read=True, supersedes=True), in_order=True)
+    world.apply(note(2, 4, "had that key before", supersedes=True), in_order=True)
     assert world.texts == {}
     world.apply(note(2, 5, "moved"), in_order=True)
     assert world.texts == {"s.notes/2": "moved"}
