@@ -6,17 +6,14 @@ first had sent, and is deleted by then, no event tells.
 
 from __future__ import annotations
 
-import time
-
 from api.knowledge_base import KnowledgeBase
+from api.sources.second_look import confirmed
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.tables import reading
 from ingest.kafka.live_sources import mapping_of
 from ingest.reconcile import Reconciler
 from retrieval.catalog import Collection
 from retrieval.catalog.sources import SourceRecord
-
-SECOND_LOOK_SECONDS = 2.0  # by then a deletion that was on its way has arrived
 
 
 def remove_gone(kb: KnowledgeBase, collection: Collection, record: SourceRecord, address: DatabaseAddress) -> int:
@@ -26,12 +23,8 @@ def remove_gone(kb: KnowledgeBase, collection: Collection, record: SourceRecord,
     """
     with kb.runtimes.use(collection.name) as runtime:
         reconciler = Reconciler(kb.catalog, runtime.collection, record, mapping_of(record), runtime.pipeline)
-        with reading(address) as connection:
-            gone = reconciler.surplus(connection)
-        if not gone.found:
-            return 0
-        time.sleep(SECOND_LOOK_SECONDS)
-        with reading(address) as connection:
-            gone = gone.confirmed_by(reconciler.surplus(connection))
-            reconciler.mend_rows(connection, gone)
+        gone = confirmed(address, reconciler.surplus)
+        if gone.found:
+            with reading(address) as connection:
+                reconciler.mend_rows(connection, gone)
     return len(gone.rows)

@@ -16,7 +16,7 @@ from typing import Any
 
 from api.knowledge_base import KnowledgeBase
 from api.serving.exclusive import exclusively
-from api.sources.asking_again import INCREMENTAL, Snapshot, ask, kind_of, watermarks
+from api.sources.asking_again import BLOCKING, INCREMENTAL, Snapshot, ask, kind_of, watermarks
 from api.sources.gone_rows import remove_gone
 from api.sources.live_changes import chosen_tables, table_uses, tables_to_read
 from api.sources.live_setup import LiveSetup, Undo, capture_of, compensation, new_names, with_capture
@@ -191,8 +191,9 @@ class LiveSources:
             with self._alone(record) as record:
                 return self._begin_anew(record, mapping_of(record))
         _require_active(record)
-        capture, topics = capture_of(record.config), self.setup.topics()
-        kind = kind_of(capture, blocking=blocking or may_hold_rows(topics.notifications(record.config["topic_prefix"])))
+        topics, kind = self.setup.topics(), kind_of(capture_of(record.config), blocking=blocking)
+        if kind == INCREMENTAL and may_hold_rows(topics.notifications(record.config["topic_prefix"])):
+            kind = BLOCKING
         if kind == INCREMENTAL:
             with self.connect(record) as connect:
                 learned = {"watermarks": watermarks(connect, topics, record.config, chosen)}

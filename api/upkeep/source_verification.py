@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from api.knowledge_base import KnowledgeBase
 from api.serving.collection_runtime import CollectionRuntime
 from api.sources.live_sources import LiveSources
+from api.sources.second_look import confirmed
 from api.upkeep.verification_result import EXAMPLES, SourceVerificationResult
 from ingest.connect.address import DatabaseAddress
 from ingest.connect.tables import reading
@@ -21,8 +21,6 @@ from ingest.rendering import document_key
 from retrieval.catalog.sources import SourceRecord, SourceState
 
 logger = logging.getLogger(__name__)
-
-SECOND_LOOK_SECONDS = 2.0  # by then a change that was on its way has arrived
 
 
 @dataclass(slots=True)
@@ -67,12 +65,7 @@ def _compared(kb: KnowledgeBase, runtime: CollectionRuntime, record: SourceRecor
         address = LiveSources(kb).address(record)
         mapping = mapping_of(record)
         reconciler = Reconciler(kb.catalog, runtime.collection, record, mapping, runtime.pipeline)
-        with reading(address) as connection:
-            differences = reconciler.compare(connection)
-        if differences.found:
-            time.sleep(SECOND_LOOK_SECONDS)
-            with reading(address) as connection:
-                differences = differences.confirmed_by(reconciler.compare(connection))
+        differences = confirmed(address, reconciler.compare)
     except IngestError as error:
         logger.warning("source %s cannot be compared: %s", record.name, error)
         return SourceComparison(unreachable=str(error))

@@ -25,7 +25,6 @@ _ROW_TOPIC_SETTINGS = {
     "max.message.bytes": str(MAX_MESSAGE_BYTES),
 }
 LAST_READ = 2_000  # messages of a side topic; a table of a snapshot makes a handful of notifications
-
 LAST_VALUES = 4  # of a partition; after a deletion comes a tombstone
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from stack import StackOf
 from waiting import eventually
 from worker_world import running
 
-import api.upkeep.source_verification
+import api.sources.second_look
 from api.telemetry.worker_metrics import WorkerMetrics
 from api.upkeep.maintenance import verify_collection
 from api.upkeep.verification_result import SourceVerificationResult
@@ -128,7 +128,7 @@ class Shop:
 def shop(
     request: pytest.FixtureRequest, stack_of: StackOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Shop]:
-    monkeypatch.setattr(api.upkeep.source_verification, "SECOND_LOOK_SECONDS", 0.0)  # all has arrived by then
+    monkeypatch.setattr(api.sources.second_look, "SECOND_LOOK_SECONDS", 0.0)  # all has arrived by then
     script = tmp_path / "shop.sql"
     script.write_text(SCRIPT, encoding="utf-8")
     database = postgres_database if request.param == "postgres" else mariadb_database

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from test_postgres_source import load_chinook
 
-import api.upkeep.source_verification
+import api.sources.second_look
 from api.knowledge_base import KnowledgeBase
 from api.sources.live_sources import LiveSources
 from api.upkeep.maintenance import verify_collection
@@ -51,7 +51,7 @@ def shop(fresh_postgres: str, data_dir_public: Path) -> str:
 @pytest.fixture
 def kb(shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnowledgeBase]:
     """A knowledge base with a live source that nothing has been read of yet."""
-    monkeypatch.setattr(api.upkeep.source_verification, "SECOND_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(api.sources.second_look, "SECOND_LOOK_SECONDS", 0.0)
     with KnowledgeBase.open(Settings(data_dir=tmp_path, encoder="hash")) as opened:
         collection = opened.create_collection("music")
         address = DatabaseAddress.parse(shop if "@" in shop else shop.replace("://", "://postgres@"))
